@@ -1,0 +1,103 @@
+"""Holdfast backs up and restores databases, and proves that the backups can be restored.
+
+The short way is `holdfast.backup(url)` and `holdfast.restore(id, url)`; `holdfast.Pipeline` assembles a run from
+parts; `holdfast.api` is what plugins import. Names are imported on first use, so that `holdfast --help` and
+programs that need one name pay for no more.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.api import Event
+    from holdfast.assembly import Pipeline
+    from holdfast.errors import (
+        CredentialsError,
+        HoldfastError,
+        IntegrityError,
+        LockedError,
+        NotFoundError,
+        PartialError,
+        PluginError,
+        UnreachableError,
+        UnsafeError,
+        UsageError,
+    )
+    from holdfast.manager import backup, delete, list_backups, restore, verify
+    from holdfast.operations.restore import Restored
+    from holdfast.operations.verify import Verified
+    from holdfast.plan import BackupPlan, RestorePlan
+    from holdfast.record import Backup
+    from holdfast.registry import Registry
+
+_HOMES = {
+    "Backup": "record",
+    "BackupPlan": "plan",
+    "CredentialsError": "errors",
+    "Event": "api",
+    "HoldfastError": "errors",
+    "IntegrityError": "errors",
+    "LockedError": "errors",
+    "NotFoundError": "errors",
+    "PartialError": "errors",
+    "Pipeline": "assembly",
+    "PluginError": "errors",
+    "Registry": "registry",
+    "RestorePlan": "plan",
+    "Restored": "operations.restore",
+    "UnreachableError": "errors",
+    "UnsafeError": "errors",
+    "UsageError": "errors",
+    "Verified": "operations.verify",
+    "backup": "manager",
+    "delete": "manager",
+    "list_backups": "manager",
+    "restore": "manager",
+    "verify": "manager",
+}
+
+__all__ = [
+    "Backup",
+    "BackupPlan",
+    "CredentialsError",
+    "Event",
+    "HoldfastError",
+    "IntegrityError",
+    "LockedError",
+    "NotFoundError",
+    "PartialError",
+    "Pipeline",
+    "PluginError",
+    "Registry",
+    "RestorePlan",
+    "Restored",
+    "UnreachableError",
+    "UnsafeError",
+    "UsageError",
+    "Verified",
+    "backup",
+    "delete",
+    "list_backups",
+    "restore",
+    "verify",
+    "version",
+]
+
+
+def version() -> str:
+    """The version of the installed core."""
+    from importlib.metadata import version as installed_version
+
+    return installed_version("holdfast")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"holdfast.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'holdfast' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

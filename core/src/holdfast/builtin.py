@@ -1,0 +1,48 @@
+"""What the core itself offers, on the same terms as any plugin: the codec `none` and the folder storage."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from holdfast.api import Chunk, Codec, Component, Kind, Storage, hookimpl
+
+
+class NoCodec:
+    """Stores plain bytes."""
+
+    suffix = ""
+
+    def encode(self, block: Chunk) -> Chunk:
+        """Return the block itself."""
+        return block
+
+    def decoder(self) -> "NoCodec":
+        """Return itself, since there is no state."""
+        return self
+
+    def decode(self, data: Chunk) -> Iterator[bytes]:
+        """Yield the bytes as they are."""
+        yield bytes(data)
+
+    def finish(self) -> None:
+        """Plain bytes end anywhere."""
+
+
+@hookimpl
+def holdfast_components() -> Iterator[Component]:
+    """List the codec and the storage."""
+    yield Component(kind=Kind.CODEC, name="none", summary="no compression")
+    yield Component(kind=Kind.STORAGE, name="file", summary="a folder: ./backups, /srv/backups, file:///srv/backups")
+
+
+@hookimpl
+def holdfast_compress(codec: str) -> Codec | None:
+    """Serve `none`."""
+    return NoCodec() if codec == "none" else None
+
+
+@hookimpl
+def holdfast_storage(scheme: str, url: str, options: Any) -> Storage | None:  # noqa: ARG001
+    """Serve folders."""
+    from holdfast.store.folder import FolderStorage
+
+    return FolderStorage.at(url) if scheme == "file" else None

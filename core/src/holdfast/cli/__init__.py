@@ -1,0 +1,185 @@
+"""The command line: one file a command, loaded when it is called.
+
+stdout is data, stderr is talk. Commands raise `HoldfastError`s; here alone they become messages and exit codes.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from holdfast.errors import HoldfastError, reason
+from holdfast.url import redact
+
+# Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
+COMMANDS = {
+    "backup": "Back databases up into a store.",
+    "list": "List the backups of a store.",
+    "show": "Show all that is known of one backup.",
+    "verify": "Check that backups are still what was stored.",
+    "restore": "Restore a backup into a database.",
+    "delete": "Delete one backup, never the last good one by accident.",
+    "cat": "Write one plain stream of a backup to stdout.",
+    "plugins": "Show what is installed, and what was refused and why.",
+    "schema": "Print JSON Schemas of plans, manifests and options.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP: the run ends and cleans up, then the process exits with 128 + the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"terminated by {signal.Signals(number).name}")
+        self.number = number
+
+
+class Commands(click.Group):
+    """The commands by name, each imported from the module of its name when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order in which they are met."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"holdfast.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table alone."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from holdfast import version
+
+        click.echo(f"holdfast {version()}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some of several failed, 10 no such store or backup, 11 locked, "
+    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe.",
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice, in detail. Tracebacks of errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), envvar="HOLDFAST_LOG_FORMAT", help="Form of logs.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -> None:
+    """Back up and restore databases, and prove that the backups can be restored.
+
+    A database is a URL such as sqlite:///app.db, a store is a folder such as ./backups (--store, HOLDFAST_STORE).
+    """
+    from holdfast.cli.talk import Talk
+
+    ctx.obj = Talk(verbose=verbose, quiet=quiet, log_format=log_format)
+    ctx.obj.start_logging()
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    _catch_signals()
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code."""
+    context: dict[str, Any] = {}
+    try:
+        with cli.make_context("holdfast", list(arguments)) as ctx:
+            context["talk"] = lambda: ctx.obj
+            cli.invoke(ctx)
+        sys.stdout.flush()
+        return 0
+    except click.exceptions.Exit as done:
+        return int(done.exit_code)
+    except click.ClickException as error:
+        usage = (
+            f"usage: {error.ctx.get_usage().removeprefix('Usage: ')}"
+            if isinstance(error, click.UsageError) and error.ctx
+            else None
+        )
+        message = error.format_message()
+        return _fail(context, HoldfastError(_lower(_hide(message, arguments)), hint=usage), 2, arguments)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(context, HoldfastError("interrupted"), 130, arguments, error)
+    except Terminated as error:
+        return _fail(context, HoldfastError(str(error)), 128 + error.number, arguments, error)
+    except HoldfastError as error:
+        return _fail(context, error, error.exit_code, arguments, error)
+    except BrokenPipeError:
+        # Whoever read our stdout has gone: nothing is left to say, and nowhere to say it.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(context, HoldfastError(f"{place}{reason(error)}"), 1, arguments, error)
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours, told in one line all the same)
+        text = " ".join(str(error).split())
+        failure = HoldfastError(
+            f"internal error: {type(error).__name__}: {text}", hint="-v shows where; please report it"
+        )
+        return _fail(context, failure, 1, arguments, error)
+
+
+def _fail(
+    context: dict[str, Any], failure: HoldfastError, code: int, arguments: list[str], error: BaseException | None = None
+) -> int:
+    """Say what went wrong in one message, with its traceback where that was asked for."""
+    from holdfast.cli.talk import Talk
+
+    talk = context["talk"]() if "talk" in context else None
+    talk = talk if isinstance(talk, Talk) else Talk(verbose=0, quiet=False, log_format=None)
+    trace = "".join(traceback.format_exception(error)) if error is not None else ""
+    talk.failed(failure, code, trace=_hide(trace, arguments))
+    return code
+
+
+def _hide(text: str, arguments: list[str]) -> str:
+    """Keep passwords of URLs in the arguments out of a text."""
+    from holdfast.run import scrub
+
+    for argument in arguments:
+        if "://" in argument:
+            text = text.replace(argument, redact(argument))
+            with contextlib.suppress(HoldfastError):
+                text = scrub(text, argument)
+    return text
+
+
+def _lower(text: str) -> str:
+    return (text[:1].lower() + text[1:]).rstrip(".")
+
+
+def _catch_signals() -> None:
+    """Make SIGTERM and SIGHUP exceptions like Ctrl-C; a second signal does not disturb the cleaning up."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What was ignored when we were started (nohup, a shell's background job) stays ignored.
+    handled = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, handle)

@@ -1,0 +1,99 @@
+"""holdfast backup."""
+
+import click
+
+from holdfast.cli.options import (
+    assign_option,
+    exclude_option,
+    jobs_option,
+    json_option,
+    select_option,
+    store_option,
+    talking,
+)
+from holdfast.cli.talk import Talk, size
+from holdfast.errors import HoldfastError, PartialError, UsageError
+
+
+@click.command("backup")
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@store_option
+@click.option("--name", help="Name of the source in the store  [default: from the URL]")
+@click.option("--codec", metavar="NAME[:LEVEL]", help="How to compress  [default: zstd:1, else gzip:1, else none]")
+@click.option("--checksum", "checksums", multiple=True, metavar="NAME", help="A further checksum besides sha256.")
+@jobs_option
+@select_option
+@exclude_option
+@assign_option
+@click.option("--proof/--no-proof", default=None, help="Record what the snapshot held, for restore tests.")
+@click.option("--check/--no-check", default=None, help="Run the engine's own check of the source.")
+@click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
+@click.option("--adopt", is_flag=True, help="Take a --name over that belongs to another database.")
+@click.option("--tag", "tags", multiple=True, help="A tag to keep with the backup.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
+@json_option(run=True)
+@talking
+@click.pass_obj
+def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, **options: object) -> None:
+    """Back up one or more databases, each named by its URL.
+
+    Prints the id of each new backup.
+    """
+    if len(urls) > 1 and options["name"]:
+        raise UsageError("--name goes with one database", hint="back up one at a time, or leave --name away")
+    failures = 0
+    for url in urls:
+        try:
+            _one(talk, url, dry_run=dry_run, options=dict(options))
+        except HoldfastError as error:
+            if len(urls) == 1:
+                raise
+            failures += 1
+            talk.failed(error, error.exit_code)
+    if failures:
+        raise PartialError(f"{failures} of {len(urls)} backups failed")
+
+
+def _one(talk: Talk, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
+    from holdfast.manager import installed
+    from holdfast.operations.backup import backup, preview
+    from holdfast.options import parse_assignments
+    from holdfast.plan import BackupPlan
+
+    talk.last_id = ""
+    assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
+    checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))  # type: ignore[attr-defined]
+    plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)  # type: ignore[arg-type]
+    if dry_run:
+        found = preview(plan, registry=installed())
+        streams = [{"name": stream.name, "size_bytes": stream.size} for stream in found.streams]
+        if talk.json:
+            talk.data(
+                {
+                    "type": "plan",
+                    "source": found.source,
+                    "name": found.name,
+                    "engine": found.engine,
+                    "codec": found.codec,
+                    "checksums": found.checksums,
+                    "store": found.store,
+                    "jobs": found.jobs,
+                    "streams": streams,
+                }
+            )
+            return
+        talk.out(
+            f"would back up {found.source} as '{found.name}' into {found.store} ({found.codec}, {found.jobs} jobs)"
+        )
+        for stream in found.streams:
+            talk.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")
+        return
+    record = backup(plan, registry=installed(), on_event=talk.watch)
+    if talk.json:
+        talk.data({"type": "backup", **record.as_data()})
+        return
+    talk.say(
+        f"backed up '{record.name}' ({record.engine}) in {record.duration_seconds:.1f} s: "
+        f"{size(record.size_bytes)} as {size(record.stored_bytes)} ({record.codec})"
+    )
+    talk.out(record.id)

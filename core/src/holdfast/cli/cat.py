@@ -1,0 +1,32 @@
+"""holdfast cat."""
+
+import sys
+
+import click
+
+from holdfast.cli.options import store_option, talking
+
+
+@click.command("cat")
+@click.argument("backup", metavar="ID")
+@click.argument("stream", required=False)
+@store_option
+@click.option("--allow-damaged", is_flag=True, help="Read a backup that is known to be damaged.")
+@talking
+def command(backup: str, stream: str | None, store: str, allow_damaged: bool) -> None:
+    """Write the plain bytes of STREAM of the backup ID to stdout; STREAM may be left out where there is one.
+
+    The digest is compared at the end: only exit 0 means that all of it was right.
+    """
+    from holdfast.manager import installed
+    from holdfast.operations.read import read
+    from holdfast.store.catalog import Catalog
+
+    registry = installed()
+    catalog = Catalog(registry.storage(store))
+    catalog.open()
+    _, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
+    output = sys.stdout.buffer
+    for piece in read(manifest, stream, storage=catalog.storage, registry=registry):
+        output.write(piece)
+    output.flush()

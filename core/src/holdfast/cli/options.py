@@ -1,0 +1,77 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from holdfast.cli.talk import Talk
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def talking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take -v, -q and --log-format after the command's name as well as before it."""
+
+    def more(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        talk = ctx.find_object(Talk)
+        if talk is None or value in (0, False, None):
+            return
+        if parameter.name == "verbose":
+            talk.verbose += value
+        else:
+            setattr(talk, parameter.name or "", value)
+        talk.start_logging()
+
+    for option in (
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), callback=more, expose_value=False, hidden=True
+        ),
+        click.option("-q", "--quiet", is_flag=True, callback=more, expose_value=False, hidden=True),
+        click.option("-v", "--verbose", count=True, callback=more, expose_value=False, hidden=True),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(*, run: bool) -> Decorator:
+    """`--json`: one document for queries, lines with `type` for runs."""
+
+    def switch(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        talk = ctx.find_object(Talk)
+        if talk is not None:
+            talk.json = value
+            talk.run_output = run
+
+    text = "Write JSON lines with a type to stdout." if run else "Write one JSON document to stdout."
+    return click.option("--json", is_flag=True, is_eager=True, expose_value=False, callback=switch, help=text)
+
+
+store_option = click.option(
+    "--store",
+    envvar="HOLDFAST_STORE",
+    default="./backups",
+    metavar="PATH|URL",
+    show_default=True,
+    help="Where backups are kept.",
+)
+jobs_option = click.option(
+    "--jobs",
+    envvar="HOLDFAST_JOBS",
+    type=click.IntRange(1, 256),
+    help="How much to do side by side  [default: CPUs, at most 4]",
+)
+assign_option = click.option(
+    "-o",
+    "--option",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the engine (see: plugins show).",
+)
+select_option = click.option(
+    "--select", multiple=True, metavar="PATTERN", help="Only these objects, where the engine can."
+)
+exclude_option = click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="All but these objects, where the engine can."
+)

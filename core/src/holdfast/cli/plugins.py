@@ -1,0 +1,121 @@
+"""holdfast plugins, holdfast plugins show NAME."""
+
+from typing import Any
+
+import click
+
+from holdfast.cli.options import json_option, talking
+from holdfast.cli.talk import Talk, table
+
+
+@click.group("plugins", invoke_without_command=True)
+@json_option(run=False)
+@talking
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show every component that is installed, and plugins that were refused or switched off with the reason."""
+    if ctx.invoked_subcommand is None:
+        _overview(ctx.find_object(Talk) or Talk(verbose=0, quiet=False, log_format=None))
+
+
+@command.command("show")
+@click.argument("name")
+@json_option(run=False)
+@talking
+@click.pass_obj
+def show(talk: Talk, name: str) -> None:
+    """Show the component or plugin NAME with its options and capabilities."""
+    from holdfast.errors import PluginError
+    from holdfast.manager import installed
+
+    registry = installed()
+    found = [
+        _describe(one, registry)
+        for one in registry.components()
+        if name in (one.component.name, *one.component.aliases, one.plugin.distribution, one.plugin.name)
+    ]
+    refused = [
+        _refused(plugin)
+        for plugin in registry.plugins
+        if plugin.status != "active" and name in (plugin.name, plugin.distribution)
+    ]
+    if not found and not refused:
+        names = ", ".join(dict.fromkeys(one.component.name for one in registry.components()))
+        raise PluginError(f"no component or plugin '{name}' (installed: {names})")
+    if talk.json:
+        talk.data({"components": found, "plugins": refused})
+        return
+    for component in found:
+        _print(talk, component)
+    for plugin in refused:
+        talk.out(
+            f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}, {plugin['reason']}"
+        )
+
+
+def _overview(talk: Talk) -> None:
+    from holdfast.manager import installed
+
+    registry = installed()
+    components = [_describe(one, registry) for one in registry.components()]
+    refused = [_refused(plugin) for plugin in registry.plugins if plugin.status != "active"]
+    if talk.json:
+        talk.data({"components": components, "plugins": refused})
+        return
+    rows = [
+        {
+            "KIND": one["kind"],
+            "NAME": one["name"],
+            "DISTRIBUTION": f"{one['distribution']} {one['version']}",
+            "SUMMARY": "CONFLICT: " + " and ".join(one["conflict"]) if one["conflict"] else one["summary"],
+        }
+        for one in components
+    ]
+    talk.out(table(rows))
+    for plugin in refused:
+        title = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
+        talk.out(f"{plugin['status'].upper()} {title}: {plugin['reason']}")
+
+
+def _describe(owned: Any, registry: Any) -> dict[str, Any]:
+    from holdfast.options import describe_options
+
+    component, plugin = owned.component, owned.plugin
+    claims = registry.claims(component.kind, component.name)
+    return {
+        "kind": str(component.kind),
+        "name": component.name,
+        "aliases": list(component.aliases),
+        "summary": component.summary,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "plugin": plugin.name,
+        "status": "active",
+        "capabilities": sorted(str(capability) for capability in component.capabilities),
+        "options": describe_options(component),
+        "conflict": [claim.plugin.title for claim in claims] if len(claims) > 1 else [],
+    }
+
+
+def _refused(plugin: Any) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "status": plugin.status,
+        "reason": plugin.reason,
+    }
+
+
+def _print(talk: Talk, component: dict[str, Any]) -> None:
+    talk.out(f"{component['kind']} {component['name']}: {component['summary']}")
+    talk.out(f"  from {component['distribution']} {component['version']}")
+    if component["aliases"]:
+        talk.out(f"  also called {', '.join(component['aliases'])}")
+    if component["conflict"]:
+        talk.out(f"  CONFLICT: claimed by {' and '.join(component['conflict'])}")
+    if component["capabilities"]:
+        talk.out(f"  can {', '.join(component['capabilities'])}")
+    for option in component["options"]:
+        kind = "|".join(map(str, option["type"])) if isinstance(option["type"], list) else option["type"]
+        talk.out(f"  {option['name']}={kind}  [default: {option['default']}]  {option['help']}")

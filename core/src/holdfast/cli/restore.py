@@ -1,0 +1,57 @@
+"""holdfast restore."""
+
+import click
+
+from holdfast.cli.options import (
+    assign_option,
+    exclude_option,
+    jobs_option,
+    json_option,
+    select_option,
+    store_option,
+    talking,
+)
+from holdfast.cli.talk import Talk, size
+
+
+@click.command("restore")
+@click.argument("backup", metavar="ID")
+@click.argument("target", metavar="URL")
+@store_option
+@click.option("--replace", is_flag=True, help="Put the backup in the place of a target that holds data.")
+@click.option("--live", is_flag=True, help="Restore into a database that others have open, where the engine can.")
+@click.option("--check/--no-check", default=None, help="Run the engine's own check before the restore is made visible.")
+@click.option("--allow-damaged", is_flag=True, help="Restore a damaged backup as far as it goes.")
+@jobs_option
+@select_option
+@exclude_option
+@assign_option
+@click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
+@json_option(run=True)
+@talking
+@click.pass_obj
+def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: object) -> None:
+    """Restore the backup ID into the database at URL.
+
+    ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
+    --replace says otherwise; a failed restore leaves the target as it was.
+    """
+    from holdfast.manager import installed
+    from holdfast.operations.restore import restore
+    from holdfast.options import parse_assignments
+    from holdfast.plan import RestorePlan
+
+    assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
+    plan = RestorePlan(backup=backup, target=target, options=assignments, **options)  # type: ignore[arg-type]
+    result = restore(plan, registry=installed(), on_event=talk.watch, dry_run=dry_run)
+    if talk.json:
+        talk.data({"type": "plan" if dry_run else "restore", **result.as_data()})
+    elif dry_run:
+        talk.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
+        for stream in result.steps:
+            talk.out(f"  {stream}")
+    else:
+        talk.say(
+            f"restored {result.name}/{result.id} into {result.target}: {size(result.size_bytes)} "
+            f"in {result.duration_seconds:.1f} s"
+        )

@@ -1,0 +1,35 @@
+"""holdfast schema."""
+
+import click
+
+from holdfast.cli.options import talking
+from holdfast.cli.talk import Talk
+
+
+@click.command("schema")
+@click.argument("name", required=False, metavar="[plan|manifest|NAME]")
+@click.option("--json", is_flag=True, expose_value=False, hidden=True, help="It is always JSON.")
+@talking
+@click.pass_obj
+def command(talk: Talk, name: str | None) -> None:
+    """Print the JSON Schema of plans, of manifests, or of the options of the component NAME; without a name, all."""
+    import msgspec
+
+    from holdfast.errors import PluginError
+    from holdfast.manager import installed
+    from holdfast.options import options_schema
+    from holdfast.plan import BackupPlan
+    from holdfast.store import manifest
+
+    fixed = {"plan": lambda: msgspec.json.schema(BackupPlan), "manifest": manifest.schema}
+    components = {one.component.name: one.component for one in installed().components()}
+    if name is None:
+        found = {key: make() for key, make in fixed.items()}
+        found["options"] = {key: options_schema(component) for key, component in components.items()}
+    elif name in fixed:
+        found = fixed[name]()
+    elif name in components:
+        found = options_schema(components[name])
+    else:
+        raise PluginError(f"no schema '{name}' (there are: {', '.join([*fixed, *components])})")
+    talk.out(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

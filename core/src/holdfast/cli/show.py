@@ -1,0 +1,77 @@
+"""holdfast show."""
+
+import click
+
+from holdfast.cli.options import json_option, store_option, talking
+from holdfast.cli.talk import Talk, size
+
+
+@click.command("show")
+@click.argument("backup", metavar="ID")
+@store_option
+@json_option(run=False)
+@talking
+@click.pass_obj
+def command(talk: Talk, backup: str, store: str) -> None:
+    """Show one backup: its record, its manifest and what checks have found.
+
+    ID is an id, a unique beginning of one, latest or NAME/latest.
+    """
+    import msgspec
+
+    from holdfast.errors import IntegrityError
+    from holdfast.manager import installed
+    from holdfast.record import Backup
+    from holdfast.store.catalog import Catalog, is_latest
+    from holdfast.store.names import MANIFEST
+
+    catalog = Catalog(installed().storage(store))
+    catalog.open()
+    entry = catalog.find(backup)
+    if entry.manifest is None:
+        raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
+    record = Backup.of(entry, catalog.storage)
+    findings = [
+        {
+            "time": finding.time.isoformat().replace("+00:00", "Z"),
+            "depth": finding.depth.name.lower(),
+            "result": "passed" if finding.passed else "failed",
+        }
+        for finding in sorted(entry.findings, key=lambda finding: finding.time)
+    ]
+    if talk.json:
+        # The file itself, not our reading of it: fields that this version does not know are shown as well.
+        manifest = msgspec.json.decode(catalog.storage.read(f"{entry.folder}/{MANIFEST}"))
+        talk.data({**record.as_data(), "findings": findings, "manifest": manifest})
+    else:
+        _show(talk, record, findings)
+        for stream in entry.manifest.streams:
+            blob = stream.blob
+            talk.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
+    if is_latest(backup):
+        catalog.readable(backup)  # says, with exit 13, when the newest is damaged
+
+
+def _show(talk: Talk, record: object, findings: list[dict[str, str]]) -> None:
+    from holdfast.record import Backup
+
+    assert isinstance(record, Backup)  # noqa: S101
+    facts = {
+        "id": record.id,
+        "name": record.name,
+        "state": record.state + (f" ({record.problem})" if record.problem else ""),
+        "source": f"{record.database_url} ({record.engine})",
+        "created": f"{record.timestamp:%Y-%m-%d %H:%M:%S} UTC, took {record.duration_seconds:.1f} s",
+        "size": f"{size(record.size_bytes)}, stored {size(record.stored_bytes)} ({record.codec})",
+        "manifest": f"sha256 {record.checksum}",
+        "folder": record.path,
+    }
+    if record.tags:
+        facts["tags"] = ", ".join(record.tags)
+    for key, value in facts.items():
+        talk.out(f"{key:9} {value}")
+    for warning in record.warnings:
+        talk.out(f"{'warning':9} {warning}")
+    for finding in findings:
+        talk.out(f"{'check':9} {finding['time'][:19]}Z {finding['depth']} {finding['result']}")
+    talk.out("streams")

@@ -1,0 +1,60 @@
+"""holdfast verify."""
+
+import click
+
+from holdfast.cli.options import jobs_option, json_option, store_option, talking
+from holdfast.cli.talk import Talk, size
+
+
+@click.command("verify")
+@click.argument("backups", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help="Every backup of the store (the default without an ID).")
+@click.option("--read-data", is_flag=True, help="Decompress everything and compare the plain digests too.")
+@store_option
+@jobs_option
+@json_option(run=True)
+@talking
+@click.pass_obj
+def command(
+    talk: Talk, backups: tuple[str, ...], everything: bool, read_data: bool, store: str, jobs: int | None
+) -> None:
+    """Check backups: structure, then stored digests, then with --read-data all of the plain data.
+
+    The result is recorded with each backup. Exit 13 if one is damaged.
+    """
+    from holdfast.errors import IntegrityError, UsageError
+    from holdfast.manager import installed
+    from holdfast.operations.verify import Verified, select, verify
+    from holdfast.store.catalog import Catalog, is_latest
+
+    if everything and backups:
+        raise UsageError("--all and ids exclude each other")
+    registry = installed()
+    catalog = Catalog(registry.storage(store))
+    catalog.open()
+    failed: list[Verified] = []
+    entries = select(catalog, backups)
+    for entry in entries:
+        result = verify(
+            entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=talk.watch
+        )
+        if talk.json:
+            talk.data({"type": "verify", **result.as_data()})
+        else:
+            word = "ok     " if result.passed else "DAMAGED"
+            talk.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
+            for problem in result.problems:
+                talk.out(f"        {problem}")
+        if not result.passed:
+            failed.append(result)
+    if not entries:
+        talk.say("no backups to verify")
+    if failed:
+        names = ", ".join(result.id for result in failed[:5])
+        hint = None
+        if any(map(is_latest, backups)):
+            good = catalog.newest_good(failed[0].name)
+            hint = f"the newest good backup is {good.id}" if good else "no backup of this source is good"
+        raise IntegrityError(
+            f"{len(failed)} of {len(entries)} backups damaged: {names}: {failed[0].problems[0]}", hint=hint
+        )

@@ -1,0 +1,48 @@
+"""What a run takes from its surroundings where nobody said otherwise: store, codec, jobs, scratch space."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+
+from holdfast.api import Kind
+from holdfast.errors import UsageError
+from holdfast.registry import Registry
+
+DEFAULT_STORE = "./backups"
+
+
+def default_store(environ: Mapping[str, str] = os.environ) -> str:
+    """`HOLDFAST_STORE`, else `./backups`."""
+    return environ.get("HOLDFAST_STORE") or DEFAULT_STORE
+
+
+def default_codec(registry: Registry, environ: Mapping[str, str] = os.environ) -> str:
+    """`HOLDFAST_CODEC`, else the best that is installed.
+
+    zstd level 1 costs half the CPU of level 3 and still stores less than gzip at its default of 6.
+    """
+    configured = environ.get("HOLDFAST_CODEC")
+    if configured:
+        return configured
+    installed = registry.names(Kind.CODEC)
+    return next((f"{name}:1" for name in ("zstd", "gzip") if name in installed), "none")
+
+
+def default_jobs(environ: Mapping[str, str] = os.environ) -> int:
+    """`HOLDFAST_JOBS`, else the usable CPUs but at most 4, for which the bounds of memory hold."""
+    configured = environ.get("HOLDFAST_JOBS")
+    if configured:
+        if not configured.isascii() or not configured.isdigit() or int(configured) < 1:
+            raise UsageError(f"HOLDFAST_JOBS is '{configured}', expected a whole number from 1")
+        return int(configured)
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def scratch_root(environ: Mapping[str, str] = os.environ) -> str:
+    """Where scratch folders are made: `TMPDIR`, else a place for large files.
+
+    /tmp is often memory (tmpfs), and a spooled database in there could take all of it: /var/tmp is on a disk.
+    """
+    if not environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK | os.X_OK):  # noqa: S108
+        return "/var/tmp"  # noqa: S108
+    return tempfile.gettempdir()

@@ -1,0 +1,108 @@
+"""The one error tree: a class per exit code, a message that names the object, a hint that says what to do.
+
+Messages are lowercase, without a final full stop, and hold neither passwords nor tracebacks.
+"""
+
+import errno
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """An operation failed; nothing that looks like a result was left behind.
+
+    `message` is one line that says what was found and what was expected; `hint`, where there is one, says
+    what to do next. `exit_code` is what the command line returns for the class.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions pickle by their positional arguments alone: the hint travels as state.
+        return (type(self), (self.message,), {"hint": self.hint})
+
+
+class UsageError(HoldfastError):
+    """The call itself is wrong: a malformed URL, an unknown option, a value out of range."""
+
+    exit_code = 2
+
+
+class PartialError(HoldfastError):
+    """Of several operations some failed; the others hold."""
+
+    exit_code = 3
+
+
+class NotFoundError(HoldfastError):
+    """There is no such store, backup or stream, or the store cannot be read."""
+
+    exit_code = 10
+
+
+class LockedError(HoldfastError):
+    """A lock of the store or of the database was not obtained in time."""
+
+    exit_code = 11
+
+
+class CredentialsError(HoldfastError):
+    """The database or its file refuses us: authentication, permission, privilege."""
+
+    exit_code = 12
+
+
+class IntegrityError(HoldfastError):
+    """Data is damaged, or is not what was recorded."""
+
+    exit_code = 13
+
+
+class PluginError(HoldfastError):
+    """A plugin is missing, refused, in conflict with another, or breaks its contract."""
+
+    exit_code = 14
+
+
+class UnreachableError(HoldfastError):
+    """The database does not answer, or does not exist."""
+
+    exit_code = 15
+
+
+class UnsafeError(HoldfastError):
+    """Refused, because doing it could lose data that nobody said may be lost."""
+
+    exit_code = 16
+
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOENT: "it does not exist",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "it is a symbolic link, or its links form a loop",
+    errno.EIO: "the device reports an input/output error",
+    errno.EFBIG: "the file would be larger than the file system or a limit allows",
+}
+
+
+def reason(error: OSError) -> str:
+    """Say in a few words why the system refused, without its number and without the path."""
+    return _REASONS.get(error.errno or 0, (error.strerror or str(error) or type(error).__name__).lower())
+
+
+def shown(name: str | bytes) -> str:
+    """Write a name so that it stays on one line and can be told apart from the words around it."""
+    text = name.decode(errors="surrogateescape") if isinstance(name, bytes) else name
+    # ascii() of what cannot be printed: newlines, escapes and undecodable bytes must not reach a terminal.
+    return text if text.isprintable() and text and "'" not in text and " " not in text else repr(text)

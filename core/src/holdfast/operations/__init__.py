@@ -1,0 +1,1 @@
+"""One verb each, over the floors below."""

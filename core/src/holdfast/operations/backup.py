@@ -1,0 +1,356 @@
+"""Backup: open a snapshot, stream it into the store, publish the manifest last."""
+
+import hashlib
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from holdfast.api import (
+    Capability,
+    Chunk,
+    Codec,
+    DatabaseURL,
+    DumpRequest,
+    DumpSession,
+    Engine,
+    Facts,
+    HasherFactory,
+    Identified,
+    Source,
+    Storage,
+    Stream,
+    Watcher,
+)
+from holdfast.config import default_codec, default_jobs, default_store
+from holdfast.errors import PluginError, UsageError, reason, shown
+from holdfast.options import split_spec
+from holdfast.pipeline import Flow, Stored, Workers, run_tasks
+from holdfast.plan import BackupPlan
+from holdfast.record import Backup
+from holdfast.registry import PluginEngine, Registry
+from holdfast.run import Run, our_errors, scratch_folder
+from holdfast.store import guide
+from holdfast.store.catalog import Catalog, Entry, identity_digest
+from holdfast.store.manifest import (
+    FORMAT_VERSION,
+    BlobRecord,
+    CodecRecord,
+    Manifest,
+    ProofRecord,
+    SourceRecord,
+    StreamRecord,
+    ToolRecord,
+    encode,
+)
+from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, check_source_name, slug
+from holdfast.url import redact
+
+log = logging.getLogger("holdfast.backup")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Parts that a program brings as objects, in the place of those that a plan names."""
+
+    engine: Engine | None = None
+    codec: Codec | None = None
+    checksums: Mapping[str, HasherFactory] = field(default_factory=dict)
+    storage: Storage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A plan resolved: every part found and every option checked, nothing opened yet."""
+
+    plan: BackupPlan
+    url: DatabaseURL
+    engine: Engine
+    options: Any
+    codec: Codec
+    codec_spec: str
+    hashers: Mapping[str, HasherFactory]
+    storage: Storage
+    jobs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a backup would do: streams with the size hints of the engine (bytes, None while unknown)."""
+
+    source: str
+    name: str
+    engine: str
+    codec: str
+    checksums: tuple[str, ...]
+    store: str
+    jobs: int
+    streams: tuple[Stream, ...]
+
+
+def backup(
+    plan: BackupPlan, *, registry: Registry, parts: Parts | None = None, on_event: Watcher | None = None
+) -> Backup:
+    """Make one backup and return its record; on any failure nothing is published and what was written is removed.
+
+    Raises `HoldfastError`s. `on_event` is called in this thread.
+    """
+    with ExitStack() as stack, our_errors("backup failed", plan.source):
+        setup, session, opened = _open(plan, registry, parts, stack)
+        with our_errors(f"cannot write to the store at {shown(setup.storage.location)}", plan.source):
+            catalog = Catalog(setup.storage)
+            catalog.open_or_create()
+            backup_id, created_at = stack.enter_context(catalog.begin())
+            source = _source(session, setup)
+            name = catalog.claim(
+                source, name=plan.name or slug(source.name), explicit=plan.name is not None, adopt=plan.adopt
+            )
+            catalog.sweep(name)
+            run = Run("backup", backup_id, name=name, registry=registry, on_event=on_event)
+            with run.telling(), _discarding(catalog, name, backup_id):
+                manifest, files = _write(setup, session, opened, run=run, source=source, created_at=created_at)
+                checksum = _publish(setup, manifest, files)
+        entry = Entry(name=name, id=backup_id, manifest=manifest, checksum=checksum)
+        record = Backup.of(entry, setup.storage)
+        run.emit("finished", **record.as_data())
+        return record
+
+
+def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None) -> Preview:
+    """Say what a backup would do: opens the source, writes nothing."""
+    with ExitStack() as stack, our_errors("backup failed", plan.source):
+        setup, session, _ = _open(plan, registry, parts, stack)
+        return Preview(
+            source=redact(plan.source),
+            name=plan.name or slug(_source(session, setup).name),
+            engine=setup.engine.name,
+            codec=setup.codec_spec,
+            checksums=tuple(setup.hashers),
+            store=setup.storage.location,
+            jobs=setup.jobs,
+            streams=tuple(session.streams),
+        )
+
+
+def _open(
+    plan: BackupPlan, registry: Registry, parts: Parts | None, stack: ExitStack
+) -> tuple[Setup, DumpSession, ExitStack]:
+    """Resolve a plan and open its source; the last of the three leaves the session when it is closed."""
+    with our_errors(f"cannot open {redact(plan.source)}", plan.source):
+        setup = resolve(plan, registry, parts or Parts())
+        scratch = stack.enter_context(scratch_folder())
+        opened = stack.enter_context(ExitStack())
+        return setup, opened.enter_context(setup.engine.dump(_request(setup, scratch))), opened
+
+
+@contextmanager
+def _discarding(catalog: Catalog, name: str, backup_id: str) -> Iterator[None]:
+    """Remove what was written if the block ends early."""
+    try:
+        yield
+    except BaseException:
+        try:
+            catalog.discard(name, backup_id)
+        except OSError as error:
+            log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, reason(error))
+        raise
+
+
+def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
+    """Find every part of a plan and check every option, before anything is opened."""
+    url = DatabaseURL.parse(plan.source)
+    engine = parts.engine or registry.engine(url.scheme)
+    if plan.name is not None:
+        check_source_name(plan.name)
+    _check_capabilities(plan, engine)
+    options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
+    spec = plan.codec or ("" if parts.codec else default_codec(registry))
+    algorithms = dict.fromkeys(("sha256", *plan.checksums))
+    hashers: dict[str, HasherFactory] = {name: _starter(registry, name) for name in algorithms}
+    return Setup(
+        plan=plan,
+        url=url,
+        engine=engine,
+        options=options,
+        codec=parts.codec or registry.codec(spec),
+        codec_spec=spec or type(parts.codec).__name__.lower(),
+        hashers={**hashers, **parts.checksums},
+        storage=parts.storage or registry.storage(plan.store or default_store()),
+        jobs=plan.jobs or default_jobs(),
+    )
+
+
+def _starter(registry: Registry, algorithm: str) -> HasherFactory:
+    registry.hasher(algorithm)  # a missing one is found out before anything is opened
+    return lambda: registry.hasher(algorithm)
+
+
+def _check_capabilities(plan: BackupPlan, engine: Engine) -> None:
+    """Refuse what the engine cannot do, instead of quietly not doing it."""
+    asked = {
+        Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+        Capability.PROOF: ("--proof", plan.proof is True),
+        Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
+    }
+    for capability, (option, wanted) in asked.items():
+        if wanted and capability not in engine.capabilities:
+            raise UsageError(f"engine '{engine.name}' cannot do {option}")
+
+
+def _request(setup: Setup, scratch: Path) -> DumpRequest:
+    plan = setup.plan
+    return DumpRequest(
+        url=plan.source,
+        scratch=scratch,
+        options=setup.options,
+        jobs=setup.jobs,
+        select=plan.select,
+        exclude=plan.exclude,
+        proof=plan.proof is not False,
+        check=plan.check is not False,
+        allow_damaged=plan.allow_damaged,
+    )
+
+
+def _source(session: DumpSession, setup: Setup) -> Source:
+    """Which database this is: as the engine says, else as its URL says."""
+    if isinstance(session, Identified):
+        found = session.source
+        return Source(name=found.name, identity=f"{setup.engine.name}\0{found.identity}")
+    redacted = setup.url.redacted().partition("?")[0]
+    last = setup.url.path.rstrip("/").rpartition("/")[2]
+    return Source(name=last.partition(".")[0] or setup.engine.name, identity=f"{setup.engine.name}\0{redacted}")
+
+
+def _write(
+    setup: Setup, session: DumpSession, opened: ExitStack, *, run: Run, source: Source, created_at: datetime
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Store every stream, free the source, and return the manifest with the small files that go beside it."""
+    streams = list(session.streams)
+    if len({stream.name for stream in streams}) != len(streams) or not streams:
+        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or none")
+    if all(stream.size is not None for stream in streams):
+        run.total = sum(stream.size or 0 for stream in streams)
+    run.emit("started", url=setup.url.redacted(), engine=setup.engine.name, codec=setup.codec_spec)
+    records = _store_streams(setup, session, streams, run, opened.close)
+    proof = session.proof() if setup.plan.proof is not False else None
+    facts = session.facts()
+    opened.close()  # frees the source before the store is synced
+    for warning in (*facts.warnings, *facts.damage):
+        run.warn(warning)
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        id=run.id,
+        created_at=created_at,
+        duration_seconds=round(run.seconds, 3),
+        source=SourceRecord(
+            name=run.name,
+            url=setup.url.redacted(),
+            engine=setup.engine.name,
+            identity=identity_digest(source),
+            server_version=facts.server_version,
+        ),
+        codec=CodecRecord(name=split_spec(setup.codec_spec)[0], spec=setup.codec_spec),
+        checksums=list(setup.hashers),
+        streams=records,
+        tool=_tool(setup, facts),
+        consistency_point=dict(facts.consistency_point),
+        options={key: str(value) for key, value in setup.plan.options.items()},
+        selection={key: list(value) for key in ("select", "exclude") if (value := getattr(setup.plan, key))},
+        proof=ProofRecord.of(proof),
+        damage=list(facts.damage),
+        warnings=list(facts.warnings),
+        tags=list(setup.plan.tags),
+        hints=dict(facts.hints),
+    )
+    text = guide.guide(manifest, setup.codec, facts.restore_steps)
+    return manifest, {**{check_blob_path(name): data for name, data in facts.files.items()}, GUIDE: text.encode()}
+
+
+def _store_streams(
+    setup: Setup, session: DumpSession, streams: list[Stream], run: Run, release: Callable[[], None]
+) -> list[StreamRecord]:
+    """Run the pipeline over all streams, in up to `jobs` threads where the engine can.
+
+    After a failure `release` leaves the session early, so that a read that waits for its source ends.
+    """
+    parallel = setup.jobs if Capability.PARALLEL_DUMP in setup.engine.capabilities else 1
+    readers = min(parallel, len(streams))
+    workers = Workers(setup.jobs)
+    flow = Flow(
+        codec=setup.codec,
+        hashers=setup.hashers,
+        workers=workers,
+        stop=run.stop,
+        # With every reader this keeps each worker busy and one block ready for it; at 4 jobs 16 MiB at most.
+        window=2 + 2 * setup.jobs // readers,
+        count=run.count,
+    )
+    taken: set[str] = set()
+    paths = [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
+    records: dict[str, StreamRecord] = {}
+
+    def store(stream: Stream, path: str) -> None:
+        with setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer:
+            stored = flow.store(_reading(session, stream, setup.plan.source), writer)
+        records[stream.name] = _stream_record(stream, path, stored)
+
+    tasks = [lambda stream=stream, path=path: store(stream, path) for stream, path in zip(streams, paths, strict=True)]
+    try:
+        run_tasks(tasks, jobs=readers, stop=run.stop, tick=run.tick, release=release)
+    finally:
+        workers.close()
+    for stream in streams:
+        done = records[stream.name]
+        run.emit("stream", stream=stream.name, size_bytes=done.size, stored_bytes=done.blob.size)
+    return [records[stream.name] for stream in streams]
+
+
+def _reading(session: DumpSession, stream: Stream, url: str) -> Iterator[Chunk]:
+    """Read a stream; what goes wrong here is the source's fault and says so."""
+    with our_errors(f"cannot read {shown(stream.name)} of {redact(url)}", url):
+        yield from session.read(stream)
+
+
+def _stream_record(stream: Stream, path: str, stored: Stored) -> StreamRecord:
+    return StreamRecord(
+        name=stream.name,
+        suffix=stream.suffix,
+        size=stored.size,
+        digests=dict(stored.digests),
+        blob=BlobRecord(path=path, size=stored.stored_size, digests=dict(stored.stored_digests)),
+    )
+
+
+def _tool(setup: Setup, facts: Facts) -> ToolRecord:
+    from holdfast import version
+
+    plugins = {}
+    if isinstance(setup.engine, PluginEngine):
+        plugin = setup.engine.owned.plugin
+        plugins[plugin.distribution] = plugin.version
+    return ToolRecord(
+        holdfast=version(), python=platform.python_version(), plugins=plugins, programs=dict(facts.programs)
+    )
+
+
+def _publish(setup: Setup, manifest: Manifest, files: dict[str, bytes]) -> str:
+    """Write what goes beside the blobs, make all of it durable, then the manifest; returns its SHA-256."""
+    folder = f"{manifest.source.name}/{manifest.id}"
+    data = encode(manifest)
+    checksum = hashlib.sha256(data).hexdigest()
+    digests = {stream.blob.path: stream.blob.digests["sha256"] for stream in manifest.streams}
+    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    contents = {**files, SUMS: guide.sums({**digests, MANIFEST: checksum})}
+    for name, content in contents.items():
+        with setup.storage.writer(f"{folder}/{name}") as writer:
+            writer.write(content)
+    setup.storage.barrier()
+    with setup.storage.writer(f"{folder}/{MANIFEST}") as writer:
+        writer.write(data)
+    setup.storage.barrier()
+    return checksum

@@ -1,0 +1,33 @@
+"""Reading one plain stream of a backup, for `holdfast cat` and programs."""
+
+from collections.abc import Iterator
+
+from holdfast.api import Storage
+from holdfast.errors import NotFoundError, UsageError, shown
+from holdfast.pipeline import Stop
+from holdfast.registry import Registry
+from holdfast.run import our_errors
+from holdfast.store.blob import StoredBlob
+from holdfast.store.manifest import Manifest, StreamRecord
+
+
+def read(manifest: Manifest, stream: str | None, *, storage: Storage, registry: Registry) -> Iterator[bytes]:
+    """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end."""
+    record = _pick(manifest, stream)
+    folder = f"{manifest.source.name}/{manifest.id}"
+    hashers = {"sha256": lambda: registry.hasher("sha256")}
+    blob = StoredBlob(storage, folder, record, registry.codec(manifest.codec.name), stop=Stop(), hashers=hashers)
+    with our_errors(f"cannot read {manifest.id}"):
+        yield from blob.chunks()
+
+
+def _pick(manifest: Manifest, stream: str | None) -> StreamRecord:
+    names = ", ".join(shown(record.name) for record in manifest.streams[:20])
+    if stream is None:
+        if len(manifest.streams) != 1:
+            raise UsageError(f"backup {manifest.id} has several streams, name one: {names}")
+        return manifest.streams[0]
+    for record in manifest.streams:
+        if stream in (record.name, record.blob.path):
+            return record
+    raise NotFoundError(f"backup {manifest.id} has no stream {shown(stream)} (it has: {names})")

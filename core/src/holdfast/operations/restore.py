@@ -1,0 +1,223 @@
+"""Restore: check all that can be checked, load every stream, commit only what agrees with the manifest."""
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast.api import (
+    Capability,
+    Codec,
+    DatabaseURL,
+    Engine,
+    HasherFactory,
+    RestoreRequest,
+    RestoreSession,
+    Step,
+    Storage,
+    Stream,
+    Watcher,
+)
+from holdfast.config import default_jobs, default_store
+from holdfast.errors import HoldfastError, PluginError, UsageError, shown
+from holdfast.pipeline import run_tasks
+from holdfast.plan import RestorePlan
+from holdfast.registry import PluginEngine, Registry
+from holdfast.run import Run, our_errors, scratch_folder
+from holdfast.store.blob import StoredBlob
+from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.manifest import Manifest
+from holdfast.url import redact
+
+log = logging.getLogger("holdfast.restore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What a restore did: `target` without secrets, plain bytes loaded, and what the user has to know.
+
+    After a dry run `dry_run` is set and nothing was touched; `steps` are the streams in their order.
+    """
+
+    id: str
+    name: str
+    engine: str
+    target: str
+    size_bytes: int
+    duration_seconds: float
+    steps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A restore with every part found and nothing touched."""
+
+    plan: RestorePlan
+    entry: Entry
+    manifest: Manifest
+    storage: Storage
+    engine: Engine
+    options: Any
+    codec: Codec
+    hashers: Mapping[str, HasherFactory]
+    jobs: int
+    run: Run
+    blobs: dict[str, StoredBlob] = field(default_factory=dict)
+
+
+def restore(
+    plan: RestorePlan,
+    *,
+    registry: Registry,
+    storage: Storage | None = None,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    on_event: Watcher | None = None,
+    dry_run: bool = False,
+) -> Restored:
+    """Restore one backup into `plan.target`; after a failure the target is as it was, or the error says what is left.
+
+    `storage`, `engine` and `codec` stand in for those that the plan and the manifest name.
+    """
+    with ExitStack() as stack, our_errors(f"restore into {redact(plan.target)} failed", plan.target):
+        target = DatabaseURL.parse(plan.target)
+        storage = storage or registry.storage(plan.store or default_store())
+        catalog = Catalog(storage)
+        catalog.open()
+        entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
+        engine = engine or _engine(registry, target, manifest)
+        _check_capabilities(plan, engine)
+        hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
+        setup = Setup(
+            plan=plan,
+            entry=entry,
+            manifest=manifest,
+            storage=storage,
+            engine=engine,
+            options=engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options),
+            codec=codec or registry.codec(manifest.codec.name),
+            hashers=hashers,
+            jobs=plan.jobs or default_jobs(),
+            run=Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event),
+        )
+        with setup.run.telling():
+            result = _restore(setup, stack.enter_context(scratch_folder()), dry_run=dry_run)
+        if not dry_run:
+            setup.run.emit("finished", **result.as_data())
+        return result
+
+
+def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> PluginEngine:
+    engine = registry.engine(target.scheme)
+    if engine.name != manifest.source.engine:
+        raise UsageError(
+            f"the backup is of engine '{manifest.source.engine}', the target {target.redacted()} of '{engine.name}'"
+        )
+    return engine
+
+
+def _check_capabilities(plan: RestorePlan, engine: Engine) -> None:
+    asked = {
+        Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+        Capability.CHECK: ("--check", plan.check is True),
+        Capability.LIVE: ("--live", plan.live),
+    }
+    for capability, (option, wanted) in asked.items():
+        if wanted and capability not in engine.capabilities:
+            raise UsageError(f"engine '{engine.name}' cannot do {option}")
+
+
+def _restore(setup: Setup, scratch: Path, *, dry_run: bool) -> Restored:
+    run, plan, manifest = setup.run, setup.plan, setup.manifest
+    tolerate = run.warn if plan.allow_damaged else None
+    for record in manifest.streams:
+        setup.blobs[record.name] = StoredBlob(
+            setup.storage,
+            setup.entry.folder,
+            record,
+            setup.codec,
+            stop=run.stop,
+            scratch=scratch,
+            hashers=setup.hashers,
+            count=run.count,
+            tolerate=tolerate,
+        )
+    streams = tuple(Stream(name=record.name, suffix=record.suffix, size=record.size) for record in manifest.streams)
+    request = RestoreRequest(
+        url=plan.target,
+        scratch=scratch,
+        streams=streams,
+        facts=manifest.hints,
+        options=setup.options,
+        jobs=setup.jobs,
+        replace=plan.replace,
+        live=plan.live,
+        check=plan.check is not False,
+        allow_damaged=plan.allow_damaged,
+        select=plan.select,
+        exclude=plan.exclude,
+    )
+    with ExitStack() as opened:
+        session = opened.enter_context(setup.engine.restore(request))
+        steps = list(session.steps)
+        needed = _needed(setup, steps)
+        if not dry_run:
+            _load(setup, session, steps, needed, opened)
+        return Restored(
+            id=setup.entry.id,
+            name=setup.entry.name,
+            engine=setup.engine.name,
+            target=redact(plan.target),
+            size_bytes=sum(blob.record.size for blob in needed),
+            duration_seconds=round(run.seconds, 3),
+            steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
+            warnings=tuple(run.warnings),
+            dry_run=dry_run,
+        )
+
+
+def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
+    """The blobs that the steps load, each once."""
+    names = dict.fromkeys(step.stream for step in steps)
+    unknown = [name for name in names if name not in setup.blobs]
+    if unknown:
+        raise PluginError(f"engine '{setup.engine.name}' wants to load {shown(unknown[0])}, which the backup has not")
+    return [setup.blobs[name] for name in names]
+
+
+def _load(
+    setup: Setup, session: RestoreSession, steps: list[Step], needed: list[StoredBlob], opened: ExitStack
+) -> None:
+    """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""
+    run = setup.run
+    atomic = Capability.ATOMIC_RESTORE in setup.engine.capabilities
+    if not atomic:
+        # What cannot be undone by the engine must not begin with data that is known to be wrong.
+        checks = [lambda blob=blob: blob.check_stored(setup.hashers) for blob in needed]
+        run_tasks(checks, jobs=setup.jobs, stop=run.stop, tick=run.tick, release=lambda: None)
+    run.total = sum(setup.blobs[step.stream].record.size for step in steps)
+    run.emit("started", target=redact(setup.plan.target), engine=setup.engine.name)
+    ordered = sorted(steps, key=lambda step: step.phase)
+    parallel = setup.jobs if Capability.PARALLEL_RESTORE in setup.engine.capabilities else 1
+    for _, phase in itertools.groupby(ordered, key=lambda step: step.phase):
+        group = list(phase)
+        for side_by_side, part in itertools.groupby(group, key=lambda step: step.parallel):
+            tasks = [lambda step=step: session.load(step, setup.blobs[step.stream]) for step in part]
+            jobs = parallel if side_by_side else 1
+            run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=opened.close)
+    drains = [blob.drain for blob in needed]
+    run_tasks(drains, jobs=setup.jobs, stop=run.stop, tick=run.tick, release=opened.close)
+    for blob in needed:
+        if not blob.whole and not setup.plan.allow_damaged:
+            raise HoldfastError(f"stream {shown(blob.record.name)} was not read to its end")
+    run.emit("progress")
+    session.commit()

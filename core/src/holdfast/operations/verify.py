@@ -1,0 +1,156 @@
+"""Verify: is a backup still what was stored? Structure, stored digests, and on request all of it decoded."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from holdfast.api import HasherFactory, Kind, Storage, Watcher
+from holdfast.config import default_jobs
+from holdfast.errors import HoldfastError, IntegrityError, reason, shown
+from holdfast.pipeline import run_tasks
+from holdfast.registry import Registry
+from holdfast.run import Run, our_errors
+from holdfast.store import findings
+from holdfast.store.blob import StoredBlob
+from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.findings import Depth
+from holdfast.store.guide import parse_sums
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import MANIFEST, SUMS
+
+log = logging.getLogger("holdfast.verify")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What a check of one backup found: `depth` is how deep it went, `problems` is empty where all is well.
+
+    `state` is that of the backup afterwards.
+    """
+
+    id: str
+    name: str
+    state: str
+    depth: str
+    passed: bool
+    problems: tuple[str, ...]
+    size_bytes: int
+    duration_seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def verify(
+    entry: Entry,
+    *,
+    storage: Storage,
+    registry: Registry,
+    read_data: bool = False,
+    jobs: int | None = None,
+    on_event: Watcher | None = None,
+) -> Verified:
+    """Check one backup and append the result to it.
+
+    A check that cannot be carried out (unreachable store, missing codec, a signal) raises and records nothing.
+    """
+    run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
+    with our_errors(f"cannot verify {entry.id}"), run.telling():
+        depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
+        known = entry.findings
+        detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
+        try:
+            known += (findings.record(storage, entry.folder, depth=depth, problems=problems, detail=detail),)
+        except OSError as error:
+            run.warn(f"the result could not be recorded in the store: {reason(error)}")
+        damaged = entry.manifest is None or bool(entry.problem) or bool(entry.manifest.damage)
+        result = Verified(
+            id=entry.id,
+            name=entry.name,
+            state=str(findings.state_of(known, damaged_source=damaged)),
+            depth=depth.name.lower(),
+            passed=not problems,
+            problems=tuple(problems),
+            size_bytes=entry.manifest.size if entry.manifest else 0,
+            duration_seconds=round(run.seconds, 3),
+            warnings=tuple(run.warnings),
+        )
+        run.emit("finished", **result.as_data())
+        return result
+
+
+def _check(
+    entry: Entry, storage: Storage, registry: Registry, run: Run, *, read_data: bool, jobs: int
+) -> tuple[Depth, list[str]]:
+    if entry.manifest is None or entry.problem:
+        return Depth.STRUCTURE, [entry.problem]
+    problems = _check_small_files(entry, storage)
+    depth = Depth.DECODE if read_data else Depth.STORED
+    codec = registry.codec(entry.manifest.codec.name if read_data else "none")
+    hashers, missing = _hashers(entry.manifest, registry)
+    for name in missing:
+        run.warn(f"checksum '{name}' is not installed and was not compared")
+    run.total = entry.manifest.stored_size + (entry.manifest.size if read_data else 0)
+    run.emit("started", depth=depth.name.lower())
+
+    def check(blob: StoredBlob) -> None:
+        try:
+            blob.check_stored(hashers)
+            if read_data:
+                blob.drain()
+        except IntegrityError as error:
+            problems.append(error.message)
+
+    blobs = [
+        StoredBlob(storage, entry.folder, record, codec, stop=run.stop, hashers=hashers, count=run.count)
+        for record in entry.manifest.streams
+    ]
+    tasks = [lambda blob=blob: check(blob) for blob in blobs]
+    run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=lambda: None)
+    return depth, problems
+
+
+def _hashers(manifest: Manifest, registry: Registry) -> tuple[Mapping[str, HasherFactory], list[str]]:
+    """Every recorded checksum that is installed; SHA-256 must be."""
+    installed = set(registry.names(Kind.CHECKSUM)) | {"sha256"}
+    usable = {name: (lambda name=name: registry.hasher(name)) for name in manifest.checksums if name in installed}
+    registry.hasher("sha256")
+    return usable, [name for name in manifest.checksums if name not in usable]
+
+
+def _check_small_files(entry: Entry, storage: Storage) -> list[str]:
+    """Compare the manifest and what lies beside the blobs with SHA256SUMS."""
+    try:
+        recorded = parse_sums(storage.read(f"{entry.folder}/{SUMS}"))
+    except FileNotFoundError:
+        return [f"{SUMS} is missing"]
+    except OSError as error:
+        raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {reason(error)}") from error
+    blobs = (
+        {stream.blob.path: stream.blob.digests["sha256"] for stream in entry.manifest.streams} if entry.manifest else {}
+    )
+    problems = [
+        f"{SUMS} and the manifest differ on {path}" for path, digest in blobs.items() if recorded.get(path) != digest
+    ]
+    if MANIFEST not in recorded:
+        problems.append(f"{SUMS} does not name the manifest")
+    for path, digest in recorded.items():
+        if path in blobs:
+            continue
+        found = entry.files.get(path)
+        if found is None or not found.regular:
+            problems.append(f"{shown(path)} is missing")
+        elif hashlib.sha256(storage.read(f"{entry.folder}/{path}")).hexdigest() != digest:
+            problems.append(f"{shown(path)} is not what was stored")
+    return problems
+
+
+def select(catalog: Catalog, references: tuple[str, ...]) -> list[Entry]:
+    """The backups to verify: those named, else all of the store."""
+    if not references:
+        return list(catalog.listing().entries)
+    return list({entry.folder: entry for entry in map(catalog.find, references)}.values())

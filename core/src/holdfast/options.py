@@ -1,0 +1,112 @@
+"""Options of components: from `KEY=VALUE` text or plain data to the component's frozen dataclass, checked."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from holdfast.api import Component
+from holdfast.errors import PluginError, UsageError
+
+
+def build_options(component: Component, values: Mapping[str, Any]) -> Any:
+    """Make the options instance of a component; texts are converted to the type of their field.
+
+    Returns None for a component without options. Unknown names and values out of range are a `UsageError`
+    that names what is known.
+    """
+    what = f"{component.kind} '{component.name}'"
+    known = option_fields(component)
+    for key in values:
+        # msgspec ignores unknown keys on dataclasses, and a mistyped option must never be ignored.
+        if key not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"{what} has no option '{key}' (it has: {names})")
+    if component.options is None:
+        return None
+    try:
+        return msgspec.convert(dict(values), component.options, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        key = place.strip("`.")
+        found = f" '{values[key]}'" if key in values else ""
+        option = f"option '{key}'{found}" if key else "options"
+        raise UsageError(f"{what}, {option}: {text[:1].lower()}{text[1:]}") from error
+
+
+def split_spec(text: str) -> tuple[str, str | None, dict[str, str]]:
+    """Take `name[:value][,key=value…]` apart: `zstd:3`, `zstd:level=3`, `none`."""
+    name, colon, rest = text.partition(":")
+    shorthand: str | None = None
+    values: dict[str, str] = {}
+    for part in rest.split(",") if colon else ():
+        key, equals, value = part.partition("=")
+        if equals:
+            values[key.strip()] = value
+        elif shorthand is None and part:
+            shorthand = part
+        else:
+            raise UsageError(f"cannot read '{text}', expected name, name:value or name:key=value,key=value")
+    return name.strip().lower(), shorthand, values
+
+
+def spec_options(component: Component, shorthand: str | None, values: Mapping[str, str]) -> Any:
+    """Options for a component named by `split_spec`, whose shorthand sets the first field."""
+    if shorthand is not None:
+        first = next(iter(option_fields(component)), None)
+        if first is None:
+            raise UsageError(f"{component.kind} '{component.name}' takes no value, found ':{shorthand}'")
+        values = {first: shorthand, **values}
+    return build_options(component, values)
+
+
+def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
+    """Turn `-o KEY=VALUE` texts into a mapping; `-o KEY` means `KEY=true`."""
+    values: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not key:
+            raise UsageError(f"cannot read option '{text}', expected KEY=VALUE")
+        if key in values:
+            raise UsageError(f"option '{key}' is given twice")
+        values[key] = value if equals else "true"
+    return values
+
+
+def option_fields(component: Component) -> dict[str, dataclasses.Field[Any]]:
+    """The options of a component by name, in their order."""
+    if component.options is None:
+        return {}
+    if not dataclasses.is_dataclass(component.options):
+        raise PluginError(f"the options of {component.kind} '{component.name}' are not a dataclass")
+    return {field.name: field for field in dataclasses.fields(component.options)}
+
+
+def describe_options(component: Component) -> list[dict[str, Any]]:
+    """Each option as plain data: name, type, default and help."""
+    schema = options_schema(component).get("properties", {})
+    return [
+        {
+            "name": name,
+            "type": schema.get(name, {}).get("type") or schema.get(name, {}).get("enum") or "any",
+            "default": None if field.default is dataclasses.MISSING else field.default,
+            "help": field.metadata.get("help", ""),
+        }
+        for name, field in option_fields(component).items()
+    ]
+
+
+def options_schema(component: Component) -> dict[str, Any]:
+    """JSON Schema of a component's options."""
+    if component.options is None:
+        return {"type": "object", "properties": {}, "additionalProperties": False}
+    schema = msgspec.json.schema(component.options)
+    reference = schema.pop("$ref", "").rpartition("/")[2]
+    definitions = schema.pop("$defs", {})
+    found: dict[str, Any] = {**definitions.pop(reference, {}), "additionalProperties": False}
+    for name, field in option_fields(component).items():
+        if "help" in field.metadata:
+            found["properties"][name]["description"] = field.metadata["help"]
+    return {**found, "$defs": definitions} if definitions else found

@@ -1,0 +1,111 @@
+"""Plans: what a run is described by, the same frozen plain data for Python, jobs, agents and the command line."""
+
+from typing import Any, Self
+
+import msgspec
+
+from holdfast.errors import UsageError
+from holdfast.url import DatabaseURL, redact
+
+
+class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One backup of one source.
+
+    `source` is a database URL; `store` None means `HOLDFAST_STORE`, else `./backups`; `codec` None means the
+    best that is installed; `checksums` are taken besides SHA-256; `jobs` None means the usable CPUs, at most 4;
+    `proof` and `check` None mean that the engine's default holds. `options` are the engine's own.
+
+    It compares by value, pickles and goes through JSON; with an inline password it does neither.
+    """
+
+    source: str
+    store: str | None = None
+    name: str | None = None
+    codec: str | None = None
+    checksums: tuple[str, ...] = ()
+    jobs: int | None = None
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+    proof: bool | None = None
+    check: bool | None = None
+    allow_damaged: bool = False
+    adopt: bool = False
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could mean."""
+        DatabaseURL.parse(self.source)
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"jobs is {self.jobs}, expected a whole number from 1")
+
+    def __repr__(self) -> str:
+        """Show the plan without the secrets of its source."""
+        shown = {
+            key: value for key, value in msgspec.structs.asdict(self).items() if value not in (None, (), {}, False)
+        }
+        shown["source"] = redact(self.source)
+        return f"BackupPlan({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by value, unless that would carry a password away."""
+        return (_build, (self.as_data(),))
+
+    def replace(self, **changes: Any) -> Self:
+        """Return another plan with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data that `from_data` takes; an inline password is a `UsageError`."""
+        if DatabaseURL.parse(self.source).password is not None:
+            raise UsageError(
+                f"the plan for {redact(self.source)} holds a password and cannot be written down or sent away",
+                hint="leave the password out of the URL and name a password_command, a file or an environment "
+                "variable where the plan runs",
+            )
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+    def to_json(self) -> str:
+        """Write the plan as JSON; an inline password is a `UsageError`."""
+        return msgspec.json.encode(self.as_data()).decode()
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """Read a plan from plain data, such as a table of TOML; what does not fit is a `UsageError`."""
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"not a backup plan: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a plan from JSON."""
+        try:
+            return cls.from_data(msgspec.json.decode(text))
+        except msgspec.DecodeError as error:
+            raise UsageError(f"not a backup plan: {error}") from error
+
+
+def _build(data: dict[str, Any]) -> BackupPlan:
+    return BackupPlan.from_data(data)
+
+
+class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One restore: `backup` is an id, a unique prefix, `latest` or `NAME/latest`; `target` a database URL."""
+
+    backup: str
+    target: str
+    store: str | None = None
+    replace: bool = False
+    live: bool = False
+    allow_damaged: bool = False
+    check: bool | None = None
+    jobs: int | None = None
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Show the plan without the secrets of its target."""
+        return f"RestorePlan(backup={self.backup!r}, target={redact(self.target)!r})"

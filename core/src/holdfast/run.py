@@ -1,0 +1,156 @@
+"""What every run has in common: events, progress, scratch space, and errors that are ours and show no secret."""
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from holdfast.api import DatabaseURL, Event, Watcher
+from holdfast.config import scratch_root
+from holdfast.errors import HoldfastError, reason, shown
+from holdfast.pipeline import Stop
+from holdfast.registry import Registry
+
+log = logging.getLogger("holdfast.run")
+
+
+class Run:
+    """One operation on one backup: tells watchers what happens and counts the bytes that pass."""
+
+    def __init__(
+        self, operation: str, backup_id: str, *, name: str, registry: Registry, on_event: Watcher | None
+    ) -> None:
+        self.operation = operation
+        self.id = backup_id
+        self.name = name
+        self.stop = Stop()
+        self.total: int | None = None
+        self.warnings: list[str] = []
+        self.started = time.monotonic()
+        self._registry = registry
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self._done = self._told = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.started
+
+    def count(self, size: int) -> None:
+        """Add plain bytes; called from any thread."""
+        with self._lock:
+            self._done += size
+
+    def tick(self) -> None:
+        """Tell of progress if there was any; called in the waiting thread."""
+        if self._done != self._told:
+            self._told = self._done
+            self.emit("progress")
+
+    def warn(self, message: str) -> None:
+        """Tell of something that the user has to know and that does not end the run."""
+        self.warnings.append(message)
+        self.emit("warning", message=message)
+
+    def emit(self, kind: str, *, message: str = "", stream: str | None = None, **detail: Any) -> None:
+        """Send an event to the program's watcher, the watching plugins and the log."""
+        event = Event(
+            type=kind,
+            operation=self.operation,
+            id=self.id,
+            time=datetime.now(UTC),
+            name=self.name,
+            stream=stream,
+            done=self._done,
+            total=self.total,
+            message=message,
+            detail=detail,
+        )
+        level = {"progress": logging.DEBUG, "warning": logging.WARNING, "failed": logging.DEBUG}.get(kind, logging.INFO)
+        log.log(
+            level,
+            "%s %s %s%s%s",
+            self.operation,
+            self.id,
+            kind,
+            f" {stream}" if stream else "",
+            f": {message}" if message else "",
+            extra={
+                "operation": self.operation,
+                "id": self.id,
+                "source_name": self.name,
+                "event": kind,
+                "stream_name": stream,
+                "bytes_done": self._done,
+                "bytes_total": self.total,
+                **detail,
+            },
+        )
+        self._registry.observe(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Send `failed` for whatever ends the block early."""
+        try:
+            yield
+        except BaseException as error:
+            self.emit("failed", message=_message(error))
+            raise
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for spooled streams, removed at the end."""
+    path = tempfile.mkdtemp(prefix="holdfast-", dir=scratch_root())
+    try:
+        yield Path(path)
+    finally:
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            log.warning("could not remove the scratch folder %s: %s", path, reason(error))
+
+
+@contextmanager
+def our_errors(doing: str, *urls: str) -> Iterator[None]:
+    """Turn what plugins and the system raise into `HoldfastError`s without the secrets of these URLs."""
+    try:
+        yield
+    except HoldfastError as error:
+        clean = scrub(error.message, *urls)
+        if clean == error.message:
+            raise
+        raise type(error)(clean, hint=error.hint) from None
+    except OSError as error:
+        where = f" {shown(error.filename)}" if error.filename else ""
+        raise HoldfastError(scrub(f"{doing}:{where} {reason(error)}", *urls)) from error
+    except Exception as error:
+        raise HoldfastError(scrub(f"{doing}: {_message(error)}", *urls)) from error
+
+
+def scrub(text: str, *urls: str) -> str:
+    """Hide passwords of these URLs wherever a driver may have put them into its message."""
+    for url in urls:
+        password = DatabaseURL.parse(url).password
+        if password:
+            text = text.replace(password, "***").replace(quote(password, safe=""), "***")
+    return text
+
+
+def _message(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, HoldfastError):
+        return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,0 +1,142 @@
+"""A stored stream as restore, verify and cat read it: bytes are compared with the manifest as they pass."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
+from holdfast.errors import HoldfastError, IntegrityError, reason, shown
+from holdfast.pipeline import BLOCK, Stop, plain_chunks
+from holdfast.store.manifest import StreamRecord
+
+log = logging.getLogger("holdfast.store")
+
+SHA256: Mapping[str, HasherFactory] = {"sha256": hashlib.sha256}
+
+
+class StoredBlob:
+    """One blob of one backup.
+
+    `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
+    given to it as a message instead of raised. `whole` tells whether all of it has been read and agreed.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        folder: str,
+        record: StreamRecord,
+        codec: Codec,
+        *,
+        stop: Stop,
+        scratch: Path | None = None,
+        hashers: Mapping[str, HasherFactory],
+        count: Callable[[int], object] = lambda _size: None,
+        tolerate: Callable[[str], object] | None = None,
+    ) -> None:
+        self.record = record
+        self.whole = False
+        self._storage = storage
+        self._path = f"{folder}/{record.blob.path}"
+        self._codec = codec
+        self._stop = stop
+        self._scratch = scratch
+        self._hashers = hashers
+        self._count = count
+        self._tolerate = tolerate
+        self._spooled: Path | None = None
+
+    @property
+    def stream(self) -> Stream:
+        """The stream with its exact size."""
+        return Stream(name=self.record.name, suffix=self.record.suffix, size=self.record.size)
+
+    def stored(self) -> Iterator[bytes]:
+        """Yield the stored bytes in pieces of 1 MiB."""
+        offset = 0
+        while True:
+            self._stop.check()
+            try:
+                piece = self._storage.read(self._path, offset, BLOCK)
+            except FileNotFoundError as error:
+                raise IntegrityError(f"blob {self.record.blob.path} is missing") from error
+            except OSError as error:
+                raise HoldfastError(f"cannot read blob {self.record.blob.path}: {reason(error)}") from error
+            if not piece:
+                return
+            yield piece
+            offset += len(piece)
+
+    def check_stored(self, hashers: Mapping[str, HasherFactory]) -> None:
+        """Compare size and digests of the stored bytes with the manifest; `IntegrityError` if they differ."""
+        running = {name: start() for name, start in hashers.items()}
+        size = 0
+        for piece in self.stored():
+            size += len(piece)
+            for hasher in running.values():
+                hasher.update(piece)
+            self._count(len(piece))
+        blob = self.record.blob
+        self._compare(f"blob {blob.path}", size, blob.size, running, blob.digests)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the plain bytes; see `holdfast.api.Blob`."""
+        running = {name: start() for name, start in self._hashers.items()}
+        total = 0
+        pieces = plain_chunks(self.stored(), self._codec, stop=self._stop, size=self.record.size)
+        try:
+            for piece in pieces:
+                for hasher in running.values():
+                    hasher.update(piece)
+                total += len(piece)
+                self._count(len(piece))
+                yield piece
+        except IntegrityError as error:
+            raise IntegrityError(f"blob {self.record.blob.path} is damaged: {error.message}") from error
+        finally:
+            pieces.close()
+        self._compare(f"stream {shown(self.record.name)}", total, self.record.size, running, self.record.digests)
+        self.whole = True
+
+    def drain(self) -> None:
+        """Read and compare all of it, if nobody has."""
+        if not self.whole:
+            for _ in self.chunks():
+                pass
+
+    def spool(self) -> Path:
+        """Return a plain file with the verified bytes; see `holdfast.api.Blob`."""
+        if self._spooled is None:
+            if self._scratch is None:
+                raise HoldfastError("there is no scratch folder to spool to")
+            free = os.statvfs(self._scratch)
+            if free.f_bavail * free.f_frsize < self.record.size:
+                raise HoldfastError(
+                    f"not enough space in {shown(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
+                    f"{free.f_bavail * free.f_frsize} are free",
+                    hint="set TMPDIR to a folder with more space",
+                )
+            path = self._scratch / f"{hashlib.sha256(self._path.encode()).hexdigest()[:16]}{self.record.suffix}"
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
+                for piece in self.chunks():
+                    view = memoryview(piece)
+                    while view:
+                        view = view[file.write(view) :]
+            self._spooled = path
+        return self._spooled
+
+    def _compare(
+        self, what: str, size: int, expected: int, running: Mapping[str, Hasher], digests: Mapping[str, str]
+    ) -> None:
+        problem = ""
+        if size != expected:
+            problem = f"{what} has {size} bytes, expected {expected}"
+        for name, hasher in running.items():
+            if not problem and digests.get(name) != hasher.hexdigest():
+                problem = f"{what} is not what was stored: its {name} differs from the manifest"
+        if problem and self._tolerate is None:
+            raise IntegrityError(problem)
+        if problem and self._tolerate is not None:
+            self._tolerate(problem)

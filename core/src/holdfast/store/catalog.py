@@ -1,0 +1,334 @@
+"""The catalog: which backups a store holds, how they are named, found, begun, published and deleted."""
+
+import contextlib
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from holdfast.api import Source, Stat, Storage
+from holdfast.errors import (
+    HoldfastError,
+    IntegrityError,
+    LockedError,
+    NotFoundError,
+    UnsafeError,
+    UsageError,
+    reason,
+    shown,
+)
+from holdfast.store import findings, manifest
+from holdfast.store.findings import Finding, State
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import CLAIM, FINDINGS, ID, MANIFEST, MARKER, is_source_name, new_id
+
+log = logging.getLogger("holdfast.store")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used."""
+
+    name: str
+    id: str
+    manifest: Manifest | None = None
+    problem: str = ""
+    hint: str | None = None
+    findings: tuple[Finding, ...] = ()
+    files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
+    checksum: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where it lies, relative to the store's root."""
+        return f"{self.name}/{self.id}"
+
+    @property
+    def state(self) -> State:
+        """What is known of it."""
+        if self.manifest is None or self.problem:
+            return State.DAMAGED
+        return findings.state_of(self.findings, damaged_source=bool(self.manifest.damage))
+
+    @property
+    def good(self) -> bool:
+        """Whether it counts as a backup at all."""
+        return self.state is not State.DAMAGED
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was begun: from the manifest, else from the id."""
+        if self.manifest is not None:
+            return self.manifest.created_at
+        try:
+            return datetime.strptime(self.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Every backup of a store, oldest first, and the folders that are none: unfinished or half deleted."""
+
+    entries: tuple[Entry, ...]
+    leftovers: tuple[str, ...]
+
+
+class Catalog:
+    """The backups in a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    # --- the store itself ---
+
+    def open(self) -> None:
+        """Make sure that this is a store of a format that we read; a missing one is a `NotFoundError`."""
+        where = self.storage.location
+        try:
+            data = self.storage.read(MARKER, 0, 1 << 16)
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"no store at {shown(where)}", hint="name one with --store or HOLDFAST_STORE; backup creates it"
+            ) from error
+        except OSError as error:
+            raise NotFoundError(f"cannot read the store at {shown(where)}: {reason(error)}") from error
+        manifest.check_marker(data)
+
+    def open_or_create(self) -> bool:
+        """Open the store, or make it; returns whether it was made."""
+        try:
+            self.open()
+        except NotFoundError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise HoldfastError(f"cannot use the store: {error.message}") from error
+        else:
+            return False
+        marker = manifest.Marker(format_version=manifest.FORMAT_VERSION)
+        with contextlib.suppress(FileExistsError), self.storage.writer(MARKER) as writer:
+            writer.write(msgspec.json.encode(marker) + b"\n")
+        return True
+
+    # --- listing and finding ---
+
+    def listing(self, name: str | None = None) -> Listing:
+        """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing."""
+        folders: dict[tuple[str, str], dict[str, Stat]] = defaultdict(dict)
+        try:
+            for stat in self.storage.list(name or ""):
+                parts = stat.path.split("/", 2)
+                if len(parts) == 3 and is_source_name(parts[0]) and ID.fullmatch(parts[1]):
+                    folders[parts[0], parts[1]][parts[2]] = stat
+        except OSError as error:
+            where = shown(self.storage.location)
+            raise NotFoundError(f"cannot read the store at {where}: {reason(error)}") from error
+        found = [
+            self._entry(source, backup_id, files) for (source, backup_id), files in folders.items() if MANIFEST in files
+        ]
+        leftovers = sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files)
+        entries = sorted(found, key=lambda entry: (entry.created_at, entry.id))
+        return Listing(entries=tuple(entries), leftovers=tuple(leftovers))
+
+    def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry:
+        parsed = (findings.parse_name(path.partition("/")[2]) for path in files if path.startswith(f"{FINDINGS}/"))
+        known = tuple(finding for finding in parsed if finding is not None)
+        found = Entry(name=name, id=backup_id, findings=known, files=files)
+        try:
+            if not files[MANIFEST].regular:
+                raise IntegrityError("its manifest is not a regular file")
+            if files[MANIFEST].size > manifest.MAX_SIZE:
+                raise IntegrityError(f"its manifest is larger than {manifest.MAX_SIZE >> 20} MiB")
+            data = self.storage.read(f"{name}/{backup_id}/{MANIFEST}")
+            document = manifest.decode(data, name=name, backup_id=backup_id)
+        except OSError as error:
+            return replace(found, problem=f"its manifest cannot be read: {reason(error)}")
+        except IntegrityError as error:
+            return replace(found, problem=error.message, hint=error.hint)
+        checksum = hashlib.sha256(data).hexdigest()
+        return replace(found, manifest=document, checksum=checksum, problem=missing(document, files))
+
+    def find(self, reference: str) -> Entry:
+        """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
+        name, slash, wanted = reference.rpartition("/")
+        if slash and not is_source_name(name):
+            raise NotFoundError(f"no backup {shown(reference)}: {shown(name)} is not a source name")
+        entries = self.listing(name or None).entries
+        if wanted == "latest":
+            return self._latest(entries, name)
+        exact = [entry for entry in entries if entry.id == wanted]
+        matches = exact or [entry for entry in entries if wanted and entry.id.startswith(wanted)]
+        if not matches:
+            raise NotFoundError(
+                f"no backup {shown(reference)} in {shown(self.storage.location)}",
+                hint="holdfast list shows what is there",
+            )
+        if len(matches) > 1:
+            ids = ", ".join(entry.folder if exact else entry.id for entry in matches[:5])
+            raise UsageError(f"'{reference}' could be any of {len(matches)} backups: {ids}")
+        return matches[0]
+
+    def _latest(self, entries: tuple[Entry, ...], name: str) -> Entry:
+        names = sorted({entry.name for entry in entries})
+        if not entries:
+            raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {shown(self.storage.location)}")
+        if len(names) > 1:
+            options = ", ".join(f"{one}/latest" for one in names)
+            raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
+        return entries[-1]
+
+    def readable(self, reference: str, *, allow_damaged: bool = False) -> tuple[Entry, Manifest]:
+        """Find a backup whose data may be used; a damaged one is an `IntegrityError`, unless that is allowed."""
+        entry = self.find(reference)
+        document = entry.manifest
+        if document is not None and (entry.good or allow_damaged):
+            return entry, document
+        why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
+        hint = entry.hint
+        if is_latest(reference):
+            good = self.newest_good(entry.name)
+            hint = f"the newest good backup is {good.id}" if good else "no backup of this source is good"
+        elif document is not None:
+            hint = hint or "--allow-damaged takes it all the same"
+        raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
+
+    def newest_good(self, name: str) -> Entry | None:
+        """The newest backup of a source that counts."""
+        good = [entry for entry in self.listing(name).entries if entry.good]
+        return good[-1] if good else None
+
+    def abandoned(self, leftovers: tuple[str, ...]) -> list[str]:
+        """Of unfinished folders, those that no running process owns; needs to write to the store, else none."""
+        found = []
+        for folder in leftovers:
+            with contextlib.suppress(LockedError, OSError), self.storage.lease(folder.rpartition("/")[2]):
+                found.append(folder)
+        return found
+
+    # --- making a backup ---
+
+    @contextmanager
+    def begin(self) -> Iterator[tuple[str, datetime]]:
+        """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover."""
+        for attempt in range(20):
+            backup_id, at = new_id()
+            lease = self.storage.lease(backup_id)
+            try:
+                lease.__enter__()
+            except LockedError:
+                if attempt == 19:
+                    raise
+                continue
+            break
+        with contextlib.ExitStack() as stack:
+            stack.push(lease)
+            yield backup_id, at
+
+    def claim(self, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
+        """Settle under which name a source's backups lie, and return it.
+
+        A derived name that belongs to another source gets six digits of this one's identity; an explicit one is
+        refused with `UnsafeError`, unless it is adopted.
+        """
+        identity = identity_digest(source)
+        names = [name] if explicit or adopt else [name, *(f"{name[:40]}-{identity[:n]}" for n in (6, 12, 20))]
+        for candidate in names:
+            owner = self._owner(candidate)
+            if owner == identity:
+                return candidate
+            if owner is None or adopt:
+                return self._take(candidate, identity, source, explicit=explicit, adopt=adopt)
+        raise UnsafeError(
+            f"the name '{name}' belongs to the backups of another database",
+            hint="choose another --name, or --adopt if this database is its successor",
+        )
+
+    def _take(self, name: str, identity: str, source: Source, *, explicit: bool, adopt: bool) -> str:
+        if adopt:
+            self.storage.delete(f"{name}/{CLAIM}")
+        try:
+            with self.storage.writer(f"{name}/{CLAIM}") as writer:
+                writer.write(msgspec.json.encode({"identity": identity}) + b"\n")
+        except FileExistsError:  # another process was quicker: see who it is
+            return self.claim(source, name=name, explicit=explicit, adopt=False)
+        return name
+
+    def _owner(self, name: str) -> str | None:
+        """The identity that holds a name: as claimed, else as its newest manifest says."""
+        try:
+            data: Any = msgspec.json.decode(self.storage.read(f"{name}/{CLAIM}", 0, 1 << 16))
+            return str(data["identity"])
+        except FileNotFoundError:
+            pass
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{name}/{CLAIM} in the store is not valid") from error
+        held = [entry.manifest.source.identity for entry in self.listing(name).entries if entry.manifest]
+        return held[-1] if held else None
+
+    # --- deleting ---
+
+    def delete(self, entry: Entry) -> None:
+        """Remove a backup, its manifest first: what is interrupted is no backup any more."""
+        self.storage.delete(f"{entry.folder}/{MANIFEST}")
+        self.storage.barrier()
+        self._clear(entry.folder)
+        self._release(entry.name)
+
+    def discard(self, name: str, backup_id: str) -> bool:
+        """Remove what a failed run wrote; a published backup is left alone. Returns whether it was removed."""
+        folder = f"{name}/{backup_id}"
+        with contextlib.suppress(FileNotFoundError):
+            self.storage.stat(f"{folder}/{MANIFEST}")
+            return False
+        self._clear(folder)
+        self._release(name)
+        return True
+
+    def sweep(self, name: str) -> list[str]:
+        """Remove unfinished folders of a source that no running process owns, and return them."""
+        removed = []
+        for folder in self.listing(name).leftovers:
+            backup_id = folder.partition("/")[2]
+            with contextlib.suppress(LockedError), self.storage.lease(backup_id):
+                if self.discard(name, backup_id):
+                    log.info("removed unfinished %s", folder, extra={"folder": folder})
+                    removed.append(folder)
+        return removed
+
+    def _clear(self, folder: str) -> None:
+        for stat in list(self.storage.list(folder)):
+            self.storage.delete(stat.path)
+
+    def _release(self, name: str) -> None:
+        """Give a name back whose last backup is gone, so that a wrong first try does not hold it."""
+        left = [stat.path for stat in self.storage.list(name)]
+        if left == [f"{name}/{CLAIM}"]:
+            self.storage.delete(left[0])
+
+
+def is_latest(reference: str) -> bool:
+    """Tell whether a reference asks for the newest backup, whichever that is."""
+    return reference.rpartition("/")[2] == "latest"
+
+
+def identity_digest(source: Source) -> str:
+    """A digest that tells sources apart without naming them."""
+    return hashlib.sha256(source.identity.encode(errors="surrogateescape")).hexdigest()
+
+
+def missing(document: Manifest, files: dict[str, Stat]) -> str:
+    """Say what a folder lacks of what its manifest names, or return nothing."""
+    for stream in document.streams:
+        found = files.get(stream.blob.path)
+        if found is None:
+            return f"blob {stream.blob.path} is missing"
+        if not found.regular:
+            return f"blob {stream.blob.path} is not a regular file"
+        if found.size != stream.blob.size:
+            return f"blob {stream.blob.path} has {found.size} bytes, expected {stream.blob.size}"
+    return ""

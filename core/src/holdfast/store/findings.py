@@ -1,0 +1,93 @@
+"""Findings: what later checks said of a backup, appended beside its manifest, and the state that follows.
+
+A finding is a small file of its own, so that nothing is ever rewritten and any storage can keep it; its name
+says all that the state needs, so that listing a store opens none of them.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+
+from holdfast.api import Storage
+from holdfast.store.names import FINDINGS
+
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(structure|stored|decode|drill)-(passed|failed)-[0-9a-f]{6}\.json")
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+
+
+class Depth(IntEnum):
+    """How deep a check went; a deeper one includes the shallower."""
+
+    STRUCTURE = 0  # manifest valid, every blob there with its size
+    STORED = 1  # stored digests
+    DECODE = 2  # decompressed, plain digests
+    DRILL = 3  # restored and compared with the proof
+
+
+class State(StrEnum):
+    """What is known of a backup."""
+
+    COMPLETE = "complete"
+    VERIFIED = "verified"
+    PROVEN = "proven"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One check: when (UTC), how deep, and whether it passed."""
+
+    time: datetime
+    depth: Depth
+    passed: bool
+
+
+def state_of(findings: Iterable[Finding], *, damaged_source: bool = False) -> State:
+    """Derive the state of a backup whose manifest is sound.
+
+    It is damaged if the newest result at some depth is a failure that no later pass at that depth or deeper has
+    cleared; a source that was damaged is never cleared.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.time)
+    open_failures: set[Depth] = set()
+    for finding in ordered:
+        if finding.passed:
+            open_failures -= {depth for depth in open_failures if depth <= finding.depth}
+        else:
+            open_failures.add(finding.depth)
+    if damaged_source or open_failures:
+        return State.DAMAGED
+    drills = [finding for finding in ordered if finding.depth is Depth.DRILL]
+    if drills and drills[-1].passed:
+        return State.PROVEN
+    return State.VERIFIED if any(finding.passed for finding in ordered) else State.COMPLETE
+
+
+def parse_name(name: str) -> Finding | None:
+    """Read a finding from its file name; None for a file that is none."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Finding(time=time, depth=Depth[match[2].upper()], passed=match[3] == "passed")
+
+
+def record(storage: Storage, folder: str, *, depth: Depth, problems: Sequence[str], detail: dict[str, Any]) -> Finding:
+    """Append a finding to the backup in `folder`; without problems it passed."""
+    now = datetime.now(UTC)
+    outcome = "failed" if problems else "passed"
+    name = f"{now.strftime(_TIME)}-{depth.name.lower()}-{outcome}-{secrets.token_hex(3)}.json"
+    body = {"time": now, "depth": depth.name.lower(), "result": outcome, "problems": list(problems), **detail}
+    with storage.writer(f"{folder}/{FINDINGS}/{name}") as writer:
+        writer.write(msgspec.json.encode(body) + b"\n")
+    storage.barrier()
+    return Finding(time=now, depth=depth, passed=not problems)

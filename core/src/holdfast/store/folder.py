@@ -1,0 +1,249 @@
+"""A folder as storage: objects are files, visible only when whole, private to their owner."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from holdfast.api import Chunk, Stat
+from holdfast.errors import LockedError, UsageError, shown
+from holdfast.store.names import PARTIAL
+from holdfast.url import DatabaseURL
+
+LEASES = ".leases"
+_WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
+
+
+class FileWriter:
+    """A file being written; `os.write` may take less than it is given."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._written = self._nudged = 0
+
+    def write(self, data: Chunk) -> None:
+        """Write all of the bytes."""
+        view = memoryview(data)
+        while view:
+            count = os.write(self._descriptor, view)
+            self._written += count
+            view = view[count:]
+        if self._written - self._nudged >= _WRITEBACK and hasattr(os, "posix_fadvise"):
+            # Starts the write-back now instead of at the barrier, and keeps a large backup from pushing
+            # everything else out of the page cache: Linux drops only pages that are already clean.
+            os.posix_fadvise(self._descriptor, self._nudged, self._written - self._nudged, os.POSIX_FADV_DONTNEED)
+            self._nudged = self._written
+
+
+class FolderStorage:
+    """Objects as files below `root`. Files are made with mode 0600, folders with 0700."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self._unsynced: set[str] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """Open the folder at a path or `file:///path` URL."""
+        if "://" in url:
+            parsed = DatabaseURL.parse(url)
+            if parsed.hosts or parsed.query or not parsed.path:
+                raise UsageError(f"not a folder: {shown(url)}, expected file:///absolute/path")
+            return cls(parsed.path)
+        if not url or "\0" in url:
+            raise UsageError("the store's path is empty or holds a NUL byte")
+        return cls(os.path.expanduser(url))
+
+    @property
+    def location(self) -> str:
+        """The absolute path."""
+        return self.root
+
+    @contextmanager
+    def writer(self, path: str) -> Iterator[FileWriter]:
+        """Write to a temporary name beside the final one and link it there at a clean exit."""
+        final = self._path(path)
+        folder = os.path.dirname(final)
+        partial = os.path.join(folder, f"{PARTIAL}{secrets.token_hex(6)}")
+        descriptor = self._create(partial)
+        try:
+            try:
+                yield FileWriter(descriptor)
+            finally:
+                os.close(descriptor)
+            _publish(partial, final)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+            raise
+        with self._lock:
+            self._unsynced.update((final, folder))
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a part of a regular file; links are not followed."""
+        descriptor = os.open(self._path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "not a regular file", path)
+            left = max(0, found.st_size - offset) if length is None else length
+            pieces = []
+            while left > 0 and (piece := os.pread(descriptor, left, offset)):
+                pieces.append(piece)
+                offset += len(piece)
+                left -= len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            os.close(descriptor)
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Walk the tree without following links; leases are no objects."""
+        base = self._path(prefix) if prefix else self.root
+        try:
+            entries = sorted(os.scandir(base), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            path = f"{prefix}/{entry.name}" if prefix else entry.name
+            if path == LEASES:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.list(path)
+            else:
+                with contextlib.suppress(FileNotFoundError):  # deleted since
+                    found = entry.stat(follow_symlinks=False)
+                    yield Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
+
+    def stat(self, path: str) -> Stat:
+        """Tell about a file, a link itself where it is one."""
+        found = os.lstat(self._path(path))
+        return Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
+
+    def delete(self, path: str) -> None:
+        """Remove a file or link, then the folders that are left empty."""
+        target = self._path(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(target)
+        self._unsynced.discard(target)
+        folder = os.path.dirname(target)
+        while len(folder) > len(self.root):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    break
+                raise
+            self._unsynced.discard(folder)
+            folder = os.path.dirname(folder)
+        self._sync(folder)
+
+    def barrier(self) -> None:
+        """Fsync every file written, then every folder in which a name was made, innermost first."""
+        with self._lock:
+            paths, self._unsynced = self._unsynced, set()
+        for path in sorted(paths, key=lambda path: (os.path.isdir(path), -len(path))):
+            self._sync(path)
+
+    @contextmanager
+    def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:  # noqa: ARG002 (flock ends with its holder)
+        """Hold an flock; it ends with the process, however that ends."""
+        folder = os.path.join(self.root, LEASES)
+        self._make(folder)
+        path = os.path.join(folder, name.replace("/", "_"))
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _same_file(descriptor, path):
+                    break
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise LockedError(f"another process is at work on {shown(name)}") from error
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # the holder before us removed the file: try again with a new one
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            os.close(descriptor)
+
+    def _path(self, path: str) -> str:
+        """The file of an object, refusing what is outside of the root, also by way of a linked folder."""
+        full = os.path.normpath(os.path.join(self.root, path))
+        if not full.startswith(self.root.rstrip("/") + "/") or "\0" in path:
+            raise UsageError(f"{shown(path)} is outside of the store")
+        folder = os.path.dirname(full)
+        inside = os.path.relpath(folder, self.root)
+        if os.path.realpath(folder) != os.path.normpath(os.path.join(os.path.realpath(self.root), inside)):
+            raise NotADirectoryError(errno.ELOOP, "a folder of its path is a link", path)
+        return full
+
+    def _create(self, path: str) -> int:
+        """Create a file and its folder, which another process may be removing at this moment, being empty."""
+        for attempt in range(100):
+            self._make(os.path.dirname(path))
+            try:
+                return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                if attempt == 99:
+                    raise
+        raise AssertionError
+
+    def _make(self, folder: str) -> None:
+        """Make a folder and those above it, each to be synced into its parent."""
+        if os.path.isdir(folder):
+            return
+        parent = os.path.dirname(folder)
+        if parent != folder:
+            self._make(parent)
+        with contextlib.suppress(FileExistsError, FileNotFoundError):  # made, or its parent removed, by another
+            os.mkdir(folder, 0o700)
+            with self._lock:
+                self._unsynced.add(parent)
+
+    def _sync(self, path: str) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return  # deleted since: nothing of it has to last
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # folders of some network file systems
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def _publish(partial: str, final: str) -> None:
+    """Give a finished file its name, unless that is taken."""
+    try:
+        os.link(partial, final)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # No hard links here (FAT, some network mounts): reserve the name, then rename over the reservation.
+        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.replace(partial, final)
+    else:
+        os.unlink(partial)
+
+
+def _same_file(descriptor: int, path: str) -> bool:
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))

@@ -1,0 +1,194 @@
+"""The manifest: what a backup is, as published last and never changed (docs/format.md specifies it)."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from holdfast.api import ObjectProof, Proof
+from holdfast.errors import IntegrityError, shown
+from holdfast.store.names import ID, check_blob_path, is_source_name
+
+FORMAT_VERSION = 1
+MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
+
+
+class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream as stored: path relative to the backup's folder, bytes, digests of the stored bytes."""
+
+    path: str
+    size: int
+    digests: dict[str, str]
+
+
+class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream of the dump: plain bytes, digests of the plain bytes, and its blob."""
+
+    name: str
+    suffix: str
+    size: int
+    digests: dict[str, str]
+    blob: BlobRecord
+
+
+class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the backup is from: `url` without secrets, `identity` a digest that tells sources apart."""
+
+    name: str
+    url: str
+    engine: str
+    identity: str
+    server_version: str = ""
+
+
+class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The codec by name, and as it was asked for (`zstd:3`)."""
+
+    name: str
+    spec: str
+
+
+class ProofRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dump's own snapshot held."""
+
+    method: str
+    objects: list[ObjectProof]
+
+    @classmethod
+    def of(cls, proof: Proof | None) -> "ProofRecord | None":
+        """Record a proof."""
+        return None if proof is None else cls(method=proof.method, objects=list(proof.objects))
+
+
+class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What made the backup: versions by distribution, and of client programs."""
+
+    holdfast: str
+    python: str
+    plugins: dict[str, str]
+    programs: dict[str, str] = {}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One backup. Times are UTC, sizes bytes, digests lowercase hexadecimal by algorithm."""
+
+    format_version: int
+    id: str
+    created_at: datetime
+    duration_seconds: float
+    source: SourceRecord
+    codec: CodecRecord
+    checksums: list[str]
+    streams: list[StreamRecord]
+    tool: ToolRecord
+    cipher: dict[str, Any] | None = None
+    consistency_point: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    selection: dict[str, list[str]] = {}
+    proof: ProofRecord | None = None
+    damage: list[str] = []
+    warnings: list[str] = []
+    tags: list[str] = []
+    hints: dict[str, Any] = {}
+
+    @property
+    def size(self) -> int:
+        """Plain bytes of all streams."""
+        return sum(stream.size for stream in self.streams)
+
+    @property
+    def stored_size(self) -> int:
+        """Stored bytes of all blobs."""
+        return sum(stream.blob.size for stream in self.streams)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Write a manifest as indented JSON, for eyes and `jq`."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
+    """Read a manifest that lies in the folder `name/backup_id` and believe nothing of it; else `IntegrityError`."""
+    version = _format_version(data, "manifest")
+    if version != FORMAT_VERSION:
+        raise IntegrityError(
+            f"the manifest has format version {version}, this Holdfast reads {FORMAT_VERSION}",
+            hint="use a newer Holdfast" if version > FORMAT_VERSION else None,
+        )
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
+    if manifest.id != backup_id or manifest.source.name != name:
+        raise IntegrityError(
+            f"the manifest is of {shown(manifest.source.name[:80])}/{shown(manifest.id[:80])}, "
+            f"but lies in {name}/{backup_id}"
+        )
+    _check(manifest)
+    return manifest
+
+
+def _format_version(data: bytes, what: str) -> int:
+    class Head(msgspec.Struct):
+        format_version: int
+
+    try:
+        return msgspec.json.decode(data, type=Head).format_version
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise IntegrityError(f"the {what} is not valid: {_line(error)}") from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse what is well-formed but could not have been written by a backup."""
+    if not ID.fullmatch(manifest.id) or not is_source_name(manifest.source.name):
+        raise IntegrityError("the manifest has an impossible id or source name")
+    if manifest.created_at.tzinfo is None:
+        raise IntegrityError("the manifest's created_at has no time zone")
+    if manifest.cipher is not None:
+        raise IntegrityError("the backup is encrypted, which this Holdfast cannot read")
+    names: set[str] = set()
+    paths: set[str] = set()
+    for stream in manifest.streams:
+        check_blob_path(stream.blob.path)
+        if not stream.name or stream.name in names or stream.blob.path.lower() in paths:
+            raise IntegrityError(f"the manifest names {shown(stream.name)} or its blob more than once, or not at all")
+        names.add(stream.name)
+        paths.add(stream.blob.path.lower())
+        if stream.size < 0 or stream.blob.size < 0:
+            raise IntegrityError(f"the manifest records a negative size for stream {shown(stream.name)}")
+        for digests in (stream.digests, stream.blob.digests):
+            if not _is_sha256(digests.get("sha256", "")):
+                raise IntegrityError(f"the manifest has no SHA-256 for stream {shown(stream.name)}")
+    if not manifest.streams:
+        raise IntegrityError("the manifest names no stream")
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return "it is nested too deeply" if isinstance(error, RecursionError) else f"{text[:1].lower()}{text[1:]}"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the manifest."""
+    return msgspec.json.schema(Manifest)
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """`holdfast.json` at the root of a store."""
+
+    format_version: int
+    about: str = "a Holdfast store: backups of databases; see RESTORE.md in each"
+
+
+def check_marker(data: bytes) -> None:
+    """Refuse a store of a newer format."""
+    version = _format_version(data, "store's holdfast.json")
+    if version != FORMAT_VERSION:
+        raise IntegrityError(
+            f"the store has format version {version}, this Holdfast reads {FORMAT_VERSION}",
+            hint="use a newer Holdfast" if version > FORMAT_VERSION else None,
+        )

@@ -1,0 +1,100 @@
+"""Names inside a store: made by the core, safe on every file system, checked when they come back.
+
+The alphabet is lowercase letters, digits, dot, underscore and hyphen, so that no file system folds, refuses or
+reinterprets a name; a part neither begins with a dot or hyphen nor ends with a dot.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from datetime import UTC, datetime
+
+from holdfast.errors import IntegrityError, UsageError, shown
+
+MANIFEST = "backup_manifest.json"
+SUMS = "SHA256SUMS"
+GUIDE = "RESTORE.md"
+FINDINGS = "findings"
+MARKER = "holdfast.json"
+CLAIM = "source.json"
+PARTIAL = ".partial-"
+
+ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Reserved on Windows whatever follows a dot; a store may be copied there.
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+_RESERVED = frozenset({MANIFEST.lower(), SUMS.lower(), GUIDE.lower()})
+
+
+def new_id(now: float | None = None) -> tuple[str, datetime]:
+    """Return an id and its time: seconds in the readable part, then four digits of the fraction, two of chance.
+
+    The fraction (36^-4 s, 0.6 µs) makes ids of one second sort by time as well.
+    """
+    moment = time.time() if now is None else now
+    fraction = int((moment % 1) * 36**4)
+    digits = ""
+    for _ in range(4):
+        fraction, digit = divmod(fraction, 36)
+        digits = _DIGITS[digit] + digits
+    at = datetime.fromtimestamp(moment, UTC)
+    chance = secrets.choice(_DIGITS) + secrets.choice(_DIGITS)
+    return f"{at:%Y%m%dT%H%M%SZ}-{digits}{chance}", at
+
+
+def check_source_name(name: str) -> str:
+    """Return a name given by `--name`, or raise `UsageError`."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or name.partition(".")[0] in _DEVICES or ID.fullmatch(name):
+        raise UsageError(
+            f"not a source name: {shown(name)}",
+            hint="use lowercase letters, digits and . _ - , at most 63, beginning with a letter, digit or _",
+        )
+    if name == "latest":
+        raise UsageError("'latest' cannot be a source name, because it stands for the newest backup")
+    return name
+
+
+def is_source_name(name: str) -> bool:
+    """Tell whether a folder can be that of a source."""
+    return bool(_NAME.fullmatch(name))
+
+
+def slug(text: str, limit: int = 40) -> str:
+    """Reduce any text to a safe name: `Ünïcode Größe.db` becomes `n-code-gr-e.db`."""
+    safe = re.sub(r"[^a-z0-9._]+", "-", text.lower())[:limit].strip(".-")
+    if not safe:
+        return "database"
+    return f"_{safe}" if safe.partition(".")[0] in _DEVICES or safe == "latest" else safe
+
+
+def blob_path(stream: str, suffix: str, taken: set[str]) -> str:
+    """Make the path of a blob from the name of its stream and add it to `taken`.
+
+    A name that had to be changed, or is taken, gets six hexadecimal digits of its hash.
+    """
+    parts = [part for part in stream.split("/") if part] or ["stream"]
+    safe = "/".join(slug(part, 80) for part in parts[-4:])
+    path = safe + suffix
+    digest = hashlib.sha256(stream.encode(errors="surrogateescape")).hexdigest()
+    length = 6
+    while (
+        path.lower() in taken
+        or path.partition("/")[0].lower() in (_RESERVED | {FINDINGS})
+        or (length == 6 and safe != stream)
+    ):
+        path = f"{safe}-{digest[:length]}{suffix}"
+        length += 6
+    taken.add(path.lower())
+    return path
+
+
+def check_blob_path(path: str) -> str:
+    """Return a path that a manifest names, or raise `IntegrityError` if it could lead out of its folder."""
+    parts = path.split("/")
+    ok = all(_PART.fullmatch(part) and not part.endswith(".") for part in parts) and len(path) <= 1000
+    if not ok or path.lower() in _RESERVED or parts[0].lower() == FINDINGS:
+        raise IntegrityError(f"the manifest names a blob {shown(path[:200])}, which is not a name in its folder")
+    return path

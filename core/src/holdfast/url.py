@@ -1,0 +1,134 @@
+"""Database URLs: taken apart without losing a byte of an odd name, shown without their secrets.
+
+The general shape is `scheme://[user[:password]@][host[:port][,host[:port]…]][/path][?key=value&…]`, each part
+percent-encoded (RFC 3986 §2.1). A `#` has no meaning of its own here, because file names and passwords
+contain it; `?` inside a name must be written `%3F`.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import quote, unquote
+
+from holdfast.errors import UsageError
+
+_SHAPE = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
+)
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HIDDEN = "***"
+
+# Values of these parameters say how to connect and never who may: all others are hidden (DESIGN: allow-list).
+HARMLESS = frozenset(
+    """
+    application_name channel_binding charset client_encoding collation connect_timeout connection_limit database
+    dbname fallback_application_name gssencmode host hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval load_balance_mode lock_timeout mode port read_timeout region require_auth service socket
+    ssl_ca ssl_mode sslcrl sslmode sslrootcert sslsni ssl_max_protocol_version ssl_min_protocol_version
+    target_session_attrs tcp_user_timeout timeout unix_socket user write_timeout
+    """.split()  # noqa: SIM905 (forty quoted names in a column say no more)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseURL:
+    """A database URL in parts, each decoded; `repr` and `redacted()` hide what is secret."""
+
+    scheme: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
+    path: str = ""
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take a URL apart, or raise `UsageError` with a message that shows no secret of it."""
+        match = _SHAPE.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"not a database URL: {redact(text)}",
+                hint="a URL looks like scheme://… , for instance sqlite:///app.db",
+            )
+        if _PERCENT.search(text):
+            raise UsageError(
+                f"a '%' in the URL {redact(text)} is not followed by two hexadecimal digits",
+                hint="write a literal % as %25",
+            )
+        credentials, at, hosts = match["authority"].rpartition("@")
+        user, colon, password = credentials.partition(":")
+        return cls(
+            scheme=match["scheme"].lower(),
+            user=_decode(user) if at else None,
+            password=_decode(password) if colon else None,
+            hosts=tuple(_host(part, text) for part in hosts.split(",")) if hosts else (),
+            path=_decode(match["path"]),
+            query=tuple(_pair(part) for part in (match["query"] or "").split("&") if part),
+        )
+
+    def redacted(self) -> str:
+        """Write the URL again, the password and every parameter not known to be harmless as `***`."""
+        query = tuple((key, value if key.lower() in HARMLESS else _HIDDEN) for key, value in self.query)
+        return replace(self, password=None if self.password is None else _HIDDEN, query=query).text()
+
+    def text(self) -> str:
+        """Write the URL in full, secrets included; parsing it gives an equal object."""
+        user = "" if self.user is None else _encode(self.user)
+        password = "" if self.password is None else ":" + _encode(self.password, keep="*")
+        at = "@" if self.user is not None or self.password is not None else ""
+        hosts = ",".join(_join_host(name, port) for name, port in self.hosts)
+        query = "&".join(f"{_encode(key)}={_encode(value, keep='*/:,')}" for key, value in self.query)
+        return f"{self.scheme}://{user}{password}{at}{hosts}{_encode(self.path, keep='/:,@+~')}" + (
+            f"?{query}" if query else ""
+        )
+
+
+def redact(text: str) -> str:
+    """Show any text that was meant as a URL without what could be a secret in it, on one line."""
+    if _SHAPE.fullmatch(text) and not _PERCENT.search(text):
+        try:
+            return DatabaseURL.parse(text).redacted()
+        except UsageError:
+            pass  # its port is no number, maybe a password with a '/' in it: hide more than needed
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return repr(text.rpartition("@")[2].partition("?")[0])
+    # Without '@' it cannot hold credentials, but for a 'user:password' whose '@host' was forgotten.
+    shown = rest.rpartition("@")[2] if "@" in rest or ":" not in rest else ""
+    hidden = f"{_HIDDEN}@" if "@" in rest else ("" if shown else _HIDDEN)
+    return repr(f"{scheme}://{hidden}{shown.partition('?')[0]}")
+
+
+def _decode(text: str) -> str:
+    # surrogateescape: a POSIX file name is bytes, and os.fsencode turns the result into those bytes again.
+    return unquote(text, errors="surrogateescape")
+
+
+def _encode(text: str, keep: str = "") -> str:
+    return quote(text, safe=keep, errors="surrogateescape")
+
+
+def _pair(part: str) -> tuple[str, str]:
+    key, _, value = part.partition("=")
+    return _decode(key), _decode(value)
+
+
+def _host(part: str, text: str) -> tuple[str, int | None]:
+    if part.startswith("["):
+        name, _, rest = part[1:].partition("]")
+        port = rest.removeprefix(":")
+    else:
+        name, _, port = part.partition(":")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        scheme = text.partition("://")[0]
+        # The text is not shown: with an unencoded '/' in a password this "port" is a part of the secret.
+        raise UsageError(
+            f"the port in the {scheme} URL is not a number from 1 to 65535",
+            hint="percent-encode / ? # % @ : in a user name or password, for instance / as %2F",
+        )
+    return _decode(name), int(port) if port else None
+
+
+def _join_host(name: str, port: int | None) -> str:
+    shown = f"[{name}]" if ":" in name else _encode(name)
+    return shown if port is None else f"{shown}:{port}"

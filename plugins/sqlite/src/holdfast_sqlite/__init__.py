@@ -1,0 +1,63 @@
+"""The SQLite engine of Holdfast: consistent images of databases in use, and restores that cannot lose data."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from holdfast.api import (
+    Capability,
+    Component,
+    DumpRequest,
+    DumpSession,
+    Kind,
+    RestoreRequest,
+    RestoreSession,
+    hookimpl,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqliteOptions:
+    """Options of the engine."""
+
+    busy_timeout: float = field(
+        default=10.0, metadata={"help": "seconds to wait for a lock that another process holds"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse times that SQLite could not wait for."""
+        if not 0 <= self.busy_timeout <= 86400:
+            raise ValueError(f"busy_timeout is {self.busy_timeout}, expected 0 to 86400 seconds")
+
+
+@hookimpl
+def holdfast_components() -> Iterator[Component]:
+    """List the engine."""
+    yield Component(
+        kind=Kind.ENGINE,
+        name="sqlite",
+        aliases=("sqlite3",),
+        summary="SQLite database files, also while others write",
+        capabilities=frozenset({Capability.SNAPSHOT, Capability.ATOMIC_RESTORE, Capability.CHECK}),
+        options=SqliteOptions,
+    )
+
+
+@hookimpl
+def holdfast_dump(scheme: str, request: DumpRequest) -> AbstractContextManager[DumpSession] | None:
+    """Open a dump."""
+    if scheme != "sqlite":
+        return None
+    from holdfast_sqlite.dump import open_dump
+
+    return open_dump(request)
+
+
+@hookimpl
+def holdfast_restore(scheme: str, request: RestoreRequest) -> AbstractContextManager[RestoreSession] | None:
+    """Open a restore."""
+    if scheme != "sqlite":
+        return None
+    from holdfast_sqlite.restore import open_restore
+
+    return open_restore(request)
