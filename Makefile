@@ -22,7 +22,7 @@ $(STAMP): .ci/constraints.txt .ci/dev.txt $(addsuffix /pyproject.toml,$(DISTRIBU
 	@PYTHON="$(PYTHON)" .ci/prepare python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) …"
-	@PIP_CONSTRAINT=.ci/constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@PIP_CONSTRAINT=.ci/constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		-r .ci/dev.txt $(foreach distribution,$(DISTRIBUTIONS),-e ./$(distribution))
 	@touch $@
 

@@ -81,11 +81,10 @@ class _Manager(pluggy.PluginManager):
     """Accepts plain functions too: in a plugin, a name that begins with `holdfast_` is a hook, marked or not."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        options = super().parse_hookimpl_opts(plugin, name)
+        options: Any = super().parse_hookimpl_opts(plugin, name)
         if options is None and name.startswith("holdfast_") and inspect.isroutine(getattr(plugin, name)):
-            options = pluggy.HookimplOpts(
-                wrapper=False, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False, specname=None
-            )
+            flags = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
+            options = {**flags, "specname": None}
         return options
 
 
