@@ -1,0 +1,22 @@
+"""`python -m benchmarks [NAME] [OPTION...]`: run one benchmark, or all of them one after the other."""
+
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+
+_MACHINERY = {"__main__", "measure", "pages", "plainfile"}
+
+
+def main(arguments: list[str]) -> None:
+    """Run what is named; the options after the name are the benchmark's own."""
+    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in _MACHINERY]
+    if arguments and arguments[0] not in names and not arguments[0].startswith("-"):
+        sys.exit(f"error: no benchmark '{arguments[0]}' (there are: {', '.join(names)})")
+    chosen, options = (arguments[:1], arguments[1:]) if arguments and arguments[0] in names else (names, arguments)
+    for name in chosen:
+        importlib.import_module(f"benchmarks.{name}").main(options)
+
+
+main(sys.argv[1:])
