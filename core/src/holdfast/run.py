@@ -1,19 +1,15 @@
-"""What every run has in common: events, progress, scratch space, and errors that are ours and show no secret."""
+"""What every run has in common: events, progress, and errors that are ours and show no secret."""
 
 import logging
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from holdfast.api import DatabaseURL, Event, Watcher
-from holdfast.config import scratch_root
 from holdfast.errors import HoldfastError, reason, shown
 from holdfast.pipeline import Stop
 from holdfast.registry import Registry
@@ -106,19 +102,6 @@ class Run:
         except BaseException as error:
             self.emit("failed", message=_message(error))
             raise
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A private folder for spooled streams, removed at the end."""
-    path = tempfile.mkdtemp(prefix="holdfast-", dir=scratch_root())
-    try:
-        yield Path(path)
-    finally:
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            log.warning("could not remove the scratch folder %s: %s", path, reason(error))
 
 
 @contextmanager

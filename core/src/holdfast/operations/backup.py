@@ -33,7 +33,8 @@ from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors, scratch_folder
+from holdfast.run import Run, our_errors
+from holdfast.scratch import scratch_folder
 from holdfast.store import guide
 from holdfast.store.catalog import Catalog, Entry, identity_digest
 from holdfast.store.manifest import (

@@ -26,7 +26,8 @@ from holdfast.errors import HoldfastError, PluginError, UsageError, shown
 from holdfast.pipeline import run_tasks
 from holdfast.plan import RestorePlan
 from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors, scratch_folder
+from holdfast.run import Run, our_errors
+from holdfast.scratch import scratch_folder
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.manifest import Manifest

@@ -1,0 +1,93 @@
+"""Scratch folders: private, removed at the end, and swept after processes that could not remove theirs."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from holdfast.config import scratch_root
+from holdfast.errors import reason
+
+log = logging.getLogger("holdfast.scratch")
+
+PREFIX = "holdfast-scratch-"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for spooled streams, removed at the end.
+
+    An flock on the folder says that its process lives. What a killed process left, maybe the image of a whole
+    database, is removed by the next run of the same user.
+    """
+    root = scratch_root()
+    sweep(root)
+    path, descriptor = _make(root)
+    try:
+        yield Path(path)
+    finally:
+        _remove(path)
+        os.close(descriptor)
+
+
+def sweep(root: str) -> list[str]:
+    """Remove the scratch folders below `root` that are ours and that no living process holds; return them."""
+    removed = []
+    for entry in os.scandir(root):
+        if not entry.name.startswith(PREFIX) or not _is_own_folder(entry):
+            continue
+        with contextlib.suppress(OSError):  # somebody else was quicker, or is at work in it
+            descriptor = _hold(entry.path)
+            try:
+                _remove(entry.path)
+            finally:
+                os.close(descriptor)
+            removed.append(entry.path)
+            log.info("removed the scratch folder %s of a process that was killed", entry.path)
+    return removed
+
+
+def _make(root: str) -> tuple[str, int]:
+    """Make a folder and hold it; between the two a sweep may take it for abandoned, and then another is made."""
+    while True:
+        path = tempfile.mkdtemp(prefix=PREFIX, dir=root)
+        try:
+            descriptor = _hold(path)
+        except (FileNotFoundError, BlockingIOError):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return path, descriptor
+        os.close(descriptor)
+
+
+def _hold(path: str) -> int:
+    """Lock a folder, or raise `BlockingIOError` at once; the lock ends with its descriptor."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_own_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _remove(path: str) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        log.warning("could not remove the scratch folder %s: %s", path, reason(error))

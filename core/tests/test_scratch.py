@@ -1,0 +1,68 @@
+"""Scratch folders come and go with their run, and what killed processes left is swept."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.scratch import PREFIX, scratch_folder, sweep
+
+HOLDER = """
+import time
+from holdfast.scratch import scratch_folder
+with scratch_folder() as folder:
+    (folder / "image").write_bytes(b"x" * 1000)
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+def test_a_folder_is_private_and_goes_with_its_block(root: Path) -> None:
+    with scratch_folder() as folder:
+        assert folder.parent == root
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "file").write_text("x")
+    assert not list(root.iterdir())
+
+
+def test_a_folder_goes_after_an_error_too(root: Path) -> None:
+    with pytest.raises(ZeroDivisionError), scratch_folder():
+        raise ZeroDivisionError
+    assert not list(root.iterdir())
+
+
+def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        left = Path(holder.stdout.readline().strip())
+        holder.send_signal(signal.SIGKILL)
+    assert left.is_dir()
+    with scratch_folder():
+        assert not left.exists()
+
+
+def test_the_folder_of_a_living_process_stays(root: Path) -> None:
+    with scratch_folder() as folder:
+        assert sweep(str(root)) == []
+        assert folder.is_dir()
+
+
+def test_only_our_own_folders_are_swept(root: Path) -> None:
+    """A link, a file and a stranger's name are not ours, whatever they are called."""
+    (root / "elsewhere").mkdir()
+    (root / f"{PREFIX}link").symlink_to(root / "elsewhere")
+    (root / f"{PREFIX}file").write_text("x")
+    (root / "holdfast-other").mkdir()
+    before = sorted(os.listdir(root))
+    assert sweep(str(root)) == []
+    assert sorted(os.listdir(root)) == before
