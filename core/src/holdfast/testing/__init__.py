@@ -1,0 +1,23 @@
+"""What plugin authors test with: suites that state the contracts of `holdfast.api`, to be inherited.
+
+A distribution's own tests subclass a suite and give it what it tests, as a fixture or as methods::
+
+    from holdfast.testing import CodecSuite
+
+    class TestLz4(CodecSuite):
+        spec = "lz4"
+
+It runs under pytest, which `pip install holdfast[testing]` brings. Holdfast's own plugins pass the same suites.
+"""
+
+import pytest
+
+# The suites are no test modules to pytest: their assertions would fail without saying what was found.
+pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in ("checksum", "codec", "engine", "storage")))
+
+from holdfast.testing.checksum import ChecksumSuite  # noqa: E402
+from holdfast.testing.codec import CodecSuite  # noqa: E402
+from holdfast.testing.engine import EngineSuite  # noqa: E402
+from holdfast.testing.storage import StorageSuite  # noqa: E402
+
+__all__ = ["ChecksumSuite", "CodecSuite", "EngineSuite", "StorageSuite"]

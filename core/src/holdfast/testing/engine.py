@@ -1,0 +1,135 @@
+"""The contract of an engine, as tests: what the core relies on whatever the database is."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import holdfast
+from holdfast.api import Capability, DumpRequest, IntegrityError, UnsafeError, UsageError
+from holdfast.registry import PluginEngine, Registry
+from holdfast.url import DatabaseURL
+
+
+class EngineSuite:
+    """Override `source`, `target` and `content`; set `password` where the URLs hold one."""
+
+    password: str = ""
+
+    @pytest.fixture
+    def source(self) -> str:
+        """The URL of a database with some content, there for one test."""
+        raise NotImplementedError("override the fixture `source`")
+
+    @pytest.fixture
+    def target(self) -> str:
+        """The URL of a database to restore to: empty, or not there where the engine makes it."""
+        raise NotImplementedError("override the fixture `target`")
+
+    def content(self, url: str) -> Any:
+        """Everything that a restore must bring back, as comparable data; `None` where there is no database."""
+        raise NotImplementedError("override `content`")
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> str:
+        """A place for backups."""
+        return str(tmp_path / "conformance-store")
+
+    def engine(self, url: str) -> PluginEngine:
+        """The engine under test."""
+        return Registry().engine(DatabaseURL.parse(url).scheme)
+
+    def request(self, url: str, scratch: Path, **fields: Any) -> DumpRequest:
+        """A request to dump with default options."""
+        scratch.mkdir(mode=0o700)
+        return DumpRequest(url=url, scratch=scratch, options=self.engine(url).options({}), **fields)
+
+    def test_a_restored_database_has_the_content_of_the_source(self, source: str, target: str, store: str) -> None:
+        """Whatever the engine calls content."""
+        before = self.content(source)
+        record = holdfast.backup(source, store=store)
+        holdfast.restore(record.id, target, store=store)
+        assert self.content(target) == before
+        assert self.content(source) == before
+
+    def test_the_streams_are_known_and_named_before_the_first_read(self, source: str, tmp_path: Path) -> None:
+        """Each has a name of its own; each is read once; its size is exact or a hint."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            names = [stream.name for stream in session.streams]
+            assert names
+            assert len(set(names)) == len(names)
+            assert all(names)
+            for stream in session.streams:
+                for chunk in session.read(stream):
+                    assert isinstance(chunk, bytes | bytearray | memoryview)
+            session.facts()
+
+    def test_facts_are_plain_data_without_secrets(self, source: str, tmp_path: Path) -> None:
+        """They go into the manifest as they are."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            for stream in session.streams:
+                for _ in session.read(stream):
+                    pass
+            session.proof()
+            facts = session.facts()
+        text = msgspec.json.encode(
+            {"point": facts.consistency_point, "hints": facts.hints, "steps": facts.restore_steps,
+             "programs": facts.programs, "version": facts.server_version, "warnings": facts.warnings}
+        ).decode()  # fmt: skip
+        assert not self.password or self.password not in text
+
+    def test_a_dump_that_is_given_up_leaves_no_thread(self, source: str, tmp_path: Path) -> None:
+        """Leaving the context frees everything, also before anything was read."""
+        before = set(threading.enumerate())
+        with self.engine(source).dump(self.request(source, tmp_path / "unread")):
+            pass
+        with self.engine(source).dump(self.request(source, tmp_path / "begun")) as session:
+            next(iter(session.read(session.streams[0])), None)
+        assert set(threading.enumerate()) <= before
+
+    def test_a_target_with_data_is_refused_and_stays_as_it_is(self, source: str, target: str, store: str) -> None:
+        """Without `replace` nothing of it is touched; with it the backup takes its place."""
+        record = holdfast.backup(source, store=store)
+        holdfast.restore(record.id, target, store=store)
+        before = self.content(target)
+        with pytest.raises(UnsafeError):
+            holdfast.restore(record.id, target, store=store)
+        assert self.content(target) == before
+        holdfast.restore(record.id, target, store=store, replace=True)
+        assert self.content(target) == before
+
+    def test_a_damaged_backup_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
+        """A flipped bit in any blob is found before anything is visible."""
+        before = self.content(target)
+        record = holdfast.backup(source, store=store, codec="none")
+        manifest = msgspec.json.decode(Path(record.path, "backup_manifest.json").read_bytes())
+        largest = max(manifest["streams"], key=lambda stream: stream["blob"]["size"])["blob"]
+        blob = Path(record.path, largest["path"])
+        data = bytearray(blob.read_bytes())
+        data[len(data) // 2] ^= 1
+        blob.write_bytes(data)
+        with pytest.raises(IntegrityError):
+            holdfast.restore(record.id, target, store=store)
+        assert self.content(target) == before
+
+    @pytest.mark.parametrize(
+        ("capability", "fields"),
+        [
+            (Capability.SELECT, {"select": ("a",)}),
+            (Capability.PROOF, {"proof": True}),
+            (Capability.CHECK, {"check": True}),
+        ],
+    )
+    def test_an_option_that_the_engine_does_not_list_is_refused(
+        self, source: str, store: str, capability: Capability, fields: dict[str, Any]
+    ) -> None:
+        """Nothing is quietly not done: `--select`, `--proof` and `--check` work or say that they cannot."""
+        if capability in self.engine(source).capabilities:
+            if capability is not Capability.SELECT:
+                assert holdfast.backup(source, store=store, **fields).state == "complete"
+            return
+        with pytest.raises(UsageError):
+            holdfast.backup(source, store=store, **fields)
+        assert not Path(store).exists()

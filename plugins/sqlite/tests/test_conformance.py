@@ -1,0 +1,32 @@
+"""The SQLite engine keeps the contract of an engine."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from holdfast.testing import EngineSuite
+
+
+class TestSqlite(EngineSuite):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> str:
+        path = tmp_path / "source.db"
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+            connection.execute("CREATE INDEX note_body ON note(body)")
+            rows = [(f"note {number} " + "x" * 100,) for number in range(2000)]
+            connection.executemany("INSERT INTO note(body) VALUES (?)", rows)
+        return f"sqlite:///{path}"
+
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'target.db'}"
+
+    def content(self, url: str) -> list[str] | None:
+        path = Path(url.removeprefix("sqlite:///"))
+        if not path.exists():
+            return None
+        with closing(sqlite3.connect(path)) as connection:
+            return list(connection.iterdump())
