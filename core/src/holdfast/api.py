@@ -160,6 +160,8 @@ class DumpRequest:
 
     `options` is an instance of the component's `options` class, or None where it has none. `check` asks for
     the engine's own test of the source; `allow_damaged` to go on and report `Facts.damage` when it fails.
+    `proof` True asks for a proof and False for none; None means the engine's default, which is to record one
+    where that costs less than a third of the dump's time.
     """
 
     url: str = field(repr=False)
@@ -168,14 +170,19 @@ class DumpRequest:
     jobs: int = 1
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    proof: bool = True
+    proof: bool | None = None
     check: bool = True
     allow_damaged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectProof:
-    """What was recorded of one object: the number of its rows and a digest of its content, in hexadecimal."""
+    """What was recorded of one object: the number of its rows and a digest of its content, in hexadecimal.
+
+    `kind` and `name` are what a drill says of an object that differs (`table public.orders`); together they are
+    unique in a proof. An object of kind `stream` with an empty digest stands for the plain SHA-256 of the stream
+    of that name: the core, which computes it anyway, fills it in.
+    """
 
     kind: str
     name: str
@@ -185,10 +192,15 @@ class ObjectProof:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the dump's own snapshot held; `method` names how it was computed, so that it can be repeated."""
+    """What the dump's own snapshot held.
+
+    `method` names how it was computed, so that it can be repeated, and `settings` is plain data for JSON that
+    repeating it takes, such as the ranges of keys by which a table was digested.
+    """
 
     method: str
     objects: tuple[ObjectProof, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +275,9 @@ class Identified(Protocol):
 class RestoreRequest:
     """What to restore: `streams` as recorded, `facts` the hints that the dump left, `url` the target in full.
 
-    Without `replace` a target that holds data is refused with `UnsafeError` before anything is touched.
+    Without `replace` a target that holds data is refused with `UnsafeError` before anything is touched. `drill`
+    tells that the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays switched
+    off, and accounts and other objects of the whole server are not made, whatever the options say.
     """
 
     url: str = field(repr=False)
@@ -278,6 +292,7 @@ class RestoreRequest:
     allow_damaged: bool = False
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    drill: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,20 +347,38 @@ class RestoreSession(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchRequest:
-    """Where a drill may restore to: `into` is a server's URL, or None for a place of the engine's own choice."""
+    """Where a drill may restore to: `into` is a server's URL, or None for a place of the engine's own choice.
+
+    `id` is the backup's, `size` its plain bytes, `server_version` what it was made from, `facts` the hints that
+    the dump left; up to `jobs` threads may work on `check` and `proof`. `options` are the engine's, as for a
+    restore.
+    """
 
     id: str
     scratch: Path
     into: str | None = field(default=None, repr=False)
     options: Any = None
+    jobs: int = 1
+    size: int = 0
+    server_version: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Scratch(Protocol):
-    """A database made for one drill; leaving its context drops it, whatever has happened."""
+    """A database made for one drill; leaving its context drops it, whatever has happened.
+
+    Errors tell that a drill could not be carried out; what is wrong with the backup is what `check` returns and
+    how `proof` differs.
+    """
 
     @property
     def url(self) -> str:
         """Where to restore to."""
+        ...
+
+    @property
+    def server_version(self) -> str:
+        """The version of the server or library that runs the drill; it is recorded with the result."""
         ...
 
     def check(self) -> Sequence[str]:
@@ -353,7 +386,10 @@ class Scratch(Protocol):
         ...
 
     def proof(self, recorded: Proof, /) -> Proof:
-        """Compute what was recorded anew, by the same method."""
+        """Compute what was recorded anew, by the same method and settings.
+
+        Objects of kind `stream` may be left out, unless their digest can be taken from the restored database.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ failing import and silently drops one of two entry points of the same name.
 import inspect
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -27,6 +27,8 @@ from holdfast.api import (
     Kind,
     RestoreRequest,
     RestoreSession,
+    Scratch,
+    ScratchRequest,
     Storage,
 )
 from holdfast.errors import HoldfastError, PluginError
@@ -309,6 +311,16 @@ class PluginEngine:
         """Open a restore."""
         session: AbstractContextManager[RestoreSession] = self._open("holdfast_restore", request)
         return session
+
+    def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
+        """Make a database for a drill."""
+        scratch: AbstractContextManager[Scratch] = self._open("holdfast_scratch", request)
+        return scratch
+
+    def databases(self, url: str) -> Sequence[str]:
+        """The URLs of every database of the server at `url`."""
+        found: Sequence[str] = self.registry.call("holdfast_databases", self.owned, scheme=self.name, url=url)
+        return found
 
     def _open(self, hook: str, request: Any) -> Any:
         session = self.registry.call(hook, self.owned, scheme=self.name, request=request)

@@ -21,6 +21,7 @@ from holdfast.api import (
     Facts,
     HasherFactory,
     Identified,
+    Proof,
     Source,
     Storage,
     Stream,
@@ -211,7 +212,7 @@ def _request(setup: Setup, scratch: Path) -> DumpRequest:
         jobs=setup.jobs,
         select=plan.select,
         exclude=plan.exclude,
-        proof=plan.proof is not False,
+        proof=plan.proof,
         check=plan.check is not False,
         allow_damaged=plan.allow_damaged,
     )
@@ -238,7 +239,7 @@ def _write(
         run.total = sum(stream.size or 0 for stream in streams)
     run.emit("started", url=setup.url.redacted(), engine=setup.engine.name, codec=setup.codec_spec)
     records = _store_streams(setup, session, streams, run, opened.close)
-    proof = session.proof() if setup.plan.proof is not False else None
+    proof = _proof(setup, session)
     facts = session.facts()
     opened.close()  # frees the source before the store is synced
     for warning in (*facts.warnings, *facts.damage):
@@ -262,7 +263,7 @@ def _write(
         consistency_point=dict(facts.consistency_point),
         options={key: str(value) for key, value in setup.plan.options.items()},
         selection={key: list(value) for key in ("select", "exclude") if (value := getattr(setup.plan, key))},
-        proof=ProofRecord.of(proof),
+        proof=ProofRecord.of(proof, records),
         damage=list(facts.damage),
         warnings=list(facts.warnings),
         tags=list(setup.plan.tags),
@@ -270,6 +271,20 @@ def _write(
     )
     text = guide.guide(manifest, setup.codec, facts.restore_steps)
     return manifest, {**{check_blob_path(name): data for name, data in facts.files.items()}, GUIDE: text.encode()}
+
+
+def _proof(setup: Setup, session: DumpSession) -> Proof | None:
+    """What the engine recorded; nothing where a proof was asked for is an error."""
+    if setup.plan.proof is False:
+        return None
+    proof = session.proof()
+    if proof is None and setup.plan.proof:
+        raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
+    names = [(one.kind, one.name) for one in proof.objects] if proof else []
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PluginError(f"engine '{setup.engine.name}' recorded {twice[0]} {shown(twice[1])} twice in its proof")
+    return proof
 
 
 def _store_streams(

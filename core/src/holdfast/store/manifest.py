@@ -1,5 +1,7 @@
 """The manifest: what a backup is, as published last and never changed (docs/format.md specifies it)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,15 +51,27 @@ class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProofRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dump's own snapshot held."""
+    """What the dump's own snapshot held; see `holdfast.api.Proof`."""
 
     method: str
     objects: list[ObjectProof]
+    settings: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, proof: Proof | None) -> "ProofRecord | None":
-        """Record a proof."""
-        return None if proof is None else cls(method=proof.method, objects=list(proof.objects))
+    def of(cls, proof: Proof | None, streams: Sequence[StreamRecord]) -> "ProofRecord | None":
+        """Record a proof, with the digests of streams that it leaves to the core filled in."""
+        if proof is None:
+            return None
+        digests = {stream.name: stream.digests["sha256"] for stream in streams}
+        objects = [
+            replace(one, digest=digests.get(one.name, "")) if one.kind == "stream" and not one.digest else one
+            for one in proof.objects
+        ]
+        return cls(method=proof.method, objects=objects, settings=dict(proof.settings))
+
+    def proof(self) -> Proof:
+        """The proof as engines know it."""
+        return Proof(method=self.method, objects=tuple(self.objects), settings=self.settings)
 
 
 class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
