@@ -16,6 +16,9 @@ from holdfast.registry import Registry
 
 log = logging.getLogger("holdfast.run")
 
+# What `extra` may not hold: logging raises for it, but only where the level is on.
+_LOG_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
 
 class Run:
     """One operation on one backup: tells watchers what happens and counts the bytes that pass."""
@@ -87,7 +90,7 @@ class Run:
                 "stream_name": stream,
                 "bytes_done": self._done,
                 "bytes_total": self.total,
-                **detail,
+                **{f"{key}_" if key in _LOG_RECORD else key: value for key, value in detail.items() if key != "name"},
             },
         )
         self._registry.observe(event)

@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
     context: dict[str, Any] = {}
     try:
-        with cli.make_context("holdfast", list(arguments)) as ctx:
+        with cli.make_context("holdfast", list(arguments or ["--help"])) as ctx:
             context["talk"] = lambda: ctx.obj
             cli.invoke(ctx)
         sys.stdout.flush()
