@@ -1,11 +1,13 @@
 """Assembling a run in a program: every part by name or as an object, without any file of configuration."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from holdfast.api import Codec, Engine, Hasher, Storage, Watcher
+from holdfast.config import installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as operation
 from holdfast.operations.backup import Parts, Preview
@@ -20,7 +22,8 @@ class Pipeline:
 
     `source` is a database URL. `codec` is a text such as `"zstd:3"` or a `Codec`; `checksums` are names or
     callables that start a digest, such as `hashlib.blake2b` (SHA-256 is always taken besides); `store` is a
-    path, a URL or a `Storage`; `engine` is an `Engine` to use in the place of the one that the URL names.
+    path (text or `pathlib.Path`), a URL or a `Storage`; `engine` is an `Engine` to use in the place of the one
+    that the URL names.
     `registry` is where names are looked up: what is installed, if None.
 
     Example::
@@ -33,7 +36,7 @@ class Pipeline:
     engine: Engine | None = None
     codec: str | Codec | None = None
     checksums: Sequence[str | Callable[[], Hasher]] = ()
-    store: str | Storage | None = None
+    store: str | os.PathLike[str] | Storage | None = None
     name: str | None = None
     jobs: int | None = None
     select: tuple[str, ...] = ()
@@ -46,6 +49,11 @@ class Pipeline:
     tags: tuple[str, ...] = ()
     registry: Registry | None = None
 
+    def __post_init__(self) -> None:
+        """Take the path of a store as text, so that the pipeline stays portable."""
+        if isinstance(self.store, os.PathLike):
+            object.__setattr__(self, "store", os.fspath(self.store))
+
     def replace(self, **changes: Any) -> Self:
         """Return another pipeline with some parts changed."""
         return dataclasses.replace(self, **changes)
@@ -54,7 +62,7 @@ class Pipeline:
     def plan(self) -> BackupPlan:
         """The same as plain data, for other processes and machines; a part given as an object is a `UsageError`."""
         foreign = [
-            f"{part} ({type(value).__name__})"
+            f"{part} ({getattr(value, '__name__', type(value).__name__)})"
             for part, value in (
                 ("engine", self.engine),
                 ("codec", self.codec),
@@ -79,8 +87,6 @@ class Pipeline:
         return operation.preview(self._plan(), registry=self._registry(), parts=self._parts())
 
     def _registry(self) -> Registry:
-        from holdfast.manager import installed
-
         return self.registry or installed()
 
     def _plan(self) -> BackupPlan:
@@ -107,7 +113,7 @@ class Pipeline:
             engine=self.engine,
             codec=None if isinstance(self.codec, str) else self.codec,
             checksums={_algorithm(start): start for start in starters},
-            storage=None if isinstance(self.store, str) else self.store,
+            storage=None if isinstance(self.store, str | os.PathLike) else self.store,
         )
 
 

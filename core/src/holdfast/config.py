@@ -1,14 +1,21 @@
-"""What a run takes from its surroundings where nobody said otherwise: store, codec, jobs, scratch space."""
+"""What a run takes from its surroundings where nobody said otherwise: plugins, store, codec, jobs, scratch space."""
 
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 
 from holdfast.api import Kind
 from holdfast.errors import UsageError
 from holdfast.registry import Registry
 
 DEFAULT_STORE = "./backups"
+
+
+@cache
+def installed() -> Registry:
+    """The registry of what is installed, looked up once a process."""
+    return Registry()
 
 
 def default_store(environ: Mapping[str, str] = os.environ) -> str:

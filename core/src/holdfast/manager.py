@@ -1,10 +1,15 @@
 """The short way in Python: one function a verb, over the same operations as the command line."""
 
-from functools import cache
+import dataclasses
+import os
+from collections.abc import Collection
 from typing import Any
 
-from holdfast.api import Storage, Watcher
-from holdfast.config import default_store
+import msgspec
+
+from holdfast.api import Codec, Engine, Storage, Watcher
+from holdfast.assembly import Pipeline
+from holdfast.config import default_store, installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as backup_operation
 from holdfast.operations import restore as restore_operation
@@ -17,90 +22,120 @@ from holdfast.record import Backup
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
 
-
-@cache
-def installed() -> Registry:
-    """The registry of what is installed, looked up once a process."""
-    return Registry()
+__all__ = ["backup", "delete", "installed", "list_backups", "restore", "verify"]
 
 
 def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **options: Any) -> Backup:
     """Back a database up and return the record of it.
 
-    `source` is a database URL, with the fields of `BackupPlan` as further arguments (`store`, `codec`, `name`,
-    …), or a whole plan. Whatever fails raises a `HoldfastError` and leaves nothing in the store.
+    `source` is a database URL, with the fields of `Pipeline` as further arguments (`store`, `codec`, `name`, …),
+    each by name or as an object; or a whole plan, of which further arguments change fields. Whatever fails
+    raises a `HoldfastError` and leaves nothing in the store.
 
     Example::
 
         record = holdfast.backup("sqlite:///app.db", store="./backups", codec="zstd:3")
     """
-    fields = _fields(BackupPlan, options)
-    plan = source.replace(**fields) if isinstance(source, BackupPlan) else BackupPlan(source=source, **fields)
-    return backup_operation.backup(plan, registry=installed(), on_event=on_event)
+    if isinstance(source, BackupPlan):
+        plan = source.replace(**_fields(BackupPlan.__struct_fields__, options))
+        return backup_operation.backup(plan, registry=installed(), on_event=on_event)
+    parts = [field.name for field in dataclasses.fields(Pipeline) if field.name != "source"]
+    return Pipeline(source=source, **_fields(parts, options)).run(on_event)
 
 
 def restore(
-    backup: str | Backup | RestorePlan, target: str = "", /, *, on_event: Watcher | None = None, **options: Any
+    backup: str | Backup | RestorePlan,
+    target: str = "",
+    /,
+    *,
+    store: str | os.PathLike[str] | Storage | None = None,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    registry: Registry | None = None,
+    on_event: Watcher | None = None,
+    **options: Any,
 ) -> Restored:
     """Restore a backup, named by id, unique prefix, `latest` or `NAME/latest`, into the database at `target`.
 
     A target that holds data is refused with `UnsafeError`, unless `replace=True`. Further arguments are the
-    fields of `RestorePlan`.
+    fields of `RestorePlan`; those given besides a whole plan change it. `store`, `engine` and `codec` may be
+    objects, as for `Pipeline`.
 
     Example::
 
         holdfast.restore("latest", "sqlite:///copy.db", store="./backups")
     """
+    fields = _fields(RestorePlan.__struct_fields__, options)
+    storage = None if store is None or isinstance(store, str | os.PathLike) else store
+    if isinstance(store, str | os.PathLike):
+        fields["store"] = os.fspath(store)
     if isinstance(backup, RestorePlan):
-        plan = backup
+        plan = msgspec.structs.replace(backup, **fields, **({"target": target} if target else {}))
     else:
-        reference = f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup
-        plan = RestorePlan(backup=reference, target=target, **_fields(RestorePlan, options))
-    return restore_operation.restore(plan, registry=installed(), on_event=on_event)
+        plan = RestorePlan(backup=_reference(backup), target=target, **fields)
+    return restore_operation.restore(
+        plan, registry=registry or installed(), storage=storage, engine=engine, codec=codec, on_event=on_event
+    )
 
 
 def verify(
-    *backups: str,
-    store: str | Storage | None = None,
+    *backups: str | Backup,
+    store: str | os.PathLike[str] | Storage | None = None,
     read_data: bool = False,
     jobs: int | None = None,
+    registry: Registry | None = None,
     on_event: Watcher | None = None,
 ) -> list[Verified]:
     """Check backups, all of the store if none is named, and record what was found.
 
     Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well.
     """
-    catalog = _catalog(store)
+    registry = registry or installed()
+    catalog = _catalog(store, registry)
     return [
         verify_operation.verify(
-            entry, storage=catalog.storage, registry=installed(), read_data=read_data, jobs=jobs, on_event=on_event
+            entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event
         )
-        for entry in verify_operation.select(catalog, backups)
+        for entry in verify_operation.select(catalog, tuple(map(_reference, backups)))
     ]
 
 
-def list_backups(store: str | Storage | None = None, *, name: str | None = None) -> list[Backup]:
+def list_backups(
+    store: str | os.PathLike[str] | Storage | None = None, *, name: str | None = None, registry: Registry | None = None
+) -> list[Backup]:
     """List the backups of a store, or of one source of it, oldest first."""
-    catalog = _catalog(store)
+    catalog = _catalog(store, registry)
     return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
 
 
-def delete(backup: str, /, *, store: str | Storage | None = None, force_empty: bool = False) -> None:
+def delete(
+    backup: str | Backup,
+    /,
+    *,
+    store: str | os.PathLike[str] | Storage | None = None,
+    force_empty: bool = False,
+    registry: Registry | None = None,
+) -> None:
     """Delete a backup; the newest good and the newest proven one of a source only with `force_empty`."""
-    catalog = _catalog(store)
-    retention.delete(catalog, catalog.find(backup), force_empty=force_empty)
+    catalog = _catalog(store, registry)
+    retention.delete(catalog, catalog.find(_reference(backup)), force_empty=force_empty)
 
 
-def _catalog(store: str | Storage | None) -> Catalog:
-    storage = installed().storage(store or default_store()) if isinstance(store, str | None) else store
-    catalog = Catalog(storage)
+def _reference(backup: str | Backup) -> str:
+    return f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup
+
+
+def _catalog(store: str | os.PathLike[str] | Storage | None, registry: Registry | None = None) -> Catalog:
+    if store is None or isinstance(store, str | os.PathLike):
+        store = (registry or installed()).storage(default_store() if store is None else os.fspath(store))
+    catalog = Catalog(store)
     catalog.open()
     return catalog
 
 
-def _fields(kind: type[BackupPlan] | type[RestorePlan], fields: dict[str, Any]) -> dict[str, Any]:
+def _fields(known: Collection[str], fields: dict[str, Any]) -> dict[str, Any]:
     """Turn lists into tuples and refuse fields that a plan has not."""
-    unknown = [name for name in fields if name not in kind.__struct_fields__]
+    unknown = [name for name in fields if name not in known]
     if unknown:
-        raise UsageError(f"there is no option '{unknown[0]}' (there are: {', '.join(kind.__struct_fields__)})")
+        raise UsageError(f"there is no option '{unknown[0]}' (there are: {', '.join(known)})")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
