@@ -25,7 +25,7 @@ def command(
     from holdfast.errors import IntegrityError, UsageError
     from holdfast.manager import installed
     from holdfast.operations.verify import Verified, select, verify
-    from holdfast.store.catalog import Catalog, is_latest
+    from holdfast.store.catalog import Catalog
 
     if everything and backups:
         raise UsageError("--all and ids exclude each other")
@@ -50,11 +50,8 @@ def command(
     if not entries:
         talk.say("no backups to verify")
     if failed:
-        names = ", ".join(result.id for result in failed[:5])
-        hint = None
-        if any(map(is_latest, backups)):
-            good = catalog.newest_good(failed[0].name)
-            hint = f"the newest good backup is {good.id}" if good else "no backup of this source is good"
-        raise IntegrityError(
-            f"{len(failed)} of {len(entries)} backups damaged: {names}: {failed[0].problems[0]}", hint=hint
-        )
+        good = catalog.newest_good(failed[0].name)
+        hint = f"the newest good backup is {good.id}" if good else f"no backup of '{failed[0].name}' is good"
+        names = ", ".join(result.id for result in failed[:5]) + (", …" if len(failed) > 5 else "")
+        are = "backup is" if len(entries) == 1 else "backups is" if len(failed) == 1 else "backups are"
+        raise IntegrityError(f"{len(failed)} of {len(entries)} {are} damaged: {names}", hint=hint)
