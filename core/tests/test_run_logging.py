@@ -2,12 +2,22 @@
 
 import logging
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import holdfast
 from holdfast.cli import run
+
+
+@pytest.fixture(autouse=True)
+def logger() -> Iterator[logging.Logger]:
+    """The logger of the package, as it was before the command line set it up."""
+    logger = logging.getLogger("holdfast")
+    before = list(logger.handlers), logger.level, logger.propagate
+    yield logger
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture
@@ -30,7 +40,6 @@ def test_a_run_that_is_logged_succeeds(database: str, switches: list[str], capfd
 
 
 def test_log_records_carry_the_source_name_and_the_id(database: str, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("holdfast").propagate = True
     with caplog.at_level(logging.INFO, logger="holdfast"):
         record = holdfast.backup(database)
     finished = next(one for one in caplog.records if getattr(one, "event", "") == "finished")
