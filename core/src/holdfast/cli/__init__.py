@@ -46,7 +46,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order in which they are met."""
         del ctx
-        return list(COMMANDS)
+        return [*COMMANDS]  # in this module `list` becomes the command, once that is imported
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
@@ -61,7 +61,7 @@ class Commands(click.Group):
         """List the commands from the table alone."""
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
     context: dict[str, Any] = {}
     try:
-        with cli.make_context("holdfast", list(arguments or ["--help"])) as ctx:
+        with cli.make_context("holdfast", [*(arguments or ["--help"])]) as ctx:
             context["talk"] = lambda: ctx.obj
             cli.invoke(ctx)
         sys.stdout.flush()
