@@ -1,0 +1,322 @@
+"""The documentation is right: what it shows runs, and what there is stands in it."""
+
+import ast
+import re
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields, is_dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+import pytest
+from snippets import HOME, Page, alike, snippets
+
+import holdfast
+from holdfast import api, errors, hookspecs
+from holdfast.assembly import Pipeline
+from holdfast.cli import cli
+from holdfast.operations.restore import Restored
+from holdfast.operations.verify import Verified
+from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.record import Backup
+from holdfast.registry import Registry
+from holdfast.store.findings import Depth, State
+from holdfast.store.manifest import Manifest
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+DISTRIBUTIONS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(DOCS.glob("*.md")),
+    *(path / "README.md" for path in DISTRIBUTIONS),
+]
+TEXTS = [path for path in PAGES if path.parent == DOCS]
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def title(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# --- what is shown runs ---
+
+
+def make_database(path: Path) -> None:
+    """The database that the pages talk about: 2000 orders of 300 customers."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQUE)")
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer REFERENCES customers, note TEXT)")
+        people = ((f"Customer {number}", f"c{number}@example.org") for number in range(300))
+        connection.executemany("INSERT INTO customers (name, email) VALUES (?, ?)", people)
+        orders = ((number % 300 + 1, f"order {number * number} of something") for number in range(2000))
+        connection.executemany("INSERT INTO orders (customer, note) VALUES (?, ?)", orders)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=title)
+def test_every_snippet_of_a_page_does_what_the_page_shows(path: Path, tmp_path: Path) -> None:
+    make_database(tmp_path / "app.db")
+    Page(path, tmp_path).run()
+
+
+def test_the_pages_that_show_commands_are_really_run() -> None:
+    """A runner that found no blocks would find no faults either."""
+    counts = {path.name: len(snippets(path.read_text())) for path in TEXTS}
+    assert counts["tutorial.md"] >= 8
+    assert counts["python.md"] >= 8
+    assert counts["plugins.md"] >= 8
+    exempt = [snippet for path in PAGES for snippet in snippets(path.read_text()) if snippet.exempt]
+    assert len(exempt) < 20
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "same"),
+    [
+        ("a  1.2 MB", "a 930 kB", True),
+        ("a  1.2 MB", "b 930 kB", False),
+        ("took 1.2 s", "took 0.7 s", True),
+        ("20261124T203432Z-m4yrr1", "20270101T000000Z-aaaaaa", True),
+        ("one\n…\nfour", "one\ntwo\nthree\nfour", True),
+        ("one\n…\nfour", "one\nfour", True),
+        ("one … four", "one two four", True),
+        ("one", "one\ntwo", False),
+        ("", "words", False),
+        ("error: x", "error: y", False),
+    ],
+)
+def test_output_is_compared_loosely_but_compared(expected: str, found: str, same: bool) -> None:
+    assert alike(expected, found) is same
+
+
+def test_a_page_whose_command_fails_or_prints_something_else_is_found_out(tmp_path: Path) -> None:
+    for body in ("$ false\n", "$ echo a\nb\n", "$ echo a\n"):
+        path = tmp_path / "page.md"
+        path.write_text(f"```console\n{body}```\n")
+        with pytest.raises(AssertionError):
+            Page(path, tmp_path).run()
+    path.write_text(f"```console\n$ pwd\n{HOME}\n$ false\n$ echo $?\n1\n```\n")
+    Page(path, tmp_path).run()
+
+
+# --- what there is stands in it ---
+
+
+def hooks() -> Iterator[tuple[str, str]]:
+    """Name and exact signature of each hook, without `self`, as its source writes them."""
+    tree = ast.parse(Path(hookspecs.__file__).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("holdfast_"):
+            node.args.args = node.args.args[1:]
+            assert node.returns is not None
+            yield node.name, f"def {node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ..."
+
+
+def test_every_hook_is_documented_with_its_exact_signature() -> None:
+    text = page("hooks.md")
+    found = dict(hooks())
+    assert len(found) >= 9
+    missing = [signature for signature in found.values() if signature not in text]
+    assert not missing
+    gone = set(re.findall(r"\bholdfast_[a-z]+(?=\()", text)) - set(found)
+    assert not gone
+
+
+def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{prefix}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+
+
+def sections(text: str) -> dict[str, str]:
+    """The parts of a page by their headings of the second level."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return {heading.strip("` "): body for heading, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
+def test_every_command_is_documented_with_each_of_its_options(name: str, command: click.Command) -> None:
+    documented = sections(page("cli.md"))
+    text = documented[name.partition(" ")[0]]
+    assert f"holdfast {name}" in text
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    for option in options:
+        for switch in (*option.opts, *option.secondary_opts):
+            assert re.search(rf"`[^`]*(?<![\w-]){re.escape(switch)}(?![\w-])[^`]*`", text), (name, switch)
+
+
+def test_no_option_is_documented_that_a_command_does_not_have() -> None:
+    documented = sections(page("cli.md"))
+    known: dict[str, set[str]] = {}
+    for name, command in commands():
+        switches = {switch for one in command.params for switch in (*one.opts, *getattr(one, "secondary_opts", ()))}
+        known.setdefault(name.partition(" ")[0], set()).update(switches)
+    for name, switches in known.items():
+        table = [line for line in documented[name].splitlines() if line.startswith("| `-")]
+        found = {switch for line in table for switch in re.findall(r"(?<![\w-])--?[a-z][\w-]*", line.split("|")[1])}
+        assert found <= switches, name
+
+
+def test_the_options_of_all_commands_together_are_documented() -> None:
+    text = sections(page("cli.md"))["Options of every command"]
+    for option in cli.params:
+        assert all(f"`{switch}`" in text or f"`{switch} " in text for switch in option.opts), option.opts
+
+
+def error_tree() -> list[type[errors.HoldfastError]]:
+    return [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HoldfastError)]
+
+
+def test_every_exit_code_and_every_class_of_error_is_documented() -> None:
+    table = sections(page("cli.md"))["Exit codes"]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    assert codes >= {0, 130, 143} | {one.exit_code for one in error_tree()}
+    for one in error_tree():
+        assert re.search(rf"^\| {one.exit_code} \|.*`{one.__name__}`", table, re.MULTILINE), one
+        assert f"`{one.__name__}`" in page("python.md"), one
+
+
+def test_every_environment_variable_is_documented() -> None:
+    sources = [path for distribution in DISTRIBUTIONS for path in (distribution / "src").rglob("*.py")]
+    named = {name for path in sources for name in re.findall(r"\bHOLDFAST_[A-Z_]+[A-Z]\b", path.read_text())}
+    text = sections(page("cli.md"))["Environment"]
+    assert {name for name in named if f"`{name}`" not in text} == set()
+
+
+def manifest_fields(kind: Any, prefix: str = "") -> Iterator[str]:
+    """The path of every field of the manifest: `source.name`, `streams[].blob.size`."""
+    for name, hint in get_type_hints(kind).items():
+        path = f"{prefix}{name}"
+        yield path
+        for one in (hint, *get_args(hint)):
+            if isinstance(one, type) and (issubclass(one, msgspec.Struct) or is_dataclass(one)):
+                yield from manifest_fields(one, f"{path}{'[]' if get_origin(hint) is list else ''}.")
+
+
+def test_every_field_of_the_manifest_is_specified() -> None:
+    paths = list(manifest_fields(Manifest))
+    assert "streams[].blob.digests" in paths
+    assert [path for path in paths if f"`{path}`" not in page("format.md")] == []
+
+
+def test_the_depths_of_findings_and_the_states_are_specified() -> None:
+    text = page("format.md")
+    assert all(f"`{name}`" in text for name in [*(depth.name.lower() for depth in Depth), *State])
+
+
+@pytest.mark.parametrize("kind", [Backup, BackupPlan, RestorePlan, Pipeline, Restored, Verified, api.Event])
+def test_every_field_that_programs_see_is_documented(kind: Any) -> None:
+    names = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else [field.name for field in fields(kind)]
+    assert [name for name in names if f"`{name}`" not in page("python.md")] == []
+
+
+def test_every_public_name_of_the_package_is_documented() -> None:
+    text = page("python.md")
+    assert [name for name in holdfast.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_capability_is_documented() -> None:
+    assert [one for one in api.Capability if f"`{one.name}`" not in page("plugins.md")] == []
+
+
+def test_every_component_stands_in_the_table_of_what_plugs_in() -> None:
+    for owned in Registry(environ={}).components():
+        component, plugin = owned.component, owned.plugin
+        if plugin.distribution.startswith("holdfast"):
+            row = rf"^\| {component.kind} \| `{component.name}`.*\| `{plugin.distribution}` \|"
+            assert re.search(row, (ROOT / "README.md").read_text(), re.MULTILINE), component.name
+
+
+def test_every_option_of_a_first_party_component_stands_in_the_readme_of_its_distribution() -> None:
+    readmes = {
+        tomllib.loads((path / "pyproject.toml").read_text())["project"]["name"]: (path / "README.md").read_text()
+        for path in DISTRIBUTIONS
+    }
+    for owned in Registry(environ={}).components():
+        if owned.component.options is not None and owned.plugin.distribution in readmes:
+            for option in fields(owned.component.options):
+                assert f"`{option.name}`" in readmes[owned.plugin.distribution], option.name
+
+
+def test_every_extra_is_documented() -> None:
+    extras = tomllib.loads((ROOT / "core/pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert [name for name in extras if f"`{name}`" not in (ROOT / "README.md").read_text()] == []
+
+
+def test_every_distribution_has_a_readme_that_says_something() -> None:
+    for path in DISTRIBUTIONS:
+        text = (path / "README.md").read_text()
+        assert len(text) > 500, path
+        assert snippets(text), path
+
+
+# --- and it holds together ---
+
+
+@pytest.mark.parametrize("path", [*PAGES, *sorted(DOCS.glob("changes/*.md"))], ids=title)
+def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees", DOCS]
+    done = subprocess.run([*command, tmp_path / "html"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    news = (tmp_path / "html/changes.html").read_text()
+    fragments = [path for path in DOCS.glob("changes/*.md") if path.name != "README.md"]
+    assert fragments
+    assert news.count("<li><p>") >= len(fragments)
+
+
+def test_a_news_fragment_is_a_sentence_or_two() -> None:
+    for path in DOCS.glob("changes/*.md"):
+        if path.name != "README.md":
+            text = path.read_text().strip()
+            assert 30 < len(text) < 600, path
+            assert text.endswith("."), path
+
+
+def test_the_demo_runs_in_one_screen_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([DOCS / "demo"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100 + len(str(tmp_path))
+    assert [line for line in lines if line.startswith("DAMAGED")]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_of_the_demo_that_goes_wrong_ends_it_with_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "zstd").write_text("#!/bin/sh\necho no >&2; exit 1\n")
+    (broken / "zstd").chmod(0o755)
+    (tmp_path / "scratch").mkdir()
+    path = f"{broken}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    environment = {"PATH": path, "TMPDIR": str(tmp_path / "scratch")}
+    done = subprocess.run([DOCS / "demo"], env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: exit 1, expected 0: cd backups")
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_entry_points_of_the_documentation_do_not_stay() -> None:
+    """The plugins that pages write exist only in their folders."""
+    assert "holdfast-xz" not in {point.dist.name for point in entry_points(group="holdfast") if point.dist}
