@@ -50,6 +50,8 @@ def scratch_root(environ: Mapping[str, str] = os.environ) -> str:
 
     /tmp is often memory (tmpfs), and a spooled database in there could take all of it: /var/tmp is on a disk.
     """
-    if not environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK | os.X_OK):  # noqa: S108
+    if environ.get("TMPDIR"):
+        return environ["TMPDIR"]  # as it is: tempfile would quietly go elsewhere if it cannot be used
+    if os.access("/var/tmp", os.W_OK | os.X_OK):  # noqa: S108
         return "/var/tmp"  # noqa: S108
     return tempfile.gettempdir()

@@ -38,6 +38,8 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
 def split_spec(text: str) -> tuple[str, str | None, dict[str, str]]:
     """Take `name[:value][,key=value…]` apart: `zstd:3`, `zstd:level=3`, `none`."""
     name, colon, rest = text.partition(":")
+    if not name.strip():
+        raise UsageError(f"cannot read '{text}', expected name, name:value or name:key=value,key=value")
     shorthand: str | None = None
     values: dict[str, str] = {}
     for part in rest.split(",") if colon else ():

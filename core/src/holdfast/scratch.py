@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.config import scratch_root
-from holdfast.errors import reason
+from holdfast.errors import HoldfastError, reason, shown
 
 log = logging.getLogger("holdfast.scratch")
 
@@ -27,8 +27,14 @@ def scratch_folder() -> Iterator[Path]:
     database, is removed by the next run of the same user.
     """
     root = scratch_root()
-    sweep(root)
-    path, descriptor = _make(root)
+    try:
+        sweep(root)
+        path, descriptor = _make(root)
+    except OSError as error:
+        raise HoldfastError(
+            f"cannot make a scratch folder in {shown(root)}: {reason(error)}",
+            hint="set TMPDIR to a folder that can be written",
+        ) from error
     try:
         yield Path(path)
     finally:

@@ -170,7 +170,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
         check_source_name(plan.name)
     _check_capabilities(plan, engine)
     options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
-    spec = plan.codec or ("" if parts.codec else default_codec(registry))
+    spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     algorithms = dict.fromkeys(("sha256", *plan.checksums))
     hashers: dict[str, HasherFactory] = {name: _starter(registry, name) for name in algorithms}
     return Setup(
@@ -181,7 +181,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
         codec=parts.codec or registry.codec(spec),
         codec_spec=spec or type(parts.codec).__name__.lower(),
         hashers={**hashers, **parts.checksums},
-        storage=parts.storage or registry.storage(plan.store or default_store()),
+        storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
         jobs=plan.jobs or default_jobs(),
     )
 

@@ -91,7 +91,7 @@ def restore(
     """
     with ExitStack() as stack, our_errors(f"restore into {redact(plan.target)} failed", plan.target):
         target = DatabaseURL.parse(plan.target)
-        storage = storage or registry.storage(plan.store or default_store())
+        storage = storage or registry.storage(default_store() if plan.store is None else plan.store)
         catalog = Catalog(storage)
         catalog.open()
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
