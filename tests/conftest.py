@@ -1,7 +1,6 @@
 """What the tests of the command line share."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,13 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="session")
-def _template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     shell = make_shell(tmp_path_factory.mktemp("template"))
     make_database(shell.folder / "app.db", noise=3 << 20)
     shell.backup("sqlite:///app.db")
     add_row(shell.folder / "app.db")
     shell.backup("sqlite:///app.db")
-    yield shell
+    return shell
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def make_database(path: Path, *, rows: int = 200, noise: int = 0, seed: int = 1)
         connection.executescript(
             """
             CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL, balance REAL, photo BLOB);
-            CREATE TABLE "odd ""table"" – ünï" ("a column" TEXT, n NUMERIC);
+            CREATE TABLE "odd ""table"" ß ünï" ("a column" TEXT, n NUMERIC);
             CREATE INDEX by_name ON people (name);
             CREATE VIEW rich AS SELECT name FROM people WHERE balance > 500;
             CREATE TABLE noise (bytes BLOB);
@@ -26,9 +26,9 @@ def make_database(path: Path, *, rows: int = 200, noise: int = 0, seed: int = 1)
         )
         connection.executemany(
             "INSERT INTO people VALUES (?, ?, ?, ?)",
-            [(n, f"name '{n}'\n–", chance.random() * 1000, chance.randbytes(20)) for n in range(rows)],
+            [(n, f"name '{n}'\nß", chance.random() * 1000, chance.randbytes(20)) for n in range(rows)],
         )
-        connection.execute("INSERT INTO \"odd \"\"table\"\" – ünï\" VALUES ('line\nbreak', NULL), ('', 1.0), (NULL, 1)")
+        connection.execute('INSERT INTO "odd ""table"" ß ünï" VALUES (\'line\nbreak\', NULL), (\'\', 1.0), (NULL, 1)')
         for _ in range(0, noise, 1 << 20):
             connection.execute("INSERT INTO noise VALUES (?)", (chance.randbytes(min(noise, 1 << 20)),))
     return path

@@ -48,7 +48,7 @@ def test_json_ends_with_one_record_that_holds_the_promised_fields(shell: Shell) 
     assert Path(record["path"]) == shell.store / "app" / record["id"]
     assert re.fullmatch("[0-9a-f]{64}", record["checksum"])
     assert {line["id"] for line in ran.lines} == {record["id"]}
-    assert [line["type"] for line in ran.lines][0] == "started"
+    assert ran.lines[0]["type"] == "started"
     assert ran.stderr == ""
 
 
@@ -79,7 +79,8 @@ def test_the_store_comes_from_the_option_else_the_environment(shell: Shell) -> N
 
 
 @pytest.mark.parametrize(
-    ("spec", "suffix"), [("none", ""), ("gzip", ".gz"), ("gzip:9", ".gz"), ("zstd:19", ".zst"), ("zstd:level=3", ".zst")]
+    ("spec", "suffix"),
+    [("none", ""), ("gzip", ".gz"), ("gzip:9", ".gz"), ("zstd:19", ".zst"), ("zstd:level=3", ".zst")],
 )
 def test_the_codec_is_chosen_by_name_and_level(shell: Shell, spec: str, suffix: str) -> None:
     record = shell.backup("sqlite:///app.db", "--codec", spec)

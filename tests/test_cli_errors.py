@@ -155,8 +155,21 @@ def test_an_unknown_option_names_the_known_ones(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["app.db", "", "sqlite:app.db", "sqlite://app.db", "sqlite:///", "sqlite:///:memory:", "sqlite:///a.db?x=1"]
-    + ["sqlite:///100%.db", "sqlite://host:99999/x", "sqlite:///a%00b.db", "://", "sqlite:///%zz", "\N{SNOWMAN}"],
+    [
+        "app.db",
+        "",
+        "sqlite:app.db",
+        "sqlite://app.db",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///a.db?x=1",
+        "sqlite:///100%.db",
+        "sqlite://host:99999/x",
+        "sqlite:///a%00b.db",
+        "://",
+        "sqlite:///%zz",
+        "\N{SNOWMAN}",
+    ],
 )
 def test_a_malformed_url_is_exit_2(shell: Shell, url: str) -> None:
     shell.fails(2, "backup", url)

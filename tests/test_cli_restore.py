@@ -128,7 +128,7 @@ def test_a_target_of_another_engine_or_no_engine_is_refused(kept: Shell) -> None
 
 
 def test_odd_file_names_are_backed_up_and_restored(shell: Shell) -> None:
-    names = {"it's \"odd\"\n–.db": "it's%20%22odd%22%0A–.db", "--help.db": "--help.db", "a?b#c%.db": "a%3Fb#c%25.db"}
+    names = {'it\'s "odd"\nß.db': "it's%20%22odd%22%0Aß.db", "--help.db": "--help.db", "a?b#c%.db": "a%3Fb#c%25.db"}
     for name, written in names.items():
         make_database(shell.folder / name)
         record = shell.backup(f"sqlite:///{written}")

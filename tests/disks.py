@@ -1,0 +1,62 @@
+"""Small disks of their own: a tmpfs in a mount namespace, which nobody else sees and which needs no privileges."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_WAYS = (("unshare", "-r", "-m"), ("unshare", "-m"))
+_ENTER = ("nsenter", "-m", "-t")
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
+    """Mount an empty disk of `size` at `folder`; commands that begin with what is yielded see it."""
+    holder, enter = _mount(folder, size)
+    try:
+        yield enter
+    finally:
+        assert holder.stdin is not None
+        holder.stdin.close()  # the last process of the namespace ends, and with it the disk
+        holder.wait(30)
+        assert holder.stdout is not None
+        holder.stdout.close()
+
+
+def _mount(folder: Path, size: str) -> tuple["subprocess.Popen[bytes]", tuple[str, ...]]:
+    script = 'mount -t tmpfs -o "size=$2,mode=700" tmpfs "$1" && echo mounted && cat > /dev/null'
+    said = ""
+    for way in _WAYS:
+        holder = subprocess.Popen(
+            [*way, "sh", "-c", script, "sh", folder, size],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        if holder.stdout.readline() == b"mounted\n":
+            holder.stderr.close()
+            users = ("-U", "--preserve-credentials") if "-r" in way else ()
+            return holder, (*_ENTER, str(holder.pid), *users, f"--wd={folder.parent}", "--")
+        _, stderr = holder.communicate()
+        said += stderr.decode()
+    raise AssertionError(
+        f"a disk of its own cannot be mounted: {said.strip()}\n"
+        "enable user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=1000, and "
+        "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or run the tests as root with CAP_SYS_ADMIN "
+        "(docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined)"
+    )
+
+
+def free(enter: tuple[str, ...], folder: Path) -> int:
+    """Bytes that are free on the disk."""
+    done = subprocess.run([*enter, "df", "-B1", "--output=avail", folder], capture_output=True, check=True, text=True)
+    return int(done.stdout.split()[1])
+
+
+def used(enter: tuple[str, ...], folder: Path) -> int:
+    """Bytes that are used on the disk."""
+    done = subprocess.run([*enter, "du", "-sb", folder], capture_output=True, check=True, text=True)
+    return int(done.stdout.split()[0])
