@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,8 +92,24 @@ def _is_own_folder(entry: "os.DirEntry[str]") -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
+def surely(clean: Callable[[], object]) -> None:
+    """Run a clean-up that may be repeated to its end, also when a signal ends it half-way.
+
+    The command line ignores all further signals, so that the second time is undisturbed.
+    """
+    try:
+        clean()
+    except Exception:
+        raise
+    except BaseException:
+        clean()
+        raise
+
+
 def _remove(path: str) -> None:
     try:
-        shutil.rmtree(path)
+        surely(lambda: shutil.rmtree(path))
+    except FileNotFoundError:
+        pass  # the first, interrupted try had all but finished
     except OSError as error:
         log.warning("could not remove the scratch folder %s: %s", path, reason(error))

@@ -35,7 +35,7 @@ from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import PluginEngine, Registry
 from holdfast.run import Run, our_errors
-from holdfast.scratch import scratch_folder
+from holdfast.scratch import scratch_folder, surely
 from holdfast.store import guide
 from holdfast.store.catalog import Catalog, Entry, identity_digest
 from holdfast.store.manifest import (
@@ -156,7 +156,7 @@ def _discarding(catalog: Catalog, name: str, backup_id: str) -> Iterator[None]:
         yield
     except BaseException:
         try:
-            catalog.discard(name, backup_id)
+            surely(lambda: catalog.discard(name, backup_id))
         except OSError as error:
             log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, reason(error))
         raise

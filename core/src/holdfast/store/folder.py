@@ -178,6 +178,7 @@ class FolderStorage:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             os.close(descriptor)
+            _remove_dead(folder)
 
     def _path(self, path: str) -> str:
         """The file of an object, refusing what is outside of the root, also by way of a linked folder."""
@@ -239,6 +240,20 @@ def _publish(partial: str, final: str) -> None:
         os.replace(partial, final)
     else:
         os.unlink(partial)
+
+
+def _remove_dead(leases: str) -> None:
+    """Remove the files of leases whose holders were killed."""
+    for name in os.listdir(leases):
+        with contextlib.suppress(OSError):  # held, gone, or not ours to remove
+            path = os.path.join(leases, name)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _same_file(descriptor, path):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
 
 
 def _same_file(descriptor: int, path: str) -> bool:
