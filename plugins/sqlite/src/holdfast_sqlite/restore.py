@@ -1,7 +1,9 @@
 """Restore: the image is written beside the target, checked, and takes its place in one rename."""
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import sqlite3
 import stat
@@ -23,6 +25,7 @@ from holdfast_sqlite.check import database_error, quick_check
 from holdfast_sqlite.location import database_path, sqlite_uri
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
+_MARK = ".holdfast-"
 
 
 class FileRestore:
@@ -32,7 +35,8 @@ class FileRestore:
         self._request = request
         # A link stays a link: the file that it leads to is replaced.
         self._target = os.path.realpath(path)
-        self._image = f"{self._target}.holdfast-{secrets.token_hex(6)}"
+        self._image = f"{self._target}{_MARK}{secrets.token_hex(6)}"
+        self._descriptor: int | None = None  # held locked, which tells a running restore from a killed one
         self._previous = _existing(self._target)
         self.steps = tuple(Step(stream=stream.name) for stream in request.streams)
 
@@ -41,16 +45,16 @@ class FileRestore:
         del step
         try:
             descriptor = os.open(self._image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                if blob.stream.size:
-                    os.posix_fallocate(descriptor, 0, blob.stream.size)
-                for chunk in blob.chunks():
-                    view = memoryview(chunk)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            self._descriptor = descriptor
+            with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if blob.stream.size:
+                os.posix_fallocate(descriptor, 0, blob.stream.size)
+            for chunk in blob.chunks():
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
         except OSError as error:
             raise HoldfastError(f"cannot write beside {shown(self._target)}: {reason(error)}") from error
 
@@ -92,6 +96,9 @@ class FileRestore:
     def close(self) -> None:
         """Remove the temporary file, if it is still there."""
         _remove(self._image)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _existing(target: str) -> os.stat_result | None:
@@ -124,6 +131,21 @@ def _retire(target: str) -> None:
             ) from database_error(error, target)
     for suffix in _SIDE_FILES:
         _remove(target + suffix)
+
+
+def _sweep(target: str) -> None:
+    """Remove what restores into the same target have left that were killed: files that nobody holds locked."""
+    image = re.compile(re.escape(os.path.basename(target) + _MARK) + "[0-9a-f]{12}")
+    folder = os.path.dirname(target)
+    for name in filter(image.fullmatch, os.listdir(folder)):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError):  # a restore that runs, or a file of somebody else
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(path)
+            finally:
+                os.close(descriptor)
 
 
 def _remove(path: str) -> None:
@@ -173,6 +195,7 @@ def open_restore(request: RestoreRequest) -> Iterator[FileRestore]:
         if not request.replace and holds_data(target):
             raise UnsafeError(f"{shown(target)} exists and holds data", hint="--replace puts the backup in its place")
     restore = FileRestore(path, request)
+    _sweep(target)
     try:
         yield restore
     finally:
