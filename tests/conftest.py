@@ -28,7 +28,7 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture
 def kept(tmp_path: Path, _template: Shell) -> Shell:
-    """A private folder with a database `app.db` and a store that holds two backups of it, each of several frames."""
+    """A private folder with a database `app.db` and a store that holds two backups of another."""
     shutil.copytree(_template.folder, tmp_path, dirs_exist_ok=True)
     return make_shell(tmp_path)
 
