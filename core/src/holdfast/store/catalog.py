@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ from holdfast.errors import (
 from holdfast.store import findings, manifest
 from holdfast.store.findings import Finding, State
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import CLAIM, FINDINGS, ID, MANIFEST, MARKER, is_source_name, new_id
+from holdfast.store.names import CLAIM, FINDINGS, ID, MANIFEST, MARKER, is_source_name, new_id, time_of
 
 log = logging.getLogger("holdfast.store")
 
@@ -66,10 +66,7 @@ class Entry:
         """When it was begun: from the manifest, else from the id."""
         if self.manifest is not None:
             return self.manifest.created_at
-        try:
-            return datetime.strptime(self.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        except ValueError:
-            return datetime.min.replace(tzinfo=UTC)
+        return time_of(self.id)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import IntegrityError, UsageError, shown
 
@@ -43,6 +43,21 @@ def new_id(now: float | None = None) -> tuple[str, datetime]:
     at = datetime.fromtimestamp(moment, UTC)
     chance = secrets.choice(_DIGITS) + secrets.choice(_DIGITS)
     return f"{at:%Y%m%dT%H%M%SZ}-{digits}{chance}", at
+
+
+def time_of(backup_id: str) -> datetime:
+    """The time that an id was made at, to the microsecond where it ends as ours do; the earliest for a bad date.
+
+    Without the fraction a backup whose manifest is unreadable would count as older than others of its second, and
+    a damaged newest one would be passed over.
+    """
+    try:
+        at = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    digits = backup_id[17:]
+    fraction = int(digits[:4], 36) / 36**4 if len(digits) == 6 else 0.0
+    return at + timedelta(seconds=fraction)
 
 
 def check_source_name(name: str) -> str:
