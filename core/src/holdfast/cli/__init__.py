@@ -96,6 +96,10 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    if instruction := os.environ.get("_HOLDFAST_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "holdfast", "_HOLDFAST_COMPLETE", instruction))
     _catch_signals()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
