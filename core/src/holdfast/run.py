@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
-from holdfast.api import DatabaseURL, Event, Watcher
+from holdfast.api import Event, Watcher
 from holdfast.errors import HoldfastError, reason, shown
 from holdfast.pipeline import Stop
 from holdfast.registry import Registry
+from holdfast.url import redact, secrets_of
 
 log = logging.getLogger("holdfast.run")
 
@@ -24,7 +24,14 @@ class Run:
     """One operation on one backup: tells watchers what happens and counts the bytes that pass."""
 
     def __init__(
-        self, operation: str, backup_id: str, *, name: str, registry: Registry, on_event: Watcher | None
+        self,
+        operation: str,
+        backup_id: str,
+        *,
+        name: str,
+        registry: Registry,
+        on_event: Watcher | None,
+        url: str = "",
     ) -> None:
         self.operation = operation
         self.id = backup_id
@@ -33,6 +40,7 @@ class Run:
         self.total: int | None = None
         self.warnings: list[str] = []
         self.started = time.monotonic()
+        self._url = url  # in full: its secrets are kept out of what is told
         self._registry = registry
         self._on_event = on_event
         self._lock = threading.Lock()
@@ -56,11 +64,12 @@ class Run:
 
     def warn(self, message: str) -> None:
         """Tell of something that the user has to know and that does not end the run."""
-        self.warnings.append(message)
+        self.warnings.append(scrub(message, self._url))
         self.emit("warning", message=message)
 
     def emit(self, kind: str, *, message: str = "", stream: str | None = None, **detail: Any) -> None:
         """Send an event to the program's watcher, the watching plugins and the log."""
+        message = scrub(message, self._url)
         event = Event(
             type=kind,
             operation=self.operation,
@@ -114,9 +123,10 @@ def our_errors(doing: str, *urls: str) -> Iterator[None]:
         yield
     except HoldfastError as error:
         clean = scrub(error.message, *urls)
-        if clean == error.message:
+        hint = error.hint and scrub(error.hint, *urls)
+        if (clean, hint) == (error.message, error.hint):
             raise
-        raise type(error)(clean, hint=error.hint) from None
+        raise type(error)(clean, hint=hint) from None
     except OSError as error:
         where = f" {shown(error.filename)}" if error.filename else ""
         raise HoldfastError(scrub(f"{doing}:{where} {reason(error)}", *urls)) from error
@@ -125,11 +135,11 @@ def our_errors(doing: str, *urls: str) -> Iterator[None]:
 
 
 def scrub(text: str, *urls: str) -> str:
-    """Hide passwords of these URLs wherever a driver may have put them into its message."""
-    for url in urls:
-        password = DatabaseURL.parse(url).password
-        if password:
-            text = text.replace(password, "***").replace(quote(password, safe=""), "***")
+    """Hide the secrets of these URLs wherever a driver may have put them into its message."""
+    for url in filter(None, urls):
+        text = text.replace(url, redact(url))
+        for secret in secrets_of(url):
+            text = text.replace(secret, "***")
     return text
 
 

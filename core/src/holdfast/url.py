@@ -99,6 +99,25 @@ def redact(text: str) -> str:
     return repr(f"{scheme}://{hidden}{shown.partition('?')[0]}")
 
 
+def secrets_of(text: str) -> list[str]:
+    """Every form in which the secrets of a URL could appear in somebody's message, the longest first.
+
+    That is the password, and values of parameters not known to be harmless unless they are so short that hiding
+    them would make messages unreadable; as written in the URL, decoded, and encoded again.
+    """
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        return []
+    credentials = match["authority"].rpartition("@")[0]
+    written = [credentials.partition(":")[2]]
+    for part in (match["query"] or "").split("&"):
+        key, _, value = part.partition("=")
+        if len(value) > 3 and _decode(key).lower() not in HARMLESS:
+            written.append(value)
+    forms = {form for one in written for form in (one, _decode(one), _encode(_decode(one)))}
+    return sorted(filter(None, forms), key=len, reverse=True)
+
+
 def _decode(text: str) -> str:
     # surrogateescape: a POSIX file name is bytes, and os.fsencode turns the result into those bytes again.
     return unquote(text, errors="surrogateescape")

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 import click
 
 from holdfast.errors import HoldfastError, reason
-from holdfast.url import redact
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -122,7 +121,7 @@ def run(arguments: list[str]) -> int:
             else None
         )
         message = error.format_message()
-        return _fail(context, HoldfastError(_lower(_hide(message, arguments)), hint=usage), 2, arguments)
+        return _fail(context, HoldfastError(_lower(message), hint=usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(context, HoldfastError("interrupted"), 130, arguments, error)
     except Terminated as error:
@@ -154,20 +153,18 @@ def _fail(
     talk = context["talk"]() if "talk" in context else None
     talk = talk if isinstance(talk, Talk) else Talk(verbose=0, quiet=False, log_format=None)
     trace = "".join(traceback.format_exception(error)) if error is not None else ""
-    talk.failed(failure, code, trace=_hide(trace, arguments))
+    hint = failure.hint and _hide(failure.hint, arguments)
+    clean = HoldfastError(_hide(failure.message, arguments), hint=hint)
+    talk.failed(clean, code, trace=_hide(trace, arguments))
     return code
 
 
 def _hide(text: str, arguments: list[str]) -> str:
-    """Keep passwords of URLs in the arguments out of a text."""
+    """Keep the secrets of URLs in the arguments, and in the store's variable, out of a text."""
     from holdfast.run import scrub
 
-    for argument in arguments:
-        if "://" in argument:
-            text = text.replace(argument, redact(argument))
-            with contextlib.suppress(HoldfastError):
-                text = scrub(text, argument)
-    return text
+    values = (argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments)
+    return scrub(text, *(value for value in (*values, os.environ.get("HOLDFAST_STORE", "")) if "://" in value))
 
 
 def _lower(text: str) -> str:

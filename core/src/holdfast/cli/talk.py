@@ -66,14 +66,13 @@ class Talk:
         if self.json and self.run_output:
             about = {"id": self.last_id} if self.last_id else {}
             self.data({"type": "error", **about, "message": failure.message, "hint": failure.hint, "exit_code": code})
-        if trace and self.verbose:
-            print(trace, file=sys.stderr, end="")
+        shown = trace if self.verbose else ""
         if self.log_format == "json":
-            extra = {"hint": failure.hint, "exit_code": code, "id": self.last_id or None}
+            extra = {"hint": failure.hint, "exit_code": code, "id": self.last_id or None, "exception": shown or None}
             self.start_logging()
             logging.getLogger("holdfast.cli").error("%s", failure.message, extra=extra)
             return
-        print(f"error: {_one_line(failure.message)}", file=sys.stderr)
+        print(f"{shown}error: {_one_line(failure.message)}", file=sys.stderr)
         if failure.hint:
             print(f"hint: {_one_line(failure.hint)}", file=sys.stderr)
         sys.stderr.flush()

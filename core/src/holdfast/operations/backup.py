@@ -34,7 +34,7 @@ from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors
+from holdfast.run import Run, our_errors, scrub
 from holdfast.scratch import scratch_folder, surely
 from holdfast.store import guide
 from holdfast.store.catalog import Catalog, Entry, identity_digest
@@ -112,7 +112,7 @@ def backup(
                 source, name=plan.name or slug(source.name), explicit=plan.name is not None, adopt=plan.adopt
             )
             catalog.sweep(name)
-            run = Run("backup", backup_id, name=name, registry=registry, on_event=on_event)
+            run = Run("backup", backup_id, name=name, registry=registry, on_event=on_event, url=plan.source)
             with run.telling(), _discarding(catalog, name, backup_id):
                 manifest, files = _write(setup, session, opened, run=run, source=source, created_at=created_at)
                 checksum = _publish(setup, manifest, files)
@@ -264,8 +264,8 @@ def _write(
         options={key: str(value) for key, value in setup.plan.options.items()},
         selection={key: list(value) for key in ("select", "exclude") if (value := getattr(setup.plan, key))},
         proof=ProofRecord.of(proof, records),
-        damage=list(facts.damage),
-        warnings=list(facts.warnings),
+        damage=[scrub(line, setup.plan.source) for line in facts.damage],
+        warnings=[scrub(line, setup.plan.source) for line in facts.warnings],
         tags=list(setup.plan.tags),
         hints=dict(facts.hints),
     )

@@ -108,7 +108,7 @@ def restore(
             codec=codec or registry.codec(manifest.codec.name),
             hashers=hashers,
             jobs=plan.jobs or default_jobs(),
-            run=Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event),
+            run=Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event, url=plan.target),
         )
         with setup.run.telling():
             result = _restore(setup, stack.enter_context(scratch_folder()), dry_run=dry_run)
