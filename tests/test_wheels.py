@@ -1,0 +1,147 @@
+"""Every distribution builds, says what it is, and works when installed from its wheel alone."""
+
+import tarfile
+import tomllib
+import zipfile
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from commandline import Shell, make_shell
+from databases import dump
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from venvs import FIRST_PARTY, Environment, build, download_third_party, metadata, name, once, requirements
+
+EXTRAS = {
+    "sqlite": "holdfast-sqlite",
+    "gzip": "holdfast-gzip",
+    "zstd": "holdfast-zstd",
+    "sha256": "holdfast-sha256",
+    "progress": "rich",
+}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel of every distribution, built once a run."""
+    shared = tmp_path_factory.getbasetemp().parent / "distributions"
+    return once(shared, "wheels", lambda folder: build(folder, FIRST_PARTY))
+
+
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    """A folder with the wheels of others that ours need."""
+    return once(wheels.parent, "third-party", lambda folder: download_third_party(folder, wheels))
+
+
+@pytest.fixture(scope="module")
+def facts(wheels: Path) -> dict[str, Message]:
+    """The metadata of each wheel by the name of its distribution."""
+    return {name(wheel): metadata(wheel) for wheel in wheels.glob("*.whl")}
+
+
+@pytest.fixture(scope="module")
+def needs(wheels: Path) -> dict[str, list[Requirement]]:
+    """What each distribution asks for, by its name."""
+    return {name(wheel): requirements(wheel) for wheel in wheels.glob("*.whl")}
+
+
+def test_every_distribution_has_a_wheel_and_an_sdist_of_one_version(wheels: Path) -> None:
+    projects = [tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in FIRST_PARTY]
+    assert {"holdfast", "holdfast-sqlite", "holdfast-gzip", "holdfast-zstd", "holdfast-sha256"} <= {
+        project["name"] for project in projects
+    }
+    expected = {f"{project['name'].replace('-', '_')}-{project['version']}" for project in projects}
+    assert {path.name.removesuffix("-py3-none-any.whl") for path in wheels.glob("*.whl")} == expected
+    assert {path.name.removesuffix(".tar.gz") for path in wheels.glob("*.tar.gz")} == expected
+    assert len({project["version"] for project in projects}) == 1
+
+
+def test_every_wheel_is_typed_and_holds_nothing_but_its_package(wheels: Path) -> None:
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
+        package = name(wheel).replace("-", "_")
+        assert f"{package}/py.typed" in names
+        tops = {path.partition("/")[0] for path in names}
+        assert tops == {package, f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info"}
+        assert not [path for path in names if path.endswith((".pyc", "~")) or "__pycache__" in path]
+
+
+def test_every_sdist_holds_its_sources_and_nothing_strange(wheels: Path) -> None:
+    for sdist in wheels.glob("*.tar.gz"):
+        with tarfile.open(sdist) as archive:
+            names = archive.getnames()
+        top = sdist.name.removesuffix(".tar.gz")
+        assert f"{top}/pyproject.toml" in names
+        assert f"{top}/README.md" in names
+        assert f"{top}/src/{top.partition('-')[0]}/__init__.py" in names
+        assert not [path for path in names if "__pycache__" in path or "/.venv" in path or "/dist/" in path]
+
+
+def test_every_distribution_says_what_it_is(facts: dict[str, Message]) -> None:
+    for distribution, document in facts.items():
+        assert document["Summary"], distribution
+        assert document["Requires-Python"] == ">=3.11"
+        assert "Typing :: Typed" in document.get_all("Classifier", [])
+        assert document["Description-Content-Type"] == "text/markdown"
+        readme = str(document.get_payload())
+        assert "pip install" in readme, f"the README of {distribution} tells how to install it"
+        assert len(readme.split()) > 20
+    licences = {(document["License-Expression"], document["License"]) for document in facts.values()}
+    assert len(licences) == 1, "all distributions have one licence"
+
+
+def test_plugins_ask_for_the_core_of_their_series_and_the_core_for_no_plugin(
+    needs: dict[str, list[Requirement]],
+) -> None:
+    always = {one.name for one in needs["holdfast"] if one.marker is None}
+    assert always <= {"pluggy", "click", "msgspec", "platformdirs"}
+    for distribution in needs.keys() - {"holdfast"}:
+        (ours,) = (one for one in needs[distribution] if one.name == "holdfast")
+        assert ours.specifier == SpecifierSet(">=0.1,<1"), distribution
+
+
+def test_the_extras_of_the_core_bring_what_they_are_named_after(
+    facts: dict[str, Message], needs: dict[str, list[Requirement]]
+) -> None:
+    extras = facts["holdfast"].get_all("Provides-Extra", [])
+    brought = {
+        extra: [one for one in needs["holdfast"] if one.marker and one.marker.evaluate({"extra": extra})]
+        for extra in extras
+    }
+    for extra, distribution in EXTRAS.items():
+        assert [one.name for one in brought[extra]] == [distribution]
+    plugins = {distribution.removeprefix("holdfast-") for distribution in facts if distribution != "holdfast"}
+    assert plugins <= set(extras), "every plugin of ours is an extra"
+    (everything,) = brought["all"]
+    assert everything.name == "holdfast"
+    assert everything.extras >= plugins | {"progress"}
+
+
+def test_from_the_wheels_alone_a_user_gets_from_nothing_to_a_restored_database(
+    wheels: Path, third_party: Path, shell: Shell
+) -> None:
+    clean = Environment(folder=shell.folder / "clean", sources=(wheels, third_party))
+    clean.create()
+    user = make_shell(shell.folder, holdfast=clean.holdfast)
+    clean.install("holdfast")
+    components = user.run("plugins", "--json").data["components"]
+    assert {one["name"] for one in components} == {"none", "file"}
+    ran = user.fails(14, "backup", "sqlite:///app.db")
+    assert ran.error == "no engine for 'sqlite' (installed: none)"
+    assert ran.hint == "pip install holdfast-sqlite"
+    clean.install("holdfast[sqlite]")
+    assert user.backup("sqlite:///app.db")["codec"] == "none"
+    clean.install("holdfast[all]")
+    record = user.backup("sqlite:///app.db")
+    assert record["codec"] == "zstd:1"
+    user.backup("sqlite:///app.db", "--codec", "gzip")
+    assert len(user.run("verify", "--read-data").stdout.splitlines()) == 3
+    for index, one in enumerate(user.listing()):
+        user.run("restore", one["id"], f"sqlite:///copy-{index}.db")
+        assert dump(shell.folder / f"copy-{index}.db") == dump(shell.folder / "app.db")
+    data = user.run("plugins", "--json").data
+    assert data["plugins"] == []
+    assert {one["distribution"] for one in data["components"]} == {name(wheel) for wheel in wheels.glob("*.whl")}
