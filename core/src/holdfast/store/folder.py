@@ -82,6 +82,7 @@ class FolderStorage:
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(partial)
+            self._prune(folder)
             raise
         with self._lock:
             self._unsynced.update((final, folder))
@@ -132,19 +133,7 @@ class FolderStorage:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(target)
         self._unsynced.discard(target)
-        folder = os.path.dirname(target)
-        while len(folder) > len(self.root):
-            try:
-                os.rmdir(folder)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                    break
-                raise
-            self._unsynced.discard(folder)
-            folder = os.path.dirname(folder)
-        self._sync(folder)
+        self._sync(self._prune(os.path.dirname(target)))
 
     def barrier(self) -> None:
         """Fsync every file written, then every folder in which a name was made, innermost first."""
@@ -190,6 +179,21 @@ class FolderStorage:
         if os.path.realpath(folder) != os.path.normpath(os.path.join(os.path.realpath(self.root), inside)):
             raise NotADirectoryError(errno.ELOOP, "a folder of its path is a link", path)
         return full
+
+    def _prune(self, folder: str) -> str:
+        """Remove a folder and those above it as far as they are empty; return the first that stays."""
+        while len(folder) > len(self.root):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    break
+                raise
+            self._unsynced.discard(folder)
+            folder = os.path.dirname(folder)
+        return folder
 
     def _create(self, path: str) -> int:
         """Create a file and its folder, which another process may be removing at this moment, being empty."""
