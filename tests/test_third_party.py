@@ -296,7 +296,7 @@ LYING = """
         (["sqlite:///app.db", "--codec", "raising"], 1, "lying-plugin"),
         (["nodump://x"], 14, "lying-plugin"),
         (["notacontext://x"], 14, "lying-plugin"),
-        (["wrongtype://x"], 1, "str"),
+        (["wrongtype://x"], 14, "str"),
     ],
 )
 def test_a_plugin_that_breaks_its_contract_is_named_and_leaves_nothing(
