@@ -1,0 +1,71 @@
+"""The error tree: exit codes, messages on one line, and what survives a pickle."""
+
+import errno
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast import errors
+from holdfast.errors import HoldfastError, reason, shown
+
+CODES = {
+    "HoldfastError": 1,
+    "UsageError": 2,
+    "PartialError": 3,
+    "NotFoundError": 10,
+    "LockedError": 11,
+    "CredentialsError": 12,
+    "IntegrityError": 13,
+    "PluginError": 14,
+    "UnreachableError": 15,
+    "UnsafeError": 16,
+}
+
+
+def test_every_class_has_the_exit_code_that_scripts_rely_on() -> None:
+    found = {
+        name: value.exit_code
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, HoldfastError)
+    }
+    assert found == CODES
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_an_error_pickles_with_its_hint(name: str) -> None:
+    error = getattr(errors, name)("no such thing", hint="look elsewhere")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.message, again.hint, str(again)) == (
+        type(error),
+        "no such thing",
+        "look elsewhere",
+        "no such thing",
+    )
+
+
+@given(st.text() | st.binary())
+def test_a_shown_name_is_printable_and_on_one_line(name: str | bytes) -> None:
+    text = shown(name)
+    assert text
+    assert text.isprintable()
+
+
+@given(st.text(), st.text())
+def test_two_names_are_never_shown_alike(one: str, other: str) -> None:
+    assert (shown(one) == shown(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, "x", "/p"), "no space left on the device"),
+        (PermissionError(errno.EACCES, "x"), "permission denied"),
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), "transport endpoint is not connected"),
+        (OSError("the plugin says why"), "the plugin says why"),
+        (OSError(), "oserror"),
+    ],
+)
+def test_the_reason_of_a_system_error_is_a_few_words(error: OSError, text: str) -> None:
+    assert reason(error) == text
