@@ -2,7 +2,8 @@
 
 The general shape is `scheme://[user[:password]@][host[:port][,host[:port]…]][/path][?key=value&…]`, each part
 percent-encoded (RFC 3986 §2.1). A `#` has no meaning of its own here, because file names and passwords
-contain it; `?` inside a name must be written `%3F`.
+contain it; `?` inside a name must be written `%3F`, and where there is a host, an `@` after it `%40`: such an
+`@` is nearly always the end of a password with a `/` or `?` in it, which must not be taken for a name.
 """
 
 import re
@@ -16,7 +17,9 @@ _SHAPE = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
 )
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST = re.compile(r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?", re.DOTALL)
 _HIDDEN = "***"
+_ENCODE = "percent-encode / ? # % @ : in a user name or password, for instance / as %2F"
 
 # Values of these parameters say how to connect and never who may: all others are hidden (DESIGN: allow-list).
 HARMLESS = frozenset(
@@ -55,6 +58,11 @@ class DatabaseURL:
                 f"a '%' in the URL {redact(text)} is not followed by two hexadecimal digits",
                 hint="write a literal % as %25",
             )
+        if match["authority"] and "@" in text[match.end("authority") :]:
+            raise UsageError(
+                f"an '@' follows the host in the URL {redact(text)}",
+                hint=f"{_ENCODE}; @ in other parts as %40",
+            )
         credentials, at, hosts = match["authority"].rpartition("@")
         user, colon, password = credentials.partition(":")
         return cls(
@@ -78,18 +86,19 @@ class DatabaseURL:
         at = "@" if self.user is not None or self.password is not None else ""
         hosts = ",".join(_join_host(name, port) for name, port in self.hosts)
         query = "&".join(f"{_encode(key)}={_encode(value, keep='*/:,')}" for key, value in self.query)
-        return f"{self.scheme}://{user}{password}{at}{hosts}{_encode(self.path, keep='/:,@+~')}" + (
-            f"?{query}" if query else ""
-        )
+        path = _encode(self.path, keep="/:,+~" if at or hosts else "/:,+~@")
+        return f"{self.scheme}://{user}{password}{at}{hosts}{path}" + (f"?{query}" if query else "")
 
 
 def redact(text: str) -> str:
     """Show any text that was meant as a URL without what could be a secret in it, on one line."""
-    if _SHAPE.fullmatch(text) and not _PERCENT.search(text):
+    match = _SHAPE.fullmatch(text)
+    odd = match is None or (match["authority"] and "@" in text[match.end("authority") :])
+    if not odd and not _PERCENT.search(text):
         try:
             return DatabaseURL.parse(text).redacted()
         except UsageError:
-            pass  # its port is no number, maybe a password with a '/' in it: hide more than needed
+            pass  # its host or port is none, maybe a password with a '/' in it: hide more than needed
     scheme, mark, rest = text.partition("://")
     if not mark:
         return repr(text.rpartition("@")[2].partition("?")[0])
@@ -133,19 +142,17 @@ def _pair(part: str) -> tuple[str, str]:
 
 
 def _host(part: str, text: str) -> tuple[str, int | None]:
-    if part.startswith("["):
-        name, _, rest = part[1:].partition("]")
-        port = rest.removeprefix(":")
-    else:
-        name, _, port = part.partition(":")
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        scheme = text.partition("://")[0]
-        # The text is not shown: with an unencoded '/' in a password this "port" is a part of the secret.
+    match = _HOST.fullmatch(part)
+    scheme = text.partition("://")[0]
+    # The text is not shown: with an unencoded '/' in a password this "port" is a part of the secret.
+    if match is None:
         raise UsageError(
-            f"the port in the {scheme} URL is not a number from 1 to 65535",
-            hint="percent-encode / ? # % @ : in a user name or password, for instance / as %2F",
+            f"a host in the {scheme} URL is malformed, expected name, name:port or [address]:port", hint=_ENCODE
         )
-    return _decode(name), int(port) if port else None
+    port = match["port"]
+    if port and not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+        raise UsageError(f"the port in the {scheme} URL is not a number from 1 to 65535", hint=_ENCODE)
+    return _decode(match["address"] or match["name"] or ""), int(port) if port else None
 
 
 def _join_host(name: str, port: int | None) -> str:
