@@ -20,7 +20,7 @@ MARKER = "holdfast.json"
 CLAIM = "source.json"
 PARTIAL = ".partial-"
 
-ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
+ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-z]+")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -88,22 +88,41 @@ def slug(text: str, limit: int = 40) -> str:
 def blob_path(stream: str, suffix: str, taken: set[str]) -> str:
     """Make the path of a blob from the name of its stream and add it to `taken`.
 
-    A name that had to be changed, or is taken, gets six hexadecimal digits of its hash.
+    A name that had to be changed, or is taken, gets six hexadecimal digits of its hash or more; `taken` holds
+    the folders of the paths as well, with a `/` at their end.
     """
     parts = [part for part in stream.split("/") if part] or ["stream"]
     safe = "/".join(slug(part, 80) for part in parts[-4:])
     path = safe + suffix
-    digest = hashlib.sha256(stream.encode(errors="surrogateescape")).hexdigest()
-    length = 6
-    while (
-        path.lower() in taken
-        or path.partition("/")[0].lower() in (_RESERVED | {FINDINGS})
-        or (length == 6 and safe != stream)
-    ):
+    digest = hashlib.sha256(stream.encode(errors="surrogatepass")).hexdigest()
+    if safe != stream or not _is_free(path, taken):
+        length = 6
         path = f"{safe}-{digest[:length]}{suffix}"
-        length += 6
-    taken.add(path.lower())
+        while not _is_free(path, taken):
+            # A folder of its path is reserved or a file: no ending of the name could change that.
+            length += 6
+            path = f"_{digest[:length]}{suffix}"
+    lowered = path.lower()
+    taken.add(lowered)
+    taken.update(f"{folder}/" for folder in _folders(lowered))
     return path
+
+
+def _is_free(path: str, taken: set[str]) -> bool:
+    """Tell whether a path can be a file: not taken, no folder of one that is, none of its folders a file."""
+    lowered = path.lower()
+    return not (
+        lowered in taken
+        or f"{lowered}/" in taken
+        or lowered.partition("/")[0] in (_RESERVED | {FINDINGS})
+        or any(folder in taken for folder in _folders(lowered))
+    )
+
+
+def _folders(path: str) -> list[str]:
+    """The folders of a path, outermost first."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: number + 1]) for number in range(len(parts))]
 
 
 def check_blob_path(path: str) -> str:
