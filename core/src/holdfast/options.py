@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Component
-from holdfast.errors import PluginError, UsageError
+from holdfast.errors import HoldfastError, PluginError, UsageError
 
 
 def build_options(component: Component, values: Mapping[str, Any]) -> Any:
@@ -33,6 +33,10 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
         found = f" '{values[key]}'" if key in values else ""
         option = f"option '{key}'{found}" if key else "options"
         raise UsageError(f"{what}, {option}: {text[:1].lower()}{text[1:]}") from error
+    except HoldfastError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{what} cannot check its options: {type(error).__name__}: {error}") from error
 
 
 def split_spec(text: str) -> tuple[str, str | None, dict[str, str]]:
@@ -44,9 +48,12 @@ def split_spec(text: str) -> tuple[str, str | None, dict[str, str]]:
     values: dict[str, str] = {}
     for part in rest.split(",") if colon else ():
         key, equals, value = part.partition("=")
-        if equals:
-            values[key.strip()] = value
-        elif shorthand is None and part:
+        key = _option_name(key)
+        if equals and key in values:
+            raise UsageError(f"option '{key}' is given twice in '{text}'")
+        if equals and key:
+            values[key] = value
+        elif part and not equals and shorthand is None:
             shorthand = part
         else:
             raise UsageError(f"cannot read '{text}', expected name, name:value or name:key=value,key=value")
@@ -59,6 +66,8 @@ def spec_options(component: Component, shorthand: str | None, values: Mapping[st
         first = next(iter(option_fields(component)), None)
         if first is None:
             raise UsageError(f"{component.kind} '{component.name}' takes no value, found ':{shorthand}'")
+        if first in values:
+            raise UsageError(f"option '{first}' of {component.kind} '{component.name}' is given twice")
         values = {first: shorthand, **values}
     return build_options(component, values)
 
@@ -68,13 +77,18 @@ def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        key = key.strip().replace("-", "_")
+        key = _option_name(key)
         if not key:
             raise UsageError(f"cannot read option '{text}', expected KEY=VALUE")
         if key in values:
             raise UsageError(f"option '{key}' is given twice")
         values[key] = value if equals else "true"
     return values
+
+
+def _option_name(text: str) -> str:
+    """The name of a field, which may be written with hyphens."""
+    return text.strip().replace("-", "_")
 
 
 def option_fields(component: Component) -> dict[str, dataclasses.Field[Any]]:
@@ -93,17 +107,24 @@ def describe_options(component: Component) -> list[dict[str, Any]]:
         {
             "name": name,
             "type": schema.get(name, {}).get("type") or schema.get(name, {}).get("enum") or "any",
-            "default": None if field.default is dataclasses.MISSING else field.default,
+            "default": _default(field),
             "help": field.metadata.get("help", ""),
         }
         for name, field in option_fields(component).items()
     ]
 
 
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
 def options_schema(component: Component) -> dict[str, Any]:
     """JSON Schema of a component's options."""
     if component.options is None:
         return {"type": "object", "properties": {}, "additionalProperties": False}
+    option_fields(component)
     schema = msgspec.json.schema(component.options)
     reference = schema.pop("$ref", "").rpartition("/")[2]
     definitions = schema.pop("$defs", {})
