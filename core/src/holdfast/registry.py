@@ -7,6 +7,7 @@ failing import and silently drops one of two entry points of the same name.
 import inspect
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,6 @@ from typing import Any
 
 import pluggy
 
-from holdfast import api
 from holdfast.api import (
     Capability,
     Codec,
@@ -31,9 +31,10 @@ from holdfast.api import (
     ScratchRequest,
     Storage,
 )
+from holdfast.component import check_components
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.hookspecs import HoldfastSpecs
-from holdfast.options import build_options, option_fields, spec_options, split_spec
+from holdfast.options import build_options, spec_options, split_spec
 
 log = logging.getLogger("holdfast.registry")
 
@@ -121,31 +122,33 @@ class Registry:
 
     def _load(self, point: EntryPoint) -> None:
         """Take one entry point in, or keep it with the reason why not."""
-        distribution = point.dist.name if point.dist else "unknown"
-        version = point.dist.version if point.dist else ""
+        distribution, version = _origin(point)
         found = Plugin(name=point.name, distribution=distribution, version=version, status="active")
-        names = {point.name.lower(), distribution.lower()}
+        names = {_normal(point.name), _normal(distribution)}
         if names & self._disabled or (self._allowed is not None and not names & self._allowed):
             variable = "HOLDFAST_DISABLE_PLUGINS" if names & self._disabled else "HOLDFAST_PLUGINS"
             self.plugins.append(replace(found, status="disabled", reason=f"switched off by {variable}"))
             return
         try:
             module = point.load()
-        except Exception as error:  # noqa: BLE001 (whatever a foreign module raises at import is its own affair)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
             self._refuse(found, f"cannot be imported: {_describe(error)}", error)
         else:
             self._add(found, module)
 
     def _add(self, found: Plugin, module: Any) -> None:
         """Register a loaded plugin if it keeps its contract."""
+        taken = self._pm.is_registered(module)
         try:
+            if taken:
+                raise PluginError("it is loaded already, by another entry point that names the same module")
             if isinstance(module, type):
                 module = module()
             self._check_hooks(module)
             self._pm.register(module, name=f"{found.distribution}:{found.name}")
             components = self._components(module)
         except Exception as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
-            if self._pm.is_registered(module):
+            if not taken and self._pm.is_registered(module):
                 self._pm.unregister(module)
             self._refuse(found, _describe(error), error)
         else:
@@ -167,19 +170,9 @@ class Registry:
     def _components(self, module: Any) -> tuple[Component, ...]:
         others = self._pm.get_plugins() - {module}
         listed = self._pm.subset_hook_caller("holdfast_components", others)()
-        components = tuple(component for part in listed for component in part)
-        for component in components:
-            if not isinstance(component, Component):
-                raise PluginError(f"it lists {component!r}, which is not a Component")
-            if component.api_version != api.API_VERSION:
-                raise PluginError(
-                    f"'{component.name}' is made for API version {component.api_version}, "
-                    f"this Holdfast has {api.API_VERSION}"
-                )
-            option_fields(component)
-        return components
+        return check_components(component for part in listed for component in part)
 
-    def _refuse(self, found: Plugin, why: str, error: Exception) -> None:
+    def _refuse(self, found: Plugin, why: str, error: BaseException) -> None:
         if self._strict:
             raise PluginError(f"plugin '{found.name}' of {found.title} is refused: {why}") from error
         log.info("plugin %s refused: %s", found.name, why, extra={"plugin": found.name, "reason": why})
@@ -341,8 +334,21 @@ def blaming(owned: Owned) -> Iterator[None]:
         raise HoldfastError(f"{what} failed: {_describe(error)}") from error
 
 
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    """Distribution and version of an entry point; a damaged installation has no metadata to tell them."""
+    if point.dist is None:
+        return "unknown", ""
+    metadata = point.dist.metadata
+    return str(metadata["Name"] or "unknown"), str(metadata["Version"] or "")
+
+
 def _names(text: str | None) -> set[str]:
-    return {name.strip().lower() for name in (text or "").split(",") if name.strip()}
+    return {_normal(name.strip()) for name in (text or "").split(",") if name.strip()}
+
+
+def _normal(name: str) -> str:
+    """The name of a distribution as all of its spellings are compared (PyPA: names and normalization)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _describe(error: BaseException) -> str:

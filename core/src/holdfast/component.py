@@ -1,0 +1,50 @@
+"""Whether what a plugin lists can be used: one wrong component must not break the lists that all others are in."""
+
+import re
+from collections.abc import Iterable
+
+from holdfast.api import API_VERSION, Capability, Component, Kind
+from holdfast.errors import PluginError
+from holdfast.options import options_schema
+
+# What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
+
+
+def check_components(components: Iterable[object]) -> tuple[Component, ...]:
+    """Return the components of one plugin, or raise `PluginError` with what is wrong with one of them."""
+    found: list[Component] = []
+    names: set[tuple[Kind, str]] = set()
+    for component in components:
+        if not isinstance(component, Component):
+            raise PluginError(f"it lists {component!r}, which is not a Component")
+        _check(component)
+        for name in (component.name, *component.aliases):
+            if (component.kind, name) in names:
+                raise PluginError(f"it lists {component.kind} '{name}' twice")
+            names.add((component.kind, name))
+        found.append(component)
+    return tuple(found)
+
+
+def _check(component: Component) -> None:
+    if component.api_version != API_VERSION:
+        raise PluginError(
+            f"'{component.name}' is made for API version {component.api_version}, this Holdfast has {API_VERSION}"
+        )
+    if not isinstance(component.kind, Kind):
+        raise PluginError(f"'{component.name}' is of the kind {component.kind!r}, expected a member of Kind")
+    if not _is_name(component.name):
+        raise PluginError(f"{component.name!r} cannot be a name: expected lowercase letters, digits and + . _ -")
+    if type(component.aliases) is not tuple or not all(map(_is_name, component.aliases)):
+        raise PluginError(f"the aliases of '{component.name}' are {component.aliases!r}, expected a tuple of names")
+    if not all(isinstance(capability, Capability) for capability in component.capabilities):
+        raise PluginError(f"the capabilities of '{component.name}' are not all members of Capability")
+    try:
+        options_schema(component)
+    except TypeError as error:
+        raise PluginError(f"the options of {component.kind} '{component.name}' cannot be checked: {error}") from error
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_NAME.fullmatch(name))
