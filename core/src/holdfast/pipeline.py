@@ -18,12 +18,16 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
-from holdfast.errors import HoldfastError, IntegrityError
+from holdfast.errors import IntegrityError, PluginError
 
 log = logging.getLogger("holdfast.pipeline")
 
 BLOCK = 1 << 20
 _TICK = 0.1  # seconds between two looks at the stop switch while waiting
+# Seconds that threads get to end after a failure: by themselves, and again once what they wait for is released.
+# A part that hangs all the same is left to its daemon thread, so that the whole ends after about a second.
+_GRACE = 0.2
+_PATIENCE = 0.6
 
 
 class Stopped(Exception):  # noqa: N818 (a signal between our threads, not an error that anybody sees)
@@ -89,7 +93,7 @@ class Workers:
         self._tasks.put((future, function, block))
         return future
 
-    def close(self, patience: float = 1.0) -> None:
+    def close(self, patience: float = _PATIENCE) -> None:
         """End the threads."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -99,12 +103,14 @@ class Workers:
         join(self._threads, patience)
 
 
-def join(threads: Iterable[threading.Thread], patience: float) -> None:
+def join(threads: Iterable[threading.Thread], patience: float, *, quietly: bool = False) -> None:
     """Wait for threads to end, `patience` seconds altogether, and name those that do not."""
     deadline = time.monotonic() + patience
     for thread in threads:
+        if thread.ident is None:
+            continue  # it could not even be started
         thread.join(max(0.0, deadline - time.monotonic()))
-        if thread.is_alive():
+        if thread.is_alive() and not quietly:
             log.warning("thread %s has not ended after %.1f s", thread.name, patience)
 
 
@@ -131,6 +137,8 @@ class Flow:
 
         def drain() -> int:
             frame = self.stop.result(pending.popleft())
+            if not isinstance(frame, bytes | bytearray | memoryview):
+                raise PluginError(f"the codec returned {type(frame).__name__} where bytes are expected")
             for hasher in stored.values():
                 hasher.update(frame)
             writer.write(frame)
@@ -167,7 +175,7 @@ def blocks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     pending = bytearray()
     for chunk in chunks:
         if not isinstance(chunk, bytes | bytearray | memoryview):
-            raise HoldfastError(f"the engine yielded {type(chunk).__name__} where bytes are expected")
+            raise PluginError(f"the engine yielded {type(chunk).__name__} where bytes are expected")
         if not pending and BLOCK // 4 <= len(chunk) <= BLOCK and not isinstance(chunk, memoryview):
             yield chunk
             continue
@@ -196,6 +204,8 @@ def run_tasks(
     must free whatever a task could still be waiting for. The calling thread only waits, so that a signal is
     acted upon at once.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}, expected a whole number from 1")
     left: deque[Callable[[], None]] = deque(tasks)
     ended = threading.Semaphore(0)
 
@@ -220,27 +230,30 @@ def run_tasks(
     try:
         for thread in threads:
             thread.start()
-        for _ in threads:
-            while not ended.acquire(timeout=_TICK):
+        running = len(threads)
+        while running and stop.error is None:
+            if ended.acquire(timeout=_TICK):
+                running -= 1
+            else:
                 tick()
-                if stop.error is not None:
-                    break
-        tick()
+        if stop.error is None:
+            tick()
     except BaseException as error:  # noqa: BLE001 (raised below, once everything is freed)
         stop.set(error)
     if stop.error is not None:
-        join_quietly(threads, 0.2)
-        release()
-        join(threads, 2.0)
+        join(threads, _GRACE, quietly=True)
+        _release(release)
+        join(threads, _PATIENCE)
         raise stop.error
-    join(threads, 2.0)
+    join(threads, _PATIENCE)
 
 
-def join_quietly(threads: Iterable[threading.Thread], patience: float) -> None:
-    """Give threads a moment to end by themselves."""
-    deadline = time.monotonic() + patience
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+def _release(release: Callable[[], None]) -> None:
+    """Free what tasks wait for; the failure that led here is the one to report."""
+    try:
+        release()
+    except Exception as error:
+        log.warning("could not release the source or target: %s: %s", type(error).__name__, error, exc_info=error)
 
 
 class _Decoding:
@@ -301,7 +314,7 @@ class _Decoding:
     def close(self) -> None:
         """End the thread."""
         self._closed.set()
-        join([self._thread], 2.0)
+        join([self._thread], _PATIENCE)
 
 
 def plain_chunks(

@@ -338,8 +338,8 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
     """Distribution and version of an entry point; a damaged installation has no metadata to tell them."""
     if point.dist is None:
         return "unknown", ""
-    metadata = point.dist.metadata
-    return str(metadata["Name"] or "unknown"), str(metadata["Version"] or "")
+    known = point.dist.metadata.json  # metadata["Name"] of what has none warns, and will raise
+    return str(known.get("name", "unknown")), str(known.get("version", ""))
 
 
 def _names(text: str | None) -> set[str]:
