@@ -1,6 +1,7 @@
 """What every run has in common: events, progress, and errors that are ours and show no secret."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -103,8 +104,21 @@ class Run:
             },
         )
         self._registry.observe(event)
-        if self._on_event is not None:
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        """Call the program's watcher; once a run is over its errors can change nothing and are logged."""
+        if self._on_event is None:
+            return
+        try:
             self._on_event(event)
+        except Exception as error:
+            if event.type in ("finished", "failed"):
+                log.exception("the watcher failed on '%s' of %s", event.type, self.id, extra={"id": self.id})
+            elif isinstance(error, HoldfastError):
+                raise
+            else:
+                raise HoldfastError(f"the watcher failed: {_message(error)}") from error
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -122,16 +136,24 @@ def our_errors(doing: str, *urls: str) -> Iterator[None]:
     try:
         yield
     except HoldfastError as error:
-        clean = scrub(error.message, *urls)
-        hint = error.hint and scrub(error.hint, *urls)
-        if (clean, hint) == (error.message, error.hint):
+        message, hint = scrub(error.message, *urls), scrub(error.hint or "", *urls) or None
+        if (message, hint) == (error.message, error.hint):
             raise
-        raise type(error)(clean, hint=hint) from None
+        error.message, error.hint, error.args = message, hint, (message,)
+        raise error from None  # what it was raised from still holds the secret
     except OSError as error:
-        where = f" {shown(error.filename)}" if error.filename else ""
-        raise HoldfastError(scrub(f"{doing}:{where} {reason(error)}", *urls)) from error
+        raise HoldfastError(scrub(_told(doing, error), *urls)) from error
     except Exception as error:
         raise HoldfastError(scrub(f"{doing}: {_message(error)}", *urls)) from error
+
+
+@contextmanager
+def system_errors(doing: str) -> Iterator[None]:
+    """Say what could not be done when the system refuses; all other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        raise HoldfastError(_told(doing, error)) from error
 
 
 def scrub(text: str, *urls: str) -> str:
@@ -139,8 +161,14 @@ def scrub(text: str, *urls: str) -> str:
     for url in filter(None, urls):
         text = text.replace(url, redact(url))
         for secret in secrets_of(url):
-            text = text.replace(secret, "***")
+            # In any case: `reason` writes the system's words in lowercase.
+            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return text
+
+
+def _told(doing: str, error: OSError) -> str:
+    where = f" {shown(error.filename)}" if error.filename else ""
+    return f"{doing}:{where} {reason(error)}"
 
 
 def _message(error: BaseException) -> str:

@@ -127,12 +127,11 @@ def run(arguments: list[str]) -> int:
     except Terminated as error:
         return _fail(context, HoldfastError(str(error)), 128 + error.number, arguments, error)
     except HoldfastError as error:
+        if isinstance(error.__cause__, BrokenPipeError):  # of the watcher, which writes JSON lines
+            return _nobody_reads()
         return _fail(context, error, error.exit_code, arguments, error)
     except BrokenPipeError:
-        # Whoever read our stdout has gone: nothing is left to say, and nowhere to say it.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return _nobody_reads()
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(context, HoldfastError(f"{place}{reason(error)}"), 1, arguments, error)
@@ -142,6 +141,13 @@ def run(arguments: list[str]) -> int:
             f"internal error: {type(error).__name__}: {text}", hint="-v shows where; please report it"
         )
         return _fail(context, failure, 1, arguments, error)
+
+
+def _nobody_reads() -> int:
+    """End as a shell's own programs do when the reader of their stdout has gone: nowhere is left to say why."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _fail(

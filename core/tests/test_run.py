@@ -1,0 +1,124 @@
+"""What all runs share: events, and errors without secrets."""
+
+import logging
+from typing import Any
+
+import pytest
+from memory import memory_registry
+
+from holdfast.api import Event, IntegrityError
+from holdfast.errors import HoldfastError
+from holdfast.run import Run, our_errors, scrub
+
+
+def a_run(on_event: Any = None) -> Run:
+    return Run("backup", "20261124T200000Z-abc123", name="app", registry=memory_registry(), on_event=on_event)
+
+
+def test_an_event_says_what_happened_in_which_run_and_how_far_it_is() -> None:
+    events: list[Event] = []
+    run = a_run(events.append)
+    run.total = 10
+    run.count(4)
+    run.emit("stream", stream="data", size_bytes=4)
+    (event,) = events
+    assert (event.type, event.operation, event.id, event.name) == ("stream", "backup", run.id, "app")
+    assert (event.stream, event.done, event.total, event.detail) == ("data", 4, 10, {"size_bytes": 4})
+    assert event.time.tzinfo is not None
+
+
+def test_progress_is_told_only_when_there_was_some() -> None:
+    events: list[Event] = []
+    run = a_run(events.append)
+    run.tick()
+    run.count(1)
+    run.tick()
+    run.tick()
+    assert [(event.type, event.done) for event in events] == [("progress", 1)]
+
+
+def test_a_log_record_carries_the_event_whatever_its_details_are_called(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "holdfast"):
+        a_run().emit("finished", name="app", message="m", args="x", size_bytes=3)
+    (record,) = caplog.records
+    fields = vars(record)
+    assert (fields["operation"], fields["event"], fields["size_bytes"]) == ("backup", "finished", 3)
+    assert record.name == "holdfast.run"
+
+
+@pytest.mark.parametrize("kind", ["started", "progress", "stream", "warning"])
+def test_an_error_of_the_watcher_ends_the_run_and_says_whose_it_is(kind: str) -> None:
+    def watch(event: Event) -> None:
+        raise KeyError("boom")
+
+    with pytest.raises(HoldfastError, match="the watcher failed: KeyError: 'boom'") as caught:
+        a_run(watch).emit(kind)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("kind", ["finished", "failed"])
+def test_an_error_of_the_watcher_cannot_change_what_has_been_decided(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def watch(event: Event) -> None:
+        raise KeyError("boom")
+
+    a_run(watch).emit(kind)
+    assert "the watcher failed on" in caplog.text
+
+
+def test_an_error_of_our_own_passes_through_the_watcher_unchanged() -> None:
+    def watch(event: Event) -> None:
+        raise IntegrityError("not like this", hint="h")
+
+    with pytest.raises(IntegrityError, match=r"^not like this$"):
+        a_run(watch).emit("started")
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt(), HoldfastError("boom")])
+def test_whatever_ends_a_run_is_told_once_as_failed(error: BaseException) -> None:
+    events: list[Event] = []
+    with pytest.raises(type(error)), a_run(events.append).telling():
+        raise error
+    assert [event.type for event in events] == ["failed"]
+    assert events[0].message
+
+
+URL = "postgresql://me:p%40ss%2Fword@db.example/app?sslpassword=k3y%20x&sslmode=require"
+
+
+@pytest.mark.parametrize(
+    "said", ["p@ss/word", "p%40ss%2Fword", "k3y x", "k3y%20x", "user=me password=p@ss/word host=h"]
+)
+@pytest.mark.parametrize("kind", [HoldfastError, ValueError, OSError])
+def test_secrets_of_a_url_do_not_reach_the_error_or_its_hint(said: str, kind: type[Exception]) -> None:
+    with pytest.raises(HoldfastError) as caught, our_errors("backup failed", URL):
+        raise IntegrityError(f"no {said}", hint=f"try {said}") if kind is HoldfastError else kind(f"no {said}")
+    for secret in ("p@ss/word", "p%40ss%2Fword", "k3y x", "k3y%20x"):
+        assert secret not in caught.value.message + (caught.value.hint or "") + str(caught.value)
+    assert "***" in caught.value.message
+
+
+def test_an_error_keeps_its_class_and_attributes_when_it_is_cleaned() -> None:
+    class PluginsOwnError(IntegrityError):
+        def __init__(self, page: int) -> None:
+            super().__init__(f"page {page} of p@ss/word")
+            self.page = page
+
+    with pytest.raises(PluginsOwnError, match=r"^page 7 of \*\*\*$") as caught, our_errors("x", URL):
+        raise PluginsOwnError(7)
+    assert caught.value.page == 7
+
+
+def test_what_is_harmless_in_a_url_stays_readable() -> None:
+    assert scrub("cannot require sslmode of db.example/app for me", URL) == (
+        "cannot require sslmode of db.example/app for me"
+    )
+
+
+def test_a_system_error_names_the_file_and_the_reason() -> None:
+    with (
+        pytest.raises(HoldfastError, match=r"^cannot write: /some/file permission denied$"),
+        our_errors("cannot write"),
+    ):
+        raise PermissionError(13, "Permission denied", "/some/file")
