@@ -3,8 +3,8 @@
 import hashlib
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,13 +28,13 @@ from holdfast.api import (
     Watcher,
 )
 from holdfast.config import default_codec, default_jobs, default_store
-from holdfast.errors import PluginError, UsageError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, reason, shown
 from holdfast.options import split_spec
 from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors, scrub
+from holdfast.run import Run, our_errors, scrub, system_errors
 from holdfast.scratch import scratch_folder, surely
 from holdfast.store import guide
 from holdfast.store.catalog import Catalog, Entry, identity_digest
@@ -49,7 +49,7 @@ from holdfast.store.manifest import (
     ToolRecord,
     encode,
 )
-from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, check_source_name, slug
+from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, check_source_name, is_suffix, slug
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.backup")
@@ -103,7 +103,7 @@ def backup(
     """
     with ExitStack() as stack, our_errors("backup failed", plan.source):
         setup, session, opened = _open(plan, registry, parts, stack)
-        with our_errors(f"cannot write to the store at {shown(setup.storage.location)}", plan.source):
+        with system_errors(f"cannot write to the store at {shown(setup.storage.location)}"):
             catalog = Catalog(setup.storage)
             catalog.open_or_create()
             backup_id, created_at = stack.enter_context(catalog.begin())
@@ -113,8 +113,10 @@ def backup(
             )
             catalog.sweep(name)
             run = Run("backup", backup_id, name=name, registry=registry, on_event=on_event, url=plan.source)
-            with run.telling(), _discarding(catalog, name, backup_id):
+            with run.telling(), _discarding(catalog, name, backup_id, source):
                 manifest, files = _write(setup, session, opened, run=run, source=source, created_at=created_at)
+                # A run of the same name that failed meanwhile may have given it back, and another taken it.
+                catalog.claim(source, name=name, explicit=True, adopt=False)
                 checksum = _publish(setup, manifest, files)
         entry = Entry(name=name, id=backup_id, manifest=manifest, checksum=checksum)
         record = Backup.of(entry, setup.storage)
@@ -150,15 +152,16 @@ def _open(
 
 
 @contextmanager
-def _discarding(catalog: Catalog, name: str, backup_id: str) -> Iterator[None]:
+def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> Iterator[None]:
     """Remove what was written if the block ends early."""
     try:
         yield
     except BaseException:
         try:
-            surely(lambda: catalog.discard(name, backup_id))
-        except OSError as error:
-            log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, reason(error))
+            surely(lambda: catalog.discard(name, backup_id, source))
+        except (OSError, HoldfastError) as error:
+            why = reason(error) if isinstance(error, OSError) else error.message
+            log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, why)
         raise
 
 
@@ -233,15 +236,15 @@ def _write(
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Store every stream, free the source, and return the manifest with the small files that go beside it."""
     streams = list(session.streams)
-    if len({stream.name for stream in streams}) != len(streams) or not streams:
-        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or none")
+    _check_streams(setup, streams)
     if all(stream.size is not None for stream in streams):
         run.total = sum(stream.size or 0 for stream in streams)
     run.emit("started", url=setup.url.redacted(), engine=setup.engine.name, codec=setup.codec_spec)
     records = _store_streams(setup, session, streams, run, opened.close)
-    proof = _proof(setup, session)
-    facts = session.facts()
-    opened.close()  # frees the source before the store is synced
+    with our_errors(f"cannot read {redact(setup.plan.source)}", setup.plan.source):
+        proof = _proof(setup, session)
+        facts = session.facts()
+        opened.close()  # frees the source before the store is synced
     for warning in (*facts.warnings, *facts.damage):
         run.warn(warning)
     manifest = Manifest(
@@ -270,7 +273,31 @@ def _write(
         hints=dict(facts.hints),
     )
     text = guide.guide(manifest, setup.codec, facts.restore_steps)
-    return manifest, {**{check_blob_path(name): data for name, data in facts.files.items()}, GUIDE: text.encode()}
+    return manifest, {**_files(setup, facts, records), GUIDE: text.encode()}
+
+
+def _check_streams(setup: Setup, streams: list[Stream]) -> None:
+    """Refuse what would make a manifest that no restore could read."""
+    names = {stream.name for stream in streams}
+    if len(names) != len(streams) or not streams or "" in names:
+        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or none")
+    for suffix in {setup.codec.suffix, *(stream.suffix for stream in streams)}:
+        if not is_suffix(suffix):
+            raise PluginError(f"{suffix!r} cannot be the suffix of a file, expected one such as '.sql' or '.zst'")
+
+
+def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str, bytes]:
+    """The small files that the engine adds, none in the place of another."""
+    taken = {record.blob.path.lower() for record in records}
+    for name in facts.files:
+        try:
+            check_blob_path(name)
+        except IntegrityError as error:
+            raise PluginError(f"engine '{setup.engine.name}' adds a file {shown(name)}, which is no name") from error
+        if name.lower() in taken:
+            raise PluginError(f"engine '{setup.engine.name}' adds a file {shown(name)}, which is there already")
+        taken.add(name.lower())
+    return dict(facts.files)
 
 
 def _proof(setup: Setup, session: DumpSession) -> Proof | None:
@@ -311,8 +338,12 @@ def _store_streams(
     records: dict[str, StreamRecord] = {}
 
     def store(stream: Stream, path: str) -> None:
-        with setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer:
-            stored = flow.store(_reading(session, stream, setup.plan.source), writer)
+        # The error of a failed write holds on to the frames that it passed: only closing ends the read in time.
+        with (
+            closing(_reading(session, stream, setup.plan.source)) as chunks,
+            setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
+        ):
+            stored = flow.store(chunks, writer)
         records[stream.name] = _stream_record(stream, path, stored)
 
     tasks = [lambda stream=stream, path=path: store(stream, path) for stream, path in zip(streams, paths, strict=True)]
@@ -326,7 +357,7 @@ def _store_streams(
     return [records[stream.name] for stream in streams]
 
 
-def _reading(session: DumpSession, stream: Stream, url: str) -> Iterator[Chunk]:
+def _reading(session: DumpSession, stream: Stream, url: str) -> Generator[Chunk, None, None]:
     """Read a stream; what goes wrong here is the source's fault and says so."""
     with our_errors(f"cannot read {shown(stream.name)} of {redact(url)}", url):
         yield from session.read(stream)

@@ -274,37 +274,51 @@ class Catalog:
         self.storage.delete(f"{entry.folder}/{MANIFEST}")
         self.storage.barrier()
         self._clear(entry.folder)
-        self._release(entry.name)
+        self._release(entry.name, entry.manifest.source.identity if entry.manifest else None)
 
-    def discard(self, name: str, backup_id: str) -> bool:
-        """Remove what a failed run wrote; a published backup is left alone. Returns whether it was removed."""
-        folder = f"{name}/{backup_id}"
-        with contextlib.suppress(FileNotFoundError):
-            self.storage.stat(f"{folder}/{MANIFEST}")
-            return False
-        self._clear(folder)
-        self._release(name)
-        return True
+    def discard(self, name: str, backup_id: str, source: Source) -> None:
+        """Remove all that a failed run wrote, its manifest first, and give back a name that is for nothing else."""
+        self.storage.delete(f"{name}/{backup_id}/{MANIFEST}")
+        self._clear(f"{name}/{backup_id}")
+        self._release(name, identity_digest(source))
 
     def sweep(self, name: str) -> list[str]:
-        """Remove unfinished folders of a source that no running process owns, and return them."""
+        """Remove unfinished folders of a source that no running process owns, and return them.
+
+        The claim of the name stays, also where nothing else is left: the run that sweeps holds it.
+        """
         removed = []
         for folder in self.listing(name).leftovers:
-            backup_id = folder.partition("/")[2]
-            with contextlib.suppress(LockedError), self.storage.lease(backup_id):
-                if self.discard(name, backup_id):
-                    log.info("removed unfinished %s", folder, extra={"folder": folder})
-                    removed.append(folder)
+            try:
+                with self.storage.lease(folder.partition("/")[2]):
+                    if not self._published(folder):
+                        self._clear(folder)
+                        removed.append(folder)
+                        log.info("removed unfinished %s", folder, extra={"folder": folder})
+            except LockedError:
+                continue
+            except OSError as error:
+                log.warning("could not remove unfinished %s: %s", folder, reason(error), extra={"folder": folder})
         return removed
+
+    def _published(self, folder: str) -> bool:
+        try:
+            self.storage.stat(f"{folder}/{MANIFEST}")
+        except FileNotFoundError:
+            return False
+        return True
 
     def _clear(self, folder: str) -> None:
         for stat in list(self.storage.list(folder)):
             self.storage.delete(stat.path)
 
-    def _release(self, name: str) -> None:
-        """Give a name back whose last backup is gone, so that a wrong first try does not hold it."""
+    def _release(self, name: str, identity: str | None) -> None:
+        """Give a name back whose last backup is gone, so that a wrong first try does not hold it.
+
+        A run that has just claimed it, and written nothing yet, claims it again before it publishes.
+        """
         left = [stat.path for stat in self.storage.list(name)]
-        if left == [f"{name}/{CLAIM}"]:
+        if left == [f"{name}/{CLAIM}"] and identity in (None, self._owner(name)):
             self.storage.delete(left[0])
 
 

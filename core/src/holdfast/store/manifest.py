@@ -9,7 +9,7 @@ import msgspec
 
 from holdfast.api import ObjectProof, Proof
 from holdfast.errors import IntegrityError, shown
-from holdfast.store.names import ID, check_blob_path, is_source_name
+from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
@@ -166,6 +166,8 @@ def _check(manifest: Manifest) -> None:
         check_blob_path(stream.blob.path)
         if not stream.name or stream.name in names or stream.blob.path.lower() in paths:
             raise IntegrityError(f"the manifest names {shown(stream.name)} or its blob more than once, or not at all")
+        if not is_suffix(stream.suffix):
+            raise IntegrityError(f"the manifest records an impossible suffix for stream {shown(stream.name)}")
         names.add(stream.name)
         paths.add(stream.blob.path.lower())
         if stream.size < 0 or stream.blob.size < 0:

@@ -23,6 +23,7 @@ PARTIAL = ".partial-"
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-z]+")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,20}){0,4}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Reserved on Windows whatever follows a dot; a store may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
@@ -75,6 +76,11 @@ def check_source_name(name: str) -> str:
 def is_source_name(name: str) -> bool:
     """Tell whether a folder can be that of a source."""
     return bool(_NAME.fullmatch(name))
+
+
+def is_suffix(text: str) -> bool:
+    """Tell whether a text can end a file name: nothing, or parts that each begin with a dot."""
+    return bool(_SUFFIX.fullmatch(text))
 
 
 def slug(text: str, limit: int = 40) -> str:
