@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -156,8 +156,8 @@ def _check(manifest: Manifest) -> None:
     """Refuse what is well-formed but could not have been written by a backup."""
     if not ID.fullmatch(manifest.id) or not is_source_name(manifest.source.name):
         raise IntegrityError("the manifest has an impossible id or source name")
-    if manifest.created_at.tzinfo is None:
-        raise IntegrityError("the manifest's created_at has no time zone")
+    if manifest.created_at.utcoffset() != timedelta(0):
+        raise IntegrityError("the manifest's created_at is not in UTC")
     if manifest.cipher is not None:
         raise IntegrityError("the backup is encrypted, which this Holdfast cannot read")
     names: set[str] = set()

@@ -1,0 +1,77 @@
+"""Findings: the state of a backup follows from what checks have said, in whichever order they are read."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memory import MemoryStorage
+
+from holdfast.store.findings import Depth, Finding, State, parse_name, record, state_of
+
+START = datetime(2026, 11, 24, tzinfo=UTC)
+MARKS = {"T": Depth.STRUCTURE, "S": Depth.STORED, "D": Depth.DECODE, "R": Depth.DRILL}
+
+
+def history(text: str) -> list[Finding]:
+    """`S+ D- R+`: a stored check that passed, a decode that failed, a drill that passed, in this order."""
+    return [
+        Finding(time=START + timedelta(minutes=number), depth=MARKS[mark], passed=sign == "+")
+        for number, (mark, sign) in enumerate(text.split())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checks", "state"),
+    [
+        ("", "complete"),
+        ("T+", "verified"),
+        ("S+", "verified"),
+        ("R+", "proven"),
+        ("R+ S+", "proven"),
+        ("S-", "damaged"),
+        ("S- S+", "verified"),
+        ("S- D+", "verified"),
+        ("D- S+", "damaged"),
+        ("D- R+", "proven"),
+        ("R+ S-", "damaged"),
+        ("R+ S- S+", "proven"),
+        ("R+ R-", "damaged"),
+        ("R- S+ D+", "damaged"),
+        ("R- R+", "proven"),
+        ("T- S- D+", "verified"),
+        ("T- D- S+", "damaged"),
+    ],
+)
+def test_a_failure_stands_until_a_check_as_deep_has_passed(checks: str, state: str) -> None:
+    assert state_of(history(checks)) == State(state)
+
+
+@given(st.permutations(history("S+ D- R+ S- D+ R- R+ T-")))
+def test_the_order_in_which_findings_are_read_does_not_matter(findings: list[Finding]) -> None:
+    assert state_of(findings) is state_of(history("S+ D- R+ S- D+ R- R+ T-")) is State.DAMAGED
+
+
+def test_a_source_that_was_damaged_is_never_cleared() -> None:
+    assert state_of(history("S+ R+"), damaged_source=True) is State.DAMAGED
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("problems", [[], ["blob x is missing"]])
+def test_a_finding_is_read_again_from_its_name_alone(depth: Depth, problems: list[str]) -> None:
+    storage = MemoryStorage()
+    found = record(storage, "app/id", depth=depth, problems=problems, detail={"id": "id"})
+    (path,) = storage.objects
+    assert path.startswith("app/id/findings/")
+    assert parse_name(path.rpartition("/")[2]) == found
+    assert found.passed is not bool(problems)
+    assert storage.trace[-1] == "barrier"
+
+
+@given(st.text(max_size=70))
+def test_any_other_file_is_no_finding(name: str) -> None:
+    assert parse_name(name) is None
+
+
+def test_an_impossible_time_is_no_finding() -> None:
+    assert parse_name("20261399T000000.000000Z-stored-passed-abcdef.json") is None

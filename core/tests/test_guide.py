@@ -1,0 +1,82 @@
+"""The files for restoring by hand: commands that run as they stand, sums that sha256sum reads."""
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.builtin import NoCodec
+from holdfast.store.guide import guide, parse_sums, sums
+from holdfast.store.manifest import BlobRecord, CodecRecord, Manifest, SourceRecord, StreamRecord, ToolRecord
+
+
+class Zipped(NoCodec):
+    suffix = ".zip"
+
+
+class ZippedByHand(Zipped):
+    command = "unzip -p"
+
+
+def manifest(codec: str, suffix: str) -> Manifest:
+    digest = {"sha256": "0" * 64}
+    blob = BlobRecord(path=f"data/t-1{suffix}", size=1, digests=digest)
+    return Manifest(
+        format_version=1,
+        id="20261124T200000Z-abc123",
+        created_at=datetime(2026, 11, 24, 20, tzinfo=UTC),
+        duration_seconds=0,
+        source=SourceRecord(name="app", url="memory://", engine="memory", identity="x"),
+        codec=CodecRecord(name=codec, spec=codec),
+        checksums=["sha256"],
+        streams=[StreamRecord(name="data/T 1", suffix="", size=1, digests=digest, blob=blob)],
+        tool=ToolRecord(holdfast="0.1.0", python="3.11", plugins={}),
+    )
+
+
+def test_the_steps_of_the_engine_name_the_command_of_the_codec_and_the_blob() -> None:
+    text = guide(manifest("zip", ".zip"), ZippedByHand(), ("{decode:data/T 1} | load TARGET_DB",))
+    assert "\nunzip -p data/t-1.zip | load TARGET_DB\n" in text
+    assert "in the place of TARGET_DB" in text
+    assert "sha256sum -c SHA256SUMS" in text
+    assert "DECODE" not in text
+
+
+def test_plain_blobs_are_read_with_cat() -> None:
+    assert "\ncat data/t-1 | load\n" in guide(manifest("none", ""), NoCodec(), ("{decode:data/T 1} | load",))
+
+
+def test_without_steps_every_blob_is_decoded_to_a_file_of_its_own() -> None:
+    assert "\nunzip -p data/t-1.zip > data/t-1.plain\n" in guide(manifest("zip", ".zip"), ZippedByHand(), ())
+    assert "\ncat data/t-1 > data/t-1.plain\n" in guide(manifest("none", ""), NoCodec(), ())
+
+
+def test_a_codec_without_a_command_is_said_to_need_one() -> None:
+    text = guide(manifest("zip", ".zip"), Zipped(), ())
+    assert "\nDECODE data/t-1.zip > data/t-1.plain\n" in text
+    assert "DECODE stands for a command that reads the codec zip" in text
+
+
+PATHS = st.from_regex(r"[a-z0-9_]{1,8}(/[a-z0-9_]{1,8}){0,2}\.x", fullmatch=True)
+
+
+@given(st.dictionaries(PATHS, st.text("0123456789abcdef", min_size=64, max_size=64), max_size=5))
+def test_sums_written_and_read_again_are_equal(digests: dict[str, str]) -> None:
+    assert parse_sums(sums(digests)) == digests
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_sums_with_what_lines_they_have(data: bytes) -> None:
+    parse_sums(data)
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"hello", 0), (b"jello", 1)])
+def test_sha256sum_agrees(tmp_path: Path, content: bytes, code: int) -> None:
+    (tmp_path / "data.txt").write_bytes(content)
+    digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    (tmp_path / "SHA256SUMS").write_bytes(sums({"data.txt": digest}))
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], check=False, cwd=tmp_path, capture_output=True)
+    assert done.returncode == code
