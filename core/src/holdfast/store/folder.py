@@ -48,6 +48,7 @@ class FolderStorage:
         self.root = os.path.abspath(root)
         self._unsynced: set[str] = set()
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -107,20 +108,22 @@ class FolderStorage:
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Walk the tree without following links; leases are no objects."""
         base = self._path(prefix) if prefix else self.root
-        try:
-            entries = sorted(os.scandir(base), key=lambda entry: entry.name)
-        except FileNotFoundError:
-            return
-        for entry in entries:
-            path = f"{prefix}/{entry.name}" if prefix else entry.name
-            if path == LEASES:
+        pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
+        while pending:
+            folder, path = pending.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except FileNotFoundError:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from self.list(path)
-            else:
+            for entry in entries:
+                name = f"{path}/{entry.name}" if path else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if name != LEASES:
+                        pending.append((entry.path, name))
+                    continue
                 with contextlib.suppress(FileNotFoundError):  # deleted since
                     found = entry.stat(follow_symlinks=False)
-                    yield Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
+                    yield Stat(path=name, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -132,15 +135,22 @@ class FolderStorage:
         target = self._path(path)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(target)
-        self._unsynced.discard(target)
+        with self._lock:
+            self._unsynced.discard(target)
         self._sync(self._prune(os.path.dirname(target)))
 
     def barrier(self) -> None:
         """Fsync every file written, then every folder in which a name was made, innermost first."""
-        with self._lock:
-            paths, self._unsynced = self._unsynced, set()
-        for path in sorted(paths, key=lambda path: (os.path.isdir(path), -len(path))):
-            self._sync(path)
+        with self._syncing:  # another run's barrier may have taken our files over: wait until it is done
+            with self._lock:
+                paths, self._unsynced = self._unsynced, set()
+            try:
+                for path in sorted(paths, key=lambda path: (os.path.isdir(path), -len(path))):
+                    self._sync(path)
+            except BaseException:
+                with self._lock:
+                    self._unsynced |= paths
+                raise
 
     @contextmanager
     def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:  # noqa: ARG002 (flock ends with its holder)
@@ -191,7 +201,8 @@ class FolderStorage:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     break
                 raise
-            self._unsynced.discard(folder)
+            with self._lock:
+                self._unsynced.discard(folder)
             folder = os.path.dirname(folder)
         return folder
 

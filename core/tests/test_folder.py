@@ -1,0 +1,326 @@
+"""The folder storage: objects appear whole or not at all, and nothing outside of the folder is touched."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.errors import LockedError, UsageError
+from holdfast.store.folder import FolderStorage
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(str(tmp_path / "store"))
+
+
+def put(storage: FolderStorage, path: str, content: bytes = b"x") -> None:
+    with storage.writer(path) as writer:
+        writer.write(content)
+
+
+def names(storage: FolderStorage) -> set[str]:
+    return {found.path for found in storage.list()}
+
+
+def test_an_object_is_seen_only_after_a_clean_exit(storage: FolderStorage) -> None:
+    with storage.writer("app/a") as writer:
+        writer.write(b"12")
+        writer.write(memoryview(b"34"))
+        with pytest.raises(FileNotFoundError):
+            storage.read("app/a")
+        (unfinished,) = names(storage)
+        assert unfinished.startswith("app/.partial-")
+    assert storage.read("app/a") == b"1234"
+    assert names(storage) == {"app/a"}
+    assert storage.stat("app/a").size == 4
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_an_error_leaves_no_object_and_no_file(storage: FolderStorage, error: type[BaseException]) -> None:
+    with pytest.raises(error), storage.writer("app/a"):
+        raise error
+    assert names(storage) == set()
+
+
+def test_an_existing_object_is_never_changed(storage: FolderStorage) -> None:
+    put(storage, "app/a", b"old")
+    with pytest.raises(FileExistsError):
+        put(storage, "app/a", b"new")
+    assert storage.read("app/a") == b"old"
+    assert names(storage) == {"app/a"}
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_a_file_system_without_hard_links_is_served_too(
+    storage: FolderStorage, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(code, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    put(storage, "app/a", b"old")
+    with pytest.raises(FileExistsError):
+        put(storage, "app/a", b"new")
+    assert storage.read("app/a") == b"old"
+    assert names(storage) == {"app/a"}
+
+
+def test_of_many_writers_of_one_name_exactly_one_succeeds(storage: FolderStorage) -> None:
+    start, outcomes = threading.Barrier(8), []
+
+    def write(number: int) -> None:
+        start.wait()
+        try:
+            put(storage, "app/a", bytes([number]))
+            outcomes.append(number)
+        except FileExistsError:
+            pass
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [bytes([number]) for number in outcomes] == [storage.read("app/a")]
+
+
+def test_files_and_folders_are_private(storage: FolderStorage) -> None:
+    put(storage, "app/id/a")
+    for path in ("", "app", "app/id"):
+        assert stat.S_IMODE(os.stat(os.path.join(storage.root, path)).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(f"{storage.root}/app/id/a").st_mode) == 0o600
+
+
+@given(offset=st.integers(0, 30), length=st.none() | st.integers(0, 30))
+def test_any_range_of_an_object_is_read(tmp_path_factory: pytest.TempPathFactory, offset: int, length: int) -> None:
+    storage = FolderStorage(str(tmp_path_factory.getbasetemp() / "ranges"))
+    content = bytes(range(20))
+    if not os.path.exists(storage.root):
+        put(storage, "a", content)
+    assert storage.read("a", offset, length) == content[offset : None if length is None else offset + length]
+
+
+def test_deleting_removes_empty_folders_up_to_the_root_and_nothing_else(storage: FolderStorage) -> None:
+    put(storage, "app/one/a/b")
+    put(storage, "app/two/a")
+    storage.delete("app/one/a/b")
+    assert os.listdir(f"{storage.root}/app") == ["two"]
+    storage.delete("app/one/a/b")  # again: no error
+    storage.delete("app/two/a")
+    assert os.listdir(storage.root) == []
+    storage.delete("never/was/there")
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "..", "", ".", "a\0b", "../store-2/x"])
+def test_a_path_outside_of_the_folder_is_refused(storage: FolderStorage, path: str) -> None:
+    put(storage, "a")
+    for call in (storage.read, storage.stat, storage.delete):
+        with pytest.raises(UsageError, match="is outside of the store"):
+            call(path)
+    with pytest.raises(UsageError), storage.writer(path):
+        pass
+    assert names(storage) == {"a"}
+
+
+def test_links_are_neither_followed_nor_taken_for_objects(storage: FolderStorage, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    put(storage, "app/a")
+    os.symlink(tmp_path / "secret", f"{storage.root}/app/link")
+    os.symlink(tmp_path, f"{storage.root}/outside")
+    assert not storage.stat("app/link").regular
+    found = {found.path: found.regular for found in storage.list()}
+    assert found == {"app/a": True, "app/link": False, "outside": False}
+    for path in ("app/link", "outside/secret"):
+        with pytest.raises(OSError) as caught:
+            storage.read(path)
+        assert caught.value.errno in (errno.ELOOP, errno.EISDIR)
+    with pytest.raises(OSError, match="link"), storage.writer("outside/new"):
+        pass
+    storage.delete("app/link")
+    assert (tmp_path / "secret").exists()
+
+
+def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    os.symlink(tmp_path / "disk", tmp_path / "store")
+    storage = FolderStorage(str(tmp_path / "store"))
+    put(storage, "app/a", b"1")
+    assert (tmp_path / "disk" / "app" / "a").read_bytes() == b"1"
+    assert names(storage) == {"app/a"}
+
+
+def test_a_fifo_is_not_waited_for(storage: FolderStorage) -> None:
+    put(storage, "app/a")
+    os.mkfifo(f"{storage.root}/app/pipe")
+    assert not storage.stat("app/pipe").regular
+    with pytest.raises(OSError, match="not a regular file"):
+        storage.read("app/pipe")
+
+
+def test_a_deep_tree_is_listed(storage: FolderStorage) -> None:
+    put(storage, "app/a")
+    deep = "d/" * 1500  # deeper than Python calls go
+    folder = storage.root
+    for _ in range(1500):
+        folder += "/d"
+        os.mkdir(folder)
+    with open(f"{folder}/x", "wb"):
+        pass
+    found = names(storage)
+    os.unlink(f"{folder}/x")
+    os.removedirs(folder)  # pytest could not
+    assert found == {"app/a", f"{deep}x"}
+
+
+def test_a_missing_folder_is_an_empty_one(storage: FolderStorage) -> None:
+    assert names(storage) == set()
+    assert list(storage.list("app")) == []
+    with pytest.raises(FileNotFoundError):
+        storage.read("a")
+
+
+def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(storage: FolderStorage) -> None:
+    put(storage, "app/a")
+    put(storage, "app-2/b")
+    assert [found.path for found in storage.list("app")] == ["app/a"]
+
+
+def test_a_barrier_syncs_every_new_file_before_the_folder_that_names_it(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    put(storage, "app/id/a")
+    put(storage, "app/id/b")
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.barrier()
+    root = storage.root
+    assert {f"{root}/app/id/a", f"{root}/app/id/b"} == set(synced[:2])
+    assert set(synced[2:]) == {f"{root}/app/id", f"{root}/app", root, os.path.dirname(root)}
+    synced.clear()
+    storage.barrier()
+    assert synced == []
+
+
+def test_a_failed_sync_is_an_error_and_stays_one(storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    put(storage, "a")
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            storage.barrier()
+
+
+def test_a_barrier_waits_for_another_one_that_has_taken_its_files_over(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncing, go_on = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        syncing.set()
+        go_on.wait(10)
+        real(descriptor)
+
+    put(storage, "a")
+    monkeypatch.setattr(os, "fsync", fsync)
+    one, two = threading.Thread(target=storage.barrier), threading.Thread(target=storage.barrier)
+    one.start()
+    syncing.wait(10)
+    two.start()
+    two.join(0.05)
+    assert two.is_alive()
+    go_on.set()
+    one.join()
+    two.join()
+
+
+@pytest.mark.parametrize("url", ["s", "./s", "file:///tmp/s", "file:////tmp/s"])
+def test_a_store_is_a_path_or_a_file_url(url: str) -> None:
+    assert os.path.isabs(FolderStorage.at(url).location)
+
+
+@pytest.mark.parametrize("url", ["", "a\0b", "file://host/x", "file://", "file:///x?y=1"])
+def test_what_names_no_folder_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        FolderStorage.at(url)
+
+
+# --- leases ---
+
+
+def test_a_lease_is_held_once_and_again_after_its_end(storage: FolderStorage) -> None:
+    other = FolderStorage(storage.root)
+    with storage.lease("id"):
+        with pytest.raises(LockedError, match="another process is at work on id"), other.lease("id"):
+            pass
+        with other.lease("id-2"):
+            pass
+    with other.lease("id"):
+        pass
+    assert os.listdir(f"{storage.root}/.leases") == []
+    assert names(storage) == set()  # a lease is no object
+
+
+HOLDER = """
+import sys, time
+from holdfast.store.folder import FolderStorage
+with FolderStorage(sys.argv[1]).lease("id"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lease_of_a_killed_process_ends_with_it(storage: FolderStorage) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, storage.root], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LockedError), storage.lease("id"):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with storage.lease("id"):
+        pass
+
+
+def test_a_lease_is_never_held_twice_however_many_want_it(storage: FolderStorage) -> None:
+    holding = 0
+    most: list[int] = []
+    start = threading.Barrier(6)
+
+    def work() -> None:
+        nonlocal holding
+        own = FolderStorage(storage.root)
+        start.wait()
+        for _ in range(60):
+            try:
+                with own.lease("id"):
+                    holding += 1
+                    most.append(holding)
+                    holding -= 1
+            except LockedError:
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most
+    assert max(most) == 1
