@@ -7,6 +7,8 @@ import msgspec
 from holdfast.errors import UsageError
 from holdfast.url import DatabaseURL, redact
 
+MAX_JOBS = 256
+
 
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One backup of one source.
@@ -15,7 +17,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     best that is installed; `checksums` are taken besides SHA-256; `jobs` None means the usable CPUs, at most 4;
     `proof` and `check` None mean that the engine's default holds. `options` are the engine's own.
 
-    It compares by value, pickles and goes through JSON; with an inline password it does neither.
+    It compares by value, pickles and goes through JSON; with a secret in its URL it does neither.
     """
 
     source: str
@@ -36,8 +38,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
         DatabaseURL.parse(self.source)
-        if self.jobs is not None and self.jobs < 1:
-            raise UsageError(f"jobs is {self.jobs}, expected a whole number from 1")
+        check_jobs(self.jobs)
 
     def __repr__(self) -> str:
         """Show the plan without the secrets of its source."""
@@ -56,10 +57,12 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return msgspec.structs.replace(self, **changes)
 
     def as_data(self) -> dict[str, Any]:
-        """Return plain data that `from_data` takes; an inline password is a `UsageError`."""
-        if DatabaseURL.parse(self.source).password is not None:
+        """Return plain data that `from_data` takes; a secret in the URL is a `UsageError`."""
+        url = DatabaseURL.parse(self.source)
+        if url.secrets:
+            what = "a password" if url.password else "a secret"
             raise UsageError(
-                f"the plan for {redact(self.source)} holds a password and cannot be written down or sent away",
+                f"the plan for {redact(self.source)} holds {what} and cannot be written down or sent away",
                 hint="leave the password out of the URL and name a password_command, a file or an environment "
                 "variable where the plan runs",
             )
@@ -67,7 +70,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return data
 
     def to_json(self) -> str:
-        """Write the plan as JSON; an inline password is a `UsageError`."""
+        """Write the plan as JSON; a secret in the URL is a `UsageError`."""
         return msgspec.json.encode(self.as_data()).decode()
 
     @classmethod
@@ -85,6 +88,12 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             return cls.from_data(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
             raise UsageError(f"not a backup plan: {error}") from error
+
+
+def check_jobs(jobs: int | None) -> None:
+    """Refuse a number of jobs that is none, or that would only cost memory."""
+    if jobs is not None and not 1 <= jobs <= MAX_JOBS:
+        raise UsageError(f"jobs is {jobs}, expected a whole number from 1 to {MAX_JOBS}")
 
 
 def _build(data: dict[str, Any]) -> BackupPlan:
@@ -105,6 +114,11 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could mean."""
+        DatabaseURL.parse(self.target)
+        check_jobs(self.jobs)
 
     def __repr__(self) -> str:
         """Show the plan without the secrets of its target."""

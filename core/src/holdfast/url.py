@@ -26,9 +26,10 @@ HARMLESS = frozenset(
     """
     application_name channel_binding charset client_encoding collation connect_timeout connection_limit database
     dbname fallback_application_name gssencmode host hostaddr keepalives keepalives_count keepalives_idle
-    keepalives_interval load_balance_mode lock_timeout mode port read_timeout region require_auth service socket
-    ssl_ca ssl_mode sslcrl sslmode sslrootcert sslsni ssl_max_protocol_version ssl_min_protocol_version
-    target_session_attrs tcp_user_timeout timeout unix_socket user write_timeout
+    keepalives_interval load_balance_mode lock_timeout mode passfile port read_timeout region require_auth service
+    socket ssl_ca ssl_capath ssl_cert ssl_crl ssl_key ssl_max_protocol_version ssl_min_protocol_version ssl_mode
+    sslcert sslcrl sslcrldir sslkey sslmode sslrootcert sslsni target_session_attrs tcp_user_timeout timeout
+    unix_socket user write_timeout
     """.split()  # noqa: SIM905 (forty quoted names in a column say no more)
 )
 
@@ -73,6 +74,12 @@ class DatabaseURL:
             path=_decode(match["path"]),
             query=tuple(_pair(part) for part in (match["query"] or "").split("&") if part),
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What `redacted` hides: the password and every value of the query that is not known to be harmless."""
+        values = (value for key, value in self.query if key.lower() not in HARMLESS)
+        return tuple(secret for secret in (self.password, *values) if secret)
 
     def redacted(self) -> str:
         """Write the URL again, the password and every parameter not known to be harmless as `***`."""

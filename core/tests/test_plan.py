@@ -1,0 +1,94 @@
+"""Plans: plain data that compares, pickles and goes through JSON, and carries no secret away."""
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.errors import UsageError
+from holdfast.plan import BackupPlan, RestorePlan
+
+TEXTS = st.lists(st.text(max_size=10), max_size=3).map(tuple)
+PLANS = st.builds(
+    BackupPlan,
+    source=st.sampled_from(["sqlite:///app.db", "mysql://me@h:3306/db", "memory://host/app?mode=x"]),
+    store=st.none() | st.text(max_size=10),
+    codec=st.none() | st.just("zstd:3"),
+    checksums=TEXTS,
+    jobs=st.none() | st.integers(1, 256),
+    select=TEXTS,
+    options=st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 9) | st.booleans(), max_size=3),
+    proof=st.none() | st.booleans(),
+    adopt=st.booleans(),
+    tags=TEXTS,
+)
+
+
+@given(PLANS)
+def test_a_plan_is_equal_after_pickle_json_and_plain_data(plan: BackupPlan) -> None:
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    assert BackupPlan.from_json(plan.to_json()) == plan
+    assert BackupPlan.from_data(plan.as_data()) == plan
+    assert plan.replace() == plan
+
+
+SECRETS = ["mysql://me:SECRET@h/db", "postgresql://h/db?password=SECRET", "postgresql://h/db?sslpassword=SECRET"]
+
+
+@pytest.mark.parametrize("source", SECRETS)
+def test_a_plan_with_a_secret_in_its_url_can_neither_be_written_down_nor_sent_away(source: str) -> None:
+    plan = BackupPlan(source=source)
+    ways: list[Any] = [plan.as_data, plan.to_json, lambda: pickle.dumps(plan)]
+    for way in ways:
+        with pytest.raises(UsageError) as caught:
+            way()
+        assert "password_command" in (caught.value.hint or "")
+        assert "SECRET" not in caught.value.message
+
+
+@pytest.mark.parametrize("source", SECRETS)
+def test_a_plan_is_shown_without_the_secrets_of_its_url(source: str) -> None:
+    assert "SECRET" not in repr(BackupPlan(source=source))
+    assert "SECRET" not in repr(RestorePlan(backup="latest", target=source))
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 257, 10**9])
+def test_jobs_are_a_number_from_1_to_256(jobs: int) -> None:
+    with pytest.raises(UsageError, match=f"jobs is {jobs}, expected a whole number from 1 to 256"):
+        BackupPlan(source="sqlite:///a", jobs=jobs)
+    with pytest.raises(UsageError, match="jobs"):
+        RestorePlan(backup="latest", target="sqlite:///a", jobs=jobs)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *({}, [], "x", {"source": 3}, {"source": "no url"}),
+        *({"source": "sqlite:///a", **more} for more in ({"sauce": 1}, {"jobs": "two"}, {"jobs": 0})),
+    ],
+)
+def test_data_that_is_no_plan_is_a_usage_error(data: Any) -> None:
+    with pytest.raises(UsageError):
+        BackupPlan.from_data(data)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", b"\xff"])
+def test_json_that_is_no_plan_is_a_usage_error(text: str | bytes) -> None:
+    with pytest.raises(UsageError, match="not a backup plan"):
+        BackupPlan.from_json(text)
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    plan = BackupPlan(source="sqlite:///a")
+    with pytest.raises(AttributeError):
+        plan.source = "sqlite:///b"  # type: ignore[misc]
+    assert plan.replace(jobs=3).jobs == 3
+    with pytest.raises(UsageError):
+        plan.replace(jobs=0)
+
+
+def test_a_restore_into_what_is_no_url_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="not a database URL"):
+        RestorePlan(backup="latest", target="copy.db")
