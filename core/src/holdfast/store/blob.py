@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class StoredBlob:
         self._count = count
         self._tolerate = tolerate
         self._spooled: Path | None = None
+        self._spooling = threading.Lock()
 
     @property
     def stream(self) -> Stream:
@@ -107,25 +109,33 @@ class StoredBlob:
                 pass
 
     def spool(self) -> Path:
-        """Return a plain file with the verified bytes; see `holdfast.api.Blob`."""
-        if self._spooled is None:
-            if self._scratch is None:
-                raise HoldfastError("there is no scratch folder to spool to")
-            free = os.statvfs(self._scratch)
-            if free.f_bavail * free.f_frsize < self.record.size:
-                raise HoldfastError(
-                    f"not enough space in {shown(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
-                    f"{free.f_bavail * free.f_frsize} are free",
-                    hint="set TMPDIR to a folder with more space",
-                )
-            path = self._scratch / f"{hashlib.sha256(self._path.encode()).hexdigest()[:16]}{self.record.suffix}"
+        """Return a plain file with the verified bytes, made once; see `holdfast.api.Blob`."""
+        with self._spooling:  # steps of one stream may run side by side
+            if self._spooled is None:
+                self._spooled = self._spool()
+            return self._spooled
+
+    def _spool(self) -> Path:
+        if self._scratch is None:
+            raise HoldfastError("there is no scratch folder to spool to")
+        free = os.statvfs(self._scratch)
+        if free.f_bavail * free.f_frsize < self.record.size:
+            raise HoldfastError(
+                f"not enough space in {shown(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
+                f"{free.f_bavail * free.f_frsize} are free",
+                hint="set TMPDIR to a folder with more space",
+            )
+        path = self._scratch / f"{hashlib.sha256(self._path.encode()).hexdigest()[:16]}{self.record.suffix}"
+        try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
                 for piece in self.chunks():
                     view = memoryview(piece)
                     while view:
                         view = view[file.write(view) :]
-            self._spooled = path
-        return self._spooled
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
     def _compare(
         self, what: str, size: int, expected: int, running: Mapping[str, Hasher], digests: Mapping[str, str]

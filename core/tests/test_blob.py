@@ -1,0 +1,130 @@
+"""A stored stream as others read it: compared with the manifest as it passes."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memory import MemoryStorage
+
+from holdfast.builtin import NoCodec
+from holdfast.errors import HoldfastError, IntegrityError
+from holdfast.pipeline import BLOCK, Stop
+from holdfast.store.blob import SHA256, StoredBlob
+from holdfast.store.manifest import BlobRecord, StreamRecord
+
+PLAIN = b"abc" * BLOCK
+
+
+def blob(content: bytes = PLAIN, recorded: bytes = PLAIN, **fields: Any) -> StoredBlob:
+    storage = MemoryStorage()
+    storage.objects["app/id/data.txt"] = content
+    digests = {"sha256": hashlib.sha256(recorded).hexdigest()}
+    stored = BlobRecord(path="data.txt", size=len(recorded), digests=digests)
+    record = StreamRecord(name="data", suffix=".txt", size=len(recorded), digests=digests, blob=stored)
+    return StoredBlob(storage, "app/id", record, NoCodec(), **{"stop": Stop(), "hashers": SHA256, **fields})
+
+
+def test_the_chunks_are_the_stream_however_often_they_are_asked_for() -> None:
+    counted: list[int] = []
+    found = blob(count=counted.append)
+    assert not found.whole
+    assert b"".join(found.chunks()) == PLAIN
+    assert found.whole
+    assert b"".join(found.chunks()) == PLAIN
+    assert sum(counted) == 2 * len(PLAIN)
+    assert found.stream.size == len(PLAIN)
+
+
+def test_a_stream_is_whole_only_when_its_end_was_reached() -> None:
+    found = blob()
+    chunks = found.chunks()
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    assert not found.whole
+    found.drain()
+    assert found.whole
+
+
+def test_an_empty_stream_is_whole() -> None:
+    assert list(blob(b"", b"").chunks()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (PLAIN[:-1], "has 3145727 bytes, expected 3145728"),
+        (PLAIN + b"x", "holds more than the 3145728 bytes"),
+        (b"b" + PLAIN[1:], "its sha256 differs"),
+        (b"", "has 0 bytes"),
+    ],
+)
+def test_other_bytes_are_an_integrity_error(content: bytes, text: str) -> None:
+    found = blob(content)
+    with pytest.raises(IntegrityError, match=text):
+        found.drain()
+    assert not found.whole
+
+
+def test_a_deviation_is_told_instead_where_that_was_asked_for() -> None:
+    told: list[str] = []
+    found = blob(b"b" + PLAIN[1:], tolerate=told.append)
+    assert b"".join(found.chunks())[:1] == b"b"
+    assert len(told) == 1
+    assert found.whole
+
+
+def test_the_stored_bytes_are_compared_without_being_decoded() -> None:
+    blob().check_stored(SHA256)
+    with pytest.raises(IntegrityError, match=r"blob data\.txt is not what was stored"):
+        blob(b"b" + PLAIN[1:]).check_stored(SHA256)
+
+
+def test_a_missing_blob_is_damage_and_an_unreadable_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(self: Any, path: str, *_: Any) -> bytes:
+        raise error
+
+    monkeypatch.setattr(MemoryStorage, "read", read)
+    error: OSError = FileNotFoundError()
+    with pytest.raises(IntegrityError, match=r"blob data\.txt is missing"):
+        blob().drain()
+    error = OSError(5, "Input/output error")
+    with pytest.raises(HoldfastError, match=r"cannot read blob data\.txt: the device") as caught:
+        blob().drain()
+    assert not isinstance(caught.value, IntegrityError)
+
+
+def test_a_spooled_stream_is_a_private_verified_file_made_once(tmp_path: Path) -> None:
+    found = blob(scratch=tmp_path)
+    path = found.spool()
+    assert path.read_bytes() == PLAIN
+    assert (path.suffix, os.stat(path).st_mode & 0o777) == (".txt", 0o600)
+    assert found.spool() == path
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_steps_side_by_side_share_one_spooled_file(tmp_path: Path) -> None:
+    found = blob(scratch=tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: found.spool(), range(4)))
+    assert len(paths) == len(os.listdir(tmp_path)) == 1
+
+
+def test_a_damaged_stream_is_not_spooled_twice_into_one_file(tmp_path: Path) -> None:
+    found = blob(b"b" + PLAIN[1:], scratch=tmp_path)
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            found.spool()
+    assert os.listdir(tmp_path) == []
+
+
+def test_space_is_looked_for_before_a_stream_is_spooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        f_bavail, f_frsize = 10, 512
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: Full)
+    with pytest.raises(HoldfastError, match=r"not enough space in .*: 3145728 bytes are needed, 5120 are free"):
+        blob(scratch=tmp_path).spool()
+    assert os.listdir(tmp_path) == []
