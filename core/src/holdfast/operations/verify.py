@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holdfast.api import HasherFactory, Kind, Storage, Watcher
+from holdfast.builtin import NoCodec
 from holdfast.config import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, reason, shown
-from holdfast.pipeline import run_tasks
+from holdfast.pipeline import BLOCK, run_tasks
+from holdfast.plan import check_jobs
 from holdfast.registry import Registry
 from holdfast.run import Run, our_errors
 from holdfast.store import findings
@@ -17,7 +19,7 @@ from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth
 from holdfast.store.guide import parse_sums
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import MAX_SIZE, Manifest
 from holdfast.store.names import MANIFEST, SUMS
 
 log = logging.getLogger("holdfast.verify")
@@ -58,6 +60,7 @@ def verify(
 
     A check that cannot be carried out (unreachable store, missing codec, a signal) raises and records nothing.
     """
+    check_jobs(jobs)
     run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
     with our_errors(f"cannot verify {entry.id}"), run.telling():
         depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
@@ -86,11 +89,12 @@ def verify(
 def _check(
     entry: Entry, storage: Storage, registry: Registry, run: Run, *, read_data: bool, jobs: int
 ) -> tuple[Depth, list[str]]:
+    entry.check_readable()
     if entry.manifest is None or entry.problem:
         return Depth.STRUCTURE, [entry.problem]
     problems = _check_small_files(entry, storage)
     depth = Depth.DECODE if read_data else Depth.STORED
-    codec = registry.codec(entry.manifest.codec.name if read_data else "none")
+    codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
     hashers, missing = _hashers(entry.manifest, registry)
     for name in missing:
         run.warn(f"checksum '{name}' is not installed and was not compared")
@@ -124,10 +128,13 @@ def _hashers(manifest: Manifest, registry: Registry) -> tuple[Mapping[str, Hashe
 
 def _check_small_files(entry: Entry, storage: Storage) -> list[str]:
     """Compare the manifest and what lies beside the blobs with SHA256SUMS."""
+    listed = entry.files.get(SUMS)
+    if listed is None or not listed.regular:
+        return [f"{SUMS} is missing"]
+    if listed.size > MAX_SIZE:
+        return [f"{SUMS} is larger than {MAX_SIZE >> 20} MiB"]
     try:
         recorded = parse_sums(storage.read(f"{entry.folder}/{SUMS}"))
-    except FileNotFoundError:
-        return [f"{SUMS} is missing"]
     except OSError as error:
         raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {reason(error)}") from error
     blobs = (
@@ -144,9 +151,18 @@ def _check_small_files(entry: Entry, storage: Storage) -> list[str]:
         found = entry.files.get(path)
         if found is None or not found.regular:
             problems.append(f"{shown(path)} is missing")
-        elif hashlib.sha256(storage.read(f"{entry.folder}/{path}")).hexdigest() != digest:
+        elif _sha256(storage, f"{entry.folder}/{path}") != digest:
             problems.append(f"{shown(path)} is not what was stored")
     return problems
+
+
+def _sha256(storage: Storage, path: str) -> str:
+    """Digest a file piece by piece: what lies in a folder that others write to may have any size."""
+    running, offset = hashlib.sha256(), 0
+    while piece := storage.read(path, offset, BLOCK):
+        running.update(piece)
+        offset += len(piece)
+    return running.hexdigest()
 
 
 def select(catalog: Catalog, references: tuple[str, ...]) -> list[Entry]:

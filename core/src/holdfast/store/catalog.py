@@ -33,13 +33,17 @@ log = logging.getLogger("holdfast.store")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used."""
+    """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
+
+    `unreadable` means that the system did not hand the manifest out, which says nothing about the backup.
+    """
 
     name: str
     id: str
     manifest: Manifest | None = None
     problem: str = ""
     hint: str | None = None
+    unreadable: bool = False
     findings: tuple[Finding, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
     checksum: str = ""
@@ -60,6 +64,11 @@ class Entry:
     def good(self) -> bool:
         """Whether it counts as a backup at all."""
         return self.state is not State.DAMAGED
+
+    def check_readable(self) -> None:
+        """Raise `NotFoundError` where nothing can be said of the backup, because it could not be read."""
+        if self.unreadable:
+            raise NotFoundError(f"cannot read backup {self.id}: {self.problem}")
 
     @property
     def created_at(self) -> datetime:
@@ -144,7 +153,7 @@ class Catalog:
             data = self.storage.read(f"{name}/{backup_id}/{MANIFEST}")
             document = manifest.decode(data, name=name, backup_id=backup_id)
         except OSError as error:
-            return replace(found, problem=f"its manifest cannot be read: {reason(error)}")
+            return replace(found, problem=f"its manifest cannot be read: {reason(error)}", unreadable=True)
         except IntegrityError as error:
             return replace(found, problem=error.message, hint=error.hint)
         checksum = hashlib.sha256(data).hexdigest()
@@ -185,6 +194,7 @@ class Catalog:
         document = entry.manifest
         if document is not None and (entry.good or allow_damaged):
             return entry, document
+        entry.check_readable()
         why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
         hint = entry.hint
         if is_latest(reference):

@@ -1,0 +1,415 @@
+"""The catalog: what a store holds, how backups are found, and that concurrent runs do not disturb each other."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memory import URL, MemoryEngine, MemoryStorage, memory_registry
+
+from holdfast.api import Source
+from holdfast.errors import (
+    HoldfastError,
+    IntegrityError,
+    LockedError,
+    NotFoundError,
+    UnsafeError,
+    UsageError,
+)
+from holdfast.operations.backup import Parts, backup
+from holdfast.plan import BackupPlan
+from holdfast.record import Backup
+from holdfast.store.catalog import Catalog
+from holdfast.store.findings import Depth, State, record
+from holdfast.store.folder import FolderStorage
+
+APP = Source(name="app", identity="app")
+OTHER = Source(name="app", identity="other")
+
+
+def make(storage: Any, *, identity: str = "app", **plan: Any) -> Backup:
+    engine = MemoryEngine(identity=identity)
+    parts = Parts(engine=engine, storage=storage)
+    return backup(BackupPlan(source=URL, codec="none", **plan), registry=memory_registry(), parts=parts)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def catalog(storage: FolderStorage) -> Catalog:
+    return Catalog(storage)
+
+
+# --- the store ---
+
+
+def test_a_missing_store_is_not_found_and_not_made(catalog: Catalog) -> None:
+    with pytest.raises(NotFoundError, match="no store at"):
+        catalog.open()
+    assert not os.path.exists(catalog.storage.location)
+
+
+def test_a_store_is_made_once(catalog: Catalog) -> None:
+    assert catalog.open_or_create()
+    assert not catalog.open_or_create()
+    catalog.open()
+
+
+def test_a_store_of_a_newer_format_is_neither_read_nor_written(catalog: Catalog, storage: FolderStorage) -> None:
+    os.makedirs(storage.root)
+    Path(storage.root, "holdfast.json").write_text('{"format_version": 2}')
+    for call in (catalog.open, catalog.open_or_create):
+        with pytest.raises(IntegrityError, match="format version 2"):
+            call()
+
+
+def test_a_folder_that_cannot_be_a_store_is_an_error_for_a_backup(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(HoldfastError, match="a part of its path is not a folder"):
+        make(FolderStorage(str(tmp_path / "file" / "store")))
+
+
+# --- finding ---
+
+
+def test_a_backup_is_found_by_id_prefix_and_latest(catalog: Catalog, storage: FolderStorage) -> None:
+    one, two = make(storage), make(storage)
+    for reference in (one.id, f"app/{one.id}", one.id[:-1] if one.id[:-1] != two.id[:-1] else one.id):
+        assert catalog.find(reference).id == one.id
+    assert catalog.find("latest").id == catalog.find("app/latest").id == two.id
+    with pytest.raises(UsageError, match="could be any of 2 backups"):
+        catalog.find(one.id[:4])
+
+
+@pytest.mark.parametrize("reference", ["", "x", "app/x", "../app/latest", "other/latest", "app/", "/latest", "a/b/c"])
+def test_an_unknown_reference_is_not_found(reference: str, catalog: Catalog, storage: FolderStorage) -> None:
+    make(storage)
+    with pytest.raises(NotFoundError):
+        catalog.find(reference)
+
+
+def test_latest_of_several_sources_must_be_named(catalog: Catalog, storage: FolderStorage) -> None:
+    one, two = make(storage, name="one"), make(storage, identity="b", name="two")
+    with pytest.raises(UsageError, match="one/latest, two/latest"):
+        catalog.find("latest")
+    assert (catalog.find("one/latest").id, catalog.find("two/latest").id) == (one.id, two.id)
+
+
+def test_a_damaged_newest_backup_is_not_skipped(catalog: Catalog, storage: FolderStorage) -> None:
+    good, bad = make(storage), make(storage)
+    record(storage, f"app/{bad.id}", depth=Depth.STORED, problems=["flipped"], detail={})
+    with pytest.raises(IntegrityError) as caught:
+        catalog.readable("latest")
+    assert caught.value.hint == f"the newest good backup is {good.id}"
+    assert catalog.readable("latest", allow_damaged=True)[0].id == bad.id
+
+
+# --- hostile and half-deleted backups ---
+
+
+def entry(catalog: Catalog, found: Backup) -> Any:
+    (one,) = [entry for entry in catalog.listing().entries if entry.id == found.id]
+    return one
+
+
+def blob(found: Backup) -> str:
+    return f"{found.path}/data.txt"
+
+
+def swap_for_link(path: str) -> None:
+    os.rename(path, f"{path}.elsewhere")
+    os.symlink(f"{path}.elsewhere", path)
+
+
+def swap_for_fifo(path: str) -> None:
+    os.unlink(path)
+    os.mkfifo(path)
+
+
+def swap_for_folder(path: str) -> None:
+    os.unlink(path)
+    os.mkdir(path)
+
+
+HARMS = {
+    "missing": os.unlink,
+    "longer": lambda path: os.truncate(path, 999),
+    "empty": lambda path: os.truncate(path, 0),
+    "a link": swap_for_link,
+    "a FIFO": swap_for_fifo,
+    "a folder": swap_for_folder,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_backup_without_its_blob_is_damaged_and_the_list_goes_on(
+    harm: str, catalog: Catalog, storage: FolderStorage
+) -> None:
+    good, bad = make(storage), make(storage)
+    HARMS[harm](blob(bad))
+    found = entry(catalog, bad)
+    assert (found.state, entry(catalog, good).state) == (State.DAMAGED, State.COMPLETE)
+    assert "data.txt" in found.problem
+    with pytest.raises(IntegrityError):
+        catalog.readable(bad.id)
+
+
+@pytest.mark.parametrize("harm", ["longer", "empty", "a link", "a FIFO"])
+def test_a_backup_without_a_sound_manifest_is_damaged_and_the_list_goes_on(
+    harm: str, catalog: Catalog, storage: FolderStorage
+) -> None:
+    good, bad = make(storage), make(storage)
+    HARMS[harm](f"{bad.path}/backup_manifest.json")
+    found = entry(catalog, bad)
+    assert (found.state, found.manifest) == (State.DAMAGED, None)
+    assert found.created_at.strftime("%Y%m%dT%H%M%SZ") == bad.id[:16]
+    assert catalog.newest_good("app").id == good.id  # type: ignore[union-attr]
+
+
+def test_a_backup_that_was_moved_elsewhere_is_damaged(catalog: Catalog, storage: FolderStorage) -> None:
+    found = make(storage)
+    os.rename(found.path, f"{storage.root}/app/20200101T000000Z-aaaaaa")
+    (one,) = catalog.listing().entries
+    assert "but lies in app/20200101T000000Z-aaaaaa" in one.problem
+
+
+def test_a_manifest_that_the_system_does_not_hand_out_is_unreadable_and_not_judged(
+    catalog: Catalog, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = make(storage)
+    real = storage.read
+
+    def read(path: str, *more: Any) -> bytes:
+        if path.endswith("backup_manifest.json"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, *more)
+
+    monkeypatch.setattr(storage, "read", read)
+    assert entry(catalog, found).unreadable
+    with pytest.raises(NotFoundError, match="input/output error"):
+        catalog.readable(found.id)
+
+
+def test_what_is_no_backup_is_left_alone(catalog: Catalog, storage: FolderStorage) -> None:
+    make(storage)
+    for path in ("notes.txt", "app/notes.txt", "app/not-an-id/backup_manifest.json", "UPPER/x/backup_manifest.json"):
+        os.makedirs(os.path.dirname(f"{storage.root}/{path}"), exist_ok=True)
+        Path(storage.root, path).write_text("x")
+    listing = catalog.listing()
+    assert (len(listing.entries), listing.leftovers) == (1, ())
+
+
+def test_a_folder_without_a_manifest_is_a_leftover(catalog: Catalog, storage: FolderStorage) -> None:
+    found = make(storage)
+    os.unlink(f"{found.path}/backup_manifest.json")
+    assert catalog.listing().leftovers == (f"app/{found.id}",)
+    assert catalog.abandoned((f"app/{found.id}",)) == [f"app/{found.id}"]
+    with storage.lease(found.id):
+        assert catalog.abandoned((f"app/{found.id}",)) == []
+
+
+# --- names ---
+
+
+def claim(catalog: Catalog, source: Source, name: str = "app", **more: bool) -> str:
+    return catalog.claim(source, name=name, **{"explicit": False, "adopt": False, **more})
+
+
+@pytest.fixture
+def memory() -> Catalog:
+    return Catalog(MemoryStorage())
+
+
+def test_a_source_keeps_its_name(memory: Catalog) -> None:
+    assert claim(memory, APP) == claim(memory, APP) == claim(memory, APP, explicit=True) == "app"
+
+
+def test_a_derived_name_of_another_source_gets_six_digits(memory: Catalog) -> None:
+    claim(memory, APP)
+    other = claim(memory, OTHER)
+    assert other.startswith("app-")
+    assert len(other) == len("app-") + 6
+    assert claim(memory, OTHER) == other
+
+
+def test_an_explicit_name_of_another_source_is_refused_unless_it_is_adopted(memory: Catalog) -> None:
+    claim(memory, APP, explicit=True)
+    with pytest.raises(UnsafeError, match="belongs to the backups of another database") as caught:
+        claim(memory, OTHER, explicit=True)
+    assert "--adopt" in (caught.value.hint or "")
+    assert claim(memory, OTHER, explicit=True, adopt=True) == "app"
+    with pytest.raises(UnsafeError):
+        claim(memory, APP, explicit=True)
+
+
+def test_a_name_without_a_claim_belongs_to_its_newest_backup(memory: Catalog) -> None:
+    make(memory.storage)
+    memory.storage.delete("app/source.json")
+    assert claim(memory, OTHER) != "app"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"identity"', b"{}"])
+def test_a_damaged_claim_is_an_integrity_error(memory: Catalog, data: bytes) -> None:
+    memory.storage.objects["app/source.json"] = data  # type: ignore[attr-defined]
+    with pytest.raises(IntegrityError, match=r"app/source\.json"):
+        claim(memory, APP)
+
+
+def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: FolderStorage) -> None:
+    start = threading.Barrier(6)
+    names: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        source = Source(name="app", identity=str(number))
+        start.wait()
+        names[number] = claim(Catalog(FolderStorage(storage.root)), source)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(names.values())) == 6
+    assert "app" in names.values()
+    again = {number: claim(Catalog(storage), Source(name="app", identity=str(number))) for number in range(6)}
+    assert again == names
+
+
+# --- beginning, deleting, sweeping ---
+
+
+def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
+    monkeypatch.setattr("holdfast.store.catalog.new_id", lambda: (next(ids), None))
+    with catalog.begin() as (one, _), catalog.begin() as (two, _):
+        assert (one, two) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
+        with pytest.raises(LockedError), catalog.storage.lease(one):
+            pass
+
+
+def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
+    storage = MemoryStorage()
+    found = make(storage)
+    record(storage, f"app/{found.id}", depth=Depth.STORED, problems=[], detail={})
+    storage.trace.clear()
+    Catalog(storage).delete(Catalog(storage).find(found.id))
+    assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
+    assert set(storage.objects) == {"holdfast.json"}
+
+
+def test_deleting_one_of_two_keeps_the_other_and_the_name(catalog: Catalog, storage: FolderStorage) -> None:
+    one, two = make(storage), make(storage)
+    catalog.delete(catalog.find(one.id))
+    assert [entry.id for entry in catalog.listing().entries] == [two.id]
+    assert claim(catalog, OTHER) != "app"
+
+
+def test_a_sweep_leaves_running_backups_and_whole_ones_alone(catalog: Catalog, storage: FolderStorage) -> None:
+    whole, running, killed = make(storage), make(storage), make(storage)
+    for found in (running, killed):
+        os.unlink(f"{found.path}/backup_manifest.json")
+    with storage.lease(running.id):
+        assert catalog.sweep("app") == [f"app/{killed.id}"]
+    assert {entry.id for entry in catalog.listing().entries} == {whole.id}
+    assert catalog.listing().leftovers == (f"app/{running.id}",)
+
+
+def test_a_leftover_that_cannot_be_removed_does_not_stop_the_next_backup(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = MemoryStorage()
+    killed = make(storage)
+    del storage.objects[f"app/{killed.id}/backup_manifest.json"]
+
+    def delete(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(storage, "delete", delete)
+    found = make(storage)
+    assert "could not remove unfinished" in caplog.text
+    assert [entry.id for entry in Catalog(storage).listing().entries] == [found.id]
+
+
+# --- processes ---
+
+PROCESS = """
+import sys
+from memory import MemoryEngine, URL, memory_registry
+from holdfast.operations.backup import Parts, backup
+from holdfast.plan import BackupPlan
+
+store, identity, behaviour = sys.argv[1:]
+
+def chunks():
+    print("reading", flush=True)
+    if behaviour != "at once":
+        sys.stdin.readline()
+    yield b"x" * 3_000_000
+
+engine = MemoryEngine(streams={"data": chunks}, identity=identity)
+plan = BackupPlan(source=URL, store=store, codec="none")
+print(backup(plan, registry=memory_registry(), parts=Parts(engine=engine)).id, flush=True)
+"""
+
+
+def start(storage: FolderStorage, identity: str, behaviour: str) -> "subprocess.Popen[str]":
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(os.path.isdir, sys.path))}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, storage.root, identity, behaviour],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environ,
+        text=True,
+    )
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_processes_that_back_up_at_the_same_time_do_not_disturb_each_other(
+    catalog: Catalog, storage: FolderStorage
+) -> None:
+    processes = [start(storage, identity, "wait") for identity in ("one", "one", "two")]
+    assert [said(process) for process in processes] == ["reading"] * 3
+    assert make(storage, identity="one").name in ("app", catalog.listing().entries[0].name)  # sweeps beside them
+    ids = {process.communicate("go\n")[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    listing = catalog.listing()
+    assert ids < {entry.id for entry in listing.entries}
+    assert listing.leftovers == ()
+    assert all(entry.state is State.COMPLETE for entry in listing.entries)
+    owners = {(entry.name, entry.manifest.source.identity) for entry in listing.entries if entry.manifest}
+    assert len(owners) == len(dict(owners)) == 2
+
+
+def test_what_a_killed_process_leaves_is_no_backup_and_is_removed_by_the_next_one(
+    catalog: Catalog, storage: FolderStorage
+) -> None:
+    process = start(storage, "app", "wait")
+    assert said(process) == "reading"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (leftover,) = catalog.listing().leftovers
+    assert catalog.listing().entries == ()
+    found = make(storage)
+    assert catalog.listing().leftovers == ()
+    assert [entry.id for entry in catalog.listing().entries] == [found.id]
+    assert not os.path.exists(f"{storage.root}/{leftover}")
+
+
+def test_a_claim_says_nothing_but_a_digest(storage: FolderStorage) -> None:
+    make(storage, identity="/secret/path")
+    data = json.loads(storage.read("app/source.json"))
+    assert list(data) == ["identity"]
+    assert len(data["identity"]) == 64
