@@ -1,0 +1,73 @@
+"""Deleting: the newest good and the newest proven backup of a source are never deleted by accident."""
+
+import pytest
+from memory import URL, MemoryEngine, MemoryStorage, memory_registry
+
+from holdfast.errors import UnsafeError
+from holdfast.operations.backup import Parts, backup
+from holdfast.operations.retention import delete
+from holdfast.plan import BackupPlan
+from holdfast.store.catalog import Catalog
+from holdfast.store.findings import Depth, record
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    """Three backups of one source, oldest first."""
+    storage = MemoryStorage()
+    for _ in range(3):
+        parts = Parts(engine=MemoryEngine(), storage=storage)
+        backup(BackupPlan(source=URL, codec="none"), registry=memory_registry(), parts=parts)
+    return Catalog(storage)
+
+
+def found(catalog: Catalog, number: int, depth: Depth, *problems: str) -> None:
+    entry = catalog.listing().entries[number]
+    record(catalog.storage, entry.folder, depth=depth, problems=problems, detail={})
+
+
+def kept(catalog: Catalog) -> list[str]:
+    """Why each backup, oldest first, is kept."""
+    why = []
+    for entry in catalog.listing().entries:
+        try:
+            delete(Catalog(Frozen(catalog.storage)), entry)  # type: ignore[arg-type]
+            why.append("")
+        except UnsafeError as error:
+            why.append(error.message.split(" is the ")[1].split(" of ")[0])
+    return why
+
+
+class Frozen:
+    """A storage that deletes nothing."""
+
+    def __init__(self, storage: object) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._storage, name)
+
+    def delete(self, path: str) -> None: ...
+
+
+def test_the_newest_good_one_is_kept(catalog: Catalog) -> None:
+    assert kept(catalog) == ["", "", "newest good backup"]
+
+
+def test_a_damaged_one_is_no_reason_to_lose_the_newest_good_one(catalog: Catalog) -> None:
+    found(catalog, 2, Depth.STORED, "flipped")
+    assert kept(catalog) == ["", "newest good backup", ""]
+
+
+def test_the_newest_proven_one_is_kept_besides(catalog: Catalog) -> None:
+    found(catalog, 0, Depth.DRILL)
+    assert kept(catalog) == ["newest proven backup", "", "newest good backup"]
+
+
+def test_force_deletes_it_all_the_same(catalog: Catalog) -> None:
+    newest = catalog.listing().entries[-1]
+    with pytest.raises(UnsafeError) as caught:
+        delete(catalog, newest)
+    assert "--force-empty" in (caught.value.hint or "")
+    delete(catalog, newest, force_empty=True)
+    assert newest.id not in {entry.id for entry in catalog.listing().entries}
