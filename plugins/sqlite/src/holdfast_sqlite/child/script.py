@@ -18,6 +18,7 @@ Write = Callable[[bytes], object]
 _BATCH = 1 << 16  # bytes of a statement of several rows
 # Stands for a carriage return within a literal: the shell takes those at the ends of lines away.
 _MARK = 0xE00D
+_EXACT = "holdfast_exact"
 
 
 def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> None:
@@ -29,6 +30,7 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
         found = entries(connection)
     except sqlite3.OperationalError as error:
         raise Refusal("failed", f"the schema cannot be written as SQL: {error}", hint="-o format=image") from error
+    connection.create_function(_EXACT, 1, _exact, deterministic=True)
     put = _putter(write)
     put("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     for name in ("encoding", "page_size", "auto_vacuum"):
@@ -149,12 +151,27 @@ def _expression(column: str) -> str:
     returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
     return (
         f"CASE typeof({column}) "
-        f"WHEN 'real' THEN CASE {column} WHEN 9e999 THEN '9e999' WHEN -9e999 THEN '-9e999' ELSE quote({column}) END "
+        f"WHEN 'real' THEN CASE WHEN {column} = 9e999 THEN '9e999' WHEN {column} = -9e999 THEN '-9e999' "
+        f"WHEN {column} <> 0 AND CAST(quote({column}) AS REAL) = {column} THEN quote({column}) "
+        f"ELSE {_EXACT}({column}) END "
         f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) "
         f"THEN 'CAST(X'''||hex(CAST({column} AS BLOB))||''' AS TEXT)' "
         f"WHEN instr({column},char(13)) THEN {returns} ELSE quote({column}) END "
         f"ELSE quote({column}) END"
     )
+
+
+def _exact(number: float) -> str:
+    """A number of which SQLite's decimals lose the last bit or the sign, in powers of two, which are exact."""
+    if not number:
+        return str(number)  # 0.0 or -0.0
+    numerator, denominator = number.as_integer_ratio()
+    power = max(0, numerator.bit_length() - 53) if denominator == 1 else -(denominator.bit_length() - 1)
+    whole = numerator >> power if power > 0 else numerator
+    operator = "*" if power > 0 else "/"
+    steps, rest = divmod(abs(power), 40)
+    factors = f"{operator}{2**40}.0" * steps + f"{operator}{2**rest}.0"
+    return f"(CAST({whole} AS REAL){factors})"
 
 
 def _text(text: str) -> str:
