@@ -77,6 +77,7 @@ class Restore:
             # Nobody sees the file before it is whole.
             connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(_CACHE)
             load_script(connection, rest)
 
     def _is_script(self, magic: bytes) -> bool:
@@ -118,7 +119,6 @@ class Restore:
                 self._running = None if self._closed else connection
             if self._closed:
                 raise HoldfastError("the restore has been given up")
-            connection.execute(_CACHE)
             yield connection
         except sqlite3.Error as error:
             raise database_error(error, doing) from error

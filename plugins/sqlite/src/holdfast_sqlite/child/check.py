@@ -6,9 +6,9 @@ import sqlite3
 
 _LIMIT = 10
 _NO_COLLATION = "no such collation sequence: "
-# These say that the file is damaged; other errors, a function or module of the application's own that is not here
-# for instance, say nothing about it.
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_IOERR_SHORT_READ")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_IOERR")
+# A function, module or tokenizer of the application's own is not here, which says nothing about the file.
+_FOREIGN = ("no such", "unknown")
 
 
 def quick_check(connection: sqlite3.Connection) -> tuple[list[str], str]:
@@ -18,13 +18,13 @@ def quick_check(connection: sqlite3.Connection) -> tuple[list[str], str]:
     damaged files its text is not UTF-8. A row that breaks a CHECK is wrong for the application, not for SQLite.
     """
     connection.text_factory = _text
-    connection.execute("PRAGMA ignore_check_constraints=1")
     for _ in range(100):  # as many collations as an application may bring
         try:
+            connection.execute("PRAGMA ignore_check_constraints=1")
             rows = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_LIMIT:d})")]
         except sqlite3.DatabaseError as error:
             text = " ".join(str(error).split())
-            if getattr(error, "sqlite_errorname", "").startswith(_DAMAGED):
+            if is_damage(error):
                 return [text], ""
             if not text.startswith(_NO_COLLATION):
                 return [], text
@@ -38,7 +38,9 @@ def quick_check(connection: sqlite3.Connection) -> tuple[list[str], str]:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is damaged."""
-    return getattr(error, "sqlite_errorname", "").startswith(_DAMAGED)
+    name = getattr(error, "sqlite_errorname", "")
+    # "unsupported file format", for a header of nonsense, is a mere SQLITE_ERROR.
+    return name.startswith(_DAMAGED) or (name == "SQLITE_ERROR" and not str(error).startswith(_FOREIGN))
 
 
 def _text(raw: bytes) -> str:

@@ -153,7 +153,8 @@ def page_count(header: bytes, file_size: int) -> int:
     told = int.from_bytes(header[28:32], "big")
     if told and header[24:28] == header[92:96]:
         return told
-    return file_size // max(page_size(header), 1)
+    size = max(page_size(header), 1)
+    return (file_size + size - 1) // size
 
 
 def read_at(descriptor: int, view: memoryview, offset: int) -> int:
