@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +123,9 @@ def test_a_log_that_others_use_keeps_its_files_and_their_locks(tmp_path: Path, b
     with_log(source)
     with open_elsewhere(source, "BEGIN IMMEDIATE", "INSERT INTO t(x) VALUES ('not committed')"):
         record = backups.make(source)
-        with closing(sqlite3.connect(source, timeout=0, isolation_level=None)) as connection:
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                connection.execute("BEGIN IMMEDIATE")
+        connection = sqlite3.connect(source, timeout=0, isolation_level=None)
+        with closing(connection), pytest.raises(sqlite3.OperationalError, match="locked"):
+            connection.execute("BEGIN IMMEDIATE")
     assert method(record) == "raw"
     copy = backups.restore(record, tmp_path / "copy.db")
     assert rows(copy) == rows(source)
@@ -317,14 +317,14 @@ def test_a_dump_that_is_given_up_leaves_no_process_and_no_lock(tmp_path: Path, b
     source = tmp_path / "app.db"
     with_log(source, rows=20_000)
 
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     def stop(event: Any) -> None:
         if event.type == "started":
-            raise Enough
+            raise EnoughError
 
-    with pytest.raises((Enough, holdfast.HoldfastError)):
+    with pytest.raises((EnoughError, holdfast.HoldfastError)):
         backups.make(source, on_event=stop)
     children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text().split()
     running = [pid for pid in children if "holdfast_sqlite" in Path(f"/proc/{pid}/cmdline").read_text()]
@@ -348,10 +348,9 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(source), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     pid = int(result.stdout)
-    with suppress(ChildProcessError, ProcessLookupError):
-        # Its end shows in the file whose lock it held: waiting for the lock is waiting for the process.
-        with open(f"{source}", "r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX, 512, 0x40000000)
+    # Its end shows in the file whose lock it held: waiting for the lock is waiting for the process.
+    with open(source, "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 512, 0x40000000)
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 

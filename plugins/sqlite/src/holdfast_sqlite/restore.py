@@ -1,6 +1,7 @@
 """Restore: the image is built beside the target, checked, and takes its place in one rename, or one transaction."""
 
 import contextlib
+import itertools
 import logging
 import os
 import sqlite3
@@ -68,7 +69,7 @@ class Restore:
         """Write an image as it is, or load a script; the first bytes tell which of the two it is."""
         chunks = iter(blob.chunks())
         first = next(chunks, b"")
-        rest = _chained(first, chunks)
+        rest = itertools.chain((first,), chunks)
         if not self._is_script(bytes(first[: len(MAGIC)])):
             _write_image(path, rest, blob.stream.size or 0)
             return
@@ -143,13 +144,6 @@ class Restore:
         for suffix in ("", *SIDE_FILES):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._target.image + suffix)
-
-
-def _chained(
-    first: bytes | bytearray | memoryview, rest: Iterator[bytes | bytearray | memoryview]
-) -> Iterator[bytes | bytearray | memoryview]:
-    yield first
-    yield from rest
 
 
 def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], size: int) -> None:

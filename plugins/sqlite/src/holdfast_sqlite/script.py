@@ -1,6 +1,7 @@
 """Loading SQL text into a new database: this engine's own scripts, the shell's `.dump`, Python's `iterdump`."""
 
 import codecs
+import itertools
 import re
 import sqlite3
 import zlib
@@ -14,7 +15,8 @@ _CLOSING = {"'": "'", '"': '"', "`": "`", "[": "]", "--": "\n", "/*": "*/"}
 _LEAD = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)+", re.DOTALL)
 _TRIGGER = re.compile(r"CREATE\s+(?:TEMP\s+|TEMPORARY\s+)?TRIGGER\b", re.IGNORECASE)
 _SCHEMA_ROW = re.compile(r"INSERT\s+INTO\s+[\"'`\[]?sqlite_(?:master|schema)\b", re.IGNORECASE)
-_NO_SEQUENCE = "no such table: sqlite_sequence"
+_VIRTUAL = re.compile(r"VALUES\s*\(\s*'table'\s*,\s*'((?:[^']|'')*)'", re.IGNORECASE)
+_NO_TABLE = "no such table: "
 _PIECE = 1 << 20
 
 
@@ -27,37 +29,61 @@ def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None
     """
     connection.set_authorizer(_authorize)
     connection.execute("PRAGMA foreign_keys=OFF")
-    number = 0
+    script = _Script(connection)
     splitter = Splitter()
     for text in _decode(chunks):
         for statement in splitter.feed(text):
-            number += 1
-            _run(connection, statement, number)
+            script.run(statement)
     if splitter.rest():
-        raise IntegrityError(f"the SQL script is cut off within its statement {number + 1}")
+        raise IntegrityError(f"the SQL script is cut off within its statement {script.number + 1}")
     if connection.in_transaction:
         raise IntegrityError("the SQL script is cut off: its transaction has no COMMIT")
 
 
-def _run(connection: sqlite3.Connection, statement: str, number: int) -> None:
-    start = _LEAD.match(statement)
-    body = statement[start.end() :] if start else statement
-    if body[:8].upper() == "ROLLBACK":
-        raise IntegrityError("the SQL script rolls back: what made it found its database damaged")
-    if _SCHEMA_ROW.match(body):
-        # Older iterdumps enter virtual tables into the schema without having switched this on.
-        connection.execute("PRAGMA writable_schema=ON")
-    try:
-        connection.execute(statement)
-    except sqlite3.OperationalError as error:
-        if not str(error).startswith(_NO_SEQUENCE):
-            raise _failed(error, body, number) from error
-        # Some dumps fill it before the first table with AUTOINCREMENT, whose making makes it.
-        connection.execute("CREATE TABLE holdfast_counter(i INTEGER PRIMARY KEY AUTOINCREMENT)")
-        connection.execute("DROP TABLE holdfast_counter")
-        connection.execute(statement)
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        raise _failed(error, body, number) from error
+class _Script:
+    """A script that is running, with what has to be known of its earlier statements."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._virtual: set[str] = set()
+        self.number = 0
+
+    def run(self, statement: str) -> None:
+        """Run the next statement."""
+        self.number += 1
+        start = _LEAD.match(statement)
+        body = statement[start.end() :] if start else statement
+        if body[:8].upper() == "ROLLBACK":
+            raise IntegrityError("the SQL script rolls back: what made it found its database damaged")
+        if _SCHEMA_ROW.match(body):
+            self._enter(body)
+        try:
+            self._connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not self._mend(str(error), statement, body):
+                raise _failed(error, body, self.number) from error
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            raise _failed(error, body, self.number) from error
+
+    def _enter(self, body: str) -> None:
+        """Let a virtual table be entered into the schema, also where the script has not switched that on."""
+        self._connection.execute("PRAGMA writable_schema=ON")
+        if match := _VIRTUAL.search(body):
+            self._virtual.add(match[1].replace("''", "'"))
+
+    def _mend(self, error: str, statement: str, body: str) -> bool:
+        """Do what the maker of a statement meant, where its fault is a known one of iterdump's."""
+        if not error.startswith(_NO_TABLE) or body[:11].upper() not in ("INSERT INTO", "DELETE FROM"):
+            return False
+        table = error.removeprefix(_NO_TABLE)
+        if table == "sqlite_sequence":
+            # Filled before the first table with AUTOINCREMENT is there, whose making makes it.
+            self._connection.execute("CREATE TABLE holdfast_counter(i INTEGER PRIMARY KEY AUTOINCREMENT)")
+            self._connection.execute("DROP TABLE holdfast_counter")
+            self._connection.execute(statement)
+            return True
+        # Rows of a virtual table, which come once more with its inner tables: those are taken.
+        return table in self._virtual
 
 
 def _failed(error: Exception, body: str, number: int) -> HoldfastError:
@@ -88,34 +114,22 @@ def _decode(chunks: Iterable[Chunk]) -> Iterator[str]:
 
 def _plain(chunks: Iterable[Chunk]) -> Iterator[bytes]:
     """Undo the gzip of files that were stored so by others, any number of members, in bounded pieces."""
-    head = b""
-    unpacked: zlib._Decompress | None = None
-    for number, chunk in enumerate(chunks):
-        data = head + bytes(chunk)
-        if not number and data[:2] != _GZIP:
-            yield data
-            continue
-        if not number:
-            unpacked = zlib.decompressobj(wbits=31)
-        if unpacked is None:
-            yield data
-            continue
-        while data:
-            yield unpacked.decompress(data, _PIECE)
-            data = unpacked.unconsumed_tail
-            if unpacked.eof:
-                data = unpacked.unused_data
-                unpacked = zlib.decompressobj(wbits=31)
-    if unpacked is not None and (unpacked.unconsumed_tail or not unpacked.eof) and not _fresh(unpacked):
+    pieces = (bytes(chunk) for chunk in chunks if chunk)
+    first = next(pieces, b"")
+    if first[:2] != _GZIP:
+        yield first
+        yield from pieces
+        return
+    member: zlib._Decompress | None = None
+    for data in itertools.chain((first,), pieces):
+        left = data
+        while left:
+            member = member or zlib.decompressobj(wbits=31)
+            yield member.decompress(left, _PIECE)
+            left = member.unused_data if member.eof else member.unconsumed_tail
+            member = None if member.eof else member
+    if member is not None:
         raise IntegrityError("the SQL script's gzip data is cut off")
-
-
-def _fresh(unpacked: "zlib._Decompress") -> bool:
-    """Whether a decompressor has seen nothing yet, being there for a member that did not come."""
-    try:
-        return not unpacked.copy().flush() and not unpacked.eof
-    except (zlib.error, ValueError):
-        return True
 
 
 class Splitter:
@@ -129,21 +143,21 @@ class Splitter:
     def feed(self, text: str) -> Iterator[str]:
         """Yield the statements that this text completes, each with its semicolon."""
         text = self._carry + text
-        # A token of two characters must not be cut in two.
-        keep = 1 if text.endswith(("-", "/", "*")) else 0
-        self._carry = text[len(text) - keep :]
-        text = text[: len(text) - keep]
+        self._carry = ""
         start = position = 0
         while position < len(text):
             if self._inside:
                 end = text.find(self._inside, position)
                 if end < 0:
+                    # A token of two characters may be cut in two.
+                    self._carry = "*" if self._inside == "*/" and text.endswith("*") else ""
                     break
                 position = end + len(self._inside)
                 self._inside = ""
                 continue
             match = _SPECIAL.search(text, position)
             if match is None:
+                self._carry = text[-1] if text[-1] in "-/" else ""
                 break
             position = match.end()
             if match[0] != ";":
@@ -158,7 +172,7 @@ class Splitter:
                     yield statement
             else:
                 self._parts = [statement]
-        self._parts.append(text[start:])
+        self._parts.append(text[start : len(text) - len(self._carry)])
 
     def rest(self) -> str:
         """What is left and is no comment: the beginning of a statement."""

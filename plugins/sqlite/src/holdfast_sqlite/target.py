@@ -174,8 +174,8 @@ class Target:
                 "the backup is of an empty file, and cannot be copied into a database in use",
                 hint="stop the programs that use it, and restore with --replace",
             )
-        image, uri = sqlite_uri(self.image, "ro&immutable=1"), sqlite_uri(self.path, "rw")
-        with Child("live", scratch=scratch, path=self.path, uri=uri, image=image, timeout=self._timeout) as child:
+        uri = sqlite_uri(self.path, "rw")
+        with Child("live", scratch=scratch, uri=uri, image=self.image, timeout=self._timeout) as child:
             message = child.receive()
             if message["event"] == "error":
                 found = error_class(str(message["kind"]))

@@ -9,6 +9,7 @@ from holdfast_sqlite.child.locks import remove_unused
 from holdfast_sqlite.child.source import MAGIC
 from holdfast_sqlite.child.spool import patience
 from holdfast_sqlite.child.talk import Channel, Refusal
+from holdfast_sqlite.uri import sqlite_uri
 
 _STEP = 10_000
 
@@ -73,9 +74,12 @@ def hold(channel: Channel) -> None:
 def live(channel: Channel) -> None:
     """Copy an image into the target by SQLite's backup: one transaction, for everybody who has it open."""
     task = channel.task
-    image = sqlite3.connect(task["image"], uri=True, isolation_level=None)
     target = sqlite3.connect(task["uri"], uri=True, timeout=task["timeout"], isolation_level=None)
     wal = target.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    with open(task["image"], "r+b") as file:  # its users' connections keep the mode that they know
+        os.pwrite(file.fileno(), b"\2\2" if wal else b"\1\1", 18)
+    uri = sqlite_uri(task["image"], "ro&immutable=1")
+    image = sqlite3.connect(uri, uri=True, isolation_level=None)
     sizes = [connection.execute("PRAGMA page_size").fetchone()[0] for connection in (image, target)]
     if wal and sizes[0] != sizes[1]:
         raise Refusal(
