@@ -1,6 +1,5 @@
 """Restore: the image is built beside the target, checked, and takes its place in one rename, or one transaction."""
 
-import contextlib
 import itertools
 import logging
 import os
@@ -27,7 +26,7 @@ from holdfast_sqlite.child.source import MAGIC
 from holdfast_sqlite.child.talk import Refusal
 from holdfast_sqlite.errors import database_error, error_class
 from holdfast_sqlite.script import load_script
-from holdfast_sqlite.target import SIDE_FILES, Target
+from holdfast_sqlite.target import Target
 from holdfast_sqlite.uri import sqlite_uri
 
 log = logging.getLogger("holdfast.sqlite")
@@ -55,6 +54,7 @@ class Restore:
         selected = bool(self._request.select or self._request.exclude)
         whole = str(self._request.scratch / "whole.sqlite") if selected else image
         try:
+            self._target.claim()
             self._fill(blob, whole)
             if selected:
                 self._choose(whole, image)
@@ -73,7 +73,7 @@ class Restore:
         if not self._is_script(bytes(first[: len(MAGIC)])):
             _write_image(path, rest, blob.stream.size or 0)
             return
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with self._connection(path, f"cannot load the SQL script into {shown(self._target.path)}") as connection:
             # Nobody sees the file before it is whole.
             connection.execute("PRAGMA journal_mode=OFF")
@@ -141,13 +141,11 @@ class Restore:
             self._closed = True
             if self._running is not None:
                 self._running.interrupt()
-        for suffix in ("", *SIDE_FILES):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._target.image + suffix)
+        self._target.abandon()
 
 
 def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], size: int) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if size:
             os.posix_fallocate(descriptor, 0, size)  # a full disk is found out before anything is written

@@ -1,8 +1,10 @@
 """The file that a restore goes to: what it is now, who uses it, and how another one takes its place."""
 
 import contextlib
+import fcntl
 import logging
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from holdfast_sqlite.uri import sqlite_uri
 log = logging.getLogger("holdfast.sqlite")
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
+_MARK = ".holdfast-"
 _PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
 _STOP = "stop the programs that have it open, or restore into it with --live"
 
@@ -38,7 +41,8 @@ class Target:
     def __init__(self, path: str, *, timeout: float) -> None:
         # A link stays a link: the file that it leads to is replaced.
         self.path = os.path.realpath(path)
-        self.image = f"{self.path}.holdfast-{secrets.token_hex(6)}"
+        self.image = f"{self.path}{_MARK}{secrets.token_hex(6)}"
+        self._descriptor: int | None = None
         self._timeout = timeout
         self._previous = self._look()
 
@@ -67,6 +71,35 @@ class Target:
     def exists(self) -> bool:
         """Whether there was a file when the restore began."""
         return self._previous is not None
+
+    def claim(self) -> None:
+        """Make the temporary file and lock it, which tells a running restore from a killed one; sweep those away."""
+        self._sweep()
+        self._descriptor = os.open(self.image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _sweep(self) -> None:
+        """Remove what restores into the same target have left that were killed: files that nobody holds locked."""
+        image = re.compile(re.escape(os.path.basename(self.path) + _MARK) + "[0-9a-f]{12}")
+        folder = os.path.dirname(self.path)
+        for name in filter(image.fullmatch, os.listdir(folder)):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # a restore that runs, or a file of somebody else
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(path)
+                finally:
+                    os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Remove the temporary file, if it is still there, and whatever SQLite may have put beside it."""
+        for suffix in ("", *SIDE_FILES):
+            _remove(self.image + suffix)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def holds_data(self, scratch: Path) -> bool:
         """Whether the file is anything but an empty database."""
@@ -188,6 +221,11 @@ class Target:
 def _processes(found: list[int]) -> str:
     named = ", ".join(str(pid) for pid in found[:10])
     return f"process {named}" if len(found) == 1 else f"processes {named}{' and more' if len(found) > 10 else ''}"
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _umask() -> int:
