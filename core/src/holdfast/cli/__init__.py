@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "Show all that is known of one backup.",
     "verify": "Check that backups are still what was stored.",
     "restore": "Restore a backup into a database.",
+    "drill": "Restore a backup into a scratch database and compare it with its source.",
     "delete": "Delete one backup, never the last good one by accident.",
     "cat": "Write one plain stream of a backup to stdout.",
     "plugins": "Show what is installed, and what was refused and why.",
@@ -75,7 +76,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some of several failed, 10 no such store or backup, 11 locked, "
-    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe.",
+    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe, 17 overdue.",
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice, in detail. Tracebacks of errors.")

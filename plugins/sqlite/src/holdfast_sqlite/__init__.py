@@ -12,6 +12,8 @@ from holdfast.api import (
     Kind,
     RestoreRequest,
     RestoreSession,
+    Scratch,
+    ScratchRequest,
     hookimpl,
 )
 
@@ -38,7 +40,7 @@ def holdfast_components() -> Iterator[Component]:
         name="sqlite",
         aliases=("sqlite3",),
         summary="SQLite database files, also while others write",
-        capabilities=frozenset({Capability.SNAPSHOT, Capability.ATOMIC_RESTORE, Capability.CHECK}),
+        capabilities=frozenset({Capability.SNAPSHOT, Capability.ATOMIC_RESTORE, Capability.CHECK, Capability.PROOF}),
         options=SqliteOptions,
     )
 
@@ -61,3 +63,13 @@ def holdfast_restore(scheme: str, request: RestoreRequest) -> AbstractContextMan
     from holdfast_sqlite.restore import open_restore
 
     return open_restore(request)
+
+
+@hookimpl
+def holdfast_scratch(scheme: str, request: ScratchRequest) -> AbstractContextManager[Scratch] | None:
+    """Make the place of a drill."""
+    if scheme != "sqlite":
+        return None
+    from holdfast_sqlite.scratch import open_scratch
+
+    return open_scratch(request)

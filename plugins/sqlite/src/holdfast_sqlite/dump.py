@@ -18,6 +18,8 @@ from holdfast.api import (
     HoldfastError,
     IntegrityError,
     LockedError,
+    ObjectProof,
+    Proof,
     Source,
     Stream,
     reason,
@@ -25,6 +27,7 @@ from holdfast.api import (
 )
 from holdfast_sqlite.check import database_error, quick_check
 from holdfast_sqlite.location import MAGIC, check_source, database_path, sqlite_uri
+from holdfast_sqlite.proof import assemble, record
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -43,6 +46,7 @@ class DumpSnapshot:
         self._closed = False
         self._damage: list[str] = []
         self._header = b""
+        self._objects: list[ObjectProof] = []
         pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         self._size = pages * size
         self.streams = (Stream(name=STREAM, suffix=".sqlite", size=self._size),)
@@ -64,6 +68,8 @@ class DumpSnapshot:
             raise database_error(error, f"cannot copy {shown(self._path)}") from error
         if self._request.check:
             self._check(str(image))
+        if self._request.proof is not False:
+            self._describe()
         descriptor = os.open(image, os.O_RDONLY)
         try:
             os.unlink(image)  # its space is free as soon as it is read, however this process ends
@@ -111,8 +117,14 @@ class DumpSnapshot:
                 hint="--allow-damaged backs it up all the same and marks the backup as damaged",
             )
 
-    def proof(self) -> None:
-        """Record nothing yet."""
+    def _describe(self) -> None:
+        """Record what the snapshot holds, for drills."""
+        digests = self._request.proof  # asked for, or left to the size of the database
+        self._objects = record(self._connection, digests=digests, tolerate=self._request.allow_damaged)
+
+    def proof(self) -> Proof | None:
+        """What the snapshot held; its image is compared by the core's own digest of the stream."""
+        return assemble(self._objects, image=STREAM) if self._objects else None
 
     def facts(self) -> Facts:
         """Tell about the image."""
