@@ -192,6 +192,13 @@ def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
     assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False)]
 
 
+def test_a_week_is_that_of_iso_8601_and_may_belong_to_two_years() -> None:
+    days = (datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC))
+    candidates = [Candidate(id=str(number), at=day) for number, day in enumerate(days)]
+    decisions = decide(candidates, Policy(keep_weekly=5), now=NOW)
+    assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False), ("0", True)]
+
+
 def test_every_decision_says_why() -> None:
     candidates = [Candidate(id=str(day), at=BASE - timedelta(days=day)) for day in range(4)]
     decisions = decide(candidates, Policy(max_backups=2, keep_last=1), now=NOW)
