@@ -17,16 +17,20 @@ if TYPE_CHECKING:
         IntegrityError,
         LockedError,
         NotFoundError,
+        OverdueError,
         PartialError,
         PluginError,
         UnreachableError,
         UnsafeError,
         UsageError,
     )
-    from holdfast.manager import backup, delete, list_backups, restore, verify
+    from holdfast.manager import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
+    from holdfast.operations.drill import Drilled
     from holdfast.operations.restore import Restored
+    from holdfast.operations.retention import Pruned
     from holdfast.operations.verify import Verified
     from holdfast.plan import BackupPlan, RestorePlan
+    from holdfast.policy import Policy
     from holdfast.record import Backup
     from holdfast.registry import Registry
 
@@ -34,14 +38,18 @@ _HOMES = {
     "Backup": "record",
     "BackupPlan": "plan",
     "CredentialsError": "errors",
+    "Drilled": "operations.drill",
     "Event": "api",
     "HoldfastError": "errors",
     "IntegrityError": "errors",
     "LockedError": "errors",
     "NotFoundError": "errors",
+    "OverdueError": "errors",
     "PartialError": "errors",
     "Pipeline": "assembly",
     "PluginError": "errors",
+    "Policy": "policy",
+    "Pruned": "operations.retention",
     "Registry": "registry",
     "RestorePlan": "plan",
     "Restored": "operations.restore",
@@ -51,8 +59,12 @@ _HOMES = {
     "Verified": "operations.verify",
     "backup": "manager",
     "delete": "manager",
+    "drill": "manager",
     "list_backups": "manager",
+    "pin": "manager",
+    "prune": "manager",
     "restore": "manager",
+    "tag": "manager",
     "verify": "manager",
 }
 
@@ -60,14 +72,18 @@ __all__ = [
     "Backup",
     "BackupPlan",
     "CredentialsError",
+    "Drilled",
     "Event",
     "HoldfastError",
     "IntegrityError",
     "LockedError",
     "NotFoundError",
+    "OverdueError",
     "PartialError",
     "Pipeline",
     "PluginError",
+    "Policy",
+    "Pruned",
     "Registry",
     "RestorePlan",
     "Restored",
@@ -77,8 +93,12 @@ __all__ = [
     "Verified",
     "backup",
     "delete",
+    "drill",
     "list_backups",
+    "pin",
+    "prune",
     "restore",
+    "tag",
     "verify",
     "version",
 ]
