@@ -24,6 +24,14 @@ if TYPE_CHECKING:
         UnsafeError,
         UsageError,
     )
+    from holdfast.legacy import (
+        BackupFormat,
+        BackupManager,
+        BackupMetadata,
+        BackupResult,
+        DatabaseBackup,
+        backup_database,
+    )
     from holdfast.manager import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
     from holdfast.operations.drill import Drilled
     from holdfast.operations.restore import Restored
@@ -36,8 +44,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Backup": "record",
+    "BackupFormat": "legacy",
+    "BackupManager": "legacy",
+    "BackupMetadata": "legacy",
     "BackupPlan": "plan",
+    "BackupResult": "legacy",
     "CredentialsError": "errors",
+    "DatabaseBackup": "legacy",
     "Drilled": "operations.drill",
     "Event": "api",
     "HoldfastError": "errors",
@@ -58,6 +71,7 @@ _HOMES = {
     "UsageError": "errors",
     "Verified": "operations.verify",
     "backup": "manager",
+    "backup_database": "legacy",
     "delete": "manager",
     "drill": "manager",
     "list_backups": "manager",
@@ -70,8 +84,13 @@ _HOMES = {
 
 __all__ = [
     "Backup",
+    "BackupFormat",
+    "BackupManager",
+    "BackupMetadata",
     "BackupPlan",
+    "BackupResult",
     "CredentialsError",
+    "DatabaseBackup",
     "Drilled",
     "Event",
     "HoldfastError",
@@ -92,6 +111,7 @@ __all__ = [
     "UsageError",
     "Verified",
     "backup",
+    "backup_database",
     "delete",
     "drill",
     "list_backups",

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from keyword import iskeyword
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "pin": "Keep a backup whatever the policy says.",
     "unpin": "Take the pin off a backup.",
     "tag": "Give a backup tags, or take them off.",
+    "import": "Take over the backups of the older system.",
     "cat": "Write one plain stream of a backup to stdout.",
     "plugins": "Show what is installed, and what was refused and why.",
     "schema": "Print JSON Schemas of plans, manifests and options.",
@@ -57,7 +59,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"holdfast.cli.{cmd_name}")
+        module = import_module(f"holdfast.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
         command: click.Command = module.command
         return command
 

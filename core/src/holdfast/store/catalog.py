@@ -246,10 +246,14 @@ class Catalog:
     # --- making a backup ---
 
     @contextmanager
-    def begin(self) -> Iterator[tuple[str, datetime]]:
-        """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover."""
+    def begin(self, at: datetime | None = None) -> Iterator[tuple[str, datetime]]:
+        """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover.
+
+        `at` is when the backup was made, now if None.
+        """
+        moment = None if at is None else at.timestamp()
         for attempt in range(20):
-            backup_id, at = new_id()
+            backup_id, begun = new_id(moment)
             lease = self.storage.lease(backup_id)
             try:
                 lease.__enter__()
@@ -260,7 +264,7 @@ class Catalog:
             break
         with contextlib.ExitStack() as stack:
             stack.push(lease)
-            yield backup_id, at
+            yield backup_id, begun
 
     def claim(self, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
         """Settle under which name a source's backups lie, and return it.
