@@ -77,5 +77,5 @@ def _find(backup: str | Mapping[str, Any], store: str | None) -> tuple[str, str]
 
 
 def _plain(data: Data) -> Data:
-    plain: Data = msgspec.to_builtins(data)
+    plain: Data = msgspec.json.decode(msgspec.json.encode(data))  # tuples become lists, as they would on the wire
     return plain

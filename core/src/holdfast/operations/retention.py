@@ -116,6 +116,8 @@ def prune(
         choices += _carry_out(catalog, source, policy, dry_run=dry_run)
         unfinished = tuple(folder for folder in listing.leftovers if folder.startswith(f"{name}/"))
         leftovers += catalog.abandoned(unfinished) if dry_run else catalog.sweep(name)
+    if not dry_run:
+        catalog.tidy()
     return Pruned(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
 
 

@@ -348,6 +348,12 @@ class Catalog:
             return False
         return True
 
+    def tidy(self) -> None:
+        """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
+        for stat in list(self.storage.list()):
+            if stat.path.endswith("/") and is_source_name(stat.path[:-1]):
+                self.storage.delete(stat.path)
+
     def _clear(self, folder: str) -> None:
         for stat in list(self.storage.list(folder)):
             self.storage.delete(stat.path)
