@@ -52,7 +52,10 @@ _BY_HAND = {"sqlite": "sqlite3 TARGET_DB", "postgresql": "psql -X -v ON_ERROR_ST
 
 @dataclass(frozen=True, kw_only=True)
 class TakenOver:
-    """What became of one file: `imported`, `present` (taken over before), `skipped` or `failed`, and why."""
+    """What became of one file: `imported`, `present` (taken over before), `skipped` or `failed`, and why.
+
+    The message of an imported one, if there is any, is what to know about it.
+    """
 
     file: str
     status: str
@@ -111,7 +114,8 @@ def take_over(folder: str, *, registry: Registry, store: str | None = None) -> I
             yield TakenOver(file=title, status="failed", message=error.message)
         else:
             known[metadata.backup_id, file.sha256] = catalog.find(f"{record.name}/{record.id}")
-            yield TakenOver(file=title, status="imported", id=record.id, name=record.name)
+            said = "; ".join(record.warnings)
+            yield TakenOver(file=title, status="imported", id=record.id, name=record.name, message=said)
 
 
 def _known(catalog: Catalog) -> Iterator[tuple[tuple[str, str], Entry]]:

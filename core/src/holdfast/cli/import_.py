@@ -28,6 +28,8 @@ def command(talk: Talk, folder: str, store: str) -> None:
         counts[one.status] = counts.get(one.status, 0) + 1
         if one.status == "failed":
             first = first or f"{one.file}: {one.message}"
+        if one.status == "imported" and one.message:
+            talk.warn(f"{one.file}: {one.message}")
         if talk.json:
             talk.data({"type": "import", **one.as_data()})
         else:
