@@ -18,7 +18,6 @@ from holdfast.api import (
     HoldfastError,
     IntegrityError,
     LockedError,
-    ObjectProof,
     Proof,
     Source,
     Stream,
@@ -26,8 +25,9 @@ from holdfast.api import (
     shown,
 )
 from holdfast_sqlite.check import database_error, quick_check
+from holdfast_sqlite.content import Described, describe
 from holdfast_sqlite.location import MAGIC, check_source, database_path, sqlite_uri
-from holdfast_sqlite.proof import assemble, record
+from holdfast_sqlite.proof import assemble
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -46,7 +46,7 @@ class DumpSnapshot:
         self._closed = False
         self._damage: list[str] = []
         self._header = b""
-        self._objects: list[ObjectProof] = []
+        self._described: list[Described] = []
         pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         self._size = pages * size
         self.streams = (Stream(name=STREAM, suffix=".sqlite", size=self._size),)
@@ -68,8 +68,11 @@ class DumpSnapshot:
             raise database_error(error, f"cannot copy {shown(self._path)}") from error
         if self._request.check:
             self._check(str(image))
-        if self._request.proof is not False:
-            self._describe()
+        try:
+            if self._request.proof is not False:
+                self._describe()
+        except sqlite3.Error as error:
+            raise database_error(error, f"cannot read {shown(self._path)}") from error
         descriptor = os.open(image, os.O_RDONLY)
         try:
             os.unlink(image)  # its space is free as soon as it is read, however this process ends
@@ -120,11 +123,11 @@ class DumpSnapshot:
     def _describe(self) -> None:
         """Record what the snapshot holds, for drills."""
         digests = self._request.proof  # asked for, or left to the size of the database
-        self._objects = record(self._connection, digests=digests, tolerate=self._request.allow_damaged)
+        self._described = describe(self._connection, digests=digests, tolerate=self._request.allow_damaged)
 
     def proof(self) -> Proof | None:
         """What the snapshot held; its image is compared by the core's own digest of the stream."""
-        return assemble(self._objects, image=STREAM) if self._objects else None
+        return assemble(self._described, image=STREAM) if self._described else None
 
     def facts(self) -> Facts:
         """Tell about the image."""

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from holdfast.api import IntegrityError, ObjectProof, Proof, ScratchRequest, UsageError
 from holdfast_sqlite.check import integrity_check
+from holdfast_sqlite.content import describe
 from holdfast_sqlite.location import sqlite_uri
-from holdfast_sqlite.proof import METHOD, assemble, record
+from holdfast_sqlite.proof import METHOD, assemble
 
 
 class ScratchFile:
@@ -34,7 +35,7 @@ class ScratchFile:
             # immutable: opening it must not make side files, and nobody else has it
             connection = sqlite3.connect(f"{sqlite_uri(self._path, 'ro')}&immutable=1", uri=True)
             with closing(connection):
-                objects = record(connection, digests=bool(recorded.settings.get("digests")), tolerate=True)
+                described = describe(connection, digests=bool(recorded.settings.get("digests")), tolerate=True)
         except sqlite3.Error as error:
             raise IntegrityError(f"the restored database cannot be read: {error}") from error
         images = [
@@ -42,7 +43,7 @@ class ScratchFile:
             for one in recorded.objects
             if one.kind == "stream"
         ]
-        found = assemble(objects, image=None)
+        found = assemble(described, image=None)
         return Proof(method=METHOD, objects=(*images, *found.objects), settings=recorded.settings)
 
 
