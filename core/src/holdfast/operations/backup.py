@@ -306,11 +306,11 @@ def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str,
 
 
 def _proof(setup: Setup, session: DumpSession) -> Proof | None:
-    """What the engine recorded; nothing where a proof was asked for is an error."""
+    """What the engine recorded; nothing is an error where a proof was asked for, unless the source may be damaged."""
     if setup.plan.proof is False:
         return None
     proof = session.proof()
-    if proof is None and setup.plan.proof:
+    if proof is None and setup.plan.proof and not setup.plan.allow_damaged:
         raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
     names = [(one.kind, one.name) for one in proof.objects] if proof else []
     if len(set(names)) != len(names):
