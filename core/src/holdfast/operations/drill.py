@@ -91,7 +91,7 @@ def drill(
         raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
     engine = registry.engine(entry.manifest.source.engine)
     into = _server(registry, engine, into, os.environ)
-    run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event)
+    run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event, url=into or "")
     urls = [into] if into else []
     with our_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
         with ExitStack() as stack:
