@@ -289,7 +289,7 @@ def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: Fo
 
 def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
-    monkeypatch.setattr("holdfast.store.catalog.new_id", lambda: (next(ids), None))
+    monkeypatch.setattr("holdfast.store.catalog.new_id", lambda _moment: (next(ids), None))
     with catalog.begin() as (one, _), catalog.begin() as (two, _):
         assert (one, two) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
         with pytest.raises(LockedError), catalog.storage.lease(one):

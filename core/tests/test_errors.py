@@ -21,6 +21,7 @@ CODES = {
     "PluginError": 14,
     "UnreachableError": 15,
     "UnsafeError": 16,
+    "OverdueError": 17,
 }
 
 

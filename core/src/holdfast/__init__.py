@@ -17,31 +17,52 @@ if TYPE_CHECKING:
         IntegrityError,
         LockedError,
         NotFoundError,
+        OverdueError,
         PartialError,
         PluginError,
         UnreachableError,
         UnsafeError,
         UsageError,
     )
-    from holdfast.manager import backup, delete, list_backups, restore, verify
+    from holdfast.legacy import (
+        BackupFormat,
+        BackupManager,
+        BackupMetadata,
+        BackupResult,
+        DatabaseBackup,
+        backup_database,
+    )
+    from holdfast.manager import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
+    from holdfast.operations.drill import Drilled
     from holdfast.operations.restore import Restored
+    from holdfast.operations.retention import Pruned
     from holdfast.operations.verify import Verified
     from holdfast.plan import BackupPlan, RestorePlan
+    from holdfast.policy import Policy
     from holdfast.record import Backup
     from holdfast.registry import Registry
 
 _HOMES = {
     "Backup": "record",
+    "BackupFormat": "legacy",
+    "BackupManager": "legacy",
+    "BackupMetadata": "legacy",
     "BackupPlan": "plan",
+    "BackupResult": "legacy",
     "CredentialsError": "errors",
+    "DatabaseBackup": "legacy",
+    "Drilled": "operations.drill",
     "Event": "api",
     "HoldfastError": "errors",
     "IntegrityError": "errors",
     "LockedError": "errors",
     "NotFoundError": "errors",
+    "OverdueError": "errors",
     "PartialError": "errors",
     "Pipeline": "assembly",
     "PluginError": "errors",
+    "Policy": "policy",
+    "Pruned": "operations.retention",
     "Registry": "registry",
     "RestorePlan": "plan",
     "Restored": "operations.restore",
@@ -50,24 +71,38 @@ _HOMES = {
     "UsageError": "errors",
     "Verified": "operations.verify",
     "backup": "manager",
+    "backup_database": "legacy",
     "delete": "manager",
+    "drill": "manager",
     "list_backups": "manager",
+    "pin": "manager",
+    "prune": "manager",
     "restore": "manager",
+    "tag": "manager",
     "verify": "manager",
 }
 
 __all__ = [
     "Backup",
+    "BackupFormat",
+    "BackupManager",
+    "BackupMetadata",
     "BackupPlan",
+    "BackupResult",
     "CredentialsError",
+    "DatabaseBackup",
+    "Drilled",
     "Event",
     "HoldfastError",
     "IntegrityError",
     "LockedError",
     "NotFoundError",
+    "OverdueError",
     "PartialError",
     "Pipeline",
     "PluginError",
+    "Policy",
+    "Pruned",
     "Registry",
     "RestorePlan",
     "Restored",
@@ -76,9 +111,14 @@ __all__ = [
     "UsageError",
     "Verified",
     "backup",
+    "backup_database",
     "delete",
+    "drill",
     "list_backups",
+    "pin",
+    "prune",
     "restore",
+    "tag",
     "verify",
     "version",
 ]

@@ -80,6 +80,12 @@ class UnsafeError(HoldfastError):
     exit_code = 16
 
 
+class OverdueError(HoldfastError):
+    """Something that has to happen now and then has not happened for too long, such as a restore test."""
+
+    exit_code = 17
+
+
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,17 +12,21 @@ from holdfast.assembly import Pipeline
 from holdfast.config import default_store, installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as backup_operation
+from holdfast.operations import drill as drill_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations import retention
 from holdfast.operations import verify as verify_operation
+from holdfast.operations.drill import Drilled
 from holdfast.operations.restore import Restored
+from holdfast.operations.retention import Pruned
 from holdfast.operations.verify import Verified
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.policy import Policy
 from holdfast.record import Backup
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
 
-__all__ = ["backup", "delete", "installed", "list_backups", "restore", "verify"]
+__all__ = ["backup", "delete", "drill", "installed", "list_backups", "pin", "prune", "restore", "tag", "verify"]
 
 
 def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **options: Any) -> Backup:
@@ -106,6 +110,86 @@ def list_backups(
     """List the backups of a store, or of one source of it, oldest first."""
     catalog = _catalog(store, registry)
     return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
+
+
+def drill(
+    backup: str | Backup,
+    /,
+    *,
+    store: str | os.PathLike[str] | Storage | None = None,
+    into: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    registry: Registry | None = None,
+    on_event: Watcher | None = None,
+) -> Drilled:
+    """Restore a backup into a scratch database, compare it with what its source held, and record the result.
+
+    `into` is the URL of a server for the scratch database (else `HOLDFAST_DRILL_URL`, else the engine's choice).
+    A backup that is not as recorded is a result, not an error: look at `passed` and `problems`. A drill that
+    cannot be carried out raises and records nothing.
+
+    Example::
+
+        assert holdfast.drill("latest", store="./backups").passed
+    """
+    registry = registry or installed()
+    catalog = _catalog(store, registry)
+    return drill_operation.drill(
+        catalog.find(_reference(backup)),
+        storage=catalog.storage,
+        registry=registry,
+        into=into,
+        options=options,
+        jobs=jobs,
+        on_event=on_event,
+    )
+
+
+def prune(
+    store: str | os.PathLike[str] | Storage | None = None,
+    *,
+    names: Sequence[str] = (),
+    dry_run: bool = False,
+    force_empty: bool = False,
+    registry: Registry | None = None,
+    **rules: Any,
+) -> Pruned:
+    """Delete what a policy does not keep, for each source by itself; `rules` are the fields of `Policy`.
+
+    Example::
+
+        holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age_days=400)
+    """
+    policy = Policy(**_fields([field.name for field in dataclasses.fields(Policy)], rules))
+    catalog = _catalog(store, registry)
+    return retention.prune(catalog, policy, names=names, dry_run=dry_run, force_empty=force_empty)
+
+
+def pin(
+    backup: str | Backup,
+    /,
+    *,
+    store: str | os.PathLike[str] | Storage | None = None,
+    pinned: bool = True,
+    registry: Registry | None = None,
+) -> None:
+    """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` take the pin off."""
+    catalog = _catalog(store, registry)
+    retention.pin(catalog, catalog.find(_reference(backup)), pinned=pinned)
+
+
+def tag(
+    backup: str | Backup,
+    /,
+    *tags: str,
+    store: str | os.PathLike[str] | Storage | None = None,
+    remove: bool = False,
+    registry: Registry | None = None,
+) -> tuple[str, ...]:
+    """Give a backup tags, or take them off, and return those that it has afterwards."""
+    catalog = _catalog(store, registry)
+    return retention.tag(catalog, catalog.find(_reference(backup)), tags, remove=remove)
 
 
 def delete(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.api import Storage
+from holdfast.store import findings
 from holdfast.store.catalog import Entry
 
 
@@ -16,7 +17,8 @@ class Backup:
     `timestamp` is when it was begun (UTC), `file_path` its absolute folder (or URL), `size_bytes` the plain and
     `stored_bytes` the stored size, `checksum` the SHA-256 of its published manifest. `state` is `complete`,
     `verified`, `proven` or `damaged`; `problem` says why a manifest cannot be used, and then the fields that
-    only a manifest knows are empty.
+    only a manifest knows are empty. `proven_at` is when a drill last proved it (UTC), `pinned` whether retention
+    leaves it alone.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Backup:
     tags: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    pinned: bool = False
+    proven_at: datetime | None = None
 
     @property
     def path(self) -> str:
@@ -62,17 +66,24 @@ class Backup:
             checksum=entry.checksum,
             codec=document.codec.spec if document else "",
             duration_seconds=document.duration_seconds if document else 0.0,
-            tags=tuple(document.tags) if document else (),
+            tags=entry.tags,
             warnings=(*document.warnings, *document.damage) if document else (),
             problem=entry.problem,
+            pinned=entry.pinned,
+            proven_at=findings.proven_at(entry.findings),
         )
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON, with `path` and `created_at` besides the older names."""
         data = asdict(self)
         data["path"] = self.path
-        data["timestamp"] = data["created_at"] = self.timestamp.isoformat().replace("+00:00", "Z")
+        data["timestamp"] = data["created_at"] = _text(self.timestamp)
+        data["proven_at"] = _text(self.proven_at) if self.proven_at else None
         return data
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def place(storage: Storage, folder: str) -> str:

@@ -342,7 +342,8 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
         "from holdfast_sqlite.process import Child\n"
         "from holdfast_sqlite.uri import sqlite_uri\n"
         "child = Child('dump', scratch=pathlib.Path(sys.argv[2]), path=sys.argv[1], uri=sqlite_uri(sys.argv[1], 'ro'),"
-        " timeout=1, method='auto', format='image', select=(), exclude=(), check=True, allow_damaged=False)\n"
+        " timeout=1, method='auto', format='image', select=(), exclude=(), check=True,"
+        " proof=None, allow_damaged=False)\n"
         "child.receive(); print(child.pid, flush=True); os.kill(os.getpid(), 9)\n"
     )
     command = [sys.executable, "-c", code, str(source), str(tmp_path)]

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from keyword import iskeyword
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -23,7 +24,13 @@ COMMANDS = {
     "show": "Show all that is known of one backup.",
     "verify": "Check that backups are still what was stored.",
     "restore": "Restore a backup into a database.",
+    "drill": "Restore a backup into a scratch database and compare it with its source.",
     "delete": "Delete one backup, never the last good one by accident.",
+    "prune": "Delete old backups by a policy, never the last good ones.",
+    "pin": "Keep a backup whatever the policy says.",
+    "unpin": "Take the pin off a backup.",
+    "tag": "Give a backup tags, or take them off.",
+    "import": "Take over the backups of the older system.",
     "cat": "Write one plain stream of a backup to stdout.",
     "plugins": "Show what is installed, and what was refused and why.",
     "schema": "Print JSON Schemas of plans, manifests and options.",
@@ -52,7 +59,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"holdfast.cli.{cmd_name}")
+        module = import_module(f"holdfast.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
         command: click.Command = module.command
         return command
 
@@ -75,7 +82,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some of several failed, 10 no such store or backup, 11 locked, "
-    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe.",
+    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe, 17 overdue.",
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice, in detail. Tracebacks of errors.")

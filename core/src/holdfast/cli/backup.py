@@ -28,18 +28,23 @@ from holdfast.errors import HoldfastError, PartialError, UsageError
 @click.option("--proof/--no-proof", default=None, help="Record what the snapshot held, for restore tests.")
 @click.option("--check/--no-check", default=None, help="Run the engine's own check of the source.")
 @click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
+@click.option(
+    "--all-databases", is_flag=True, help="Every database of each server; --select and --exclude then choose by name."
+)
 @click.option("--adopt", is_flag=True, help="Take a --name over that belongs to another database.")
 @click.option("--tag", "tags", multiple=True, help="A tag to keep with the backup.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
 @json_option(run=True)
 @talking
 @click.pass_obj
-def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, **options: object) -> None:
+def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: object) -> None:
     """Back up one or more databases, each named by its URL.
 
     Prints the id of each new backup.
     """
-    if len(urls) > 1 and options["name"]:
+    if all_databases:
+        urls = _all(talk, urls, options)
+    if (len(urls) > 1 or all_databases) and options["name"]:
         raise UsageError("--name goes with one database", hint="back up one at a time, or leave --name away")
     failures = 0
     for url in urls:
@@ -52,6 +57,22 @@ def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, **options: obje
             talk.failed(error, error.exit_code)
     if failures:
         raise PartialError(f"{failures} of {len(urls)} backups failed")
+
+
+def _all(talk: Talk, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
+    """The URLs of every database of the servers; --select and --exclude have done their work with that."""
+    from holdfast.manager import installed
+    from holdfast.operations.databases import databases
+
+    select: tuple[str, ...] = options["select"]  # type: ignore[assignment]
+    exclude: tuple[str, ...] = options["exclude"]  # type: ignore[assignment]
+    options.update(select=(), exclude=())
+    urls = tuple(
+        url for server in servers for url in databases(server, registry=installed(), select=select, exclude=exclude)
+    )
+    if len(urls) > 1:
+        talk.warn(f"{len(urls)} databases are backed up one after the other: together they are not one snapshot")
+    return urls
 
 
 def _one(talk: Talk, url: str, *, dry_run: bool, options: dict[str, object]) -> None:

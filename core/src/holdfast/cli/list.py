@@ -1,5 +1,7 @@
 """holdfast list."""
 
+from typing import Any
+
 import click
 
 from holdfast.cli.options import json_option, store_option, talking
@@ -12,23 +14,33 @@ from holdfast.cli.talk import Talk, size, table
 @click.option(
     "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only those in a state."
 )
+@click.option(
+    "--unproven-since",
+    metavar="TIME",
+    help="Only the newest backup of each source that no drill has proven within TIME (7d, 36h); exit 17 if any.",
+)
 @json_option(run=False)
 @talking
 @click.pass_obj
-def command(talk: Talk, name: str | None, store: str, state: str | None) -> None:
+def command(talk: Talk, name: str | None, store: str, state: str | None, unproven_since: str | None) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
-    from holdfast.errors import shown
+    from holdfast.duration import parse_duration
+    from holdfast.errors import OverdueError, shown
     from holdfast.manager import installed
+    from holdfast.operations.retention import overdue
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog
     from holdfast.store.names import check_source_name
 
     if name is not None:
         check_source_name(name)
+    period = parse_duration(unproven_since) if unproven_since is not None else None
     catalog = Catalog(installed().storage(store))
     catalog.open()
     listing = catalog.listing(name)
-    records = [Backup.of(entry, catalog.storage) for entry in listing.entries if state in (None, str(entry.state))]
+    late = overdue(listing.entries, period) if period is not None else ()
+    entries = [one.newest for one in late] if period is not None else listing.entries
+    records = [Backup.of(entry, catalog.storage) for entry in entries if state in (None, str(entry.state))]
     for record in records:
         if record.problem:
             talk.warn(f"{record.name}/{record.id} is damaged: {record.problem}")
@@ -36,21 +48,30 @@ def command(talk: Talk, name: str | None, store: str, state: str | None) -> None
         talk.warn(f"{folder} is unfinished or half deleted and is no backup; the next backup of this source removes it")
     if talk.json:
         talk.data([record.as_data() for record in records])
-        return
-    if not records:
+    elif records:
+        talk.out(table([_row(record) for record in records]))
+    elif period is not None:
+        talk.say(f"every source in {shown(catalog.storage.location)} is proven within {unproven_since}")
+    else:
         talk.say(f"no backups in {shown(catalog.storage.location)}")
-        return
-    rows = [
-        {
-            "ID": record.id,
-            "NAME": record.name,
-            "ENGINE": record.engine,
-            "STATE": record.state,
-            "CREATED (UTC)": f"{record.timestamp:%Y-%m-%d %H:%M:%S}",
-            "SIZE": size(record.size_bytes),
-            "STORED": size(record.stored_bytes),
-            "CODEC": record.codec,
-        }
-        for record in records
-    ]
-    talk.out(table(rows))
+    if period is not None and name is not None and not listing.entries:
+        raise OverdueError(f"no backup of '{name}' in {shown(catalog.storage.location)}")
+    if late:
+        raise OverdueError(
+            f"{len(late)} source{'s' if len(late) > 1 else ''} not proven within {unproven_since}: "
+            + ", ".join(str(one) for one in late),
+            hint=f"holdfast drill {late[0].newest.name}/latest",
+        )
+
+
+def _row(record: Any) -> dict[str, str]:
+    return {
+        "ID": record.id,
+        "NAME": record.name,
+        "ENGINE": record.engine,
+        "STATE": record.state + (", pinned" if record.pinned else ""),
+        "CREATED (UTC)": f"{record.timestamp:%Y-%m-%d %H:%M:%S}",
+        "SIZE": size(record.size_bytes),
+        "STORED": size(record.stored_bytes),
+        "CODEC": record.codec,
+    }

@@ -95,18 +95,23 @@ class Preview:
 
 
 def backup(
-    plan: BackupPlan, *, registry: Registry, parts: Parts | None = None, on_event: Watcher | None = None
+    plan: BackupPlan,
+    *,
+    registry: Registry,
+    parts: Parts | None = None,
+    on_event: Watcher | None = None,
+    at: datetime | None = None,
 ) -> Backup:
     """Make one backup and return its record; on any failure nothing is published and what was written is removed.
 
-    Raises `HoldfastError`s. `on_event` is called in this thread.
+    Raises `HoldfastError`s. `on_event` is called in this thread. `at` is the time of what is backed up, now if None.
     """
     with ExitStack() as stack, our_errors("backup failed", plan.source):
         setup, session, opened = _open(plan, registry, parts, stack)
         with system_errors(f"cannot write to the store at {shown(setup.storage.location)}"):
             catalog = Catalog(setup.storage)
             catalog.open_or_create()
-            backup_id, created_at = stack.enter_context(catalog.begin())
+            backup_id, created_at = stack.enter_context(catalog.begin(at))
             source = _source(session, setup)
             name = catalog.claim(
                 source, name=plan.name or slug(source.name), explicit=plan.name is not None, adopt=plan.adopt
@@ -301,11 +306,11 @@ def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str,
 
 
 def _proof(setup: Setup, session: DumpSession) -> Proof | None:
-    """What the engine recorded; nothing where a proof was asked for is an error."""
+    """What the engine recorded; nothing is an error where a proof was asked for, unless the source may be damaged."""
     if setup.plan.proof is False:
         return None
     proof = session.proof()
-    if proof is None and setup.plan.proof:
+    if proof is None and setup.plan.proof and not setup.plan.allow_damaged:
         raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
     names = [(one.kind, one.name) for one in proof.objects] if proof else []
     if len(set(names)) != len(names):

@@ -72,6 +72,7 @@ class Setup:
     hashers: Mapping[str, HasherFactory]
     jobs: int
     run: Run
+    drill: bool = False
     blobs: dict[str, StoredBlob] = field(default_factory=dict)
 
 
@@ -89,32 +90,50 @@ def restore(
 
     `storage`, `engine` and `codec` stand in for those that the plan and the manifest name.
     """
-    with ExitStack() as stack, our_errors(f"restore into {redact(plan.target)} failed", plan.target):
-        target = DatabaseURL.parse(plan.target)
+    with our_errors(f"restore into {redact(plan.target)} failed", plan.target):
+        DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
         storage = storage or registry.storage(default_store() if plan.store is None else plan.store)
         catalog = Catalog(storage)
         catalog.open()
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
-        engine = engine or _engine(registry, target, manifest)
-        _check_capabilities(plan, engine)
-        hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
-        setup = Setup(
-            plan=plan,
-            entry=entry,
-            manifest=manifest,
-            storage=storage,
-            engine=engine,
-            options=engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options),
-            codec=codec or registry.codec(manifest.codec.name),
-            hashers=hashers,
-            jobs=plan.jobs or default_jobs(),
-            run=Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event, url=plan.target),
-        )
-        with setup.run.telling():
-            result = _restore(setup, stack.enter_context(scratch_folder()), dry_run=dry_run)
+        run = Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event, url=plan.target)
+        setup = resolve(plan, entry, manifest, run=run, registry=registry, storage=storage, engine=engine, codec=codec)
+        with run.telling(), scratch_folder() as scratch:
+            result = load(setup, scratch, dry_run=dry_run)
         if not dry_run:
-            setup.run.emit("finished", **result.as_data())
+            run.emit("finished", **result.as_data())
         return result
+
+
+def resolve(
+    plan: RestorePlan,
+    entry: Entry,
+    manifest: Manifest,
+    *,
+    run: Run,
+    registry: Registry,
+    storage: Storage,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    drill: bool = False,
+) -> Setup:
+    """Find every part of a restore of one backup and check every option; touches nothing."""
+    engine = engine or _engine(registry, DatabaseURL.parse(plan.target), manifest)
+    _check_capabilities(plan, engine)
+    hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
+    return Setup(
+        plan=plan,
+        entry=entry,
+        manifest=manifest,
+        storage=storage,
+        engine=engine,
+        options=engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options),
+        codec=codec or registry.codec(manifest.codec.name),
+        hashers=hashers,
+        jobs=plan.jobs or default_jobs(),
+        run=run,
+        drill=drill,
+    )
 
 
 def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> PluginEngine:
@@ -137,7 +156,8 @@ def _check_capabilities(plan: RestorePlan, engine: Engine) -> None:
             raise UsageError(f"engine '{engine.name}' cannot do {option}")
 
 
-def _restore(setup: Setup, scratch: Path, *, dry_run: bool) -> Restored:
+def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
+    """Restore as set up; `scratch` is a private folder. Leaves the target as it was, or says what is left."""
     run, plan, manifest = setup.run, setup.plan, setup.manifest
     tolerate = run.warn if plan.allow_damaged else None
     for record in manifest.streams:
@@ -166,13 +186,14 @@ def _restore(setup: Setup, scratch: Path, *, dry_run: bool) -> Restored:
         allow_damaged=plan.allow_damaged,
         select=plan.select,
         exclude=plan.exclude,
+        drill=setup.drill,
     )
     with ExitStack() as opened:
         session = opened.enter_context(setup.engine.restore(request))
         steps = list(session.steps)
         needed = _needed(setup, steps)
         if not dry_run:
-            _load(setup, session, steps, needed, opened)
+            _run_steps(setup, session, steps, needed, opened)
         return Restored(
             id=setup.entry.id,
             name=setup.entry.name,
@@ -195,7 +216,7 @@ def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
     return [setup.blobs[name] for name in names]
 
 
-def _load(
+def _run_steps(
     setup: Setup, session: RestoreSession, steps: list[Step], needed: list[StoredBlob], opened: ExitStack
 ) -> None:
     """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""

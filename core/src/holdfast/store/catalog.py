@@ -23,10 +23,11 @@ from holdfast.errors import (
     reason,
     shown,
 )
-from holdfast.store import findings, manifest
+from holdfast.store import findings, labels, manifest
 from holdfast.store.findings import Finding, State
+from holdfast.store.labels import Label
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import CLAIM, FINDINGS, ID, MANIFEST, MARKER, is_source_name, new_id, time_of
+from holdfast.store.names import CLAIM, FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name, new_id, time_of
 
 log = logging.getLogger("holdfast.store")
 
@@ -45,6 +46,7 @@ class Entry:
     hint: str | None = None
     unreadable: bool = False
     findings: tuple[Finding, ...] = ()
+    labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
     checksum: str = ""
 
@@ -69,6 +71,16 @@ class Entry:
         """Raise `NotFoundError` where nothing can be said of the backup, because it could not be read."""
         if self.unreadable:
             raise NotFoundError(f"cannot read backup {self.id}: {self.problem}")
+
+    @property
+    def pinned(self) -> bool:
+        """Whether retention leaves it alone."""
+        return labels.is_pinned(self.labels)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that it was made with or got since."""
+        return labels.tags_of(self.labels, self.manifest.tags if self.manifest else ())
 
     @property
     def created_at(self) -> datetime:
@@ -142,9 +154,18 @@ class Catalog:
         return Listing(entries=tuple(entries), leftovers=tuple(leftovers))
 
     def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry:
-        parsed = (findings.parse_name(path.partition("/")[2]) for path in files if path.startswith(f"{FINDINGS}/"))
-        known = tuple(finding for finding in parsed if finding is not None)
-        found = Entry(name=name, id=backup_id, findings=known, files=files)
+        below = {FINDINGS: [], LABELS: []}  # type: dict[str, list[str]]
+        for path in files:
+            folder, _, file = path.partition("/")
+            if folder in below:
+                below[folder].append(file)
+        found = Entry(
+            name=name,
+            id=backup_id,
+            findings=tuple(one for one in map(findings.parse_name, below[FINDINGS]) if one is not None),
+            labels=tuple(one for one in map(labels.parse_name, below[LABELS]) if one is not None),
+            files=files,
+        )
         try:
             if not files[MANIFEST].regular:
                 raise IntegrityError("its manifest is not a regular file")
@@ -158,6 +179,11 @@ class Catalog:
             return replace(found, problem=error.message, hint=error.hint)
         checksum = hashlib.sha256(data).hexdigest()
         return replace(found, manifest=document, checksum=checksum, problem=missing(document, files))
+
+    def again(self, entry: Entry) -> Entry | None:
+        """Read one backup anew; None if it is gone."""
+        files = {stat.path.removeprefix(f"{entry.folder}/"): stat for stat in self.storage.list(entry.folder)}
+        return self._entry(entry.name, entry.id, files) if MANIFEST in files else None
 
     def find(self, reference: str) -> Entry:
         """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
@@ -220,10 +246,14 @@ class Catalog:
     # --- making a backup ---
 
     @contextmanager
-    def begin(self) -> Iterator[tuple[str, datetime]]:
-        """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover."""
+    def begin(self, at: datetime | None = None) -> Iterator[tuple[str, datetime]]:
+        """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover.
+
+        `at` is when the backup was made, now if None.
+        """
+        moment = None if at is None else at.timestamp()
         for attempt in range(20):
-            backup_id, at = new_id()
+            backup_id, begun = new_id(moment)
             lease = self.storage.lease(backup_id)
             try:
                 lease.__enter__()
@@ -234,7 +264,7 @@ class Catalog:
             break
         with contextlib.ExitStack() as stack:
             stack.push(lease)
-            yield backup_id, at
+            yield backup_id, begun
 
     def claim(self, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
         """Settle under which name a source's backups lie, and return it.
@@ -317,6 +347,12 @@ class Catalog:
         except FileNotFoundError:
             return False
         return True
+
+    def tidy(self) -> None:
+        """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
+        for stat in list(self.storage.list()):
+            if stat.path.endswith("/") and is_source_name(stat.path[:-1]):
+                self.storage.delete(stat.path)
 
     def _clear(self, folder: str) -> None:
         for stat in list(self.storage.list(folder)):

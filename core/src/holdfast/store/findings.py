@@ -17,7 +17,7 @@ import msgspec
 from holdfast.api import Storage
 from holdfast.store.names import FINDINGS
 
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(structure|stored|decode|drill)-(passed|failed)-[0-9a-f]{6}\.json")
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -27,7 +27,8 @@ class Depth(IntEnum):
     STRUCTURE = 0  # manifest valid, every blob there with its size
     STORED = 1  # stored digests
     DECODE = 2  # decompressed, plain digests
-    DRILL = 3  # restored and compared with the proof
+    RESTORE = 3  # restored into a scratch database and checked there, with no proof to compare with
+    DRILL = 4  # restored and compared with the proof
 
 
 class State(StrEnum):
@@ -67,6 +68,11 @@ def state_of(findings: Iterable[Finding], *, damaged_source: bool = False) -> St
     if drills and drills[-1].passed:
         return State.PROVEN
     return State.VERIFIED if any(finding.passed for finding in ordered) else State.COMPLETE
+
+
+def proven_at(findings: Iterable[Finding]) -> datetime | None:
+    """When a restore test last agreed with the proof (UTC), or None."""
+    return max((one.time for one in findings if one.depth is Depth.DRILL and one.passed), default=None)
 
 
 def parse_name(name: str) -> Finding | None:

@@ -106,7 +106,11 @@ class FolderStorage:
             os.close(descriptor)
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Walk the tree without following links; leases are no objects."""
+        """Walk the tree without following links; leases are no objects.
+
+        A folder that is empty, because whoever was emptying it was killed, is listed with a slash at its end:
+        what nobody sees nobody cleans up.
+        """
         base = self._path(prefix) if prefix else self.root
         pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
         while pending:
@@ -115,6 +119,8 @@ class FolderStorage:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except FileNotFoundError:
                 continue
+            if not entries and path:
+                yield Stat(path=f"{path}/", size=0, regular=False)
             for entry in entries:
                 name = f"{path}/{entry.name}" if path else entry.name
                 if entry.is_dir(follow_symlinks=False):
@@ -131,13 +137,18 @@ class FolderStorage:
         return Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
 
     def delete(self, path: str) -> None:
-        """Remove a file or link, then the folders that are left empty."""
+        """Remove a file, a link or an empty folder, then the folders that are left empty."""
         target = self._path(path)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        folder = os.path.dirname(target)
+        try:
             os.unlink(target)
+        except IsADirectoryError:
+            folder = target
+        except (FileNotFoundError, NotADirectoryError):
+            pass
         with self._lock:
             self._unsynced.discard(target)
-        self._sync(self._prune(os.path.dirname(target)))
+        self._sync(self._prune(folder))
 
     def barrier(self) -> None:
         """Fsync every file written, then every folder in which a name was made, innermost first."""

@@ -16,6 +16,7 @@ MANIFEST = "backup_manifest.json"
 SUMS = "SHA256SUMS"
 GUIDE = "RESTORE.md"
 FINDINGS = "findings"
+LABELS = "labels"
 MARKER = "holdfast.json"
 CLAIM = "source.json"
 PARTIAL = ".partial-"
@@ -28,6 +29,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Reserved on Windows whatever follows a dot; a store may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 _RESERVED = frozenset({MANIFEST.lower(), SUMS.lower(), GUIDE.lower()})
+_BESIDE = frozenset({FINDINGS, LABELS})  # folders of what is added after publication
 
 
 def new_id(now: float | None = None) -> tuple[str, datetime]:
@@ -120,7 +122,7 @@ def _is_free(path: str, taken: set[str]) -> bool:
     return not (
         lowered in taken
         or f"{lowered}/" in taken
-        or lowered.partition("/")[0] in (_RESERVED | {FINDINGS})
+        or lowered.partition("/")[0] in (_RESERVED | _BESIDE)
         or any(folder in taken for folder in _folders(lowered))
     )
 
@@ -135,6 +137,6 @@ def check_blob_path(path: str) -> str:
     """Return a path that a manifest names, or raise `IntegrityError` if it could lead out of its folder."""
     parts = path.split("/")
     ok = all(_PART.fullmatch(part) and not part.endswith(".") for part in parts) and len(path) <= 1000
-    if not ok or path.lower() in _RESERVED or parts[0].lower() == FINDINGS:
+    if not ok or path.lower() in _RESERVED or parts[0].lower() in _BESIDE:
         raise IntegrityError(f"the manifest names a blob {shown(path[:200])}, which is not a name in its folder")
     return path

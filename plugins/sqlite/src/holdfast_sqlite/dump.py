@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.api import DumpRequest, Facts, HoldfastError, Source, Stream, shown
+from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
 from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.location import check_source, database_path
 from holdfast_sqlite.process import Child
+from holdfast_sqlite.proof import assemble
 from holdfast_sqlite.uri import sqlite_uri
 
 _READ = 1 << 20
@@ -72,8 +73,10 @@ class Dump:
             raise HoldfastError(f"the SQLite engine's child process said '{message['event']}', expected '{event}'")
         return message
 
-    def proof(self) -> None:
-        """Record nothing yet."""
+    def proof(self) -> Proof | None:
+        """What the snapshot held; an image is compared by the core's own digest of the stream."""
+        described = [tuple(one) for one in self._done["described"]]
+        return assemble(described, image=STREAM if self._is_image else None) if described else None
 
     def facts(self) -> Facts:
         """Tell about the snapshot."""
@@ -124,6 +127,7 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
         select=request.select,
         exclude=request.exclude,
         check=request.check,
+        proof=request.proof,
         allow_damaged=request.allow_damaged,
     ) as child:
         yield Dump(child, path, request)

@@ -1,4 +1,4 @@
-"""What the plugin offers, as data, and its two hooks."""
+"""What the plugin offers, as data, and its hooks."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,6 +13,8 @@ from holdfast.api import (
     Kind,
     RestoreRequest,
     RestoreSession,
+    Scratch,
+    ScratchRequest,
     hookimpl,
 )
 
@@ -47,7 +49,14 @@ def holdfast_components() -> Iterator[Component]:
         aliases=("sqlite3",),
         summary="SQLite database files, also while others write",
         capabilities=frozenset(
-            {Capability.SNAPSHOT, Capability.ATOMIC_RESTORE, Capability.CHECK, Capability.SELECT, Capability.LIVE}
+            {
+                Capability.SNAPSHOT,
+                Capability.ATOMIC_RESTORE,
+                Capability.CHECK,
+                Capability.PROOF,
+                Capability.SELECT,
+                Capability.LIVE,
+            }
         ),
         options=SqliteOptions,
     )
@@ -71,3 +80,13 @@ def holdfast_restore(scheme: str, request: RestoreRequest) -> AbstractContextMan
     from holdfast_sqlite.restore import open_restore
 
     return open_restore(request)
+
+
+@hookimpl
+def holdfast_scratch(scheme: str, request: ScratchRequest) -> AbstractContextManager[Scratch] | None:
+    """Make the place of a drill."""
+    if scheme != "sqlite":
+        return None
+    from holdfast_sqlite.scratch import open_scratch
+
+    return open_scratch(request)

@@ -13,6 +13,7 @@ from holdfast_sqlite.child.check import is_damage, quick_check
 from holdfast_sqlite.child.source import Source
 from holdfast_sqlite.child.talk import Channel, Refusal
 from holdfast_sqlite.child.wal import Doubt, page_count, page_size
+from holdfast_sqlite.content import Described, describe
 from holdfast_sqlite.uri import sqlite_uri
 
 _PIECE = 1 << 20
@@ -48,6 +49,7 @@ class Dump:
         whole = self._task["format"] == "image" and not self._task["select"] and not self._task["exclude"]
         if source.way == "empty" and whole:
             self._channel.send("image", size=0, spool=None)
+            self._start_check(sqlite3.connect(":memory:", check_same_thread=False))
         elif source.way == "wal" and whole and self._task["method"] != "backup" and source.snapshot is not None:
             self._stream()
         else:
@@ -57,13 +59,14 @@ class Dump:
             self._hand_over()
         sys.stdout.buffer.flush()
         os.close(1)
-        damage, unchecked = self._check.result() if self._check is not None else ([], "")
+        damage, unchecked, described = self._check.result() if self._check is not None else ([], [], [])
         source.tidy()
-        warnings = [*source.warnings, *([f"quick_check could not be done: {unchecked}"] if unchecked else [])]
+        warnings = [*source.warnings, *unchecked]
         frames = source.snapshot.frames if source.snapshot is not None else None
         self._channel.send(
             "done", damage=[*source.damage, *damage], warnings=warnings, way=self._way, frames=frames,
             version=sqlite3.sqlite_version,
+            described=described,
         )  # fmt: skip
 
     def _stream(self) -> None:
@@ -191,8 +194,7 @@ class Dump:
 
     def _hand_over(self) -> None:
         """Have the parent read the image while it is checked here, or write it as a script."""
-        if os.path.getsize(self._image):
-            self._start_check(self._open_image())
+        self._start_check(self._open_image())
         if self._task["format"] == "sql":
             from holdfast_sqlite.child.script import write_script
 
@@ -208,33 +210,49 @@ class Dump:
         os.unlink(self._image)
 
     def _start_check(self, connection: sqlite3.Connection) -> None:
-        if self._task["check"] and not self._source.damage:
-            self._check = Check(connection, self._channel, give_up=not self._task["allow_damaged"])
+        self._check = Check(connection, self._channel, known_damage=bool(self._source.damage))
 
 
 class Check:
-    """A quick_check beside the copying; where damage ends the dump it does so at once."""
+    """A quick_check, and the description for the proof, beside the copying; damage may end the dump at once."""
 
-    def __init__(self, connection: sqlite3.Connection, channel: Channel, *, give_up: bool) -> None:
-        self._found: tuple[list[str], str] = [], ""
+    def __init__(self, connection: sqlite3.Connection, channel: Channel, *, known_damage: bool) -> None:
+        self._problems: list[str] = []
+        self._unchecked: list[str] = []
+        self._described: list[Described] = []
         self._connection = connection
         self._channel = channel
-        self._give_up = give_up
+        self._task = channel.task
+        self._known_damage = known_damage
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        started = time.monotonic()
-        self._found = quick_check(self._connection)
-        problems = self._found[0]
-        if problems and self._give_up:
+        if self._task["check"] and not self._known_damage:
+            started = time.monotonic()
+            self._problems, unchecked = quick_check(self._connection)
+            self._unchecked += [f"quick_check could not be done: {unchecked}"] if unchecked else []
+            self._give_up_on(self._problems)
+            self._channel.log(f"quick_check took {time.monotonic() - started:.2f} s")
+        if self._task["proof"] is not False:
+            self._describe()
+
+    def _describe(self) -> None:
+        tolerate = self._task["allow_damaged"]
+        try:
+            self._described = describe(self._connection, digests=self._task["proof"], tolerate=tolerate)
+        except sqlite3.Error as error:
+            if is_damage(error):
+                self._give_up_on([str(error)])
+            self._unchecked.append(f"there is no proof: {error}")
+
+    def _give_up_on(self, problems: list[str]) -> None:
+        if problems and not self._task["allow_damaged"]:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             self._channel.send("error", kind="damaged", text=f"{problems[0]}{more}", hint=None)
             os._exit(1)
-        self._channel.log(f"quick_check took {time.monotonic() - started:.2f} s")
 
-    def result(self) -> tuple[list[str], str]:
-        """Wait for the end: the problems, and why the check could not be done, if so."""
+    def result(self) -> tuple[list[str], list[str], list[Described]]:
+        """Wait for the end: the problems, what could not be done and why, and what the snapshot holds."""
         self._thread.join()
-        problems, unchecked = self._found
-        return [f"quick_check of the source: {problem}" for problem in problems], unchecked
+        return [f"quick_check of the source: {problem}" for problem in self._problems], self._unchecked, self._described

@@ -1,0 +1,67 @@
+"""holdfast prune."""
+
+import click
+
+from holdfast.cli.options import json_option, store_option, talking
+from holdfast.cli.talk import Talk
+
+_COUNT = click.IntRange(1)
+
+
+@click.command("prune")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@store_option
+@click.option("--max-age-days", type=click.FloatRange(0), metavar="DAYS", help="Delete what is older.")
+@click.option("--max-backups", type=click.IntRange(0), metavar="N", help="Delete all but the newest N.")
+@click.option("--keep-last", type=_COUNT, metavar="N", help="Keep the newest N.")
+@click.option("--keep-hourly", type=_COUNT, metavar="N", help="Keep the newest of each of the newest N hours.")
+@click.option("--keep-daily", type=_COUNT, metavar="N", help="… of each of the newest N days (UTC).")
+@click.option("--keep-weekly", type=_COUNT, metavar="N", help="… of each of the newest N weeks (ISO 8601).")
+@click.option("--keep-monthly", type=_COUNT, metavar="N", help="… of each of the newest N months.")
+@click.option("--keep-yearly", type=_COUNT, metavar="N", help="… of each of the newest N years.")
+@click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep what bears the tag, always.")
+@click.option("--force-empty", is_flag=True, help="Delete even the newest good and the newest proven backup.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be deleted and why, and delete nothing.")
+@json_option(run=True)
+@talking
+@click.pass_obj
+def command(
+    talk: Talk, /, names: tuple[str, ...], store: str, force_empty: bool, dry_run: bool, **rules: object
+) -> None:
+    """Delete old backups by a policy, for every source of the store by itself or for each NAME.
+
+    A good backup goes if it exceeds a maximum, or if there are keep-rules and none keeps it. Pinned backups, the
+    newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
+    """
+    from holdfast.errors import PartialError
+    from holdfast.manager import installed
+    from holdfast.operations.retention import prune
+    from holdfast.policy import Policy
+    from holdfast.store.catalog import Catalog
+
+    policy = Policy(**rules)  # type: ignore[arg-type]
+    catalog = Catalog(installed().storage(store))
+    catalog.open()
+    result = prune(catalog, policy, names=names, dry_run=dry_run, force_empty=force_empty)
+    for one in result.choices:
+        if talk.json:
+            talk.data({"type": "keep" if one.keep else "delete", **one.as_data()})
+        elif dry_run or not one.keep:
+            word = "keep" if one.keep else "delete" if dry_run else "FAILED" if one.failure else "deleted"
+            talk.out(f"{word:7} {one.name}/{one.id}  {one.failure or ', '.join(one.reasons)}")
+    for folder in result.leftovers:
+        if not talk.json:
+            talk.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")
+    for warning in result.warnings:
+        talk.warn(warning)
+    if talk.json:
+        talk.data({"type": "plan" if dry_run else "prune", **result.as_data()})
+    else:
+        gone, kept = len(result.deleted), sum(one.keep for one in result.choices)
+        talk.say(f"would delete {gone}, would keep {kept}" if dry_run else f"deleted {gone}, kept {kept}")
+    if result.failed:
+        first = result.failed[0]
+        raise PartialError(
+            f"{len(result.failed)} of {len(result.failed) + len(result.deleted)} backups could not be deleted: "
+            f"{first.name}/{first.id}: {first.failure}"
+        )

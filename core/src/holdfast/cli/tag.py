@@ -1,0 +1,31 @@
+"""holdfast tag."""
+
+import click
+
+from holdfast.cli.options import json_option, store_option, talking
+from holdfast.cli.talk import Talk
+
+
+@click.command("tag")
+@click.argument("backup", metavar="ID")
+@click.argument("tags", nargs=-1, required=True, metavar="TAG...")
+@click.option("--remove", is_flag=True, help="Take the tags off.")
+@store_option
+@json_option(run=True)
+@talking
+@click.pass_obj
+def command(talk: Talk, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
+    """Give the backup ID tags; prune --keep-tag TAG keeps what bears one."""
+    from holdfast.manager import installed
+    from holdfast.operations.retention import tag
+    from holdfast.store.catalog import Catalog
+
+    catalog = Catalog(installed().storage(store))
+    catalog.open()
+    entry = catalog.find(backup)
+    talk.last_id = entry.id
+    left = tag(catalog, entry, tags, remove=remove)
+    if talk.json:
+        talk.data({"type": "tag", "id": entry.id, "name": entry.name, "tags": left})
+    else:
+        talk.say(f"{entry.name}/{entry.id} has {'the tags ' + ', '.join(left) if left else 'no tags'}")

@@ -1,0 +1,250 @@
+"""The contract of the older system, as thin faces over the same operations as everything else.
+
+`BackupManager` takes URLs of any engine, `DatabaseBackup` names and paths; `backup_database` is one call. Methods
+that return a `BackupResult` never raise for an operation that failed and say so in it; all others raise
+`HoldfastError`s. Folders are made where they are missing.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+from urllib.parse import quote
+
+from holdfast import manager
+from holdfast.config import default_store
+from holdfast.errors import HoldfastError, NotFoundError, UsageError, reason, shown
+from holdfast.operations import retention
+from holdfast.policy import Policy
+from holdfast.record import Backup
+from holdfast.store.catalog import Catalog
+
+
+class BackupFormat(StrEnum):
+    """The forms in which `pg_dump` writes a database; an engine that has them takes them as its option `format`."""
+
+    SQL = "sql"
+    CUSTOM = "custom"
+    DIRECTORY = "directory"
+    TAR = "tar"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupMetadata:
+    """A backup as the older system's `manifest.json` lists it.
+
+    `destination` is the path of the file, `format` one of `sql_dump`, `file_copy` and `compressed`, `timestamp`
+    seconds since 1970 (UTC), `checksum` that of the file.
+    """
+
+    backup_id: str
+    source: str
+    destination: str
+    format: str
+    timestamp: float
+    size_bytes: int
+    checksum: str
+    success: bool = True
+    error: str | None = None
+
+    @classmethod
+    def of(cls, backup: Backup) -> Self:
+        """Describe a backup in these terms."""
+        return cls(
+            backup_id=backup.id,
+            source=backup.database_url,
+            destination=backup.file_path,
+            format="compressed" if backup.codec.partition(":")[0] != "none" else "file_copy",
+            timestamp=backup.timestamp.timestamp(),
+            size_bytes=backup.size_bytes,
+            checksum=backup.checksum,
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, as it stands in `manifest.json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupResult:
+    """How an operation ended: `backup` where it succeeded, `error` where it did not; it took `duration_seconds`."""
+
+    success: bool
+    backup: Backup | None = None
+    duration_seconds: float = 0.0
+    error: str | None = None
+    exception: HoldfastError | None = field(default=None, repr=False, compare=False)
+
+    def raise_for_error(self) -> Self:
+        """Raise what went wrong as the `HoldfastError` that it was; return itself if nothing did."""
+        if not self.success:
+            raise self.exception or HoldfastError(self.error or "the operation failed")
+        return self
+
+
+class BackupManager:
+    """Backs databases of any engine up into a folder and restores them, by URL.
+
+    Example::
+
+        manager = BackupManager("./backups")
+        result = manager.backup("sqlite:///app.db")
+        manager.restore(result.backup.id, "sqlite:///copy.db")
+    """
+
+    def __init__(self, backup_dir: str | os.PathLike[str] | None = None) -> None:
+        self.backup_dir = _folder(backup_dir)
+
+    def backup(self, url: str, **options: Any) -> BackupResult:
+        """Back the database at `url` up; `options` are the fields of `BackupPlan`."""
+        return _result(lambda: manager.backup(url, store=self.backup_dir, **options))
+
+    def create_backup(self, url: str, **options: Any) -> BackupResult:
+        """The same as `backup`."""
+        return self.backup(url, **options)
+
+    def restore(self, backup_id: str, target_url: str, *, replace: bool = False) -> BackupResult:
+        """Restore a backup into the database at `target_url`; one that holds data only with `replace`."""
+
+        def run() -> Backup:
+            record = self.get_backup(backup_id)
+            manager.restore(record, target_url, store=self.backup_dir, replace=replace)
+            return record
+
+        return _result(run)
+
+    def list_backups(self, name: str | None = None) -> list[Backup]:
+        """All backups, or those of one source, oldest first."""
+        catalog = _catalog(self.backup_dir)
+        return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
+
+    def get_backup(self, backup_id: str) -> Backup:
+        """One backup by its id; an unknown one is a `NotFoundError`."""
+        catalog = _catalog(self.backup_dir)
+        return Backup.of(catalog.find(backup_id), catalog.storage)
+
+    def delete_backup(self, backup_id: str, *, force_empty: bool = False) -> bool:
+        """Delete a backup; the newest good or newest proven one of a source is refused without `force_empty`."""
+        catalog = _catalog(self.backup_dir)
+        retention.delete(catalog, catalog.find(backup_id), force_empty=force_empty)
+        return True
+
+    def prune(self, max_age_days: float | None = None, max_backups: int | None = None, **rules: Any) -> int:
+        """Delete what exceeds a maximum, or what no keep-rule keeps; returns how many are gone.
+
+        The newest good and the newest proven backup of each source always stay. `rules` are the further fields
+        of `Policy`.
+        """
+        return _prune(self.backup_dir, Policy(max_age_days=max_age_days, max_backups=max_backups, **rules))
+
+
+class DatabaseBackup:
+    """Backs named databases up into a folder: SQLite files by path, PostgreSQL by URL.
+
+    Example::
+
+        backups = DatabaseBackup("./backups")
+        backups.backup_sqlite("app.db", "app")
+        backups.restore_sqlite("app", "copy.db")
+    """
+
+    def __init__(self, backup_dir: str | os.PathLike[str]) -> None:
+        self.backup_dir = _folder(backup_dir)
+
+    def backup_sqlite(self, path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Backup:
+        """Back an SQLite file up under a name, that of the file if None."""
+        return manager.backup(sqlite_url(path), store=self.backup_dir, name=name, **options)
+
+    def restore_sqlite(self, name: str, path: str | os.PathLike[str], *, replace: bool = False) -> bool:
+        """Restore the newest good backup of that name into a file; one that holds data only with `replace`."""
+        newest = _catalog(self.backup_dir).newest_good(name)
+        if newest is None:
+            raise NotFoundError(f"no good backup of {shown(name)} in {shown(self.backup_dir)}")
+        target = os.fspath(path)
+        _make(os.path.dirname(os.path.abspath(target)))
+        manager.restore(newest.folder, sqlite_url(target), store=self.backup_dir, replace=replace)
+        return True
+
+    def backup_postgres(
+        self,
+        url: str,
+        name: str | None = None,
+        format: BackupFormat | str | None = None,  # noqa: A002 (the name in the contract)
+        **options: Any,
+    ) -> Backup:
+        """Back a PostgreSQL database up under a name; `format` None means the engine's own."""
+        if format is not None:
+            if format not in tuple(BackupFormat):
+                raise UsageError(f"no format {shown(str(format))} (there are: {', '.join(BackupFormat)})")
+            options["options"] = {**options.get("options", {}), "format": str(format)}
+        return manager.backup(url, store=self.backup_dir, name=name, **options)
+
+    def list_backups(self) -> list[Backup]:
+        """All backups, oldest first."""
+        catalog = _catalog(self.backup_dir)
+        return [Backup.of(entry, catalog.storage) for entry in catalog.listing().entries]
+
+    def prune(self, max_age_days: float | None = None, max_backups: int | None = None) -> int:
+        """Delete what exceeds a maximum, of each name by itself; returns how many are gone."""
+        return _prune(self.backup_dir, Policy(max_age_days=max_age_days, max_backups=max_backups))
+
+
+def backup_database(url: str, backup_dir: str | os.PathLike[str] | None = None, **options: Any) -> BackupResult:
+    """Back the database at `url` up into a folder (`HOLDFAST_STORE`, else `./backups`, if None).
+
+    Never raises for an operation that failed: look at `success` and `error`, or call `raise_for_error()`.
+
+    Example::
+
+        result = backup_database("sqlite:///app.db", "./backups")
+        print(result.backup.id if result.success else result.error)
+    """
+    store = os.fspath(backup_dir) if backup_dir is not None else default_store()
+    return _result(lambda: BackupManager(store).backup(url, **options).raise_for_error().backup)
+
+
+def sqlite_url(path: str | os.PathLike[str]) -> str:
+    """The URL of an SQLite file, whatever characters are in its path."""
+    return f"sqlite:///{quote(os.fsencode(path), safe='/')}"
+
+
+def _result(run: Callable[[], Backup | None]) -> BackupResult:
+    began = time.monotonic()
+    try:
+        record = run()
+    except HoldfastError as error:
+        seconds = round(time.monotonic() - began, 3)
+        return BackupResult(success=False, duration_seconds=seconds, error=error.message, exception=error)
+    return BackupResult(success=True, backup=record, duration_seconds=round(time.monotonic() - began, 3))
+
+
+def _folder(backup_dir: str | os.PathLike[str] | None) -> str:
+    """The store's place; a folder is made, a URL is left to its storage."""
+    place = default_store() if backup_dir is None else os.fspath(backup_dir)
+    if "://" not in place:
+        place = os.path.abspath(os.path.expanduser(place))
+        _make(place)
+    return place
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise HoldfastError(f"cannot make the folder {shown(folder)}: {reason(error)}") from error
+
+
+def _catalog(backup_dir: str) -> Catalog:
+    catalog = Catalog(manager.installed().storage(backup_dir))
+    catalog.open_or_create()
+    return catalog
+
+
+def _prune(backup_dir: str, policy: Policy) -> int:
+    result = retention.prune(_catalog(backup_dir), policy)
+    if result.failed:
+        first = result.failed[0]
+        raise HoldfastError(f"{len(result.failed)} backups could not be deleted: {first.id}: {first.failure}")
+    return len(result.deleted)

@@ -1,0 +1,34 @@
+"""Which databases a server holds, for backups of all of them."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from holdfast.api import DatabaseURL
+from holdfast.errors import NotFoundError
+from holdfast.registry import Registry
+from holdfast.run import our_errors
+from holdfast.url import redact
+
+
+def databases(url: str, *, registry: Registry, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
+    """The URLs of every database of the server at `url` whose name fits; templates and system databases are none.
+
+    `select` and `exclude` are shell patterns of names; a server on which nothing fits is a `NotFoundError`.
+    """
+    with our_errors(f"cannot list the databases of {redact(url)}", url):
+        found = list(registry.engine(DatabaseURL.parse(url).scheme).databases(url))
+    chosen = [one for one in found if _fits(name_of(one), select, exclude)]
+    if not chosen:
+        why = f", of {len(found)} none fits" if found else ""
+        raise NotFoundError(f"no database to back up on {redact(url)}{why}")
+    return chosen
+
+
+def name_of(url: str) -> str:
+    """The name of the database that a URL names."""
+    return DatabaseURL.parse(url).path.removeprefix("/")
+
+
+def _fits(name: str, select: Sequence[str], exclude: Sequence[str]) -> bool:
+    wanted = not select or any(fnmatchcase(name, pattern) for pattern in select)
+    return wanted and not any(fnmatchcase(name, pattern) for pattern in exclude)

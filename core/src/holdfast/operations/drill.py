@@ -1,0 +1,243 @@
+"""Drill: restore a backup into a scratch database, check it there, and compare it with what the snapshot held.
+
+What is wrong with the backup is a result and is recorded beside it. A drill that cannot be carried out (no
+server, no space, no client program, a signal) says nothing about the backup: it raises and records nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast.api import Capability, DatabaseURL, Scratch, ScratchRequest, Storage, Watcher
+from holdfast.config import default_jobs
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, reason
+from holdfast.operations import restore
+from holdfast.operations.restore import Setup
+from holdfast.plan import RestorePlan
+from holdfast.proof import Difference, compare
+from holdfast.registry import PluginEngine, Registry
+from holdfast.run import Run, our_errors
+from holdfast.scratch import scratch_folder
+from holdfast.store import findings
+from holdfast.store.catalog import Entry
+from holdfast.store.findings import Depth
+from holdfast.store.manifest import Manifest
+from holdfast.store.names import MANIFEST
+from holdfast.url import redact
+
+log = logging.getLogger("holdfast.drill")
+
+VARIABLE = "HOLDFAST_DRILL_URL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drilled:
+    """What a drill found.
+
+    `differences` are the objects that are not as recorded; `problems` are all that is wrong, a line each, those
+    included. `compared` is the number of objects compared, 0 where the backup holds no proof: then the backup
+    was restored and checked, which makes it `verified` but not `proven`. `state` is that of the backup
+    afterwards.
+    """
+
+    id: str
+    name: str
+    engine: str
+    state: str
+    depth: str
+    passed: bool
+    compared: int
+    server_version: str
+    duration_seconds: float
+    problems: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(kw_only=True)
+class _Outcome:
+    """What is known so far of the drill that is running."""
+
+    server_version: str = ""
+    compared: int = 0
+    problems: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+
+def drill(
+    entry: Entry,
+    *,
+    storage: Storage,
+    registry: Registry,
+    into: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    on_event: Watcher | None = None,
+) -> Drilled:
+    """Test one backup and append the result to it; the scratch database is dropped whatever happens.
+
+    `into` is the URL of a server of the backup's engine where the scratch database may be made; None means
+    `HOLDFAST_DRILL_URL`, else a place of the engine's own choice.
+    """
+    if entry.manifest is None:
+        raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
+    engine = registry.engine(entry.manifest.source.engine)
+    into = _server(registry, engine, into, os.environ)
+    run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event, url=into or "")
+    urls = [into] if into else []
+    with our_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
+        with ExitStack() as stack:
+            folder = stack.enter_context(scratch_folder())
+            request = _request(entry.manifest, engine, folder, into, options or {}, jobs or default_jobs())
+            scratch = stack.enter_context(_scratch(engine, request))
+            outcome = _Outcome(server_version=scratch.server_version)
+            with our_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
+                plan = _plan(entry, scratch, engine, request, options or {})
+                setup = restore.resolve(
+                    plan, entry, entry.manifest, run=run, registry=registry, storage=storage, engine=engine, drill=True
+                )
+                _test(setup, scratch, folder, outcome)
+            # Recorded before the scratch database is dropped: what goes wrong then is not the backup's.
+            result = _record(setup, outcome)
+        run.emit("finished", **result.as_data())
+        return result
+
+
+def _server(registry: Registry, engine: PluginEngine, into: str | None, environ: Mapping[str, str]) -> str | None:
+    """The server to use: as asked, else the first in the environment that is of the engine."""
+    if into is not None:
+        other = registry.engine(DatabaseURL.parse(into).scheme).name
+        if other != engine.name:
+            raise UsageError(f"the backup is of engine '{engine.name}', but {redact(into)} is of '{other}'")
+        return into
+    for url in environ.get(VARIABLE, "").split():
+        if DatabaseURL.parse(url).scheme in (engine.name, *engine.owned.component.aliases):
+            return url
+    return None
+
+
+def _request(
+    manifest: Manifest, engine: PluginEngine, folder: Path, into: str | None, options: Mapping[str, Any], jobs: int
+) -> ScratchRequest:
+    own = folder / "scratch"
+    own.mkdir(mode=0o700)
+    return ScratchRequest(
+        id=manifest.id,
+        scratch=own,
+        into=into,
+        options=engine.options(options),
+        jobs=jobs,
+        size=manifest.size,
+        server_version=manifest.source.server_version,
+        facts=manifest.hints,
+    )
+
+
+@contextmanager
+def _scratch(engine: PluginEngine, request: ScratchRequest) -> Iterator[Scratch]:
+    """Make the scratch database; whatever goes wrong with that is never the backup's fault."""
+    with ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(engine.scratch(request))
+        except IntegrityError as error:
+            raise HoldfastError(f"no scratch database could be made: {error.message}", hint=error.hint) from error
+        yield scratch
+
+
+def _plan(
+    entry: Entry, scratch: Scratch, engine: PluginEngine, request: ScratchRequest, options: Mapping[str, Any]
+) -> RestorePlan:
+    return RestorePlan(
+        backup=f"{entry.name}/{entry.id}",
+        target=scratch.url,
+        jobs=request.jobs,
+        options=dict(options),
+        # The scratch database is checked afterwards, more thoroughly than a restore would.
+        check=False if Capability.CHECK in engine.capabilities else None,
+    )
+
+
+def _test(setup: Setup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
+    """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
+    try:
+        restore.load(setup, folder)
+    except IntegrityError as error:
+        _still_there(setup)
+        outcome.problems.append(error.message)
+        return
+    with _noting(outcome):
+        outcome.problems += [" ".join(line.split()) for line in scratch.check()]
+    if setup.manifest.proof is None:
+        setup.run.warn("the backup holds no proof: it was restored and checked, but could not be compared")
+        return
+    recorded = setup.manifest.proof.proof()
+    with _noting(outcome):
+        found = scratch.proof(recorded)
+        if found.method != recorded.method:
+            raise PluginError(
+                f"the proof was recorded by the method '{recorded.method}', which the installed engine "
+                f"'{setup.engine.name}' cannot repeat (it has '{found.method}')"
+            )
+        outcome.compared = len(recorded.objects)
+        outcome.differences += compare(recorded, found)
+
+
+@contextmanager
+def _noting(outcome: _Outcome) -> Iterator[None]:
+    """Take an `IntegrityError` of the restored database for what it is: a problem of the backup."""
+    try:
+        yield
+    except IntegrityError as error:
+        outcome.problems.append(error.message)
+
+
+def _still_there(setup: Setup) -> None:
+    """Tell a backup that was deleted under the drill from one that is damaged."""
+    try:
+        setup.storage.stat(f"{setup.entry.folder}/{MANIFEST}")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"backup {setup.entry.id} was deleted during the drill") from error
+
+
+def _record(setup: Setup, outcome: _Outcome) -> Drilled:
+    """Append the finding and describe it."""
+    entry, run = setup.entry, setup.run
+    problems = [*(str(one) for one in outcome.differences), *outcome.problems]
+    depth = Depth.DRILL if setup.manifest.proof is not None else Depth.RESTORE
+    known = entry.findings
+    detail = {
+        "id": entry.id,
+        "duration_seconds": round(run.seconds, 3),
+        "engine": setup.engine.name,
+        "server_version": outcome.server_version,
+        "target": redact(setup.plan.target),
+        "method": setup.manifest.proof.method if setup.manifest.proof else "",
+        "compared": outcome.compared,
+    }
+    try:
+        known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
+    except OSError as error:
+        run.warn(f"the result could not be recorded in the store: {reason(error)}")
+    damaged = bool(entry.problem) or bool(setup.manifest.damage)
+    return Drilled(
+        id=entry.id,
+        name=entry.name,
+        engine=setup.engine.name,
+        state=str(findings.state_of(known, damaged_source=damaged)),
+        depth=depth.name.lower(),
+        passed=not problems,
+        compared=outcome.compared,
+        server_version=outcome.server_version,
+        duration_seconds=round(run.seconds, 3),
+        problems=tuple(problems),
+        differences=tuple(outcome.differences),
+        warnings=tuple(run.warnings),
+    )

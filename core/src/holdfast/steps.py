@@ -1,0 +1,81 @@
+"""Steps of a workflow: plain functions that pickle, take plain data and return plain data.
+
+Any orchestrator or executor can run them as its tasks, in other processes and on other machines. A step that does
+not reach its aim raises a `HoldfastError`, which pickles too, so that the workflow fails or tries again. The result
+of `backup_step` can be handed to the steps that follow.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from holdfast import manager
+from holdfast.config import default_store
+from holdfast.errors import IntegrityError
+from holdfast.plan import BackupPlan
+from holdfast.proof import summary
+
+Data = dict[str, Any]
+
+
+def backup_step(source: str | Mapping[str, Any], /, **options: Any) -> Data:
+    """Back a database up; `source` is its URL or a whole plan as plain data, `options` fields of `BackupPlan`.
+
+    Returns the record of the backup (`id`, `name`, `state`, `size_bytes`, …) with the `store` it lies in.
+
+    Example::
+
+        record = backup_step("sqlite:///app.db", store="./backups")
+    """
+    plan = BackupPlan(source=source) if isinstance(source, str) else BackupPlan.from_data(dict(source))
+    store = str(options.pop("store", None) or plan.store or default_store())
+    record = manager.backup(plan, store=store, **options)
+    return {**_plain(record.as_data()), "store": store}
+
+
+def verify_step(
+    backup: str | Mapping[str, Any], /, *, store: str | None = None, read_data: bool = False, jobs: int | None = None
+) -> Data:
+    """Verify one backup, named by reference or by the result of another step; damage raises `IntegrityError`."""
+    reference, store = _find(backup, store)
+    (result,) = manager.verify(reference, store=store, read_data=read_data, jobs=jobs)
+    if not result.passed:
+        raise IntegrityError(f"backup {result.id} is damaged: {summary(result.problems)}")
+    return {**_plain(result.as_data()), "store": store}
+
+
+def drill_step(
+    backup: str | Mapping[str, Any],
+    /,
+    *,
+    store: str | None = None,
+    into: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+) -> Data:
+    """Drill one backup, named by reference or by the result of another step; a difference raises `IntegrityError`."""
+    reference, store = _find(backup, store)
+    result = manager.drill(reference, store=store, into=into, options=options, jobs=jobs)
+    if not result.passed:
+        raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}")
+    return {**_plain(result.as_data()), "store": store}
+
+
+def prune_step(store: str | None = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
+    """Prune a store; `rules` are the fields of `Policy`. Returns the ids deleted and kept, and warnings."""
+    store = store or default_store()
+    result = manager.prune(store, names=tuple(names), dry_run=dry_run, **rules)
+    return {**_plain(result.as_data()), "store": store}
+
+
+def _find(backup: str | Mapping[str, Any], store: str | None) -> tuple[str, str]:
+    """The reference and the store of a backup given in either way."""
+    if isinstance(backup, str):
+        return backup, store or default_store()
+    return f"{backup['name']}/{backup['id']}", str(store or backup.get("store") or default_store())
+
+
+def _plain(data: Data) -> Data:
+    plain: Data = msgspec.json.decode(msgspec.json.encode(data))  # tuples become lists, as they would on the wire
+    return plain

@@ -1,0 +1,222 @@
+"""Retention decides as DESIGN says, for any series of backups, failures, time zones, clock jumps and rules."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.errors import UsageError
+from holdfast.policy import Candidate, Decision, Policy, decide
+
+BASE = datetime(2024, 12, 30, 12, tzinfo=UTC)  # a Monday in ISO week 1 of the next year
+NOW = BASE + timedelta(days=1)
+FORMATS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G-%V", "monthly": "%Y%m", "yearly": "%Y"}
+CASES = settings(max_examples=2000, deadline=None)
+
+# Numbers are taken apart by hand: one draw a backup instead of eight makes 10 000 cases take seconds, not minutes.
+SPANS = (240, 6000, 1_200_000)  # minutes: within hours, within days, over two years
+
+
+def step_of(number: int) -> timedelta:
+    """How far the clock goes between two backups, backwards as well: a clock that was set, or lost its battery."""
+    number, which = divmod(number, 3)
+    return timedelta(minutes=number % SPANS[which] - SPANS[which] // 2)
+
+
+def series_of(numbers: list[int]) -> list[Candidate]:
+    """Backups in the order in which they were made, by clocks that jump, in any time zone."""
+    at, found = BASE, []
+    for position, number in enumerate(numbers):
+        rest, flags = divmod(number, 256)
+        rest, quarters = divmod(rest, 113)
+        at += step_of(rest)
+        good = flags % 4 > 0
+        found.append(
+            Candidate(
+                id=f"{position:02}",
+                at=at.astimezone(timezone(timedelta(minutes=15 * (quarters - 56)))),
+                good=good,
+                proven=good and flags % 8 > 4,
+                pinned=flags > 230,
+                tags=(("a",), ("b",), ("a", "b"), (), (), (), (), ())[flags // 32],
+            )
+        )
+    return found
+
+
+def policy_of(numbers: list[int]) -> Policy:
+    """A policy with any of the rules; zero stands for a rule that is not there."""
+    age, most, *keeps, tags = numbers
+    rules = ("last", *FORMATS)
+    return Policy(
+        max_age_days=None if age % 3 else (age * 7.3) % 500 if age % 2 else 1e300,
+        max_backups=None if most % 3 else most // 3 % 9,
+        keep_tags=("a",) if tags % 4 == 0 else (),
+        **{f"keep_{rule}": keep % 13 - 6 if keep % 13 > 6 else None for rule, keep in zip(rules, keeps, strict=True)},
+    )
+
+
+numbers = st.integers(0, 2**48)
+series = st.lists(numbers, max_size=14).map(series_of)
+policies = (
+    st.lists(st.integers(0, 2**16), min_size=9, max_size=9).map(policy_of).filter(lambda policy: not policy.empty)
+)
+moments = numbers.map(lambda number: NOW + step_of(number))
+
+
+def order(one: Candidate) -> tuple[float, str]:
+    return (one.at.timestamp(), one.id)
+
+
+def left(candidates: list[Candidate], decisions: list[Decision]) -> list[Candidate]:
+    kept = {decision.id for decision in decisions if decision.keep}
+    return [one for one in candidates if one.id in kept]
+
+
+@CASES
+@given(series, policies, moments)
+def test_the_newest_good_and_the_newest_proven_backup_survive(
+    candidates: list[Candidate], policy: Policy, now: datetime
+) -> None:
+    kept = {one.id for one in left(candidates, decide(candidates, policy, now=now))}
+    good = [one for one in candidates if one.good]
+    for group in (good, [one for one in good if one.proven]):
+        if group:
+            assert max(group, key=order).id in kept
+    for one in candidates:
+        if one.pinned or set(one.tags) & set(policy.keep_tags):
+            assert one.id in kept
+
+
+@CASES
+@given(series, policies, moments)
+def test_pruning_twice_does_nothing_more(candidates: list[Candidate], policy: Policy, now: datetime) -> None:
+    once = left(candidates, decide(candidates, policy, now=now))
+    assert left(once, decide(once, policy, now=now)) == once
+
+
+@CASES
+@given(series, policies, moments)
+def test_keep_rules_keep_what_they_say_and_maxima_take_what_they_say(
+    candidates: list[Candidate], policy: Policy, now: datetime
+) -> None:
+    decisions = {decision.id: decision for decision in decide(candidates, policy, now=now)}
+    good = sorted((one for one in candidates if one.good), key=order, reverse=True)
+    ruled: set[str] = {one.id for one in good[: policy.keep_last or 0]}
+    for name, form in FORMATS.items():
+        newest: dict[str, str] = {}
+        for one in good:
+            newest.setdefault(one.at.astimezone(UTC).strftime(form), one.id)
+        ruled |= set(list(newest.values())[: policy.period(name) or 0])
+    stays = {one.id for one in good[:1]} | {one.id for one in [one for one in good if one.proven][:1]}
+    for rank, one in enumerate(good):
+        too_old = policy.max_age_days is not None and (
+            now.timestamp() - one.at.timestamp() > policy.max_age_days * 86400
+        )
+        exceeds = too_old or (policy.max_backups is not None and rank >= policy.max_backups)
+        wanted = not exceeds and (one.id in ruled or not policy.has_keep_rules)
+        always = one.pinned or bool(set(one.tags) & set(policy.keep_tags)) or one.id in stays
+        assert decisions[one.id].keep == (wanted or always)
+        assert decisions[one.id].protected == (
+            not wanted and one.id in stays and not (one.pinned or set(one.tags) & set(policy.keep_tags))
+        )
+
+
+@CASES
+@given(series, policies, moments)
+def test_a_damaged_backup_counts_for_nothing_and_goes_only_after_a_newer_good_one(
+    candidates: list[Candidate], policy: Policy, now: datetime
+) -> None:
+    decisions = {decision.id: decision for decision in decide(candidates, policy, now=now)}
+    sound = [one for one in candidates if one.good]
+    without = {decision.id: decision.keep for decision in decide(sound, policy, now=now)}
+    assert {key: decisions[key].keep for key in without} == without
+    newest = max(sound, key=order) if sound else None
+    for one in candidates:
+        if not one.good and (newest is None or order(one) > order(newest)):
+            assert decisions[one.id].keep
+        elif not one.good and not decisions[one.id].keep:
+            # It would not have stayed as a good one either.
+            assert not one.pinned
+            alone = [*(other for other in sound if order(other) > order(one)), replace(one, good=True, proven=False)]
+            assert not {decision.id: decision.keep for decision in decide(alone, policy, now=now)}[one.id]
+
+
+@CASES
+@given(st.lists(numbers, max_size=25), policies)
+def test_a_life_of_backups_failures_drills_and_prunes_never_loses_the_newest_good_or_proven_one(
+    events: list[int], policy: Policy
+) -> None:
+    clock, store = BASE, []
+    for number, event in enumerate(events):
+        step, kind = divmod(event, 8)
+        what = ("good", "good", "good", "failed", "drill", "damage", "prune", "pin")[kind]
+        clock += step_of(step)
+        if what in ("good", "failed"):
+            store.append(Candidate(id=f"{number:02}", at=clock, good=what == "good"))
+        elif what in ("drill", "damage", "pin") and store:
+            which = max(store, key=order) if what == "drill" else store[step % len(store)]
+            changed = {
+                "drill": replace(which, proven=which.good),
+                "damage": replace(which, good=False, proven=False),
+                "pin": replace(which, pinned=True),
+            }[what]
+            store[store.index(which)] = changed
+        elif what == "prune":
+            good = [one for one in store if one.good]
+            newest = [max(group, key=order) for group in (good, [one for one in good if one.proven]) if group]
+            pinned = [one for one in store if one.pinned]
+            store = left(store, decide(store, policy, now=clock))
+            assert set(newest) | set(pinned) <= set(store)
+            assert store == left(store, decide(store, policy, now=clock))
+
+
+def test_force_empty_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> None:
+    candidates = [
+        Candidate(id="1", at=BASE, proven=True),
+        Candidate(id="2", at=BASE + timedelta(hours=1), pinned=True),
+        Candidate(id="3", at=BASE + timedelta(hours=2)),
+    ]
+    policy = Policy(max_age_days=0)
+    assert [one.keep for one in decide(candidates, policy, now=NOW)] == [True, True, True]
+    assert [one.keep for one in decide(candidates, policy, now=NOW, force_empty=True)] == [False, True, False]
+
+
+def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
+    east = timezone(timedelta(hours=14))
+    first = Candidate(id="1", at=datetime(2025, 1, 1, 1, tzinfo=east))  # 11:00 of the day before in UTC
+    second = Candidate(id="2", at=datetime(2024, 12, 31, 23, tzinfo=UTC))
+    decisions = decide([first, second], Policy(keep_daily=5, keep_yearly=5), now=NOW)
+    assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False)]
+
+
+def test_a_week_is_that_of_iso_8601_and_may_belong_to_two_years() -> None:
+    days = (datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC))
+    candidates = [Candidate(id=str(number), at=day) for number, day in enumerate(days)]
+    decisions = decide(candidates, Policy(keep_weekly=5), now=NOW)
+    assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False), ("0", True)]
+
+
+def test_every_decision_says_why() -> None:
+    candidates = [Candidate(id=str(day), at=BASE - timedelta(days=day)) for day in range(4)]
+    decisions = decide(candidates, Policy(max_backups=2, keep_last=1), now=NOW)
+    assert [one.reasons for one in decisions] == [
+        ("the newest good backup", "keep-last"),
+        ("kept by no rule",),
+        ("beyond the newest 2", "kept by no rule"),
+        ("beyond the newest 2", "kept by no rule"),
+    ]
+
+
+@pytest.mark.parametrize("rules", [{"keep_last": 0}, {"max_backups": -1}, {"max_age_days": float("nan")}])
+def test_numbers_that_no_rule_could_mean_are_refused(rules: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(rules))):
+        Policy(**rules)  # type: ignore[arg-type]
+
+
+def test_a_policy_that_only_protects_is_empty() -> None:
+    assert Policy().empty
+    assert Policy(keep_tags=("gold",)).empty
+    assert not Policy(max_age_days=0).empty

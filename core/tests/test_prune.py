@@ -1,0 +1,313 @@
+"""Pruning, pinning, tagging and deleting in a store: what stays, what goes, and what is said about it."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.api import Component, DatabaseURL, Facts, Kind, Storage, Stream
+from holdfast.cli import run
+from holdfast.errors import NotFoundError, UnsafeError, UsageError
+from holdfast.operations.backup import Parts, backup
+from holdfast.operations.databases import databases
+from holdfast.operations.retention import delete, overdue, pin, prune, tag
+from holdfast.plan import BackupPlan
+from holdfast.policy import Policy
+from holdfast.registry import Registry
+from holdfast.store import findings, labels
+from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.findings import Depth
+from holdfast.store.labels import Act
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Words:
+    """An engine whose database is its own URL."""
+
+    name = "words"
+    capabilities: frozenset[Any] = frozenset()
+
+    def dump(self, request: Any) -> Any:
+        from contextlib import nullcontext
+
+        class Session:
+            streams = (Stream(name="words"),)
+
+            def read(self, stream: Stream) -> list[bytes]:
+                return [request.url.encode()]
+
+            def proof(self) -> None:
+                return None
+
+            def facts(self) -> Facts:
+                return Facts()
+
+        return nullcontext(Session())
+
+    def restore(self, request: Any) -> Any:
+        raise NotImplementedError
+
+
+class Shelf:
+    """A store that is filled by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.registry = Registry()
+        self.storage: Storage = self.registry.storage(str(folder))
+        self.catalog = Catalog(self.storage)
+
+    def add(self, name: str = "app", days: float = 0, *, state: str = "complete", tags: tuple[str, ...] = ()) -> str:
+        plan = BackupPlan(source=f"words:///{name}", name=name, codec="none", tags=tags)
+        parts = Parts(engine=Words(), storage=self.storage)
+        record = backup(plan, registry=self.registry, parts=parts, at=NOW - timedelta(days=days))
+        folder = f"{name}/{record.id}"
+        if state == "proven":
+            findings.record(self.storage, folder, depth=Depth.DRILL, problems=[], detail={})
+        elif state == "damaged":
+            findings.record(self.storage, folder, depth=Depth.STORED, problems=["bad"], detail={})
+        return record.id
+
+    def ids(self, name: str | None = None) -> list[str]:
+        return [entry.id for entry in self.catalog.listing(name).entries]
+
+    def find(self, backup_id: str) -> Entry:
+        return self.catalog.find(backup_id)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "holdfast", *arguments, "--store", str(self.path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "store")
+
+
+def test_each_source_is_pruned_by_itself_and_the_newest_good_and_proven_stay(shelf: Shelf) -> None:
+    proven = shelf.add("app", 40, state="proven")
+    for days in (30, 20):
+        shelf.add("app", days)
+    newest = shelf.add("app", 10)
+    broken = shelf.add("app", 5, state="damaged")
+    alone = shelf.add("web", 400)
+    result = prune(shelf.catalog, Policy(max_age_days=7), now=NOW)
+    assert shelf.ids("app") == [proven, newest, broken]
+    assert shelf.ids("web") == [alone]
+    assert len(result.deleted) == 2
+    assert [text.split(",")[0] for text in result.warnings] == [
+        f"kept app/{newest}", f"kept app/{proven}", f"kept web/{alone}"
+    ]  # fmt: skip
+    assert prune(shelf.catalog, Policy(max_age_days=7), now=NOW).deleted == ()
+    prune(shelf.catalog, Policy(max_age_days=7), names=["web"], force_empty=True, now=NOW)
+    assert (shelf.ids("web"), len(shelf.ids("app"))) == ([], 3)
+    assert not (shelf.path / "web").exists()
+
+
+def test_a_dry_run_says_the_same_and_deletes_nothing(shelf: Shelf) -> None:
+    for days in range(5):
+        shelf.add("app", days)
+    before = shelf.ids()
+    planned = prune(shelf.catalog, Policy(keep_last=2), now=NOW, dry_run=True)
+    assert shelf.ids() == before
+    done = prune(shelf.catalog, Policy(keep_last=2), now=NOW)
+    assert planned.choices == done.choices
+    assert shelf.ids() == before[-2:]
+
+
+def test_pins_and_tags_keep_a_backup_whatever_the_maxima(shelf: Shelf) -> None:
+    pinned, tagged, later, plain = (
+        shelf.add(days=9), shelf.add(days=8, tags=("gold",)), shelf.add(days=7), shelf.add(days=6)
+    )  # fmt: skip
+    newest = shelf.add(days=1)
+    manifest = shelf.path / "app" / pinned / "backup_manifest.json"
+    before = manifest.read_bytes()
+    assert pin(shelf.catalog, shelf.find(pinned))
+    assert not pin(shelf.catalog, shelf.find(pinned))
+    assert tag(shelf.catalog, shelf.find(later), ["gold", "a b ü"]) == ("gold", "a b ü")
+    policy = Policy(max_backups=1, keep_tags=("gold",))
+    prune(shelf.catalog, policy, now=NOW)
+    assert shelf.ids() == [pinned, tagged, later, newest]
+    assert plain not in shelf.ids()
+    assert manifest.read_bytes() == before
+    with pytest.raises(UnsafeError, match="pinned"):
+        delete(shelf.catalog, shelf.find(pinned), force_empty=True)
+    assert pin(shelf.catalog, shelf.find(pinned), pinned=False)
+    assert tag(shelf.catalog, shelf.find(tagged), ["gold"], remove=True) == ()
+    prune(shelf.catalog, policy, now=NOW)
+    assert shelf.ids() == [later, newest]
+
+
+def test_the_newest_label_holds_also_when_the_clock_was_set_back(shelf: Shelf) -> None:
+    entry = shelf.find(shelf.add())
+    future = datetime.now(UTC) + timedelta(days=365)
+    name = future.strftime("%Y%m%dT%H%M%S.%fZ") + "-pin.json"
+    folder = shelf.path / entry.folder / "labels"
+    folder.mkdir()
+    (folder / name).write_text("{}")
+    assert shelf.find(entry.id).pinned
+    pin(shelf.catalog, shelf.find(entry.id), pinned=False)
+    assert not shelf.find(entry.id).pinned
+
+
+def test_files_that_are_no_labels_and_impossible_tags_are_left_aside(shelf: Shelf) -> None:
+    entry = shelf.find(shelf.add())
+    folder = shelf.path / entry.folder / "labels"
+    folder.mkdir()
+    for name in ("pin", "20261123T120000.000000Z-tag.json", "20261123T120000.000000Z-tag-zz.json",
+                 "20261123T120000.000000Z-pin-61.json", "20261199T120000.000000Z-pin.json",
+                 "20261123T120000.000000Z-tag-ff.json"):  # fmt: skip
+        (folder / name).write_text("{}")
+    assert (shelf.find(entry.id).pinned, shelf.find(entry.id).tags) == (False, ())
+    for bad in ("", " x", "a\nb", "x" * 81):
+        with pytest.raises(UsageError, match="not a tag"):
+            tag(shelf.catalog, entry, [bad])
+
+
+def test_a_label_for_a_backup_that_is_gone_leaves_nothing_behind(shelf: Shelf) -> None:
+    entry = shelf.find(shelf.add())
+    shelf.catalog.delete(entry)
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        labels.record(shelf.storage, entry.folder, Act.PIN)
+    assert not (shelf.path / entry.folder).exists()
+
+
+def test_a_pin_set_after_the_decision_still_keeps_the_backup(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = shelf.add(days=3), shelf.add(days=1)
+    again = shelf.catalog.again
+
+    def pinned_meanwhile(entry: Entry) -> Entry | None:
+        labels.record(shelf.storage, entry.folder, Act.PIN)
+        return again(entry)
+
+    monkeypatch.setattr(shelf.catalog, "again", pinned_meanwhile)
+    result = prune(shelf.catalog, Policy(max_backups=1), now=NOW)
+    assert (result.deleted, shelf.ids()) == ((), [old, new])
+
+
+def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: Shelf) -> None:
+    shelf.add()
+    owned, left = "20261122T000000Z-aaaaaa", "20261122T000000Z-bbbbbb"
+    for backup_id in (owned, left):
+        folder = shelf.path / "app" / backup_id
+        folder.mkdir()
+        (folder / "words").write_text("half")
+    with shelf.storage.lease(owned):
+        assert prune(shelf.catalog, Policy(keep_last=9), dry_run=True).leftovers == (f"app/{left}",)
+        assert (shelf.path / "app" / left).exists()
+        assert prune(shelf.catalog, Policy(keep_last=9)).leftovers == (f"app/{left}",)
+        assert (shelf.path / "app" / owned).exists()
+        assert not (shelf.path / "app" / left).exists()
+    assert prune(shelf.catalog, Policy(keep_last=9)).leftovers == (f"app/{owned}",)
+
+
+def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, newest = shelf.add(days=3), shelf.add(days=2), shelf.add(days=1)
+    really = shelf.catalog.delete
+
+    def refuse(entry: Entry) -> None:
+        if entry.id == first:
+            raise PermissionError(13, "no")
+        really(entry)
+
+    monkeypatch.setattr(shelf.catalog, "delete", refuse)
+    result = prune(shelf.catalog, Policy(max_backups=1), now=NOW)
+    assert [(one.id, one.failure) for one in result.failed] == [(first, "permission denied")]
+    assert [one.id for one in result.deleted] == [second]
+    assert shelf.ids() == [first, newest]
+
+
+def test_a_damaged_manifest_is_pruned_by_the_time_in_its_id_and_never_counts(shelf: Shelf) -> None:
+    hurt, old, new = shelf.add(days=30), shelf.add(days=20), shelf.add(days=1)
+    (shelf.path / "app" / hurt / "backup_manifest.json").write_text("{")
+    prune(shelf.catalog, Policy(keep_last=3), now=NOW)
+    assert shelf.ids() == [hurt, old, new]
+    prune(shelf.catalog, Policy(keep_last=2), now=NOW)
+    assert shelf.ids() == [old, new]
+
+
+def test_an_empty_policy_and_an_unknown_source_are_refused(shelf: Shelf) -> None:
+    shelf.add()
+    for policy in (Policy(), Policy(keep_tags=("gold",))):
+        with pytest.raises(UsageError, match="empty"):
+            prune(shelf.catalog, policy)
+    with pytest.raises(NotFoundError, match="there are: app"):
+        prune(shelf.catalog, Policy(keep_last=1), names=["nope"])
+    assert len(shelf.ids()) == 1
+
+
+def test_a_source_is_overdue_unless_a_backup_that_is_still_proven_passed_a_drill_in_time(shelf: Shelf) -> None:
+    shelf.add("fresh", 3, state="proven")
+    never = shelf.add("never", 1)
+    fallen = shelf.add("fallen", 2, state="proven")
+    findings.record(shelf.storage, f"fallen/{fallen}", depth=Depth.DRILL, problems=["x"], detail={})
+    entries = shelf.catalog.listing().entries
+    late = overdue(entries, timedelta(days=7))
+    assert [(one.newest.name, one.newest.id) for one in late] == [("fallen", fallen), ("never", never)]
+    assert len(overdue(entries, timedelta(days=7), now=datetime.now(UTC) + timedelta(days=8))) == 3
+
+
+def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
+    old, new = shelf.add(days=2), shelf.add(days=1)
+    done = shelf.run("prune")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--keep-daily" in done.stderr
+    lines = [json.loads(line) for line in shelf.run("prune", "--max-backups", "1", "-n", "--json").stdout.splitlines()]
+    assert [(line["type"], line.get("id")) for line in lines] == [("keep", new), ("delete", old), ("plan", None)]
+    assert lines[1]["reasons"] == ["beyond the newest 1"]
+    assert "delete" in shelf.run("prune", "--max-backups", "1", "--dry-run").stdout
+    assert shelf.run("pin", old).returncode == 0
+    assert shelf.run("delete", old).returncode == 16
+    assert json.loads(shelf.run("list", "--json").stdout)[0]["pinned"] is True
+    assert shelf.run("unpin", old).returncode == 0
+    done = shelf.run("tag", old, "gold", "--json")
+    assert json.loads(done.stdout)["tags"] == ["gold"]
+    done = shelf.run("prune", "--max-age-days", "0")
+    assert done.returncode == 0
+    assert f"kept app/{new}, the newest good backup" in done.stderr
+    assert shelf.ids() == [new]
+    assert shelf.run("delete", new).returncode == 16
+    done = shelf.run("list", "--unproven-since", "7d", "--json")
+    assert (done.returncode, [one["id"] for one in json.loads(done.stdout)]) == (17, [new])
+    findings.record(shelf.storage, f"app/{new}", depth=Depth.DRILL, problems=[], detail={})
+    done = shelf.run("list", "--unproven-since", "7d", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert shelf.run("list", "--unproven-since", "soon").returncode == 2
+    assert json.loads(shelf.run("list", "--state", "proven", "--json").stdout)[0]["proven_at"].endswith("Z")
+
+
+def test_a_deletion_that_the_system_refuses_is_exit_3(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurt = shelf.add(days=2)
+    shelf.add(days=1)
+    monkeypatch.setattr(Catalog, "delete", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
+    assert run(["prune", "--max-backups", "1", "--store", str(shelf.path)]) == 3
+    said = capsys.readouterr()
+    assert f"FAILED  app/{hurt}  permission denied" in said.out
+    assert "1 of 1 backups could not be deleted" in said.err
+
+
+class Server:
+    """An engine that lists databases."""
+
+    def holdfast_components(self) -> list[Component]:
+        return [Component(kind=Kind.ENGINE, name="srv")]
+
+    def holdfast_databases(self, scheme: str, url: str) -> list[str]:
+        host = DatabaseURL.parse(url).text().rstrip("/")
+        return [f"{host}/{name}" for name in ("app", "app_test", "odd%2Fname")]
+
+
+def test_all_databases_of_a_server_are_chosen_by_name() -> None:
+    registry = Registry(plugins=[Server()])
+    found = databases("srv://me@host", registry=registry, exclude=["*_test"])
+    assert found == ["srv://me@host/app", "srv://me@host/odd%2Fname"]
+    assert databases("srv://host", registry=registry, select=["odd/*"]) == ["srv://host/odd%2Fname"]
+    with pytest.raises(NotFoundError, match="of 3 none fits"):
+        databases("srv://me:pw@host", registry=registry, exclude=["*"])

@@ -1,0 +1,57 @@
+"""The steps run as tasks in other processes: they pickle, and so do their results and errors."""
+
+import json
+import pickle
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import IntegrityError, UnreachableError
+from holdfast.steps import backup_step, drill_step, prune_step, verify_step
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.execute("CREATE TABLE t AS SELECT 1 AS x")
+        db.commit()
+    return f"sqlite:///{tmp_path}/app.db"
+
+
+def test_a_chain_of_steps_runs_in_another_process_and_returns_plain_data(url: str, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        records = [pool.submit(backup_step, url, store=store, tags=["nightly"]).result() for _ in range(2)]
+        checked = pool.submit(verify_step, records[1], read_data=True).result()
+        proven = pool.submit(drill_step, records[1]).result()
+        pruned = pool.submit(prune_step, store, keep_last=1).result()
+        with pytest.raises(UnreachableError, match="does not exist") as raised:
+            pool.submit(backup_step, url + ".no", store=store).result()
+    assert raised.value.exit_code == 15
+    assert (records[0]["tags"], records[0]["store"]) == (["nightly"], store)
+    assert (checked["state"], proven["state"], proven["passed"]) == ("verified", "proven", True)
+    assert (pruned["deleted"], pruned["kept"]) == ([records[0]["id"]], [records[1]["id"]])
+    for result in (*records, checked, proven, pruned):
+        assert json.loads(json.dumps(result)) == result
+
+
+def test_a_plan_as_plain_data_and_a_reference_as_text_do_as_well(url: str, tmp_path: Path) -> None:
+    record = backup_step({"source": url, "store": str(tmp_path / "store"), "codec": "none"})
+    assert record["codec"] == "none"
+    assert verify_step("latest", store=str(tmp_path / "store"))["id"] == record["id"]
+    assert drill_step(record["id"], store=str(tmp_path / "store"))["compared"] > 0
+
+
+def test_a_step_that_does_not_reach_its_aim_raises_an_error_that_pickles(url: str, tmp_path: Path) -> None:
+    record = backup_step(url, store=str(tmp_path / "store"))
+    (blob,) = Path(record["path"]).glob("database*")
+    blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    for step in (verify_step, drill_step):
+        with pytest.raises(IntegrityError) as raised:
+            step(record)
+        copy = pickle.loads(pickle.dumps(raised.value))
+        assert (type(copy), copy.message, copy.hint) == (IntegrityError, raised.value.message, raised.value.hint)
