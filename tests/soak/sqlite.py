@@ -5,12 +5,15 @@ the writer, with and without backups beside it, shows how long it was held up.
 """
 
 import argparse
+import json
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import holdfast
@@ -25,19 +28,25 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--large", type=int, default=279, help="MB of the database on which the writer is timed")
     parser.add_argument("--large-backups", type=int, default=20)
     parser.add_argument("--rate", type=float, default=400, help="transactions a second")
+    parser.add_argument("--folder", default="/var/tmp", help="of the database; in memory, no disk holds its writer up")
     options = parser.parse_args(arguments)
     bad = 0
     for mode in ("wal", "delete"):
-        with tempfile.TemporaryDirectory(prefix="holdfast-soak-", dir="/var/tmp") as name:
-            bad += _correct(Path(name), mode, options)
-        with tempfile.TemporaryDirectory(prefix="holdfast-soak-", dir="/var/tmp") as name:
-            _held_up(Path(name), mode, options)
+        for trial in (_correct, _held_up):
+            with _folder(options.folder) as source, _folder("/var/tmp") as store:
+                bad += trial(source / "busy.db", store, mode, options)
     print("all backups were whole" if not bad else f"{bad} backups were not whole")
     return 1 if bad else 0
 
 
-def _correct(folder: Path, mode: str, options: argparse.Namespace) -> int:
-    source, copy = folder / "busy.db", folder / "copy.db"
+@contextmanager
+def _folder(parent: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="holdfast-soak-", dir=parent) as name:
+        yield Path(name)
+
+
+def _correct(source: Path, folder: Path, mode: str, options: argparse.Namespace) -> int:
+    copy = folder / "copy.db"
     busy.make(source, mode=mode, megabytes=options.size)
     bad: list[str] = []
     ways: Counter[str] = Counter()
@@ -61,8 +70,7 @@ def _correct(folder: Path, mode: str, options: argparse.Namespace) -> int:
     return len(bad)
 
 
-def _held_up(folder: Path, mode: str, options: argparse.Namespace) -> None:
-    source = folder / "busy.db"
+def _held_up(source: Path, folder: Path, mode: str, options: argparse.Namespace) -> int:
     busy.make(source, mode=mode, megabytes=options.large)
     with busy.writing(source, options.rate) as alone:
         time.sleep(20)
@@ -78,11 +86,10 @@ def _held_up(folder: Path, mode: str, options: argparse.Namespace) -> None:
         f"  beside {options.large_backups} backups of {statistics.median(seconds):.2f} s each: {beside.figures}",
         flush=True,
     )
+    return 0
 
 
 def _way(path: Path) -> str:
-    import json
-
     manifest = json.loads((path / "backup_manifest.json").read_text())
     return str(manifest["hints"]["method"])
 
