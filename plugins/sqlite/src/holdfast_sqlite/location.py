@@ -5,13 +5,11 @@ import stat
 
 from holdfast.api import CredentialsError, DatabaseURL, IntegrityError, UnreachableError, UsageError, reason, shown
 
-MAGIC = b"SQLite format 3\0"
-
 
 def database_path(url: str) -> str:
     """The path that a URL names, as it is written there; `UsageError` for what names no file."""
     parsed = DatabaseURL.parse(url)
-    if parsed.hosts or parsed.user is not None or not parsed.path.startswith("/"):
+    if parsed.hosts or parsed.user is not None or (parsed.path and not parsed.path.startswith("/")):
         raise UsageError(
             f"the URL {parsed.redacted()} names a host, and SQLite has files",
             hint="sqlite:///relative.db has three slashes, sqlite:////absolute/path.db has four",
@@ -25,12 +23,15 @@ def database_path(url: str) -> str:
     if not path or "\0" in path:
         raise UsageError("the SQLite URL names no file", hint="sqlite:///relative.db, sqlite:////absolute/path.db")
     if path == ":memory:":
-        raise UsageError("an SQLite database in memory belongs to its process and cannot be reached from here")
+        raise UsageError(
+            "an SQLite database in memory belongs to its process and cannot be reached from here",
+            hint="let that process write it to a file (VACUUM INTO), or write ./:memory: for a file of that name",
+        )
     return path
 
 
 def check_source(path: str) -> os.stat_result:
-    """Make sure that there is a readable SQLite file, without opening what could block or be changed by it."""
+    """Make sure that there is a readable file, without opening it: see `holdfast_sqlite.child` for why not."""
     where = f"database {shown(path)}"
     try:
         found = os.stat(path)
@@ -45,12 +46,3 @@ def check_source(path: str) -> os.stat_result:
     except OSError as error:
         raise UnreachableError(f"{where} cannot be reached: {reason(error)}") from error
     return found
-
-
-def sqlite_uri(path: str, mode: str) -> str:
-    """The path as a URI for SQLite, in which `?`, `#` and `%` lose their meaning."""
-    raw = os.fsencode(os.path.abspath(path))
-    quoted = "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"/._-" else f"%{byte:02x}" for byte in raw
-    )
-    return f"file://{quoted}?mode={mode}"

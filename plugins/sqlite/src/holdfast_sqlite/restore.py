@@ -1,14 +1,14 @@
-"""Restore: the image is written beside the target, checked, and takes its place in one rename."""
+"""Restore: the image is built beside the target, checked, and takes its place in one rename, or one transaction."""
 
-import contextlib
-import fcntl
+import itertools
+import logging
 import os
-import re
-import secrets
 import sqlite3
-import stat
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from holdfast.api import (
     Blob,
@@ -16,186 +16,173 @@ from holdfast.api import (
     IntegrityError,
     RestoreRequest,
     Step,
-    UnreachableError,
     UnsafeError,
     reason,
     shown,
 )
-from holdfast_sqlite.check import database_error, quick_check
-from holdfast_sqlite.location import database_path, sqlite_uri
+from holdfast_sqlite.child.check import quick_check
+from holdfast_sqlite.child.choose import choose
+from holdfast_sqlite.child.source import MAGIC
+from holdfast_sqlite.child.talk import Refusal
+from holdfast_sqlite.errors import database_error, error_class
+from holdfast_sqlite.script import load_script
+from holdfast_sqlite.target import Target
+from holdfast_sqlite.uri import sqlite_uri
 
-_SIDE_FILES = ("-wal", "-shm", "-journal")
-_MARK = ".holdfast-"
+log = logging.getLogger("holdfast.sqlite")
+
+_CACHE = "PRAGMA cache_size=-8192"  # KiB: more does not make a load quicker that only appends
 
 
-class FileRestore:
-    """One restore into a file; nothing but a temporary file beside it is touched before `commit`."""
+class Restore:
+    """One restore into a file; until `commit` nothing is touched but a temporary file beside the target."""
 
-    def __init__(self, path: str, request: RestoreRequest) -> None:
+    def __init__(self, target: Target, request: RestoreRequest) -> None:
+        self._target = target
         self._request = request
-        # A link stays a link: the file that it leads to is replaced.
-        self._target = os.path.realpath(path)
-        self._image = f"{self._target}{_MARK}{secrets.token_hex(6)}"
-        self._descriptor: int | None = None  # held locked, which tells a running restore from a killed one
-        self._previous = _existing(self._target)
-        self.steps = tuple(Step(stream=stream.name) for stream in request.streams)
+        self._lock = threading.Lock()
+        self._running: sqlite3.Connection | None = None
+        self._closed = False
+        if len(request.streams) != 1:
+            raise IntegrityError(f"an SQLite backup has one stream, this one has {len(request.streams)}")
+        self.steps = (Step(stream=request.streams[0].name),)
 
     def load(self, step: Step, blob: Blob) -> None:
-        """Write the image to the temporary file, its space reserved first: a full disk is found out early."""
+        """Build the new database in a temporary file and check it; the space of an image is reserved first."""
         del step
+        image = self._target.image
+        selected = bool(self._request.select or self._request.exclude)
+        whole = str(self._request.scratch / "whole.sqlite") if selected else image
         try:
-            descriptor = os.open(self._image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self._descriptor = descriptor
-            with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if blob.stream.size:
-                os.posix_fallocate(descriptor, 0, blob.stream.size)
-            for chunk in blob.chunks():
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            self._target.claim()
+            self._fill(blob, whole)
+            if selected:
+                self._choose(whole, image)
+            if self._request.check:
+                self._check(image)
+            _sync(image)
         except OSError as error:
-            raise HoldfastError(f"cannot write beside {shown(self._target)}: {reason(error)}") from error
+            place = os.path.dirname(whole) if selected else self._target.path
+            raise HoldfastError(f"cannot write beside {shown(place)}: {reason(error)}") from error
+
+    def _fill(self, blob: Blob, path: str) -> None:
+        """Write an image as it is, or load a script; the first bytes tell which of the two it is."""
+        chunks = iter(blob.chunks())
+        first = next(chunks, b"")
+        rest = itertools.chain((first,), chunks)
+        if not self._is_script(bytes(first[: len(MAGIC)])):
+            _write_image(path, rest, blob.stream.size or 0)
+            return
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with self._connection(path, f"cannot load the SQL script into {shown(self._target.path)}") as connection:
+            # Nobody sees the file before it is whole.
+            connection.execute("PRAGMA journal_mode=OFF")
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(_CACHE)
+            load_script(connection, rest)
+
+    def _is_script(self, magic: bytes) -> bool:
+        """Whether a backup that begins so is SQL text; those of older programs do not tell."""
+        told = self._request.facts.get("format")
+        return magic != MAGIC and (told == "sql" if told else bool(magic))
+
+    def _choose(self, whole: str, image: str) -> None:
+        with self._connection(whole, "cannot select tables") as connection:
+            try:
+                found = choose(connection, image, select=self._request.select, exclude=self._request.exclude)
+            except Refusal as refusal:
+                raise error_class(refusal.kind)(str(refusal), hint=refusal.hint) from refusal
+        os.chmod(image, 0o600)
+        os.unlink(whole)
+        for line in found:
+            log.warning("%s", line)
+
+    def _check(self, image: str) -> None:
+        if not os.path.getsize(image):
+            return  # no bytes at all are an empty database
+        started = time.monotonic()
+        with self._connection(image, "cannot check the restored image", "ro&immutable=1") as connection:
+            problems, unchecked = quick_check(connection)
+        log.info("quick_check of the image took %.2f s", time.monotonic() - started)
+        if unchecked:
+            log.warning("quick_check of the restored database could not be done: %s", unchecked)
+        if problems and self._request.allow_damaged:
+            log.warning("the restored database is damaged: %s", problems[0])
+        elif problems:
+            raise IntegrityError(f"the restored database is damaged: {problems[0]}", hint="--allow-damaged restores it")
+
+    @contextmanager
+    def _connection(self, path: str, doing: str, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+        """Open a file that is ours alone; `close` interrupts what runs there."""
+        connection = sqlite3.connect(sqlite_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            with self._lock:
+                self._running = None if self._closed else connection
+            if self._closed:
+                raise HoldfastError("the restore has been given up")
+            yield connection
+        except sqlite3.Error as error:
+            raise database_error(error, doing) from error
+        finally:
+            with self._lock:
+                self._running = None
+            connection.close()
 
     def commit(self) -> None:
-        """Check the image and let it take the target's place."""
-        if self._request.check:
-            self._check_image()
-        if self._previous is not None:
-            with contextlib.suppress(PermissionError):  # somebody else's file: it becomes ours
-                os.chown(self._image, self._previous.st_uid, self._previous.st_gid)
-            os.chmod(self._image, stat.S_IMODE(self._previous.st_mode))
-            _retire(self._target)
-            os.rename(self._image, self._target)
+        """Let the new database take the target's place."""
+        if self._request.live and self._target.exists:
+            self._target.copy_live(self._request.scratch)
         else:
-            os.chmod(self._image, 0o666 & ~_umask())
-            self._publish_new()
-        _sync_folder(self._target)
-
-    def _publish_new(self) -> None:
-        """Link the image to a name that was free, so that a file made meanwhile is not overwritten."""
-        for suffix in _SIDE_FILES:
-            _remove(self._target + suffix)
-        try:
-            os.link(self._image, self._target)
-        except FileExistsError as error:
-            raise UnsafeError(f"{shown(self._target)} was made by somebody else meanwhile") from error
-        except OSError:
-            os.rename(self._image, self._target)  # no hard links on this file system
-        else:
-            os.unlink(self._image)
-
-    def _check_image(self) -> None:
-        problems = quick_check(sqlite_uri(self._image, "ro").removeprefix("file:").partition("?")[0])
-        if problems and not self._request.allow_damaged:
-            raise IntegrityError(
-                f"the restored image is damaged: {problems[0]}", hint="--no-check restores it as it is"
-            )
+            self._target.replace(self._request.scratch)
 
     def close(self) -> None:
-        """Remove the temporary file, if it is still there."""
-        _remove(self._image)
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Stop what runs, and remove the temporary file if it is still there."""
+        with self._lock:
+            self._closed = True
+            if self._running is not None:
+                self._running.interrupt()
+        self._target.abandon()
 
 
-def _existing(target: str) -> os.stat_result | None:
+def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], size: int) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        return os.stat(target)
-    except FileNotFoundError:
-        return None
+        if size:
+            os.posix_fallocate(descriptor, 0, size)  # a full disk is found out before anything is written
+        done = 0
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                written = os.write(descriptor, view)
+                view = view[written:]
+                done += written
+        os.truncate(descriptor, done)  # a damaged backup may be shorter than recorded
+    finally:
+        os.close(descriptor)
 
 
-def _retire(target: str) -> None:
-    """Make the old database let go of its side files: they would be replayed into the new one.
-
-    Taking the write lock and leaving WAL mode checkpoints and removes them; whoever has the database open makes
-    that fail, and then it must not be replaced under them.
-    """
-    try:
-        connection = sqlite3.connect(sqlite_uri(target, "rw"), uri=True, timeout=0, isolation_level=None)
-        try:
-            mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-            if mode != "delete":
-                raise UnsafeError(f"{shown(target)} is in use")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-            raise UnsafeError(
-                f"{shown(target)} is in use: {error}", hint="stop the programs that have it open"
-            ) from database_error(error, target)
-    for suffix in _SIDE_FILES:
-        _remove(target + suffix)
-
-
-def _sweep(target: str) -> None:
-    """Remove what restores into the same target have left that were killed: files that nobody holds locked."""
-    image = re.compile(re.escape(os.path.basename(target) + _MARK) + "[0-9a-f]{12}")
-    folder = os.path.dirname(target)
-    for name in filter(image.fullmatch, os.listdir(folder)):
-        path = os.path.join(folder, name)
-        with contextlib.suppress(OSError):  # a restore that runs, or a file of somebody else
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-            finally:
-                os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
-
-
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def holds_data(path: str) -> bool:
-    """Whether a file is anything but an empty database."""
-    if not os.path.getsize(path):
-        return os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
-    try:
-        connection = sqlite3.connect(sqlite_uri(path, "ro"), uri=True, timeout=5)
-        try:
-            return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return True  # not a database, or locked: certainly not ours to overwrite
-
-
 @contextmanager
-def open_restore(request: RestoreRequest) -> Iterator[FileRestore]:
+def open_restore(request: RestoreRequest) -> Iterator[Restore]:
     """Check the target at `request.url` and restore beside it; what is left without `commit` is removed."""
-    path = database_path(request.url)
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise UnreachableError(f"the folder {shown(folder)} of the target does not exist", hint="make it first")
-    if os.path.lexists(target):
-        if not os.path.isfile(target):
-            raise UnsafeError(f"{shown(target)} exists and is not a regular file")
-        if not request.replace and holds_data(target):
-            raise UnsafeError(f"{shown(target)} exists and holds data", hint="--replace puts the backup in its place")
-    restore = FileRestore(path, request)
-    _sweep(target)
+    target = Target.of(request)
+    if request.live and not target.exists:
+        log.info("%s does not exist: --live makes no difference", shown(target.path))
+    elif not request.replace and target.holds_data(Path(request.scratch)):
+        raise UnsafeError(
+            f"{shown(target.path)} exists and holds data",
+            hint="--replace puts the backup in its place" + (", --live as one transaction" if request.live else ""),
+        )
+    if target.exists and not request.live:
+        target.refuse_in_use()
+    restore = Restore(target, request)
     try:
         yield restore
     finally:

@@ -1,0 +1,41 @@
+"""Where a child process begins and ends."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+
+from holdfast_sqlite.child.talk import Channel, Refusal
+
+
+def main() -> None:
+    """Do the task that comes by standard input, and end without any clean-up of SQLite's."""
+    code = _run()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> int:
+    channel = Channel()
+    try:
+        if channel.task["task"] == "dump":
+            from holdfast_sqlite.child.dump import dump
+
+            dump(channel)
+        else:
+            from holdfast_sqlite.child.target import TASKS
+
+            TASKS[channel.task["task"]](channel)
+        return 0
+    except Refusal as refusal:
+        channel.send("error", kind=refusal.kind, text=str(refusal), hint=refusal.hint)
+    except sqlite3.Error as error:
+        channel.send("error", kind=getattr(error, "sqlite_errorname", ""), text=str(error), hint=None)
+    except OSError as error:
+        channel.send("error", kind="os", text=str(error), hint=None, errno=error.errno, file=error.filename)
+    except Exception:  # noqa: BLE001 (a bug of ours: the parent shows the last line of standard error)
+        import traceback
+
+        traceback.print_exc()
+    return 1

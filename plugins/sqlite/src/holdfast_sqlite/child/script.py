@@ -1,0 +1,207 @@
+"""A database as SQL text which the `sqlite3` shell loads into an empty file, and `holdfast restore` too.
+
+The first two lines are those of the shell's own `.dump`: newer shells, which refuse to write to `sqlite_schema` and
+to the inner tables of virtual tables, let scripts that begin so. Virtual tables are entered into the schema and
+their inner tables filled, so that nothing is indexed anew and their modules need not be there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from holdfast_sqlite.child.schema import Entry, entries, identifier, literal
+from holdfast_sqlite.child.talk import Refusal
+
+Write = Callable[[bytes], object]
+
+_BATCH = 1 << 16  # bytes of a statement of several rows
+# Stands for a carriage return within a literal: the shell takes those at the ends of lines away.
+_MARK = 0xE00D
+_EXACT = "holdfast_exact"
+
+
+def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> None:
+    """Write the whole database that a connection shows; nobody may change it meanwhile.
+
+    `wal` tells that it is in WAL mode, which a connection to an immutable image does not see.
+    """
+    try:
+        found = entries(connection)
+    except sqlite3.OperationalError as error:
+        raise Refusal("failed", f"the schema cannot be written as SQL: {error}", hint="-o format=image") from error
+    connection.create_function(_EXACT, 1, _exact, deterministic=True)
+    put = _putter(write)
+    put("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
+    for name in ("encoding", "page_size", "auto_vacuum"):
+        value = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        put(f"PRAGMA {name}={literal(value) if isinstance(value, str) else value};\n")
+    put("PRAGMA ignore_check_constraints=ON;\n")
+    for entry in found:
+        if entry.kind == "table" and not entry.module and not entry.internal:
+            put(_definition(entry))
+            _rows(connection, entry.name, write)
+    _internal(connection, found, put, write)
+    virtual = [entry for entry in found if entry.module]
+    if virtual:
+        put("PRAGMA writable_schema=ON;\n")
+    for entry in virtual:
+        name = literal(entry.name)
+        put(
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) "
+            f"VALUES('table',{name},{name},0,{_text(entry.sql)});\n"
+        )
+    if virtual:
+        put("PRAGMA writable_schema=OFF;\n")
+    for kind in ("index", "view", "trigger"):
+        for entry in found:
+            if entry.kind == kind and entry.sql:
+                put(_definition(entry))
+    for name in ("user_version", "application_id"):
+        put(f"PRAGMA {name}={connection.execute(f'PRAGMA {name}').fetchone()[0]};\n")
+    put("PRAGMA ignore_check_constraints=OFF;\nCOMMIT;\n" + ("PRAGMA journal_mode=WAL;\n" if wal else ""))
+
+
+def _putter(write: Write) -> Callable[[str], None]:
+    def put(text: str) -> None:
+        try:
+            write(text.encode())
+        except UnicodeEncodeError as error:
+            raise Refusal("failed", "a name is not valid text: it cannot be written as SQL") from error
+
+    return put
+
+
+def _definition(entry: Entry) -> str:
+    # The semicolon on a line of its own: a definition may end in a comment.
+    return f"{entry.sql}{chr(10) if '--' in entry.sql else ''};\n"
+
+
+def _internal(connection: sqlite3.Connection, found: list[Entry], put: Callable[[str], None], write: Write) -> None:
+    """Rows of tables that only SQLite itself can make: counters of AUTOINCREMENT and statistics."""
+    names = {entry.name for entry in found if entry.internal and entry.kind == "table"}
+    if "sqlite_sequence" in names:
+        if not any("AUTOINCREMENT" in entry.sql.upper() for entry in found if entry.kind == "table"):
+            put("CREATE TABLE holdfast_counter(i INTEGER PRIMARY KEY AUTOINCREMENT);\nDROP TABLE holdfast_counter;\n")
+        put("DELETE FROM sqlite_sequence;\n")
+        _rows(connection, "sqlite_sequence", write)
+    if "sqlite_stat1" in names:
+        put("ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n")
+        _rows(connection, "sqlite_stat1", write)
+
+
+def _rows(connection: sqlite3.Connection, table: str, write: Write) -> None:
+    """Write all rows of a table as INSERT statements of some 64 KiB."""
+    columns = _columns(connection, table)
+    named = [column if column in _ROWIDS else identifier(column) for column in columns]
+    head = f"INSERT INTO {identifier(table)}({','.join(named)}) VALUES\n".encode()
+    values = "||','||".join(_expression(column) for column in named)
+    batch: list[bytes] = []
+    size = 0
+    for row in _fetch(connection, f"SELECT '('||{values}||')' FROM {identifier(table)}"):  # noqa: S608
+        batch.append(row)
+        size += len(row)
+        if size >= _BATCH:
+            write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+            batch, size = [], 0
+    if batch:
+        write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+
+
+def _fetch(connection: sqlite3.Connection, query: str) -> Iterator[bytes]:
+    cursor = connection.cursor()
+    factory, connection.text_factory = connection.text_factory, bytes
+    try:
+        for (row,) in cursor.execute(query):
+            yield row
+    finally:
+        connection.text_factory = factory
+
+
+_ROWIDS = ("rowid", "_rowid_", "oid")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The columns to insert into: generated ones follow from the others; the rowid, where no column stands for it."""
+    found = connection.execute(f"PRAGMA table_xinfo({identifier(table)})").fetchall()
+    columns = [str(row[1]) for row in found if row[6] == 0]
+    keys = [row for row in found if row[5]]
+    origins = [row[3] for row in connection.execute(f"PRAGMA index_list({identifier(table)})")]
+    if len(keys) == 1 and str(keys[0][2]).upper() == "INTEGER" and "pk" not in origins:
+        return columns  # an INTEGER PRIMARY KEY is the rowid
+    taken = {str(row[1]).lower() for row in found}
+    name = next((name for name in _ROWIDS if name not in taken), None)
+    if name is not None and _has(connection, table, name):
+        return [name, *columns]
+    return columns
+
+
+def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    """Whether a table has a rowid: those WITHOUT ROWID say that there is no such column."""
+    try:
+        connection.execute(f"SELECT {column} FROM {identifier(table)} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def _expression(column: str) -> str:
+    """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
+    mark = f"char({_MARK})"
+    returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
+    return (
+        f"CASE typeof({column}) "
+        f"WHEN 'real' THEN CASE WHEN {column} = 9e999 THEN '9e999' WHEN {column} = -9e999 THEN '-9e999' "
+        f"WHEN {column} <> 0 AND CAST(quote({column}) AS REAL) = {column} THEN quote({column}) "
+        f"ELSE {_EXACT}({column}) END "
+        f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) "
+        f"THEN 'CAST(X'''||hex(CAST({column} AS BLOB))||''' AS TEXT)' "
+        f"WHEN instr({column},char(13)) THEN {returns} ELSE quote({column}) END "
+        f"ELSE quote({column}) END"
+    )
+
+
+def _exact(number: float) -> str:
+    """A number of which SQLite's decimals lose the last bit or the sign, in powers of two, which are exact."""
+    if not number:
+        return str(number)  # 0.0 or -0.0
+    numerator, denominator = number.as_integer_ratio()
+    power = max(0, numerator.bit_length() - 53) if denominator == 1 else -(denominator.bit_length() - 1)
+    whole = numerator >> power if power > 0 else numerator
+    operator = "*" if power > 0 else "/"
+    steps, rest = divmod(abs(power), 40)
+    factors = f"{operator}{2**40}.0" * steps + f"{operator}{2**rest}.0"
+    return f"(CAST({whole} AS REAL){factors})"
+
+
+def _text(text: str) -> str:
+    if "\r" not in text:
+        return literal(text)
+    return f"replace({literal(text.replace(chr(13), chr(_MARK)))},char({_MARK}),char(13))"
+
+
+def _valid(rows: list[bytes], connection: sqlite3.Connection) -> list[bytes]:
+    """The rows with texts that are not UTF-8 in hexadecimal: the script itself is valid text."""
+    try:
+        b"".join(rows).decode()
+    except UnicodeDecodeError:
+        return [_hexed(row, connection) for row in rows]
+    return rows
+
+
+def _hexed(row: bytes, connection: sqlite3.Connection) -> bytes:
+    import re
+
+    encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        text = match[1].replace(b"''", b"'")
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            if encoding != "UTF-8":  # SQLite gave it out as UTF-8 with surrogates and takes it in its own encoding
+                text = text.decode(errors="surrogatepass").encode(encoding, errors="surrogatepass")
+            return b"CAST(X'" + text.hex().encode() + b"' AS TEXT)"
+        return match[0]
+
+    return re.sub(rb"'((?:[^']|'')*)'", replace, row)

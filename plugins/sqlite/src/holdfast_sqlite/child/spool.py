@@ -1,0 +1,157 @@
+"""Images in the scratch folder: of a file under its lock, by SQLite's backup, from a private copy, or as it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import time
+
+from holdfast_sqlite.child.locks import share
+from holdfast_sqlite.child.talk import Refusal
+from holdfast_sqlite.child.wal import read_at
+
+_PIECE = 1 << 20
+_KERNEL_PIECE = 64 << 20
+_STEP = 10_000  # pages of a backup step, 40 MB at the usual size
+_TRIES = 5
+_SIDE_FILES = ("-wal", "-journal")
+
+
+def check_space(folder: str, size: int) -> None:
+    """Refuse to begin what cannot end."""
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free < size:
+        raise Refusal(
+            "space",
+            f"not enough space in {os.path.dirname(folder)}: {size} bytes are needed for a moment, {free} are free",
+            hint="set TMPDIR to a folder with more space",
+        )
+
+
+def create(path: str) -> int:
+    """Make a private file."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def copy_file(source: int, target: int, size: int) -> None:
+    """Copy the first `size` bytes, within the kernel where it can: 0.1 s for 279 MB, during which writers wait."""
+    done = _copy_in_kernel(source, target, size)
+    view = memoryview(bytearray(_PIECE))
+    while done < size:
+        piece = view[: min(_PIECE, size - done)]
+        if read_at(source, piece, done) < len(piece):
+            raise Refusal("SQLITE_CORRUPT", f"the file ends before byte {size}, which its header tells")
+        write_all(target, piece)
+        done += len(piece)
+
+
+def _copy_in_kernel(source: int, target: int, size: int) -> int:
+    done = 0
+    while done < size and hasattr(os, "copy_file_range"):
+        try:
+            copied = os.copy_file_range(source, target, min(_KERNEL_PIECE, size - done), offset_src=done)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF):
+                break  # not between these file systems
+            raise
+        if not copied:
+            break
+        done += copied
+    return done
+
+
+def write_all(target: int, piece: memoryview) -> None:
+    """Write all of a piece."""
+    while piece:
+        piece = piece[os.write(target, piece) :]
+
+
+def backup(connection: sqlite3.Connection, path: str, timeout: float, versions: bytes) -> None:
+    """Copy what a connection sees by SQLite's online backup, pinned by a read transaction.
+
+    Unpinned it would start again whenever another connection commits, and never end on a busy database. `versions`
+    are bytes 18 and 19 of the source, the mark of WAL mode, which a copy without a journal does not get.
+    """
+    connection.execute("BEGIN")
+    connection.execute("PRAGMA schema_version").fetchone()
+    target = sqlite3.connect(path, isolation_level=None)
+    # The image is thrown away unless it is whole: nothing in it needs a journal or an fsync.
+    target.execute("PRAGMA synchronous=OFF")
+    target.execute("PRAGMA journal_mode=OFF")
+    connection.backup(target, pages=_STEP, progress=patience(timeout))
+    target.close()
+    connection.execute("ROLLBACK")
+    with open(path, "r+b") as file:
+        if file.read(1):
+            os.pwrite(file.fileno(), versions, 18)
+
+
+class patience:  # noqa: N801 (a callback with a memory)
+    """Ends a backup that makes no progress: CPython's loop would retry a busy database for ever."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._left = -1
+        self._since = time.monotonic()
+
+    def __call__(self, status: int, remaining: int, total: int) -> None:
+        """Look at how much is left."""
+        del status, total
+        now = time.monotonic()
+        if remaining != self._left:
+            self._left, self._since = remaining, now
+        elif now - self._since > self._timeout:
+            raise Refusal("SQLITE_BUSY", "the database is locked")
+
+
+def private_copy(path: str, target: str, timeout: float) -> bool:
+    """Copy a database with its journal or log and let SQLite recover the copy; False if there is nothing to recover.
+
+    For a hot journal, and for logs on media where the index of the log cannot be made: what a reader would have to
+    write to the source is written to the copy. The SHARED lock keeps a rollback from beginning; a log has no such
+    lock, but nobody can use one without an index, and size and times of the files tell whether somebody did.
+    """
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if not share(source, timeout):
+        raise Refusal("SQLITE_BUSY", "database is locked")
+    for _ in range(_TRIES):
+        names = [suffix for suffix in ("", *_SIDE_FILES) if os.path.exists(path + suffix)]
+        before = _state(path, names)
+        for suffix in names:
+            _copy(path + suffix, target + suffix)
+        if _state(path, names) == before:
+            break
+        time.sleep(0.1)
+    else:
+        raise Refusal("SQLITE_BUSY", "the database changes while it is copied, and its log cannot be read in place")
+    connection = sqlite3.connect(target, isolation_level=None)
+    connection.execute("PRAGMA schema_version").fetchone()  # rolls back, or reads the log
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.close()
+    return True
+
+
+def _copy(path: str, target: str) -> None:
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the lock
+    if os.path.exists(target):
+        os.unlink(target)
+    copy = create(target)
+    copy_file(source, copy, os.fstat(source).st_size)
+    os.close(copy)
+
+
+def _state(path: str, suffixes: list[str]) -> list[tuple[int, int, int]]:
+    found = [os.stat(path + suffix) for suffix in suffixes]
+    return [(one.st_ino, one.st_size, one.st_mtime_ns) for one in found]
+
+
+def as_it_is(path: str, target: str, timeout: float) -> None:
+    """Copy a file that SQLite cannot read, byte by byte; its locks are kept nevertheless."""
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if not share(source, timeout):
+        raise Refusal("SQLITE_BUSY", "database is locked")
+    copy = create(target)
+    copy_file(source, copy, os.fstat(source).st_size)
+    os.close(copy)

@@ -1,0 +1,51 @@
+"""How a child process talks to its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from typing import Any
+
+
+class Refusal(Exception):  # noqa: N818 (told to the parent, which raises the error)
+    """The task cannot be done: `kind` names the parent's error class (see `holdfast_sqlite.errors.KINDS`)."""
+
+    def __init__(self, kind: str, text: str, hint: str | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.hint = hint
+
+
+class Channel:
+    """The two ways between child and parent; messages may be sent from any thread."""
+
+    def __init__(self) -> None:
+        self.task: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+        self._control = int(self.task["control"])
+        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Take commands; without a parent nothing here has a purpose."""
+        while line := sys.stdin.buffer.readline():
+            self._commands.put(line.decode().strip())
+        os._exit(3)
+
+    def wait(self) -> str:
+        """Wait for the parent's next command."""
+        return self._commands.get()
+
+    def send(self, event: str, **values: Any) -> None:
+        """Send a message: a short line, written whole."""
+        line = json.dumps({"event": event, **values}).encode() + b"\n"
+        with self._lock:
+            while line:
+                line = line[os.write(self._control, line) :]
+
+    def log(self, text: str) -> None:
+        """Have the parent log something."""
+        self.send("log", text=text)

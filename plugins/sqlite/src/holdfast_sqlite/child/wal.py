@@ -1,0 +1,192 @@
+"""The raw snapshot of a database in WAL mode: its file, overlaid with the newest committed frame of each page.
+
+How it can be right while others write (https://www.sqlite.org/walformat.html): an open read transaction holds a
+read mark. While it is held the log is not started anew, and checkpoints copy no frame beyond the mark into the
+database file. Every page that a checkpoint may be writing meanwhile thus has a frame up to the mark, and is taken
+from the log; all others do not change. What shows that the transaction and the figures read here belong together is
+the header of the `-shm` file, equal before and after the transaction began, and its salt once more after that.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import sqlite3
+import struct
+import time
+from array import array
+from collections.abc import Iterator
+
+_VERSION = 3007000
+# Wal-index header: version, unused, change counter, initialised, big-endian checksums, page size, frames, pages.
+_INDEX = struct.Struct("=IIIBBHII")
+_INDEX_COPY = 48  # bytes of the header, which is there twice
+_INDEX_SALT = slice(32, 40)
+_BACKFILLED = 96  # where the number of frames stands that are in the database file already
+_INDEX_SIZE = 136
+_INDEX_BLOCK = 32768  # 4096 page numbers and their hash table; the first begins behind the header
+_FIRST_ENTRIES = 4096 - _INDEX_SIZE // 4
+_WAL_HEADER = 32
+_FRAME_HEADER = 24
+_TRIES = 200
+# The map takes about 100 bytes a page; a log of more than 2 GB (at 4 KiB a page) is left to SQLite.
+_MOST_FRAMES = 500_000
+
+
+class Doubt(Exception):  # noqa: N818 (sends the dump another way; nobody sees it as an error)
+    """The raw way is not certain to be right here; SQLite's own backup is."""
+
+
+class WalSnapshot:
+    """One moment of a database in WAL mode, pinned by the read transaction that `pin` opens on `connection`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._wal = -1
+        self._salt = b""
+        self._pages = array("I")
+        self._frames = array("I")
+        self.page_size = self.page_count = self.frames = 0
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the image."""
+        return self.page_size * self.page_count
+
+    def pin(self) -> None:
+        """Begin the read transaction and map the log; `Doubt` if that cannot be done for certain."""
+        index = self._begin()
+        version, _, _, _, _, size, self.frames, pages = _INDEX.unpack_from(index)
+        if version != _VERSION:
+            raise Doubt(f"the index of the log has version {version}")
+        backfilled = struct.unpack_from("=I", index, _BACKFILLED)[0]
+        self._salt = index[_INDEX_SALT]
+        header = os.pread(self._file, 100, 0)
+        # 65536 does not fit into 16 bits: both formats write it as 1.
+        self.page_size = (size & 0xFF00) | (size & 1) << 16 if self.frames else page_size(header)
+        self.page_count = pages if self.frames else page_count(header, os.fstat(self._file).st_size)
+        if backfilled < self.frames:
+            self._map()
+        if _read_index(self._shm)[_INDEX_SALT] != self._salt:
+            raise Doubt("the log was started anew while it was mapped")
+        self._check_file()
+
+    def _begin(self) -> bytes:
+        """Open the transaction at a moment when nobody commits; the header of the index."""
+        try:
+            self._shm = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Doubt("the log has no index in a file") from error
+        for _ in range(_TRIES):
+            before = _read_index(self._shm)
+            self._connection.execute("BEGIN")
+            self._connection.execute("PRAGMA schema_version").fetchone()
+            after = _read_index(self._shm)
+            copies = after[:_INDEX_COPY], after[_INDEX_COPY : 2 * _INDEX_COPY]
+            whole = len(after) == _INDEX_SIZE and copies[0] == copies[1] and after[12] == 1
+            if whole and before[:_BACKFILLED] == after[:_BACKFILLED]:
+                return after
+            self._connection.execute("ROLLBACK")
+            time.sleep(0.0003)
+        raise Doubt(f"no quiet moment in {_TRIES} tries")
+
+    def _map(self) -> None:
+        """Find the newest frame of each page in the index, and see that the log holds just that frame."""
+        if self.frames > _MOST_FRAMES:
+            raise Doubt(f"the log has {self.frames} frames")
+        self._wal = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        header = os.pread(self._wal, _WAL_HEADER, 0)
+        if len(header) < _WAL_HEADER or header[16:24] != self._salt or header[8:12] != _big(self.page_size):
+            raise Doubt("the log and its index differ")
+        newest = {page: number for number, page in enumerate(_entries(self._shm, self.frames))}
+        self._pages = array("I", sorted(page for page in newest if page <= self.page_count))
+        self._frames = array("I", [newest[page] for page in self._pages])
+        for page, frame in zip(self._pages, self._frames, strict=True):
+            found = os.pread(self._wal, 16, self._offset(frame) - _FRAME_HEADER)
+            if found[:4] != _big(page) or found[8:16] != self._salt:
+                raise Doubt(f"frame {frame} of the log is not that of page {page}")
+
+    def _check_file(self) -> None:
+        """Pages that are not in the database file yet must all be in the log."""
+        there = os.fstat(self._file).st_size // self.page_size
+        missing = self.page_count - there
+        if missing > 0 and len(self._pages) - bisect.bisect_right(self._pages, there) != missing:
+            raise Doubt(f"the file has {there} pages of {self.page_count}, and the log not all of the others")
+
+    def _offset(self, frame: int) -> int:
+        return _WAL_HEADER + frame * (_FRAME_HEADER + self.page_size) + _FRAME_HEADER
+
+    def pieces(self, room: int) -> Iterator[memoryview]:
+        """Yield the image in pieces of about `room` bytes, each valid until the next is asked for."""
+        room = max(room // self.page_size, 1) * self.page_size
+        view = memoryview(bytearray(room))
+        for start in range(0, self.size, room):
+            piece = view[: min(room, self.size - start)]
+            read_at(self._file, piece, start)
+            self._overlay(piece, start)
+            yield piece
+        if self._wal >= 0 and os.pread(self._wal, 8, 16) != self._salt:
+            raise OSError(None, "the write-ahead log was started anew under a read lock: some program ignores locks")
+
+    def _overlay(self, piece: memoryview, start: int) -> None:
+        size = self.page_size
+        first = start // size + 1
+        low = bisect.bisect_left(self._pages, first)
+        high = bisect.bisect_left(self._pages, first + len(piece) // size, low)
+        for at in range(low, high):
+            begin = (self._pages[at] - first) * size
+            page = piece[begin : begin + size]
+            if read_at(self._wal, page, self._offset(self._frames[at])) < size:
+                raise OSError(None, "the write-ahead log has become shorter under a read lock")
+
+
+def page_size(header: bytes) -> int:
+    """The page size that a database's first 100 bytes tell."""
+    size = int.from_bytes(header[16:18], "big")
+    return 65536 if size == 1 else size
+
+
+def page_count(header: bytes, file_size: int) -> int:
+    """The number of pages as SQLite takes it: from the header where that is up to date, else from the file."""
+    told = int.from_bytes(header[28:32], "big")
+    if told and header[24:28] == header[92:96]:
+        return told
+    size = max(page_size(header), 1)
+    return (file_size + size - 1) // size
+
+
+def read_at(descriptor: int, view: memoryview, offset: int) -> int:
+    """Fill a view from a file, with zeros beyond its end; the number of bytes that were there."""
+    done = 0
+    while done < len(view):
+        got = os.preadv(descriptor, [view[done:]], offset + done)
+        if not got:
+            view[done:] = bytes(len(view) - done)
+            break
+        done += got
+    return done
+
+
+def _read_index(descriptor: int) -> bytes:
+    return os.pread(descriptor, _INDEX_SIZE, 0)
+
+
+def _entries(descriptor: int, frames: int) -> array[int]:
+    """The page number of each frame, from the index."""
+    numbers = array("I")
+    block = 0
+    while len(numbers) < frames:
+        skip, room = (0, 4096) if block else (_INDEX_SIZE, _FIRST_ENTRIES)
+        count = min(room, frames - len(numbers))
+        data = os.pread(descriptor, 4 * count, block * _INDEX_BLOCK + skip)
+        if len(data) < 4 * count:
+            raise Doubt("the index of the log is cut off")
+        numbers.frombytes(data)
+        block += 1
+    return numbers
+
+
+def _big(number: int) -> bytes:
+    return number.to_bytes(4, "big")

@@ -1,0 +1,71 @@
+"""What the errors of SQLite and of the child processes mean for a backup or restore."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.api import (
+    CredentialsError,
+    HoldfastError,
+    IntegrityError,
+    LockedError,
+    UnreachableError,
+    UnsafeError,
+    UsageError,
+    reason,
+)
+
+KINDS: dict[str, type[HoldfastError]] = {
+    "BUSY": LockedError,
+    "LOCKED": LockedError,
+    "PROTOCOL": LockedError,
+    "CORRUPT": IntegrityError,
+    "NOTADB": IntegrityError,
+    "FORMAT": IntegrityError,
+    "CANTOPEN": UnreachableError,
+    "PERM": CredentialsError,
+    "AUTH": CredentialsError,
+    "READONLY": CredentialsError,
+    # Of the child processes' own, not of SQLite:
+    "damaged": IntegrityError,
+    "notadb": IntegrityError,
+    "usage": UsageError,
+    "unsafe": UnsafeError,
+    "space": HoldfastError,
+    "failed": HoldfastError,
+}
+_ALLOW = "--allow-damaged backs it up all the same and marks the backup as damaged"
+_ENCRYPTED = "an encrypted database (SQLCipher) looks like this too: it needs the program that has its key"
+
+
+def error_class(kind: str) -> type[HoldfastError]:
+    """The class for an error name of SQLite (`SQLITE_BUSY_SNAPSHOT`) or a kind of a child process."""
+    return KINDS.get(kind.split("_")[1] if kind.startswith("SQLITE_") else kind, HoldfastError)
+
+
+def database_error(error: sqlite3.Error, what: str) -> HoldfastError:
+    """Say what SQLite's error means."""
+    return error_class(getattr(error, "sqlite_errorname", ""))(f"{what}: {error}")
+
+
+def source_error(message: Mapping[str, Any], database: str, timeout: float) -> HoldfastError:
+    """Say what the error message of a dumping child means; `database` is the name to show."""
+    kind, text, hint = str(message["kind"]), str(message["text"]), message.get("hint")
+    if kind == "os":
+        return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
+    if kind == "notadb":
+        return IntegrityError(f"{database} is not an SQLite database: {text}", hint=_ENCRYPTED)
+    found = error_class(kind)
+    if found is IntegrityError:
+        return IntegrityError(f"{database} is damaged: {text}", hint=_ALLOW)
+    if found is LockedError:
+        waits = f"another process holds a lock; -o busy_timeout=SECONDS waits longer than {timeout:g}"
+        return LockedError(f"cannot read {database}: {text}", hint=hint or waits)
+    if kind in ("space", "usage"):
+        return found(text, hint=hint)
+    return found(f"cannot read {database}: {text}", hint=hint)
+
+
+def _os_reason(message: Mapping[str, Any]) -> str:
+    number = message.get("errno")
+    return reason(OSError(number, message["text"])) if number else str(message["text"])

@@ -1,0 +1,106 @@
+"""The child processes that open sources and targets: started, spoken to, and never left behind."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast.api import HoldfastError
+
+log = logging.getLogger("holdfast.sqlite")
+
+# -I and -S keep out what the environment and site-packages would load; so the way to this package is an argument.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from holdfast_sqlite.child.main import main; main()"
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_PIPE = 1 << 20  # bytes; the most that an unprivileged process may ask for
+
+
+class Child:
+    """One child process at its task; leaving the context ends it.
+
+    Messages are taken by one thread; `end` may be called from any, and whoever waits for a message then gets the
+    error that the process has ended.
+    """
+
+    def __init__(self, task: str, *, scratch: Path, **arguments: Any) -> None:
+        if not sys.executable:
+            raise HoldfastError("there is no Python interpreter to run the SQLite engine's child process with")
+        control, remote = os.pipe()
+        self._talk = scratch / f"{task}-{control}.stderr"
+        try:
+            with open(self._talk, "wb") as talk:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _START, _ROOT],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=talk,
+                    pass_fds=(remote,),
+                    # Ctrl-C in a terminal goes to the group of the parent, which then ends us in its own way.
+                    process_group=0,
+                )
+        except BaseException:
+            os.close(control)
+            raise
+        finally:
+            os.close(remote)
+        self._messages = open(control, "rb")  # noqa: SIM115 (closed by __exit__)
+        self.send(json.dumps({"task": task, "control": remote, "scratch": str(scratch), **arguments}))
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def pages(self) -> int:
+        """The descriptor to read its pages from, its pipe as large as may be."""
+        if self._process.stdout is None:
+            raise RuntimeError(self._process.args)
+        descriptor = self._process.stdout.fileno()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):  # the user's share of pipe memory is taken: slower, that is all
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
+        return descriptor
+
+    def send(self, line: str) -> None:
+        """Send a command; a child that has ended tells why when its next message is asked for."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+
+    def receive(self) -> dict[str, Any]:
+        """The next message that is not a log record: `event` says what it is, `error` among others."""
+        while line := self._messages.readline():
+            message: dict[str, Any] = json.loads(line)
+            if message["event"] != "log":
+                return message
+            log.info("%s", message["text"])
+        code = self._process.wait()
+        last = self._talk.read_text(errors="replace").strip().rpartition("\n")[2] if self._talk.exists() else ""
+        raise HoldfastError(f"the SQLite engine's child process ended with code {code}{': ' if last else ''}{last}")
+
+    def end(self) -> None:
+        """Kill the process: it holds nothing that it would have to put in order."""
+        if self._process.poll() is None:
+            self._process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+        self._process.wait()
+        self._messages.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not flushed has nobody to go to
+                    pipe.close()

@@ -1,0 +1,82 @@
+"""What the tests of the engine have in common: a store, and a picture of all that a database holds."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import holdfast
+
+_PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id", "journal_mode")
+_LAYOUT = ("schema_version", "page_count", "freelist_count")
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{quote(os.fsencode(path))}"
+
+
+class Backups:
+    """Backs up into a store of the test's own and restores from it."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+
+    def make(self, source: Path, **options: Any) -> holdfast.Backup:
+        return holdfast.backup(url(source), store=str(self.store), codec="zstd:1", **options)
+
+    def restore(self, record: holdfast.Backup, target: Path, **options: Any) -> Path:
+        holdfast.restore(record, url(target), store=str(self.store), **options)
+        return target
+
+    def image(self, record: holdfast.Backup) -> bytes:
+        """The plain bytes of the backup, by the codec's own tool."""
+        (blob,) = Path(record.path).glob("database*.zst")
+        return subprocess.run(["zstd", "-dc", str(blob)], check=True, capture_output=True).stdout
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> Backups:
+    return Backups(tmp_path / "store")
+
+
+@pytest.fixture
+def picture() -> Callable[..., dict[str, Any]]:
+    """A function that tells all that a database holds: pragmas, schema, and the bytes and types of every row."""
+
+    def take(path: Path, *, layout: bool = True) -> dict[str, Any]:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.text_factory = bytes
+            found: dict[str, Any] = {
+                name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in (*_PRAGMAS, *(_LAYOUT if layout else ()))
+            }
+            columns = "type, name, tbl_name, sql" + (", rootpage" if layout else "")
+            schema = connection.execute(f"SELECT {columns} FROM sqlite_schema ORDER BY type, name").fetchall()
+            found["schema"] = schema
+            for entry in schema:
+                if entry[0] == b"table":
+                    found[f"rows of {entry[1]!r}"] = _rows(connection, entry[1].decode())
+            return found
+
+    return take
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> list[Any]:
+    name = '"' + table.replace('"', '""') + '"'
+    try:
+        rows = connection.execute(f"SELECT rowid, * FROM {name}").fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such module" in str(error):
+            return ["no module"]
+        rows = connection.execute(f"SELECT * FROM {name}").fetchall()
+    # repr tells 1 from 1.0, but texts come as bytes like blobs: their types tell those apart.
+    columns = [row[1].decode() for row in connection.execute(f"PRAGMA table_info({name})")]
+    quoted = ['typeof("' + column.replace('"', '""') + '")' for column in columns]
+    kinds = connection.execute(f"SELECT {', '.join(quoted)} FROM {name}").fetchall()
+    return [*map(repr, rows), *kinds]
