@@ -42,7 +42,9 @@ def add_row(path: Path, name: str = "another") -> None:
 
 def dump(path: Path) -> str:
     """All of a database as the sqlite3 shell writes it."""
-    done = subprocess.run(["sqlite3", "-readonly", path, ".dump"], capture_output=True, check=True, text=True)
+    # The child of a restore that was just killed holds its lock for the moment that it takes to notice.
+    command = ["sqlite3", "-readonly", "-cmd", ".timeout 10000", path, ".dump"]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
     assert done.stdout.rstrip().endswith("COMMIT;"), done.stderr
     return done.stdout
 

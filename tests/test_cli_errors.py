@@ -137,7 +137,6 @@ def test_a_codec_that_is_ours_and_not_installed_has_a_hint(shell: Shell) -> None
         ["--store", ""],
         ["--store", "file://host/x"],
         ["--no-such-option"],
-        ["--select", "people"],
     ],
     ids=" ".join,
 )

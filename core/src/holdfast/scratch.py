@@ -4,9 +4,9 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,15 +62,22 @@ def sweep(root: str) -> list[str]:
 def _make(root: str) -> tuple[str, int]:
     """Make a folder and hold it; between the two a sweep may take it for abandoned, and then another is made."""
     while True:
-        path = tempfile.mkdtemp(prefix=PREFIX, dir=root)
+        # The name comes first: a signal may come as soon as there is a folder, and ends whatever was to return it.
+        path = os.path.join(root, PREFIX + secrets.token_hex(6))
         try:
+            os.mkdir(path, 0o700)
             descriptor = _hold(path)
-        except (FileNotFoundError, BlockingIOError):
-            continue
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                return path, descriptor
-        os.close(descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                    return path, descriptor
+            os.close(descriptor)
+        except (FileExistsError, FileNotFoundError, BlockingIOError):
+            if not os.path.isdir(root):
+                raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+            raise
 
 
 def _hold(path: str) -> int:
