@@ -1,0 +1,112 @@
+"""Every way to back an SQLite database up records a proof that its drill repeats."""
+
+import gzip
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import holdfast
+from holdfast.legacy import sqlite_url
+from holdfast.registry import Registry
+from holdfast.takeover import take_over
+
+
+def make(path: Path, *, wal: bool = False) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        if wal:
+            db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT, y AS (upper(x)));"
+            "CREATE TABLE b (x BLOB, CHECK (length(x) < 9)); CREATE INDEX b_x ON b (x);"
+            "CREATE VIEW v AS SELECT * FROM a;"
+            "INSERT INTO a (x) VALUES ('one'), (NULL), (''); INSERT INTO b VALUES (x'00ff'), (1), (1.5), ('1');"
+        )
+
+
+def proof(record: holdfast.Backup) -> dict[tuple[str, str], tuple[int | None, str]]:
+    manifest = json.loads(Path(record.path, "backup_manifest.json").read_text())
+    return {(one["kind"], one["name"]): (one["rows"], one["digest"]) for one in manifest["proof"]["objects"]}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"options": {"method": "backup"}}, {"options": {"format": "sql"}}, {"select": ("a",)}, {"exclude": ("a",)},
+     {"check": False}, {"proof": True}, {"select": ("b",), "options": {"format": "sql"}}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+def test_each_way_to_dump_is_proven_by_a_drill(parts: dict[str, Any], wal: bool, tmp_path: Path) -> None:
+    path = tmp_path / "odd #? ü 'name'.db"
+    make(path, wal=wal)
+    store = str(tmp_path / "store")
+    record = holdfast.backup(sqlite_url(path), store=store, **parts)
+    result = holdfast.drill(record, store=store)
+    assert (result.passed, result.state, result.problems) == (True, "proven", ())
+    found = proof(record)
+    chosen = [
+        name for name in ("a", "b") if name in parts.get("select", ("a", "b")) and name not in parts.get("exclude", ())
+    ]
+    assert [name for kind, name in found if kind == "table" and name in "ab"] == chosen
+    assert (("stream", "database") in found) == (parts.get("options", {}).get("format") != "sql")
+
+
+def test_the_same_content_has_the_same_proof_by_every_way(tmp_path: Path) -> None:
+    make(tmp_path / "app.db")
+    ways = [{}, {"options": {"method": "backup"}}, {"options": {"format": "sql"}}, {"proof": True}]
+    url, store = f"sqlite:///{tmp_path}/app.db", str(tmp_path / "store")
+    proofs = [proof(holdfast.backup(url, store=store, **way)) for way in ways]  # type: ignore[arg-type]
+    without = [{key: value for key, value in one.items() if key[0] != "stream"} for one in proofs]
+    assert all(one == without[0] for one in without)
+
+
+@pytest.mark.parametrize("asked", [None, True])
+def test_an_empty_file_is_proven_too(asked: bool | None, tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    store = str(tmp_path / "store")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/empty.db", store=store, proof=asked)
+    result = holdfast.drill(record, store=store)
+    assert (result.passed, result.state, result.problems) == (True, "proven", ())
+
+
+def test_a_database_with_collations_and_functions_of_its_application_is_proven(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.create_collation("german", lambda a, b: (a > b) - (a < b))
+        db.create_function("hashed", 1, len, deterministic=True)
+        db.executescript(
+            "CREATE TABLE t (x TEXT COLLATE german, y INTEGER AS (hashed(x)) STORED);"
+            "CREATE INDEX t_x ON t (x); CREATE INDEX t_f ON t (hashed(x)); INSERT INTO t (x) VALUES ('ä'), ('z');"
+        )
+    store = str(tmp_path / "store")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store)
+    result = holdfast.drill(record, store=store)
+    assert (result.passed, result.state, result.problems) == (True, "proven", ())
+
+
+def test_sql_text_of_the_older_system_is_taken_over_restored_and_drilled(tmp_path: Path) -> None:
+    make(tmp_path / "app.db")
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        data = gzip.compress("\n".join(db.iterdump()).encode())
+        rows = list(db.execute("SELECT * FROM a"))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "app_1.sql.gz").write_bytes(data)
+    entry = {"backup_id": "app_1", "source": "app.db", "destination": "app_1.sql.gz", "format": "compressed",
+             "timestamp": 1.7e9, "size_bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}  # fmt: skip
+    (tmp_path / "old" / "manifest.json").write_text(json.dumps([entry]))
+    store = str(tmp_path / "store")
+    assert [one.status for one in take_over(str(tmp_path / "old"), registry=Registry(), store=store)] == ["imported"]
+    assert holdfast.DatabaseBackup(store).restore_sqlite("app", tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as db:
+        assert list(db.execute("SELECT * FROM a")) == rows
+    assert holdfast.drill("latest", store=store).state == "verified"
+
+
+def test_without_check_and_without_proof_nothing_is_recorded(tmp_path: Path) -> None:
+    make(tmp_path / "app.db")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=str(tmp_path / "store"), check=False, proof=False)
+    manifest = json.loads(Path(record.path, "backup_manifest.json").read_text())
+    assert manifest["proof"] is None
