@@ -72,10 +72,10 @@ def _correct(source: Path, folder: Path, mode: str, options: argparse.Namespace)
 
 def _held_up(source: Path, folder: Path, mode: str, options: argparse.Namespace) -> int:
     busy.make(source, mode=mode, megabytes=options.large)
-    with busy.writing(source, options.rate) as alone:
+    with busy.writing(source, options.rate, vacuum=False) as alone:
         time.sleep(20)
     seconds = []
-    with busy.writing(source, options.rate) as beside:
+    with busy.writing(source, options.rate, vacuum=False) as beside:
         for _ in range(options.large_backups):
             started = time.perf_counter()
             holdfast.backup(f"sqlite:///{source}", store=str(folder / "store"), codec="zstd:1")
