@@ -125,7 +125,9 @@ class Component:
     `aliases` are further names for the same thing. `options` is a frozen dataclass whose fields (with defaults;
     `metadata={"help": …}` documents one) become `-o KEY=VALUE`, TOML keys and a JSON Schema. A `ValueError`
     from its `__post_init__` is shown to the user as the reason why a value is refused. The first field is the
-    one that `--codec name:VALUE` sets.
+    one that `--codec name:VALUE` sets. Options are recorded in the manifest as they were given, so none is a
+    secret: those are in the URL, in the environment or in a file. `api_version` is the version of this API that
+    the component is made for.
     """
 
     kind: Kind
@@ -134,7 +136,7 @@ class Component:
     summary: str = ""
     capabilities: frozenset[Capability] = frozenset()
     options: type | None = None
-    api_version: int = API_VERSION
+    api_version: int = 1  # not API_VERSION: what says nothing is made for the first one, under any later core too
 
 
 # --- dump ---------------------------------------------------------------------------------------------------
@@ -571,5 +573,3 @@ Watcher = Callable[[Event], object]
 
 HasherFactory = Callable[[], Hasher]
 """What starts a new digest, such as `hashlib.sha256`."""
-
-Components = Iterable[Component]
