@@ -230,8 +230,8 @@ class Facts:
 class DumpSession(Protocol):
     """One running dump.
 
-    Leaving its context frees every lock, transaction and process, also after an error and also while a
-    `read` is still running in another thread: that read must then end, with whatever error.
+    Leaving its context frees every lock, transaction and process, also after an error, which need not be passed
+    to it, and also while a `read` is still running in another thread: that read must then end, with whatever error.
     """
 
     @property
@@ -330,7 +330,9 @@ class Blob(Protocol):
 class RestoreSession(Protocol):
     """One running restore: leaving its context without `commit` undoes it, or says what is left.
 
-    An engine without ATOMIC_RESTORE removes every object it made, so that an empty target is empty again.
+    An engine without ATOMIC_RESTORE removes every object it made, so that an empty target is empty again. Whether
+    `commit` was called decides, not whether an exception is passed to the context: after a failure it may be left
+    without one, and while a `load` is still running in another thread, which must then end, with whatever error.
     """
 
     @property
@@ -498,8 +500,9 @@ class Stat:
 
 
 class Storage(Protocol):
-    """A place that keeps objects under relative paths with `/`; its methods may be called from any thread.
+    """A place that keeps objects under relative paths with `/`.
 
+    Its methods may be called from several threads at once, and several objects may be written at once.
     Missing objects raise `FileNotFoundError`, existing ones `FileExistsError`, all else `OSError` or a
     `HoldfastError`.
     """
@@ -521,7 +524,11 @@ class Storage(Protocol):
         ...
 
     def list(self, prefix: str = "", /) -> Iterable[Stat]:
-        """Every object below a folder, in any order, unfinished ones included."""
+        """Every object below a folder (not: with that beginning), in any order, a missing folder being empty.
+
+        Unfinished objects that a dead writer left are included, where they take up space, so that `delete` can
+        remove them; leases are not.
+        """
         ...
 
     def stat(self, path: str, /) -> Stat:
@@ -533,13 +540,14 @@ class Storage(Protocol):
         ...
 
     def barrier(self) -> None:
-        """Return once all that was written so far survives a loss of power."""
+        """Return once all that was written or deleted so far survives a loss of power; it may raise `OSError`."""
         ...
 
     def lease(self, name: str, ttl: float = 60.0, /) -> AbstractContextManager[None]:
-        """Hold a name that nobody else can hold; `LockedError` if somebody does.
+        """Hold a name that nobody else can hold; `LockedError`, at once, if somebody does.
 
-        A dead holder's lease ends after `ttl` seconds at the latest.
+        The storage renews it by itself for as long as the context is open, which may be days. A dead holder's
+        lease ends after `ttl` seconds at the latest. The first lease may be taken before anything is written.
         """
         ...
 
@@ -549,7 +557,7 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened in a run.
+    """Something that happened in a run. Further types and operations may come: ignore those that you do not know.
 
     `type` is `started`, `progress`, `stream`, `warning`, `finished` or `failed`; `operation` is `backup`,
     `restore` or `verify`; `id` is the backup's. `done` and `total` count plain bytes, `total` None while
