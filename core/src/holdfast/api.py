@@ -560,8 +560,8 @@ class Event:
     """Something that happened in a run. Further types and operations may come: ignore those that you do not know.
 
     `type` is `started`, `progress`, `stream`, `warning`, `finished` or `failed`; `operation` is `backup`,
-    `restore` or `verify`; `id` is the backup's. `done` and `total` count plain bytes, `total` None while
-    unknown. `detail` is plain data that JSON can hold.
+    `restore` or `verify`; `id` is the backup's. `done` and `total` count the bytes read: plain ones, and
+    stored ones where these are checked first; `total` is None while unknown. `detail` is plain data that JSON can hold.
     """
 
     type: str
