@@ -13,13 +13,13 @@ import pytest
 from commandline import Shell, make_shell
 from databases import dump, make_database
 from distributions import write_distribution
-from venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, once
+from venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, of_this_run, once
 
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """A virtual environment with ours and theirs from wheels alone, made once a run."""
-    shared = tmp_path_factory.getbasetemp().parent / "distributions"
+    shared = of_this_run(tmp_path_factory.getbasetemp()) / "distributions"
     wheels = once(shared, "wheels", lambda folder: build(folder, FIRST_PARTY))
     others = once(shared, "third-party", lambda folder: download_third_party(folder, wheels))
     acme = once(shared, "acme", lambda folder: build(folder, [ACME]))
