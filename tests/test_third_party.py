@@ -331,6 +331,9 @@ WATCHING = """
 
 def test_a_watching_plugin_sees_every_run_and_its_errors_harm_none(user: Shell) -> None:
     watched = with_plugins(user, {"watcher": WATCHING})
+    (shown,) = watched.run("plugins", "--json").data["plugins"]
+    assert (shown["name"], shown["status"]) == ("watcher", "active")
+    assert "active" in watched.run("plugins", "show", "watcher").stdout
     record = watched.run("backup", "sqlite:///app.db", "--json").last
     watched.run("verify")
     watched.run("restore", "latest", "sqlite:///copy.db")
