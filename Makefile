@@ -20,7 +20,8 @@ venv: $(STAMP)
 
 $(STAMP): .ci/constraints.txt .ci/dev.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@PYTHON="$(PYTHON)" .ci/prepare python
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# A Python without ensurepip leaves an environment without pip behind: ask for what is needed, not for the folder.
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV) …"
 	@PIP_CONSTRAINT=.ci/constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		-r .ci/dev.txt $(foreach distribution,$(DISTRIBUTIONS),-e ./$(distribution))

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,19 @@ def test_a_closed_pipe_ends_a_command_quietly(kept: Shell) -> None:
     _, stderr = process.communicate(timeout=30)
     assert process.returncode in (0, 141)
     assert stderr == ""
+
+
+def test_a_store_whose_path_is_no_utf8_can_be_listed(shell: Shell) -> None:
+    """A path is bytes: JSON holds it so that Python gets it back, text as it is."""
+    store = os.fsdecode(os.fsencode(shell.folder) + b"/caf\xe9")
+    record = shell.run("backup", "sqlite:///app.db", "--store", store, "--json").last
+    assert shell.run("list", "--store", store, "--json").data[0]["path"] == record["path"]
+    assert os.fsencode(record["path"]).startswith(os.fsencode(store))
+    shown = subprocess.run(
+        shell.arguments("show", "latest", "--store", store),
+        cwd=shell.folder,
+        env=shell.environment({"PYTHONIOENCODING": "utf-8"}),  # strict, as under most locales
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert os.fsencode(record["path"]) in shown.stdout

@@ -78,6 +78,21 @@ def test_a_check_that_cannot_be_carried_out_records_nothing(kept: Shell, ids: li
     assert kept.listing()[0]["state"] == "verified"
 
 
+def test_a_check_that_cannot_be_carried_out_does_not_keep_others_from_being_checked(
+    kept: Shell, ids: list[str]
+) -> None:
+    kept.run("backup", "sqlite:///app.db", "--name", "plain", "--codec", "none")
+    without = {"HOLDFAST_DISABLE_PLUGINS": "holdfast-zstd"}
+    ran = kept.run("verify", "--read-data", "--json", env=without, code=3)
+    assert [line["type"] for line in ran.lines if line["type"] in ("verify", "error")] == 2 * ["error"] + [
+        "verify",
+        "error",
+    ]
+    assert ran.last["message"] == "2 of 3 backups could not be checked"
+    states = {record["name"]: record["state"] for record in kept.listing()}
+    assert states == {"app": "complete", "plain": "verified"}
+
+
 def test_an_empty_store_has_nothing_to_verify(shell: Shell) -> None:
     record = shell.backup("sqlite:///app.db")
     shell.run("delete", record["id"], "--force-empty")

@@ -13,13 +13,13 @@ import pytest
 from commandline import Shell, make_shell
 from databases import dump, make_database
 from distributions import write_distribution
-from venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, once
+from venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, of_this_run, once
 
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """A virtual environment with ours and theirs from wheels alone, made once a run."""
-    shared = tmp_path_factory.getbasetemp().parent / "distributions"
+    shared = of_this_run(tmp_path_factory.getbasetemp()) / "distributions"
     wheels = once(shared, "wheels", lambda folder: build(folder, FIRST_PARTY))
     others = once(shared, "third-party", lambda folder: download_third_party(folder, wheels))
     acme = once(shared, "acme", lambda folder: build(folder, [ACME]))
@@ -331,6 +331,9 @@ WATCHING = """
 
 def test_a_watching_plugin_sees_every_run_and_its_errors_harm_none(user: Shell) -> None:
     watched = with_plugins(user, {"watcher": WATCHING})
+    (shown,) = watched.run("plugins", "--json").data["plugins"]
+    assert (shown["name"], shown["status"]) == ("watcher", "active")
+    assert "active" in watched.run("plugins", "show", "watcher").stdout
     record = watched.run("backup", "sqlite:///app.db", "--json").last
     watched.run("verify")
     watched.run("restore", "latest", "sqlite:///copy.db")

@@ -11,7 +11,7 @@ from commandline import Shell, make_shell
 from databases import dump
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from venvs import FIRST_PARTY, Environment, build, download_third_party, metadata, name, once, requirements
+from venvs import FIRST_PARTY, Environment, build, download_third_party, metadata, name, of_this_run, once, requirements
 
 EXTRAS = {
     "sqlite": "holdfast-sqlite",
@@ -25,7 +25,7 @@ EXTRAS = {
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist and the wheel of every distribution, built once a run."""
-    shared = tmp_path_factory.getbasetemp().parent / "distributions"
+    shared = of_this_run(tmp_path_factory.getbasetemp()) / "distributions"
     return once(shared, "wheels", lambda folder: build(folder, FIRST_PARTY))
 
 

@@ -19,6 +19,11 @@ FIRST_PARTY = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins
 ACME = Path(__file__).parent / "third_party" / "acme"
 
 
+def of_this_run(base: Path) -> Path:
+    """The folder that the processes of one run share, and no other run: under pytest-xdist `base` lies in it."""
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def once(folder: Path, name: str, make: Callable[[Path], object]) -> Path:
     """Make a folder once for all test processes of a run, whichever comes first."""
     folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_threads
 
-from holdfast.api import Capability, Event, Facts, ObjectProof, Proof, Stream
+from holdfast.api import Capability, Component, Event, Facts, Kind, ObjectProof, Proof, Stream, hookimpl
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UnsafeError, UsageError
 from holdfast.operations.backup import Parts, backup, preview
@@ -135,6 +135,36 @@ def test_further_checksums_are_recorded_beside_sha256() -> None:
     (stream,) = json.loads(storage.objects[f"app/{record.id}/backup_manifest.json"])["streams"]
     assert stream["digests"]["blake2b"] == hashlib.blake2b(b"hello world").hexdigest()
     assert stream["blob"]["digests"]["sha256"] == hashlib.sha256(b"hello world").hexdigest()
+
+
+class Aliased:
+    """A codec and a checksum that may be asked for by a second name."""
+
+    __name__ = "aliased"
+
+    @hookimpl
+    def holdfast_components(self) -> Iterator[Component]:
+        yield Component(kind=Kind.CODEC, name="plain", aliases=("pl",))
+        yield Component(kind=Kind.CHECKSUM, name="blake2b", aliases=("b2",))
+
+    @hookimpl
+    def holdfast_compress(self, codec: str) -> NoCodec | None:
+        return NoCodec() if codec == "plain" else None
+
+    @hookimpl
+    def holdfast_checksum(self, algorithm: str) -> Any:
+        return hashlib.blake2b() if algorithm == "blake2b" else None
+
+
+def test_the_manifest_records_names_and_not_aliases_and_every_plugin_involved() -> None:
+    """A check of the backup looks for the component, and an alias may go away."""
+    storage, registry = MemoryStorage(), memory_registry(Aliased())
+    plan = BackupPlan(source=URL, codec="pl", checksums=("b2", "blake2b"))
+    record = backup(plan, registry=registry, parts=Parts(storage=storage))
+    document = json.loads(storage.objects[f"app/{record.id}/backup_manifest.json"])
+    assert document["codec"] == {"name": "plain", "spec": "pl"}
+    assert document["checksums"] == ["sha256", "blake2b"]
+    assert set(document["tool"]["plugins"]) == {"aliased", "MemoryPlugin-0"}
 
 
 def test_a_preview_opens_the_source_and_writes_nothing() -> None:

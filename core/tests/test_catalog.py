@@ -52,6 +52,25 @@ def catalog(storage: FolderStorage) -> Catalog:
 # --- the store ---
 
 
+def test_only_manifests_that_could_be_meant_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may hold hundreds: neither the next backup nor a restore of one of them opens them all."""
+    storage = MemoryStorage()
+    records = [make(storage) for _ in range(3)]
+    read: list[str] = []
+    real = storage.read
+
+    def reading(path: str, offset: int = 0, length: int | None = None) -> bytes:
+        read.append(path)
+        return real(path, offset, length)
+
+    monkeypatch.setattr(storage, "read", reading)
+    assert Catalog(storage).find(records[1].id).id == records[1].id
+    assert read == [f"app/{records[1].id}/backup_manifest.json"]
+    read.clear()
+    make(storage)
+    assert not [path for path in read if path.endswith("backup_manifest.json")]
+
+
 def test_a_missing_store_is_not_found_and_not_made(catalog: Catalog) -> None:
     with pytest.raises(NotFoundError, match="no store at"):
         catalog.open()

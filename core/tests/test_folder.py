@@ -74,6 +74,24 @@ def test_a_file_system_without_hard_links_is_served_too(
     assert names(storage) == {"app/a"}
 
 
+def test_a_name_reserved_where_there_are_no_hard_links_is_given_back_after_an_error(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    def replace(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", link)
+        patched.setattr(os, "replace", replace)
+        with pytest.raises(OSError, match="Input/output"):
+            put(storage, "app/a")
+    assert names(storage) == set()
+    put(storage, "app/a")
+
+
 def test_of_many_writers_of_one_name_exactly_one_succeeds(storage: FolderStorage) -> None:
     start, outcomes = threading.Barrier(8), []
 
@@ -216,6 +234,35 @@ def test_a_barrier_syncs_every_new_file_before_the_folder_that_names_it(
     assert synced == []
 
 
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("holdfast.json", True),
+        ("app/source.json", True),
+        ("app/id/backup_manifest.json", True),
+        ("app/id/a.zst", False),
+    ],
+)
+def test_what_is_believed_by_its_name_is_on_disk_before_it_has_it(
+    storage: FolderStorage, path: str, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    sync, link = os.fsync, os.link
+
+    def fsync(descriptor: int) -> None:
+        happened.append("sync")
+        sync(descriptor)
+
+    def publish(*names: str) -> None:
+        happened.append("name")
+        link(*names)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "link", publish)
+    put(storage, path)
+    assert happened == (["sync", "name"] if first else ["name"])
+
+
 def test_a_failed_sync_is_an_error_and_stays_one(storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(_descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -296,6 +343,20 @@ def test_the_lease_of_a_killed_process_ends_with_it(storage: FolderStorage) -> N
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     with storage.lease("id"):
+        pass
+
+
+def test_a_lease_whose_file_cannot_be_removed_is_free_all_the_same(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlink(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patched, pytest.raises(PermissionError), storage.lease("id"):
+        patched.setattr(os, "unlink", unlink)
+    assert os.listdir("/proc/self/fd") == before
+    with FolderStorage(storage.root).lease("id"):
         pass
 
 

@@ -4,11 +4,13 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.builtin import NoCodec
+from holdfast.errors import PluginError
 from holdfast.store.guide import guide, parse_sums, sums
 from holdfast.store.manifest import BlobRecord, CodecRecord, Manifest, SourceRecord, StreamRecord, ToolRecord
 
@@ -43,6 +45,20 @@ def test_the_steps_of_the_engine_name_the_command_of_the_codec_and_the_blob() ->
     assert "in the place of TARGET_DB" in text
     assert "sha256sum -c SHA256SUMS" in text
     assert "DECODE" not in text
+
+
+@pytest.mark.parametrize("name", ["a}b", "}", "{decode:x}", "a} | {decode:b"])
+def test_the_name_of_a_stream_may_hold_braces(name: str) -> None:
+    document = manifest("none", "")
+    stream = msgspec.structs.replace(document.streams[0], name=name)
+    step = f"{{decode:{name}}} | load; {{decode:{name}}} | check {{x}}"
+    text = guide(msgspec.structs.replace(document, streams=[stream]), NoCodec(), (step,))
+    assert "\ncat data/t-1 | load; cat data/t-1 | check {x}\n" in text
+
+
+def test_a_step_that_decodes_what_was_not_dumped_is_an_error_of_the_plugin() -> None:
+    with pytest.raises(PluginError, match=r"a stream that it did not dump: '\{decode:data/U\} \| load'"):
+        guide(manifest("none", ""), NoCodec(), ("{decode:data/U} | load",))
 
 
 def test_plain_blobs_are_read_with_cat() -> None:

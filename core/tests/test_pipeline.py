@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -161,6 +162,29 @@ def test_an_error_of_the_codec_is_raised_as_it_is(error: BaseException, after: i
     with pytest.raises(type(error)) as caught:
         store((bytes(BLOCK) for _ in range(20)), codec=failing_codec(error, after))
     assert caught.value is error
+
+
+class EndsLate(Future[bytes]):
+    """Ends just after a wait for it has timed out, and before anybody looks whether it has ended."""
+
+    def __init__(self, end: Callable[["EndsLate"], None]) -> None:
+        super().__init__()
+        self._end = end
+
+    def result(self, timeout: float | None = None) -> bytes:
+        if not self.done():
+            self._end(self)
+            raise TimeoutError
+        return super().result(timeout)
+
+
+def test_a_frame_that_is_ready_just_after_a_wait_for_it_is_taken() -> None:
+    assert Stop().result(EndsLate(lambda future: future.set_result(b"frame"))) == b"frame"
+
+
+def test_a_timeout_of_the_codec_itself_is_an_error() -> None:
+    with pytest.raises(TimeoutError, match="of the codec"):
+        Stop().result(EndsLate(lambda future: future.set_exception(TimeoutError("of the codec"))))
 
 
 # --- tasks ---

@@ -12,6 +12,7 @@ import pytest
 from memory import MemoryPlugin, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
+from holdfast.component import check_components
 from holdfast.errors import PluginError, UsageError
 from holdfast.registry import Plugin, Registry
 
@@ -167,6 +168,11 @@ BROKEN = {
         + codec("x").replace("name='x'", "name='x', options=O"),
         "options",
     ),
+    "an option without a default": (
+        "from dataclasses import dataclass\n@dataclass\nclass O:\n    level: int\n"
+        + codec("x").replace("name='x'", "name='x', options=O"),
+        "the option 'level' of codec 'x' has no default",
+    ),
     "one name twice": (
         codec("x").replace("[Component(", "[Component(kind=Kind.CODEC, name='x'), Component("),
         "it lists codec 'x' twice",
@@ -196,6 +202,15 @@ def test_a_broken_plugin_is_an_error_where_plugins_are_strict(case: str, install
     with pytest.raises(PluginError, match=r"^plugin 'broken' of broken 1\.0 is refused: ") as caught:
         look(HOLDFAST_STRICT_PLUGINS="1")
     assert reason in caught.value.message
+
+
+def test_a_component_that_says_nothing_is_made_for_the_first_api_under_a_later_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a plugin of today would pass for one of whichever version is installed beside it."""
+    monkeypatch.setattr("holdfast.component.API_VERSION", 2)
+    with pytest.raises(PluginError, match="'x' is made for API version 1, this Holdfast has 2"):
+        check_components([Component(kind=Kind.CODEC, name="x")])
 
 
 def test_a_generator_lists_components_like_any_iterable(install: Install) -> None:

@@ -59,6 +59,13 @@ def test_every_stream_is_loaded_and_then_committed() -> None:
     assert (events[-1].done, events[-1].total) == (505, 505)
 
 
+def test_progress_counts_what_is_checked_before_as_well_and_ends_at_its_total() -> None:
+    events: list[Event] = []
+    run(MemoryEngine(), on_event=events.append)
+    assert events[0].type == "started"
+    assert (events[-1].done, events[-1].total) == (2 * 505, 2 * 505)
+
+
 def test_a_dry_run_enters_the_session_and_loads_nothing() -> None:
     engine = MemoryEngine()
     assert run(engine, dry_run=True).dry_run
@@ -140,9 +147,17 @@ def test_a_damaged_backup_is_restored_as_far_as_it_goes_where_that_is_allowed() 
     flip(storage, "two.txt")
     for capabilities in (ATOMIC, frozenset[Capability]()):
         engine = MemoryEngine(capabilities=capabilities)
-        result = run(engine, storage, allow_damaged=True)
+        told: list[tuple[str, int]] = []
+        result = run(
+            engine,
+            storage,
+            allow_damaged=True,
+            on_event=lambda event, told=told: told.append((event.type, threading.get_ident())),
+        )
         assert engine.target["two"][:10] == b"worldworld"
         assert "is not what was stored" in result.warnings[0]
+        assert [kind for kind, _ in told].count("warning") == len(result.warnings)
+        assert {thread for _, thread in told} == {threading.get_ident()}
 
 
 def test_a_source_that_was_damaged_is_restored_only_where_that_is_allowed() -> None:

@@ -1,6 +1,7 @@
 """What all runs share: events, and errors without secrets."""
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -25,6 +26,25 @@ def test_an_event_says_what_happened_in_which_run_and_how_far_it_is() -> None:
     assert (event.type, event.operation, event.id, event.name) == ("stream", "backup", run.id, "app")
     assert (event.stream, event.done, event.total, event.detail) == ("data", 4, 10, {"size_bytes": 4})
     assert event.time.tzinfo is not None
+
+
+def test_a_warning_of_another_thread_is_told_by_the_one_that_runs_also_where_the_run_fails() -> None:
+    told: list[tuple[str, int]] = []
+    run = a_run(lambda event: told.append((event.type, threading.get_ident())))
+
+    def warn_elsewhere() -> None:
+        thread = threading.Thread(target=run.warn, args=("odd",))
+        thread.start()
+        thread.join()
+
+    warn_elsewhere()
+    run.tick()
+    warn_elsewhere()
+    with pytest.raises(ZeroDivisionError), run.telling():
+        raise ZeroDivisionError
+    here = threading.get_ident()
+    assert told == [("warning", here), ("warning", here), ("failed", here)]
+    assert run.warnings == ["odd", "odd"]
 
 
 def test_progress_is_told_only_when_there_was_some() -> None:

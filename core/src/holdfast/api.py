@@ -125,7 +125,9 @@ class Component:
     `aliases` are further names for the same thing. `options` is a frozen dataclass whose fields (with defaults;
     `metadata={"help": …}` documents one) become `-o KEY=VALUE`, TOML keys and a JSON Schema. A `ValueError`
     from its `__post_init__` is shown to the user as the reason why a value is refused. The first field is the
-    one that `--codec name:VALUE` sets.
+    one that `--codec name:VALUE` sets. Options are recorded in the manifest as they were given, so none is a
+    secret: those are in the URL, in the environment or in a file. `api_version` is the version of this API that
+    the component is made for.
     """
 
     kind: Kind
@@ -134,7 +136,7 @@ class Component:
     summary: str = ""
     capabilities: frozenset[Capability] = frozenset()
     options: type | None = None
-    api_version: int = API_VERSION
+    api_version: int = 1  # not API_VERSION: what says nothing is made for the first one, under any later core too
 
 
 # --- dump ---------------------------------------------------------------------------------------------------
@@ -228,8 +230,8 @@ class Facts:
 class DumpSession(Protocol):
     """One running dump.
 
-    Leaving its context frees every lock, transaction and process, also after an error and also while a
-    `read` is still running in another thread: that read must then end, with whatever error.
+    Leaving its context frees every lock, transaction and process, also after an error, which need not be passed
+    to it, and also while a `read` is still running in another thread: that read must then end, with whatever error.
     """
 
     @property
@@ -328,7 +330,9 @@ class Blob(Protocol):
 class RestoreSession(Protocol):
     """One running restore: leaving its context without `commit` undoes it, or says what is left.
 
-    An engine without ATOMIC_RESTORE removes every object it made, so that an empty target is empty again.
+    An engine without ATOMIC_RESTORE removes every object it made, so that an empty target is empty again. Whether
+    `commit` was called decides, not whether an exception is passed to the context: after a failure it may be left
+    without one, and while a `load` is still running in another thread, which must then end, with whatever error.
     """
 
     @property
@@ -496,8 +500,9 @@ class Stat:
 
 
 class Storage(Protocol):
-    """A place that keeps objects under relative paths with `/`; its methods may be called from any thread.
+    """A place that keeps objects under relative paths with `/`.
 
+    Its methods may be called from several threads at once, and several objects may be written at once.
     Missing objects raise `FileNotFoundError`, existing ones `FileExistsError`, all else `OSError` or a
     `HoldfastError`.
     """
@@ -519,7 +524,11 @@ class Storage(Protocol):
         ...
 
     def list(self, prefix: str = "", /) -> Iterable[Stat]:
-        """Every object below a folder, in any order, unfinished ones included."""
+        """Every object below a folder (not: with that beginning), in any order, a missing folder being empty.
+
+        Unfinished objects that a dead writer left are included, where they take up space, so that `delete` can
+        remove them; leases are not.
+        """
         ...
 
     def stat(self, path: str, /) -> Stat:
@@ -531,13 +540,14 @@ class Storage(Protocol):
         ...
 
     def barrier(self) -> None:
-        """Return once all that was written so far survives a loss of power."""
+        """Return once all that was written or deleted so far survives a loss of power; it may raise `OSError`."""
         ...
 
     def lease(self, name: str, ttl: float = 60.0, /) -> AbstractContextManager[None]:
-        """Hold a name that nobody else can hold; `LockedError` if somebody does.
+        """Hold a name that nobody else can hold; `LockedError`, at once, if somebody does.
 
-        A dead holder's lease ends after `ttl` seconds at the latest.
+        The storage renews it by itself for as long as the context is open, which may be days. A dead holder's
+        lease ends after `ttl` seconds at the latest. The first lease may be taken before anything is written.
         """
         ...
 
@@ -547,11 +557,11 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened in a run.
+    """Something that happened in a run. Further types and operations may come: ignore those that you do not know.
 
     `type` is `started`, `progress`, `stream`, `warning`, `finished` or `failed`; `operation` is `backup`,
-    `restore` or `verify`; `id` is the backup's. `done` and `total` count plain bytes, `total` None while
-    unknown. `detail` is plain data that JSON can hold.
+    `restore` or `verify`; `id` is the backup's. `done` and `total` count the bytes read: plain ones, and
+    stored ones where these are checked first; `total` is None while unknown. `detail` is plain data that JSON can hold.
     """
 
     type: str
@@ -571,5 +581,3 @@ Watcher = Callable[[Event], object]
 
 HasherFactory = Callable[[], Hasher]
 """What starts a new digest, such as `hashlib.sha256`."""
-
-Components = Iterable[Component]

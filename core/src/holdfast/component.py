@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from holdfast.api import API_VERSION, Capability, Component, Kind
 from holdfast.errors import PluginError
-from holdfast.options import options_schema
+from holdfast.options import has_default, option_fields, options_schema
 
 # What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
@@ -42,8 +42,11 @@ def _check(component: Component) -> None:
         raise PluginError(f"the capabilities of '{component.name}' are not all members of Capability")
     try:
         options_schema(component)
+        required = [name for name, field in option_fields(component).items() if not has_default(field)]
     except TypeError as error:
         raise PluginError(f"the options of {component.kind} '{component.name}' cannot be checked: {error}") from error
+    if required:
+        raise PluginError(f"the option '{required[0]}' of {component.kind} '{component.name}' has no default")
 
 
 def _is_name(name: object) -> bool:

@@ -76,6 +76,8 @@ class HoldfastSpecs:
     def holdfast_compress(self, codec: str, options: Any) -> Codec | None:
         """Return the codec of that name; `options` is an instance of the component's options, or None.
 
+        Backups are decoded by a codec made with its default options: whatever options encoded must decode so.
+
         Example::
 
             class Lz4:
@@ -96,7 +98,7 @@ class HoldfastSpecs:
 
     @hookspec(firstresult=True)
     def holdfast_checksum(self, algorithm: str) -> Hasher | None:
-        """Start a new digest; called once for each stream.
+        """Start a new digest; called anew for the plain and for the stored bytes of each stream, from any thread.
 
         Example::
 
@@ -147,7 +149,7 @@ class HoldfastSpecs:
 
     @hookspec
     def holdfast_observe(self, event: Event) -> None:
-        """Watch a run; results are ignored and errors are logged, never raised.
+        """Watch a run, in the thread that runs it: what takes long delays it. Errors are logged, never raised.
 
         Example::
 

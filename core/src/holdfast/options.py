@@ -114,10 +114,15 @@ def describe_options(component: Component) -> list[dict[str, Any]]:
     ]
 
 
+def has_default(field: dataclasses.Field[Any]) -> bool:
+    """Tell whether an option may be left out."""
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
-    return None if field.default is dataclasses.MISSING else field.default
+    return field.default if has_default(field) else None
 
 
 def options_schema(component: Component) -> dict[str, Any]:

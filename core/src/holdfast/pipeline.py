@@ -62,7 +62,8 @@ class Stop:
                 return future.result(timeout=_TICK)
             except FutureTimeoutError:
                 if future.done():
-                    raise
+                    # It may have ended since, well or with a TimeoutError of the codec's own.
+                    return future.result()
 
 
 class Workers:

@@ -4,8 +4,9 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,8 @@ class Run:
         self._url = url  # in full: its secrets are kept out of what is told
         self._registry = registry
         self._on_event = on_event
+        self._thread = threading.get_ident()
+        self._untold: deque[str] = deque()  # warnings of other threads
         self._lock = threading.Lock()
         self._done = self._told = 0
 
@@ -58,15 +61,26 @@ class Run:
             self._done += size
 
     def tick(self) -> None:
-        """Tell of progress if there was any; called in the waiting thread."""
+        """Tell of warnings of other threads, and of progress if there was any; called in the waiting thread."""
+        self._tell_untold()
         if self._done != self._told:
             self._told = self._done
             self.emit("progress")
 
     def warn(self, message: str) -> None:
-        """Tell of something that the user has to know and that does not end the run."""
+        """Tell of something that the user has to know and that does not end the run.
+
+        Called from any thread; watchers hear of it in the one that runs the operation, at the next tick.
+        """
         self.warnings.append(scrub(message, self._url))
-        self.emit("warning", message=message)
+        if threading.get_ident() == self._thread:
+            self.emit("warning", message=message)
+        else:
+            self._untold.append(message)
+
+    def _tell_untold(self) -> None:
+        while self._untold:
+            self.emit("warning", message=self._untold.popleft())
 
     def emit(self, kind: str, *, message: str = "", stream: str | None = None, **detail: Any) -> None:
         """Send an event to the program's watcher, the watching plugins and the log."""
@@ -126,6 +140,8 @@ class Run:
         try:
             yield
         except BaseException as error:
+            with suppress(HoldfastError):  # of a watcher: the failure that led here is the one to report
+                self._tell_untold()
             self.emit("failed", message=_message(error))
             raise
 

@@ -4,6 +4,7 @@ stdout is data, stderr is talk. Commands raise `HoldfastError`s; here alone they
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -106,6 +107,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, "holdfast", "_HOLDFAST_COMPLETE", instruction))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is bytes: those that are no UTF-8 go out as they are
     _catch_signals()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

@@ -34,23 +34,18 @@ def show(talk: Talk, name: str) -> None:
         for one in registry.components()
         if name in (one.component.name, *one.component.aliases, one.plugin.distribution, one.plugin.name)
     ]
-    refused = [
-        _refused(plugin)
-        for plugin in registry.plugins
-        if plugin.status != "active" and name in (plugin.name, plugin.distribution)
-    ]
-    if not found and not refused:
+    others = [one for one in _without_components(registry) if name in (one["name"], one["distribution"])]
+    if not found and not others:
         names = ", ".join(dict.fromkeys(one.component.name for one in registry.components()))
         raise PluginError(f"no component or plugin '{name}' (installed: {names})")
     if talk.json:
-        talk.data({"components": found, "plugins": refused})
+        talk.data({"components": found, "plugins": others})
         return
     for component in found:
         _print(talk, component)
-    for plugin in refused:
-        talk.out(
-            f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}, {plugin['reason']}"
-        )
+    for plugin in others:
+        why = f", {plugin['reason']}" if plugin["reason"] else ""
+        talk.out(f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}{why}")
 
 
 def _overview(talk: Talk) -> None:
@@ -58,9 +53,9 @@ def _overview(talk: Talk) -> None:
 
     registry = installed()
     components = [_describe(one, registry) for one in registry.components()]
-    refused = [_refused(plugin) for plugin in registry.plugins if plugin.status != "active"]
+    others = _without_components(registry)
     if talk.json:
-        talk.data({"components": components, "plugins": refused})
+        talk.data({"components": components, "plugins": others})
         return
     rows = [
         {
@@ -72,9 +67,9 @@ def _overview(talk: Talk) -> None:
         for one in components
     ]
     talk.out(table(rows))
-    for plugin in refused:
+    for plugin in others:
         title = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
-        talk.out(f"{plugin['status'].upper()} {title}: {plugin['reason']}")
+        talk.out(f"{plugin['status'].upper()} {title}" + (f": {plugin['reason']}" if plugin["reason"] else ""))
 
 
 def _describe(owned: Any, registry: Any) -> dict[str, Any]:
@@ -97,14 +92,19 @@ def _describe(owned: Any, registry: Any) -> dict[str, Any]:
     }
 
 
-def _refused(plugin: Any) -> dict[str, Any]:
-    return {
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "status": plugin.status,
-        "reason": plugin.reason,
-    }
+def _without_components(registry: Any) -> list[dict[str, Any]]:
+    """Plugins that no component tells of: refused, switched off, or active and only watching runs."""
+    return [
+        {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "status": plugin.status,
+            "reason": plugin.reason,
+        }
+        for plugin in registry.plugins
+        if not plugin.components
+    ]
 
 
 def _print(talk: Talk, component: dict[str, Any]) -> None:

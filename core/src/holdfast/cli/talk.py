@@ -81,9 +81,7 @@ class Talk:
 
     def data(self, value: Any) -> None:
         """Write one JSON document on a line of its own to stdout."""
-        import msgspec
-
-        print(msgspec.json.encode(value, enc_hook=str).decode(errors="replace"), flush=True)
+        print(as_json(value), flush=True)
 
     def out(self, text: str) -> None:
         """Write a line of data for people or shells to stdout."""
@@ -141,15 +139,26 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        import msgspec
-
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
         fields |= {"logger": record.name, "message": record.getMessage()}
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
         if record.exc_info:
             extra["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode({**extra, **fields}, enc_hook=str).decode()
+        return as_json({**extra, **fields})
+
+
+def as_json(value: Any) -> str:
+    """One JSON document on one line."""
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        import json
+
+        # A path whose bytes are no UTF-8: written as \udcXX, which `os.fsencode` turns into those bytes again.
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str), separators=(",", ":"))
 
 
 def size(count: int) -> str:

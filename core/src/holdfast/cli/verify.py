@@ -20,9 +20,9 @@ def command(
 ) -> None:
     """Check backups: structure, then stored digests, then with --read-data all of the plain data.
 
-    The result is recorded with each backup. Exit 13 if one is damaged.
+    The result is recorded with each backup. Exit 13 if one is damaged, 3 if some of several could not be checked.
     """
-    from holdfast.errors import IntegrityError, UsageError
+    from holdfast.errors import HoldfastError, IntegrityError, PartialError, UsageError
     from holdfast.manager import installed
     from holdfast.operations.verify import Verified, select, verify
     from holdfast.store.catalog import Catalog
@@ -33,11 +33,19 @@ def command(
     catalog = Catalog(registry.storage(store))
     catalog.open()
     failed: list[Verified] = []
+    unchecked = 0
     entries = select(catalog, backups)
     for entry in entries:
-        result = verify(
-            entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=talk.watch
-        )
+        try:
+            result = verify(
+                entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=talk.watch
+            )
+        except HoldfastError as error:
+            if len(entries) == 1:
+                raise
+            unchecked += 1
+            talk.failed(error, error.exit_code)
+            continue
         if talk.json:
             talk.data({"type": "verify", **result.as_data()})
         else:
@@ -55,3 +63,5 @@ def command(
         names = ", ".join(result.id for result in failed[:5]) + (", …" if len(failed) > 5 else "")
         are = "backup is" if len(entries) == 1 else "backups is" if len(failed) == 1 else "backups are"
         raise IntegrityError(f"{len(failed)} of {len(entries)} {are} damaged: {names}", hint=hint)
+    if unchecked:
+        raise PartialError(f"{unchecked} of {len(entries)} backups could not be checked")

@@ -21,6 +21,7 @@ from holdfast.api import (
     Facts,
     HasherFactory,
     Identified,
+    Kind,
     Proof,
     Source,
     Storage,
@@ -33,7 +34,7 @@ from holdfast.options import split_spec
 from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
-from holdfast.registry import PluginEngine, Registry
+from holdfast.registry import BUILTIN, PluginEngine, Registry
 from holdfast.run import Run, our_errors, scrub, system_errors
 from holdfast.scratch import scratch_folder, surely
 from holdfast.store import guide
@@ -67,15 +68,21 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A plan resolved: every part found and every option checked, nothing opened yet."""
+    """A plan resolved: every part found and every option checked, nothing opened yet.
+
+    `codec_name` is the name of the component, whichever alias was asked for; `plugins` are the versions of what
+    offers the parts, by distribution.
+    """
 
     plan: BackupPlan
     url: DatabaseURL
     engine: Engine
     options: Any
     codec: Codec
+    codec_name: str
     codec_spec: str
     hashers: Mapping[str, HasherFactory]
+    plugins: Mapping[str, str]
     storage: Storage
     jobs: int
 
@@ -179,16 +186,24 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
     _check_capabilities(plan, engine)
     options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
-    algorithms = dict.fromkeys(("sha256", *plan.checksums))
-    hashers: dict[str, HasherFactory] = {name: _starter(registry, name) for name in algorithms}
+    owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
+    hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
+    codec_name = type(parts.codec).__name__.lower()
+    if not parts.codec:
+        owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
+        codec_name = owned[-1].component.name
+    if isinstance(engine, PluginEngine):
+        owned.append(engine.owned)
     return Setup(
         plan=plan,
         url=url,
         engine=engine,
         options=options,
         codec=parts.codec or registry.codec(spec),
-        codec_spec=spec or type(parts.codec).__name__.lower(),
+        codec_name=codec_name,
+        codec_spec=spec or codec_name,
         hashers={**hashers, **parts.checksums},
+        plugins={one.plugin.distribution: one.plugin.version for one in owned if one.plugin.distribution != BUILTIN},
         storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
         jobs=plan.jobs or default_jobs(),
     )
@@ -264,7 +279,7 @@ def _write(
             identity=identity_digest(source),
             server_version=facts.server_version,
         ),
-        codec=CodecRecord(name=split_spec(setup.codec_spec)[0], spec=setup.codec_spec),
+        codec=CodecRecord(name=setup.codec_name, spec=setup.codec_spec),
         checksums=list(setup.hashers),
         streams=records,
         tool=_tool(setup, facts),
@@ -381,12 +396,11 @@ def _stream_record(stream: Stream, path: str, stored: Stored) -> StreamRecord:
 def _tool(setup: Setup, facts: Facts) -> ToolRecord:
     from holdfast import version
 
-    plugins = {}
-    if isinstance(setup.engine, PluginEngine):
-        plugin = setup.engine.owned.plugin
-        plugins[plugin.distribution] = plugin.version
     return ToolRecord(
-        holdfast=version(), python=platform.python_version(), plugins=plugins, programs=dict(facts.programs)
+        holdfast=version(),
+        python=platform.python_version(),
+        plugins=dict(setup.plugins),
+        programs=dict(facts.programs),
     )
 
 

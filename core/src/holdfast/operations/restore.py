@@ -222,12 +222,13 @@ def _run_steps(
     """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""
     run = setup.run
     atomic = Capability.ATOMIC_RESTORE in setup.engine.capabilities
+    run.total = sum(setup.blobs[step.stream].record.size for step in steps)
+    run.total += 0 if atomic else sum(blob.record.blob.size for blob in needed)
+    run.emit("started", target=redact(setup.plan.target), engine=setup.engine.name)
     if not atomic:
         # What cannot be undone by the engine must not begin with data that is known to be wrong.
         checks = [lambda blob=blob: blob.check_stored(setup.hashers) for blob in needed]
         run_tasks(checks, jobs=setup.jobs, stop=run.stop, tick=run.tick, release=lambda: None)
-    run.total = sum(setup.blobs[step.stream].record.size for step in steps)
-    run.emit("started", target=redact(setup.plan.target), engine=setup.engine.name)
     ordered = sorted(steps, key=lambda step: step.phase)
     parallel = setup.jobs if Capability.PARALLEL_RESTORE in setup.engine.capabilities else 1
     for _, phase in itertools.groupby(ordered, key=lambda step: step.phase):

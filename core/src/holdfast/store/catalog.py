@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -98,6 +98,9 @@ class Listing:
     leftovers: tuple[str, ...]
 
 
+_Folders = Mapping[tuple[str, str], dict[str, Stat]]
+
+
 class Catalog:
     """The backups in a storage."""
 
@@ -137,6 +140,11 @@ class Catalog:
 
     def listing(self, name: str | None = None) -> Listing:
         """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing."""
+        folders = self._folders(name)
+        return Listing(entries=self._entries(folders), leftovers=_leftovers(folders))
+
+    def _folders(self, name: str | None) -> _Folders:
+        """What lies in each folder of a backup, by source and id, without reading any of it."""
         folders: dict[tuple[str, str], dict[str, Stat]] = defaultdict(dict)
         try:
             for stat in self.storage.list(name or ""):
@@ -146,12 +154,13 @@ class Catalog:
         except OSError as error:
             where = shown(self.storage.location)
             raise NotFoundError(f"cannot read the store at {where}: {reason(error)}") from error
+        return folders
+
+    def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
         found = [
             self._entry(source, backup_id, files) for (source, backup_id), files in folders.items() if MANIFEST in files
         ]
-        leftovers = sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files)
-        entries = sorted(found, key=lambda entry: (entry.created_at, entry.id))
-        return Listing(entries=tuple(entries), leftovers=tuple(leftovers))
+        return tuple(sorted(found, key=lambda entry: (entry.created_at, entry.id)))
 
     def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry:
         below = {FINDINGS: [], LABELS: []}  # type: dict[str, list[str]]
@@ -190,7 +199,11 @@ class Catalog:
         name, slash, wanted = reference.rpartition("/")
         if slash and not is_source_name(name):
             raise NotFoundError(f"no backup {shown(reference)}: {shown(name)} is not a source name")
-        entries = self.listing(name or None).entries
+        # Only manifests that could be meant are read: a store may hold hundreds, and one of many tables is large.
+        folders = self._folders(name or None).items()
+        entries = self._entries(
+            {key: files for key, files in folders if is_latest(wanted) or key[1].startswith(wanted)}
+        )
         if wanted == "latest":
             return self._latest(entries, name)
         exact = [entry for entry in entries if entry.id == wanted]
@@ -328,7 +341,7 @@ class Catalog:
         The claim of the name stays, also where nothing else is left: the run that sweeps holds it.
         """
         removed = []
-        for folder in self.listing(name).leftovers:
+        for folder in _leftovers(self._folders(name)):
             try:
                 with self.storage.lease(folder.partition("/")[2]):
                     if not self._published(folder):
@@ -366,6 +379,10 @@ class Catalog:
         left = [stat.path for stat in self.storage.list(name)]
         if left == [f"{name}/{CLAIM}"] and identity in (None, self._owner(name)):
             self.storage.delete(left[0])
+
+
+def _leftovers(folders: _Folders) -> tuple[str, ...]:
+    return tuple(sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files))
 
 
 def is_latest(reference: str) -> bool:

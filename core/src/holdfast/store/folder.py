@@ -13,11 +13,14 @@ from typing import Self
 
 from holdfast.api import Chunk, Stat
 from holdfast.errors import LockedError, UsageError, shown
-from holdfast.store.names import PARTIAL
+from holdfast.store.names import CLAIM, MANIFEST, MARKER, PARTIAL
 from holdfast.url import DatabaseURL
 
 LEASES = ".leases"
 _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
+# These are small and are believed as soon as they have their name: after a loss of power an empty one would be a
+# damaged backup, a name that nobody can use, or a store that nobody can open. All else waits for the barrier.
+_SYNCED_FIRST = frozenset({MANIFEST, MARKER, CLAIM})
 
 
 class FileWriter:
@@ -77,6 +80,8 @@ class FolderStorage:
         try:
             try:
                 yield FileWriter(descriptor)
+                if os.path.basename(final) in _SYNCED_FIRST:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             _publish(partial, final)
@@ -185,9 +190,11 @@ class FolderStorage:
         try:
             yield
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            os.close(descriptor)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
             _remove_dead(folder)
 
     def _path(self, path: str) -> str:
@@ -263,7 +270,11 @@ def _publish(partial: str, final: str) -> None:
             raise
         # No hard links here (FAT, some network mounts): reserve the name, then rename over the reservation.
         os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        os.replace(partial, final)
+        try:
+            os.replace(partial, final)
+        except BaseException:
+            os.unlink(final)  # the name alone would be an empty object
+            raise
     else:
         os.unlink(partial)
 

@@ -1,30 +1,28 @@
 """The files that make a backup restorable without Holdfast: RESTORE.md and SHA256SUMS."""
 
-import re
+from collections.abc import Mapping
 
 from holdfast.api import ByHand, Codec
+from holdfast.errors import PluginError, shown
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import SUMS
 
-_DECODE = re.compile(r"\{decode:([^}]*)\}")
+_DECODE = "{decode:"
 
 
 def guide(manifest: Manifest, codec: Codec, steps: tuple[str, ...]) -> str:
     """Write RESTORE.md: what this is and the commands that restore it, runnable as they stand."""
     command = codec.command if isinstance(codec, ByHand) else ("cat" if not codec.suffix else "")
     paths = {stream.name: stream.blob.path for stream in manifest.streams}
-
-    def decode(match: re.Match[str]) -> str:
-        return f"{command or 'DECODE'} {paths[match[1]]}"
-
-    lines = [_DECODE.sub(decode, step) for step in steps]
+    longest = max(map(len, paths))
+    lines = [_decoding(step, command or "DECODE", paths, longest) for step in steps]
     if not lines:
         lines = [f"{command or 'DECODE'} {path} > {path.removesuffix(codec.suffix)}.plain" for path in paths.values()]
     how = "" if command else f"\nDECODE stands for a command that reads the codec {manifest.codec.name}.\n"
     target = "Put the database to make in the place of TARGET_DB." if "TARGET_DB" in "".join(lines) else ""
     return f"""# Restoring this backup by hand
 
-Backup {manifest.id} of `{manifest.source.name}`, an {manifest.source.engine} database, made with Holdfast
+Backup {manifest.id} of `{manifest.source.name}` (engine {manifest.source.engine}), made with Holdfast
 {manifest.tool.holdfast} at {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC. Holdfast is not needed to restore it.
 
 Run the commands in this folder. First see whether the files are those that were stored:
@@ -39,6 +37,19 @@ Then restore. {target}
 {chr(10).join(lines)}
 ```
 """
+
+
+def _decoding(step: str, command: str, paths: Mapping[str, str], longest: int) -> str:
+    """Put the command in the place of each `{decode:NAME}`; a name may hold braces of its own, as tables may."""
+    written, mark, rest = step.partition(_DECODE)
+    while mark:
+        ends = range(min(longest, len(rest) - 1), 0, -1)
+        name = next((rest[:end] for end in ends if rest[end] == "}" and rest[:end] in paths), None)
+        if name is None:
+            raise PluginError(f"a step of the engine's decodes a stream that it did not dump: {shown(mark + rest)}")
+        before, mark, rest = rest[len(name) + 1 :].partition(_DECODE)
+        written += f"{command} {paths[name]}{before}"
+    return written
 
 
 def sums(digests: dict[str, str]) -> bytes:

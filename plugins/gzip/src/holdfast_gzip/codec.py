@@ -45,6 +45,9 @@ class GzipDecoder:
     """Decompresses members one after another, never more than 1 MiB at a time."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
         self._begun = False
 
@@ -53,27 +56,28 @@ class GzipDecoder:
         left: Chunk = data
         while left:
             self._begun = True
-            try:
-                piece = self._member.decompress(left, _PIECE)
-            except zlib.error as error:
-                raise IntegrityError(f"not valid gzip: {error}") from error
+            piece = self._inflate(left)
             if piece:
                 yield piece
             left = self._member.unconsumed_tail
             if self._member.eof:
                 left = self._member.unused_data
-                self._member = zlib.decompressobj(_GZIP)
-                self._begun = False
+                self._begin()
             elif not left and len(piece) == _PIECE:
                 # All input is taken in, but zlib may hold output back that did not fit into the piece.
                 yield from self._rest()
 
     def _rest(self) -> Iterator[bytes]:
-        while not self._member.eof and (piece := self._member.decompress(b"", _PIECE)):
+        while not self._member.eof and (piece := self._inflate(b"")):
             yield piece
         if self._member.eof:
-            self._member = zlib.decompressobj(_GZIP)
-            self._begun = False
+            self._begin()
+
+    def _inflate(self, data: Chunk) -> bytes:
+        try:
+            return self._member.decompress(data, _PIECE)
+        except zlib.error as error:
+            raise IntegrityError(f"not valid gzip: {error}") from error
 
     def finish(self) -> None:
         """Refuse a file that ends within a member."""
