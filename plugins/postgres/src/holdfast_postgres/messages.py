@@ -1,0 +1,105 @@
+"""What pg_restore and psql say while they restore, sorted into harmless, degraded and fatal.
+
+pg_restore ends with exit code 1 for both a missing comment and a missing table: only its messages tell.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from holdfast.api import HoldfastError
+from holdfast_postgres.failures import child_failure
+
+_ERROR = re.compile(r"pg_restore: error: (?P<text>.*)")
+_ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+); \d+ \d+ (?P<what>.*)")
+_COMMAND = re.compile(r"Command was: (?P<command>.*)")
+_SERVER = re.compile(r"could not execute query: \w+:\s+(?P<text>.*)")
+_WARNING = re.compile(r"(?:psql:[^:]*:\d+: )?WARNING:\s+(?:\d\w{4}: )?(?P<text>.*)")
+_NOTED = 200
+
+# The content is there; who owns it, who may use it or what is said about it is not.
+_ASIDE = re.compile(
+    r"ALTER .* OWNER TO |GRANT |REVOKE |ALTER DEFAULT PRIVILEGES |COMMENT ON |SECURITY LABEL "
+    r"|SET SESSION AUTHORIZATION |SET default_tablespace|SET default_table_access_method|ALTER DATABASE ",
+    re.IGNORECASE,
+)
+# What acts by itself and takes a superuser to make.
+_ACTING = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER) ", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
+
+
+class Weight(StrEnum):
+    """How bad a message is."""
+
+    HARMLESS = "harmless"
+    DEGRADED = "degraded"
+    FATAL = "fatal"
+
+
+def weigh(command: str, text: str) -> Weight:
+    """Judge an error of the server by the statement that failed."""
+    if re.match(r"SET \w+ = ", command) and "unrecognized configuration parameter" in text:
+        return Weight.HARMLESS  # a newer pg_restore switches off a time-out that this server does not have
+    if command.startswith("CREATE SCHEMA public;") and "already exists" in text:
+        return Weight.HARMLESS
+    if re.match(r"COMMENT ON (EXTENSION|SCHEMA public)", command):
+        return Weight.HARMLESS  # brought by every new database, and owned by whoever made that
+    if _ASIDE.match(command):
+        return Weight.DEGRADED
+    if _ACTING.match(command) and _FORBIDDEN.search(text):
+        return Weight.DEGRADED
+    return Weight.FATAL
+
+
+@dataclass(kw_only=True)
+class Judge:
+    """Listens to one pg_restore; `degraded` is what the user has to know, the first fatal message is raised."""
+
+    doing: str
+    degraded: list[str] = field(default_factory=list)
+    harmless: list[str] = field(default_factory=list)
+    _entry: str = ""
+    _text: str = ""
+
+    def line(self, line: str) -> None:
+        """Take one line of its talk; an error waits for the command that follows it."""
+        command = _COMMAND.match(line)
+        if command and self._text:
+            self._judge(command["command"])
+            return
+        entry, error, warning = _ENTRY.match(line), _ERROR.match(line), _WARNING.match(line)
+        if entry or error:
+            self.end()
+        if entry:
+            self._entry = entry["what"]
+        elif error:
+            server = _SERVER.match(error["text"])
+            if server:
+                self._text = server["text"]
+            else:
+                raise self._fatal(line)
+        elif warning:
+            self._note(self.degraded, f"the server warned: {warning['text']}")
+
+    def end(self) -> None:
+        """Judge an error that no command followed."""
+        if self._text:
+            self._judge("")
+
+    def _judge(self, command: str) -> None:
+        text, self._text = self._text, ""
+        weight = weigh(command, text)
+        about = f"{self._entry}: " if self._entry else ""
+        if weight is Weight.FATAL:
+            raise self._fatal(f"pg_restore: error: {about}{text}")
+        kept = self.degraded if weight is Weight.DEGRADED else self.harmless
+        self._note(kept, f"not restored: {about}{text} ({command[:80]})")
+
+    def _fatal(self, line: str) -> HoldfastError:
+        return child_failure("pg_restore", 1, [line], self.doing)
+
+    def _note(self, kept: list[str], text: str) -> None:
+        if len(kept) < _NOTED:
+            kept.append(" ".join(text.split()))
+        elif len(kept) == _NOTED:
+            kept.append("further messages are not shown")
