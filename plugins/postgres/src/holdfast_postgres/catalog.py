@@ -1,7 +1,7 @@
 """What there is in a database: tables with what reading them takes, sequences, and what a restore will need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -33,14 +33,13 @@ class Table:
     name: str
     kind: str
     persistence: str
-    size: int
-    blocks: int
-    block_size: int
     heap: bool
     member: bool
     config: bool
     columns: tuple[str, ...]
     types: tuple[str, ...]
+    size: int = 0
+    blocks: int = 0
 
     @property
     def quoted(self) -> str:
@@ -70,10 +69,6 @@ WITH RECURSIVE base(oid, final) AS (
     UNION ALL SELECT t.oid, b.final FROM pg_catalog.pg_type t JOIN base b ON t.typbasetype = b.oid WHERE t.typtype = 'd'
 )
 SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
-    CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END,
-    CASE WHEN c.relkind = 'r'
-        THEN pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int ELSE 0 END,
-    pg_catalog.current_setting('block_size')::int,
     coalesce(am.amname = 'heap', false),
     EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
         AND d.objid = c.oid AND d.deptype = 'e'),
@@ -98,7 +93,7 @@ def tables(connection: "Connection[TupleRow]") -> list[Table]:
     """Every table and partition root, by schema and name; as the connection's snapshot sees them."""
     found = []
     for row in connection.execute(_TABLES):
-        oid, schema, name, kind, persistence, size, blocks, block_size, heap, member, config, columns, types = row
+        oid, schema, name, kind, persistence, heap, member, config, columns, types = row
         found.append(
             Table(
                 oid=oid,
@@ -106,9 +101,6 @@ def tables(connection: "Connection[TupleRow]") -> list[Table]:
                 name=name,
                 kind=kind,
                 persistence=persistence,
-                size=size or 0,
-                blocks=int(blocks or 0),
-                block_size=block_size,
                 heap=heap,
                 member=member,
                 config=config,
@@ -117,6 +109,23 @@ def tables(connection: "Connection[TupleRow]") -> list[Table]:
             )
         )
     return found
+
+
+_SIZES = """
+SELECT c.oid::int8, pg_catalog.pg_table_size(c.oid),
+    pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int
+FROM pg_catalog.pg_class c WHERE c.oid = ANY (%s) AND c.relkind = 'r'
+"""
+
+
+def with_sizes(connection: "Connection[TupleRow]", listed: Sequence[Table]) -> list[Table]:
+    """The same tables with their sizes: to ask for one takes a lock on it, which has to be held already."""
+    oids = [table.oid for table in listed]
+    sizes = {oid: (size or 0, int(blocks or 0)) for oid, size, blocks in connection.execute(_SIZES, (oids,))}
+    return [
+        replace(table, size=sizes[table.oid][0], blocks=sizes[table.oid][1]) if table.oid in sizes else table
+        for table in listed
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

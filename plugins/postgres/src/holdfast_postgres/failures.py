@@ -74,8 +74,9 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
         return _row_security(doing, text)
     if not text:
         text = f"killed by signal {-code}" if code < 0 else f"exit code {code} without a word"
-    if state == "" and "lock timeout" in text:
-        state = "55P03"
+    if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
+        # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
+        state, text = "55P03", "no lock on a table was to be had in time"
     kind = _kind(state, text)
     return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
 

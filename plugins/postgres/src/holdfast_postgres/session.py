@@ -72,7 +72,9 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 def connect(location: Location) -> "Connection[TupleRow]":
     """Open a connection in autocommit mode, or raise what its failure means."""
     try:
-        return psycopg.connect(location.connect_string(), autocommit=True, fallback_application_name="holdfast")
+        return psycopg.connect(
+            location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
+        )
     except psycopg.OperationalError as error:
         found = failure(error, f"cannot connect to {location.shown}")
         if type(found).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out

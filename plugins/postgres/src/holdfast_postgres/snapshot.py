@@ -109,7 +109,7 @@ def _attempt(
         connection=connection,
         location=location,
         server=server,
-        tables=tuple(tables),
+        tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(schemas),
         point={**_point(connection, server), "snapshot": row[1]},
