@@ -77,6 +77,8 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
     if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
         # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
         state, text = "55P03", "no lock on a table was to be had in time"
+    if "invalid snapshot identifier" in text or "could not import the requested snapshot" in text:
+        return UnreachableError(f"{doing}: the session that held the snapshot was lost")
     kind = _kind(state, text)
     return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
 
