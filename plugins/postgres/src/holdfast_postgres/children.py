@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +17,19 @@ from holdfast_postgres.failures import child_failure
 from holdfast_postgres.location import Location
 
 READ = 1 << 20
+# Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
+# death. A program that streams to us dies of its broken pipe anyway; pg_restore would build its indexes to the end,
+# and PR_SET_PDEATHSIG does not reach the workers that it forks.
+_TIED = """
+line=$1; shift
+exec 3<&0
+"$@" <&3 3<&- & program=$!
+exec 3<&- </dev/null
+(read -r _ <&"$line"; kill -KILL 0) & watch=$!
+wait "$program"; code=$?
+kill -KILL "$watch"
+exit "$code"
+"""
 _F_SETPIPE_SZ = 1031
 _KEPT = 200  # lines of a child's talk that are kept, half from the start and half from the end
 
@@ -31,6 +43,7 @@ class Children:
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._closed = False
+        self._lifeline = os.pipe()
 
     def __enter__(self) -> Self:
         return self
@@ -46,11 +59,13 @@ class Children:
         *,
         location: Location | None = None,
         feed: bool = False,
+        tied: bool = False,
         watch: Callable[[str], object] | None = None,
     ) -> "Child":
         """Start a program on the session's database.
 
-        `feed` gives it a pipe as standard input; `watch` is called with each line that it says on standard error,
+        `feed` gives it a pipe as standard input; `tied` is for one that works without streaming to us, which would
+        not notice our sudden death. `watch` is called with each line that it says on standard error,
         in a thread of the child.
         """
         location = location or self._location
@@ -58,9 +73,12 @@ class Children:
         with self._lock:
             if self._closed:
                 raise HoldfastError("the session has been closed")
+            line = self._lifeline[0]
+            wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
             try:
                 process = subprocess.Popen(
-                    [*_tied(), *command, "--dbname", location.argument(self._scratch)],
+                    [*wrapper, *command, "--dbname", location.argument(self._scratch)],
+                    pass_fds=(line,) if tied else (),
                     stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -82,12 +100,16 @@ class Children:
     def close(self) -> None:
         """Kill what still runs and wait for it; nothing starts any more."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             running = list(self._running)
         for child in running:
             child.kill()
         for child in running:
             child.wait()
+        for end in self._lifeline:
+            os.close(end)
 
 
 class Child:
@@ -220,12 +242,3 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-
-
-def _tied() -> list[str]:
-    """What makes a child die with us even if we are killed: util-linux's setpriv, where there is one.
-
-    A program that streams to us dies of its broken pipe anyway; pg_restore would go on to its end.
-    """
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

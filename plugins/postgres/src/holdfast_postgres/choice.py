@@ -89,16 +89,11 @@ def _whole(entry: Entry, selection: Selection) -> bool:
 
 
 def _owned(entries: Sequence[Entry], relations: dict[int, Entry]) -> dict[int, int]:
-    """The sequences of columns, each with its table."""
+    """The sequences of serial and identity columns, each with its table, which it needs itself."""
+    serial = {need for entry in entries if entry.kind == "SEQUENCE OWNED BY" for need in entry.needs}
     found: dict[int, int] = {}
-    for entry in entries:
-        if entry.kind == "SEQUENCE OWNED BY":
-            sequences = [need for need in entry.needs if need in relations and relations[need].kind == "SEQUENCE"]
-            tables = [need for need in entry.needs if need in relations and relations[need].kind != "SEQUENCE"]
-            found.update((sequence, tables[0]) for sequence in sequences if tables)
     for number, entry in relations.items():
-        # The sequence of an identity column is made by its own ALTER TABLE and needs the table.
-        if entry.kind == "SEQUENCE" and "ADD GENERATED" in entry.definition:
+        if entry.kind == "SEQUENCE" and (number in serial or "ADD GENERATED" in entry.definition):
             tables = [need for need in entry.needs if need in relations]
             found.update((number, table) for table in tables[:1])
     return found

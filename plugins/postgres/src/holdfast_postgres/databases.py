@@ -109,15 +109,20 @@ def drop(connection: "Connection[TupleRow]", name: str) -> None:
     connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
 
 
-def users(connection: "Connection[TupleRow]", name: str) -> list[str]:
-    """Who uses a database, for people: sessions, prepared transactions, slots and subscriptions."""
+def users(connection: "Connection[TupleRow]", name: str, *, ours: int = 0) -> list[str]:
+    """Who uses a database, for people: sessions, prepared transactions, slots and subscriptions.
+
+    `ours` is the process of a session that we have just ended: the server shows it for some milliseconds more.
+    """
     query = """
         SELECT format('session of process %%s (%%s)', pid,
             array_to_string(ARRAY[nullif(usename::text, ''), nullif(application_name, '')], ', '))
         FROM pg_catalog.pg_stat_activity
-        WHERE datname = %(name)s AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%%'
+        WHERE datname = %(name)s AND pid NOT IN (pg_catalog.pg_backend_pid(), %(ours)s)
+            AND backend_type NOT LIKE 'autovacuum%%'
         """
-    return [row[0] for row in connection.execute(query, {"name": name})] + fixtures(connection, name)
+    rows = connection.execute(query, {"name": name, "ours": ours})
+    return [row[0] for row in rows] + fixtures(connection, name)
 
 
 def fixtures(connection: "Connection[TupleRow]", name: str) -> list[str]:
@@ -135,9 +140,9 @@ def fixtures(connection: "Connection[TupleRow]", name: str) -> list[str]:
     return [row[0] for row in connection.execute(query, {"name": name})]
 
 
-def check_unused(connection: "Connection[TupleRow]", name: str, *, disconnect: bool) -> None:
+def check_unused(connection: "Connection[TupleRow]", name: str, *, disconnect: bool, ours: int = 0) -> None:
     """Refuse to replace a database that somebody uses."""
-    found = fixtures(connection, name) if disconnect else users(connection, name)
+    found = fixtures(connection, name) if disconnect else users(connection, name, ours=ours)
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UnsafeError(

@@ -131,7 +131,7 @@ class PostgresDump:
         self._check_space(folder.parent)
         jobs = f"--jobs={self._request.jobs}"
         command = self._pg_dump("--format=directory", "--compress=0", jobs, f"--file={folder}")
-        with self._children.start(command) as child:
+        with self._children.start(command, tied=True) as child:
             child.finish("pg_dump failed")
         return directory_chunks(folder)
 

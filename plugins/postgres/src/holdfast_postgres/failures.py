@@ -83,6 +83,13 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
     return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
 
 
+def restore_failure(text: str, doing: str) -> HoldfastError:
+    """Say what a fatal message of pg_restore means."""
+    flat = _one_line(text)
+    kind = _kind("", flat)
+    return kind(f"{doing}: {flat}", hint=_hint("", flat, kind))
+
+
 def _row_security(doing: str, text: str) -> CredentialsError:
     return CredentialsError(
         f"{doing}: {text}, so that rows would be missing",

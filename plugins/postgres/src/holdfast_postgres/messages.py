@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from holdfast.api import HoldfastError
-from holdfast_postgres.failures import child_failure
+from holdfast_postgres.failures import restore_failure
 
 _ERROR = re.compile(r"pg_restore: error: (?P<text>.*)")
 _ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+); \d+ \d+ (?P<what>.*)")
@@ -77,7 +76,7 @@ class Judge:
             if server:
                 self._text = server["text"]
             else:
-                raise self._fatal(line)
+                raise restore_failure(error["text"], self.doing)
         elif warning:
             self._note(self.degraded, f"the server warned: {warning['text']}")
 
@@ -91,12 +90,9 @@ class Judge:
         weight = weigh(command, text)
         about = f"{self._entry}: " if self._entry else ""
         if weight is Weight.FATAL:
-            raise self._fatal(f"pg_restore: error: {about}{text}")
+            raise restore_failure(f"{about}{text}", self.doing)
         kept = self.degraded if weight is Weight.DEGRADED else self.harmless
         self._note(kept, f"not restored: {about}{text} ({command[:80]})")
-
-    def _fatal(self, line: str) -> HoldfastError:
-        return child_failure("pg_restore", 1, [line], self.doing)
 
     def _note(self, kept: list[str], text: str) -> None:
         if len(kept) < _NOTED:

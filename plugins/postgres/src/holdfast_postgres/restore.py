@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -108,8 +109,9 @@ class Target:
                 raise UsageError("a backup of data alone cannot replace a database", hint="empty its tables first")
             checks.refuse_content([f"rows in {name}" for name in contents.filled_tables(connection)], where)
         elif self._request.replace:
+            ours = connection.info.backend_pid
             with databases.maintenance(self._location, avoid=self.name) as other:
-                databases.check_unused(_without(connection, other), self.name, disconnect=self._options.disconnect)
+                databases.check_unused(other, self.name, disconnect=self._options.disconnect, ours=ours)
         else:
             checks.refuse_content([str(one) for one in contents.found(connection)], where)
 
@@ -182,12 +184,6 @@ class Target:
     def _empty_tables(self) -> Sequence[str]:
         with connected(self._location) as connection:
             return contents.empty(connection)
-
-
-def _without(connection: "Connection[TupleRow]", other: "Connection[TupleRow]") -> "Connection[TupleRow]":
-    """The connection that asks who uses the target must not be one of its users."""
-    connection.close()
-    return other
 
 
 class PostgresRestore:
@@ -295,7 +291,7 @@ class PostgresRestore:
             arguments += ["--data-only", "--disable-triggers"]
         judge = Judge(doing=f"cannot restore into {self._target.into.shown}")
         command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
-        with self._started().start(command, watch=judge.line) as child:
+        with self._started().start(command, tied=True, watch=judge.line) as child:
             code = child.finish_watched()
             judge.end()
             if code not in (0, 1) or (code and not (judge.degraded or judge.harmless)):
@@ -380,14 +376,17 @@ class PostgresRestore:
         command = [self._programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
         command += [f"--set=ON_ERROR_STOP={int(stop)}", "--set=VERBOSITY=verbose"]
         judge = Judge(doing=f"cannot restore into {location.shown}")
-        with self._started().start(command, feed=True, location=location, watch=judge.line) as child:
+        end = f"holdfast-{secrets.token_hex(8)}"
+        with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
             try:
-                for piece in script.restricted(blob.chunks(), major=self._server.major):
+                for piece in script.restricted(blob.chunks(), major=self._server.major, end=end):
                     child.feed(piece)
             except BrokenPipeError:
-                log.info("psql ended before the script did")  # `finish` says why
+                log.info("psql ended before the script did")  # found out below
             child.end_input()
             child.finish(judge.doing)
+            if end not in child.lines:
+                raise HoldfastError(f"{judge.doing}: psql ended before it had read the whole script")
             if not stop:
                 self._note_globals(child.lines)
         with self._lock:
@@ -434,7 +433,7 @@ class PostgresRestore:
     def _analyze(self) -> None:
         command = [self._programs.path("vacuumdb"), "--analyze-only", "--quiet", "--no-password"]
         command.append(f"--jobs={self._request.jobs}")
-        with self._started().start(command) as child:
+        with self._started().start(command, tied=True) as child:
             child.finish("cannot collect statistics")
 
     def cut(self) -> None:

@@ -28,11 +28,12 @@ def check_psql(programs: Programs) -> None:
         )
 
 
-def restricted(chunks: Iterable[Chunk], *, major: int) -> Iterator[bytes]:
+def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[bytes]:
     r"""Wrap a script for a server of that version: our `\restrict` around it, that of pg_dump taken away.
 
     Only pg_dump's own line in the head goes, and its counterpart with the same word: such a line anywhere else is
-    data or a trick, and psql then takes it for data or refuses it.
+    data or a trick, and psql then takes it for data or refuses it. psql says `end` on standard error once it has read
+    all of it.
     """
     word = secrets.token_hex(16)
     yield f"\\restrict {word}\n".encode()
@@ -52,7 +53,7 @@ def restricted(chunks: Iterable[Chunk], *, major: int) -> Iterator[bytes]:
         if place >= 0 and head[:place].count(b"\n") < 40:
             head = head[:place] + head[place + len(_TIMEOUT) :]
     yield from _without(closing, head, source)
-    yield f"\n\\unrestrict {word}\n".encode()
+    yield f"\n\\unrestrict {word}\n\\warn {end}\n".encode()
 
 
 def _only_comments(text: bytes) -> bool:
