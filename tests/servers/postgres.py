@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ class PostgresServer:
         found: int = self.value("postgres", query)
         return found
 
+    def quiet(self, seconds: float = 10) -> bool:
+        """Whether all sessions end soon: the server notices a closed connection some milliseconds later."""
+        deadline = time.monotonic() + seconds
+        while self.sessions():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
     @contextlib.contextmanager
     def database(self, **words: str) -> Iterator[str]:
         """A new database for the length of a block."""
@@ -134,7 +144,8 @@ class PostgresServer:
         )  # fmt: skip
         server = PostgresServer(folder, self.run, free_port())
         with open(server.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(f"port = {server.port}\nunix_socket_directories = '{folder}'\nhot_standby = on\n")
+            sockets = self.run.inside(folder)
+            file.write(f"port = {server.port}\nunix_socket_directories = '{sockets}'\nhot_standby = on\n")
         server.start()
         return server
 
@@ -154,18 +165,39 @@ class PostgresServer:
 class Programs:
     """The programs of one version, run as a user that is not root."""
 
-    def __init__(self, folder: str, *, wrap: Callable[[str, list[str]], list[str]] | None = None) -> None:
+    def __init__(
+        self, folder: str, *, wrap: Callable[[str, list[str]], list[str]] | None = None, root: Path | None = None
+    ) -> None:
         self.folder = folder
+        self.root = root
         self._wrap = wrap
+
+    def owner(self) -> tuple[int, int]:
+        """The user and group that servers run as, where we are root."""
+        if self.root is None:
+            user = pwd.getpwnam("postgres")
+            return user.pw_uid, user.pw_gid
+        lines = (self.root / "etc" / "passwd").read_text().splitlines()
+        fields = next(line.split(":") for line in lines if line.startswith("postgres:"))
+        return int(fields[2]), int(fields[3])
+
+    def inside(self, path: Path) -> str:
+        """A path as the server sees it."""
+        return str(path).removeprefix(str(self.root)) if self.root is not None else str(path)
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        """The words that run one."""
+        if self._wrap is not None:
+            return self._wrap(name, list(arguments))
+        command = [os.path.join(self.folder, name), *arguments]
+        if os.geteuid() == 0:
+            user, group = self.owner()
+            return ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *command]
+        return command
 
     def output(self, name: str, *arguments: str) -> str:
         """Run one and return what it writes."""
-        command = [os.path.join(self.folder, name), *arguments]
-        if self._wrap is not None:
-            command = self._wrap(name, list(arguments))
-        elif os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *command]
+        command = self.command(name, *arguments)
         # pg_ctl leaves its server behind, which must not keep a pipe of ours open: hence a file.
         with tempfile.TemporaryFile("w+") as said:
             done = subprocess.run(
@@ -179,7 +211,12 @@ class Programs:
 
 
 def find_programs() -> Programs:
-    """The newest installed server; none is an error that says how to get one."""
+    """The newest installed server, or the one of the matrix; none is an error that says how to get one."""
+    version = os.environ.get("HOLDFAST_TEST_PG")
+    if version and version != "15":
+        from servers.postgres_matrix import matrix_programs
+
+        return matrix_programs(version)
     chosen = os.environ.get("HOLDFAST_TEST_PG_BINDIR")
     found = [chosen] if chosen else sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=_major)
     usable = [folder for folder in found if os.access(os.path.join(folder, "initdb"), os.X_OK)]
@@ -205,36 +242,33 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def server_folder() -> Iterator[Path]:
+def server_folder(programs: Programs) -> Iterator[Path]:
     """A folder that the server's user may use, on a disk."""
-    path = Path(tempfile.mkdtemp(prefix="holdfast-postgres-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    place = Path(os.environ.get("TMPDIR", "/var/tmp"))
+    if programs.root is not None:
+        place = programs.root / "var" / "tmp"
+    path = Path(tempfile.mkdtemp(prefix="holdfast-postgres-", dir=place))
     try:
-        own(path)
+        if os.geteuid() == 0:
+            os.chown(path, *programs.owner())
+            path.chmod(0o755)
         yield path
     finally:
         shutil.rmtree(path)
-
-
-def own(path: Path) -> None:
-    """Give a folder to the user that servers run as."""
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres")
-        os.chown(path, user.pw_uid, user.pw_gid)
-        path.chmod(0o755)
 
 
 @contextlib.contextmanager
 def running(programs: Programs | None = None, *, settings: str = "") -> Iterator[PostgresServer]:
     """A server for the length of a block, about a second to make."""
     run = programs or find_programs()
-    with server_folder() as folder:
+    with server_folder(run) as folder:
         server = PostgresServer(folder, run, free_port())
         run.output(
             "initdb", "-D", str(server.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
             "--no-sync", "--no-instructions",
         )  # fmt: skip
         with open(server.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(_SETTINGS.format(port=server.port, folder=folder) + settings)
+            file.write(_SETTINGS.format(port=server.port, folder=run.inside(folder)) + settings)
         (server.data / "pg_hba.conf").write_text(_ACCESS.format(guarded=GUARDED))
         server.start()
         try:

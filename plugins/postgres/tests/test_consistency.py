@@ -30,7 +30,7 @@ def test_the_balances_agree_in_twenty_backups_under_load(
     where = ("-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres")
     server.run.output("pgbench", *where, "-i", "-q", "-s", "1", database)
     load = subprocess.Popen(
-        [f"{server.run.folder}/pgbench", *where, "-c", "3", "-T", "120", "-n", database],
+        server.run.command("pgbench", *where, "-c", "3", "-T", "120", "-n", database),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -164,7 +164,7 @@ def test_a_table_that_somebody_locks_is_named_within_the_timeout(
     assert str(pid) in done.stderr
     assert "the holder" in done.stderr
     assert "lock_timeout" in done.stderr
-    assert server.sessions() == 0
+    assert server.quiet()
 
 
 def test_the_manifest_tells_the_moment(server: PostgresServer, database: str, store: str) -> None:
@@ -193,7 +193,7 @@ def test_a_standby_is_backed_up_as_well(server: PostgresServer, target: str, sto
     """All but unlogged tables, which it does not have: they are named in a warning."""
     from servers.postgres import server_folder
 
-    with server.database() as source, server_folder() as folder:
+    with server.database() as source, server_folder(server.run) as folder:
         server.execute(
             source,
             "CREATE TABLE t AS SELECT generate_series(1, 5000) AS id",
@@ -278,7 +278,7 @@ def test_leaving_a_dump_frees_every_session_and_lock(server: PostgresServer, dat
     reader.join(10)
     assert not reader.is_alive()
     assert ended
-    _wait(lambda: server.sessions() == 0)
+    assert server.quiet()
     with server.connect(database) as connection, connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '1s'")
         connection.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")

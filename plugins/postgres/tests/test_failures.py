@@ -147,7 +147,7 @@ def test_wrong_ways_in_have_their_exit_codes(
         assert "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) <= 2
     _nothing_left(store)
-    assert server.sessions() == 0
+    assert server.quiet()
 
 
 def test_the_second_of_several_hosts_is_used_by_every_part(
@@ -210,7 +210,7 @@ def test_a_backend_that_is_killed_fails_the_backup(
             _terminate(server, database, "query LIKE 'COPY%'")
             with pytest.raises(UnreachableError, match=r"public\.big"):
                 list(reading)
-    _wait(lambda: server.sessions() == 0)
+    assert server.quiet()
 
 
 def _terminate(server: PostgresServer, database: str, condition: str) -> None:
@@ -336,7 +336,7 @@ def test_a_store_without_space_leaves_nothing_and_no_session(server: PostgresSer
     assert done.returncode == 1, done.stderr
     assert "would be larger than" in done.stderr
     _nothing_left(store)
-    _wait(lambda: server.sessions() == 0)
+    assert server.quiet()
 
 
 def test_clients_that_are_too_old_are_named_with_what_to_install(

@@ -113,6 +113,19 @@ def test_a_selective_backup_that_needs_nothing_else_restores_by_itself(
     assert server.text(target) == server.text(shop)
 
 
+def test_what_leads_out_of_a_selective_backup_is_left_out_with_a_warning(
+    server: PostgresServer, shop: str, target: str, store: str
+) -> None:
+    """Its rows and all else are there."""
+    record = holdfast.backup(server.url(shop), store=store, select=("sales",))
+    result = holdfast.restore(record.id, server.url(target), store=store)
+    assert _relations(server, target) == {"sales.customer", "sales.orders", "sales.open", "sales.log.2024"}
+    (warning,) = result.warnings
+    assert "orders_item_fkey" in warning
+    assert server.rows(target, "SELECT count(*) FROM sales.orders") == [(2,)]
+    assert server.value(target, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == 1
+
+
 def test_a_pattern_that_matches_nothing_is_refused(server: PostgresServer, shop: str, target: str, store: str) -> None:
     """It is mistyped, and what it meant would be missing."""
     for fields in ({"select": ("sails",)}, {"exclude": ("sales.oders",)}):

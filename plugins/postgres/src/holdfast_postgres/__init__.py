@@ -1,6 +1,6 @@
 """The PostgreSQL engine of Holdfast: one snapshot read in parallel, exact, and restorable anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from holdfast.api import (
@@ -11,11 +11,20 @@ from holdfast.api import (
     Kind,
     RestoreRequest,
     RestoreSession,
+    Scratch,
+    ScratchRequest,
     hookimpl,
 )
 from holdfast_postgres.options import PostgresOptions
 
-__all__ = ["PostgresOptions", "holdfast_components", "holdfast_dump", "holdfast_restore"]
+__all__ = [
+    "PostgresOptions",
+    "holdfast_components",
+    "holdfast_databases",
+    "holdfast_dump",
+    "holdfast_restore",
+    "holdfast_scratch",
+]
 
 NAME = "postgresql"
 
@@ -34,6 +43,7 @@ def holdfast_components() -> Iterator[Component]:
                 Capability.PARALLEL_DUMP,
                 Capability.PARALLEL_RESTORE,
                 Capability.SELECT,
+                Capability.PROOF,
             }
         ),
         options=PostgresOptions,
@@ -58,3 +68,23 @@ def holdfast_restore(scheme: str, request: RestoreRequest) -> AbstractContextMan
     from holdfast_postgres.restore import open_restore
 
     return open_restore(request)
+
+
+@hookimpl
+def holdfast_scratch(scheme: str, request: ScratchRequest) -> AbstractContextManager[Scratch] | None:
+    """Make a database for a drill."""
+    if scheme != NAME:
+        return None
+    from holdfast_postgres.scratch import open_scratch
+
+    return open_scratch(request)
+
+
+@hookimpl
+def holdfast_databases(scheme: str, url: str) -> Sequence[str] | None:
+    """List the databases of a server."""
+    if scheme != NAME:
+        return None
+    from holdfast_postgres.scratch import list_databases
+
+    return list_databases(url)

@@ -6,8 +6,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
 from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream, UnsafeError, shown
-from holdfast_postgres import byhand, catalog, lanes, programs
+from holdfast_postgres import byhand, catalog, lanes, programs, proof
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
 from holdfast_postgres.directory import directory_chunks
@@ -17,7 +20,7 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.programs import Programs
 from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import our_failures, quoted
+from holdfast_postgres.session import connect, our_failures, quoted, settings
 from holdfast_postgres.snapshot import Snapshot, open_snapshot, still_held
 
 log = logging.getLogger("holdfast.postgres.dump")
@@ -188,8 +191,33 @@ class PostgresDump:
     # --- telling ---
 
     def proof(self) -> Proof | None:
-        """Record nothing yet."""
-        return None
+        """Compute the proof in the dump's snapshot; by default only where that takes little time."""
+        if self._request.proof is False:
+            return None
+        snapshot = self._snapshot
+        if self._request.proof is None and sum(table.size for table in snapshot.tables) > proof.DEFAULT_UP_TO:
+            return None
+        whole = not (self._selection or self._options.data_only)
+        rows = not self._options.schema_only
+        standby = snapshot.server.standby
+        # What an extension keeps in its tables it partly makes itself, and another version of it makes other rows.
+        plain = [table for table in snapshot.tables if table.kind == "r" and not table.config]
+        scope = proof.Scope(
+            tables=tuple(table for table in plain if table.persistence == "p" or not standby) if rows else (),
+            sequences=tuple(self._sequences),
+            definitions=whole,
+            large_objects=whole and rows,
+        )
+        return proof.record(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
+
+    def _proof_session(self) -> "Connection[TupleRow]":
+        """Another session that sees the snapshot."""
+        connection = connect(self._snapshot.location)
+        connection.execute(settings(self._snapshot.server.major))
+        connection.execute("SET lc_monetary TO 'C'")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot.id}'")
+        return connection
 
     def facts(self) -> Facts:
         """Tell about the dump, once the session that held its locks has shown to be alive."""

@@ -27,6 +27,15 @@ _ACTING = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER) "
 _FORBIDDEN = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
 
+# What may lead out of a backup of some schemas or tables to something that is not in it.
+_LEADING_OUT = re.compile(
+    r"ALTER TABLE .* FOREIGN KEY |ALTER TABLE .* ATTACH PARTITION |ALTER PUBLICATION "
+    r"|CREATE (OR REPLACE )?((CONSTRAINT |EVENT )?TRIGGER|(MATERIALIZED )?VIEW|RULE|POLICY|FUNCTION|PROCEDURE|AGGREGATE"
+    r"|CAST|OPERATOR) |REFRESH MATERIALIZED VIEW ",
+)
+_COMMAND_LINES = 20  # of a statement: enough to tell what it is
+
+
 class Weight(StrEnum):
     """How bad a message is."""
 
@@ -52,47 +61,56 @@ def weigh(command: str, text: str) -> Weight:
 
 @dataclass(kw_only=True)
 class Judge:
-    """Listens to one pg_restore; `degraded` is what the user has to know, the first fatal message is raised."""
+    """Listens to one pg_restore; `degraded` is what the user has to know, the first fatal message is raised.
+
+    `selected` says that the backup holds a selection, so that what leads out of it cannot be restored.
+    """
 
     doing: str
+    selected: bool = False
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
     _text: str = ""
+    _command: list[str] | None = None
 
     def line(self, line: str) -> None:
-        """Take one line of its talk; an error waits for the command that follows it."""
-        command = _COMMAND.match(line)
+        """Take one line of its talk; an error is judged once the statement that failed has come."""
+        if self._command is not None:
+            if line and not line.startswith("pg_restore: ") and len(self._command) < _COMMAND_LINES:
+                self._command.append(line.strip())
+                return
+            self.end()
+        command, entry, error = _COMMAND.match(line), _ENTRY.match(line), _ERROR.match(line)
         if command and self._text:
-            self._judge(command["command"])
+            self._command = [command["command"]]
             return
-        entry, error, warning = _ENTRY.match(line), _ERROR.match(line), _WARNING.match(line)
         if entry or error:
             self.end()
         if entry:
             self._entry = entry["what"]
         elif error:
             server = _SERVER.match(error["text"])
-            if server:
-                self._text = server["text"]
-            else:
+            if not server:
                 raise restore_failure(error["text"], self.doing)
-        elif warning:
+            self._text = server["text"]
+        elif warning := _WARNING.match(line):
             self._note(self.degraded, f"the server warned: {warning['text']}")
 
     def end(self) -> None:
-        """Judge an error that no command followed."""
-        if self._text:
-            self._judge("")
-
-    def _judge(self, command: str) -> None:
-        text, self._text = self._text, ""
+        """Judge what has come so far."""
+        text, command = self._text, " ".join(self._command or [])
+        self._text, self._command = "", None
+        if not text:
+            return
         weight = weigh(command, text)
-        about = f"{self._entry}: " if self._entry else ""
+        if self.selected and _LEADING_OUT.match(command) and "does not exist" in text:
+            weight = Weight.DEGRADED
+        # With several jobs pg_restore does not name the entry, and the statement has to do.
+        about = self._entry or " ".join(command.split()[:12])
         if weight is Weight.FATAL:
-            raise restore_failure(f"{about}{text}", self.doing)
-        kept = self.degraded if weight is Weight.DEGRADED else self.harmless
-        self._note(kept, f"not restored: {about}{text} ({command[:80]})")
+            raise restore_failure(f"{about}: {text}" if about else text, self.doing)
+        self._note(self.degraded if weight is Weight.DEGRADED else self.harmless, f"not restored: {about}: {text}")
 
     def _note(self, kept: list[str], text: str) -> None:
         if len(kept) < _NOTED:
