@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from servers.postgres import PostgresServer, postgres_server
+from servers.postgres_odd import make_roles, odd_script
 
 __all__ = ["postgres_server"]
-
-ODD = Path(__file__).with_name("odd.sql")
 
 
 @pytest.fixture
@@ -41,12 +40,7 @@ def store(tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def odd_roles(postgres_server: PostgresServer) -> None:
     """The roles that own or may use something in the odd database."""
-    postgres_server.execute(
-        "postgres",
-        'CREATE ROLE "odd ""owner"" ü"',
-        "CREATE ROLE odd_reader",
-        "CREATE ROLE odd_writer LOGIN PASSWORD 'secret-of-odd'",
-    )
+    make_roles(postgres_server)
 
 
 @pytest.fixture
@@ -55,16 +49,6 @@ def odd(server: PostgresServer, odd_roles: None) -> Iterator[str]:
     with server.database() as name:
         server.execute(name, odd_script(server))
         yield name
-
-
-def odd_script(server: PostgresServer) -> str:
-    """The statements that make the odd database; a server without contrib modules gets text in their place."""
-    script = ODD.read_text()
-    if not server.rows("postgres", "SELECT FROM pg_available_extensions WHERE name = 'hstore'"):
-        for extension in ("CREATE EXTENSION hstore;", "CREATE EXTENSION citext SCHEMA public;"):
-            script = script.replace(extension, "")
-        script = script.replace("store hstore", "store text").replace("insensitive citext", "insensitive text")
-    return script
 
 
 @pytest.fixture

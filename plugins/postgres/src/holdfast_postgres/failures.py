@@ -39,6 +39,10 @@ _LOST = re.compile(
     r"|shutting down|starting up|recovery mode",
     re.IGNORECASE,
 )
+# What importing a snapshot says whose session has ended; the words change between versions.
+_SNAPSHOT = re.compile(
+    r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
+)
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 _HINTS = {
@@ -77,7 +81,7 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
     if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
         # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
         state, text = "55P03", "no lock on a table was to be had in time"
-    if "invalid snapshot identifier" in text or "could not import the requested snapshot" in text:
+    if _SNAPSHOT.search(text):
         return UnreachableError(f"{doing}: the session that held the snapshot was lost")
     kind = _kind(state, text)
     return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
