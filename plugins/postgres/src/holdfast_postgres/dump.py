@@ -14,7 +14,7 @@ from holdfast_postgres import byhand, catalog, lanes, programs, proof
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
 from holdfast_postgres.directory import directory_chunks
-from holdfast_postgres.hints import Hints, LaneHint, database_hint, needs
+from holdfast_postgres.hints import Hints, LaneHint, database_hint, foreign_options, needs
 from holdfast_postgres.lanes import Part
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
@@ -107,6 +107,14 @@ class PostgresDump:
                 f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
                 f"{_some(foreign)}"
             )
+        if self._programs.major > server.major:
+            with our_failures(f"cannot read {self._snapshot.location.shown}"):
+                options = foreign_options(self._snapshot.connection)
+            if options:
+                warnings.append(
+                    f"pg_dump {self._programs.version} may write column options of PostgreSQL {server.version} that "
+                    f"other servers refuse ({_some(options)}): install postgresql-client-{server.major}"
+                )
         if self._options.globals:
             warnings.append("the backup holds roles with their password hashes: keep it as secret as those")
         return warnings

@@ -87,6 +87,12 @@ _TABLESPACES = f"""
 SELECT DISTINCT s.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace WHERE {USER_SCHEMA} AND s.spcname <> 'pg_global' ORDER BY 1
 """
+# PostgreSQL 15.20 keeps a random pg_attver with each column, which its own pg_dump hides and that of 18 writes out.
+_FOREIGN_OPTIONS = f"""
+SELECT DISTINCT split_part(o, '=', 1) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(a.attoptions) o
+WHERE {USER_SCHEMA} AND o NOT LIKE 'n_distinct%' ORDER BY 1
+"""
 _EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
 
@@ -99,6 +105,11 @@ def needs(connection: "Connection[TupleRow]") -> dict[str, list[str]]:
         "grantees": strings(connection, _ROLES, (["a", "r"],)),
         "tablespaces": strings(connection, _TABLESPACES),
     }
+
+
+def foreign_options(connection: "Connection[TupleRow]") -> list[str]:
+    """Options of columns that only this server's own version knows."""
+    return strings(connection, _FOREIGN_OPTIONS)
 
 
 def database_hint(connection: "Connection[TupleRow]", major: int) -> tuple[DatabaseHint, int]:

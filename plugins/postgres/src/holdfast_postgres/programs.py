@@ -39,9 +39,13 @@ class Programs:
     def path(self, name: str) -> str:
         """The full path of one of them; `PluginError` if it is not there."""
         path = os.path.join(self.folder, name)
-        if not os.access(path, os.X_OK):
+        if not self.has(name):
             raise PluginError(f"there is no {name} beside {self.folder}/pg_dump", hint=_install(self.major))
         return path
+
+    def has(self, name: str) -> bool:
+        """Whether one of them is there."""
+        return os.access(os.path.join(self.folder, name), os.X_OK)
 
     def recorded(self, *names: str) -> dict[str, str]:
         """Programs and versions for the manifest."""

@@ -79,6 +79,7 @@ class PostgresRestore:
         self._selection = Selection(select=request.select, exclude=request.exclude)
         self._choice: Choice | None = None
         self._degraded: list[str] = []
+        self.failed: HoldfastError | None = None
         self._lanes = {stream: lane for lane in hints.lanes for stream in lane.streams}
         self.steps = tuple(self._plan())
 
@@ -112,6 +113,14 @@ class PostgresRestore:
 
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream of one phase."""
+        try:
+            self._load(step, blob)
+        except HoldfastError as error:
+            with self._lock:
+                self.failed = self.failed or error
+            raise
+
+    def _load(self, step: Step, blob: Blob) -> None:
         self._prepare()
         if step.stream in self._lanes:
             self._load_lane(self._lanes[step.stream], blob)
@@ -290,12 +299,17 @@ class PostgresRestore:
     def commit(self) -> None:
         """Collect statistics, and let the result take its place."""
         self._prepare()
-        if self._options.analyze and not self._hints.schema_only:
+        if self._options.analyze and not self._hints.schema_only and not self._request.drill:
             self._analyze()
         self._started().close()
         self._target.finish()
 
     def _analyze(self) -> None:
+        """By several sessions where vacuumdb is installed, which is a package of its own on some systems."""
+        if not self._programs.has("vacuumdb"):
+            with self._connected() as connection, our_failures("cannot collect statistics"):
+                connection.execute("ANALYZE")
+            return
         command = [self._programs.path("vacuumdb"), "--analyze-only", "--quiet", "--no-password"]
         command.append(f"--jobs={self._request.jobs}")
         with self._started().start(command, tied=True) as child:
@@ -344,7 +358,7 @@ def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
             yield restore
         finally:
             restore.cut()
-            target.close()
+            target.close(restore.failed)
 
 
 def _check_options(request: RestoreRequest, hints: Hints) -> None:

@@ -115,26 +115,28 @@ class Target:
                 log.warning("database %s is left behind: %s", old, error)
                 self.warnings.append(f"the replaced database is left as {shown(old)}: it could not be dropped")
 
-    def close(self) -> None:
-        """Undo, unless it was finished; an error says what is left."""
+    def close(self, failed: HoldfastError | None) -> None:
+        """Undo, unless it was finished; where that fails, the error that ended the restore says what is left."""
         if self._done:
             return
         self._done = True
         if self._made:
-            self._undo(self._drop_made, f"database {shown(self._made)}")
+            self._undo(self._drop_made, f"database {shown(self._made)}", failed)
         elif self._before is not None and self._hints.data_only:
-            self._undo(self._empty_tables, f"rows in database {shown(self.name)}")
+            self._undo(self._empty_tables, f"rows in database {shown(self.name)}", failed)
         elif self._before is not None:
-            self._undo(self._remove_content, f"objects in database {shown(self.name)}")
+            self._undo(self._remove_content, f"objects in database {shown(self.name)}", failed)
 
-    def _undo(self, how: Callable[[], Sequence[str]], what: str) -> None:
+    def _undo(self, how: Callable[[], Sequence[str]], what: str, failed: HoldfastError | None) -> None:
+        begin = failed.message if failed else "the restore failed"
+        kind = type(failed) if failed else HoldfastError
         try:
             left = how()
         except (psycopg.Error, HoldfastError) as error:
             text = " ".join(str(error).split())
-            raise HoldfastError(f"the restore failed and left {what} behind: {text}", hint="drop it by hand") from error
+            raise kind(f"{begin}; {what} is left behind, since: {text}", hint="drop it by hand") from error
         if left:
-            raise HoldfastError(f"the restore failed and left in database {shown(self.name)}: {some(left)}")
+            raise kind(f"{begin}; in database {shown(self.name)} is left: {some(left)}", hint="drop it by hand")
 
     def _drop_made(self) -> Sequence[str]:
         with databases.maintenance(self._location, avoid=self._made) as connection:
