@@ -150,7 +150,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
     if request.into is None:
         raise UsageError(
             "a PostgreSQL drill needs a server to restore on",
-            hint="name one with --into postgresql://user@host/",
+            hint="name one: --into postgresql://user@host/, or HOLDFAST_DRILL_URL",
         )
     options: PostgresOptions = request.options
     hints = read_hints(request.facts)

@@ -1,5 +1,6 @@
 """Connections: settings under which text means the same everywhere, and no session that outlives us."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from psycopg.rows import TupleRow
 from holdfast.api import UnreachableError
 from holdfast_postgres.failures import failure
 from holdfast_postgres.location import Location
+
+# psycopg logs a second error that a failed COPY has at its end: without any handler Python would print it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 OLDEST = 12  # attgenerated, and what pg_dump of today still is tested with
 
