@@ -15,6 +15,7 @@ from venvs import FIRST_PARTY, Environment, build, download_third_party, metadat
 
 EXTRAS = {
     "sqlite": "holdfast-sqlite",
+    "postgres": "holdfast-postgres",
     "gzip": "holdfast-gzip",
     "zstd": "holdfast-zstd",
     "sha256": "holdfast-sha256",

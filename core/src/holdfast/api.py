@@ -76,6 +76,7 @@ __all__ = [
     "UnreachableError",
     "UnsafeError",
     "UsageError",
+    "Warned",
     "Writer",
     "hookimpl",
     "hookspec",
@@ -346,6 +347,16 @@ class RestoreSession(Protocol):
 
     def commit(self) -> None:
         """Make the result visible; called once, after every digest has agreed."""
+        ...
+
+
+@runtime_checkable
+class Warned(Protocol):
+    """A restore session that can tell what it restored in another form than it was dumped."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the user has to know, one line each; read once, after `commit`."""
         ...
 
 

@@ -19,6 +19,7 @@ from holdfast.api import (
     Step,
     Storage,
     Stream,
+    Warned,
     Watcher,
 )
 from holdfast.config import default_jobs, default_store
@@ -244,3 +245,5 @@ def _run_steps(
             raise HoldfastError(f"stream {shown(blob.record.name)} was not read to its end")
     run.emit("progress")
     session.commit()
+    for warning in session.warnings if isinstance(session, Warned) else ():
+        run.warn(warning)

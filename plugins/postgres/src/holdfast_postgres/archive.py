@@ -1,0 +1,152 @@
+"""The table of contents of pg_dump's archives, read exactly.
+
+`pg_restore --list` writes names, types and schemas separated by spaces that they may hold themselves, and replaces
+line breaks in names. The form is that of `ReadHead` and `ReadToc` in PostgreSQL's pg_backup_archiver.c, unchanged
+but for additions since version 1.12 (PostgreSQL 9.0).
+"""
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from holdfast.api import IntegrityError
+
+_MAGIC = b"PGDMP"
+_CUSTOM, _TAR, _DIRECTORY = 1, 3, 5
+_OLDEST, _NEWEST = (1, 12), (1, 16)
+_LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One object of an archive: `oid` as in the source, `needs` the ids of entries that must be there before."""
+
+    id: int
+    oid: int
+    kind: str
+    schema: str
+    tag: str
+    owner: str
+    definition: str
+    needs: tuple[int, ...]
+
+    @property
+    def shown(self) -> str:
+        """Kind and name for people."""
+        return f"{self.kind.lower()} {self.schema}.{self.tag}" if self.schema else f"{self.kind.lower()} {self.tag}"
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.int_size = 4
+        self.offset_size = 8
+
+    def take(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) != size:
+            raise IntegrityError("the archive ends in its table of contents")
+        return data
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def integer(self) -> int:
+        sign = self.byte()
+        value = int.from_bytes(self.take(self.int_size), "little")
+        return -value if sign else value
+
+    def text(self) -> str | None:
+        size = self.integer()
+        if size < 0:
+            return None
+        if size > _LONGEST:
+            raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
+        return self.take(size).decode(errors="surrogateescape")
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The entries of an archive: a custom file, a tar, or a directory; `IntegrityError` for what is none."""
+    if path.is_dir():
+        with open(path / "toc.dat", "rb") as file:
+            return _entries(file)
+    with open(path, "rb") as file:
+        if file.read(len(_MAGIC)) == _MAGIC:
+            file.seek(0)
+            return _entries(file)
+    try:
+        with tarfile.open(path, "r:") as tar:
+            member = tar.extractfile("toc.dat")
+            if member is None:
+                raise IntegrityError("the archive's toc.dat is no file")
+            return _entries(member)  # type: ignore[arg-type]
+    except (tarfile.TarError, KeyError) as error:
+        raise IntegrityError("the stream is not an archive of pg_dump") from error
+
+
+def _entries(file: BinaryIO) -> list[Entry]:
+    reader = _Reader(file)
+    version, form = _head(reader)
+    count = reader.integer()
+    if not 0 <= count < 1 << 31:
+        raise IntegrityError(f"the archive says that it holds {count} objects")
+    return [_entry(reader, version, form) for _ in range(count)]
+
+
+def _head(reader: _Reader) -> tuple[tuple[int, int], int]:
+    if reader.take(len(_MAGIC)) != _MAGIC:
+        raise IntegrityError("the stream is not an archive of pg_dump")
+    version = (reader.byte(), reader.byte())
+    reader.byte()
+    if not _OLDEST <= version <= _NEWEST:
+        raise IntegrityError(f"the archive has format {version[0]}.{version[1]}, known are 1.12 to 1.16")
+    reader.int_size, reader.offset_size, form = reader.byte(), reader.byte(), reader.byte()
+    if not 4 <= reader.int_size <= 8 or form not in (_CUSTOM, _TAR, _DIRECTORY):
+        raise IntegrityError("the head of the archive is damaged")
+    if version >= (1, 15):
+        reader.byte()  # how its data are compressed
+    else:
+        reader.integer()
+    for _ in range(7):  # when it was made
+        reader.integer()
+    for _ in range(3):  # the database, the versions of server and pg_dump
+        reader.text()
+    return version, form
+
+
+def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
+    number = reader.integer()
+    reader.integer()  # whether it has data
+    reader.text()  # the OID of its catalog
+    oid = reader.text() or "0"
+    tag, kind = reader.text() or "", reader.text() or ""
+    reader.integer()  # its section
+    definition = reader.text() or ""
+    reader.text()  # how to drop it
+    reader.text()  # its COPY
+    schema = reader.text() or ""
+    reader.text()  # its tablespace
+    if version >= (1, 14):
+        reader.text()  # its access method
+    if version >= (1, 16):
+        reader.integer()  # its relkind
+    owner = reader.text() or ""
+    reader.text()  # whether it has OIDs
+    needs = []
+    while (need := reader.text()) is not None:
+        needs.append(int(need))
+    if form == _CUSTOM:
+        reader.take(1 + reader.offset_size)
+    else:
+        reader.text()
+    return Entry(
+        id=number,
+        oid=int(oid),
+        kind=kind,
+        schema=schema,
+        tag=tag,
+        owner=owner,
+        definition=definition,
+        needs=tuple(needs),
+    )

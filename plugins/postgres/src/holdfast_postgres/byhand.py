@@ -1,0 +1,62 @@
+"""The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
+
+from holdfast_postgres.hints import DatabaseHint, Hints
+from holdfast_postgres.lanes import copy_in
+
+_OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
+
+
+def steps(hints: Hints) -> tuple[str, ...]:
+    """Lines of shell; statements with names of the database in them lie in files of our own naming."""
+    lines = [
+        "# host, port and user: PGHOST, PGPORT, PGUSER; the password: ~/.pgpass or PGPASSWORD",
+    ]
+    if hints.globals:
+        lines += [
+            "# the roles and tablespaces of the whole server, with password hashes; those that exist are left alone",
+            f"{{decode:{hints.globals}}} | psql --no-psqlrc --dbname=postgres",
+        ]
+    if not hints.data_only:
+        lines.append(_create(hints.database))
+    archive = f"{{decode:{hints.archive}}}"
+    if hints.format == "plain":
+        return (*lines, f"{archive} | {_OPEN} --quiet")
+    if hints.format == "directory":
+        return (*lines, "mkdir directory", f"{archive} | tar --extract --directory=directory",
+                "pg_restore --dbname=TARGET_DB --jobs=4 directory")  # fmt: skip
+    if hints.format != "parallel" or not (hints.lanes or hints.sequences):
+        return (*lines, f"{archive} | pg_restore --dbname=TARGET_DB")
+    for section in ("pre-data", "data"):
+        lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section={section}")
+    for number, lane in enumerate(hints.lanes, start=1):
+        lines += [f'{{decode:{stream}}} | {_OPEN} --command="$(cat {_file(number)})"' for stream in lane.streams]
+    if hints.sequences:
+        lines.append(f"{{decode:{hints.sequences}}} | {_OPEN} --quiet --output=/dev/null")
+    lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section=post-data")
+    lines.append(f"{_OPEN} --command='ANALYZE'")
+    return tuple(lines)
+
+
+def files(hints: Hints) -> dict[str, bytes]:
+    """The COPY statement of each large table, in a file of its own."""
+    return {
+        _file(number): f"SET client_encoding TO '{hints.database.encoding}';\n".encode()
+        + copy_in(lane.schema, lane.table, lane.columns, binary=lane.binary).encode()
+        + b"\n"
+        for number, lane in enumerate(hints.lanes, start=1)
+    }
+
+
+def _file(number: int) -> str:
+    return f"copy/{number:04d}.sql"
+
+
+def _create(database: DatabaseHint) -> str:
+    words = ["createdb", "--template=template0", f"--encoding={database.encoding}"]
+    if database.provider == "c" and all(_plain(name) for name in (database.collate, database.ctype)):
+        words += [f"--lc-collate={database.collate}", f"--lc-ctype={database.ctype}"]
+    return " ".join([*words, "TARGET_DB"])
+
+
+def _plain(name: str) -> bool:
+    return bool(name) and all(character.isalnum() or character in "._-@" for character in name)

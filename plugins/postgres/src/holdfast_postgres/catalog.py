@@ -1,0 +1,220 @@
+"""What there is in a database: tables with what reading them takes, sequences, and what a restore will need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.session import literal, quoted
+
+# Built-in types whose binary form is the same in every version and on every machine: no type OIDs inside (arrays,
+# composites, ranges), no locale (money), no other representation than their text (xml, tsvector).
+_STABLE = frozenset(
+    """
+    bool bytea char int8 int2 int4 text oid float4 float8 bpchar varchar date time timestamp timestamptz interval
+    timetz numeric uuid json jsonb
+    """.split()  # noqa: SIM905 (twenty quoted names in a column say no more)
+)
+_BYTEA = "bytea"
+
+USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
+
+    `config` tells a table of an extension of which pg_dump writes a part of the rows.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    persistence: str
+    heap: bool
+    member: bool
+    config: bool
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    size: int = 0
+    blocks: int = 0
+
+    @property
+    def quoted(self) -> str:
+        """The name for SQL, in any session."""
+        return quoted(self.schema, self.name)
+
+    @property
+    def shown(self) -> str:
+        """The name for people."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def binary(self) -> bool:
+        """Whether COPY's binary format is both safe and smaller: bytea as text takes two characters a byte."""
+        return _BYTEA in self.types and all(kind in _STABLE for kind in self.types)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What must not change between listing a table and locking it."""
+        return (self.oid, self.schema, self.name, self.kind, self.persistence, self.columns, self.types)
+
+
+# A domain counts as its base type, at whatever depth.
+_TABLES = f"""
+WITH RECURSIVE base(oid, final) AS (
+    SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
+    UNION ALL SELECT t.oid, b.final FROM pg_catalog.pg_type t JOIN base b ON t.typbasetype = b.oid WHERE t.typtype = 'd'
+)
+SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
+    coalesce(am.amname = 'heap', false),
+    EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+        AND d.objid = c.oid AND d.deptype = 'e'),
+    EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)),
+    coalesce(k.names, ARRAY[]::text[]), coalesce(k.types, ARRAY[]::text[])
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
+LEFT JOIN LATERAL (
+    SELECT array_agg(a.attname::text ORDER BY a.attnum) AS names,
+        array_agg(CASE WHEN u.typnamespace = 'pg_catalog'::regnamespace THEN u.typname::text ELSE '' END
+            ORDER BY a.attnum) AS types
+    FROM pg_catalog.pg_attribute a JOIN base b ON b.oid = a.atttypid JOIN pg_catalog.pg_type u ON u.oid = b.final
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+) k ON true
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+ORDER BY n.nspname, c.relname
+"""
+
+
+def tables(connection: "Connection[TupleRow]") -> list[Table]:
+    """Every table and partition root, by schema and name; as the connection's snapshot sees them."""
+    found = []
+    for row in connection.execute(_TABLES):
+        oid, schema, name, kind, persistence, heap, member, config, columns, types = row
+        found.append(
+            Table(
+                oid=oid,
+                schema=schema,
+                name=name,
+                kind=kind,
+                persistence=persistence,
+                heap=heap,
+                member=member,
+                config=config,
+                columns=tuple(columns),
+                types=tuple(types),
+            )
+        )
+    return found
+
+
+_SIZES = """
+SELECT c.oid::int8, pg_catalog.pg_table_size(c.oid),
+    pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int
+FROM pg_catalog.pg_class c WHERE c.oid = ANY (%s) AND c.relkind = 'r'
+"""
+
+
+def with_sizes(connection: "Connection[TupleRow]", listed: Sequence[Table]) -> list[Table]:
+    """The same tables with their sizes: to ask for one takes a lock on it, which has to be held already."""
+    oids = [table.oid for table in listed]
+    sizes = {oid: (size or 0, int(blocks or 0)) for oid, size, blocks in connection.execute(_SIZES, (oids,))}
+    return [
+        replace(table, size=sizes[table.oid][0], blocks=sizes[table.oid][1]) if table.oid in sizes else table
+        for table in listed
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A name in a schema that --select and --exclude can mean; `parts` are relations that come and go with it."""
+
+    schema: str
+    name: str
+    kind: str
+    owner_table: int | None
+    oid: int
+
+
+_RELATIONS = f"""
+SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text,
+    (SELECT d.refobjid::int8 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+        AND d.objid = c.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
+        AND c.relkind = 'S' LIMIT 1)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+ORDER BY n.nspname, c.relname
+"""
+
+
+def relations(connection: "Connection[TupleRow]") -> list[Relation]:
+    """Tables, views, materialized views, foreign tables and sequences; a column's sequence names its table."""
+    return [
+        Relation(oid=oid, schema=schema, name=name, kind=kind, owner_table=owner)
+        for oid, schema, name, kind, owner in connection.execute(_RELATIONS)
+    ]
+
+
+def schemas(connection: "Connection[TupleRow]") -> list[str]:
+    """The schemas that are not the system's."""
+    query = f"SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} ORDER BY 1"
+    return [row[0] for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceState:
+    """One reading of a sequence."""
+
+    oid: int
+    schema: str
+    name: str
+    last_value: int
+    is_called: bool
+
+    @property
+    def quoted(self) -> str:
+        """The name for SQL, in any session."""
+        return quoted(self.schema, self.name)
+
+    @property
+    def statement(self) -> str:
+        """What gives a sequence this reading again."""
+        called = "true" if self.is_called else "false"
+        return f"SELECT pg_catalog.setval({literal(self.quoted)}, {self.last_value}, {called});\n"
+
+
+# Sequences of an extension are pg_dump's affair: only the extension knows which of them are its configuration.
+_SEQUENCES = f"""
+SELECT c.oid::int8, n.nspname, c.relname, c.relpersistence::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+        AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY n.nspname, c.relname
+"""
+_BATCH = 500
+
+
+def sequences(
+    connection: "Connection[TupleRow]", *, skip: frozenset[int] = frozenset(), unlogged: bool = True
+) -> list[SequenceState]:
+    """Read every sequence once; they follow no snapshot, so that a second reading could differ."""
+    listed = [row for row in connection.execute(_SEQUENCES) if row[0] not in skip and (unlogged or row[3] != "u")]
+    found = []
+    for start in range(0, len(listed), _BATCH):
+        batch = listed[start : start + _BATCH]
+        query = " UNION ALL ".join(
+            f"SELECT {number}, last_value, is_called FROM {quoted(row[1], row[2])}" for number, row in enumerate(batch)
+        )
+        for number, last_value, is_called in connection.execute(query):
+            oid, schema, name, _ = batch[number]
+            found.append(SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called))
+    return sorted(found, key=lambda one: (one.schema, one.name))
+
+
+def strings(connection: "Connection[TupleRow]", query: str, parameters: Sequence[object] = ()) -> list[str]:
+    """The first column of a query."""
+    return [row[0] for row in connection.execute(query, parameters or None)]

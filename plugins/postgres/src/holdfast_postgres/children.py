@@ -1,0 +1,244 @@
+"""Client programs as child processes that end with the session, however it ends."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from holdfast.api import HoldfastError, reason
+from holdfast_postgres.failures import child_failure
+from holdfast_postgres.location import Location
+
+READ = 1 << 20
+# Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
+# death. A program that streams to us dies of its broken pipe anyway; pg_restore would build its indexes to the end,
+# and PR_SET_PDEATHSIG does not reach the workers that it forks.
+_TIED = """
+line=$1; shift
+exec 3<&0
+"$@" <&3 3<&- & program=$!
+exec 3<&- </dev/null
+(read -r _ <&"$line"; kill -KILL 0) & watch=$!
+wait "$program"; code=$?
+kill -KILL "$watch"
+exit "$code"
+"""
+_F_SETPIPE_SZ = 1031
+_KEPT = 200  # lines of a child's talk that are kept, half from the start and half from the end
+
+
+class Children:
+    """All client programs of one session; leaving it kills those that still run, also from another thread."""
+
+    def __init__(self, location: Location, scratch: Path) -> None:
+        self._location = location
+        self._scratch = scratch
+        self._lock = threading.Lock()
+        self._running: set[Child] = set()
+        self._closed = False
+        self._lifeline = os.pipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        location: Location | None = None,
+        feed: bool = False,
+        tied: bool = False,
+        watch: Callable[[str], object] | None = None,
+    ) -> "Child":
+        """Start a program on the session's database.
+
+        `feed` gives it a pipe as standard input; `tied` is for one that works without streaming to us, which would
+        not notice our sudden death. `watch` is called with each line that it says on standard error,
+        in a thread of the child.
+        """
+        location = location or self._location
+        environment = location.environment(self._scratch)
+        with self._lock:
+            if self._closed:
+                raise HoldfastError("the session has been closed")
+            line = self._lifeline[0]
+            wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
+            try:
+                process = subprocess.Popen(
+                    [*wrapper, *command, "--dbname", location.argument(self._scratch)],
+                    pass_fds=(line,) if tied else (),
+                    stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                    bufsize=0,
+                    # Ctrl-C at a terminal is for us: a child that it kills would be reported as the failure.
+                    process_group=0,
+                )
+            except OSError as error:
+                raise HoldfastError(f"cannot start {command[0]}: {reason(error)}") from error
+            child = Child(process, os.path.basename(command[0]), watch, self._forget)
+            self._running.add(child)
+        return child
+
+    def _forget(self, child: "Child") -> None:
+        with self._lock:
+            self._running.discard(child)
+
+    def close(self) -> None:
+        """Kill what still runs and wait for it; nothing starts any more."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            running = list(self._running)
+        for child in running:
+            child.kill()
+        for child in running:
+            child.wait()
+        for end in self._lifeline:
+            os.close(end)
+
+
+class Child:
+    """One running program: its standard output is read in blocks of 1 MiB, its standard error kept."""
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        program: str,
+        watch: Callable[[str], object] | None,
+        ended: Callable[["Child"], None],
+    ) -> None:
+        self.program = program
+        self._process = process
+        self._watch = watch
+        self._ended = ended
+        self._first: list[str] = []
+        self._last: deque[str] = deque(maxlen=_KEPT // 2)
+        self.watch_error: BaseException | None = None
+        self._talk = threading.Thread(target=self._listen, name=f"holdfast-{program}", daemon=True)
+        self._talk.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @property
+    def lines(self) -> list[str]:
+        """What it said on standard error."""
+        return [*self._first, *self._last]
+
+    def _listen(self) -> None:
+        """Read standard error to its end: a program that nobody listens to would block."""
+        assert self._process.stderr is not None  # noqa: S101 (it is a pipe)
+        with open(self._process.stderr.fileno(), encoding="utf-8", errors="backslashreplace", closefd=False) as talk:
+            for line in talk:
+                text = line.rstrip("\n")
+                (self._first if len(self._first) < _KEPT // 2 else self._last).append(text[:10_000])
+                if self._watch is not None and self.watch_error is None:
+                    try:
+                        self._watch(text)
+                    except BaseException as error:  # noqa: BLE001 (raised by `finish`, in the thread that waits)
+                        self.watch_error = error
+                        self.kill()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of the bytes to its standard input; a program that has ended is found out by `finish`."""
+        assert self._process.stdin is not None  # noqa: S101 (asked for by `feed=True`)
+        view = memoryview(data)
+        while view:
+            view = view[self._process.stdin.write(view) or 0 :]
+
+    def end_input(self) -> None:
+        """Close its standard input."""
+        assert self._process.stdin is not None  # noqa: S101 (asked for by `feed=True`)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def script(self, text: str) -> None:
+        """Give it a whole script to read."""
+        with contextlib.suppress(BrokenPipeError):  # it failed before it had read all: `finish` says why
+            self.feed(text.encode())
+        self.end_input()
+
+    def chunks(self, doing: str) -> Iterator[bytearray | memoryview]:
+        """Yield its standard output; raises what its failure means, before the end could be taken for one."""
+        assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
+        # A pipe of 1 MiB instead of 64 KiB: a sixteenth of the switches between the program and us.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._process.stdout, _F_SETPIPE_SZ, READ)
+        try:
+            while True:
+                buffer = bytearray(READ)
+                size = self._fill(memoryview(buffer))
+                if size == READ:
+                    yield buffer
+                    continue
+                if size:
+                    yield memoryview(buffer)[:size]
+                break
+            self.finish(doing)
+        finally:
+            self.release()
+
+    def _fill(self, view: memoryview) -> int:
+        assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
+        size = 0
+        while size < len(view):
+            count = self._process.stdout.readinto(view[size:])  # type: ignore[attr-defined]
+            if not count:
+                break
+            size += count
+        return size
+
+    def finish(self, doing: str) -> None:
+        """Wait for its end; anything but a clean one is raised as what it means."""
+        code = self.finish_watched()
+        if code:
+            raise child_failure(self.program, code, self.lines, doing)
+
+    def finish_watched(self) -> int:
+        """Wait for its end and return the exit code; raises only what `watch` raised."""
+        code = self.wait()
+        if self.watch_error is not None:
+            raise self.watch_error
+        return code
+
+    def kill(self) -> None:
+        """Kill it and the workers that it may have forked; from any thread."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait until it has ended and all of its talk is read; from any thread."""
+        code = self._process.wait()
+        self._talk.join(10)
+        self._ended(self)
+        return code
+
+    def release(self) -> None:
+        """End it and close its pipes; in the thread that uses them, since a closed descriptor is soon another's."""
+        self.kill()
+        self.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()

@@ -1,0 +1,250 @@
+"""What a database holds besides what every new one has, and how to remove it again."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.catalog import USER_SCHEMA, strings
+from holdfast_postgres.session import quoted
+
+log = logging.getLogger("holdfast.postgres.contents")
+
+# An extension and its members are no content: installing some is how an empty database is prepared.
+_FOUND = f"""
+WITH member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
+found AS (
+    SELECT 1 AS rank, 'table' AS kind, n.nspname || '.' || c.relname AS name
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = c.oid)
+    UNION ALL
+    SELECT 2, 'routine', n.nspname || '.' || p.proname
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE {USER_SCHEMA}
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_proc'::regclass AND objid = p.oid)
+    UNION ALL
+    SELECT 3, 'type', n.nspname || '.' || t.typname
+    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typtype IN ('d', 'e', 'r', 'c') AND {USER_SCHEMA}
+        AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_type'::regclass AND objid = t.oid)
+    UNION ALL
+    SELECT 4, 'schema', n.nspname FROM pg_catalog.pg_namespace n
+    WHERE n.nspname <> 'public' AND {USER_SCHEMA}
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_namespace'::regclass AND objid = n.oid)
+    UNION ALL
+    SELECT 5, 'large object', m.oid::text FROM pg_catalog.pg_largeobject_metadata m
+    UNION ALL
+    SELECT 6, 'publication', p.pubname FROM pg_catalog.pg_publication p
+    UNION ALL
+    SELECT 7, 'event trigger', e.evtname FROM pg_catalog.pg_event_trigger e
+    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_event_trigger'::regclass AND objid = e.oid)
+    UNION ALL
+    SELECT 8, 'subscription', s.subname FROM pg_catalog.pg_subscription s
+    WHERE s.subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    UNION ALL
+    SELECT 9, 'foreign-data wrapper', f.fdwname FROM pg_catalog.pg_foreign_data_wrapper f
+    WHERE NOT EXISTS (
+        SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_data_wrapper'::regclass AND objid = f.oid)
+    UNION ALL
+    SELECT 9, 'foreign server', f.srvname FROM pg_catalog.pg_foreign_server f
+    UNION ALL
+    SELECT 10, 'language', l.lanname FROM pg_catalog.pg_language l
+    WHERE l.oid >= 16384
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_language'::regclass AND objid = l.oid)
+    UNION ALL
+    SELECT 11, 'cast',
+        pg_catalog.format_type(c.castsource, NULL) || ' to ' || pg_catalog.format_type(c.casttarget, NULL)
+    FROM pg_catalog.pg_cast c WHERE c.oid >= 16384
+        AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_cast'::regclass AND objid = c.oid)
+)
+SELECT kind, name FROM found ORDER BY rank, name LIMIT 100
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One object that makes a database count as not empty."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def found(connection: "Connection[TupleRow]") -> list[Found]:
+    """The first hundred objects of a database; none means that it is empty."""
+    return [Found(kind=kind, name=name) for kind, name in connection.execute(_FOUND)]
+
+
+def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[str]:
+    """Tables that hold rows, for a restore of data alone into definitions that are there."""
+    query = f"""
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {USER_SCHEMA} ORDER BY 1, 2
+    """
+    filled: list[str] = []
+    for schema, name in connection.execute(query).fetchall():
+        if connection.execute(f"SELECT FROM ONLY {quoted(schema, name)} LIMIT 1").fetchone() is not None:
+            filled.append(f"{schema}.{name}")
+            if len(filled) == limit:
+                break
+    return filled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What an empty database had before we restored into it: to be there again after a failure."""
+
+    extensions: frozenset[str]
+    public: bool
+    public_owner: str
+    public_grants: tuple[str, ...]
+    public_comment: str | None
+
+
+def remember(connection: "Connection[TupleRow]") -> Before:
+    """Note what an empty database has."""
+    extensions = frozenset(strings(connection, "SELECT extname FROM pg_catalog.pg_extension"))
+    row = connection.execute(
+        "SELECT pg_catalog.pg_get_userbyid(nspowner), pg_catalog.obj_description(oid, 'pg_namespace') "
+        "FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
+    ).fetchone()
+    grants = connection.execute(
+        """
+        SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type,
+            a.is_grantable
+        FROM pg_catalog.pg_namespace n,
+            pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
+        WHERE n.nspname = 'public'
+        """
+    ).fetchall()
+    return Before(
+        extensions=extensions,
+        public=row is not None,
+        public_owner=row[0] if row else "",
+        public_comment=row[1] if row else None,
+        public_grants=tuple(
+            f"GRANT {privilege} ON SCHEMA public TO {'PUBLIC' if grantee is None else quoted(grantee)}"
+            + (" WITH GRANT OPTION" if grantable else "")
+            for grantee, privilege, grantable in grants
+        ),
+    )
+
+
+def remove(connection: "Connection[TupleRow]", before: Before) -> list[str]:
+    """Make a database empty again; returns what is left, for people."""
+    failed: list[str] = []
+    connection.execute("SET client_min_messages TO error")
+    for statement in _removals(connection, before):
+        try:
+            connection.execute(statement)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            log.info("cannot undo with %s: %s", statement, error)
+            failed.append(statement)
+    left = [str(one) for one in found(connection)]
+    return left or ([f"what these would have removed: {'; '.join(failed[:3])}"] if failed else [])
+
+
+def _removals(connection: "Connection[TupleRow]", before: Before) -> list[str]:
+    """The statements that undo a restore, those first that could act on the others."""
+    objects = found_all(connection)
+    of_kind = {kind: [one.name for one in objects if one.kind == kind] for kind in {one.kind for one in objects}}
+    statements = [f"DROP EVENT TRIGGER {quoted(name)}" for name in of_kind.get("event trigger", ())]
+    for name in of_kind.get("subscription", ()):
+        # A restored subscription was never connected: without its slot nothing on the publisher is touched.
+        statements += [
+            f"ALTER SUBSCRIPTION {quoted(name)} DISABLE",
+            f"ALTER SUBSCRIPTION {quoted(name)} SET (slot_name = NONE)",
+            f"DROP SUBSCRIPTION {quoted(name)}",
+        ]
+    statements += [f"DROP PUBLICATION {quoted(name)}" for name in of_kind.get("publication", ())]
+    schemas = strings(
+        connection,
+        f"""
+        SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+            WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_namespace'::regclass AND d.objid = n.oid
+                AND e.extname = ANY (%s))
+        """,
+        (sorted(before.extensions),),
+    )
+    new = [name for name in strings(connection, "SELECT extname FROM pg_catalog.pg_extension")
+           if name not in before.extensions]  # fmt: skip
+    statements += [f"DROP EXTENSION IF EXISTS {quoted(name)} CASCADE" for name in new]
+    statements += [f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE" for name in schemas if name != "public"]
+    statements += _public(before)
+    statements += [f"DROP SERVER IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("foreign server", ())]
+    statements += [
+        f"DROP FOREIGN DATA WRAPPER IF EXISTS {quoted(name)} CASCADE"
+        for name in of_kind.get("foreign-data wrapper", ())
+    ]
+    statements += [f"DROP LANGUAGE IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("language", ())]
+    for name in of_kind.get("cast", ()):
+        source, _, target = name.partition(" to ")
+        statements.append(f"DROP CAST IF EXISTS ({source} AS {target})")
+    if of_kind.get("large object"):
+        statements.append("SELECT count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata")
+    return statements
+
+
+def _public(before: Before) -> list[str]:
+    """The schema public as it was; it is kept if extensions that were there live in it."""
+    if before.extensions - {"plpgsql"}:
+        return _public_contents()
+    statements = ["DROP SCHEMA IF EXISTS public CASCADE"]
+    if before.public:
+        statements += [f"CREATE SCHEMA public AUTHORIZATION {quoted(before.public_owner)}", *before.public_grants]
+        if before.public_comment is not None:
+            text = before.public_comment.replace("'", "''")
+            statements.append(f"COMMENT ON SCHEMA public IS '{text}'")
+    return statements
+
+
+def _public_contents() -> list[str]:
+    """Every object of public that no extension owns, dropped one by one in the server."""
+    return [
+        """
+        DO $holdfast$
+        DECLARE command text;
+        BEGIN
+            FOR command IN
+                SELECT format('DROP %s IF EXISTS %s CASCADE',
+                    CASE i.type WHEN 'composite type' THEN 'type' ELSE i.type END, i.identity)
+                FROM pg_catalog.pg_depend d,
+                    LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = 'public'::regnamespace
+                    AND d.deptype = 'n' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                        WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))
+            LOOP
+                EXECUTE command;
+            END LOOP;
+        END $holdfast$
+        """
+    ]
+
+
+def found_all(connection: "Connection[TupleRow]") -> Sequence[Found]:
+    """As `found`, without its limit."""
+    rows = connection.execute(_FOUND.replace("LIMIT 100", ""))
+    return [Found(kind=kind, name=name) for kind, name in rows]
+
+
+def empty(connection: "Connection[TupleRow]") -> list[str]:
+    """Remove all rows, of tables that held none before; returns the tables that still hold some."""
+    filled = filled_tables(connection, limit=1_000_000)
+    query = f"""
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    """
+    if filled:
+        names = ", ".join(f"ONLY {quoted(schema, name)}" for schema, name in connection.execute(query).fetchall())
+        connection.execute(f"TRUNCATE {names}")
+    return filled_tables(connection)

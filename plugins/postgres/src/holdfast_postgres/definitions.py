@@ -1,0 +1,271 @@
+"""What every object of a database is, as text that is the same after a restore; the part of the proof without rows.
+
+Each object has two texts. The *portable* one is made of names, types and flags that every version of PostgreSQL says
+alike. The *full* one adds what the server writes from its parse trees (views, defaults, constraints), which another
+major version may write otherwise; it counts only between servers of one major version.
+
+Left out on purpose: owners and privileges, which a drill may have to leave out, and what belongs to an extension.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import ObjectProof
+from holdfast_postgres.catalog import USER_SCHEMA
+
+_HALF = 32  # hexadecimal digits of each text's SHA-256
+GROUPED = 5000  # objects from which one entry stands for a kind in a schema, to keep the manifest small
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """One object; `schema` is empty for what is in none."""
+
+    kind: str
+    schema: str
+    name: str
+    portable: str
+    full: str
+
+
+def _own(catalog: str, alias: str) -> str:
+    """The condition that an object belongs to no extension."""
+    return (
+        f"NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.{catalog}'::regclass "
+        f"AND e.objid = {alias}.oid AND e.deptype = 'e')"
+    )
+
+
+# Columns of an inheriting table may change places in a restore. Of the attribute options only those of a user count:
+# PostgreSQL 15.20 keeps a random pg_attver there, made anew with each table.
+_COLUMNS = """
+    SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+            CASE WHEN a.attnotnull THEN 'not null' END, nullif(a.attidentity::text, ''),
+            nullif(a.attgenerated::text, ''), a.attislocal),
+            ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS portable,
+        string_agg(concat_ws(' ', a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), '-'),
+            (SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation), a.attstorage::text,
+            nullif(coalesce(a.attstattarget, -1), -1), (SELECT string_agg(o, ',' ORDER BY o)
+                FROM unnest(a.attoptions) o WHERE o LIKE 'n_distinct%'), a.attfdwoptions::text,
+            a.attcompression::text), ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS full
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    CROSS JOIN (SELECT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition AS heir) h
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+_QUERIES = {
+    "schema": f"SELECT '', n.nspname, '', '' FROM pg_namespace n WHERE {USER_SCHEMA} AND {_own('pg_namespace', 'n')}",
+    "table": f"""
+        SELECT n.nspname, c.relname,
+            concat_ws(' ', c.relkind, c.relpersistence, '(', k.portable, ')'),
+            concat_ws(' ', k.full, pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), c.reloptions::text,
+                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, m.amname, (
+                    SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
+                    FROM pg_inherits i WHERE i.inhrelid = c.oid),
+                (SELECT s.srvname || f.ftoptions::text FROM pg_foreign_table f
+                    JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam
+        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
+        WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
+    """,
+    "view": f"""
+        SELECT n.nspname, c.relname, concat_ws(' ', c.relkind, '(', k.portable, ')', c.relispopulated),
+            concat_ws(' ', pg_get_viewdef(c.oid), c.reloptions::text)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
+        WHERE c.relkind IN ('v', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
+    """,
+    "sequence": f"""
+        SELECT n.nspname, c.relname,
+            concat_ws(' ', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache,
+                s.seqcycle, (SELECT d.refobjid::regclass::text || '.' || a.attname FROM pg_depend d
+                    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+                        AND d.refobjsubid > 0)), ''
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
+        WHERE c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
+    """,
+    "index": f"""
+        SELECT n.nspname, c.relname,
+            concat_ws(' ', i.indrelid::regclass, i.indisunique, i.indnkeyatts, i.indnatts, m.amname, i.indisvalid),
+            concat_ws(' ', pg_get_indexdef(c.oid), i.indisclustered, i.indisreplident)
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_am m ON m.oid = c.relam
+        WHERE c.relpersistence <> 't' AND (i.indisvalid OR c.relkind = 'I') AND {USER_SCHEMA}
+            AND {_own("pg_class", "c")}
+    """,
+    "constraint": f"""
+        SELECT n.nspname, concat_ws('.', r.relname, t.typname, c.conname),
+            concat_ws(' ', c.contype, c.condeferrable, c.condeferred, c.convalidated,
+                nullif(c.confrelid, 0)::regclass, (SELECT string_agg(a.attname, ', ' ORDER BY k.place)
+                    FROM unnest(c.conkey) WITH ORDINALITY k(number, place)
+                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number)),
+            pg_get_constraintdef(c.oid)
+        FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+        LEFT JOIN pg_class r ON r.oid = c.conrelid LEFT JOIN pg_type t ON t.oid = c.contypid
+        WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') AND c.conparentid = 0 AND {USER_SCHEMA}
+            AND coalesce(r.relpersistence, 'p') <> 't'
+            AND (r.oid IS NULL OR {_own("pg_class", "r")}) AND (t.oid IS NULL OR {_own("pg_type", "t")})
+    """,
+    "trigger": f"""
+        SELECT n.nspname, r.relname || '.' || g.tgname,
+            concat_ws(' ', g.tgtype, g.tgenabled, g.tgfoid::regproc, g.tgdeferrable, g.tginitdeferred),
+            pg_get_triggerdef(g.oid)
+        FROM pg_trigger g JOIN pg_class r ON r.oid = g.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE NOT g.tgisinternal AND {USER_SCHEMA} AND {_own("pg_trigger", "g")}
+    """,
+    "rule": f"""
+        SELECT n.nspname, r.relname || '.' || w.rulename, concat_ws(' ', w.ev_type, w.ev_enabled, w.is_instead),
+            pg_get_ruledef(w.oid)
+        FROM pg_rewrite w JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE w.rulename <> '_RETURN' AND {USER_SCHEMA} AND {_own("pg_rewrite", "w")}
+    """,
+    "policy": f"""
+        SELECT n.nspname, r.relname || '.' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive),
+            concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), '/', pg_get_expr(p.polwithcheck, p.polrelid))
+        FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE {USER_SCHEMA}
+    """,
+    "routine": f"""
+        SELECT n.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+            concat_ws(' ', p.prokind, l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
+                p.proparallel, p.proretset, format_type(p.prorettype, NULL), p.proconfig::text, p.prosrc, p.probin),
+            CASE WHEN p.prokind = 'a' THEN (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
+                    format_type(a.aggtranstype, NULL), a.agginitval, a.aggmtransfn, a.aggsortop::regoperator)
+                FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
+            ELSE pg_get_functiondef(p.oid) END
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+        WHERE {USER_SCHEMA} AND {_own("pg_proc", "p")} AND NOT EXISTS (
+            SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
+    """,
+    "type": f"""
+        SELECT n.nspname, t.typname,
+            concat_ws(' ', t.typtype, t.typnotnull, nullif(format_type(t.typbasetype, t.typtypmod), '-'),
+                (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e
+                    WHERE e.enumtypid = t.oid), k.portable, (SELECT format_type(r.rngsubtype, NULL) FROM pg_range r
+                    WHERE r.rngtypid = t.oid)),
+            concat_ws(' ', t.typdefault, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation))
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
+        WHERE t.typtype IN ('e', 'd', 'r', 'c', 'b') AND (c.oid IS NULL OR c.relkind = 'c') AND t.typelem = 0
+            AND {USER_SCHEMA} AND {_own("pg_type", "t")}
+    """,
+    "statistics object": f"""
+        SELECT n.nspname, s.stxname, s.stxrelid::regclass::text, pg_get_statisticsobjdef(s.oid)
+        FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {USER_SCHEMA}
+    """,
+    "operator": f"""
+        SELECT n.nspname, concat(o.oprname, '(', format_type(nullif(o.oprleft, 0), NULL), ', ',
+            format_type(nullif(o.oprright, 0), NULL), ')'), o.oprcode::text, concat_ws(' ', o.oprrest, o.oprjoin)
+        FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+        WHERE o.oprcode <> 0 AND {USER_SCHEMA} AND {_own("pg_operator", "o")}
+    """,
+    "operator class": f"""
+        SELECT n.nspname, o.opcname || ' ' || m.amname, concat_ws(' ', format_type(o.opcintype, NULL), o.opcdefault), ''
+        FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am m ON m.oid = o.opcmethod
+        WHERE {USER_SCHEMA} AND {_own("pg_opclass", "o")}
+    """,
+    "collation": f"""
+        SELECT n.nspname, c.collname, concat_ws(' ', c.collprovider, c.collisdeterministic),
+            concat_ws(' ', c.collcollate, c.collctype)
+        FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_collation", "c")}
+    """,
+    "text search configuration": f"""
+        SELECT n.nspname, c.cfgname, c.cfgparser::text, (SELECT string_agg(concat_ws(' ', m.maptokentype, m.mapseqno,
+                m.mapdict::regdictionary), ', ' ORDER BY m.maptokentype, m.mapseqno)
+            FROM pg_ts_config_map m WHERE m.mapcfg = c.oid)
+        FROM pg_ts_config c JOIN pg_namespace n ON n.oid = c.cfgnamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_ts_config", "c")}
+    """,
+    "text search dictionary": f"""
+        SELECT n.nspname, d.dictname, coalesce(d.dictinitoption, ''), ''
+        FROM pg_ts_dict d JOIN pg_namespace n ON n.oid = d.dictnamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_ts_dict", "d")}
+    """,
+    "extension": """
+        SELECT '', e.extname, n.nspname, '' FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname <> 'plpgsql'
+    """,
+    "cast": f"""
+        SELECT '', format_type(c.castsource, NULL) || ' to ' || format_type(c.casttarget, NULL),
+            concat_ws(' ', nullif(c.castfunc, 0)::regprocedure, c.castcontext, c.castmethod), ''
+        FROM pg_cast c WHERE c.oid >= 16384 AND {_own("pg_cast", "c")}
+    """,
+    "event trigger": f"""
+        SELECT '', t.evtname, concat_ws(' ', t.evtevent, t.evtenabled, t.evtfoid::regproc, t.evttags::text), ''
+        FROM pg_event_trigger t WHERE {_own("pg_event_trigger", "t")}
+    """,
+    "publication": """
+        SELECT '', p.pubname, concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
+            p.pubviaroot, (SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER BY r.prrelid::regclass::text)
+                FROM pg_publication_rel r WHERE r.prpubid = p.oid)), ''
+        FROM pg_publication p
+    """,
+    "foreign server": f"""
+        SELECT '', s.srvname, concat_ws(' ', w.fdwname, s.srvtype, s.srvversion),
+            encode(sha256(convert_to(coalesce(s.srvoptions::text, ''), 'UTF8')), 'hex')
+        FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+        WHERE {_own("pg_foreign_server", "s")}
+    """,
+}
+_COMMENTS = """
+SELECT count(*),
+    encode(sha256(convert_to(coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), ''), 'UTF8')), 'hex')
+FROM (
+    SELECT concat_ws(' ', i.type, i.identity, d.description) AS said
+    FROM pg_description d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+    WHERE d.objoid >= 16384 AND d.classoid NOT IN (
+            'pg_extension'::regclass, 'pg_namespace'::regclass, 'pg_subscription'::regclass)
+        AND NOT EXISTS (SELECT FROM pg_depend e
+            WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
+) comments
+"""
+
+
+def read(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]:
+    """Every object of the database; the search_path is empty, so that each name says its schema."""
+    for kind, query in _QUERIES.items():
+        text = query
+        if major < 14:
+            text = text.replace(",\n            a.attcompression::text", "")
+        for schema, name, portable, full in connection.execute(text):
+            yield Definition(kind=kind, schema=schema, name=name, portable=portable or "", full=full or "")
+
+
+def proofs(connection: "Connection[TupleRow]", major: int, *, grouped: bool | None) -> tuple[list[ObjectProof], bool]:
+    """One object for each definition, or for each kind in a schema; `grouped` None decides by their number."""
+    definitions = sorted(read(connection, major), key=lambda one: (one.kind, one.schema, one.name))
+    if grouped is None:
+        grouped = len(definitions) >= GROUPED
+    groups: dict[tuple[str, str], list[Definition]] = {}
+    for one in definitions:
+        name = one.schema or "database" if grouped else f"{one.schema}.{one.name}" if one.schema else one.name
+        groups.setdefault((f"definition of {'every ' if grouped else ''}{one.kind}", name), []).append(one)
+    found = [
+        ObjectProof(kind=kind, name=name, rows=len(group) if grouped else None, digest=_digest(group))
+        for (kind, name), group in groups.items()
+    ]
+    row = connection.execute(_COMMENTS).fetchone()
+    assert row is not None  # noqa: S101 (an aggregate has one row)
+    found.append(ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF))
+    return found, grouped
+
+
+def _digest(group: list[Definition]) -> str:
+    """The full half, then the portable half."""
+    halves = []
+    for texts in ([one.full for one in group], [one.portable for one in group]):
+        text = "".join(f"{len(part.encode())}:{part}" for one, part in zip(group, texts, strict=True) for part in
+                       (one.kind, one.schema, one.name, part))  # fmt: skip
+        halves.append(hashlib.sha256(text.encode()).hexdigest()[:_HALF])
+    return "".join(halves)
+
+
+def portable_only(found: str, recorded: str) -> str:
+    """The digest to compare between two major versions: the full half is taken as recorded."""
+    return recorded[:_HALF] + found[_HALF:]

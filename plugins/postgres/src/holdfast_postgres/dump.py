@@ -1,0 +1,291 @@
+"""Dump: pg_dump for definitions and small tables, COPY by ranges for large ones, all in one snapshot."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream, UnsafeError, shown
+from holdfast_postgres import byhand, catalog, lanes, programs, proof
+from holdfast_postgres.catalog import SequenceState
+from holdfast_postgres.children import Children
+from holdfast_postgres.directory import directory_chunks
+from holdfast_postgres.hints import Hints, LaneHint, database_hint, foreign_options, needs
+from holdfast_postgres.lanes import Part
+from holdfast_postgres.location import Location
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.programs import Programs
+from holdfast_postgres.selection import Selection
+from holdfast_postgres.session import connect, our_failures, quoted, settings
+from holdfast_postgres.snapshot import Snapshot, open_snapshot, still_held
+
+log = logging.getLogger("holdfast.postgres.dump")
+
+ARCHIVE = "archive"
+SEQUENCES = "sequences"
+GLOBALS = "globals"
+_MB = 1 << 20
+_SUFFIX = {"parallel": ".dump", "custom": ".dump", "plain": ".sql", "tar": ".tar", "directory": ".tar"}
+
+
+class PostgresDump:
+    """One dump: the streams that its snapshot is written as."""
+
+    def __init__(self, request: DumpRequest, snapshot: Snapshot, found: Programs, children: Children) -> None:
+        options: PostgresOptions = request.options
+        self._request = request
+        self._options = options
+        self._snapshot = snapshot
+        self._programs = found
+        self._children = children
+        self._format = options.pg_format
+        self._selection = Selection(select=request.select, exclude=request.exclude)
+        self._parts = self._plan_parts()
+        self._large = tuple(table for table, _ in lanes.by_table(self._parts))
+        self._sequences = self._read_sequences()
+        with our_failures(f"cannot read {snapshot.location.shown}"):
+            self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
+            self._needs = needs(snapshot.connection)
+        self._warnings = self._warn()
+        self._readers = self._plan_readers()
+        self.streams = tuple(self._readers)
+        self.source = Source(name=snapshot.server.database, identity=snapshot.identity)
+
+    # --- planning ---
+
+    def _plan_parts(self) -> list[Part]:
+        if self._format != "parallel" or self._options.schema_only:
+            return []
+        server = self._snapshot.server
+        found = lanes.large(self._snapshot.tables, threshold=self._options.large_table * _MB, standby=server.standby)
+        return lanes.parts(found, part_size=self._options.part_size * _MB, major=server.major)
+
+    def _read_sequences(self) -> list[SequenceState]:
+        """Read sequences here, once, in the formats where the reading is ours to write."""
+        if self._format != "parallel" or self._options.schema_only:
+            return []
+        snapshot = self._snapshot
+        taken = self._selection.taken(snapshot.relations)
+        skip = frozenset(one.oid for one in snapshot.relations if one.oid not in taken)
+        with our_failures(f"cannot read the sequences of {snapshot.location.shown}"):
+            return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)
+
+    def _plan_readers(self) -> dict[Stream, Any]:
+        """The streams with what reads each, the slowest first."""
+        readers: dict[Stream, Any] = {}
+        large = sum(table.size for table in self._large)
+        every = sum(table.size for table in self._snapshot.tables)
+        rest = _MB if self._options.schema_only else every - large + _MB
+        archive = Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=rest)
+        readers[archive] = self._read_directory if self._format == "directory" else self._read_archive
+        for part in self._parts:
+            readers[Stream(name=part.stream, suffix=".copy", size=part.size)] = partial(self._read_part, part)
+        if self._sequences:
+            text = "".join(sequence.statement for sequence in self._sequences).encode()
+            stream = Stream(name=SEQUENCES, suffix=".sql", size=len(text))
+            readers[stream] = lambda: iter([text])
+        if self._options.globals:
+            readers[Stream(name=GLOBALS, suffix=".sql", size=_MB)] = self._read_globals
+        return readers
+
+    def _warn(self) -> list[str]:
+        warnings = []
+        server = self._snapshot.server
+        unlogged = [table.shown for table in self._snapshot.tables if table.persistence == "u"]
+        if server.standby and unlogged:
+            warnings.append(
+                f"the rows of {len(unlogged)} unlogged tables are not in the backup, since a standby does not have "
+                f"them: {_some(unlogged)}"
+            )
+        foreign = [f"{one.schema}.{one.name}" for one in self._snapshot.relations if one.kind == "f"]
+        if foreign:
+            warnings.append(
+                f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
+                f"{_some(foreign)}"
+            )
+        if self._programs.major > server.major:
+            with our_failures(f"cannot read {self._snapshot.location.shown}"):
+                options = foreign_options(self._snapshot.connection)
+            if options:
+                warnings.append(
+                    f"pg_dump {self._programs.version} may write column options of PostgreSQL {server.version} that "
+                    f"other servers refuse ({_some(options)}): install postgresql-client-{server.major}"
+                )
+        if self._options.globals:
+            warnings.append("the backup holds roles with their password hashes: keep it as secret as those")
+        return warnings
+
+    # --- reading ---
+
+    def read(self, stream: Stream) -> Iterator[Chunk]:
+        """Yield the bytes of a stream."""
+        chunks: Iterator[Chunk] = self._readers[stream]()
+        yield from chunks
+
+    def _read_archive(self) -> Iterator[Chunk]:
+        flag = {"plain": "p", "tar": "t"}.get(self._format, "c")
+        arguments = [f"--format={flag}"]
+        if flag == "c":
+            arguments.append("--compress=0")
+        arguments += [f"--exclude-table-data={table.quoted}" for table in self._large]
+        arguments += [f"--exclude-table-data={sequence.quoted}" for sequence in self._sequences]
+        child = self._children.start(self._pg_dump(*arguments))
+        return child.chunks("pg_dump failed")
+
+    def _read_directory(self) -> Iterator[Chunk]:
+        """The directory is made in the scratch folder and handed on as a tar of its files."""
+        folder = self._request.scratch / "directory"
+        self._check_space(folder.parent)
+        jobs = f"--jobs={self._request.jobs}"
+        command = self._pg_dump("--format=directory", "--compress=0", jobs, f"--file={folder}")
+        with self._children.start(command, tied=True) as child:
+            child.finish("pg_dump failed")
+        return directory_chunks(folder)
+
+    def _check_space(self, folder: Any) -> None:
+        import shutil
+
+        needed = sum(table.size for table in self._snapshot.tables)
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise UnsafeError(
+                f"not enough space in {shown(str(folder.parent))} for a directory: about {needed} bytes are needed for "
+                f"a moment, {free} are free",
+                hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
+            )
+
+    def _read_part(self, part: Part) -> Iterator[Chunk]:
+        timeout = f"SET lock_timeout TO {max(1, round(self._options.lock_timeout * 1000))};\n"
+        command = [self._programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", *_PSQL]
+        child = self._children.start(command, feed=True)
+        child.script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
+        return child.chunks(f"cannot read table {shown(part.table.shown)}")
+
+    def _read_globals(self) -> Iterator[Chunk]:
+        command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
+        location = self._snapshot.location
+        child = self._children.start([*command, f"--database={location.database}"], location=location)
+        return child.chunks("cannot read the roles and tablespaces")
+
+    def _pg_dump(self, *arguments: str) -> list[str]:
+        command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]
+        command.append(f"--lock-wait-timeout={max(1, round(self._options.lock_timeout * 1000))}")
+        if self._options.schema_only:
+            command.append("--schema-only")
+        if self._options.data_only:
+            command.append("--data-only")
+        return [*command, *self._selected()]
+
+    def _selected(self) -> list[str]:
+        snapshot = self._snapshot
+        arguments = self._selection.pg_dump_arguments(snapshot.schemas, snapshot.relations)
+        if self._selection.select and self._programs.major >= 14 and not self._options.data_only:
+            # With --schema pg_dump leaves extensions out, and with them the types that the tables may need.
+            arguments += [f"--extension={quoted(name)}" for name in self._extensions()]
+        return arguments
+
+    def _extensions(self) -> list[str]:
+        schemas = [schema for schema in self._snapshot.schemas if self._selection.whole(schema)]
+        query = """
+            SELECT e.extname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+            WHERE n.nspname = ANY (%s) OR n.nspname IN ('pg_catalog', 'public') ORDER BY 1
+        """
+        return catalog.strings(self._snapshot.connection, query, (schemas,))
+
+    # --- telling ---
+
+    def proof(self) -> Proof | None:
+        """Compute the proof in the dump's snapshot; by default only where that takes little time."""
+        if self._request.proof is False:
+            return None
+        snapshot = self._snapshot
+        if self._request.proof is None and sum(table.size for table in snapshot.tables) > proof.DEFAULT_UP_TO:
+            return None
+        whole = not (self._selection or self._options.data_only)
+        rows = not self._options.schema_only
+        standby = snapshot.server.standby
+        # What an extension keeps in its tables it partly makes itself, and another version of it makes other rows.
+        plain = [table for table in snapshot.tables if table.kind == "r" and not table.config]
+        scope = proof.Scope(
+            tables=tuple(table for table in plain if table.persistence == "p" or not standby) if rows else (),
+            sequences=tuple(self._sequences),
+            definitions=whole,
+            large_objects=whole and rows,
+        )
+        return proof.record(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
+
+    def _proof_session(self) -> "Connection[TupleRow]":
+        """Another session that sees the snapshot."""
+        connection = connect(self._snapshot.location)
+        connection.execute(settings(self._snapshot.server.major))
+        connection.execute("SET lc_monetary TO 'C'")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot.id}'")
+        return connection
+
+    def facts(self) -> Facts:
+        """Tell about the dump, once the session that held its locks has shown to be alive."""
+        still_held(self._snapshot)
+        hints = self._hints()
+        used = ["pg_dump", *(["psql"] if self._parts else []), *(["pg_dumpall"] if self._options.globals else [])]
+        return Facts(
+            server_version=self._snapshot.server.version,
+            consistency_point=self._snapshot.point,
+            warnings=tuple(self._warnings),
+            programs=self._programs.recorded(*used),
+            restore_steps=byhand.steps(hints),
+            files=byhand.files(hints),
+            hints=hints.as_data(),
+        )
+
+    def _hints(self) -> Hints:
+        return Hints(
+            format=self._format,  # type: ignore[arg-type]
+            major=self._snapshot.server.major,
+            client=self._programs.major,
+            database=self._database,
+            size=self._size,
+            archive=ARCHIVE,
+            sequences=SEQUENCES if self._sequences else "",
+            globals=GLOBALS if self._options.globals else "",
+            schema_only=self._options.schema_only,
+            data_only=self._options.data_only,
+            selected=bool(self._selection),
+            lanes=[
+                LaneHint(
+                    schema=table.schema,
+                    table=table.name,
+                    columns=list(table.columns),
+                    binary=table.binary,
+                    streams=streams,
+                )
+                for table, streams in lanes.by_table(self._parts)
+            ],
+            **self._needs,
+        )
+
+
+_PSQL = ("--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose")
+
+
+def _some(names: list[str], limit: int = 5) -> str:
+    text = ", ".join(shown(name) for name in names[:limit])
+    return f"{text} and {len(names) - limit} more" if len(names) > limit else text
+
+
+@contextmanager
+def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
+    """Lock the tables of the database at `request.url`, take a snapshot, and hold both until this is left."""
+    options: PostgresOptions = request.options
+    location = Location.parse(request.url, connect_timeout=options.connect_timeout)
+    selection = Selection(select=request.select, exclude=request.exclude)
+    with ExitStack() as stack:
+        snapshot = stack.enter_context(open_snapshot(location, selection, lock_timeout=options.lock_timeout))
+        server = snapshot.server
+        found = programs.find(server.major, why=f"a server of version {server.version}")
+        children = stack.enter_context(Children(snapshot.location, request.scratch))
+        yield PostgresDump(request, snapshot, found, children)

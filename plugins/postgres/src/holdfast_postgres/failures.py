@@ -1,0 +1,130 @@
+"""What an error of the server, of libpq or of a client program means for a backup, by its SQLSTATE.
+
+Manual: appendix "PostgreSQL Error Codes".
+"""
+
+import re
+from collections.abc import Sequence
+
+import psycopg
+
+from holdfast.api import CredentialsError, HoldfastError, IntegrityError, LockedError, UnreachableError, shown
+
+_BY_STATE: dict[str, type[HoldfastError]] = {
+    "42501": CredentialsError,  # insufficient_privilege
+    "55P03": LockedError,  # lock_not_available
+    "40P01": LockedError,  # deadlock_detected
+    "3D000": UnreachableError,  # no such database
+    "53300": UnreachableError,  # too_many_connections
+    "57P01": UnreachableError,  # admin_shutdown
+    "57P02": UnreachableError,  # crash_shutdown
+    "57P03": UnreachableError,  # cannot_connect_now
+    "57P04": UnreachableError,  # database_dropped
+    "57P05": UnreachableError,  # idle_session_timeout
+    "XX001": IntegrityError,  # data_corrupted
+    "XX002": IntegrityError,  # index_corrupted
+}
+_BY_CLASS: dict[str, type[HoldfastError]] = {"08": UnreachableError, "28": CredentialsError}
+
+# libpq hands no SQLSTATE on when a connection fails, only the server's text.
+_DENIED = re.compile(
+    r"authentication failed|no password supplied|pg_hba\.conf|permission denied|role .* does not exist"
+    r"|is not permitted to log in|certificate|SSL error|private key|does not support SSL|SSL is not enabled"
+    r"|GSS",
+    re.IGNORECASE,
+)
+_LOST = re.compile(
+    r"server closed the connection|could not connect|connection to server|terminating connection|connection reset"
+    r"|SSL SYSCALL|could not receive data|could not send data|lost synchronization|no connection to the server"
+    r"|shutting down|starting up|recovery mode",
+    re.IGNORECASE,
+)
+# What importing a snapshot says whose session has ended; the words change between versions.
+_SNAPSHOT = re.compile(
+    r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
+)
+_SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
+
+_HINTS = {
+    "55P03": "another session holds a lock on the table; -o lock_timeout=SECONDS waits longer",
+    "53300": "the server takes no more connections: lower --jobs, or raise max_connections",
+    "53200": "the server is out of memory, maybe of locks: raise max_locks_per_transaction",
+    "42501": "the role needs SELECT on every table and sequence and USAGE on every schema, as pg_read_all_data gives",
+}
+
+
+def failure(error: psycopg.Error, doing: str) -> HoldfastError:
+    """Say what an error of psycopg means; the message is one line that begins with `doing`."""
+    state = error.sqlstate or ""
+    text = _one_line(error.diag.message_primary or str(error))
+    if "row-level security" in text or "row security" in text:
+        return _row_security(doing, text)
+    kind = _kind(state, text)
+    return kind(f"{doing}: {text}", hint=_hint(state, text, kind))
+
+
+def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> HoldfastError:
+    """Say what the death of a client program means, from what it said on standard error."""
+    state, text = "", ""
+    for line in lines:
+        match = _SEVERITY.search(line)
+        if match:
+            state, text = match["state"] or "", match["text"]
+            break
+    # pg_dump says "detail: Query failed: ERROR: …", and first of all "error: …".
+    text = text or next((line.partition("error:")[2] for line in lines if "error:" in line), "") or "".join(lines[-1:])
+    text = _one_line(text)
+    if "row-level security" in text:
+        return _row_security(doing, text)
+    if not text:
+        text = f"killed by signal {-code}" if code < 0 else f"exit code {code} without a word"
+    if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
+        # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
+        state, text = "55P03", "no lock on a table was to be had in time"
+    if _SNAPSHOT.search(text):
+        return UnreachableError(f"{doing}: the session that held the snapshot was lost")
+    kind = _kind(state, text)
+    return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
+
+
+def restore_failure(text: str, doing: str) -> HoldfastError:
+    """Say what a fatal message of pg_restore means."""
+    flat = _one_line(text)
+    kind = _kind("", flat)
+    return kind(f"{doing}: {flat}", hint=_hint("", flat, kind))
+
+
+def _row_security(doing: str, text: str) -> CredentialsError:
+    return CredentialsError(
+        f"{doing}: {text}, so that rows would be missing",
+        hint="back up as the owner of the table, as a superuser, or as a role with BYPASSRLS",
+    )
+
+
+def _kind(state: str, text: str) -> type[HoldfastError]:
+    found = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+    if found:
+        return found
+    if state in ("", "XX000"):
+        if re.search(r'database ".*" does not exist', text):
+            return UnreachableError
+        if _DENIED.search(text):
+            return CredentialsError
+        if not state and _LOST.search(text):
+            return UnreachableError
+    return HoldfastError
+
+
+def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
+    if state in _HINTS:
+        return _HINTS[state]
+    if kind is UnreachableError and "does not exist" in text:
+        return "look at the name of the database in the URL"
+    if kind is CredentialsError and "password" in text:
+        return "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"
+    return None
+
+
+def _one_line(text: str) -> str:
+    flat = " ".join(text.split()).removeprefix("connection failed: ")
+    return flat if flat.isprintable() else shown(flat)

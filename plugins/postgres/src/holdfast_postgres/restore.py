@@ -1,0 +1,383 @@
+"""Restore: definitions, then rows in parallel, then indexes and constraints; what fails is undone."""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import (
+    Blob,
+    HoldfastError,
+    PluginError,
+    RestoreRequest,
+    Step,
+    UsageError,
+    shown,
+)
+from holdfast_postgres import archive, programs, script
+from holdfast_postgres.checks import Findings
+from holdfast_postgres.children import Children
+from holdfast_postgres.choice import Choice, choose, list_file, some
+from holdfast_postgres.directory import unpack
+from holdfast_postgres.hints import Hints, LaneHint, read_hints
+from holdfast_postgres.lanes import copy_in
+from holdfast_postgres.location import Location
+from holdfast_postgres.messages import Judge
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.programs import Programs
+from holdfast_postgres.selection import Selection
+from holdfast_postgres.session import (
+    Server,
+    connect,
+    literal,
+    our_failures,
+    quoted,
+    settings,
+)
+from holdfast_postgres.target import Target
+
+log = logging.getLogger("holdfast.postgres.restore")
+
+_GLOBALS, _BEFORE, _ROWS, _AFTER = range(4)
+_WATCHED_SINCE = 14
+
+
+class PostgresRestore:
+    """One restore: the steps of its format, and what they do."""
+
+    def __init__(
+        self,
+        request: RestoreRequest,
+        hints: Hints,
+        target: Target,
+        found: Programs,
+        server: Server,
+        findings: Findings,
+        stack: ExitStack,
+    ) -> None:
+        self._request = request
+        self._options: PostgresOptions = request.options
+        self._hints = hints
+        self._target = target
+        self._programs = found
+        self._server = server
+        self._findings = findings
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._prepared = False
+        self._children: Children | None = None
+        self._loading: set[Connection[TupleRow]] = set()
+        self._selection = Selection(select=request.select, exclude=request.exclude)
+        self._choice: Choice | None = None
+        self._degraded: list[str] = []
+        self.failed: HoldfastError | None = None
+        self._lanes = {stream: lane for lane in hints.lanes for stream in lane.streams}
+        self.steps = tuple(self._plan())
+
+    # --- planning ---
+
+    def _plan(self) -> Iterator[Step]:
+        hints = self._hints
+        if self._options.globals and hints.globals and not self._request.drill:
+            yield Step(stream=hints.globals, phase=_GLOBALS)
+        if hints.format != "parallel":
+            yield Step(stream=hints.archive, phase=_BEFORE)
+            return
+        if not hints.data_only:
+            yield Step(stream=hints.archive, phase=_BEFORE)
+        if not hints.schema_only:
+            yield Step(stream=hints.archive, phase=_ROWS, parallel=True)
+            for stream, lane in self._lanes.items():
+                if not self._selection or self._selection.takes(lane.schema, lane.table):
+                    yield Step(stream=stream, phase=_ROWS, parallel=True)
+            if hints.sequences:
+                yield Step(stream=hints.sequences, phase=_ROWS, parallel=True)
+        if not hints.data_only:
+            yield Step(stream=hints.archive, phase=_AFTER)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was restored otherwise than it was dumped."""
+        return [*self._target.warnings, *self._degraded]
+
+    # --- loading ---
+
+    def load(self, step: Step, blob: Blob) -> None:
+        """Load one stream of one phase."""
+        try:
+            self._load(step, blob)
+        except HoldfastError as error:
+            with self._lock:
+                self.failed = self.failed or error
+            raise
+
+    def _load(self, step: Step, blob: Blob) -> None:
+        self._prepare()
+        if step.stream in self._lanes:
+            self._load_lane(self._lanes[step.stream], blob)
+        elif step.phase == _GLOBALS:
+            self._load_script(blob, self._target.into.at("postgres"), stop=False)
+        elif step.stream == self._hints.sequences:
+            self._load_sequences(blob)
+        elif self._hints.format == "plain":
+            self._load_script(blob, self._target.into, stop=True)
+        else:
+            self._load_archive(step, blob)
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if self._prepared:
+                return
+            self._prepared = True
+            self._target.prepare()
+            limits = {
+                "maintenance_work_mem": self._options.maintenance_work_mem,
+                "synchronous_commit": "off",
+                "default_transaction_read_only": "off",
+                "statement_timeout": "0",
+            }
+            if self._server.major >= _WATCHED_SINCE:
+                limits["client_connection_check_interval"] = "2s"
+            location = self._target.into.with_options(limits)
+            self._children = self._stack.enter_context(Children(location, self._request.scratch))
+
+    def _load_archive(self, step: Step, blob: Blob) -> None:
+        path = self._spool(blob)
+        arguments = self._archive_arguments(path)
+        if arguments is None:
+            return
+        parallel = self._hints.format in ("custom", "directory") or step.phase == _AFTER
+        if self._hints.format == "parallel":
+            arguments.append(f"--section={_SECTIONS[step.phase]}")
+            parallel = parallel or (step.phase == _ROWS and not self._lanes)
+        if parallel and self._request.jobs > 1:
+            arguments.append(f"--jobs={self._request.jobs}")
+        if self._hints.data_only and self._server.superuser:
+            arguments += ["--data-only", "--disable-triggers"]
+        judge = Judge(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
+        command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
+        with self._started().start(command, tied=True, watch=judge.line) as child:
+            code = child.finish_watched()
+            judge.end()
+            if code not in (0, 1) or (code and not (judge.degraded or judge.harmless)):
+                child.finish(judge.doing)
+        with self._lock:
+            self._degraded += judge.degraded
+
+    def _spool(self, blob: Blob) -> Path:
+        if self._hints.format != "directory":
+            return blob.spool()
+        folder = self._request.scratch / "directory"
+        if not folder.exists():
+            unpack(blob.chunks(), folder)
+        return folder
+
+    def _archive_arguments(self, path: Path) -> list[str] | None:
+        """Options for pg_restore; None where a selection leaves nothing to do."""
+        arguments = []
+        for option, wanted in (
+            ("--no-owner", self._findings.no_owner),
+            ("--no-privileges", self._findings.no_privileges),
+            ("--no-tablespaces", self._findings.no_tablespaces),
+        ):
+            if wanted:
+                arguments.append(option)
+        if self._selection:
+            listing = self._request.scratch / "selection.list"
+            with self._lock:
+                if self._choice is None:
+                    self._choose(path, listing)
+            arguments.append(f"--use-list={listing}")
+        return arguments
+
+    def _choose(self, path: Path, listing: Path) -> None:
+        entries = archive.read_entries(path)
+        self._choice = choose(entries, self._selection)
+        if not self._choice.relations and not self._choice.ids:
+            raise UsageError("the selection leaves nothing to restore")
+        descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(list_file(self._choice, entries))
+        if self._choice.added:
+            self._degraded.append(f"restored besides, since the selection needs it: {some(self._choice.added)}")
+        if self._choice.dropped:
+            self._degraded.append(
+                f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
+            )
+
+    def _load_lane(self, lane: LaneHint, blob: Blob) -> None:
+        """Rows in blocks through libpq: one COPY a part, which the server takes whole or not at all."""
+        what = f"cannot load rows into {shown(f'{lane.schema}.{lane.table}')}"
+        statement = copy_in(lane.schema, lane.table, lane.columns, binary=lane.binary)
+        with self._connected() as connection, our_failures(what):
+            connection.execute(settings(self._server.major, encoding=self._hints.database.encoding))
+            connection.execute("SET synchronous_commit TO off")
+            if self._hints.data_only and self._server.superuser:
+                connection.execute("SET session_replication_role TO replica")
+            with connection.cursor().copy(statement) as copy:
+                for chunk in blob.chunks():
+                    copy.write(chunk)
+
+    def _load_sequences(self, blob: Blob) -> None:
+        text = b"".join(bytes(chunk) for chunk in blob.chunks()).decode()
+        if self._selection:
+            text = self._chosen_sequences(text)
+        with self._connected() as connection, our_failures("cannot set the sequences"):
+            connection.execute(settings(self._server.major))
+            for start in range(0, len(lines := text.splitlines(keepends=True)), 500):
+                connection.execute("".join(lines[start : start + 500]))
+
+    def _chosen_sequences(self, text: str) -> str:
+        """Those of a selection: the archive was looked into in the phase before."""
+        if self._choice is None:
+            raise PluginError("the archive has not been read before the sequences")
+        names = {literal(quoted(schema, name)) for schema, name in self._choice.relations}
+        kept = [line for line in text.splitlines(keepends=True) if _sequence_of(line) in names]
+        return "".join(kept)
+
+    def _load_script(self, blob: Blob, location: Location, *, stop: bool) -> None:
+        """A script through psql. Without `stop` a role that exists already does not end it."""
+        script.check_psql(self._programs)
+        command = [self._programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
+        command += [f"--set=ON_ERROR_STOP={int(stop)}", "--set=VERBOSITY=verbose"]
+        judge = Judge(doing=f"cannot restore into {location.shown}")
+        end = f"holdfast-{secrets.token_hex(8)}"
+        with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
+            try:
+                for piece in script.restricted(blob.chunks(), major=self._server.major, end=end):
+                    child.feed(piece)
+            except BrokenPipeError:
+                log.info("psql ended before the script did")  # found out below
+            child.end_input()
+            child.finish(judge.doing)
+            if end not in child.lines:
+                raise HoldfastError(f"{judge.doing}: psql ended before it had read the whole script")
+            if not stop:
+                self._note_globals(child.lines)
+        with self._lock:
+            self._degraded += judge.degraded
+
+    def _note_globals(self, lines: Sequence[str]) -> None:
+        """Roles that exist are left as they are; all else that failed is told."""
+        failed = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+        with self._lock:
+            self._degraded += [
+                f"a role or tablespace was not restored: {text.partition(': ')[2] or text}"
+                for text in failed
+                if not text.startswith("42710")
+            ]
+
+    def _started(self) -> Children:
+        if self._children is None:
+            raise PluginError("nothing is prepared")
+        return self._children
+
+    @contextmanager
+    def _connected(self) -> "Iterator[Connection[TupleRow]]":
+        """A connection that `close` can cut while this thread waits for the server."""
+        connection = connect(self._target.into)
+        with self._lock:
+            self._loading.add(connection)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._loading.discard(connection)
+            connection.close()
+
+    # --- the end ---
+
+    def commit(self) -> None:
+        """Collect statistics, and let the result take its place."""
+        self._prepare()
+        if self._options.analyze and not self._hints.schema_only and not self._request.drill:
+            self._analyze()
+        self._started().close()
+        self._target.finish()
+
+    def _analyze(self) -> None:
+        """By several sessions where vacuumdb is installed, which is a package of its own on some systems."""
+        if not self._programs.has("vacuumdb"):
+            with self._connected() as connection, our_failures("cannot collect statistics"):
+                connection.execute("ANALYZE")
+            return
+        command = [self._programs.path("vacuumdb"), "--analyze-only", "--quiet", "--no-password"]
+        command.append(f"--jobs={self._request.jobs}")
+        with self._started().start(command, tied=True) as child:
+            child.finish("cannot collect statistics")
+
+    def cut(self) -> None:
+        """End what other threads do: the sockets of their connections are shut, their programs killed.
+
+        Closing a connection that another thread uses would free memory under it.
+        """
+        with self._lock:
+            for connection in self._loading:
+                with contextlib.suppress(OSError, psycopg.Error):
+                    duplicate = socket.socket(fileno=os.dup(connection.fileno()))
+                    try:
+                        duplicate.shutdown(socket.SHUT_RDWR)
+                    finally:
+                        duplicate.close()
+        if self._children is not None:
+            self._children.close()
+
+
+def _sequence_of(line: str) -> str:
+    """The literal that names the sequence in a line of ours."""
+    return line.removeprefix("SELECT pg_catalog.setval(").rpartition(", ")[0].rpartition(", ")[0]
+
+
+_SECTIONS = {_BEFORE: "pre-data", _ROWS: "data", _AFTER: "post-data"}
+
+
+@contextmanager
+def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
+    """Check the target at `request.url`; what was begun without `commit` is undone."""
+    options: PostgresOptions = request.options
+    hints = read_hints(request.facts)
+    _check_options(request, hints)
+    location = Location.parse(request.url, connect_timeout=options.connect_timeout)
+    target = Target(request, hints, location)
+    server, findings = target.check()
+    found = _programs(hints, server)
+    if hints.format == "plain" or (options.globals and hints.globals):
+        script.check_psql(found)
+    with ExitStack() as stack:
+        restore = PostgresRestore(request, hints, target, found, server, findings, stack)
+        try:
+            yield restore
+        finally:
+            restore.cut()
+            target.close(restore.failed)
+
+
+def _check_options(request: RestoreRequest, hints: Hints) -> None:
+    options: PostgresOptions = request.options
+    if hints.format == "plain":
+        if request.select or request.exclude:
+            raise UsageError(
+                "a backup in format plain is one script and can only be restored whole",
+                hint="the formats parallel, custom, directory and tar allow --select and --exclude",
+            )
+        if options.no_owner or options.no_privileges:
+            raise UsageError("a backup in format plain cannot leave owners and privileges out")
+    if options.globals and not hints.globals:
+        raise UsageError("the backup holds no roles and tablespaces", hint="backup -o globals=true keeps them")
+
+
+def _programs(hints: Hints, server: Server) -> Programs:
+    """pg_restore must not be older than the pg_dump of the backup; as new as the server is better."""
+    try:
+        return programs.find(max(hints.client, server.major), why="this restore")
+    except PluginError:
+        return programs.find(hints.client, why=f"a backup made by pg_dump {hints.client}")

@@ -1,0 +1,110 @@
+"""--select and --exclude: schemas and tables by name, with * and ? as wildcards.
+
+`sales` means the schema sales with all that is in it, and every relation of that name in any schema;
+`sales.orders` and `sales.2026_*` mean relations of one schema.
+"""
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from holdfast.api import UsageError, shown
+from holdfast_postgres.catalog import Relation
+from holdfast_postgres.session import quoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What to take: with `select` nothing else than that, never what `exclude` names."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.select or self.exclude)
+
+    def takes(self, schema: str, name: str) -> bool:
+        """Whether a relation belongs to it."""
+        if self.select and not any(_matches(pattern, schema, name) for pattern in self.select):
+            return False
+        return not any(_matches(pattern, schema, name) for pattern in self.exclude)
+
+    def whole(self, schema: str) -> bool:
+        """Whether it takes the schema itself: types, routines and whatever else is in it."""
+        if self.select and not any(_means_schema(pattern, schema) for pattern in self.select):
+            return False
+        return not any(_means_schema(pattern, schema) for pattern in self.exclude)
+
+    def check(self, schemas: Iterable[str], relations: Sequence[Relation]) -> None:
+        """Refuse a pattern that matches nothing: it is mistyped, and what it meant would be missing."""
+        names = list(schemas)
+        for pattern in (*self.select, *self.exclude):
+            if any(_means_schema(pattern, schema) for schema in names):
+                continue
+            if not any(_matches(pattern, relation.schema, relation.name) for relation in relations):
+                raise UsageError(
+                    f"no schema and no table matches {shown(pattern)}",
+                    hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
+                )
+
+    def pg_dump_arguments(self, schemas: Sequence[str], relations: Sequence[Relation]) -> list[str]:
+        """The same for pg_dump, all names spelt out.
+
+        A schema of which only some relations are taken keeps its types and routines, which those may need; the
+        relations that are not taken are excluded one by one. `--table` would leave the types out.
+        """
+        if not self:
+            return []
+        if not self.select:
+            dropped = {schema for schema in schemas if not self.whole(schema)}
+            arguments = [f"--exclude-schema={quoted(schema)}" for schema in schemas if schema in dropped]
+            inside = [relation for relation in relations if relation.schema not in dropped]
+        else:
+            wanted = {relation.schema for relation in relations if self.takes(relation.schema, relation.name)}
+            wanted |= {schema for schema in schemas if self.whole(schema)}
+            arguments = [f"--schema={quoted(schema)}" for schema in schemas if schema in wanted]
+            inside = [relation for relation in relations if relation.schema in wanted]
+        taken = self.taken(relations)
+        arguments += [
+            f"--exclude-table={quoted(relation.schema, relation.name)}"
+            for relation in inside
+            if relation.oid not in taken
+        ]
+        return arguments
+
+    def taken(self, relations: Sequence[Relation]) -> set[int]:
+        """The OIDs of those that belong to it; the sequence of a serial or identity column follows its table."""
+        tables = {one.oid for one in relations if one.owner_table is None and self.takes(one.schema, one.name)}
+        return tables | {one.oid for one in relations if one.owner_table in tables}
+
+
+def _split(pattern: str) -> tuple[str, str]:
+    """Schema and name of a pattern; the schema empty where there is none. Quotes keep a dot in a name."""
+    parts, quote = [""], False
+    for character in pattern:
+        if character == '"':
+            quote = not quote
+        elif character == "." and not quote and len(parts) == 1:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
+
+
+def _matches(pattern: str, schema: str, name: str) -> bool:
+    wanted_schema, wanted_name = _split(pattern)
+    if wanted_schema:
+        return _glob(wanted_schema, schema) and _glob(wanted_name, name)
+    return _glob(wanted_name, schema) or _glob(wanted_name, name)
+
+
+def _means_schema(pattern: str, schema: str) -> bool:
+    wanted_schema, wanted_name = _split(pattern)
+    if wanted_schema:
+        return wanted_name == "*" and _glob(wanted_schema, schema)
+    return _glob(wanted_name, schema)
+
+
+def _glob(pattern: str, name: str) -> bool:
+    # Only * and ? are special: [ is a character like any other, and case counts.
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))

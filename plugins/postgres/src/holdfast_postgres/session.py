@@ -1,0 +1,146 @@
+"""Connections: settings under which text means the same everywhere, and no session that outlives us."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import UnreachableError
+from holdfast_postgres.failures import failure
+from holdfast_postgres.location import Location
+
+# psycopg logs a second error that a failed COPY has at its end: without any handler Python would print it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+OLDEST = 12  # attgenerated, and what pg_dump of today still is tested with
+
+# Those of pg_dump (setup_connection), and what the text of rows depends on: it is hashed for the proof.
+FIXED = {
+    "search_path": "''",
+    "datestyle": "'ISO, MDY'",
+    "intervalstyle": "'postgres'",
+    "extra_float_digits": "3",
+    "timezone": "'UTC'",
+    "bytea_output": "'hex'",
+    "xmloption": "'content'",
+    "quote_all_identifiers": "off",
+    "row_security": "off",
+    "synchronize_seqscans": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+_NEWER = (
+    ("client_connection_check_interval", "'2s'", 14),  # a query whose client died ends soon, not at its own end
+    ("idle_session_timeout", "0", 14),
+    ("transaction_timeout", "0", 17),
+)
+
+
+def settings(major: int, *, encoding: str = "UTF8") -> str:
+    """The `SET` statements of a session on a server of that major version."""
+    chosen = {**FIXED, "client_encoding": f"'{encoding}'"}
+    chosen |= {name: value for name, value, since in _NEWER if major >= since}
+    return "".join(f"SET {name} TO {value};\n" for name, value in chosen.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What a server says of itself; `version` as in `server_version`, `encoding` that of the database."""
+
+    version: str
+    number: int
+    encoding: str
+    database: str
+    standby: bool
+    superuser: bool
+    role: str
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        return self.number // 10000
+
+
+_SERVER = """
+SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+    current_setting('server_encoding'), current_database(), pg_catalog.pg_is_in_recovery(),
+    current_setting('is_superuser') = 'on', current_user
+"""
+
+
+def connect(location: Location) -> "Connection[TupleRow]":
+    """Open a connection in autocommit mode, or raise what its failure means."""
+    try:
+        return psycopg.connect(
+            location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
+        )
+    except psycopg.OperationalError as error:
+        found = failure(error, f"cannot connect to {location.shown}")
+        if type(found).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
+            found = UnreachableError(found.message, hint=found.hint)
+        raise found from error
+    except psycopg.Error as error:
+        raise failure(error, f"cannot connect to {location.shown}") from error
+
+
+def survey(connection: "Connection[TupleRow]") -> Server:
+    """Ask who answers."""
+    row = connection.execute(_SERVER).fetchone()
+    assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
+    version, number, encoding, database, standby, superuser, role = row
+    server = Server(
+        version=version,
+        number=number,
+        encoding=encoding,
+        database=database,
+        standby=standby,
+        superuser=superuser,
+        role=role,
+    )
+    if server.major < OLDEST:
+        raise UnreachableError(
+            f"the server is PostgreSQL {version}, and this engine needs {OLDEST} or newer",
+            hint="upgrade the server, or use its own pg_dump",
+        )
+    return server
+
+
+def pin(location: Location, connection: "Connection[TupleRow]") -> Location:
+    """The location of exactly the server and database that this connection reached."""
+    info = connection.info
+    return location.pinned(host=info.host, hostaddr=info.hostaddr, port=info.port).at(info.dbname)
+
+
+@contextmanager
+def connected(location: Location) -> Iterator["Connection[TupleRow]"]:
+    """A connection for the length of a block."""
+    connection = connect(location)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def our_failures(doing: str) -> Iterator[None]:
+    """Turn psycopg's errors into ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise failure(error, doing) from error
+
+
+def quoted(*names: str) -> str:
+    """An identifier, qualified or not, that means the same in every session."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str) -> str:
+    """A string literal that means the same whatever standard_conforming_strings says."""
+    doubled = text.replace("'", "''")
+    return f"E'{doubled}'".replace("\\", "\\\\") if "\\" in text else f"'{doubled}'"

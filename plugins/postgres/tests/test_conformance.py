@@ -1,0 +1,33 @@
+from typing import Any
+
+import psycopg
+import pytest
+from servers.postgres import PostgresServer
+
+from holdfast.testing import EngineSuite
+
+TABLES = """
+CREATE TABLE note (id int PRIMARY KEY, text text);
+INSERT INTO note SELECT n, repeat('note ' || n, 20) FROM generate_series(1, 2000) n;
+CREATE INDEX ON note (text);
+"""
+
+
+class TestPostgres(EngineSuite):
+    password = "s3cr3t of p:o/s@t"
+
+    @pytest.fixture
+    def source(self, server: PostgresServer, database: str) -> str:
+        server.execute(database, TABLES)
+        server.execute("postgres", f"COMMENT ON DATABASE {database} IS 'source'")
+        return server.url(database, password="s3cr3t%20of%20p%3Ao%2Fs%40t")
+
+    @pytest.fixture
+    def target(self, server: PostgresServer, target: str) -> str:
+        return server.url(target)
+
+    def content(self, url: str) -> Any:
+        with psycopg.connect(url) as connection:
+            if connection.execute("SELECT to_regclass('public.note')").fetchone() == (None,):
+                return None
+            return connection.execute("SELECT * FROM note ORDER BY id").fetchall()

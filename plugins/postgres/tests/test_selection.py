@@ -1,0 +1,200 @@
+"""--select and --exclude, at backup and at restore."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.postgres import PostgresServer
+
+import holdfast
+from holdfast_postgres import archive, choice
+from holdfast_postgres.selection import Selection
+
+
+@pytest.fixture
+def shop(server: PostgresServer, database: str) -> str:
+    """Two schemas that lean on each other."""
+    server.execute(
+        database,
+        """
+        CREATE EXTENSION citext;
+        CREATE SCHEMA sales; CREATE SCHEMA stock;
+        CREATE TYPE sales.state AS ENUM ('open', 'paid');
+        CREATE FUNCTION sales.next() RETURNS int LANGUAGE sql AS 'SELECT 7';
+        CREATE TABLE stock.item (id int PRIMARY KEY, name citext);
+        CREATE TABLE sales.customer (id serial PRIMARY KEY, name text);
+        CREATE TABLE sales.orders (
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            customer int REFERENCES sales.customer,
+            item int REFERENCES stock.item,
+            state sales.state DEFAULT 'open',
+            number int DEFAULT sales.next()
+        );
+        CREATE INDEX by_state ON sales.orders (state);
+        COMMENT ON TABLE sales.orders IS 'orders';
+        CREATE VIEW sales.open AS SELECT * FROM sales.orders WHERE state = 'open';
+        CREATE TABLE sales."log.2024" (a int);
+        CREATE TABLE stock.orders (a int);
+        INSERT INTO stock.item VALUES (1, 'Nut');
+        INSERT INTO sales.customer (name) VALUES ('Ann'), ('Bob');
+        INSERT INTO sales.orders (customer, item) VALUES (1, 1), (2, 1);
+        INSERT INTO sales."log.2024" VALUES (1);
+        INSERT INTO stock.orders VALUES (5);
+        """,
+    )
+    return database
+
+
+def _relations(server: PostgresServer, database: str) -> set[str]:
+    query = """
+        SELECT n.nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE relkind IN ('r', 'v', 'm', 'p') AND n.nspname !~ '^pg_|information_schema'
+    """
+    return {row[0] for row in server.rows(database, query)}
+
+
+ALL = {"stock.item", "sales.customer", "sales.orders", "sales.open", "sales.log.2024", "stock.orders"}
+
+
+@pytest.mark.parametrize(
+    ("select", "exclude", "expected"),
+    [
+        (("sales",), (), {"sales.customer", "sales.orders", "sales.open", "sales.log.2024"}),
+        (("stock",), ("stock.orders",), {"stock.item"}),
+        (("orders",), ("stock",), {"sales.orders"}),
+        ((), ("sales",), {"stock.item", "stock.orders"}),
+        ((), ("*.orders", "open"), {"stock.item", "sales.customer", "sales.log.2024"}),
+        (("sales.customer", "stock.item"), (), {"sales.customer", "stock.item"}),
+        (('sales."log.2024"',), (), {"sales.log.2024"}),
+        (("sal?s.c*",), (), {"sales.customer"}),
+    ],
+)
+def test_a_selection_at_backup_and_one_at_restore_give_the_same_tables(
+    server: PostgresServer,
+    shop: str,
+    target: str,
+    store: str,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    expected: set[str],
+) -> None:
+    """With their rows; foreign keys that lead out of the selection are named in a warning."""
+    options = {"large_table": "0"}
+    whole = holdfast.backup(server.url(shop), store=store, options=options)
+    result = holdfast.restore(whole.id, server.url(target), store=store, select=select, exclude=exclude)
+    assert _relations(server, target) == expected
+    if "sales.orders" in expected and "stock.item" not in expected:
+        assert any("orders_item_fkey" in warning for warning in result.warnings)
+    for name in expected & {"sales.orders", "sales.customer", "stock.item", "stock.orders"}:
+        query = f"SELECT count(*), min(t::text) FROM {name} t"
+        assert server.rows(target, query) == server.rows(shop, query)
+    if "sales.orders" in expected:
+        assert server.value(target, "SELECT to_regclass('sales.by_state')") is not None
+        assert server.value(target, "SELECT obj_description('sales.orders'::regclass)") == "orders"
+        query = "INSERT INTO sales.orders DEFAULT VALUES RETURNING id, state, number"
+        assert server.rows(target, query) == [(3, "open", 7)]
+    if "sales.customer" in expected:
+        assert server.value(target, "INSERT INTO sales.customer (name) VALUES ('Cy') RETURNING id") == 3
+    part = holdfast.backup(server.url(shop), store=store, options=options, select=select, exclude=exclude)
+    text = Path(part.path, "backup_manifest.json").read_text()
+    for name in ALL - expected - {"sales.open"}:
+        schema, _, table = name.partition(".")
+        assert f'"table":"{table}"' not in text.replace(" ", "") or table == "orders"
+        assert f"data/{schema}.{table}" not in text
+
+
+def test_a_selective_backup_that_needs_nothing_else_restores_by_itself(
+    server: PostgresServer, shop: str, target: str, store: str
+) -> None:
+    """With the types, routines and extensions that it uses."""
+    record = holdfast.backup(server.url(shop), store=store, select=("stock", "sales"), options={"large_table": "0"})
+    holdfast.restore(record.id, server.url(target), store=store)
+    assert _relations(server, target) == ALL
+    assert server.text(target) == server.text(shop)
+
+
+def test_what_leads_out_of_a_selective_backup_is_left_out_with_a_warning(
+    server: PostgresServer, shop: str, target: str, store: str
+) -> None:
+    """Its rows and all else are there."""
+    record = holdfast.backup(server.url(shop), store=store, select=("sales",))
+    result = holdfast.restore(record.id, server.url(target), store=store)
+    assert _relations(server, target) == {"sales.customer", "sales.orders", "sales.open", "sales.log.2024"}
+    (warning,) = result.warnings
+    assert "orders_item_fkey" in warning
+    assert server.rows(target, "SELECT count(*) FROM sales.orders") == [(2,)]
+    assert server.value(target, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == 1
+
+
+def test_a_pattern_that_matches_nothing_is_refused(server: PostgresServer, shop: str, target: str, store: str) -> None:
+    """It is mistyped, and what it meant would be missing."""
+    for fields in ({"select": ("sails",)}, {"exclude": ("sales.oders",)}):
+        with pytest.raises(holdfast.UsageError, match="no schema and no table matches"):
+            holdfast.backup(server.url(shop), store=store, **fields)
+    record = holdfast.backup(server.url(shop), store=store)
+    with pytest.raises(holdfast.UsageError, match="no schema and no table matches"):
+        holdfast.restore(record.id, server.url(target), store=store, select=("sails",))
+    assert _relations(server, target) == set()
+
+
+@pytest.mark.parametrize("kind", ["custom", "tar", "directory"])
+def test_the_other_archives_restore_a_selection_too(
+    server: PostgresServer, shop: str, target: str, store: str, kind: str
+) -> None:
+    record = holdfast.backup(server.url(shop), store=store, options={"format": kind})
+    holdfast.restore(record.id, server.url(target), store=store, select=("sales.customer",))
+    assert _relations(server, target) == {"sales.customer"}
+    assert server.value(target, "SELECT count(*) FROM sales.customer") == 2
+
+
+def test_the_table_of_contents_is_read_exactly(server: PostgresServer, odd: str, tmp_path: Path) -> None:
+    """Names with line breaks and quotes; every format; each entry that pg_restore lists is there."""
+    where = ("-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres")
+    found = {}
+    for kind, flag in (("custom", "c"), ("tar", "t"), ("directory", "d")):
+        path = server.folder / f"{odd}.{kind}"
+        server.run.output("pg_dump", *where, f"-F{flag}", "-f", str(path), odd)
+        entries = archive.read_entries(path)
+        listing = server.run.output("pg_restore", "--list", "--create", str(path))
+        listed = {int(line.partition(";")[0]) for line in listing.splitlines() if line[:1].isdigit()}
+        assert listed == {entry.id for entry in entries if entry.kind not in ("ENCODING", "STDSTRINGS", "SEARCHPATH")}
+        found[kind] = [(entry.kind, entry.schema, entry.tag, entry.oid) for entry in entries]
+    assert found["custom"] == found["tar"] == found["directory"]
+    tags = {tag for _, _, tag, _ in found["custom"]}
+    assert "table\nwith 'line break' } ` ü --x" in tags
+    chosen = choice.choose(entries, Selection(select=("app.totals_of_totals",)))
+    assert ("app", "node") in chosen.relations  # a view's rows need the table below it
+
+
+@pytest.mark.parametrize("cut", [0, 3, 20, 200, 2000])
+def test_an_archive_that_is_cut_or_none_is_an_integrity_error(
+    server: PostgresServer, odd: str, tmp_path: Path, cut: int
+) -> None:
+    path = server.folder / f"{odd}.whole"
+    server.run.output(
+        "pg_dump", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-Fc", "-f", str(path), odd
+    )
+    broken = tmp_path / "broken"
+    broken.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(holdfast.IntegrityError):
+        archive.read_entries(broken)
+
+
+def test_patterns_are_globs_of_schema_and_name() -> None:
+    selection = Selection(select=("app", 'x."a.b"', "y.t_*"), exclude=("app.secret", "*.tmp?"))
+    taken: dict[tuple[str, str], Any] = {
+        ("app", "a"): True,
+        ("app", "secret"): False,
+        ("app", "tmp1"): False,
+        ("app", "tmp12"): True,
+        ("other", "app"): True,
+        ("x", "a.b"): True,
+        ("x", "ab"): False,
+        ("y", "t_1"): True,
+        ("y", "t1"): False,
+        ("y", "T_1"): False,
+    }
+    for (schema, name), expected in taken.items():
+        assert selection.takes(schema, name) is expected, (schema, name)
+    assert selection.whole("app")
+    assert not selection.whole("x")

@@ -1,0 +1,35 @@
+"""A database with one of every kind of object that pg_dump knows, with names and rows that need care."""
+
+from pathlib import Path
+
+from servers.postgres import PostgresServer
+
+_SCRIPT = Path(__file__).with_suffix(".sql")
+_ROLES = (
+    'CREATE ROLE "odd ""owner"" ü"',
+    "CREATE ROLE odd_reader",
+    "CREATE ROLE odd_writer LOGIN PASSWORD 'secret-of-odd'",
+)
+# The wheel of PostgreSQL 16 has no contrib modules and is built without libxml.
+_BARE = {
+    "CREATE EXTENSION hstore;": "",
+    "CREATE EXTENSION citext SCHEMA public;": "",
+    "store hstore": "store text",
+    "insensitive citext": "insensitive text",
+    "xml xml": "xml text",
+}
+
+
+def make_roles(server: PostgresServer) -> None:
+    """Make the roles that own or may use something in the odd database."""
+    server.execute("postgres", *_ROLES)
+
+
+def odd_script(*servers: PostgresServer) -> str:
+    """The statements that make the database on each of these servers."""
+    script = _SCRIPT.read_text()
+    available = "SELECT FROM pg_available_extensions WHERE name = 'hstore'"
+    if not all(server.rows("postgres", available) for server in servers):
+        for text, instead in _BARE.items():
+            script = script.replace(text, instead)
+    return script
