@@ -103,6 +103,7 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    _open_standard_streams()
     if instruction := os.environ.get("_HOLDFAST_COMPLETE"):
         from click.shell_completion import shell_complete
 
@@ -110,7 +111,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is bytes: those that are no UTF-8 go out as they are
     _catch_signals()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    _give_up_what_cannot_be_written()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -153,10 +156,37 @@ def run(arguments: list[str]) -> int:
         return _fail(context, failure, 1, arguments, error)
 
 
+def _open_standard_streams() -> None:
+    """Lead what was closed when we were started to /dev/null.
+
+    Otherwise the next file to be opened, maybe a blob, would get the number of stdout or stderr, and what a child
+    or a library says would be written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+def _give_up_what_cannot_be_written() -> None:
+    """Lead a stream whose buffer cannot be written to /dev/null: Python would try again and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _nobody_reads() -> int:
     """End as a shell's own programs do when the reader of their stdout has gone: nowhere is left to say why."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up_what_cannot_be_written()
     return 128 + signal.SIGPIPE
 
 

@@ -3,7 +3,7 @@
 import click
 
 from holdfast.cli.options import jobs_option, json_option, store_option, talking
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.talk import Talk, size, visible
 
 
 @click.command("verify")
@@ -52,7 +52,7 @@ def command(
             word = "ok     " if result.passed else "DAMAGED"
             talk.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
             for problem in result.problems:
-                talk.out(f"        {problem}")
+                talk.out(f"        {visible(problem)}")
         if not result.passed:
             failed.append(result)
     if not entries:
