@@ -18,6 +18,10 @@ from holdfast.errors import HoldfastError, reason
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+class StdoutError(HoldfastError):
+    """stdout cannot be written to, so that going on would tell nobody anything."""
+
+
 class Talk:
     """How one call of the command line speaks; made by the group, changed by each command's options."""
 
@@ -201,7 +205,7 @@ def writing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise HoldfastError(f"cannot write to stdout: {reason(error)}") from error
+        raise StdoutError(f"cannot write to stdout: {reason(error)}") from error
 
 
 def _tell(text: str) -> None:
