@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import msgspec
 
-from holdfast.errors import UsageError
+from holdfast.errors import UsageError, lowered
 from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
@@ -75,7 +75,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"not a backup plan: {error}") from error
+            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -83,7 +83,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return cls.from_data(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
-            raise UsageError(f"not a backup plan: {error}") from error
+            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
 
 
 def check_jobs(jobs: int | None) -> None:
@@ -102,7 +102,7 @@ def _check_types(plan: msgspec.Struct) -> None:
         try:
             value = msgspec.convert(getattr(plan, field.name), field.type)
         except (msgspec.ValidationError, TypeError) as error:
-            raise UsageError(f"{field.name}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+            raise UsageError(f"{field.name}: {lowered(str(error))}") from error
         msgspec.structs.force_setattr(plan, field.name, value)
 
 
