@@ -410,3 +410,13 @@ def test_only_empty_files_are_taken_for_the_leases_of_killed_runs(storage: Folde
     with storage.lease("id"):
         pass
     assert sorted(os.listdir(leases)) == ["fifo", "letter"]
+
+
+def test_a_linked_folder_is_listed_as_a_link_and_never_entered(storage: FolderStorage, tmp_path: Path) -> None:
+    put(storage, "app/a")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "letter").write_bytes(b"dear")
+    (Path(storage.root) / "link").symlink_to(tmp_path / "elsewhere")
+    for prefix in ("", "link"):
+        assert [found.regular for found in storage.list(prefix) if found.path == "link"] == [False]
+        assert not [found.path for found in storage.list(prefix) if "letter" in found.path]

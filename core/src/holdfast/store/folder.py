@@ -117,6 +117,9 @@ class FolderStorage:
         what nobody sees nobody cleans up.
         """
         base = self._path(prefix) if prefix else self.root
+        if prefix and os.path.islink(base):
+            yield Stat(path=prefix, size=0, regular=False)
+            return
         pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
         while pending:
             folder, path = pending.pop()
