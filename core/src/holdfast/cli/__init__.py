@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, reason
+from holdfast.errors import HoldfastError, lowered, reason
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -133,8 +133,8 @@ def run(arguments: list[str]) -> int:
             if isinstance(error, click.UsageError) and error.ctx
             else None
         )
-        message = error.format_message()
-        return _fail(context, HoldfastError(_lower(message), hint=usage), 2, arguments)
+        message = _lower(error.format_message()) + _origin(error)
+        return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(context, HoldfastError("interrupted"), 130, arguments, error)
     except Terminated as error:
@@ -213,8 +213,25 @@ def _hide(text: str, arguments: list[str]) -> str:
     return scrub(text, *(value for value in (*values, os.environ.get("HOLDFAST_STORE", "")) if "://" in value))
 
 
+def _origin(error: click.ClickException) -> str:
+    """Name the environment variable that a wrong value came from: nobody finds it in what was typed."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name or "")
+    return f" (from {error.param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+
+
+def _order(error: click.ClickException) -> str | None:
+    """Say where an option goes that stands before the command but is one of a command's."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.command is not cli:
+        return None
+    commands = (cli.get_command(error.ctx, name) for name in COMMANDS)
+    known = {option for command in commands if command for parameter in command.params for option in parameter.opts}
+    return f"{error.option_name} goes after the command" if error.option_name in known else None
+
+
 def _lower(text: str) -> str:
-    return (text[:1].lower() + text[1:]).rstrip(".")
+    return lowered(text).rstrip(".")
 
 
 def _catch_signals() -> None:
