@@ -264,3 +264,18 @@ def test_a_scratch_folder_that_cannot_be_made_is_a_clear_error(shell: Shell, fol
     ran = shell.fails(1, "backup", "sqlite:///app.db", env={"TMPDIR": str(Path(shell.folder, folder))})
     assert "TMPDIR" in ran.error + ran.stderr or folder in ran.error
     assert nothing_was_made(shell)
+
+
+def test_a_slip_in_the_order_of_arguments_is_told_as_that(shell: Shell) -> None:
+    ran = shell.fails(2, "--store", "x", "list")
+    assert ran.hint == "--store goes after the command"
+    ran = shell.fails(2, "--nonsense", "list")
+    assert ran.hint.startswith("usage: ")
+    ran = shell.fails(2, "restore", "sqlite:///copy.db", "latest")
+    assert ran.error == "the URL comes before the ID"
+
+
+def test_a_wrong_value_from_the_environment_names_its_variable(shell: Shell) -> None:
+    ran = shell.fails(2, "backup", "sqlite:///app.db", env={"HOLDFAST_JOBS": "many"})
+    assert ran.error.endswith("(from HOLDFAST_JOBS)")
+    assert "(from" not in shell.fails(2, "backup", "sqlite:///app.db", "--jobs", "many").error

@@ -49,6 +49,29 @@ def test_an_empty_store_is_an_empty_list_and_no_store_is_exit_10(shell: Shell) -
     assert ran.stderr.startswith("no backups in")
 
 
+def test_an_empty_answer_says_what_was_asked_for(kept: Shell) -> None:
+    for arguments, what in (
+        (["nobody"], "no backups of 'nobody' in"),
+        (["--state", "proven"], "no proven backups in"),
+        (["app", "--state", "damaged"], "no damaged backups of 'app' in"),
+    ):
+        assert kept.run("list", *arguments).stderr.startswith(what)
+
+
+@pytest.mark.parametrize("name", ["app", "one"])
+def test_a_source_or_a_backup_that_is_a_link_is_not_followed_and_not_passed_over_in_silence(
+    kept: Shell, ids: list[str], name: str
+) -> None:
+    path = kept.store / "app" if name == "app" else kept.store / "app" / ids[0]
+    path.rename(kept.folder / "moved")
+    path.symlink_to(kept.folder / "moved")
+    place = str(path.relative_to(kept.store))
+    for arguments in ([], ["app"]):
+        ran = kept.run("list", "--json", *arguments)
+        assert [record["id"] for record in ran.data] == ([] if name == "app" else ids[1:])
+        assert ran.stderr == f"warning: {place} is a link or no folder, and is not followed: nothing in it is listed\n"
+
+
 def test_a_folder_that_is_no_store_is_exit_10_and_stays_as_it_is(shell: Shell) -> None:
     (shell.folder / "photos").mkdir()
     (shell.folder / "photos" / "cat.jpg").write_bytes(b"x")

@@ -154,3 +154,7 @@ def test_help_imports_no_driver_and_no_codec(overview: Shell) -> None:
         "hashlib",
     ):
         assert name not in imported
+
+
+def test_json_may_stand_before_or_after_show(shell: Shell) -> None:
+    assert shell.run("plugins", "--json", "show", "zstd").data == shell.run("plugins", "show", "zstd", "--json").data

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commandline import Shell
+from commandline import PLAIN_USER, Shell, make_shell
 from databases import make_database
 
 
@@ -28,6 +28,18 @@ def test_verify_reads_all_data_when_asked(kept: Shell, ids: list[str]) -> None:
     findings = list((kept.store / "app" / ids[0] / "findings").iterdir())
     assert len(findings) == 1
     assert json.loads(findings[0].read_text())["result"] == "passed"
+
+
+def test_a_backup_that_cannot_be_checked_does_not_keep_the_others_from_it(kept: Shell, ids: list[str]) -> None:
+    plain = make_shell(kept.folder, under=PLAIN_USER)
+    (kept.store / "app" / ids[0] / "backup_manifest.json").chmod(0)
+    ran = plain.run("verify", code=3)
+    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [["ok", ids[1]]]
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert ids[0] in errors[0]
+    assert errors[1] == "error: 1 of 2 backups could not be checked"
+    plain.fails(10, "verify", ids[0])
 
 
 def test_all_and_ids_exclude_each_other(kept: Shell, ids: list[str]) -> None:

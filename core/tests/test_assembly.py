@@ -92,3 +92,40 @@ def test_parts_by_name_are_looked_up_in_the_registry() -> None:
     record = Pipeline(source=URL, codec="none", store=storage, registry=memory_registry(engine=engine)).run()
     assert [entry.id for entry in Catalog(storage).listing().entries] == [record.id]
     assert engine.trace[0] == "enter"
+
+
+@pytest.mark.parametrize("part", ["engine", "codec", "store"])
+@pytest.mark.parametrize("value", [5, object(), b"x", dict])
+def test_an_object_that_cannot_be_the_part_is_refused_and_told_what_it_lacks(part: str, value: Any) -> None:
+    storage = MemoryStorage()
+    parts: dict[str, Any] = {"engine": MemoryEngine(), "store": storage, part: value}
+    with pytest.raises(UsageError, match=f"{part} is an object of type .*, which has no "):
+        Pipeline(source=URL, registry=memory_registry(), **parts).run()
+    assert storage.objects == {}
+
+
+@pytest.mark.parametrize("checksums", ["sha256", None, 5, [5], [lambda: None]])
+def test_what_starts_no_digest_is_no_checksum(checksums: Any) -> None:
+    with pytest.raises(UsageError, match="checksum"):
+        Pipeline(
+            source=URL, engine=MemoryEngine(), checksums=checksums, store=MemoryStorage(), registry=memory_registry()
+        ).run()
+
+
+def test_an_object_does_not_stand_in_for_the_sha_256_that_every_backup_records() -> None:
+    class Bogus:
+        name = "sha256"
+
+        def update(self, data: Any) -> None:
+            pass
+
+        def hexdigest(self) -> str:
+            return "00"
+
+    storage = MemoryStorage()
+    pipeline = Pipeline(
+        source=URL, engine=MemoryEngine(), checksums=[Bogus], store=storage, codec="none", registry=memory_registry()
+    )
+    pipeline.run()
+    (entry,) = Catalog(storage).listing().entries
+    assert (entry.good, entry.problem) == (True, "")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from memory import MemoryStorage
 
+from holdfast.api import Stat
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.pipeline import BLOCK, Stop
@@ -87,6 +88,7 @@ def test_a_missing_blob_is_damage_and_an_unreadable_one_is_not(monkeypatch: pyte
         raise error
 
     monkeypatch.setattr(MemoryStorage, "read", read)
+    monkeypatch.setattr(MemoryStorage, "stat", lambda _self, path: Stat(path=path, size=1))  # of the manifest
     error: OSError = FileNotFoundError()
     with pytest.raises(IntegrityError, match=r"blob data\.txt is missing"):
         blob().drain()

@@ -315,7 +315,7 @@ def test_a_blob_that_is_missing_or_changed_fails_the_drill(bench: Bench) -> None
 def test_a_backup_deleted_under_the_drill_is_not_damaged_and_does_not_come_back(bench: Bench) -> None:
     entry = bench.catalog.find(bench.backup().id)
     bench.catalog.delete(entry)
-    with pytest.raises(NotFoundError, match="deleted during the drill"):
+    with pytest.raises(NotFoundError, match="has been deleted meanwhile"):
         drill(entry, storage=bench.catalog.storage, registry=bench.registry)
     assert not Path(bench.catalog.storage.location, entry.folder).exists()
 

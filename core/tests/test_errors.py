@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import errors
-from holdfast.errors import HoldfastError, reason, shown
+from holdfast.errors import HoldfastError, lowered, reason, shown
 
 CODES = {
     "HoldfastError": 1,
@@ -70,3 +70,9 @@ def test_two_names_are_never_shown_alike(one: str, other: str) -> None:
 )
 def test_the_reason_of_a_system_error_is_a_few_words(error: OSError, text: str) -> None:
     assert reason(error) == text
+
+
+def test_a_foreign_message_begins_in_lowercase_but_for_acronyms() -> None:
+    assert lowered("Expected `int`") == "expected `int`"
+    assert lowered("JSON is malformed") == "JSON is malformed"
+    assert lowered("") == ""

@@ -385,3 +385,38 @@ def test_a_lease_is_never_held_twice_however_many_want_it(storage: FolderStorage
         thread.join()
     assert most
     assert max(most) == 1
+
+
+def test_leases_in_a_folder_that_is_a_link_are_refused_and_nothing_behind_the_link_is_removed(
+    storage: FolderStorage, tmp_path: Path
+) -> None:
+    put(storage, "app/a")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "letter").write_bytes(b"dear")
+    (elsewhere / "empty").write_bytes(b"")
+    (Path(storage.root) / ".leases").symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError), storage.lease("id"):
+        pass
+    assert sorted(os.listdir(elsewhere)) == ["empty", "letter"]
+
+
+def test_only_empty_files_are_taken_for_the_leases_of_killed_runs(storage: FolderStorage) -> None:
+    leases = Path(storage.root) / ".leases"
+    leases.mkdir(parents=True)
+    (leases / "dead").write_bytes(b"")
+    (leases / "letter").write_bytes(b"dear")
+    os.mkfifo(leases / "fifo")
+    with storage.lease("id"):
+        pass
+    assert sorted(os.listdir(leases)) == ["fifo", "letter"]
+
+
+def test_a_linked_folder_is_listed_as_a_link_and_never_entered(storage: FolderStorage, tmp_path: Path) -> None:
+    put(storage, "app/a")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "letter").write_bytes(b"dear")
+    (Path(storage.root) / "link").symlink_to(tmp_path / "elsewhere")
+    for prefix in ("", "link"):
+        assert [found.regular for found in storage.list(prefix) if found.path == "link"] == [False]
+        assert not [found.path for found in storage.list(prefix) if "letter" in found.path]

@@ -19,7 +19,7 @@ FLOORS = [
     {"errors", "url"},
     {"api", "hookspecs", "duration", "policy", "proof"},
     {"options", "component", "registry", "builtin"},
-    {"plan", "config"},
+    {"plan", "parts", "config"},
     {"pipeline", "run", "scratch"},
     {"store", "record"},
     {"operations"},

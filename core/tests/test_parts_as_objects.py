@@ -139,3 +139,19 @@ def test_records_are_plain_frozen_data(database: Path, tmp_path: Path) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         record.id = "other"
     assert record.as_data()["path"] == record.path
+
+
+def test_a_backup_is_named_by_an_id_or_a_record_and_by_nothing_else(tmp_path: Path, database: Path) -> None:
+    store = tmp_path / "backups"
+    plan = holdfast.BackupPlan(source=f"sqlite:///{database}")
+    record = holdfast.backup(plan, store=store)
+    for wrong in (None, 5, [record.id], b"latest"):
+        for call in (
+            lambda wrong=wrong: holdfast.restore(wrong, f"sqlite:///{tmp_path}/copy.db", store=store),
+            lambda wrong=wrong: holdfast.verify(wrong, store=store),
+            lambda wrong=wrong: holdfast.delete(wrong, store=store),
+        ):
+            with pytest.raises(holdfast.UsageError, match="expected an id or a record"):
+                call()
+    with pytest.raises(holdfast.UsageError, match="store is an object of type int"):
+        holdfast.list_backups(5)  # type: ignore[arg-type]

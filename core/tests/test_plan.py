@@ -1,12 +1,15 @@
 """Plans: plain data that compares, pickles and goes through JSON, and carries no secret away."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.assembly import Pipeline
+from holdfast.builtin import NoCodec
 from holdfast.errors import UsageError
 from holdfast.plan import BackupPlan, RestorePlan
 
@@ -78,6 +81,56 @@ def test_data_that_is_no_plan_is_a_usage_error(data: Any) -> None:
 def test_json_that_is_no_plan_is_a_usage_error(text: str | bytes) -> None:
     with pytest.raises(UsageError, match="not a backup plan"):
         BackupPlan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("source", value) for value in (3, None, b"sqlite:///a", Path("a.db"))),
+        *((name, "nightly") for name in ("tags", "select", "exclude", "checksums", "check", "proof", "adopt", "jobs")),
+        *(("tags", value) for value in (None, 5, [1])),
+        *(("jobs", value) for value in (2.5, True)),
+        *(("options", value) for value in (None, ["a"], {1: 2})),
+        *(("name", 5), ("codec", NoCodec()), ("store", Path("backups"))),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_when_the_plan_is_made(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name):
+        BackupPlan(**{"source": "sqlite:///a", name: value})
+    with pytest.raises(UsageError, match=name):
+        BackupPlan(source="sqlite:///a").replace(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["replace", "live", "allow_damaged", "check"])
+def test_a_text_is_no_switch_of_a_restore(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: expected `bool"):
+        RestorePlan(**{"backup": "latest", "target": "sqlite:///a", name: "no"})  # type: ignore[arg-type]
+
+
+def test_lists_become_tuples_and_options_are_the_plans_own() -> None:
+    options = {"a": 1}
+    plan = BackupPlan(source="sqlite:///a", tags=["x"], options=options)  # type: ignore[arg-type]
+    options["a"] = 2
+    assert (plan.tags, plan.options) == (("x",), {"a": 1})
+
+
+def test_a_secret_in_the_url_of_the_store_stays_in_the_process_too() -> None:
+    store = "s3://key:SECRET@host/bucket"
+    plan = BackupPlan(source="sqlite:///a", store=store)
+    restore = RestorePlan(backup="latest", target="sqlite:///a", store=store)
+    assert "SECRET" not in repr(plan) + repr(restore) + repr(Pipeline(source="sqlite:///a", store=store))
+    ways: list[Any] = [plan.to_json, lambda: pickle.dumps(plan), lambda: pickle.dumps(restore)]
+    for way in ways:
+        with pytest.raises(UsageError, match="cannot be written down"):
+            way()
+
+
+def test_a_plan_of_a_restore_pickles_unless_its_target_holds_a_secret() -> None:
+    plan = RestorePlan(backup="latest", target="sqlite:///a", select=("x",), options={"a": 1})
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    for target in SECRETS:
+        with pytest.raises(UsageError, match="cannot be written down"):
+            pickle.dumps(RestorePlan(backup="latest", target=target))
 
 
 def test_a_plan_cannot_be_changed() -> None:

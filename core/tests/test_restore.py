@@ -17,6 +17,7 @@ from holdfast.operations.backup import Parts, backup
 from holdfast.operations.restore import Restored, restore
 from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.store.catalog import Catalog
 
 STREAMS = {"one": [b"hello"], "two": [b"world" * 100]}
 ATOMIC = frozenset({Capability.ATOMIC_RESTORE})
@@ -310,3 +311,15 @@ def test_a_missing_store_is_not_made_by_a_restore() -> None:
     with pytest.raises(NotFoundError, match="no store at memory"):
         run(MemoryEngine(), storage)
     assert storage.objects == {}
+
+
+def test_a_backup_that_is_deleted_while_it_is_restored_is_gone_and_not_damaged() -> None:
+    storage = stored()
+    entry = Catalog(storage).listing().entries[0]
+
+    def watch(event: Event) -> None:
+        if event.type == "started":
+            Catalog(storage).delete(entry)
+
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        run(MemoryEngine(capabilities=ATOMIC), storage, on_event=watch)

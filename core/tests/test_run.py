@@ -138,7 +138,7 @@ def test_what_is_harmless_in_a_url_stays_readable() -> None:
 
 def test_a_system_error_names_the_file_and_the_reason() -> None:
     with (
-        pytest.raises(HoldfastError, match=r"^cannot write: /some/file permission denied$"),
+        pytest.raises(HoldfastError, match=r"^cannot write: /some/file: permission denied$"),
         our_errors("cannot write"),
     ):
         raise PermissionError(13, "Permission denied", "/some/file")

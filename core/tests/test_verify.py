@@ -138,6 +138,21 @@ def test_a_store_that_cannot_be_read_is_no_damage(
     assert findings(storage) == []
 
 
+@pytest.mark.parametrize("when", ["started", "progress"])
+def test_a_backup_that_is_deleted_meanwhile_is_not_damaged_and_nothing_is_left_of_it(
+    storage: MemoryStorage, when: str
+) -> None:
+    entry = Catalog(storage).listing().entries[0]
+
+    def watch(event: Event) -> None:
+        if event.type == when:
+            Catalog(storage).delete(entry)
+
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        check(storage, on_event=watch)
+    assert [path for path in storage.objects if entry.id in path] == []
+
+
 def test_a_watcher_that_fails_records_nothing(storage: MemoryStorage) -> None:
     def watch(event: Event) -> None:
         raise KeyboardInterrupt

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from holdfast.config import installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as operation
 from holdfast.operations.backup import Parts, Preview
+from holdfast.parts import check_starter
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
@@ -36,7 +37,7 @@ class Pipeline:
     engine: Engine | None = None
     codec: str | Codec | None = None
     checksums: Sequence[str | Callable[[], Hasher]] = ()
-    store: str | os.PathLike[str] | Storage | None = None
+    store: str | os.PathLike[str] | Storage | None = field(default=None, repr=False)  # its URL may hold a secret
     name: str | None = None
     jobs: int | None = None
     select: tuple[str, ...] = ()
@@ -53,6 +54,8 @@ class Pipeline:
         """Take the path of a store as text, so that the pipeline stays portable."""
         if isinstance(self.store, os.PathLike):
             object.__setattr__(self, "store", os.fspath(self.store))
+        if isinstance(self.checksums, str) or not isinstance(self.checksums, Iterable):
+            raise UsageError(f"checksums is {self.checksums!r}, expected a list of names or callables")
 
     def replace(self, **changes: Any) -> Self:
         """Return another pipeline with some parts changed."""
@@ -97,18 +100,20 @@ class Pipeline:
             codec=self.codec if isinstance(self.codec, str) else None,
             checksums=tuple(checksum for checksum in self.checksums if isinstance(checksum, str)),
             jobs=self.jobs,
-            select=tuple(self.select),
-            exclude=tuple(self.exclude),
-            options=dict(self.options),
+            select=self.select,
+            exclude=self.exclude,
+            options=self.options,  # type: ignore[arg-type]  # the plan makes a dict of any mapping
             proof=self.proof,
             check=self.check,
             allow_damaged=self.allow_damaged,
             adopt=self.adopt,
-            tags=tuple(self.tags),
+            tags=self.tags,
         )
 
     def _parts(self) -> Parts:
         starters = [checksum for checksum in self.checksums if not isinstance(checksum, str)]
+        for start in starters:
+            check_starter(start)
         return Parts(
             engine=self.engine,
             codec=None if isinstance(self.codec, str) else self.codec,

@@ -20,6 +20,7 @@ from holdfast.operations.drill import Drilled
 from holdfast.operations.restore import Restored
 from holdfast.operations.retention import Pruned
 from holdfast.operations.verify import Verified
+from holdfast.parts import check_part
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.policy import Policy
 from holdfast.record import Backup
@@ -41,7 +42,10 @@ def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **op
         record = holdfast.backup("sqlite:///app.db", store="./backups", codec="zstd:3")
     """
     if isinstance(source, BackupPlan):
-        plan = source.replace(**_fields(BackupPlan.__struct_fields__, options))
+        fields = _fields(BackupPlan.__struct_fields__, options)
+        if isinstance(fields.get("store"), os.PathLike):
+            fields["store"] = os.fspath(fields["store"])
+        plan = source.replace(**fields)
         return backup_operation.backup(plan, registry=installed(), on_event=on_event)
     parts = [field.name for field in dataclasses.fields(Pipeline) if field.name != "source"]
     return Pipeline(source=source, **_fields(parts, options)).run(on_event)
@@ -70,7 +74,10 @@ def restore(
         holdfast.restore("latest", "sqlite:///copy.db", store="./backups")
     """
     fields = _fields(RestorePlan.__struct_fields__, options)
+    for kind, part in (("engine", engine), ("codec", codec)):
+        check_part(kind, part)
     storage = None if store is None or isinstance(store, str | os.PathLike) else store
+    check_part("store", storage)
     if isinstance(store, str | os.PathLike):
         fields["store"] = os.fspath(store)
     if isinstance(backup, RestorePlan):
@@ -206,12 +213,15 @@ def delete(
 
 
 def _reference(backup: str | Backup) -> str:
+    if not isinstance(backup, str | Backup):
+        raise UsageError(f"a backup is of type {type(backup).__name__}, expected an id or a record")
     return f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup
 
 
 def _catalog(store: str | os.PathLike[str] | Storage | None, registry: Registry | None = None) -> Catalog:
     if store is None or isinstance(store, str | os.PathLike):
         store = (registry or installed()).storage(default_store() if store is None else os.fspath(store))
+    check_part("store", store)
     catalog = Catalog(store)
     catalog.open()
     return catalog

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Component
-from holdfast.errors import HoldfastError, PluginError, UsageError
+from holdfast.errors import HoldfastError, PluginError, UsageError, lowered
 
 
 def build_options(component: Component, values: Mapping[str, Any]) -> Any:
@@ -32,7 +32,7 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
         key = place.strip("`.")
         found = f" '{values[key]}'" if key in values else ""
         option = f"option '{key}'{found}" if key else "options"
-        raise UsageError(f"{what}, {option}: {text[:1].lower()}{text[1:]}") from error
+        raise UsageError(f"{what}, {option}: {lowered(text)}") from error
     except HoldfastError:
         raise
     except Exception as error:

@@ -4,8 +4,8 @@ from typing import Any, Self
 
 import msgspec
 
-from holdfast.errors import UsageError
-from holdfast.url import DatabaseURL, redact
+from holdfast.errors import UsageError, lowered
+from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
 
@@ -37,6 +37,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
+        _check_types(self)
         DatabaseURL.parse(self.source)
         check_jobs(self.jobs)
 
@@ -46,6 +47,8 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             key: value for key, value in msgspec.structs.asdict(self).items() if value not in (None, (), {}, False)
         }
         shown["source"] = redact(self.source)
+        if self.store is not None and "://" in self.store:
+            shown["store"] = redact(self.store)
         return f"BackupPlan({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -58,14 +61,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data that `from_data` takes; a secret in the URL is a `UsageError`."""
-        url = DatabaseURL.parse(self.source)
-        if url.secrets:
-            what = "a password" if url.password else "a secret"
-            raise UsageError(
-                f"the plan for {redact(self.source)} holds {what} and cannot be written down or sent away",
-                hint="leave the password out of the URL and name a password_command, a file or an environment "
-                "variable where the plan runs",
-            )
+        _check_portable(self.source, self.store)
         data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 
@@ -79,7 +75,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"not a backup plan: {error}") from error
+            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -87,13 +83,41 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return cls.from_data(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
-            raise UsageError(f"not a backup plan: {error}") from error
+            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
 
 
 def check_jobs(jobs: int | None) -> None:
     """Refuse a number of jobs that is none, or that would only cost memory."""
-    if jobs is not None and not 1 <= jobs <= MAX_JOBS:
-        raise UsageError(f"jobs is {jobs}, expected a whole number from 1 to {MAX_JOBS}")
+    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= MAX_JOBS):
+        raise UsageError(f"jobs is {jobs!r}, expected a whole number from 1 to {MAX_JOBS}")
+
+
+def _check_types(plan: msgspec.Struct) -> None:
+    """Refuse values of a wrong type, which a Struct made in a program takes as they are; a list is a tuple.
+
+    A text is also a sequence and a true value: `tags="nightly"` would be seven tags, `replace="no"` would replace.
+    The message shows no value, because a URL may hold a secret.
+    """
+    for field in msgspec.structs.fields(plan):
+        try:
+            value = msgspec.convert(getattr(plan, field.name), field.type)
+        except (msgspec.ValidationError, TypeError) as error:
+            raise UsageError(f"{field.name}: {lowered(str(error))}") from error
+        msgspec.structs.force_setattr(plan, field.name, value)
+
+
+def _check_portable(url: str, store: str | None) -> None:
+    """Refuse to write a plan down, or send it away, with a secret in a URL."""
+    parsed = DatabaseURL.parse(url)
+    if not parsed.secrets and not secrets_of(store or ""):
+        return
+    where = url if parsed.secrets else store or ""
+    what = "a password" if parsed.password else "a secret"
+    raise UsageError(
+        f"the plan for {redact(where)} holds {what} and cannot be written down or sent away",
+        hint="leave the password out of the URL and name a password_command, a file or an environment "
+        "variable where the plan runs",
+    )
 
 
 def _build(data: dict[str, Any]) -> BackupPlan:
@@ -117,9 +141,19 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
+        _check_types(self)
         DatabaseURL.parse(self.target)
         check_jobs(self.jobs)
 
     def __repr__(self) -> str:
         """Show the plan without the secrets of its target."""
         return f"RestorePlan(backup={self.backup!r}, target={redact(self.target)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by value, unless that would carry a password away."""
+        _check_portable(self.target, self.store)
+        return (_build_restore, (msgspec.structs.asdict(self),))
+
+
+def _build_restore(data: dict[str, Any]) -> RestorePlan:
+    return RestorePlan(**data)

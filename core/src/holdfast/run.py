@@ -183,7 +183,7 @@ def scrub(text: str, *urls: str) -> str:
 
 
 def _told(doing: str, error: OSError) -> str:
-    where = f" {shown(error.filename)}" if error.filename else ""
+    where = f" {shown(error.filename)}:" if error.filename else ""
     return f"{doing}:{where} {reason(error)}"
 
 

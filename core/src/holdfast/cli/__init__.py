@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, reason
+from holdfast.errors import HoldfastError, lowered, reason
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -103,6 +103,7 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    _open_standard_streams()
     if instruction := os.environ.get("_HOLDFAST_COMPLETE"):
         from click.shell_completion import shell_complete
 
@@ -110,7 +111,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is bytes: those that are no UTF-8 go out as they are
     _catch_signals()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    _give_up_what_cannot_be_written()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -130,8 +133,8 @@ def run(arguments: list[str]) -> int:
             if isinstance(error, click.UsageError) and error.ctx
             else None
         )
-        message = error.format_message()
-        return _fail(context, HoldfastError(_lower(message), hint=usage), 2, arguments)
+        message = _lower(error.format_message()) + _origin(error)
+        return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(context, HoldfastError("interrupted"), 130, arguments, error)
     except Terminated as error:
@@ -153,10 +156,37 @@ def run(arguments: list[str]) -> int:
         return _fail(context, failure, 1, arguments, error)
 
 
+def _open_standard_streams() -> None:
+    """Lead what was closed when we were started to /dev/null.
+
+    Otherwise the next file to be opened, maybe a blob, would get the number of stdout or stderr, and what a child
+    or a library says would be written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+def _give_up_what_cannot_be_written() -> None:
+    """Lead a stream whose buffer cannot be written to /dev/null: Python would try again and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _nobody_reads() -> int:
     """End as a shell's own programs do when the reader of their stdout has gone: nowhere is left to say why."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up_what_cannot_be_written()
     return 128 + signal.SIGPIPE
 
 
@@ -183,8 +213,25 @@ def _hide(text: str, arguments: list[str]) -> str:
     return scrub(text, *(value for value in (*values, os.environ.get("HOLDFAST_STORE", "")) if "://" in value))
 
 
+def _origin(error: click.ClickException) -> str:
+    """Name the environment variable that a wrong value came from: nobody finds it in what was typed."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name or "")
+    return f" (from {error.param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+
+
+def _order(error: click.ClickException) -> str | None:
+    """Say where an option goes that stands before the command but is one of a command's."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.command is not cli:
+        return None
+    commands = (cli.get_command(error.ctx, name) for name in COMMANDS)
+    known = {option for command in commands if command for parameter in command.params for option in parameter.opts}
+    return f"{error.option_name} goes after the command" if error.option_name in known else None
+
+
 def _lower(text: str) -> str:
-    return (text[:1].lower() + text[1:]).rstrip(".")
+    return lowered(text).rstrip(".")
 
 
 def _catch_signals() -> None:

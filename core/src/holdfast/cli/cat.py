@@ -5,6 +5,7 @@ import sys
 import click
 
 from holdfast.cli.options import store_option, talking
+from holdfast.cli.talk import writing
 
 
 @click.command("cat")
@@ -28,5 +29,7 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
     _, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
     output = sys.stdout.buffer
     for piece in read(manifest, stream, storage=catalog.storage, registry=registry):
-        output.write(piece)
-    output.flush()
+        with writing():
+            output.write(piece)
+    with writing():
+        output.flush()

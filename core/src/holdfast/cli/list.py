@@ -44,6 +44,8 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
     for record in records:
         if record.problem:
             talk.warn(f"{record.name}/{record.id} is damaged: {record.problem}")
+    for path in listing.foreign:
+        talk.warn(f"{shown(path)} is a link or no folder, and is not followed: nothing in it is listed")
     for folder in catalog.abandoned(listing.leftovers):
         talk.warn(f"{folder} is unfinished or half deleted and is no backup; the next backup of this source removes it")
     if talk.json:
@@ -53,7 +55,8 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
     elif period is not None:
         talk.say(f"every source in {shown(catalog.storage.location)} is proven within {unproven_since}")
     else:
-        talk.say(f"no backups in {shown(catalog.storage.location)}")
+        what = f"no {state} backups" if state else "no backups"
+        talk.say(f"{what}{f' of {name!r}' if name else ''} in {shown(catalog.storage.location)}")
     if period is not None and name is not None and not listing.entries:
         raise OverdueError(f"no backup of '{name}' in {shown(catalog.storage.location)}")
     if late:

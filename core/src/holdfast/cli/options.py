@@ -40,7 +40,7 @@ def json_option(*, run: bool) -> Decorator:
     def switch(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
         talk = ctx.find_object(Talk)
         if talk is not None:
-            talk.json = value
+            talk.json = talk.json or value  # of the group or of its command: `plugins --json show`
             talk.run_output = run
 
     text = "Write JSON lines with a type to stdout." if run else "Write one JSON document to stdout."

@@ -36,11 +36,14 @@ def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: o
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
     --replace says otherwise; a failed restore leaves the target as it was.
     """
+    from holdfast.errors import UsageError
     from holdfast.manager import installed
     from holdfast.operations.restore import restore
     from holdfast.options import parse_assignments
     from holdfast.plan import RestorePlan
 
+    if "://" in backup and "://" not in target:
+        raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")
     assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
     plan = RestorePlan(backup=backup, target=target, options=assignments, **options)  # type: ignore[arg-type]
     result = restore(plan, registry=installed(), on_event=talk.watch, dry_run=dry_run)

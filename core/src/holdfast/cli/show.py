@@ -3,7 +3,7 @@
 import click
 
 from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.talk import Talk, size, visible
 
 
 @click.command("show")
@@ -69,9 +69,9 @@ def _show(talk: Talk, record: object, findings: list[dict[str, str]]) -> None:
     if record.tags:
         facts["tags"] = ", ".join(record.tags)
     for key, value in facts.items():
-        talk.out(f"{key:9} {value}")
+        talk.out(f"{key:9} {visible(value)}")
     for warning in record.warnings:
-        talk.out(f"{'warning':9} {warning}")
+        talk.out(f"{'warning':9} {visible(warning)}")
     for finding in findings:
         talk.out(f"{'check':9} {finding['time'][:19]}Z {finding['depth']} {finding['result']}")
     talk.out("streams")

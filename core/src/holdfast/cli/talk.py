@@ -1,15 +1,25 @@
-"""What the command line says: data on stdout, talk on stderr, logs, and JSON in the place of each."""
+"""What the command line says: data on stdout, talk on stderr, logs, and JSON in the place of each.
 
+What a store, a database or an argument says is shown with its control characters escaped: a manifest that
+somebody else wrote could otherwise steer the terminal, or add lines of its own to a list.
+"""
+
+import contextlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, reason
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class StdoutError(HoldfastError):
+    """stdout cannot be written to, so that going on would tell nobody anything."""
 
 
 class Talk:
@@ -37,9 +47,7 @@ class Talk:
         logger.setLevel({0: quietest, 1: logging.INFO}.get(self.verbose, logging.DEBUG))
         new = logging.StreamHandler(sys.stderr)
         new.of_holdfast_cli = True  # type: ignore[attr-defined]
-        new.setFormatter(
-            JsonLines() if self.log_format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s")
-        )
+        new.setFormatter(JsonLines() if self.log_format == "json" else TextLines(traces=bool(self.verbose)))
         if self.log_format != "json":
             new.addFilter(_not_told_otherwise)
         logger.addHandler(new)
@@ -50,7 +58,7 @@ class Talk:
     def say(self, text: str) -> None:
         """Tell a person something on stderr."""
         if not self.quiet and self.log_format != "json":
-            print(text, file=sys.stderr, flush=True)
+            _tell(visible(text))
 
     def warn(self, text: str) -> None:
         """Warn a person on stderr."""
@@ -58,34 +66,38 @@ class Talk:
         if self.log_format == "json":
             logging.getLogger("holdfast.cli").warning("%s", text)
         else:
-            print(f"warning: {text}", file=sys.stderr, flush=True)
+            _tell(visible(f"warning: {text}"))
 
     def failed(self, failure: HoldfastError, code: int, *, trace: str = "") -> None:
         """Say why the command failed, once."""
         self.stop_progress()
         if self.json and self.run_output:
             about = {"id": self.last_id} if self.last_id else {}
-            self.data({"type": "error", **about, "message": failure.message, "hint": failure.hint, "exit_code": code})
+            with contextlib.suppress(HoldfastError, BrokenPipeError):  # stdout itself may be what has failed
+                self.data(
+                    {"type": "error", **about, "message": failure.message, "hint": failure.hint, "exit_code": code}
+                )
         shown = trace if self.verbose else ""
         if self.log_format == "json":
             extra = {"hint": failure.hint, "exit_code": code, "id": self.last_id or None, "exception": shown or None}
             self.start_logging()
             logging.getLogger("holdfast.cli").error("%s", failure.message, extra=extra)
             return
-        print(f"{shown}error: {_one_line(failure.message)}", file=sys.stderr)
+        _tell(f"{shown}error: {_one_line(failure.message)}")
         if failure.hint:
-            print(f"hint: {_one_line(failure.hint)}", file=sys.stderr)
-        sys.stderr.flush()
+            _tell(f"hint: {_one_line(failure.hint)}")
 
     # --- data ---
 
     def data(self, value: Any) -> None:
         """Write one JSON document on a line of its own to stdout."""
-        print(as_json(value), flush=True)
+        with writing():
+            print(as_json(value), flush=True)
 
     def out(self, text: str) -> None:
-        """Write a line of data for people or shells to stdout."""
-        print(text, flush=True)
+        """Write lines of data for people or shells to stdout."""
+        with writing():
+            print("\n".join(map(visible, text.split("\n"))), flush=True)
 
     # --- runs ---
 
@@ -134,6 +146,20 @@ def event_data(event: Event) -> dict[str, Any]:
     return {**event.detail, **data}
 
 
+class TextLines(logging.Formatter):
+    """Logs for people; tracebacks only where they were asked for."""
+
+    def __init__(self, *, traces: bool) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+        self._traces = traces
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        line = f"{record.levelname} {record.name}: {visible(record.getMessage())}"
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info and self._traces else ""
+        return line + "\n".join(map(visible, trace.split("\n")))
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a record, with every field of `extra`."""
 
@@ -161,6 +187,33 @@ def as_json(value: Any) -> str:
         return json.dumps(msgspec.to_builtins(value, enc_hook=str), separators=(",", ":"))
 
 
+def visible(text: str) -> str:
+    """Write what cannot be printed, line breaks too, as Python's escapes; bytes that are no UTF-8 stay those bytes."""
+    if text.isprintable():
+        return text
+    plain = (one.isprintable() or "\udc80" <= one <= "\udcff" for one in text)
+    return "".join(
+        one if kept else one.encode("unicode_escape").decode() for one, kept in zip(text, plain, strict=True)
+    )
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Say that it was stdout that could not be written to; a reader who has gone is no error of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StdoutError(f"cannot write to stdout: {reason(error)}") from error
+
+
+def _tell(text: str) -> None:
+    """Write to stderr; where that is impossible nobody is left to be told, and the work is done all the same."""
+    with contextlib.suppress(OSError):
+        print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
+
+
 def size(count: int) -> str:
     """Bytes for people: `1.2 MB`, in powers of 1000."""
     value = float(count)
@@ -174,8 +227,8 @@ def size(count: int) -> str:
 def table(rows: Sequence[Mapping[str, str]]) -> str:
     """Columns of text for people, headed by the keys of the first row."""
     heads = list(rows[0])
-    widths = [max(len(head), *(len(row[head]) for row in rows)) for head in heads]
-    lines = [heads, *([row[head] for head in heads] for row in rows)]
+    lines = [heads, *([visible(row[head]) for head in heads] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )

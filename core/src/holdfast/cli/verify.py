@@ -3,7 +3,7 @@
 import click
 
 from holdfast.cli.options import jobs_option, json_option, store_option, talking
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.talk import StdoutError, Talk, size, visible
 
 
 @click.command("verify")
@@ -22,7 +22,7 @@ def command(
 
     The result is recorded with each backup. Exit 13 if one is damaged, 3 if some of several could not be checked.
     """
-    from holdfast.errors import HoldfastError, IntegrityError, PartialError, UsageError
+    from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
     from holdfast.manager import installed
     from holdfast.operations.verify import Verified, select, verify
     from holdfast.store.catalog import Catalog
@@ -36,13 +36,17 @@ def command(
     unchecked = 0
     entries = select(catalog, backups)
     for entry in entries:
+        talk.last_id = entry.id
         try:
             result = verify(
                 entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=talk.watch
             )
         except HoldfastError as error:
-            if len(entries) == 1:
+            if len(entries) == 1 or isinstance(error, StdoutError) or isinstance(error.__cause__, BrokenPipeError):
                 raise
+            if isinstance(error, NotFoundError) and not entry.unreadable and not backups:
+                talk.warn(error.message)  # nobody asked for that one, and it is gone
+                continue
             unchecked += 1
             talk.failed(error, error.exit_code)
             continue
@@ -52,7 +56,7 @@ def command(
             word = "ok     " if result.passed else "DAMAGED"
             talk.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
             for problem in result.problems:
-                talk.out(f"        {problem}")
+                talk.out(f"        {visible(problem)}")
         if not result.passed:
             failed.append(result)
     if not entries:

@@ -31,6 +31,7 @@ from holdfast.api import (
 from holdfast.config import default_codec, default_jobs, default_store
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, reason, shown
 from holdfast.options import split_spec
+from holdfast.parts import check_part
 from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
@@ -180,6 +181,8 @@ def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> 
 def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
     """Find every part of a plan and check every option, before anything is opened."""
     url = DatabaseURL.parse(plan.source)
+    for kind, part in (("engine", parts.engine), ("codec", parts.codec), ("store", parts.storage)):
+        check_part(kind, part)
     engine = parts.engine or registry.engine(url.scheme)
     if plan.name is not None:
         check_source_name(plan.name)
@@ -202,7 +205,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
         codec=parts.codec or registry.codec(spec),
         codec_name=codec_name,
         codec_spec=spec or codec_name,
-        hashers={**hashers, **parts.checksums},
+        hashers={**hashers, **parts.checksums, **hashers},  # in this order; a name of the registry stays what it is
         plugins={one.plugin.distribution: one.plugin.version for one in owned if one.plugin.distribution != BUILTIN},
         storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
         jobs=plan.jobs or default_jobs(),

@@ -15,7 +15,7 @@ from holdfast.plan import check_jobs
 from holdfast.registry import Registry
 from holdfast.run import Run, our_errors
 from holdfast.store import findings
-from holdfast.store.blob import StoredBlob
+from holdfast.store.blob import StoredBlob, check_published
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth
 from holdfast.store.guide import parse_sums
@@ -64,6 +64,7 @@ def verify(
     run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
     with our_errors(f"cannot verify {entry.id}"), run.telling():
         depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
+        check_published(storage, entry.folder)  # a finding would be all that is left of the backup
         known = entry.findings
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:
@@ -136,6 +137,8 @@ def _check_small_files(entry: Entry, storage: Storage) -> list[str]:
     try:
         recorded = parse_sums(storage.read(f"{entry.folder}/{SUMS}"))
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            check_published(storage, entry.folder)
         raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {reason(error)}") from error
     blobs = (
         {stream.blob.path: stream.blob.digests["sha256"] for stream in entry.manifest.streams} if entry.manifest else {}

@@ -8,13 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
-from holdfast.errors import HoldfastError, IntegrityError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, reason, shown
 from holdfast.pipeline import BLOCK, Stop, plain_chunks
 from holdfast.store.manifest import StreamRecord
+from holdfast.store.names import MANIFEST
 
 log = logging.getLogger("holdfast.store")
 
 SHA256: Mapping[str, HasherFactory] = {"sha256": hashlib.sha256}
+
+
+def check_published(storage: Storage, folder: str) -> None:
+    """Raise `NotFoundError` if a backup has been deleted since it was found: what it lacks is no damage then."""
+    try:
+        storage.stat(f"{folder}/{MANIFEST}")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"backup {folder} has been deleted meanwhile") from error
 
 
 class StoredBlob:
@@ -40,6 +49,7 @@ class StoredBlob:
         self.record = record
         self.whole = False
         self._storage = storage
+        self._folder = folder
         self._path = f"{folder}/{record.blob.path}"
         self._codec = codec
         self._stop = stop
@@ -63,6 +73,7 @@ class StoredBlob:
             try:
                 piece = self._storage.read(self._path, offset, BLOCK)
             except FileNotFoundError as error:
+                check_published(self._storage, self._folder)
                 raise IntegrityError(f"blob {self.record.blob.path} is missing") from error
             except OSError as error:
                 raise HoldfastError(f"cannot read blob {self.record.blob.path}: {reason(error)}") from error

@@ -92,10 +92,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Every backup of a store, oldest first, and the folders that are none: unfinished or half deleted."""
+    """Every backup of a store, oldest first, and the folders that are none: unfinished or half deleted.
+
+    `foreign` has the place and name of a source or backup and is a link or the like, which is never followed.
+    """
 
     entries: tuple[Entry, ...]
     leftovers: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
 
 
 _Folders = Mapping[tuple[str, str], dict[str, Stat]]
@@ -140,17 +144,24 @@ class Catalog:
 
     def listing(self, name: str | None = None) -> Listing:
         """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing."""
-        folders = self._folders(name)
-        return Listing(entries=self._entries(folders), leftovers=_leftovers(folders))
+        foreign: list[str] = []
+        folders = self._folders(name, foreign)
+        return Listing(entries=self._entries(folders), leftovers=_leftovers(folders), foreign=tuple(foreign))
 
-    def _folders(self, name: str | None) -> _Folders:
-        """What lies in each folder of a backup, by source and id, without reading any of it."""
+    def _folders(self, name: str | None, foreign: list[str] | None = None) -> _Folders:
+        """What lies in each folder of a backup, by source and id, without reading any of it.
+
+        Links and the like in the place of a source or backup are added to `foreign`.
+        """
         folders: dict[tuple[str, str], dict[str, Stat]] = defaultdict(dict)
+        foreign = [] if foreign is None else foreign
         try:
             for stat in self.storage.list(name or ""):
                 parts = stat.path.split("/", 2)
                 if len(parts) == 3 and is_source_name(parts[0]) and ID.fullmatch(parts[1]):
                     folders[parts[0], parts[1]][parts[2]] = stat
+                elif not stat.regular and is_source_name(parts[0]) and (len(parts) == 1 or ID.fullmatch(parts[1])):
+                    foreign.append(stat.path)
         except OSError as error:
             where = shown(self.storage.location)
             raise NotFoundError(f"cannot read the store at {where}: {reason(error)}") from error
@@ -316,7 +327,9 @@ class Catalog:
         except FileNotFoundError:
             pass
         except (msgspec.DecodeError, KeyError, TypeError) as error:
-            raise IntegrityError(f"{name}/{CLAIM} in the store is not valid") from error
+            raise IntegrityError(
+                f"{name}/{CLAIM} in the store is not valid", hint="delete it: the next backup makes it anew"
+            ) from error
         held = [entry.manifest.source.identity for entry in self.listing(name).entries if entry.manifest]
         return held[-1] if held else None
 

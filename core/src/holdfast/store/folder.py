@@ -117,6 +117,9 @@ class FolderStorage:
         what nobody sees nobody cleans up.
         """
         base = self._path(prefix) if prefix else self.root
+        if prefix and os.path.islink(base):
+            yield Stat(path=prefix, size=0, regular=False)
+            return
         pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
         while pending:
             folder, path = pending.pop()
@@ -173,6 +176,7 @@ class FolderStorage:
         """Hold an flock; it ends with the process, however that ends."""
         folder = os.path.join(self.root, LEASES)
         self._make(folder)
+        _check_own(folder)
         path = os.path.join(folder, name.replace("/", "_"))
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -279,15 +283,22 @@ def _publish(partial: str, final: str) -> None:
         os.unlink(partial)
 
 
+def _check_own(folder: str) -> None:
+    """Refuse a folder of leases that is a link: what lies where it leads to is not ours to lock or remove."""
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", folder)
+
+
 def _remove_dead(leases: str) -> None:
-    """Remove the files of leases whose holders were killed."""
+    """Remove the files of leases whose holders were killed; a lease is an empty file."""
     for name in os.listdir(leases):
         with contextlib.suppress(OSError):  # held, gone, or not ours to remove
             path = os.path.join(leases, name)
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _same_file(descriptor, path):
+                found = os.fstat(descriptor)
+                if stat.S_ISREG(found.st_mode) and not found.st_size and _same_file(descriptor, path):
                     os.unlink(path)
             finally:
                 os.close(descriptor)

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from holdfast.api import ObjectProof, Proof
-from holdfast.errors import IntegrityError, shown
+from holdfast.errors import IntegrityError, lowered, shown
 from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
+_LARGEST = (1 << 63) - 1  # bytes of a file (off_t)
 
 
 class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +140,7 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
             f"but lies in {name}/{backup_id}"
         )
     _check(manifest)
+    _check_codec(manifest.codec.name)
     return manifest
 
 
@@ -170,13 +172,21 @@ def _check(manifest: Manifest) -> None:
             raise IntegrityError(f"the manifest records an impossible suffix for stream {shown(stream.name)}")
         names.add(stream.name)
         paths.add(stream.blob.path.lower())
-        if stream.size < 0 or stream.blob.size < 0:
-            raise IntegrityError(f"the manifest records a negative size for stream {shown(stream.name)}")
+        for size in (stream.size, stream.blob.size):
+            if not 0 <= size <= _LARGEST:
+                kind = "a negative" if size < 0 else "an impossible"
+                raise IntegrityError(f"the manifest records {kind} size for stream {shown(stream.name)}")
         for digests in (stream.digests, stream.blob.digests):
             if not _is_sha256(digests.get("sha256", "")):
                 raise IntegrityError(f"the manifest has no SHA-256 for stream {shown(stream.name)}")
     if not manifest.streams:
         raise IntegrityError("the manifest names no stream")
+
+
+def _check_codec(name: str) -> None:
+    """Refuse what is not only a name: options in there would be taken for those of whoever restores."""
+    if set(name) & set(":,=") or not name.strip():
+        raise IntegrityError(f"the manifest names a codec {shown(name[:80])}, which is no name")
 
 
 def _is_sha256(text: str) -> bool:
@@ -185,7 +195,7 @@ def _is_sha256(text: str) -> bool:
 
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())[:200]
-    return "it is nested too deeply" if isinstance(error, RecursionError) else f"{text[:1].lower()}{text[1:]}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else lowered(text)
 
 
 def schema() -> dict[str, Any]:
