@@ -57,6 +57,7 @@ class Children:
         self,
         command: Sequence[str],
         *,
+        before: Sequence[str] = (),
         location: Location | None = None,
         feed: bool = False,
         tied: bool = False,
@@ -64,9 +65,9 @@ class Children:
     ) -> "Child":
         """Start a program on the session's database.
 
-        `feed` gives it a pipe as standard input; `tied` is for one that works without streaming to us, which would
-        not notice our sudden death. `watch` is called with each line that it says on standard error,
-        in a thread of the child.
+        `before` are the words of a program that runs it. `feed` gives it a pipe as standard input; `tied` is for one
+        that works without streaming to us, which would not notice our sudden death. `watch` is called with each line
+        that it says on standard error, in a thread of the child.
         """
         location = location or self._location
         environment = location.environment(self._scratch)
@@ -77,7 +78,7 @@ class Children:
             wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
             try:
                 process = subprocess.Popen(
-                    [*wrapper, *command, "--dbname", location.argument(self._scratch)],
+                    [*wrapper, *before, *command, "--dbname", location.argument(self._scratch)],
                     pass_fds=(line,) if tied else (),
                     stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

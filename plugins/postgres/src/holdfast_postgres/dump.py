@@ -1,9 +1,11 @@
 """Dump: pg_dump for definitions and small tables, COPY by ranges for large ones, all in one snapshot."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
@@ -146,9 +148,7 @@ class PostgresDump:
             child.finish("pg_dump failed")
         return directory_chunks(folder)
 
-    def _check_space(self, folder: Any) -> None:
-        import shutil
-
+    def _check_space(self, folder: Path) -> None:
         needed = sum(table.size for table in self._snapshot.tables)
         free = shutil.disk_usage(folder).free
         if free < needed:
@@ -161,7 +161,7 @@ class PostgresDump:
     def _read_part(self, part: Part) -> Iterator[Chunk]:
         timeout = f"SET lock_timeout TO {max(1, round(self._options.lock_timeout * 1000))};\n"
         command = [self._programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", *_PSQL]
-        child = self._children.start(command, feed=True)
+        child = self._children.start(command, before=_large_writes(), feed=True)
         child.script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
         return child.chunks(f"cannot read table {shown(part.table.shown)}")
 
@@ -267,6 +267,13 @@ class PostgresDump:
             ],
             **self._needs,
         )
+
+
+@cache
+def _large_writes() -> tuple[str, ...]:
+    """Coreutils' stdbuf, where there is one: psql writes 4 KiB at a time to a pipe, which is 40 % of its CPU time."""
+    stdbuf = shutil.which("stdbuf")
+    return (stdbuf, "--output=1M") if stdbuf else ()
 
 
 _PSQL = ("--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose")
