@@ -6,11 +6,12 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 DISTRIBUTIONS := core $(wildcard plugins/*)
 
-.PHONY: help venv demo test lint format docs bench dist clean
+.PHONY: help venv demo test test-matrix lint format docs bench dist clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
 	@echo "make test    run the test suite (installs what is missing)"
+	@echo "make test-matrix  the engines against other server versions (minutes, and gigabytes of downloads)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -33,6 +34,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	@.ci/prepare test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-matrix: $(STAMP)
+	@for script in .ci/matrix/*; do PATH="$(CURDIR)/$(BIN):$$PATH" "$$script" $(ARGS) || exit 1; done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-_PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump")
+_SERVERS, _CLIENTS = ("mariadbd", "mariadb-install-db"), ("mariadb", "mariadb-dump")
 # Servers lie where an ordinary user's PATH does not lead.
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin"
 # What makes a server that lives for one test session quick: nothing of it has to survive a loss of power.
@@ -74,17 +74,23 @@ def free_port() -> int:
 
 @contextmanager
 def running_mariadb(*options: str) -> Iterator[MariaDB]:
-    """Make and start a server, stop it and remove its folder at the end."""
-    missing = [program for program in _PROGRAMS if shutil.which(program, path=_PATH) is None]
+    """Make and start a server, stop it and remove its folder at the end.
+
+    HOLDFAST_TEST_MARIADB_ROOT names a folder with another system in it, whose server is then the one that runs.
+    """
+    root = os.environ.get("HOLDFAST_TEST_MARIADB_ROOT", "")
+    programs = _CLIENTS if root else (*_SERVERS, *_CLIENTS)
+    missing = [program for program in programs if shutil.which(program, path=_PATH) is None]
     if missing:
         pytest.fail(f"{', '.join(missing)} not found: apt-get install mariadb-server mariadb-client", pytrace=False)
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-mariadb-"))
-    account = "mysql" if os.geteuid() == 0 else ""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-mariadb-", dir=f"{root}/tmp" if root else None))
+    # Servers do not like to run as root; the account of another system has no number here.
+    account = "mysql" if os.geteuid() == 0 and not root else ""
     try:
         if account:
             shutil.chown(folder, account, account)
         folder.chmod(0o755)
-        process, server = _start(folder, account, options)
+        process, server = _start(folder, root, account, options)
         try:
             yield server
         finally:
@@ -94,49 +100,29 @@ def running_mariadb(*options: str) -> Iterator[MariaDB]:
         shutil.rmtree(folder)
 
 
-def _start(folder: Path, account: str, options: tuple[str, ...]) -> tuple["subprocess.Popen[bytes]", MariaDB]:
-    as_user = [f"--user={account}"] if account else []
-    data, log = folder / "data", folder / "log"
-    made = subprocess.run(
-        [
-            "mariadb-install-db",
-            "--no-defaults",
-            *as_user,
-            f"--datadir={data}",
-            "--skip-test-db",
-            "--auth-root-authentication-method=normal",
-        ],
-        # Its bootstrap keeps temporary tables there, under names that another server's may have too.
-        env={**os.environ, "PATH": _PATH, "TMPDIR": str(folder)},
-        capture_output=True,
-        check=False,
-    )
+def _start(
+    folder: Path, root: str, account: str, options: tuple[str, ...]
+) -> tuple["subprocess.Popen[bytes]", MariaDB]:
+    inside = str(folder).removeprefix(root)
+    prefix = ["chroot", root] if root else []
+    as_user = [f"--user={account}"] if account else ["--user=root"] if root else []
+    # Bootstrap keeps temporary tables in TMPDIR, under names that another server's may have too.
+    environ = {**os.environ, "PATH": _PATH, "TMPDIR": inside}
+    install = ["mariadb-install-db", "--no-defaults", *as_user, f"--datadir={inside}/data", "--skip-test-db"]
+    install.append("--auth-root-authentication-method=normal")
+    made = subprocess.run([*prefix, *install], env=environ, capture_output=True, check=False)
     if made.returncode:
         pytest.fail(f"mariadb-install-db failed: {made.stdout.decode()}{made.stderr.decode()}", pytrace=False)
-    port, path = free_port(), str(folder / "socket")
-    command = [
-        str(shutil.which("mariadbd", path=_PATH)),
-        "--no-defaults",
-        *as_user,
-        f"--datadir={data}",
-        f"--socket={path}",
-        f"--port={port}",
-    ]
-    command += [
-        f"--tmpdir={folder}",
-        f"--pid-file={folder / 'pid'}",
-        "--bind-address=127.0.0.1",
-        "--skip-name-resolve",
-        "--server-id=1",
-    ]
-    command += [f"--log-bin={folder / 'binlog'}", "--max-allowed-packet=1G", "--character-set-server=utf8mb4"]
+    port, log = free_port(), folder / "log"
+    command = ["mariadbd", "--no-defaults", *as_user, f"--datadir={inside}/data", f"--socket={inside}/socket"]
+    command += [f"--port={port}", f"--tmpdir={inside}", f"--pid-file={inside}/pid", "--bind-address=127.0.0.1"]
+    command += ["--skip-name-resolve", "--server-id=1", f"--log-bin={inside}/binlog", "--max-allowed-packet=1G"]
+    command += ["--character-set-server=utf8mb4", *_QUICK, *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *_QUICK, *options], stdout=output, stderr=output, env={**os.environ, "PATH": _PATH}
-        )
-    server = MariaDB(folder=folder, socket=path, port=port, pid=process.pid)
+        process = subprocess.Popen([*prefix, *command], stdout=output, stderr=output, env=environ)
+    server = MariaDB(folder=folder, socket=str(folder / "socket"), port=port, pid=process.pid)
     deadline = time.monotonic() + 60
-    while not _listens(path):
+    while not _listens(server.socket):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()

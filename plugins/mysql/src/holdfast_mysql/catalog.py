@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from holdfast.api import CredentialsError, IntegrityError, UsageError, shown
+from holdfast_mysql.ddl import with_inherited_collations
 from holdfast_mysql.rewrite import follow, order_views
 from holdfast_mysql.script import Statement, sequence_state
 from holdfast_mysql.session import Session, literal, quoted, saying
@@ -259,7 +260,10 @@ class Definitions:
 
     def table(self, name: str) -> Statement:
         """A table's definition."""
-        found = Statement(kind="table", name=name, body=self._show("TABLE", name, "Create Table")[0])
+        body = self._show("TABLE", name, "Create Table")[0]
+        if self._session.server.mysql_since(8, 0):
+            body = with_inherited_collations(body)
+        found = Statement(kind="table", name=name, body=body)
         if b"nextval(" not in found.body and b"lastval(" not in found.body:
             return found
         # A default names its sequence together with the database; without it, it follows to any name.

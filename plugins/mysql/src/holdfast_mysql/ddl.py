@@ -126,3 +126,24 @@ def _without(body: bytes, items: list[_Item], out: list[_Item]) -> bytes:
         else:
             first = False
     return replaced(body, changes)
+
+
+def with_inherited_collations(body: bytes) -> bytes:
+    """A definition of MySQL 8 without the collations that columns take from their table.
+
+    The server writes COLLATE for a column that inherits one which is not the default of its character set; but read
+    back, the clause is one of the column's own, and from then on the server writes CHARACTER SET before it.
+    """
+    items, end = _items(body)
+    tail = [token.text.lower() for token in code(body[end:])]
+    own = tail[tail.index(b"collate") + 2] if b"collate" in tail else b""
+    changes = []
+    for item in items:
+        words = [token.text.lower() for token in item.tokens]
+        for place, word in enumerate(words[:-1]):
+            inherited = item.kind == "column" and word == b"collate" and words[place + 1] == own
+            if inherited and words[place - 3 : place - 1] != [b"character", b"set"]:
+                start = item.tokens[place - 1].end
+                changes.append((start, item.tokens[place + 1].end, b""))
+                break
+    return replaced(body, changes)

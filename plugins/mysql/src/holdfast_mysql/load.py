@@ -217,10 +217,12 @@ def _check(session: Session, unit: Unit, *, warnings: int, affected: int, rows: 
         raise IntegrityError(f"table {shown(unit.table)} took {affected} of {rows} rows")
 
 
-def execute_rows(session: Session, table: str, statement: bytes, labels: Collection[str]) -> None:
+def execute_rows(session: Session, table: str, statement: bytes, labels: Collection[str]) -> int:
     """Run one INSERT of a script and look at its warnings; `labels` names the columns of ENUM and SET."""
-    if session.execute(statement):
+    result = session.query(statement)
+    if result.warning_count:
         _look(session, table, labels)
+    return int(result.affected_rows)
 
 
 def _look(session: Session, table: str, labels: Collection[str]) -> None:

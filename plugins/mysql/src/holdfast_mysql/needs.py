@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from holdfast_mysql.catalog import Table
+from holdfast_mysql.compat import known_collations, replacements
 from holdfast_mysql.script import Statement
 from holdfast_mysql.server import Server
 from holdfast_mysql.session import Session
@@ -72,12 +73,13 @@ def missing(session: Session, needs: Mapping[str, Any], *, source: Server) -> li
     engines = {name.lower() for name, on in session.texts("SELECT engine, support FROM information_schema.engines")
                if on in ("YES", "DEFAULT")}  # fmt: skip
     collations = known_collations(session)
+    replaced = replacements(collations)
     lines = []
     for need, (count, names) in needs.items():
         kind, _, what = need.partition(" ")
         met = {
             "engine": what.lower() in engines,
-            "collation": what in collations or replacement(what, collations) is not None,
+            "collation": what in collations or what in replaced,
             "type": _has_type(what, session.server, source),
             "object": _has_object(what, session.server),
         }
@@ -85,43 +87,6 @@ def missing(session: Session, needs: Mapping[str, Any], *, source: Server) -> li
             more = f" and {count - 5} more" if count > 5 else ""
             lines.append(f"{kind.replace('object', '').strip()} {what}".strip() + f" ({', '.join(names[:5])}{more})")
     return lines
-
-
-def known_collations(session: Session) -> frozenset[str]:
-    """The collations that the server knows, under their full names."""
-    column = "full_collation_name" if session.server.mariadb_since(10, 10) else "collation_name"
-    query = f"SELECT {column} FROM information_schema.collation_character_set_applicability"
-    return frozenset(name.lower() for (name,) in session.texts(query))
-
-
-# In the order of preference; each sorts by a close version of the Unicode Collation Algorithm with the same rules
-# for case and accents.
-_REPLACEMENTS = (
-    (re.compile(r"utf8mb4_0900_ai_ci"), ("utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci")),
-    (re.compile(r"utf8mb4_0900_as_ci"), ("utf8mb4_uca1400_as_ci",)),
-    (re.compile(r"utf8mb4_0900_as_cs"), ("utf8mb4_uca1400_as_cs",)),
-    (re.compile(r"utf8mb4_0900_bin"), ("utf8mb4_nopad_bin",)),
-    (re.compile(r"utf8mb4_uca1400_ai_ci"), ("utf8mb4_0900_ai_ci",)),
-    (re.compile(r"utf8mb4_uca1400_as_ci"), ("utf8mb4_0900_as_ci",)),
-    (re.compile(r"utf8mb4_uca1400_as_cs"), ("utf8mb4_0900_as_cs",)),
-)
-
-
-def replacement(collation: str, known: frozenset[str]) -> str | None:
-    """The collation that stands in for one that the other product has alone, None if there is none."""
-    if collation in known:
-        return None
-    for pattern, names in _REPLACEMENTS:
-        if pattern.fullmatch(collation):
-            return next((name for name in names if name in known), None)
-    return None
-
-
-def replaced_collations(session: Session, needs: Mapping[str, Any]) -> dict[str, str]:
-    """Every collation of the backup that has to be another one here."""
-    known = known_collations(session)
-    wanted = [need.partition(" ")[2] for need in needs if need.startswith("collation ")]
-    return {name: other for name in wanted if (other := replacement(name, known)) is not None}
 
 
 def lost_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:

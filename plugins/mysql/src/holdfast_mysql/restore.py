@@ -3,22 +3,23 @@
 import logging
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pymysql
 
 from holdfast.api import Blob, HoldfastError, IntegrityError, RestoreRequest, Step, UnsafeError, UsageError, shown
 from holdfast_mysql import accounts, needs, swap
-from holdfast_mysql.catalog import Selection
+from holdfast_mysql.catalog import TRANSACTIONAL, Selection
+from holdfast_mysql.compat import fitted, known_collations, replacements
 from holdfast_mysql.ddl import Parts, split
 from holdfast_mysql.load import execute_rows, load
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, MARKER, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.objects import ObjectMaker
-from holdfast_mysql.rewrite import check_head, with_collations
+from holdfast_mysql.rewrite import check_head
 from holdfast_mysql.script import Statement, read_script
 from holdfast_mysql.server import Server
 from holdfast_mysql.session import Session, connect, literal, plain_literal, quoted, saying, use
@@ -52,9 +53,10 @@ class MysqlRestore:
         self._accounts: list[Statement] = []
         self._done = False
         self._connections = Connections(location, self._building)
-        self._collations = needs.replaced_collations(session, self._facts["needs"])
+        self._collations = replacements(known_collations(session))
         self._infile = request.options.local_infile and session.value("SELECT @@local_infile") == "1"
         self._counters: frozenset[str] = frozenset()
+        self._loose: frozenset[str] = frozenset()
         self.steps = tuple(self._steps())
 
     def _steps(self) -> Iterator[Step]:
@@ -94,12 +96,13 @@ class MysqlRestore:
         """A statement made to fit this server and proven to make what it says."""
         if statement.kind == "database":
             return statement
-        body = statement.body
         if statement.kind not in ("rows", "sequence state"):
-            body = with_collations(statement, self._collations)
+            statement = fitted(statement, server=self._session.server, collations=self._collations)
         # Tables and rows are never qualified; where other definitions are, they must be so by the dump's own database.
-        check_head(statement, body, database="" if statement.kind in _BEFORE else str(self._facts["database"]))
-        return replace(statement, body=body)
+        check_head(
+            statement, statement.body, database="" if statement.kind in _BEFORE else str(self._facts["database"])
+        )
+        return statement
 
     def _define(self, statements: list[Statement]) -> None:
         checked = [self._checked(statement) for statement in statements]
@@ -108,23 +111,35 @@ class MysqlRestore:
             for statement in checked:
                 if statement.kind != "database" and statement.name in self._selection:
                     self._make(statement)
-        self._find_counters()
+        self._look_at_tables()
 
     def _run_script(self, statements: Iterator[Statement]) -> None:
         """Run a script as it comes: what acts on rows is kept for the end."""
         self._make_database()
+        counted: Counter[str] = Counter()
         for statement in map(self._checked, statements):
             if statement.kind not in _BEFORE:
                 self._after.append(statement)
             elif statement.kind == "rows" and statement.name in self._selection:
                 with saying(f"cannot load table {shown(statement.name)}"):
-                    labels = statement.extra.get("labels", ())
-                    execute_rows(self._session, statement.name, statement.body, labels)
+                    counted[statement.name] += self._run_rows(statement)
             elif statement.kind not in ("database", "rows") and statement.name in self._selection:
                 with saying(f"cannot make {statement.kind} {shown(statement.name)}"):
                     self._make(statement)
-        with saying("cannot finish the rows"):
-            self._session.execute("COMMIT")
+                    self._look_at_tables()
+        expected: Counter[str] = Counter()
+        for table, rows in self._facts["rows"].values():
+            expected[table] += rows if table in self._selection else 0
+        for table in expected:
+            if counted[table] != expected[table]:
+                raise IntegrityError(
+                    f"the script holds {counted[table]} rows of table {shown(table)}, {expected[table]} were recorded"
+                )
+
+    def _run_rows(self, statement: Statement) -> int:
+        with self._transaction(self._session, statement.name):
+            labels = statement.extra.get("labels", ())
+            return execute_rows(self._session, statement.name, statement.body, labels)
 
     def _make(self, statement: Statement) -> None:
         """Make a table or sequence in the database being built."""
@@ -171,13 +186,26 @@ class MysqlRestore:
             self._made_database = True
         use(self._session, name)
 
-    def _find_counters(self) -> None:
-        """Learn which tables count ids: rows of these are loaded in another way on MariaDB."""
+    def _look_at_tables(self) -> None:
+        """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
         rows = self._session.texts(
             "SELECT table_name FROM information_schema.columns"
             f" WHERE table_schema={literal(self._building)} AND extra LIKE '%auto_increment%'"
         )
         self._counters = frozenset(name for (name,) in rows)
+        rows = self._session.texts(
+            f"SELECT table_name, engine FROM information_schema.tables WHERE table_schema={literal(self._building)}"
+        )
+        self._loose = frozenset(name for name, engine in rows if engine.lower() not in TRANSACTIONAL)
+
+    @contextmanager
+    def _transaction(self, session: Session, table: str) -> Iterator[None]:
+        """A transaction for some rows; MySQL with GTIDs takes tables that know none only in statements of their own."""
+        loose = table in self._loose
+        if loose:
+            session.execute("SET autocommit=1")
+        yield
+        session.execute("SET autocommit=0" if loose else "COMMIT")
 
     # --- rows ---
 
@@ -189,15 +217,11 @@ class MysqlRestore:
                 f"stream {shown(stream)} holds rows of {shown(reader.unit.table)}, not of {shown(table)}"
             )
         with self._connections.one() as session, saying(f"cannot load table {shown(table)}"):
-            rows = load(
-                session,
-                reader,
-                infile=self._infile,
-                auto_increment=table in self._counters and session.server.mariadb,
-            )
+            with self._transaction(session, table):
+                counting = table in self._counters and session.server.mariadb
+                rows = load(session, reader, infile=self._infile, auto_increment=counting)
             if rows != recorded:
                 raise IntegrityError(f"stream {shown(stream)} holds {rows} rows, {recorded} were recorded")
-            session.execute("COMMIT")
             with self._lock:
                 self._left[table] -= 1
                 last = not self._left[table]
@@ -318,7 +342,8 @@ def _check_needs(session: Session, request: RestoreRequest) -> None:
             f"{session.server.name} cannot hold what the backup of {source.name} has: {'; '.join(lacking)}",
             hint="--exclude leaves tables out; or restore into a server of the same kind",
         )
-    for name, other in needs.replaced_collations(session, wanted).items():
-        log.warning("collation %s is not known to %s: %s stands in for it", name, session.server.name, other)
+    for name, other in replacements(known_collations(session)).items():
+        if f"collation {name}" in wanted:
+            log.warning("collation %s is not known to %s: %s stands in for it", name, session.server.name, other)
     for line in needs.lost_clauses(wanted, source=source, target=session.server):
         log.warning("%s passes over the clause %s", session.server.name, line)

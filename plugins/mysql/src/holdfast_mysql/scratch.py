@@ -11,9 +11,9 @@ from dataclasses import replace
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, shown
 from holdfast_mysql import snapshot
 from holdfast_mysql.catalog import Definitions, Selection, Table, read_tables
+from holdfast_mysql.compat import known_collations
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
-from holdfast_mysql.needs import known_collations
 from holdfast_mysql.proof import (
     METHOD,
     UnitDigest,
