@@ -19,6 +19,7 @@ _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "deci
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _ASCII = frozenset({"date", "datetime", "timestamp", "time"})
 _CONVERTED = frozenset({"json", "inet4", "inet6", "uuid", "xmltype"})
+_BROKEN_VIEW = "1356"
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 _UTF8 = frozenset({"utf8", "utf8mb3", "utf8mb4"})
 # Character sets of one byte in which ASCII is ASCII: a script shows such values as text.
@@ -289,7 +290,8 @@ class Definitions:
         for name in names:
             view = self._stored("VIEW", name, "Create View")
             found.append(view)
-            if self._session.query(f"SHOW CREATE VIEW {quoted(name)}").warning_count:
+            self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
+            if any(code == _BROKEN_VIEW for _, code, _ in self._session.texts("SHOW WARNINGS")):
                 self.broken.append(name)
         return order_views(found, self.broken)
 
