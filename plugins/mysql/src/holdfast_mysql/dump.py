@@ -1,0 +1,344 @@
+"""Dump: one snapshot on several connections, rows as wire units by key range, definitions as a script."""
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.api import (
+    Chunk,
+    CredentialsError,
+    DumpRequest,
+    Facts,
+    HoldfastError,
+    Proof,
+    Source,
+    Stream,
+    UsageError,
+    shown,
+)
+from holdfast_mysql import guide, portable
+from holdfast_mysql.accounts import read_accounts
+from holdfast_mysql.catalog import Definitions, Selection, Table, names_of, read_tables
+from holdfast_mysql.location import Location, locate
+from holdfast_mysql.names import ACCOUNTS, OBJECTS, SCHEMA, SCRIPT, SYSTEM
+from holdfast_mysql.needs import needs_of
+from holdfast_mysql.privileges import unseen
+from holdfast_mysql.proof import UnitDigest, definition_proofs, proof_of, settings_of, sum_of, summed, table_proof
+from holdfast_mysql.rows import RowUnit
+from holdfast_mysql.script import ScriptWriter, Statement
+from holdfast_mysql.session import Session, connect, literal, quoted, saying
+from holdfast_mysql.snapshot import Snapshot, Taking, prepare
+from holdfast_mysql.units import ranges
+from holdfast_mysql.wire import RowCopy
+
+log = logging.getLogger("holdfast.mysql")
+
+
+_TICK = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """All that a dump holds, read in its snapshot."""
+
+    database: Statement
+    before: tuple[Statement, ...]
+    after: tuple[Statement, ...]
+    tables: tuple[Table, ...]
+    broken: tuple[str, ...]
+    accounts: tuple[Statement, ...]
+    units: dict[str, RowUnit]
+
+
+class MysqlDump:
+    """One running dump."""
+
+    def __init__(
+        self, location: Location, request: DumpRequest, snapshot: Snapshot, contents: Contents, hidden: list[str]
+    ) -> None:
+        self._location = location
+        self._request = request
+        self._snapshot = snapshot
+        self._contents = contents
+        self._hidden = hidden
+        self._closed = threading.Event()
+        self._readers: queue.Queue[Session] = queue.Queue()
+        for reader in snapshot.readers:
+            self._readers.put(reader)
+        self._digests: dict[str, UnitDigest] = {}
+        self._server = snapshot.keeper.server
+        self._title = f"database {location.database!r} of {self._server.text}"
+        self.streams = tuple(self._streams())
+        port = snapshot.keeper.value("SELECT @@port") if location.socket else str(location.port)
+        host = "localhost" if location.local else location.host.lower()
+        self.source = Source(name=location.database, identity=f"{host}:{port}/{location.database}")
+
+    def _streams(self) -> Iterator[Stream]:
+        if self._request.options.format == "sql":
+            yield Stream(name=SCRIPT, suffix=".sql")
+        else:
+            yield Stream(name=SCHEMA, suffix=".sql")
+            for name in self._contents.units:
+                yield Stream(name=name, suffix=".rows")
+            yield Stream(name=OBJECTS, suffix=".sql")
+        if self._contents.accounts:
+            yield Stream(name=ACCOUNTS, suffix=".sql")
+
+    def close(self) -> None:
+        """Cut every reader off, so that a read in another thread ends."""
+        self._closed.set()
+        for reader in self._snapshot.readers:
+            reader.abort()
+
+    def read(self, stream: Stream) -> Iterator[Chunk]:
+        """Yield a stream; several may be read at once."""
+        contents = self._contents
+        if stream.name == SCHEMA:
+            yield from self._script((contents.database, *contents.before))
+        elif stream.name == OBJECTS:
+            yield from self._script(contents.after)
+        elif stream.name == ACCOUNTS:
+            yield from self._script(contents.accounts)
+        elif stream.name == SCRIPT:
+            yield from self._portable()
+        else:
+            unit = contents.units[stream.name]
+            with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
+                copy = RowCopy(reader, unit.sql(), header=unit.table.unit().header())
+                yield from copy.chunks()
+            self._digests[stream.name] = UnitDigest(rows=copy.rows, digest=copy.digest)
+
+    @contextmanager
+    def _reader(self, doing: str) -> Iterator[Session]:
+        """A connection of the snapshot; after an error it is not given back, for its state is not known."""
+        while True:
+            if self._closed.is_set():
+                raise HoldfastError("the backup has been given up")
+            with contextlib.suppress(queue.Empty):
+                reader = self._readers.get(timeout=_TICK)
+                break
+        with saying(doing):
+            yield reader
+        self._readers.put(reader)
+
+    def _script(self, statements: Sequence[Statement]) -> Iterator[bytes]:
+        writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in statements])
+        yield writer.opening() + b"".join(writer.statement(statement) for statement in statements) + writer.closing()
+
+    def _portable(self) -> Iterator[bytes]:
+        contents = self._contents
+        definitions = (contents.database, *contents.before, *contents.after)
+        writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in definitions])
+        yield writer.opening()
+        for statement in (contents.database, *contents.before):
+            yield writer.statement(statement)
+        for name, unit in contents.units.items():
+            with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
+                copy = RowCopy(reader, unit.sql(), header=unit.table.unit().header())
+                yield from portable.inserts(copy.chunks(), writer)
+            self._digests[name] = UnitDigest(rows=copy.rows, digest=copy.digest)
+        for statement in contents.after:
+            yield writer.statement(statement)
+        yield writer.closing()
+
+    def proof(self) -> Proof | None:
+        """Digests of all rows, as they passed or by the server, and of every definition."""
+        contents = self._contents
+        locked = self._request.options.lock_nontransactional
+        sums = summed(contents.tables, wanted=self._request.proof, locked=locked)
+        objects, divided = [], {}
+        for table in contents.tables:
+            if not table.stored:
+                continue
+            names = [name for name, unit in contents.units.items() if unit.table is table]
+            total = ""
+            if table.name in sums:
+                with self._reader(f"cannot digest table {shown(table.name)}") as reader:
+                    total = sum_of(reader, table)[1]
+            objects.append(table_proof(table, [self._digests[name] for name in names], total))
+            divided[table.name] = [contents.units[name].part for name in names]
+        statements = [
+            statement
+            for statement in (*contents.before, *contents.after)
+            if statement.kind != "view" or statement.name not in contents.broken
+        ]
+        objects += definition_proofs(statements, self._location.database)
+        return proof_of(objects, settings_of(divided, sums))
+
+    def facts(self) -> Facts:
+        """Tell about the dump."""
+        contents, options = self._contents, self._request.options
+        units = {name: [unit.table.name, self._digests[name].rows] for name, unit in contents.units.items()}
+        wire = options.format == "wire"
+        return Facts(
+            server_version=self._server.text,
+            consistency_point={"by": self._snapshot.consistency, **self._snapshot.position},
+            warnings=(*self._snapshot.warnings, *self._warnings()),
+            restore_steps=guide.steps(self._server, contents.database, tuple(units), wire=wire),
+            files=guide.files() if wire else {},
+            hints={
+                "format": options.format,
+                "server": self._server.text,
+                "database": self._location.database,
+                "collation": contents.database.collation,
+                "charset": contents.database.extra["charset"],
+                "comment": contents.database.extra["comment"],
+                "rows": units,
+                "needs": needs_of(contents.tables, (*contents.before, *contents.after)),
+            },
+        )
+
+    def _warnings(self) -> Iterator[str]:
+        contents = self._contents
+        if self._hidden:
+            yield f"the account may not see, and the backup may be without: {', '.join(self._hidden)}"
+        loose = [table.name for table in contents.tables if not table.transactional and table.stored]
+        if loose and not self._request.options.lock_nontransactional:
+            yield (
+                f"{_list(loose)} not in the snapshot, because the storage engine has no transactions: "
+                "what was written to them during the backup may be in it or not "
+                "(-o lock_nontransactional=true blocks such writes)"
+            )
+        elsewhere = [table.name for table in contents.tables if not table.stored]
+        if elsewhere:
+            yield f"{_list(elsewhere)} saved without rows, because these belong to other tables or servers"
+        if contents.accounts:
+            yield "the backup holds the accounts of the server with their password hashes: keep it from others"
+        for name in contents.broken:
+            yield f"view {shown(name)} is broken: its definition is kept, but refers to what is not there"
+
+
+def _list(names: Sequence[str]) -> str:
+    """Some names, at most ten of them, and the right verb."""
+    listed = ", ".join(shown(name) for name in names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"tables {listed}{more} are" if len(names) > 1 else f"table {listed} is"
+
+
+@contextmanager
+def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
+    """Take the snapshot; leaving frees every connection, and with it every lock."""
+    location = locate(request.url)
+    if location.database.lower() in SYSTEM:
+        raise UsageError(
+            f"{shown(location.database)} is the server's own database",
+            hint="-o users=true stores accounts and grants" if location.database == "mysql" else None,
+        )
+    with ExitStack() as stack:
+
+        def opened() -> Session:
+            session = connect(location, database=location.database)
+            stack.callback(session.close)
+            prepare(session)
+            return session
+
+        keeper, locker = opened(), opened()
+        hidden = _hidden(keeper, location, request)
+        jobs = 1 if request.options.format == "sql" else request.jobs
+        readers = [opened() for _ in range(jobs)]
+        selection = Selection(select=request.select, exclude=request.exclude)
+        with saying(f"cannot take a snapshot of {shown(location.database)}"):
+            taking = Taking(keeper, locker, readers, wait=request.options.lock_wait)
+            holder = _Holder(opened, request, keeper, location.database)
+            snapshot = taking.take(lambda: _names(keeper, location.database, selection), holder.hold)
+            locker.close()
+        with saying(f"cannot read the definitions of {shown(location.database)}"):
+            contents = _contents(snapshot, location.database, selection, users=request.options.users)
+        dump = MysqlDump(location, request, snapshot, contents, hidden)
+        stack.callback(dump.close)
+        yield dump
+
+
+def _hidden(session: Session, location: Location, request: DumpRequest) -> list[str]:
+    """Refuse, or with `incomplete` tell, what the account cannot see and would be missing without a word."""
+    hidden = unseen(session, location.database, everything=not request.select)
+    if hidden and not request.options.incomplete:
+        raise CredentialsError(
+            f"the account may not see all of database {shown(location.database)}, and the backup would be without "
+            f"{', '.join(hidden)}",
+            hint="grant the privileges named, or -o incomplete=true if there is none of that",
+        )
+    return hidden
+
+
+class _Holder:
+    """Keeps tables without transactions from being written for as long as its connection lives."""
+
+    def __init__(self, opened: Any, request: DumpRequest, keeper: Session, database: str) -> None:
+        self._opened = opened
+        self._wanted = request.options.lock_nontransactional
+        self._wait = request.options.lock_wait
+        self._keeper = keeper
+        self._database = database
+
+    def hold(self, names: Sequence[str]) -> None:
+        if not self._wanted:
+            return
+        tables = read_tables(self._keeper, self._database, Selection())
+        loose = [table.name for table in tables if not table.transactional and table.stored and table.name in names]
+        if loose:
+            session: Session = self._opened()
+            session.execute(f"SET lock_wait_timeout={int(self._wait)}")
+            session.execute("LOCK TABLES " + ", ".join(f"{quoted(name)} READ" for name in loose))
+
+
+def _names(session: Session, database: str, selection: Selection) -> list[str]:
+    found = names_of(session, database)
+    selection.check([name for name, _ in found])
+    return [name for name, kind in found if kind != "VIEW" and name in selection]
+
+
+def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users: bool) -> Contents:
+    session = snapshot.keeper
+    definitions = Definitions(session, database)
+    tables = read_tables(session, database, selection)
+    before = [*definitions.sequences(selection), *(definitions.table(table.name) for table in tables)]
+    after: list[Statement] = definitions.routines() if selection.everything else []
+    after += definitions.views(selection)
+    after += definitions.triggers(selection)
+    after += definitions.events() if selection.everything else []
+    units: dict[str, RowUnit] = {}
+    for table in sorted(tables, key=lambda table: -table.size):
+        if table.stored:
+            parts = ranges(snapshot.readers[0], table)
+            for count, part in enumerate(parts):
+                units[_stream_name(table.name, count, len(parts), units)] = RowUnit(table=table, part=part)
+    return Contents(
+        database=_database(session, database),
+        before=tuple(before),
+        after=tuple(after),
+        tables=tuple(tables),
+        broken=tuple(definitions.broken),
+        accounts=tuple(read_accounts(session)) if users else (),
+        units=units,
+    )
+
+
+def _stream_name(table: str, number: int, count: int, taken: dict[str, Any]) -> str:
+    """A name without what the guide's placeholders or a terminal would stumble over."""
+    safe = "".join("_" if char in "{}" or not char.isprintable() else char for char in table)
+    name = f"data/{safe}" if count == 1 else f"data/{safe}/{number + 1:04d}"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _database(session: Session, database: str) -> Statement:
+    """The database's own settings, as a statement that needs no name."""
+    comment = ", schema_comment" if session.server.mariadb_since(10, 5) else ", ''"
+    charset, collation, text = session.texts(
+        f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
+        f" WHERE schema_name={literal(database)}"
+    )[0]
+    return Statement(
+        kind="database",
+        name=database,
+        body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}".encode(),
+        collation=collation,
+        extra={"charset": charset, "comment": text},
+    )

@@ -1,0 +1,140 @@
+"""What a database holds, as digests that a restored copy can be compared by.
+
+Rows of InnoDB tables with a primary key are read in its order, so that the bytes of the dump itself are the same
+after a restore: their digest costs nothing. Other tables are summed up by the server, row by row, in two
+numbers of 64 bits of a SHA-256 over values that carry their length, NULL with a mark of its own; sums do not depend
+on an order. MySQL 9.6 has no MD5 any more, and SHA-256 was not slower (5 s against 9 s for a million narrow rows).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
+from holdfast_mysql.catalog import Table
+from holdfast_mysql.rewrite import disabled, follow
+from holdfast_mysql.rows import RowUnit, ordered
+from holdfast_mysql.script import Statement
+from holdfast_mysql.session import Session, quoted, saying
+from holdfast_mysql.units import Range
+from holdfast_mysql.wire import RowCopy
+
+METHOD = "mysql-rows-1"
+_FREE = 16 << 20  # bytes of tables without a key that are summed up whatever the rest has
+_SHARE = 6  # beyond that they may be one in so many bytes: summing costs twice what dumping does
+_LONG = frozenset({"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob", "json"})
+# What a recorded bound may be: it comes from a manifest and goes into SQL.
+_LITERAL = re.compile(r"-?\d+|'[0-9A-Za-z:. +-]*'|(?:_\w+ )?(?:0x[0-9a-f]+|'')(?: COLLATE \w+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitDigest:
+    """What was read of one unit."""
+
+    rows: int
+    digest: str
+
+
+def summed(tables: Sequence[Table], *, wanted: bool | None, locked: bool) -> set[str]:
+    """The tables whose rows are to be summed up by the server.
+
+    Those without transactions only while they are locked: others may write between the dump and the sum.
+    """
+    chosen = [
+        table
+        for table in tables
+        if table.stored and not ordered(table) and table.unit().columns and (table.transactional or locked)
+    ]
+    size = sum(table.size for table in chosen)
+    if wanted or size <= max(_FREE, sum(table.size for table in tables) // _SHARE):
+        return {table.name for table in chosen}
+    return set()
+
+
+def table_proof(table: Table, units: Sequence[UnitDigest], total: str) -> ObjectProof:
+    """The proof of a table: of its units in their order, or the server's sum."""
+    rows = sum(unit.rows for unit in units)
+    digest = total
+    if ordered(table):
+        digest = sha256("".join(unit.digest for unit in units).encode()).hexdigest()
+    return ObjectProof(kind="rows", name=table.name, rows=rows, digest=digest)
+
+
+def sum_of(session: Session, table: Table) -> tuple[int, str]:
+    """The number of rows and the sum over them, by the server; a row without a digest is an error."""
+    values = []
+    columns = {column.name: column for column in table.columns}
+    for column in table.unit().columns:
+        name = quoted(column.name)
+        found = columns.get(column.name)
+        if column.kind == "index" or (found is not None and found.type == "bit"):
+            value = f"{name}+0"
+        elif found is not None and found.type == "float":
+            value = f"{name}+0e0"
+        elif found is not None and found.type in _LONG:
+            value = f"SHA2({name}, 256)"  # the row as a whole could be longer than max_allowed_packet
+        elif found is not None and found.type == "vector":
+            value = f"HEX({name})"
+        else:
+            value = name
+        value = f"CAST({value} AS BINARY)"
+        values.append(f"IF({name} IS NULL, 'N', CONCAT(OCTET_LENGTH({value}), ':', {value}))")
+    history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+    half = "CAST(CONV(SUBSTRING(h, {}, 16), 16, 10) AS UNSIGNED)"
+    sql = (
+        f"SELECT COUNT(*), COUNT(h), SUM({half.format(1)}), SUM({half.format(17)})"
+        f" FROM (SELECT SHA2(CONCAT({', '.join(values)}), 256) AS h FROM {quoted(table.name)}{history}) AS d"
+    )
+    with saying(f"cannot digest table {shown(table.name)}"):
+        rows, digests, one, other = session.texts(sql)[0]
+    if rows != digests:
+        raise HoldfastError(f"cannot digest table {shown(table.name)}: a row is longer than the server can hold")
+    return int(rows), f"{int(one or 0) & (1 << 64) - 1:016x}{int(other or 0) & (1 << 64) - 1:016x}"
+
+
+def definition_proofs(statements: Iterable[Statement], database: str) -> list[ObjectProof]:
+    """A digest of every definition, with the settings it was made under, and without the name of its database."""
+    found = list(statements)
+    names = [statement.name for statement in found]
+    proofs = []
+    for statement in found:
+        body = follow(statement, old=database, new="", objects=[*names, statement.table])
+        if statement.kind == "event":
+            body = disabled(Statement(kind="event", name="", body=body, sql_mode=statement.sql_mode))
+        settings = "\0".join([*statement.settings(), statement.collation if statement.kind != "view" else ""])
+        digest = sha256(settings.encode() + b"\0" + body).hexdigest()
+        proofs.append(ObjectProof(kind=statement.kind, name=statement.name, digest=digest))
+    return proofs
+
+
+def settings_of(ranges: Mapping[str, Sequence[Range]], sums: Iterable[str]) -> dict[str, Any]:
+    """What repeating a proof takes: how tables were divided, and which were summed up."""
+    divided = {table: [[part.low, part.high] for part in parts] for table, parts in ranges.items() if len(parts) > 1}
+    return {"ranges": divided, "sums": sorted(sums)}
+
+
+def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:
+    """The ranges that were recorded for a table; what cannot be one is an `IntegrityError`."""
+    bounds = settings.get("ranges", {}).get(table)
+    if bounds is None:
+        return [Range()]
+    for bound in (bound for pair in bounds for bound in pair):
+        if bound is not None and not _LITERAL.fullmatch(str(bound)):
+            raise IntegrityError(f"the proof names a bound of table {shown(table)} that is no value")
+    return [Range(low=low, high=high) for low, high in bounds]
+
+
+def read_unit(session: Session, unit: RowUnit) -> UnitDigest:
+    """Read the rows of a unit for their digest alone."""
+    copy = RowCopy(session, unit.sql())
+    with saying(f"cannot read table {shown(unit.table.name)}"):
+        for _ in copy.chunks():
+            pass
+    return UnitDigest(rows=copy.rows, digest=copy.digest)
+
+
+def proof_of(objects: Iterable[ObjectProof], settings: Mapping[str, Any]) -> Proof:
+    """All of it together."""
+    return Proof(method=METHOD, objects=tuple(sorted(objects, key=lambda one: (one.kind, one.name))), settings=settings)

@@ -1,0 +1,195 @@
+"""Definitions made to fit another database name, another definer, another server, and checked for what they do.
+
+A definition that comes out of here makes one object of the current database, whatever the backup says.
+"""
+
+from collections.abc import Collection, Mapping
+
+from holdfast.api import IntegrityError, shown
+from holdfast_mysql.script import Statement
+from holdfast_mysql.session import quoted
+from holdfast_mysql.tokens import Token, code, replaced
+
+# After these words stands a table, a routine or a sequence, never a column.
+_BEFORE_NAMES = frozenset(
+    """
+    body call describe event explain for from function into join lock on package procedure references sequence
+    straight_join table tables trigger truncate update view
+    """.split()  # noqa: SIM905
+)
+_HEAD = 1000  # bytes of an INSERT, which may be very long, that name its table
+_HEADS = {
+    "sequence": ("SEQUENCE",),
+    "table": ("TABLE",),
+    "view": ("VIEW",),
+    "trigger": ("TRIGGER",),
+    "procedure": ("PROCEDURE",),
+    "function": ("FUNCTION",),
+    "package": ("PACKAGE",),
+    "package body": ("PACKAGE", "BODY"),
+    "event": ("EVENT",),
+}
+
+
+def follow(statement: Statement, *, old: str, new: str, objects: Collection[str]) -> bytes:
+    """Make references of a definition to its own database `old` point to `new`.
+
+    `old.x` in a routine can be a column `x` of a table that is called like the database: it is taken for a
+    reference only where `x` is an object of the dump and either a table stands there, a routine is called, or
+    nothing in the definition is called `old`. An empty `new` leaves the qualification out.
+    """
+    found = code(statement.body, statement.sql_mode)
+    wanted = old.casefold()
+    names = {name.casefold() for name in objects}
+    places = [place for place, token in enumerate(found) if (token.name or "").casefold() == wanted]
+    pairs = [place for place in places if _is(found, place + 1, b".") and not _is(found, place - 1, b".")]
+    ambiguous = len(pairs) < len(places)
+    changes = []
+    for place in pairs:
+        other = found[place + 2].name if place + 2 < len(found) else None
+        if other is None or other.casefold() not in names:
+            continue
+        called = _is(found, place + 3, b"(") or _is(found, place + 3, b".")
+        before = found[place - 1]
+        listed = before.text.lower().decode(errors="replace") in _BEFORE_NAMES or (
+            before.text in (b"(", b",") and called
+        )
+        if called or listed or not ambiguous:
+            start, end = found[place].start, found[place].end
+            if not new:
+                end = found[place + 2].start
+            changes.append((start, end, _like(found[place], new)))
+    return replaced(statement.body, changes)
+
+
+def _like(token: Token, name: str) -> bytes:
+    """The name in the same quotes as the token, or in backticks where there were none."""
+    if not name:
+        return b""
+    if token.text[:1] == b'"':
+        return b'"' + name.replace('"', '""').encode() + b'"'
+    return quoted(name).encode()
+
+
+def with_definer(statement: Statement, choice: str) -> bytes:
+    """Keep the definer, or make whoever restores the definer; `strip` leaves the clause out, which means the same."""
+    if choice == "keep":
+        return statement.body
+    found = code(statement.body, statement.sql_mode)
+    for place, token in enumerate(found[:12]):
+        if token.text.upper() == b"DEFINER" and _is(found, place + 1, b"="):
+            end = place + 2
+            if _is(found, end + 1, b"@"):
+                end += 2
+            # CURRENT_USER may be followed by ().
+            if _is(found, end + 1, b"("):
+                end += 2
+            new = b"DEFINER=CURRENT_USER" if choice == "current" else b""
+            return replaced(statement.body, [(token.start, found[end].end, new)])
+    return statement.body
+
+
+def disabled(statement: Statement) -> bytes:
+    """An event that does not run."""
+    found = code(statement.body, statement.sql_mode)
+    for token in found:
+        word = token.text.upper()
+        if token.kind == "word" and word == b"ENABLE":
+            return replaced(statement.body, [(token.start, token.end, b"DISABLE")])
+        if token.kind == "word" and word == b"DO":
+            break
+    return statement.body
+
+
+def with_collations(statement: Statement, names: Mapping[str, str]) -> bytes:
+    """A definition with other collations, for a server that knows other ones."""
+    if not names:
+        return statement.body
+    found = code(statement.body, statement.sql_mode)
+    changes = [
+        (token.start, token.end, other.encode())
+        for token in found
+        if token.kind == "word" and (other := names.get(token.text.decode(errors="replace").lower()))
+    ]
+    return replaced(statement.body, changes)
+
+
+def check_head(statement: Statement, body: bytes, *, database: str) -> None:
+    """Refuse a definition that makes anything but the object that it says, in the current database.
+
+    A backup from a stranger could otherwise drop or redirect: its script is data, not orders.
+    """
+    inserting = statement.kind in ("rows", "sequence state")
+    found = code(body[:_HEAD] if inserting else body, statement.sql_mode)
+    words = [token.text.upper().decode(errors="replace") for token in found[:40]]
+    if inserting:
+        if words[:2] == ["INSERT", "INTO"] and _is_target(found, 2, statement.name, database):
+            return
+    elif statement.kind in _HEADS and words[:1] == ["CREATE"]:
+        head = list(_HEADS[statement.kind])
+        for start in range(1, len(words)):
+            if words[start : start + len(head)] != head or found[start].kind != "word":
+                continue
+            place = start + len(head)
+            if words[place : place + 3] == ["IF", "NOT", "EXISTS"]:
+                place += 3
+            named = _is_target(found, place, statement.name, database)
+            if named and statement.kind == "trigger":
+                on = words.index("ON") if "ON" in words else len(words)
+                named = _is_target(found, on + 1, statement.table, database)
+            if named and not (statement.kind == "table" and _selects(found, place)):
+                return
+            break
+    raise IntegrityError(f"the definition of {statement.kind} {shown(statement.name)} does not make it")
+
+
+def _selects(found: list[Token], place: int) -> bool:
+    """Whether a table would be made from another one: LIKE or SELECT instead of columns."""
+    after = place + 1 if not _is(found, place + 1, b".") else place + 3
+    return not _is(found, after, b"(") or any(
+        token.kind == "word" and token.text.upper() == b"SELECT" for token in found[after:]
+    )
+
+
+def _is_target(found: list[Token], place: int, name: str, database: str) -> bool:
+    if place + 2 < len(found) and _is(found, place + 1, b"."):
+        if (found[place].name or "").casefold() != database.casefold():
+            return False
+        place += 2
+    if place >= len(found):
+        return False
+    return (found[place].name or "").casefold() == name.casefold() and not _is(found, place + 1, b".")
+
+
+def _is(found: list[Token], place: int, text: bytes) -> bool:
+    return 0 <= place < len(found) and found[place].text == text
+
+
+def order_views(views: list[Statement], broken: Collection[str]) -> list[Statement]:
+    """Views behind those that they read, as far as their text tells; broken ones last."""
+    names = {view.name.casefold(): view for view in views}
+    uses = {
+        view.name: {
+            name
+            for token in code(view.body, view.sql_mode)
+            if token.kind == "name"
+            and (name := (token.name or "").casefold()) in names
+            and name != view.name.casefold()
+        }
+        for view in views
+    }
+    ordered: list[Statement] = []
+    done: set[str] = set()
+
+    def add(view: Statement, above: frozenset[str]) -> None:
+        key = view.name.casefold()
+        if key in done or key in above:
+            return
+        for other in sorted(uses[view.name]):
+            add(names[other], above | {key})
+        done.add(key)
+        ordered.append(view)
+
+    for view in sorted(views, key=lambda view: (view.name in broken, view.name)):
+        add(view, frozenset())
+    return ordered

@@ -1,0 +1,216 @@
+"""One moment on several connections, with a global lock of milliseconds, or what there is without that privilege.
+
+The order: LOCK INSTANCE FOR BACKUP (MySQL 8), a metadata lock on every table, the global read lock, a consistent
+snapshot on each connection, the position in the binary log, and the global lock is given back. Sources: MySQL 8.4
+manual §15.3.5 and §15.7.8.3, MariaDB "Enhancements for START TRANSACTION WITH CONSISTENT SNAPSHOT".
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymysql
+
+from holdfast.api import HoldfastError, LockedError, shown
+from holdfast_mysql.session import Session, failure, number, quoted
+
+log = logging.getLogger("holdfast.mysql")
+
+_DENIED = frozenset({1044, 1045, 1142, 1227})
+_TIMEOUT = 1205
+_TRIES = 20
+_BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+_SETTINGS = (
+    "SET sql_mode='', time_zone='+00:00', sql_quote_show_create=1",
+    "SET net_write_timeout=86400, net_read_timeout=86400, wait_timeout=604800",
+    # The bytes of names, definitions and rows come as they are kept, whatever their character set.
+    "SET character_set_results=binary",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The connections that see the moment, the one that keeps the tables from being altered, and the position."""
+
+    readers: tuple[Session, ...]
+    keeper: Session
+    consistency: str
+    position: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(session: Session) -> None:
+    """Set a connection up for reading: no server-side limit may cut a long query short."""
+    session.execute_all(_SETTINGS)
+    if session.server.mariadb:
+        session.execute("SET max_statement_time=0")
+        if session.server.mariadb_since(10, 3):
+            session.execute("SET idle_transaction_timeout=0, idle_readonly_transaction_timeout=0")
+        return
+    session.execute("SET max_execution_time=0")
+    if session.server.mysql_since(8, 0):
+        session.execute("SET information_schema_stats_expiry=0")
+    if session.server.mysql_since(8, 0, 30):
+        session.execute("SET show_gipk_in_create_table_and_information_schema=ON")
+
+
+class Taking:
+    """Takes a snapshot on connections that are open and prepared.
+
+    `locker` is a connection for the lock alone: LOCK TABLES and FLUSH end the transaction of the one they run on.
+    """
+
+    def __init__(self, keeper: Session, locker: Session, readers: Sequence[Session], *, wait: float) -> None:
+        self._keeper = keeper
+        self._locker = locker
+        self._readers = tuple(readers)
+        self._wait = math.ceil(wait)
+        self._warnings: list[str] = []
+        self._position: dict[str, Any] = {}
+
+    def take(self, names: Callable[[], list[str]], hold: Callable[[list[str]], None]) -> Snapshot:
+        """Take it; `names` lists the tables, before and after the lock, `hold` is called while writers wait.
+
+        `LockedError` if the lock is not obtained in time; nothing is locked then.
+        """
+        for session in (self._keeper, self._locker):
+            session.execute(f"SET lock_wait_timeout={self._wait}")
+        self._lock_instance()
+        self._keeper.execute("START TRANSACTION")
+        kept = names()
+        self._keep(kept)
+        consistency = self._lock(kept)
+        try:
+            added = sorted(set(names()) - set(kept))
+            self._keep(added)
+            hold([*kept, *added])
+            if consistency != "binlog":
+                for reader in self._readers:
+                    reader.execute(_BEGIN)
+            self._read_position(consistency)
+        finally:
+            self._locker.execute("UNLOCK TABLES")
+        return Snapshot(
+            readers=self._readers,
+            keeper=self._keeper,
+            consistency=consistency,
+            position=self._position,
+            warnings=tuple(self._warnings),
+        )
+
+    def _lock_instance(self) -> None:
+        """Keep everybody from DDL for as long as the keeper lives, where the server can and we may."""
+        if not self._keeper.server.mysql_since(8, 0):
+            return
+        try:
+            self._keeper.execute("LOCK INSTANCE FOR BACKUP")
+        except pymysql.MySQLError as error:
+            if number(error) not in _DENIED:
+                raise self._not_obtained(error, "LOCK INSTANCE FOR BACKUP") from error
+            log.info("without BACKUP_ADMIN only the tables themselves are kept from being altered")
+
+    def _keep(self, names: Sequence[str]) -> None:
+        """Take a metadata lock on each table: ALTER, DROP and TRUNCATE wait until the dump has ended."""
+        for name in names:
+            try:
+                self._keeper.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0")
+            except pymysql.MySQLError as error:
+                if number(error) == _TIMEOUT:
+                    raise self._not_obtained(error, f"a metadata lock on table {shown(name)}") from error
+                raise failure(error, f"cannot read table {shown(name)}") from error
+
+    def _lock(self, names: Sequence[str]) -> str:
+        """Stop writers by the best means that the account has; what it returns says which."""
+        try:
+            self._locker.execute("FLUSH TABLES WITH READ LOCK")
+        except pymysql.MySQLError as error:
+            if number(error) not in _DENIED:
+                raise self._not_obtained(error, "the global read lock") from error
+        else:
+            return "global lock"
+        if len(self._readers) > 1:
+            if self._compare():
+                return "binlog"
+            if names and self._lock_tables(names):
+                return "table locks"
+            self._warnings.append(
+                "the account may neither FLUSH TABLES (RELOAD) nor LOCK TABLES: one connection reads instead of "
+                f"{len(self._readers)}, so that all of it is one moment"
+            )
+            for reader in self._readers[1:]:
+                reader.close()
+            self._readers = self._readers[:1]
+        return "one connection"
+
+    def _compare(self) -> bool:
+        """Without any lock, MariaDB says at which position of the binary log each snapshot is: retry until equal."""
+        if not self._keeper.server.mariadb or self._keeper.value("SELECT @@log_bin") != "1":
+            return False
+        for _ in range(_TRIES):
+            for reader in self._readers:
+                reader.execute(_BEGIN)
+            if len({_binlog_snapshot(reader) for reader in self._readers}) == 1:
+                return True
+        for reader in self._readers:
+            reader.execute("ROLLBACK")
+        return False
+
+    def _lock_tables(self, names: Sequence[str]) -> bool:
+        """Lock our own tables alone: whoever has written to one must commit before we get it."""
+        try:
+            self._locker.execute("LOCK TABLES " + ", ".join(f"{quoted(name)} READ" for name in names))
+        except pymysql.MySQLError as error:
+            if number(error) not in _DENIED:
+                raise self._not_obtained(error, "a read lock on the tables") from error
+            return False
+        return True
+
+    def _read_position(self, consistency: str) -> None:
+        """Read where in the binary log the moment is."""
+        if consistency not in ("one connection", "binlog"):
+            try:
+                rows = self._locker.dicts(self._locker.server.position_query)
+            except pymysql.MySQLError as error:
+                if number(error) not in _DENIED:
+                    raise failure(error, "cannot read the position in the binary log") from error
+            else:
+                if rows:
+                    self._take_position(rows[0])
+                return
+        if self._keeper.server.mariadb:
+            found = _binlog_snapshot(self._readers[0])
+            if found[0]:
+                self._position = {"file": found[0], "position": int(found[1])}
+                self._add_gtid()
+            return
+        self._warnings.append("the position in the binary log is not recorded: it needs REPLICATION CLIENT and RELOAD")
+
+    def _take_position(self, row: dict[str, bytes | None]) -> None:
+        values = {key: (value or b"").decode() for key, value in row.items()}
+        self._position = {"file": values["File"], "position": int(values["Position"])}
+        if values.get("Executed_Gtid_Set"):
+            self._position["gtid"] = "".join(values["Executed_Gtid_Set"].split())
+        self._add_gtid()
+
+    def _add_gtid(self) -> None:
+        if self._keeper.server.mariadb:
+            place = f"'{self._position['file']}', {self._position['position']}"
+            gtid = self._keeper.value(f"SELECT BINLOG_GTID_POS({place})")
+            if gtid:
+                self._position["gtid"] = gtid
+
+    def _not_obtained(self, error: pymysql.MySQLError, what: str) -> HoldfastError:
+        if number(error) != _TIMEOUT:
+            return failure(error, f"cannot take {what}")
+        return LockedError(
+            f"{what} was not obtained within {self._wait} s, because a statement or a transaction is running",
+            hint="-o lock_wait=SECONDS waits longer, but writers wait with it; or back up when long queries are over",
+        )
+
+
+def _binlog_snapshot(session: Session) -> tuple[str, str]:
+    found = {key.lower(): value for key, value in session.texts("SHOW STATUS LIKE 'binlog_snapshot_%'")}
+    return found.get("binlog_snapshot_file", ""), found.get("binlog_snapshot_position", "0")

@@ -1,0 +1,131 @@
+"""A target with data replaced: built beside it in a database of its own, then swapped by one RENAME TABLE.
+
+Only the tables change places in one moment. Triggers have to be dropped before, and views, routines and events are
+made after; a failure in between puts the old definitions back.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import pymysql
+
+from holdfast.api import HoldfastError, shown
+from holdfast_mysql.catalog import Definitions, Selection, names_of
+from holdfast_mysql.objects import ObjectMaker
+from holdfast_mysql.script import Statement
+from holdfast_mysql.session import Session, literal, quoted, saying, use
+from holdfast_mysql.target import drop
+
+log = logging.getLogger("holdfast.mysql")
+
+_LONGEST = 64
+
+
+def beside(database: str, token: str) -> str:
+    """The name of the database that is built in."""
+    end = f"_holdfast_{token}"
+    return database[: _LONGEST - len(end)] + end
+
+
+def announce(session: Session, database: str, found: Sequence[tuple[str, str]]) -> None:
+    """Say what the replacement does and what of it is not atomic."""
+    del session
+    kinds = sorted({kind for kind, _ in found} - {"table", "sequence"})
+    others = f" {', '.join(kinds)} definitions" if kinds else " Views, routines and events"
+    log.warning(
+        "replacing %s: the tables change places in one RENAME TABLE; not atomic with it are triggers (dropped "
+        "before) and%s (dropped before, made after): a program that runs meanwhile may miss them",
+        shown(database), others,
+    )  # fmt: skip
+
+
+def swap(
+    session: Session, maker: ObjectMaker, statements: list[Statement], *, building: str, target: str,
+    only: Selection | None,
+) -> None:  # fmt: skip
+    """Put what was built in the target's place; with `only`, tables and views outside of it stay."""
+    new = [name for name, kind in names_of(session, building) if kind != "VIEW"]
+    old = names_of(session, target)
+    going = [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
+    use(session, target)
+    saved = _saved(session, target, statements, going, only)
+    away = beside(target, "old_" + building.rpartition("_")[2])
+    with saying(f"cannot create database {shown(away)}"):
+        session.execute(f"CREATE DATABASE {quoted(away)}")
+    moved = False
+    try:
+        with saying(f"cannot replace {shown(target)}"):
+            _drop(session, target, saved)
+            _rename(session, [*((target, away, name) for name in going), *((building, target, name) for name in new)])
+            moved = True
+            _repair_sequences(session, building, target)
+        maker.make(statements, made=[("table", name) for name in new])
+    except BaseException as error:
+        log.warning("the replacement failed, %s is put back", shown(target))
+        _put_back(session, saved, building=building, target=target, away=away,
+                  old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
+        raise
+    with saying("cannot drop the old tables"):
+        session.execute(f"DROP DATABASE {quoted(away)}")
+        session.execute(f"DROP DATABASE {quoted(building)}")
+
+
+def _saved(
+    session: Session, target: str, statements: list[Statement], going: list[str], only: Selection | None
+) -> list[Statement]:
+    """The definitions of everything in the target that has to be dropped, so that it can be put back."""
+    definitions = Definitions(session, target)
+    everything = Selection()
+    names = {statement.name for statement in statements if statement.kind == "view"}
+    triggers = [one for one in definitions.triggers(everything) if one.table in going]
+    views = [one for one in definitions.views(everything) if only is None or one.name in only or one.name in names]
+    if only is not None:
+        return [*triggers, *views]
+    return [*triggers, *views, *definitions.routines(), *definitions.events()]
+
+
+def _drop(session: Session, target: str, saved: Sequence[Statement]) -> None:
+    for statement in saved:
+        drop(session, target, statement.kind, statement.name)
+
+
+def _rename(session: Session, moves: Sequence[tuple[str, str, str]]) -> None:
+    """Move tables between databases, all of them at once."""
+    if moves:
+        session.execute(
+            "RENAME TABLE "
+            + ", ".join(f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(name)}" for old, new, name in moves)
+        )
+
+
+def _repair_sequences(session: Session, building: str, target: str) -> None:
+    """Let defaults that name a sequence follow it: the server keeps the name of the database it was in."""
+    if not session.server.mariadb:
+        return
+    mark = f"{quoted(building)}."
+    for table, column, default in session.texts(
+        "SELECT table_name, column_name, column_default FROM information_schema.columns"
+        f" WHERE table_schema={literal(target)} AND column_default LIKE '%nextval(%'"
+    ):
+        if mark in default:
+            fixed = default.replace(mark, f"{quoted(target)}.")
+            session.execute(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")
+
+
+def _put_back(
+    session: Session, saved: list[Statement], *, building: str, target: str, away: str,
+    old: list[str], new: list[str], error: BaseException,
+) -> None:  # fmt: skip
+    """Undo a swap that failed half-way; what cannot be undone is named, with where it is."""
+    try:
+        made = Definitions(session, target)
+        current = [*made.triggers(Selection()), *made.views(Selection()), *made.routines(), *made.events()]
+        names = {(one.kind, one.name) for one in saved}
+        _drop(session, target, [one for one in current if old or new or (one.kind, one.name) in names])
+        _rename(session, [*((target, building, name) for name in new), *((away, target, name) for name in old)])
+        own = ObjectMaker(session, database=target, source=target, collation="", definer="keep", disable_events=False)
+        own.make(saved, made=[])
+        session.execute(f"DROP DATABASE {quoted(away)}")
+    except (HoldfastError, pymysql.MySQLError) as failed:
+        log.warning("could not put %s back: %s; its old tables are in database %s", shown(target), failed, shown(away),
+                    extra={"reason": str(error)})  # fmt: skip

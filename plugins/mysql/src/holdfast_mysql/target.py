@@ -1,0 +1,139 @@
+"""The database that a restore goes into: what is there, connections that write to it, and taking back what was made."""
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from holdfast.api import HoldfastError, shown
+from holdfast_mysql.catalog import names_of
+from holdfast_mysql.location import Location
+from holdfast_mysql.script import OPENING
+from holdfast_mysql.session import Session, connect, literal, quoted
+
+log = logging.getLogger("holdfast.mysql")
+
+_DAY = 86400
+_UNDO_WAIT = 30  # seconds for locks that our own cut connections may still hold
+
+
+def exists(session: Session, database: str) -> bool:
+    """Whether there is a database of that name, as the server compares names."""
+    return bool(session.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name={literal(database)}"))
+
+
+def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
+    """Kind and name of everything in a database that a restore could collide with."""
+    where = literal(database)
+    found = [
+        ({"VIEW": "view", "SEQUENCE": "sequence"}.get(kind, "table"), name)
+        for name, kind in names_of(session, database)
+    ]
+    routines = session.texts(
+        f"SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema={where}"
+    )
+    events = session.texts(f"SELECT event_name FROM information_schema.events WHERE event_schema={where}")
+    return [*found, *((kind.lower(), name) for kind, name in routines), *(("event", name) for (name,) in events)]
+
+
+def prepare(session: Session) -> None:
+    """Set a connection up for writing exactly what was read; it must be in a database or name each one."""
+    session.execute(OPENING[0])
+    session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0, max_error_count=65535")
+    session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
+    session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
+    server = session.server
+    if server.mariadb:
+        session.execute("SET max_statement_time=0, check_constraint_checks=0")
+        if server.mariadb_since(10, 11):
+            session.execute("SET system_versioning_insert_history=1")
+    for variable, wanted in (
+        ("sql_require_primary_key", "0"),
+        ("sql_generate_invisible_primary_key", "0"),
+        ("explicit_defaults_for_timestamp", "1"),
+    ):
+        # Changing these takes a privilege: only where the server does not have them so already.
+        found = session.texts(f"SHOW VARIABLES LIKE '{variable}'")
+        if found and (found[0][1] in ("1", "ON")) != (wanted == "1"):
+            session.execute(f"SET {variable}={wanted}")
+
+
+class Connections:
+    """Connections for loading, made as threads need them, all cut at once when the restore is given up."""
+
+    def __init__(self, location: Location, database: str) -> None:
+        self._location = location
+        self._database = database
+        self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
+        self._all: list[Session] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[Session]:
+        """A connection in the database; after an error it is closed, which rolls back."""
+        try:
+            session = self._idle.get_nowait()
+        except queue.Empty:
+            session = connect(self._location, database=self._database)
+            with self._lock:
+                closed = self._closed
+                self._all.append(session)
+            if closed:
+                session.close()
+                raise HoldfastError("the restore has been given up") from None
+            prepare(session)
+        try:
+            yield session
+        except BaseException:
+            session.abort()
+            raise
+        self._idle.put(session)
+
+    def close(self, killer: Session | None = None) -> None:
+        """End all of them, at the server as well, so that none holds a lock on what is about to be dropped."""
+        with self._lock:
+            self._closed = True
+            sessions, self._all = self._all, []
+        for session in sessions:
+            session.abort()
+            if killer is not None:
+                with contextlib.suppress(HoldfastError, Exception):
+                    killer.execute(f"KILL {session.connection.thread_id()}")
+            session.close()
+
+
+def drop(session: Session, database: str, kind: str, name: str) -> None:
+    """Drop one object, if it is there."""
+    packaged = kind.startswith("package")
+    if packaged:
+        session.execute("SET sql_mode='ORACLE'")  # the grammar knows packages in no other mode
+    session.execute(f"DROP {kind.upper()} IF EXISTS {quoted(database)}.{quoted(name)}")
+    if packaged:
+        session.execute(OPENING[0])
+
+
+def undo(location: Location, database: str, *, made: list[tuple[str, str]], whole: bool) -> None:
+    """Remove what a restore made, newest first; logs what it could not remove."""
+    left = [f"database {shown(database)}"] if whole else [f"{kind} {shown(name)}" for kind, name in made]
+    if not left:
+        return
+    try:
+        session = connect(location)
+    except HoldfastError as error:
+        log.warning("left behind, because %s: %s", error.message, ", ".join(left[:20]))
+        return
+    try:
+        session.execute(f"SET foreign_key_checks=0, lock_wait_timeout={_UNDO_WAIT}")
+        if whole:
+            session.execute(f"DROP DATABASE IF EXISTS {quoted(database)}")
+            return
+        for kind, name in reversed(made):
+            drop(session, database, kind, name)
+            left.pop()
+    except Exception as error:  # noqa: BLE001 (the error that led here is the one to be raised)
+        log.warning("left behind, because %s: %s", error, ", ".join(left[:20]))
+    finally:
+        session.close()

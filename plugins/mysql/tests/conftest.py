@@ -1,0 +1,108 @@
+"""A private MariaDB for the session, and databases of their own for each test."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from servers.mariadb import MariaDB, mariadb
+
+import holdfast
+
+__all__ = ["mariadb"]
+
+_NUMBERS = itertools.count(1)
+_ROUTINES = "SELECT routine_name FROM information_schema.routines WHERE routine_schema='{0}' AND routine_type='{1}'"
+_OBJECTS = {
+    **dict.fromkeys(("PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY"), _ROUTINES),
+    "TRIGGER": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema='{0}'",
+    "EVENT": "SELECT event_name FROM information_schema.events WHERE event_schema='{0}'",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def new_name(mariadb: MariaDB) -> Iterator[Callable[[], str]]:
+    """Names that no database has; what is made under them is dropped."""
+    names: list[str] = []
+
+    def make(prefix: str = "t") -> str:
+        names.append(f"{prefix}{next(_NUMBERS)}")
+        return names[-1]
+
+    yield make
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def database(mariadb: MariaDB, new_name: Callable[[], str]) -> str:
+    """An empty database."""
+    name = new_name()
+    mariadb.rows(f"CREATE DATABASE {name}")
+    return name
+
+
+@pytest.fixture
+def round_trip(mariadb: MariaDB, new_name: Callable[[], str], store: str) -> Callable[..., str]:
+    """Backs a database up, restores it under another name, and returns that name."""
+
+    def run(source: str, *, backup: dict[str, object] | None = None, restore: dict[str, object] | None = None) -> str:
+        target = new_name()
+        record = holdfast.backup(mariadb.url(quote(source)), store=store, **(backup or {}))
+        holdfast.restore(record.id, mariadb.url(target), store=store, **(restore or {}))
+        return target
+
+    return run
+
+
+@pytest.fixture
+def content(mariadb: MariaDB) -> Callable[[str], dict[str, object] | None]:
+    """Everything that a database holds, as data that can be compared after a restore under another name."""
+    return lambda database: _content_of(mariadb, database)
+
+
+def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
+    """Definitions with the settings they were made under, CHECKSUM TABLE, order of triggers; None for no database."""
+    if not server.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name='{database}'"):
+        return None
+    found: dict[str, object] = {}
+
+    def add(key: str, row: tuple[object, ...]) -> None:
+        # Without the time of creation; with the names of this database taken out of references.
+        found[key] = [str(value).replace(f"`{database}`", "`*`") for value in row if not hasattr(value, "year")]
+
+    add("database", server.rows(f"SHOW CREATE DATABASE {database}")[0][1:])
+    add(
+        "comment",
+        server.rows(f"SELECT schema_comment FROM information_schema.schemata WHERE schema_name='{database}'")[0],
+    )
+    for name, kind in server.rows(
+        f"SELECT table_name, table_type FROM information_schema.tables WHERE table_schema='{database}'"
+    ):
+        quoted = "`" + str(name).replace("`", "``") + "`"
+        word = {"VIEW": "VIEW", "SEQUENCE": "SEQUENCE"}.get(str(kind), "TABLE")
+        add(f"{word} {name}", server.rows(f"SHOW CREATE {word} {quoted}", database=database)[0])
+        if word == "SEQUENCE":
+            add(f"state {name}", server.rows(f"SELECT * FROM {quoted}", database=database)[0])
+        elif word == "TABLE":
+            add(f"sum {name}", server.rows(f"CHECKSUM TABLE {quoted} EXTENDED", database=database)[0][1:])
+            if kind == "SYSTEM VERSIONED":
+                times = "" if "AS ROW START" in str(found[f"TABLE {name}"]) else ", row_start, row_end"
+                query = f"SELECT *{times} FROM {quoted} FOR SYSTEM_TIME ALL"
+                found[f"history {name}"] = sorted(map(str, server.rows(query, database=database)))
+    for word, query in _OBJECTS.items():
+        for (name,) in server.rows(query.format(database, word)):
+            quoted = "`" + str(name).replace("`", "``") + "`"
+            add(f"{word} {name}", server.rows(f"SHOW CREATE {word} {quoted}", database=database)[0])
+    found["order of triggers"] = server.rows(
+        "SELECT event_object_table, event_manipulation, action_timing, action_order, trigger_name"
+        f" FROM information_schema.triggers WHERE trigger_schema='{database}' ORDER BY 1, 2, 3, 4"
+    )
+    return found

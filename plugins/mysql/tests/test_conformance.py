@@ -1,0 +1,33 @@
+"""The MySQL engine keeps the contract of an engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from servers.mariadb import MariaDB
+
+from holdfast.testing import EngineSuite
+
+
+class TestMysql(EngineSuite):
+    content_of: Callable[[str], Any]
+
+    @pytest.fixture(autouse=True)
+    def _looking(self, content: Callable[[str], Any]) -> None:
+        self.content_of = content
+
+    @pytest.fixture
+    def source(self, mariadb: MariaDB, database: str) -> str:
+        mariadb.rows(f"CREATE TABLE {database}.note(id INT PRIMARY KEY, body TEXT NOT NULL, KEY (body(20)))")
+        mariadb.rows(
+            "INSERT INTO note SELECT seq, CONCAT('note ', seq, REPEAT('x', 100)) FROM seq_1_to_2000", database=database
+        )
+        mariadb.rows(f"CREATE VIEW {database}.short AS SELECT id FROM {database}.note WHERE id < 5")
+        return mariadb.url(database)
+
+    @pytest.fixture
+    def target(self, mariadb: MariaDB, new_name: Callable[[], str]) -> str:
+        return mariadb.url(new_name())
+
+    def content(self, url: str) -> Any:
+        return self.content_of(url.rpartition("/")[2])

@@ -1,0 +1,155 @@
+"""Whatever goes wrong is one clear error with the right exit code, and nothing is listed that is not whole."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.mariadb import MariaDB, free_port, running_mariadb
+
+import holdfast
+
+SECRET = "s3cret+/ü"
+
+
+def listed(store: str) -> list[object]:
+    return holdfast.list_backups(store=store) if Path(store).exists() else []
+
+
+def fill(mariadb: MariaDB, database: str, rows: int = 200_000) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY, v CHAR(100) NOT NULL)")
+    mariadb.rows(f"INSERT INTO t SELECT seq, REPEAT('x', 100) FROM seq_1_to_{rows}", database=database)
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "says"),
+    [
+        ("mysql://root:wr0ng-pw@127.0.0.1:{port}/{database}", 0, ""),
+        ("mysql://nobody:wr0ng-pw@127.0.0.1:{port}/{database}", 12, "Access denied"),
+        ("mysql://root@127.0.0.1:{port}/no_such_database", 15, "Unknown database 'no_such_database'"),
+        ("mysql://root@127.0.0.1:{free}/{database}", 15, "connection refused"),
+        ("mysql://root@localhost/{database}?socket=/nowhere/socket", 15, "no such file"),
+        ("mysql://root@no-such-host.invalid/{database}", 15, "no-such-host.invalid:3306"),
+        ("mysql://root@127.0.0.1:{port}/", 2, "names no database"),
+        ("mysql://root@127.0.0.1:{port}/mysql", 2, "server's own database"),
+        ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=perhaps", 2, "unknown ssl_mode"),
+        ("mysql://root@127.0.0.1:{port}/{database}?reconnect=1", 2, "unknown parameter reconnect"),
+        ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=verify_ca&ssl_ca=/nowhere.pem", 2, "certificates"),
+        ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=required", 15, "SSL is required"),
+        ("mysql://root@127.0.0.1:{port}/" + "x" * 65, 2, "not a name of a database"),
+    ],
+)
+def test_what_cannot_be_reached_says_why(
+    mariadb: MariaDB, database: str, store: str, url: str, code: int, says: str
+) -> None:
+    """An account with an empty password takes any other as wrong; here `root` has the socket's word."""
+    if not code:
+        code, says = 12, "Access denied"
+    with pytest.raises(holdfast.HoldfastError, match=says) as caught:
+        holdfast.backup(url.format(port=mariadb.port, free=free_port(), database=database), store=store)
+    assert caught.value.exit_code == code
+    assert "wr0ng-pw" not in str(caught.value)
+    assert not listed(store)
+
+
+def test_a_connection_that_is_killed_in_the_middle_fails_the_backup(
+    mariadb: MariaDB, database: str, store: str
+) -> None:
+    fill(mariadb, database)
+    killed = threading.Event()
+
+    def kill(event: holdfast.Event) -> None:
+        if event.type == "started" and not killed.is_set():
+            killed.set()
+            for (number,) in mariadb.rows(f"SELECT id FROM information_schema.processlist WHERE db='{database}'"):
+                mariadb.rows(f"KILL {number}")
+
+    with pytest.raises(holdfast.UnreachableError):
+        holdfast.backup(mariadb.url(database), store=store, on_event=kill)
+    assert killed.is_set()
+    assert not listed(store)
+    assert not list(Path(store).rglob("*.rows*"))
+
+
+def test_a_server_that_goes_away_fails_backup_and_restore(tmp_path: Path) -> None:
+    """Killed like a machine that loses power, once while it is read and once while it is written."""
+    store = str(tmp_path / "store")
+    runs: list[Callable[[MariaDB, str, Any], object]] = [
+        lambda server, _, die: holdfast.backup(server.url("source"), store=store, on_event=die),
+        lambda server, backup, die: holdfast.restore(backup, server.url("copy"), store=store, on_event=die),
+    ]
+    for doing in runs:
+        with running_mariadb() as server:
+            server.rows("CREATE DATABASE source")
+            fill(server, "source", 50_000)
+            record = holdfast.backup(server.url("source"), store=store)
+
+            def die(event: holdfast.Event, server: MariaDB = server) -> None:
+                if event.type == "started":
+                    subprocess.run(["kill", "-KILL", str(server.pid)], check=True)
+
+            with pytest.raises(holdfast.UnreachableError):
+                doing(server, record.id, die)
+    assert len(listed(store)) == 2
+
+
+def test_a_killed_backup_leaves_no_lock_and_is_not_listed(mariadb: MariaDB, database: str, store: str) -> None:
+    fill(mariadb, database)
+    script = (
+        "import os, signal, holdfast\n"
+        "def die(event):\n"
+        "    if event.type == 'started': os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"holdfast.backup({mariadb.url(database)!r}, store={store!r}, on_event=die)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.returncode == -9
+    with mariadb.connect(database) as other, other.cursor() as cursor:
+        cursor.execute("SET lock_wait_timeout=10")
+        cursor.execute("DROP TABLE t")
+    assert not listed(store)
+
+
+def test_a_wrong_password_is_neither_in_the_error_nor_in_a_command(mariadb: MariaDB, database: str, store: str) -> None:
+    from urllib.parse import quote
+
+    url = mariadb.url(database, user="nobody", password=quote(SECRET, safe=""))
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "-v", "backup", url, "--store", store], capture_output=True, check=False
+    )
+    assert done.returncode == 12
+    assert SECRET.encode() not in done.stdout + done.stderr
+    assert quote(SECRET, safe="").encode() not in done.stdout + done.stderr
+
+
+def test_a_broken_view_is_kept_and_told_of(
+    mariadb: MariaDB, database: str, store: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.gone(a INT)")
+    mariadb.rows(f"CREATE VIEW {database}.broken AS SELECT a FROM {database}.gone")
+    mariadb.rows(f"CREATE VIEW {database}.sound AS SELECT 1 AS a")
+    mariadb.rows(f"DROP TABLE {database}.gone")
+    target = round_trip(database)
+    assert "view broken is broken: its definition is kept" in caplog.text
+    assert [name for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")] == ["sound"]
+    assert "view broken is broken and cannot be made" in caplog.text
+
+
+def test_a_table_that_the_server_cannot_open_is_an_error(mariadb: MariaDB, database: str, store: str) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(a INT) ENGINE=MyISAM")
+    mariadb.rows("FLUSH TABLES")
+    (mariadb.folder / "data" / database / "t.MYI").unlink()
+    with pytest.raises(holdfast.HoldfastError, match="table t"):
+        holdfast.backup(mariadb.url(database), store=store)
+    assert not listed(store)
+
+
+def test_a_full_scratch_or_store_is_named(mariadb: MariaDB, database: str, tmp_path: Path) -> None:
+    """A store that cannot be written is the store's fault and not the database's."""
+    fill(mariadb, database, 1000)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(holdfast.HoldfastError, match="store"):
+        holdfast.backup(mariadb.url(database), store=str(blocked / "store"))

@@ -1,0 +1,149 @@
+"""What is restored is what was backed up, to the last bit, by every way there is."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from servers.mariadb import MariaDB
+
+import holdfast
+
+Content = Callable[[str], dict[str, object] | None]
+
+ODD = Path(__file__).with_name("odd.sql").read_bytes()
+
+
+@pytest.fixture
+def odd(mariadb: MariaDB, database: str) -> str:
+    """A database of everything that a dump stumbles over."""
+    mariadb.client(ODD, database=database, options=("--comments", "--binary-mode", "--default-character-set=utf8mb4"))
+    mariadb.rows(f"CREATE TABLE {database}.big(id INT PRIMARY KEY, b LONGBLOB)")
+    # Rows of several packets, of exactly one packet and of one byte less; bytes that look like ends and errors.
+    mariadb.rows(
+        f"INSERT INTO {database}.big VALUES (1, REPEAT(0xfeff27, 6000000)), (2, REPEAT('x', 16777215 - 4 - 1 - 5)),"
+        " (3, REPEAT('x', 16777215 - 4 - 1 - 4)), (4, NULL)"
+    )
+    return database
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+@pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
+def test_every_definition_and_every_row_comes_back(
+    mariadb: MariaDB, content: Content, odd: str, round_trip: Callable[..., str], form: str, infile: bool
+) -> None:
+    before = content(odd)
+    target = round_trip(odd, backup={"options": {"format": form}}, restore={"options": {"local_infile": infile}})
+    assert content(target) == before
+    assert content(odd) == before
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_the_commands_of_the_guide_restore_by_hand(
+    mariadb: MariaDB, content: Content, odd: str, store: str, new_name: Callable[[], str], tmp_path: Path, form: str
+) -> None:
+    """`RESTORE.md` as it stands, with the stock client and Python's standard library, gives the same database."""
+    record = holdfast.backup(mariadb.url(odd), store=store, options={"format": form})
+    text = Path(record.path, "RESTORE.md").read_text()
+    commands = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    target = new_name()
+    (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
+    script = "\n".join(commands).replace("TARGET_DB", target)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=record.path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    before, after = content(odd), content(target)
+    assert before is not None
+    assert after is not None
+    before.pop("comment")
+    after.pop("comment")  # the database's own comment is not for the client to set
+    assert {**after, "database": 0} == {**before, "database": 0}
+
+
+def test_a_table_of_many_units_comes_back_whole(
+    mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranges of integer, text, composite and temporal keys have neither gaps nor overlaps."""
+    import holdfast_mysql.units
+
+    monkeypatch.setattr(holdfast_mysql.units, "ROWS", 500)
+    for table, columns in {
+        "whole": "id BIGINT PRIMARY KEY, v INT, KEY (v)",
+        "word": "id VARCHAR(20) COLLATE utf8mb4_unicode_ci PRIMARY KEY, v INT",
+        "pair": "a INT, b INT, v INT, PRIMARY KEY (a, b)",
+        "moment": "id DATETIME(6) PRIMARY KEY, v INT",
+        "raw": "id BINARY(16) PRIMARY KEY, v INT",
+    }.items():
+        mariadb.rows(f"CREATE TABLE {database}.{table}({columns})")
+    for insert in (
+        "whole SELECT IF(seq % 9, CAST(seq AS SIGNED) * 3 - 4000, seq * 1000000007), seq FROM seq_1_to_5000",
+        "word SELECT CONCAT(CHAR(97 + seq % 20), IF(seq % 2, 'Ä', 'q'), seq), seq FROM seq_1_to_3000",
+        "pair SELECT seq % 3, seq, seq FROM seq_1_to_3000",
+        "moment SELECT '2024-01-01' + INTERVAL seq * 77 SECOND, seq FROM seq_1_to_3000",
+        "raw SELECT UNHEX(MD5(seq)), seq FROM seq_1_to_3000",
+    ):
+        mariadb.rows(f"INSERT INTO {insert}", database=database)
+    mariadb.rows(f"INSERT INTO {database}.whole VALUES (-9223372036854775808, 0), (9223372036854775807, 1)")
+    mariadb.rows(
+        "ANALYZE TABLE " + ", ".join(f"{database}.{name}" for name in ("whole", "word", "pair", "moment", "raw"))
+    )
+    target = round_trip(database, backup={"jobs": 2}, restore={"jobs": 2})
+    assert content(target) == content(database)
+
+
+def test_keys_of_large_tables_are_built_after_the_rows_and_are_the_same(
+    mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import holdfast_mysql.restore
+
+    monkeypatch.setattr(holdfast_mysql.restore, "_DEFER", 0)
+    mariadb.client(ODD, database=database, options=("--comments", "--binary-mode", "--default-character-set=utf8mb4"))
+    assert content(round_trip(database)) == content(database)
+
+
+def test_names_of_databases_may_hold_anything(mariadb: MariaDB, store: str) -> None:
+    """A URL names them percent-encoded; quotes, spaces, slashes and dashes in front have no meaning."""
+    names = ("--x `y` 'z\"/ü%20", "--copy `y` 'z\"/ü%20")
+    urls = [
+        mariadb.url(part) for part in ("--x%20%60y%60%20'z%22%2F%C3%BC%2520", "--copy%20%60y%60%20'z%22%2F%C3%BC%2520")
+    ]
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        quoted = ["`" + name.replace("`", "``") + "`" for name in names]
+        try:
+            cursor.execute(f"CREATE DATABASE {quoted[0]}")
+            cursor.execute(f"CREATE TABLE {quoted[0]}.t(a INT)")
+            cursor.execute(f"INSERT INTO {quoted[0]}.t VALUES (7)")
+            record = holdfast.backup(urls[0], store=store)
+            holdfast.restore(record.id, urls[1], store=store)
+            cursor.execute(f"SELECT a FROM {quoted[1]}.t")
+            assert cursor.fetchall() == ((7,),)
+        finally:
+            for name in quoted:
+                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+def test_only_what_is_selected_is_kept(mariadb: MariaDB, database: str, round_trip: Callable[..., str]) -> None:
+    """Patterns choose tables and views, triggers follow their table; at backup and at restore."""
+    for name in ("orders", "order_lines", "people"):
+        mariadb.rows(f"CREATE TABLE {database}.{name}(a INT)")
+        mariadb.rows(f"CREATE TRIGGER {database}.on_{name} BEFORE INSERT ON {database}.{name} FOR EACH ROW SET @x = 1")
+    mariadb.rows(f"CREATE PROCEDURE {database}.p() SELECT 1")
+
+    def found(name: str) -> list[object]:
+        tables = mariadb.rows(f"SELECT table_name FROM information_schema.tables WHERE table_schema='{name}'")
+        triggers = f"SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema='{name}'"
+        routines = f"SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema='{name}'"
+        return [sorted(row[0] for row in tables), mariadb.rows(triggers)[0][0], mariadb.rows(routines)[0][0]]
+
+    chosen = round_trip(database, backup={"select": ("order*",), "exclude": ("*_lines",)})
+    assert found(chosen) == [["orders"], 1, 0]
+    assert found(round_trip(database, restore={"select": ("people",)})) == [["people"], 1, 0]
+    assert found(round_trip(database, restore={"exclude": ("people",)})) == [["order_lines", "orders"], 2, 1]
+    with pytest.raises(holdfast.UsageError, match="'nothing like it'"):
+        round_trip(database, backup={"select": ("nothing like it",)})

@@ -1,0 +1,457 @@
+"""A restore makes nothing worse: what it refuses, what it undoes, what it replaces, and where it never reaches."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.mariadb import MariaDB
+
+import holdfast
+from holdfast.api import RestoreRequest, Step, Stream
+from holdfast.registry import Registry
+from holdfast_mysql.needs import needs_of
+from holdfast_mysql.script import ScriptWriter, Statement
+from holdfast_mysql.wire import Column, Unit
+
+Content = Callable[[str], dict[str, object] | None]
+
+
+class Bytes:
+    """A blob in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.stream = Stream(name="x", size=len(data))
+
+    def chunks(self) -> Iterator[bytes]:
+        for start in range(0, len(self.data), 1000):
+            yield self.data[start : start + 1000]
+
+    def spool(self) -> Path:
+        raise NotImplementedError
+
+
+def script(*statements: Statement) -> Bytes:
+    writer = ScriptWriter(title="test", avoid=[statement.body for statement in statements])
+    return Bytes(writer.opening() + b"".join(map(writer.statement, statements)) + writer.closing())
+
+
+def rows_of(table: str, columns: tuple[Column, ...], *rows: tuple[bytes | None, ...]) -> Bytes:
+    data = Unit(table=table, columns=columns).header()
+    for row in rows:
+        values = b"".join(b"\xfb" if value is None else bytes([len(value)]) + value for value in row)
+        data += len(values).to_bytes(3, "little") + b"\0" + values
+    return Bytes(data)
+
+
+@pytest.fixture
+def restoring(mariadb: MariaDB, tmp_path: Path) -> Callable[..., Any]:
+    """Opens the engine's own restore with a dump that nobody made: `source` is the name it claims to come from."""
+
+    def open_restore(
+        target: str, *, source: str = "src", rows: dict[str, list[object]] | None = None, **more: Any
+    ) -> Any:
+        engine = Registry().engine("mysql")
+        names = ["schema", *(rows or {}), "objects"]
+        facts = {
+            "format": "wire", "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
+            "charset": "utf8mb4", "comment": "", "rows": rows or {}, "needs": needs_of((), ()),
+        }  # fmt: skip
+        request = RestoreRequest(
+            url=mariadb.url(target),
+            scratch=tmp_path,
+            streams=tuple(Stream(name=name, size=10) for name in names),
+            facts=facts,
+            options=engine.options(more.pop("options", {})),
+            **more,
+        )
+        return engine.restore(request)
+
+    return open_restore
+
+
+def play(opened: Any, schema: Bytes, rows: Bytes | None = None, *, objects: Bytes | None = None) -> None:
+    """Run a restore as the core does: with `objects` to its end, else only until the rows are there."""
+    with opened as session:
+        session.load(Step(stream="schema"), schema)
+        if rows is not None:
+            session.load(Step(stream="data/t", phase=1, parallel=True), rows)
+        if objects is not None:
+            session.load(Step(stream="objects", phase=2), objects)
+            session.commit()
+
+
+def test_definitions_of_a_stranger_never_reach_another_database(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content
+) -> None:
+    """A statement that does not make its own object in the target is refused before anything is made."""
+    mariadb.rows(f"CREATE TABLE {database}.precious(a INT)")
+    before = content(database)
+    hostile = [
+        ("table", "t", f"CREATE TABLE `{database}`.`t` (a INT)"),
+        ("table", "t", f"CREATE TABLE {database}.t (a INT)"),
+        ("table", "precious", f"DROP TABLE {database}.precious"),
+        ("table", "t", f"CREATE TABLE t SELECT * FROM {database}.precious"),
+        ("table", "t", f"CREATE TABLE t LIKE {database}.precious"),
+        ("table", "t", f"USE {database}"),
+        ("table", "t", f"CREATE DATABASE {database}_2"),
+        ("sequence state", "precious", f"INSERT INTO {database}.precious VALUES (1)"),
+        ("rows", "precious", f"INSERT INTO `{database}`.`precious` VALUES (1)"),
+        ("nonsense", "t", f"DROP TABLE {database}.precious"),
+        ("table", "t", "CREATE TABLE `other` (a INT)"),
+    ]
+    for kind, name, body in hostile:
+        target = new_name()
+        statement = Statement(kind=kind, name=name, body=body.encode())
+        with pytest.raises(holdfast.IntegrityError):
+            play(restoring(target, source=database), script(statement))
+        assert content(target) is None
+    hostile = [
+        ("view", "v", f"CREATE VIEW `{database}`.`v` AS SELECT 1"),
+        ("trigger", "tr", f"CREATE TRIGGER tr BEFORE INSERT ON {database}.precious FOR EACH ROW SET @a = 1"),
+        ("procedure", "p", f"DROP TABLE {database}.precious"),
+        ("event", "e", f"CREATE EVENT {database}.e ON SCHEDULE EVERY 1 DAY DO SELECT 1"),
+        ("function", "f", f"CREATE FUNCTION f RETURNS INTEGER SONAME '{database}.so'"),
+        ("view", "v", f"CREATE OR REPLACE VIEW {database}.precious AS SELECT 1"),
+    ]
+    for kind, name, body in hostile:
+        target = new_name()
+        statement = Statement(kind=kind, name=name, table="precious", body=body.encode())
+        with pytest.raises(holdfast.HoldfastError):
+            play(restoring(target, source="somewhere_else"), script(), objects=script(statement))
+        assert content(target) is None
+    assert content(database) == before
+
+
+@pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
+@pytest.mark.parametrize(
+    ("definition", "kind", "values", "says"),
+    [
+        ("a TINYINT", "number", (b"1", b"300"), "Out of range"),
+        ("a INT PRIMARY KEY", "number", (b"1", b"2", b"1"), "Duplicate entry|took 2 of 3 rows"),
+        ("a INT", "number", (b"1", b"x"), "Incorrect integer|Truncated|Data truncated"),
+        ("a VARCHAR(2) CHARACTER SET latin1", "latin", (b"abc",), "Data too long|took|truncated"),
+        ("a INT NOT NULL", "number", (b"1", None), "cannot be null|NULL"),
+    ],
+)
+def test_rows_that_do_not_fit_are_an_error_and_undone(
+    mariadb: MariaDB,
+    restoring: Callable[..., Any],
+    new_name: Callable[[], str],
+    content: Content,
+    infile: bool,
+    definition: str,
+    kind: str,
+    values: tuple[bytes | None, ...],
+    says: str,
+) -> None:
+    """LOAD DATA LOCAL and a lenient sql_mode would make warnings of them, which nobody reads."""
+    target = new_name()
+    table = Statement(kind="table", name="t", body=f"CREATE TABLE `t` ({definition}) ENGINE=InnoDB".encode())
+    blob = rows_of("t", (Column(name="a", kind=kind),), *((value,) for value in values))
+    opened = restoring(target, rows={"data/t": ["t", len(values)]}, options={"local_infile": infile})
+    with pytest.raises(holdfast.HoldfastError, match=says):
+        play(opened, script(table), blob)
+    assert content(target) is None
+
+
+def test_fewer_rows_than_were_recorded_are_an_error(restoring: Callable[..., Any], new_name: Callable[[], str]) -> None:
+    table = Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a INT) ENGINE=InnoDB")
+    blob = rows_of("t", (Column(name="a", kind="number"),), (b"1",))
+    with pytest.raises(holdfast.HoldfastError, match="holds 1 rows, 2 were recorded"):
+        play(restoring(new_name(), rows={"data/t": ["t", 2]}), script(table), blob)
+    with pytest.raises(holdfast.IntegrityError, match="in the middle"):
+        play(restoring(new_name(), rows={"data/t": ["t", 1]}), script(table), Bytes(blob.data[:-1]))
+
+
+def test_an_empty_target_is_used_as_it_is_and_empty_again_after_a_failure(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content
+) -> None:
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target} CHARACTER SET koi8r")
+    before = content(target)
+    statements = [
+        Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a INT)"),
+        Statement(kind="sequence", name="s", body=b"CREATE SEQUENCE `s`"),
+        Statement(kind="table", name="u", body=b"CREATE TABLE `u` (a NONSENSE)"),
+    ]
+    with pytest.raises(holdfast.HoldfastError, match="does not make table u"):
+        play(restoring(target), script(*statements))
+    assert content(target) == before
+    objects = [
+        Statement(kind="procedure", name="p", body=b"CREATE PROCEDURE `p`() SELECT 1"),
+        Statement(
+            kind="package", name="k", body=b'CREATE PACKAGE "k" AS PROCEDURE p; END', sql_mode="ANSI_QUOTES,ORACLE"
+        ),
+        Statement(kind="view", name="v", body=b"CREATE VIEW `v` AS SELECT 1 AS `a`"),
+        Statement(kind="event", name="e", body=b"CREATE EVENT `e` ON SCHEDULE EVERY 1 NONSENSE DO SELECT 1"),
+    ]
+    with pytest.raises(holdfast.HoldfastError, match="cannot make event e"):
+        play(restoring(target), script(*statements[:2]), objects=script(*objects))
+    assert content(target) == before
+
+
+def test_references_follow_to_another_name(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], content: Content
+) -> None:
+    """Views, triggers, routines and defaults that name their own database name the new one after a restore."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        for statement in (
+            "CREATE TABLE t(a INT, {db} INT)",
+            "CREATE TABLE {db}(a INT)",
+            "CREATE SEQUENCE s",
+            "CREATE TABLE numbered(id INT DEFAULT nextval({db}.s))",
+            "CREATE FUNCTION {db}.f() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM {db}.t)",
+            "CREATE VIEW {db}.v AS SELECT {db}.f() AS n, '{db}.t' AS said FROM {db}.t",
+            "CREATE TRIGGER {db}.tr BEFORE INSERT ON {db}.t FOR EACH ROW INSERT INTO {db}.{db} VALUES ({db}.f())",
+            "CREATE PROCEDURE {db}.p() SELECT {db}.a, '{db}.t' FROM {db}.{db} JOIN `{db}`.`t` ON {db}.a = t.{db}",
+            "CREATE EVENT {db}.e ON SCHEDULE AT '2035-01-01' DO CALL {db}.p()",
+        ):
+            cursor.execute(statement.format(db=database))
+    target = round_trip(database)
+    found = str(content(target))
+    assert f"INTO `*`.{database} VALUES (`*`.f())" in found
+    assert f"SELECT {database}.a, '{database}.t' FROM `*`.{database} JOIN `*`.`t` ON" in found
+    mariadb.rows(f"INSERT INTO {target}.t VALUES (1, 2)")
+    assert mariadb.rows(f"SELECT COUNT(*) FROM {target}.{database}") == [(1,)]
+    assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
+    mariadb.rows(f"DROP DATABASE {database}")
+    mariadb.rows(f"INSERT INTO {target}.numbered VALUES ()")
+    mariadb.rows(f"CALL {target}.p()")
+    assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
+
+
+def old_and_new(mariadb: MariaDB, old: str, new: str) -> None:
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        for database, number in ((old, 1), (new, 2)):
+            for statement in (
+                "CREATE TABLE parent(id INT PRIMARY KEY)",
+                "CREATE TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
+                "CREATE SEQUENCE s",
+                "CREATE TABLE numbered(id INT DEFAULT nextval(s), v INT)",
+                f"INSERT INTO parent VALUES ({number})",
+                f"INSERT INTO child VALUES (1, {number})",
+                f"CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
+                f"CREATE VIEW v AS SELECT {number} AS n",
+                f"CREATE PROCEDURE p() SELECT {number}",
+                f"CREATE EVENT e ON SCHEDULE AT '2035-01-01' DISABLE DO SELECT {number}",
+                f"CREATE TABLE only{number}(a INT)",
+                f"CREATE VIEW only_view{number} AS SELECT 1 AS a",
+            ):
+                cursor.execute(f"USE {database}")
+                cursor.execute(statement)
+
+
+def test_replace_puts_all_of_it_in_the_place_of_the_target(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    names = mariadb.rows("SHOW DATABASES")
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
+    assert content(target) == content(database)
+    assert mariadb.rows("SHOW DATABASES") == names
+    assert "not atomic with it are triggers" in caplog.text
+    mariadb.rows(f"INSERT INTO {target}.numbered(v) VALUES (1)")
+    mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
+
+
+@pytest.mark.parametrize("kind", ["event", "procedure", "view", "trigger"])
+def test_a_replacement_that_fails_half_way_puts_the_target_back(
+    mariadb: MariaDB,
+    database: str,
+    new_name: Callable[[], str],
+    store: str,
+    content: Content,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The definitions were saved before they were dropped."""
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    if kind == "trigger":
+        mariadb.rows(f"DROP TRIGGER {target}.tr")
+    before = content(target)
+    record = holdfast.backup(mariadb.url(database), store=store, options={"definer": "keep"})
+    import holdfast_mysql.objects
+
+    made = holdfast_mysql.objects.ObjectMaker._execute
+    failed = []
+
+    def fail_once(self: Any, statement: Statement) -> None:
+        if statement.kind == kind and not failed:
+            failed.append(statement)
+            self._session.execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'")
+        made(self, statement)
+
+    monkeypatch.setattr(holdfast_mysql.objects.ObjectMaker, "_execute", fail_once)
+    with pytest.raises(holdfast.HoldfastError, match="not today"):
+        holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
+    assert content(target) == before
+    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
+
+
+def test_replacing_some_tables_leaves_the_others(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    before, wanted = content(target), content(database)
+    assert before is not None
+    assert wanted is not None
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True, select=("numbered", "s"))
+    after = content(target)
+    assert after is not None
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed <= {"sum numbered", "state s", "TABLE numbered"}
+    assert {key: after[key] for key in ("TABLE numbered", "state s")} == {
+        key: wanted[key] for key in ("TABLE numbered", "state s")
+    }
+
+
+def test_events_of_a_drill_stay_switched_off(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any]
+) -> None:
+    body = b"CREATE DEFINER=`root`@`localhost` EVENT `e` ON SCHEDULE EVERY 1 DAY ENABLE DO SELECT 'ENABLE'"
+    for drill, status in ((True, "DISABLED"), (False, "ENABLED")):
+        target = new_name()
+        play(restoring(target, drill=drill), script(), objects=script(Statement(kind="event", name="e", body=body)))
+        assert mariadb.rows(
+            f"SELECT status, event_definition FROM information_schema.events WHERE event_schema='{target}'"
+        ) == [(status, "SELECT 'ENABLE'")]
+
+
+@pytest.mark.parametrize("choice", ["keep", "current", "strip"])
+def test_definers_are_kept_or_become_the_restoring_account(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], choice: str
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(a INT)")
+    mariadb.rows(f"CREATE DEFINER=ghost@'10.%' VIEW {database}.v AS SELECT 1 AS a")
+    mariadb.rows(
+        f"CREATE DEFINER=ghost@'10.%' TRIGGER {database}.tr BEFORE INSERT ON {database}.t FOR EACH ROW SET @a=1"
+    )
+    mariadb.rows(f"CREATE DEFINER=ghost@'10.%' PROCEDURE {database}.p() SELECT 1")
+    mariadb.rows(f"CREATE DEFINER=ghost@'10.%' EVENT {database}.e ON SCHEDULE AT '2035-01-01' DO SELECT 1")
+    target = round_trip(database, restore={"options": {"definer": choice}})
+    found = mariadb.rows(
+        f"SELECT definer FROM information_schema.views WHERE table_schema='{target}' UNION ALL"
+        f" SELECT definer FROM information_schema.triggers WHERE trigger_schema='{target}' UNION ALL"
+        f" SELECT definer FROM information_schema.routines WHERE routine_schema='{target}' UNION ALL"
+        f" SELECT definer FROM information_schema.events WHERE event_schema='{target}'"
+    )
+    assert found == [("ghost@10.%" if choice == "keep" else "root@127.0.0.1",)] * 4
+
+
+def test_accounts_come_along_only_when_asked_for(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """With their passwords, roles and grants; those that exist are left as they are."""
+    odd = "o''dd \\\\user"
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE reading")
+        cursor.execute(f"GRANT SELECT ON `{database}`.* TO reading")
+        cursor.execute(f"CREATE USER '{odd}'@'10.%' IDENTIFIED BY 'secret' PASSWORD EXPIRE NEVER")
+        cursor.execute(f"GRANT reading TO '{odd}'@'10.%'")
+        cursor.execute(f"GRANT ALL ON {database}.* TO '{odd}'@'10.%' WITH GRANT OPTION")
+        try:
+            queries = (f"SHOW GRANTS FOR '{odd}'@'10.%'", f"SHOW CREATE USER '{odd}'@'10.%'", "SHOW GRANTS FOR reading")
+            before = [mariadb.rows(query) for query in queries]
+            record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
+            assert any("password hashes" in warning for warning in record.warnings)
+            cursor.execute(f"DROP USER '{odd}'@'10.%'")
+            cursor.execute("DROP ROLE reading")
+            holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+            assert not mariadb.rows("SELECT 1 FROM mysql.user WHERE user='reading'")
+            holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
+            assert [mariadb.rows(query) for query in queries] == before
+        finally:
+            cursor.execute(f"DROP USER IF EXISTS '{odd}'@'10.%'")
+            cursor.execute("DROP ROLE IF EXISTS reading")
+
+
+def test_what_the_server_cannot_hold_is_named_before_anything_is_touched(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    target = new_name()
+    engine = Registry().engine("mysql")
+    needs = {
+        "engine Federated": [1, ["far"]],
+        "collation utf8mb4_0900_ai_ci": [1, ["t.a"]],
+        "collation utf8mb4_ja_0900_as_cs": [7, ["t.b", "t.c", "t.d", "t.e", "t.f", "t.g", "t.h"]],
+        "type vector": [1, ["t.v"]],
+        "type json": [1, ["t.j"]],
+    }
+    facts = {"format": "wire", "server": "9.7.0", "database": "x", "collation": "utf8mb4_0900_ai_ci", "rows": {}}
+    request = RestoreRequest(
+        url=mariadb.url(target), scratch=Path("/nonexistent"), streams=(Stream(name="schema"), Stream(name="objects")),
+        facts={**facts, "needs": needs}, options=engine.options({}),
+    )  # fmt: skip
+    with pytest.raises(holdfast.UnsafeError) as caught, engine.restore(request):
+        pass
+    text = caught.value.message
+    assert "engine Federated (far)" in text
+    assert "type vector (t.v)" in text
+    assert "utf8mb4_ja_0900_as_cs (t.b, t.c, t.d, t.e, t.f and 2 more)" in text
+    assert "json" not in text
+    assert "utf8mb4_0900_ai_ci" not in text
+    assert content(target) is None
+
+
+def test_a_row_that_the_server_cannot_take_is_named(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str]
+) -> None:
+    """A prepared INSERT is bound by max_allowed_packet; LOAD DATA is not."""
+    mariadb.rows(f"CREATE TABLE {database}.big(b LONGBLOB)")
+    mariadb.rows(f"INSERT INTO {database}.big VALUES (REPEAT('x', 2000000))")
+    try:
+        mariadb.rows("SET GLOBAL max_allowed_packet=1048576")
+        with pytest.raises(holdfast.HoldfastError, match="statements of 1048576") as caught:
+            round_trip(database, restore={"options": {"local_infile": False}})
+        assert caught.value.hint is not None
+        assert "max_allowed_packet" in caught.value.hint
+    finally:
+        mariadb.rows("SET GLOBAL max_allowed_packet=1073741824")
+
+
+def test_loading_gives_back_any_bytes(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any]
+) -> None:
+    """The bytes that LOAD DATA gives a meaning to are escaped, NULL is not the text that stands for it."""
+    samples = [
+        b"\x1e",
+        b"\x10",
+        b"\x10N",
+        b"\x10\x1e",
+        b"N",
+        b"",
+        None,
+        bytes(range(200)),
+        b"\x1e" * 3,
+        b"\\N",
+        b"NULL",
+    ]
+    columns = (Column(name="a", kind="bytes"), Column(name="b", kind="bytes"))
+    pairs = [(one, other) for one in samples for other in samples]
+    table = Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a VARBINARY(300), b VARBINARY(300))")
+    for infile in (True, False):
+        target = new_name()
+        opened = restoring(target, rows={"data/t": ["t", len(pairs)]}, options={"local_infile": infile})
+        play(opened, script(table), rows_of("t", columns, *pairs), objects=script())
+        assert sorted(map(str, mariadb.rows(f"SELECT a, b FROM {target}.t"))) == sorted(map(str, pairs))
+
+
+def test_a_restore_says_nothing_where_there_is_nothing_to_say(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(a INT)")
+    round_trip(database)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
