@@ -124,17 +124,39 @@ def test_a_wrong_password_is_neither_in_the_error_nor_in_a_command(mariadb: Mari
     assert quote(SECRET, safe="").encode() not in done.stdout + done.stderr
 
 
-def test_a_broken_view_is_kept_and_told_of(
-    mariadb: MariaDB, database: str, store: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+def test_broken_views_are_kept_made_again_and_told_of(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    mariadb.rows(f"CREATE TABLE {database}.gone(a INT)")
-    mariadb.rows(f"CREATE VIEW {database}.broken AS SELECT a FROM {database}.gone")
-    mariadb.rows(f"CREATE VIEW {database}.sound AS SELECT 1 AS a")
-    mariadb.rows(f"DROP TABLE {database}.gone")
+    """Where a table of the database is gone, the view comes back as broken as it was; else its text is kept."""
+    for statement in (
+        "TABLE gone(a INT, `b.c``d` TEXT)",
+        "TABLE also(a INT)",
+        "TABLE there(a INT, b INT)",
+        "FUNCTION lost() RETURNS INT DETERMINISTIC RETURN 1",
+        "VIEW broken AS SELECT g.a, x.a AS a2, g.`b.c``d` FROM gone g JOIN also x ON x.a = g.a",
+        "VIEW above AS SELECT a2 FROM broken",
+        "VIEW hopeless AS SELECT b FROM there",
+        "VIEW helpless AS SELECT lost() AS n",
+        "VIEW sound AS SELECT a FROM there",
+    ):
+        mariadb.rows(f"CREATE {statement}", database=database)
+    for statement in ("DROP TABLE gone, also", "ALTER TABLE there DROP b", "DROP FUNCTION lost"):
+        mariadb.rows(statement, database=database)
     target = round_trip(database)
-    assert "view broken is broken: its definition is kept" in caplog.text
-    assert [name for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")] == ["sound"]
-    assert "view broken is broken and cannot be made" in caplog.text
+    for name in ("broken", "above", "hopeless", "helpless"):
+        assert f"view {name} is broken: its definition is kept" in caplog.text
+    assert sorted(name for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")) == [
+        "above",
+        "broken",
+        "sound",
+        "there",
+    ]
+    for name in ("broken", "above"):
+        assert f"view {name} refers to what is not there" in caplog.text
+        ours, theirs = (mariadb.rows(f"SHOW CREATE VIEW {name}", database=place)[0] for place in (target, database))
+        assert ours == theirs
+    for name in ("hopeless", "helpless"):
+        assert f"view {name} is broken and cannot be made" in caplog.text
 
 
 def test_a_table_that_the_server_cannot_open_is_an_error(mariadb: MariaDB, database: str, store: str) -> None:

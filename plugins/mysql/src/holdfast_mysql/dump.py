@@ -109,9 +109,13 @@ class MysqlDump:
         else:
             unit = contents.units[stream.name]
             with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
-                copy = RowCopy(reader, unit.sql(), header=unit.table.unit().header())
+                copy = self._copy(reader, unit)
                 yield from copy.chunks()
             self._digests[stream.name] = UnitDigest(rows=copy.rows, digest=copy.digest)
+
+    def _copy(self, reader: Session, unit: RowUnit) -> RowCopy:
+        header = unit.table.unit().header()
+        return RowCopy(reader, unit.sql(), header=header, digest=self._request.proof is not False)
 
     @contextmanager
     def _reader(self, doing: str) -> Iterator[Session]:
@@ -139,7 +143,7 @@ class MysqlDump:
             yield writer.statement(statement)
         for name, unit in contents.units.items():
             with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
-                copy = RowCopy(reader, unit.sql(), header=unit.table.unit().header())
+                copy = self._copy(reader, unit)
                 yield from portable.inserts(copy.chunks(), writer)
             self._digests[name] = UnitDigest(rows=copy.rows, digest=copy.digest)
         for statement in contents.after:

@@ -10,6 +10,7 @@ from holdfast.api import CredentialsError, HoldfastError, shown
 from holdfast_mysql.rewrite import check_head, disabled, follow, with_definer
 from holdfast_mysql.script import OPENING, Statement
 from holdfast_mysql.session import Session, failure, number, quoted, use
+from holdfast_mysql.stubs import Stubs
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -93,7 +94,6 @@ class ObjectMaker:
         """Make views in passes, for what their text does not tell about their order."""
         while views:
             left: list[Statement] = []
-            errors: list[pymysql.MySQLError] = []
             for view in views:
                 try:
                     self._execute(view)
@@ -101,14 +101,30 @@ class ObjectMaker:
                     if number(error) not in _ABSENT:
                         raise self._failure(view, error) from error
                     left.append(view)
-                    errors.append(error)
                 else:
                     made.append(("view", view.name))
             if len(left) == len(views):
-                for view, failed in zip(left, errors, strict=True):
-                    log.warning(
-                        "view %s is broken and cannot be made (%s); its definition is in the stream of objects",
-                        shown(view.name), failed.args[1],
-                    )  # fmt: skip
+                self._make_broken(left, made)
                 return
             views = left
+
+    def _make_broken(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
+        """Make views of what is not there, as far as that can stand in for a moment; the others are told of."""
+        stubs = Stubs(self._session, self._database)
+        try:
+            for view in views:
+                try:
+                    stubs.make(lambda view=view: self._execute(view))  # type: ignore[misc]
+                except pymysql.MySQLError as error:
+                    log.warning(
+                        "view %s is broken and cannot be made (%s); its definition is in the stream of objects",
+                        shown(view.name), error.args[1],
+                    )  # fmt: skip
+                else:
+                    made.append(("view", view.name))
+                    log.warning(
+                        "view %s refers to what is not there, as it did when it was backed up", shown(view.name)
+                    )
+        finally:
+            self._session.execute(OPENING[0])
+            stubs.clear()

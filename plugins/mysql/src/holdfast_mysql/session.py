@@ -26,6 +26,8 @@ _LOCKED = frozenset({1205, 1213, 1099, 1100, 1192, 1223, 1317, 3024, 3572, 4031}
 _HINTS = {
     1153: "raise max_allowed_packet on the server: one row is larger than it",
     1044: "grant the account what the documentation of the engine lists",
+    1418: "on the server: SET GLOBAL log_bin_trust_function_creators=1",
+    1419: "on the server: SET GLOBAL log_bin_trust_function_creators=1",
     1412: "a table was altered in the middle: run the backup again",
     1021: "make room on the server's disk",
     1114: "make room on the server's disk",

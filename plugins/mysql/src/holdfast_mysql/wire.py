@@ -22,6 +22,7 @@ from holdfast_mysql.session import Session
 VERSION = 1
 FULL = 0xFFFFFF
 _CHUNK = 1 << 20
+_PIECE = 1 << 16
 _HEADER_LIMIT = 1 << 19  # 4096 columns with the longest names have less
 HEADER = 4
 _WORD = struct.Struct("<I")
@@ -76,19 +77,19 @@ class Unit:
 class RowCopy:
     """One query whose rows are copied; `rows` and `digest` are right once `chunks` has ended."""
 
-    def __init__(self, session: Session, sql: str | bytes, *, header: bytes = b"") -> None:
+    def __init__(self, session: Session, sql: str | bytes, *, header: bytes = b"", digest: bool = True) -> None:
         self._connection = session.connection
         self._sql = sql
         self._header = header
-        self._sha256 = sha256()
+        self._sha256 = sha256() if digest else None
         self._more = False  # the packet before was full, so that the next one continues it
         self._ended = False
         self.rows = 0
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all packets."""
-        return self._sha256.hexdigest()
+        """SHA-256 of all packets, empty if it was not asked for."""
+        return self._sha256.hexdigest() if self._sha256 else ""
 
     def chunks(self) -> Iterator[bytearray]:
         """Run the query and yield the header and its packets in pieces of 1 MiB, cut anywhere."""
@@ -97,7 +98,8 @@ class RowCopy:
         try:
             own = len(self._header)
             for chunk in self._copy():
-                self._sha256.update(memoryview(chunk)[own:])
+                if self._sha256:
+                    self._sha256.update(memoryview(chunk)[own:])
                 own = 0
                 yield chunk
         finally:
@@ -185,7 +187,7 @@ class RowReader:
     """The rows of a stream, for the way back: `unit` first, then `feed`."""
 
     def __init__(self, chunks: Iterable[Chunk]) -> None:
-        self._chunks = iter(chunks)
+        self._chunks = _pieces(chunks)
         head = bytearray()
         while (end := head.find(b"\n")) < 0:
             chunk = next(self._chunks, None)
@@ -196,7 +198,7 @@ class RowReader:
         self._rest: bytes = bytes(head[end + 1 :])
 
     def feed(self, parser: RowParser) -> Iterator[None]:
-        """Hand all rows to a parser and yield now and then, about every 1 MiB, for it to be emptied."""
+        """Hand all rows to a parser and yield now and then, about every 64 KiB, for it to be emptied."""
         data = self._rest
         while True:
             place = 0
@@ -222,12 +224,19 @@ class RowReader:
                 if have:
                     raise IntegrityError("the rows end in the middle of one")
                 return b""
-            parts.append(bytes(chunk))
+            parts.append(chunk)
             have += len(chunk)
             if have >= needed:
                 parts = [b"".join(parts)]
                 needed = _needed(parts[0])
         return parts[0]
+
+
+def _pieces(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    """Cut chunks small: the values of narrow rows, each an object, take ten times the memory of their bytes."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _PIECE):
+            yield bytes(chunk[start : start + _PIECE])
 
 
 def _needed(data: bytes) -> int:
