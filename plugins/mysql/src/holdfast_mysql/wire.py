@@ -26,6 +26,7 @@ _PIECE = 1 << 16
 _HEADER_LIMIT = 1 << 19  # 4096 columns with the longest names have less
 HEADER = 4
 _WORD = struct.Struct("<I")
+_HEAD = struct.Struct("<HBxB")  # the length in two parts, and the first byte of the packet
 _END, _ERROR = 0xFE, 0xFF
 _END_SIZE = 9
 
@@ -141,29 +142,30 @@ class RowCopy:
 
         About 100 ns a row; what is looked at is the length and the first byte, which tells the end of the rows.
         """
-        unpack, full, end, more = _WORD.unpack_from, FULL, _END, self._more
-        last = have - 4
+        unpack, end = _HEAD.unpack_from, _END
+        last = have - HEADER
         rows = 0
         while place < last:
-            size = unpack(buffer, place)[0] & full
-            if buffer[place + 4] >= end or size == full or more:
-                if not more and self._is_end(buffer, place, size):
-                    if place + 4 + size <= have:
-                        self._end(bytes(buffer[place + 4 : place + 4 + size]))
+            low, high, first = unpack(buffer, place)
+            size = low
+            if high or first >= end or self._more:
+                size += high << 16
+                if not self._more and self._is_end(first, size):
+                    if place + HEADER + size <= have:
+                        self._end(bytes(buffer[place + HEADER : place + HEADER + size]))
                     break
-                more = size == full
-                rows -= more
+                self._more = size == FULL
+                rows -= self._more
             rows += 1
             buffer[place + 3] = 0
-            place += size + 4
-        self._more = more
+            place += size + HEADER
         self.rows += rows
         return place
 
     @staticmethod
-    def _is_end(buffer: bytearray, place: int, size: int) -> bool:
+    def _is_end(first: int, size: int) -> bool:
         # A row may begin with 0xfe, the mark of a first value of 16 MiB or more, but then it is long.
-        return buffer[place + 4] == _ERROR or (buffer[place + 4] == _END and size < _END_SIZE)
+        return first == _ERROR or (first == _END and size < _END_SIZE)
 
     def _end(self, packet: bytes) -> None:
         if packet[0] == _ERROR:
