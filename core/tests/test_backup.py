@@ -14,11 +14,12 @@ from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_thread
 from holdfast.api import Capability, Component, Event, Facts, Kind, ObjectProof, Proof, Stream, hookimpl
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UnsafeError, UsageError
-from holdfast.operations.backup import Parts, backup, preview
+from holdfast.operations.backup import backup, preview
 from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 
 

@@ -13,10 +13,11 @@ from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_thread
 from holdfast.api import Capability, Event, Facts, Step
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.operations.restore import Restored, restore
 from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 
 STREAMS = {"one": [b"hello"], "two": [b"world" * 100]}

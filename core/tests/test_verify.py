@@ -8,9 +8,10 @@ from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import HoldfastError, NotFoundError, PluginError, UsageError
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.operations.verify import Verified, verify
 from holdfast.plan import BackupPlan
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 
 

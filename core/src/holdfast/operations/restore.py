@@ -29,6 +29,7 @@ from holdfast.plan import RestorePlan
 from holdfast.registry import PluginEngine, Registry
 from holdfast.run import Run, our_errors
 from holdfast.scratch import scratch_folder
+from holdfast.setup import check_capabilities
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.manifest import Manifest
@@ -120,7 +121,14 @@ def resolve(
 ) -> Setup:
     """Find every part of a restore of one backup and check every option; touches nothing."""
     engine = engine or _engine(registry, DatabaseURL.parse(plan.target), manifest)
-    _check_capabilities(plan, engine)
+    check_capabilities(
+        engine,
+        {
+            Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+            Capability.CHECK: ("--check", plan.check is True),
+            Capability.LIVE: ("--live", plan.live),
+        },
+    )
     hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
     return Setup(
         plan=plan,
@@ -144,17 +152,6 @@ def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Plug
             f"the backup is of engine '{manifest.source.engine}', the target {target.redacted()} of '{engine.name}'"
         )
     return engine
-
-
-def _check_capabilities(plan: RestorePlan, engine: Engine) -> None:
-    asked = {
-        Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
-        Capability.CHECK: ("--check", plan.check is True),
-        Capability.LIVE: ("--live", plan.live),
-    }
-    for capability, (option, wanted) in asked.items():
-        if wanted and capability not in engine.capabilities:
-            raise UsageError(f"engine '{engine.name}' cannot do {option}")
 
 
 def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
