@@ -32,6 +32,7 @@ from holdfast.scratch import scratch_folder
 from holdfast.setup import check_capabilities
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.inside import check_outside
 from holdfast.store.manifest import Manifest
 from holdfast.url import redact
 
@@ -95,6 +96,7 @@ def restore(
     with our_errors(f"restore into {redact(plan.target)} failed", plan.target):
         DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
         storage = storage or registry.storage(default_store() if plan.store is None else plan.store)
+        check_outside(storage, plan.target)
         catalog = Catalog(storage)
         catalog.open()
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
