@@ -323,6 +323,7 @@ def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
     storage.trace.clear()
     Catalog(storage).delete(Catalog(storage).find(found.id))
     assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
+    assert (storage.trace.count("barrier"), storage.trace[-1]) == (2, "barrier")
     assert set(storage.objects) == {"holdfast.json"}
 
 

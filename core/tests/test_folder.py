@@ -263,6 +263,32 @@ def test_what_is_believed_by_its_name_is_on_disk_before_it_has_it(
     assert happened == (["sync", "name"] if first else ["name"])
 
 
+def test_a_deletion_is_synced_by_the_next_barrier_once_for_all_that_goes_from_a_folder(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        put(storage, f"app/id/{number}")
+    put(storage, "app/id/kept")
+    storage.barrier()
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(20):
+        storage.delete(f"app/id/{number}")
+    assert synced == []
+    storage.barrier()
+    assert synced == [f"{os.path.realpath(storage.root)}/app/id"]
+    synced.clear()
+    storage.delete("app/id/kept")
+    storage.barrier()
+    assert synced == [os.path.realpath(storage.root)]  # the folders below it are gone
+
+
 def test_a_failed_sync_is_an_error_and_stays_one(storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(_descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")

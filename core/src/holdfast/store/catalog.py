@@ -341,12 +341,17 @@ class Catalog:
         self.storage.barrier()
         self._clear(entry.folder)
         self._release(entry.name, entry.manifest.source.identity if entry.manifest else None)
+        self.storage.barrier()
 
     def discard(self, name: str, backup_id: str, source: Source) -> None:
         """Remove all that a failed run wrote, its manifest first, and give back a name that is for nothing else."""
-        self.storage.delete(f"{name}/{backup_id}/{MANIFEST}")
-        self._clear(f"{name}/{backup_id}")
+        folder = f"{name}/{backup_id}"
+        if self._published(folder):  # else a barrier would only write out what is about to go
+            self.storage.delete(f"{folder}/{MANIFEST}")
+            self.storage.barrier()
+        self._clear(folder)
         self._release(name, identity_digest(source))
+        self.storage.barrier()
 
     def sweep(self, name: str) -> list[str]:
         """Remove unfinished folders of a source that no running process owns, and return them.
@@ -365,6 +370,8 @@ class Catalog:
                 continue
             except OSError as error:
                 log.warning("could not remove unfinished %s: %s", folder, reason(error), extra={"folder": folder})
+        if removed:
+            self.storage.barrier()
         return removed
 
     def _published(self, folder: str) -> bool:
@@ -376,9 +383,11 @@ class Catalog:
 
     def tidy(self) -> None:
         """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
-        for stat in list(self.storage.list()):
-            if stat.path.endswith("/") and is_source_name(stat.path[:-1]):
-                self.storage.delete(stat.path)
+        empty = [stat.path for stat in list(self.storage.list()) if stat.path.endswith("/")]
+        for path in filter(lambda path: is_source_name(path[:-1]), empty):
+            self.storage.delete(path)
+        if empty:
+            self.storage.barrier()
 
     def _clear(self, folder: str) -> None:
         for stat in list(self.storage.list(folder)):

@@ -145,7 +145,7 @@ class FolderStorage:
         return Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
 
     def delete(self, path: str) -> None:
-        """Remove a file, a link or an empty folder, then the folders that are left empty."""
+        """Remove a file, a link or an empty folder, then the folders that are left empty; the barrier syncs that."""
         target = self._path(path)
         folder = os.path.dirname(target)
         try:
@@ -156,10 +156,12 @@ class FolderStorage:
             pass
         with self._lock:
             self._unsynced.discard(target)
-        self._sync(self._prune(folder))
+        stays = self._prune(folder)
+        with self._lock:  # one sync for all that goes from it, instead of one each
+            self._unsynced.add(stays)
 
     def barrier(self) -> None:
-        """Fsync every file written, then every folder in which a name was made, innermost first."""
+        """Fsync every file written, then every folder in which a name was made or removed, innermost first."""
         with self._syncing:  # another run's barrier may have taken our files over: wait until it is done
             with self._lock:
                 paths, self._unsynced = self._unsynced, set()
