@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -17,6 +18,9 @@ from holdfast.store.names import CLAIM, MANIFEST, MARKER, PARTIAL
 from holdfast.url import DatabaseURL
 
 LEASES = ".leases"
+# Seconds for which a lease that is held is tried again: whoever looks for dead leases (`_remove_dead`) holds each of
+# them, also one just made, for some microseconds. A holder at work keeps it for far longer.
+_PATIENCE = 0.05
 _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
 # These are small and are believed as soon as they have their name: after a loss of power an empty one would be a
 # damaged backup, a name that nobody can use, or a store that nobody can open. All else waits for the barrier.
@@ -180,6 +184,7 @@ class FolderStorage:
         self._make(folder)
         _check_own(folder)
         path = os.path.join(folder, name.replace("/", "_"))
+        deadline = time.monotonic() + _PATIENCE
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -188,7 +193,10 @@ class FolderStorage:
                     break
             except BlockingIOError as error:
                 os.close(descriptor)
-                raise LockedError(f"another process is at work on {shown(name)}") from error
+                if time.monotonic() > deadline:
+                    raise LockedError(f"another process is at work on {shown(name)}") from error
+                time.sleep(_PATIENCE / 10)
+                continue
             except BaseException:
                 os.close(descriptor)
                 raise
