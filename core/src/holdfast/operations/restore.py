@@ -2,8 +2,8 @@
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from holdfast.api import (
 )
 from holdfast.config import default_jobs, default_store
 from holdfast.errors import HoldfastError, PluginError, UsageError, shown
-from holdfast.pipeline import run_tasks
+from holdfast.pipeline import release_after, run_tasks
 from holdfast.plan import RestorePlan
 from holdfast.registry import PluginEngine, Registry
 from holdfast.run import Run, our_errors
@@ -188,7 +188,7 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
         exclude=plan.exclude,
         drill=setup.drill,
     )
-    with ExitStack() as opened:
+    with ExitStack() as opened, _releasing(opened):
         session = opened.enter_context(setup.engine.restore(request))
         steps = list(session.steps)
         needed = _needed(setup, steps)
@@ -205,6 +205,16 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
             warnings=tuple(run.warnings),
             dry_run=dry_run,
         )
+
+
+@contextmanager
+def _releasing(opened: ExitStack) -> Iterator[None]:
+    """Leave the session after a failure, which stays the error to report, with what the session left behind."""
+    try:
+        yield
+    except BaseException as error:
+        release_after(error, opened.close)
+        raise
 
 
 def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
