@@ -26,7 +26,7 @@ from holdfast.errors import (
 from holdfast.store import findings, labels, manifest
 from holdfast.store.findings import Finding, State
 from holdfast.store.labels import Label
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Manifest, NewerFormat
 from holdfast.store.names import CLAIM, FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name, new_id, time_of
 
 log = logging.getLogger("holdfast.store")
@@ -36,7 +36,8 @@ log = logging.getLogger("holdfast.store")
 class Entry:
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
-    `unreadable` means that the system did not hand the manifest out, which says nothing about the backup.
+    `unreadable` means that the system did not hand the manifest out, and `newer` that it is of a later format than
+    ours: neither says anything about the backup.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry:
     problem: str = ""
     hint: str | None = None
     unreadable: bool = False
+    newer: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
@@ -68,9 +70,11 @@ class Entry:
         return self.state is not State.DAMAGED
 
     def check_readable(self) -> None:
-        """Raise `NotFoundError` where nothing can be said of the backup, because it could not be read."""
+        """Raise `NotFoundError` or `IntegrityError` where nothing can be said of the backup: we cannot read it."""
         if self.unreadable:
             raise NotFoundError(f"cannot read backup {self.id}: {self.problem}")
+        if self.newer:
+            raise IntegrityError(f"cannot read backup {self.id}: {self.problem}", hint=self.hint)
 
     @property
     def pinned(self) -> bool:
@@ -196,7 +200,7 @@ class Catalog:
         except OSError as error:
             return replace(found, problem=f"its manifest cannot be read: {reason(error)}", unreadable=True)
         except IntegrityError as error:
-            return replace(found, problem=error.message, hint=error.hint)
+            return replace(found, problem=error.message, hint=error.hint, newer=isinstance(error, NewerFormat))
         checksum = hashlib.sha256(data).hexdigest()
         return replace(found, manifest=document, checksum=checksum, problem=missing(document, files))
 
