@@ -181,6 +181,39 @@ def test_a_preview_opens_the_source_and_writes_nothing() -> None:
 # --- what is refused before anything is opened ---
 
 
+def look(engine: MemoryEngine, storage: MemoryStorage) -> None:
+    plan = BackupPlan(source=URL, codec="none")
+    preview(plan, registry=memory_registry(), parts=Parts(engine=engine, storage=storage))
+
+
+@pytest.mark.parametrize("make", [run, look])
+@pytest.mark.parametrize(
+    ("marker", "error"),
+    [
+        (b'{"format_version": 2}', IntegrityError),
+        (b"something else", IntegrityError),
+        (PermissionError(13, "Permission denied"), HoldfastError),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_found_out_before_the_source_is_opened(
+    make: Any, marker: Any, error: type[HoldfastError]
+) -> None:
+    storage = MemoryStorage()
+    storage.objects["holdfast.json"] = marker
+
+    def read(path: str, *_more: int) -> bytes:
+        if isinstance(marker, OSError):
+            raise marker
+        return bytes(storage.objects[path])
+
+    storage.read = read  # type: ignore[method-assign]
+    engine = MemoryEngine()
+    with pytest.raises(HoldfastError) as caught:
+        make(engine, storage)
+    assert type(caught.value) is error
+    assert engine.trace == []
+
+
 @pytest.mark.parametrize(
     ("plan", "error"),
     [

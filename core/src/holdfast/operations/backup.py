@@ -119,6 +119,9 @@ def _open(
     """Resolve a plan and open its source; the last of the three leaves the session when it is closed."""
     with our_errors(f"cannot open {redact(plan.source)}", plan.source):
         setup = resolve(plan, registry, parts or Parts())
+    with our_errors(f"cannot use the store at {shown(setup.storage.location)}", plan.source):
+        Catalog(setup.storage).usable()  # found out before the source is opened, whose check may take long
+    with our_errors(f"cannot open {redact(plan.source)}", plan.source):
         scratch = stack.enter_context(scratch_folder())
         opened = stack.enter_context(ExitStack())
         return setup, opened.enter_context(setup.engine.dump(_request(setup, scratch))), opened

@@ -130,14 +130,19 @@ class Catalog:
             raise NotFoundError(f"cannot read the store at {shown(where)}: {reason(error)}") from error
         manifest.check_marker(data)
 
-    def open_or_create(self) -> bool:
-        """Open the store, or make it; returns whether it was made."""
+    def usable(self) -> bool:
+        """Whether there is a store; one that backups cannot go to is an error, a missing one is none."""
         try:
             self.open()
         except NotFoundError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise HoldfastError(f"cannot use the store: {error.message}") from error
-        else:
+            return False
+        return True
+
+    def open_or_create(self) -> bool:
+        """Open the store, or make it; returns whether it was made."""
+        if self.usable():
             return False
         marker = manifest.Marker(format_version=manifest.FORMAT_VERSION)
         with contextlib.suppress(FileExistsError), self.storage.writer(MARKER) as writer:
