@@ -165,3 +165,11 @@ def test_what_the_engine_cannot_do_is_refused_instead_of_ignored(kept: Shell) ->
         assert "nonsense" in ran.error
         kept.fails(2, "backup", "sqlite:///app.db", *option)
     assert not (kept.folder / "copy.db").exists()
+
+
+@pytest.mark.parametrize("path", ["backups/holdfast.json", "{store}/holdfast.json"])
+def test_the_store_itself_is_never_replaced(kept: Shell, path: str) -> None:
+    before = {one: one.read_bytes() for one in kept.store.rglob("*") if one.is_file()}
+    ran = kept.fails(16, "restore", "app/latest", f"sqlite:///{path.format(store=kept.store)}", "--replace")
+    assert "lies in the store" in ran.error
+    assert {one: one.read_bytes() for one in kept.store.rglob("*") if one.is_file()} == before

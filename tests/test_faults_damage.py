@@ -94,6 +94,7 @@ def test_a_blob_that_is_not_what_was_stored_is_exit_13_everywhere_and_the_rest_i
     for name, backup_id in made.items():
         kept.fails(13, "restore", backup_id, f"sqlite:///{name}.db")
         assert not list(kept.folder.glob(f"{name}.db*"))
+        assert not list(kept.folder.glob(".holdfast-*"))
     ran = kept.run("verify", "--json", code=13)
     results = {line["id"]: line["passed"] for line in ran.lines if line["type"] == "verify"}
     assert results == {**dict.fromkeys(made.values(), False), **dict.fromkeys(ids, True)}
@@ -237,6 +238,7 @@ def test_hostile_manifests_are_refused_with_exit_13_and_the_list_goes_on(kept: S
         assert backup_id in caught.value.message
         assert caught.value.message.isprintable()
         assert not list(kept.folder.glob(f"{name}.db*"))
+        assert not list(kept.folder.glob(".holdfast-*"))
     ran = kept.run("verify", "--json", code=13)
     results = {line["id"]: line["passed"] for line in ran.lines if line["type"] == "verify"}
     assert results == {**dict.fromkeys(made.values(), False), **dict.fromkeys(ids, True)}
@@ -277,6 +279,7 @@ def test_a_manifest_that_promises_too_few_bytes_lets_no_more_through(kept: Shell
     kept.fails(13, "restore", ids[1], "sqlite:///copy.db")
     assert not (kept.folder / "copy.db").exists()
     assert not list(kept.folder.glob("copy.db*"))
+    assert not list(kept.folder.glob(".holdfast-*"))
 
 
 def test_a_claim_that_is_not_valid_is_named(kept: Shell) -> None:

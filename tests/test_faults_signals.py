@@ -234,6 +234,7 @@ def test_a_restore_whose_codec_hangs_ends_at_once_and_leaves_nothing(shell: Shel
     process.communicate(timeout=10)
     assert process.returncode == 143
     assert sorted(path.name for path in shell.folder.glob("*.db*")) == ["app.db"]
+    assert not list(shell.folder.glob(".holdfast-*"))
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(shell: Shell) -> None:

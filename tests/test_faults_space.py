@@ -119,6 +119,7 @@ def test_a_limit_on_file_sizes_is_an_error_and_not_a_short_restore(shell: Shell)
         assert "limit" in ran.error
     assert fingerprint(target) == before
     assert sorted(path.name for path in shell.folder.glob("*.db*")) == ["app.db", "big.db", "target.db"]
+    assert not list(shell.folder.glob(".holdfast-*"))
 
 
 def test_the_data_of_a_pipe_that_is_full_is_an_error(kept: Shell, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_thread
 from holdfast.api import Capability, Component, Event, Facts, Kind, ObjectProof, Proof, Stream, hookimpl
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UnsafeError, UsageError
-from holdfast.operations.backup import Parts, backup, preview
+from holdfast.operations.backup import backup, preview
 from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 
 
@@ -178,6 +179,39 @@ def test_a_preview_opens_the_source_and_writes_nothing() -> None:
 
 
 # --- what is refused before anything is opened ---
+
+
+def look(engine: MemoryEngine, storage: MemoryStorage) -> None:
+    plan = BackupPlan(source=URL, codec="none")
+    preview(plan, registry=memory_registry(), parts=Parts(engine=engine, storage=storage))
+
+
+@pytest.mark.parametrize("make", [run, look])
+@pytest.mark.parametrize(
+    ("marker", "error"),
+    [
+        (b'{"format_version": 2}', IntegrityError),
+        (b"something else", IntegrityError),
+        (PermissionError(13, "Permission denied"), HoldfastError),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_found_out_before_the_source_is_opened(
+    make: Any, marker: Any, error: type[HoldfastError]
+) -> None:
+    storage = MemoryStorage()
+    storage.objects["holdfast.json"] = marker
+
+    def read(path: str, *_more: int) -> bytes:
+        if isinstance(marker, OSError):
+            raise marker
+        return bytes(storage.objects[path])
+
+    storage.read = read  # type: ignore[method-assign]
+    engine = MemoryEngine()
+    with pytest.raises(HoldfastError) as caught:
+        make(engine, storage)
+    assert type(caught.value) is error
+    assert engine.trace == []
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from holdfast.errors import (
     UnsafeError,
     UsageError,
 )
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
@@ -322,6 +323,7 @@ def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
     storage.trace.clear()
     Catalog(storage).delete(Catalog(storage).find(found.id))
     assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
+    assert (storage.trace.count("barrier"), storage.trace[-1]) == (2, "barrier")
     assert set(storage.objects) == {"holdfast.json"}
 
 
@@ -363,7 +365,8 @@ def test_a_leftover_that_cannot_be_removed_does_not_stop_the_next_backup(
 PROCESS = """
 import sys
 from memory import MemoryEngine, URL, memory_registry
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
+from holdfast.setup import Parts
 from holdfast.plan import BackupPlan
 
 store, identity, behaviour = sys.argv[1:]

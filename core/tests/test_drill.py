@@ -162,7 +162,7 @@ class Bench:
 
     def backup(self, **fields: Any) -> Entry:
         plan = BackupPlan(source=f"toy://{self.source}", codec="none", **fields)
-        from holdfast.operations.backup import Parts
+        from holdfast.setup import Parts
 
         record = backup(plan, registry=self.registry, parts=Parts(storage=self.catalog.storage))
         return self.catalog.find(record.id)

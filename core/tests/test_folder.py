@@ -1,6 +1,7 @@
 """The folder storage: objects appear whole or not at all, and nothing outside of the folder is touched."""
 
 import errno
+import fcntl
 import os
 import signal
 import stat
@@ -261,6 +262,56 @@ def test_what_is_believed_by_its_name_is_on_disk_before_it_has_it(
     monkeypatch.setattr(os, "link", publish)
     put(storage, path)
     assert happened == (["sync", "name"] if first else ["name"])
+
+
+def test_a_deletion_is_synced_by_the_next_barrier_once_for_all_that_goes_from_a_folder(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        put(storage, f"app/id/{number}")
+    put(storage, "app/id/kept")
+    storage.barrier()
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(20):
+        storage.delete(f"app/id/{number}")
+    assert synced == []
+    storage.barrier()
+    assert synced == [f"{os.path.realpath(storage.root)}/app/id"]
+    synced.clear()
+    storage.delete("app/id/kept")
+    storage.barrier()
+    assert synced == [os.path.realpath(storage.root)]  # the folders below it are gone
+
+
+def test_a_lease_is_not_lost_to_somebody_who_only_looks_whether_it_is_dead(
+    storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking: list[int] = []
+    real = fcntl.flock
+
+    def flock(descriptor: int, flags: int) -> None:
+        """As if another process held the file that was just made until we have tried once."""
+        if not looking:
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            looking.append(os.open(path, os.O_RDWR))
+            real(looking[0], fcntl.LOCK_EX)
+            os.unlink(path)
+            try:
+                real(descriptor, flags)
+            finally:
+                os.close(looking[0])
+        real(descriptor, flags)
+
+    monkeypatch.setattr("holdfast.store.folder.fcntl.flock", flock)
+    with storage.lease("app"), pytest.raises(LockedError), storage.lease("app"):
+        pass
 
 
 def test_a_failed_sync_is_an_error_and_stays_one(storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ FLOORS = [
     {"options", "component", "registry", "builtin"},
     {"plan", "parts", "config"},
     {"pipeline", "run", "scratch"},
-    {"store", "record"},
+    {"store", "record", "setup"},
     {"operations"},
     {"manager", "assembly", "legacy", "steps", "takeover"},
     {"cli", "testing", "__main__"},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from memory import our_threads
 
 from holdfast.builtin import NoCodec
-from holdfast.errors import HoldfastError, IntegrityError
+from holdfast.errors import HoldfastError, IntegrityError, attached
 from holdfast.pipeline import BLOCK, Flow, Stop, Stopped, Stored, Workers, blocks, plain_chunks, run_tasks
 
 SHA256 = {"sha256": hashlib.sha256}
@@ -287,16 +287,16 @@ def test_an_error_in_the_waiting_thread_ends_the_tasks(error: BaseException) -> 
     assert our_threads() == set()
 
 
-def test_an_error_while_releasing_does_not_hide_the_first_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_while_releasing_is_told_with_the_first_one_and_does_not_hide_it() -> None:
     def fails() -> None:
         raise Boom("first")
 
     def release() -> None:
         raise RuntimeError("second")
 
-    with pytest.raises(Boom, match="first"):
+    with pytest.raises(Boom, match="first") as caught:
         run([fails], release=release)
-    assert "second" in caplog.text
+    assert attached(caught.value) == "; the source or target was not released: RuntimeError: second"
 
 
 def test_a_stop_keeps_the_first_error_and_no_echo_of_it() -> None:

@@ -25,7 +25,7 @@ PLANS = st.builds(
     options=st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 9) | st.booleans(), max_size=3),
     proof=st.none() | st.booleans(),
     adopt=st.booleans(),
-    tags=TEXTS,
+    tags=st.lists(st.sampled_from(["nightly", "before upgrade", "é", "v1.2"]), max_size=3).map(tuple),
 )
 
 
@@ -145,3 +145,15 @@ def test_a_plan_cannot_be_changed() -> None:
 def test_a_restore_into_what_is_no_url_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="not a database URL"):
         RestorePlan(backup="latest", target="copy.db")
+
+
+@pytest.mark.parametrize("tag", ["", " ", "two\nlines", " before", "after ", "bell\a", "x" * 81, "é" * 41])
+def test_a_tag_that_could_not_be_shown_or_taken_off_again_is_refused(tag: str) -> None:
+    for make in (
+        lambda: BackupPlan(source="a:///b", tags=(tag,)),
+        lambda: BackupPlan(source="a:///b").replace(tags=[tag]),
+    ):
+        with pytest.raises(UsageError, match="not a tag") as caught:
+            make()
+        assert "\n" not in caught.value.message
+    assert BackupPlan(source="a:///b", tags=("before upgrade", "x" * 80)).tags == ("before upgrade", "x" * 80)

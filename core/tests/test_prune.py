@@ -12,12 +12,13 @@ import pytest
 from holdfast.api import Component, DatabaseURL, Facts, Kind, Storage, Stream
 from holdfast.cli import run
 from holdfast.errors import NotFoundError, UnsafeError, UsageError
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.operations.databases import databases
 from holdfast.operations.retention import delete, overdue, pin, prune, tag
 from holdfast.plan import BackupPlan
 from holdfast.policy import Policy
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 from holdfast.store import findings, labels
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth

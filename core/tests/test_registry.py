@@ -355,6 +355,19 @@ def test_a_plugin_that_is_switched_off_is_no_error_where_plugins_are_strict(inst
 # --- calling ---
 
 
+@pytest.mark.parametrize(("option", "named"), [("wrapper", False), ("hookwrapper", False), ("wrapper", True)])
+def test_a_wrapper_of_observe_is_refused_because_nothing_would_run_it(option: str, named: bool) -> None:
+    def watch(self: Any, event: Event) -> Iterator[None]:
+        yield
+
+    flags: dict[str, Any] = {option: True, **({"specname": "holdfast_observe"} if named else {})}
+    name = "watch" if named else "holdfast_observe"
+    plugin = type("Watching", (), {name: hookimpl(**flags)(watch)})()
+    (found,) = [one for one in memory_registry(plugin).plugins if one.name.startswith("Watching")]
+    assert found.status == "refused"
+    assert found.reason == f"its hook '{name}' is a wrapper, which nothing would run: every plugin observes by itself"
+
+
 def test_a_wrapper_sees_the_calls_of_other_plugins() -> None:
     class Shouting:
         @hookimpl(wrapper=True)

@@ -16,10 +16,11 @@ from holdfast.api import (
     Step,
     Stream,
 )
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.operations.restore import restore
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 
 
 class Session:

@@ -4,9 +4,10 @@ import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.errors import UnsafeError
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.operations.retention import delete
 from holdfast.plan import BackupPlan
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.findings import Depth, record
 

@@ -7,10 +7,11 @@ import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
-from holdfast.errors import HoldfastError, NotFoundError, PluginError, UsageError
-from holdfast.operations.backup import Parts, backup
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
+from holdfast.operations.backup import backup
 from holdfast.operations.verify import Verified, verify
 from holdfast.plan import BackupPlan
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 
 
@@ -83,6 +84,23 @@ def test_a_manifest_that_was_rewritten_is_found(storage: MemoryStorage) -> None:
     name = path(storage, "backup_manifest.json")
     storage.objects[name] = storage.objects[name].replace(b'"tags": []', b'"tags": ["x"]')
     assert check(storage).problems == ("backup_manifest.json is not what was stored",)
+
+
+def test_a_backup_of_a_newer_format_cannot_be_checked_and_is_not_called_damaged_for_it(storage: MemoryStorage) -> None:
+    name = path(storage, "backup_manifest.json")
+    storage.objects[name] = storage.objects[name].replace(b'"format_version": 1', b'"format_version": 2')
+    with pytest.raises(IntegrityError, match=r"cannot read backup .*: the manifest has format version 2") as caught:
+        check(storage)
+    assert caught.value.hint == "use a newer Holdfast"
+    assert findings(storage) == []
+
+
+@pytest.mark.parametrize("version", [b"0", b"-1", b'"1"'])
+def test_a_manifest_of_a_format_that_never_was_is_damaged(storage: MemoryStorage, version: bytes) -> None:
+    name = path(storage, "backup_manifest.json")
+    storage.objects[name] = storage.objects[name].replace(b'"format_version": 1', b'"format_version": ' + version)
+    assert not check(storage).passed
+    assert len(findings(storage)) == 1
 
 
 def test_a_codec_that_lies_is_found_by_reading_all_of_the_data(storage: MemoryStorage) -> None:

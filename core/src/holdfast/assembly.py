@@ -10,11 +10,12 @@ from holdfast.api import Codec, Engine, Hasher, Storage, Watcher
 from holdfast.config import installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as operation
-from holdfast.operations.backup import Parts, Preview
+from holdfast.operations.backup import Preview
 from holdfast.parts import check_starter
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,22 @@ class OverdueError(HoldfastError):
     exit_code = 17
 
 
+def attach(error: BaseException, rest: HoldfastError) -> None:
+    """Add to an error what the cleaning up after it could not do; see `attached` for errors that are not ours."""
+    if not isinstance(error, HoldfastError):
+        error.add_note(f"{rest.message} ({rest.hint})" if rest.hint else rest.message)
+        return
+    # An engine that knows why it cleans up begins with that.
+    error.message = rest.message if rest.message.startswith(error.message) else f"{error.message}; {rest.message}"
+    error.hint = "; ".join(dict.fromkeys(filter(None, (error.hint, rest.hint)))) or None
+    error.args = (error.message,)
+
+
+def attached(error: BaseException) -> str:
+    """What was attached to an error that is not ours, as the end of a message."""
+    return "".join(f"; {' '.join(note.split())}" for note in getattr(error, "__notes__", ()))
+
+
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",

@@ -18,7 +18,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
-from holdfast.errors import IntegrityError, PluginError
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, attach
 
 log = logging.getLogger("holdfast.pipeline")
 
@@ -243,18 +243,22 @@ def run_tasks(
         stop.set(error)
     if stop.error is not None:
         join(threads, _GRACE, quietly=True)
-        _release(release)
+        release_after(stop.error, release)
         join(threads, _PATIENCE)
         raise stop.error
     join(threads, _PATIENCE)
 
 
-def _release(release: Callable[[], None]) -> None:
-    """Free what tasks wait for; the failure that led here is the one to report."""
+def release_after(failure: BaseException, release: Callable[[], None]) -> None:
+    """Free what tasks wait for; the failure that led here is the one to report, with what the release left behind."""
     try:
         release()
+    except HoldfastError as error:
+        log.info("cleaning up after the failure failed too: %s", error.message, exc_info=error)
+        attach(failure, error)
     except Exception as error:
-        log.warning("could not release the source or target: %s: %s", type(error).__name__, error, exc_info=error)
+        log.info("cleaning up after the failure failed too: %s", error, exc_info=error)
+        attach(failure, HoldfastError(f"the source or target was not released: {type(error).__name__}: {error}"))
 
 
 class _Decoding:

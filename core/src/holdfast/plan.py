@@ -4,10 +4,11 @@ from typing import Any, Self
 
 import msgspec
 
-from holdfast.errors import UsageError, lowered
+from holdfast.errors import UsageError, lowered, shown
 from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
+_LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and has to stay below 255
 
 
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,16 +41,18 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         _check_types(self)
         DatabaseURL.parse(self.source)
         check_jobs(self.jobs)
+        for tag in self.tags:
+            check_tag(tag)
 
     def __repr__(self) -> str:
         """Show the plan without the secrets of its source."""
-        shown = {
+        given = {
             key: value for key, value in msgspec.structs.asdict(self).items() if value not in (None, (), {}, False)
         }
-        shown["source"] = redact(self.source)
+        given["source"] = redact(self.source)
         if self.store is not None and "://" in self.store:
-            shown["store"] = redact(self.store)
-        return f"BackupPlan({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+            given["store"] = redact(self.store)
+        return f"BackupPlan({', '.join(f'{key}={value!r}' for key, value in given.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by value, unless that would carry a password away."""
@@ -90,6 +93,16 @@ def check_jobs(jobs: int | None) -> None:
     """Refuse a number of jobs that is none, or that would only cost memory."""
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= MAX_JOBS):
         raise UsageError(f"jobs is {jobs!r}, expected a whole number from 1 to {MAX_JOBS}")
+
+
+def check_tag(tag: str) -> str:
+    """Return a tag, or raise `UsageError` for one that cannot be kept."""
+    if not tag or not tag.isprintable() or tag != tag.strip() or len(tag.encode(errors="replace")) > _LONGEST_TAG:
+        raise UsageError(
+            f"not a tag: {shown(tag)}",
+            hint=f"a tag is 1 to {_LONGEST_TAG} bytes of printable text without spaces around",
+        )
+    return tag
 
 
 def _check_types(plan: msgspec.Struct) -> None:

@@ -162,8 +162,13 @@ class Registry:
                 continue
             if (options.get("specname") or name) not in self._hooks and not options.get("optionalhook"):
                 raise PluginError(f"there is no hook '{name}'")
+            wraps = options.get("wrapper") or options.get("hookwrapper")
+            if wraps and (options.get("specname") or name) == "holdfast_observe":
+                raise PluginError(
+                    f"its hook '{name}' is a wrapper, which nothing would run: every plugin observes by itself"
+                )
             if inspect.isgeneratorfunction(getattr(module, name)) and name != "holdfast_components":
-                if options.get("wrapper") or options.get("hookwrapper"):
+                if wraps:
                     continue
                 raise PluginError(f"its hook '{name}' is a generator function, which would claim every name")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event, Watcher
-from holdfast.errors import HoldfastError, reason, shown
+from holdfast.errors import HoldfastError, attached, reason, shown
 from holdfast.pipeline import Stop
 from holdfast.registry import Registry
 from holdfast.url import redact, secrets_of
@@ -184,7 +184,7 @@ def scrub(text: str, *urls: str) -> str:
 
 def _told(doing: str, error: OSError) -> str:
     where = f" {shown(error.filename)}:" if error.filename else ""
-    return f"{doing}:{where} {reason(error)}"
+    return f"{doing}:{where} {reason(error)}{attached(error)}"
 
 
 def _message(error: BaseException) -> str:
@@ -192,5 +192,5 @@ def _message(error: BaseException) -> str:
     if isinstance(error, HoldfastError):
         return error.message
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return f"{type(error).__name__}: {text}".removesuffix(": ")
+        return f"interrupted{attached(error)}"
+    return f"{type(error).__name__}: {text}".removesuffix(": ") + attached(error)

@@ -32,10 +32,11 @@ from holdfast.api import (
 from holdfast.config import default_store
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, reason, shown
 from holdfast.legacy import BackupMetadata, sqlite_url
-from holdfast.operations.backup import Parts, backup
+from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.names import slug
 

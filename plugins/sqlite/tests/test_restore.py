@@ -1,5 +1,7 @@
 """A restore puts the whole backup in the target's place or leaves the target as it was."""
 
+import fcntl
+import hashlib
 import os
 import sqlite3
 import stat
@@ -309,3 +311,34 @@ def test_restored_by_hand_with_the_commands_of_the_backup(
         copy = tmp_path / f"{style}.db"
         subprocess.run(["bash", "-ec", lines.replace("TARGET_DB", str(copy))], cwd=record.path, check=True)
         assert picture(copy, layout=False) == picture(source, layout=False)
+
+
+@pytest.mark.parametrize("name", ["x" * 247, "é" * 125 + ".db", "x" * 255])
+def test_a_target_whose_name_is_as_long_as_a_name_can_be_is_restored_and_replaced(
+    tmp_path: Path, backups: Any, name: str
+) -> None:
+    source, folder = tmp_path / "app.db", tmp_path / "targets"
+    make(source, "old")
+    old = backups.make(source)
+    folder.mkdir()
+    for options in ({}, {"replace": True}):
+        backups.restore(old, folder / name, **options)
+        assert os.listdir(folder) == [name]
+        assert (folder / name).read_bytes() == backups.image(old)
+
+
+def test_what_a_killed_restore_left_is_removed_by_the_next_one_into_the_same_target_alone(
+    tmp_path: Path, backups: Any
+) -> None:
+    source, folder = tmp_path / "app.db", tmp_path / "targets"
+    make(source, "new")
+    record = backups.make(source)
+    folder.mkdir()
+    mine, other = (f".holdfast-{hashlib.sha256(name).hexdigest()[:12]}" for name in (b"target.db", b"other.db"))
+    left = {f"{mine}-{'a' * 12}", f"{mine}-{'b' * 12}", f"{other}-{'a' * 12}", f"{mine}-notes"}
+    for name in left:
+        (folder / name).touch()
+    with open(folder / f"{mine}-{'b' * 12}", "rb") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        backups.restore(record, folder / "target.db")
+    assert set(os.listdir(folder)) == {"target.db"} | left - {f"{mine}-{'a' * 12}"}

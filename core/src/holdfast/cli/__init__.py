@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, lowered, reason
+from holdfast.errors import HoldfastError, attached, lowered, reason
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -136,9 +136,9 @@ def run(arguments: list[str]) -> int:
         message = _lower(error.format_message()) + _origin(error)
         return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
-        return _fail(context, HoldfastError("interrupted"), 130, arguments, error)
+        return _fail(context, HoldfastError(f"interrupted{attached(error)}"), 130, arguments, error)
     except Terminated as error:
-        return _fail(context, HoldfastError(str(error)), 128 + error.number, arguments, error)
+        return _fail(context, HoldfastError(f"{error}{attached(error)}"), 128 + error.number, arguments, error)
     except HoldfastError as error:
         if isinstance(error.__cause__, BrokenPipeError):  # of the watcher, which writes JSON lines
             return _nobody_reads()

@@ -3,41 +3,32 @@
 import hashlib
 import logging
 import platform
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from holdfast.api import (
     Capability,
     Chunk,
-    Codec,
-    DatabaseURL,
     DumpRequest,
     DumpSession,
-    Engine,
     Facts,
-    HasherFactory,
     Identified,
-    Kind,
     Proof,
     Source,
-    Storage,
     Stream,
     Watcher,
 )
-from holdfast.config import default_codec, default_jobs, default_store
-from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, reason, shown
-from holdfast.options import split_spec
-from holdfast.parts import check_part
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, reason, shown
 from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
-from holdfast.registry import BUILTIN, PluginEngine, Registry
+from holdfast.registry import Registry
 from holdfast.run import Run, our_errors, scrub, system_errors
 from holdfast.scratch import scratch_folder, surely
+from holdfast.setup import Parts, Setup, resolve
 from holdfast.store import guide
 from holdfast.store.catalog import Catalog, Entry, identity_digest
 from holdfast.store.manifest import (
@@ -51,41 +42,10 @@ from holdfast.store.manifest import (
     ToolRecord,
     encode,
 )
-from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, check_source_name, is_suffix, slug
+from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, is_suffix, slug
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.backup")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """Parts that a program brings as objects, in the place of those that a plan names."""
-
-    engine: Engine | None = None
-    codec: Codec | None = None
-    checksums: Mapping[str, HasherFactory] = field(default_factory=dict)
-    storage: Storage | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """A plan resolved: every part found and every option checked, nothing opened yet.
-
-    `codec_name` is the name of the component, whichever alias was asked for; `plugins` are the versions of what
-    offers the parts, by distribution.
-    """
-
-    plan: BackupPlan
-    url: DatabaseURL
-    engine: Engine
-    options: Any
-    codec: Codec
-    codec_name: str
-    codec_spec: str
-    hashers: Mapping[str, HasherFactory]
-    plugins: Mapping[str, str]
-    storage: Storage
-    jobs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +119,9 @@ def _open(
     """Resolve a plan and open its source; the last of the three leaves the session when it is closed."""
     with our_errors(f"cannot open {redact(plan.source)}", plan.source):
         setup = resolve(plan, registry, parts or Parts())
+    with our_errors(f"cannot use the store at {shown(setup.storage.location)}", plan.source):
+        Catalog(setup.storage).usable()  # found out before the source is opened, whose check may take long
+    with our_errors(f"cannot open {redact(plan.source)}", plan.source):
         scratch = stack.enter_context(scratch_folder())
         opened = stack.enter_context(ExitStack())
         return setup, opened.enter_context(setup.engine.dump(_request(setup, scratch))), opened
@@ -176,57 +139,6 @@ def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> 
             why = reason(error) if isinstance(error, OSError) else error.message
             log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, why)
         raise
-
-
-def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
-    """Find every part of a plan and check every option, before anything is opened."""
-    url = DatabaseURL.parse(plan.source)
-    for kind, part in (("engine", parts.engine), ("codec", parts.codec), ("store", parts.storage)):
-        check_part(kind, part)
-    engine = parts.engine or registry.engine(url.scheme)
-    if plan.name is not None:
-        check_source_name(plan.name)
-    _check_capabilities(plan, engine)
-    options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
-    spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
-    owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
-    hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
-    codec_name = type(parts.codec).__name__.lower()
-    if not parts.codec:
-        owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
-        codec_name = owned[-1].component.name
-    if isinstance(engine, PluginEngine):
-        owned.append(engine.owned)
-    return Setup(
-        plan=plan,
-        url=url,
-        engine=engine,
-        options=options,
-        codec=parts.codec or registry.codec(spec),
-        codec_name=codec_name,
-        codec_spec=spec or codec_name,
-        hashers={**hashers, **parts.checksums, **hashers},  # in this order; a name of the registry stays what it is
-        plugins={one.plugin.distribution: one.plugin.version for one in owned if one.plugin.distribution != BUILTIN},
-        storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
-        jobs=plan.jobs or default_jobs(),
-    )
-
-
-def _starter(registry: Registry, algorithm: str) -> HasherFactory:
-    registry.hasher(algorithm)  # a missing one is found out before anything is opened
-    return lambda: registry.hasher(algorithm)
-
-
-def _check_capabilities(plan: BackupPlan, engine: Engine) -> None:
-    """Refuse what the engine cannot do, instead of quietly not doing it."""
-    asked = {
-        Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
-        Capability.PROOF: ("--proof", plan.proof is True),
-        Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
-    }
-    for capability, (option, wanted) in asked.items():
-        if wanted and capability not in engine.capabilities:
-            raise UsageError(f"engine '{engine.name}' cannot do {option}")
 
 
 def _request(setup: Setup, scratch: Path) -> DumpRequest:

@@ -87,6 +87,7 @@ def drill(
     `into` is the URL of a server of the backup's engine where the scratch database may be made; None means
     `HOLDFAST_DRILL_URL`, else a place of the engine's own choice.
     """
+    entry.check_readable()
     if entry.manifest is None:
         raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
     engine = registry.engine(entry.manifest.source.engine)

@@ -2,8 +2,8 @@
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ from holdfast.api import (
 )
 from holdfast.config import default_jobs, default_store
 from holdfast.errors import HoldfastError, PluginError, UsageError, shown
-from holdfast.pipeline import run_tasks
+from holdfast.pipeline import release_after, run_tasks
 from holdfast.plan import RestorePlan
 from holdfast.registry import PluginEngine, Registry
 from holdfast.run import Run, our_errors
 from holdfast.scratch import scratch_folder
+from holdfast.setup import check_capabilities
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.inside import check_outside
 from holdfast.store.manifest import Manifest
 from holdfast.url import redact
 
@@ -94,6 +96,7 @@ def restore(
     with our_errors(f"restore into {redact(plan.target)} failed", plan.target):
         DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
         storage = storage or registry.storage(default_store() if plan.store is None else plan.store)
+        check_outside(storage, plan.target)
         catalog = Catalog(storage)
         catalog.open()
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
@@ -120,7 +123,14 @@ def resolve(
 ) -> Setup:
     """Find every part of a restore of one backup and check every option; touches nothing."""
     engine = engine or _engine(registry, DatabaseURL.parse(plan.target), manifest)
-    _check_capabilities(plan, engine)
+    check_capabilities(
+        engine,
+        {
+            Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+            Capability.CHECK: ("--check", plan.check is True),
+            Capability.LIVE: ("--live", plan.live),
+        },
+    )
     hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
     return Setup(
         plan=plan,
@@ -144,17 +154,6 @@ def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Plug
             f"the backup is of engine '{manifest.source.engine}', the target {target.redacted()} of '{engine.name}'"
         )
     return engine
-
-
-def _check_capabilities(plan: RestorePlan, engine: Engine) -> None:
-    asked = {
-        Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
-        Capability.CHECK: ("--check", plan.check is True),
-        Capability.LIVE: ("--live", plan.live),
-    }
-    for capability, (option, wanted) in asked.items():
-        if wanted and capability not in engine.capabilities:
-            raise UsageError(f"engine '{engine.name}' cannot do {option}")
 
 
 def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
@@ -189,7 +188,7 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
         exclude=plan.exclude,
         drill=setup.drill,
     )
-    with ExitStack() as opened:
+    with ExitStack() as opened, _releasing(opened):
         session = opened.enter_context(setup.engine.restore(request))
         steps = list(session.steps)
         needed = _needed(setup, steps)
@@ -206,6 +205,16 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
             warnings=tuple(run.warnings),
             dry_run=dry_run,
         )
+
+
+@contextmanager
+def _releasing(opened: ExitStack) -> Iterator[None]:
+    """Leave the session after a failure, which stays the error to report, with what the session left behind."""
+    try:
+        yield
+    except BaseException as error:
+        release_after(error, opened.close)
+        raise
 
 
 def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdfast.errors import NotFoundError, UnsafeError, UsageError, reason
+from holdfast.plan import check_tag
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.store import labels
 from holdfast.store.catalog import Catalog, Entry, Listing
@@ -221,7 +222,7 @@ def pin(catalog: Catalog, entry: Entry, *, pinned: bool = True) -> bool:
 
 def tag(catalog: Catalog, entry: Entry, tags: Iterable[str], *, remove: bool = False) -> tuple[str, ...]:
     """Give a backup tags, or take them off, and return those that it has afterwards."""
-    wanted = [labels.check_tag(one) for one in tags]
+    wanted = [check_tag(one) for one in tags]
     known = list(entry.labels)
     for one in wanted:
         if (one in entry.tags) == remove:

@@ -26,7 +26,7 @@ from holdfast.errors import (
 from holdfast.store import findings, labels, manifest
 from holdfast.store.findings import Finding, State
 from holdfast.store.labels import Label
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Manifest, NewerFormat
 from holdfast.store.names import CLAIM, FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name, new_id, time_of
 
 log = logging.getLogger("holdfast.store")
@@ -36,7 +36,8 @@ log = logging.getLogger("holdfast.store")
 class Entry:
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
-    `unreadable` means that the system did not hand the manifest out, which says nothing about the backup.
+    `unreadable` means that the system did not hand the manifest out, and `newer` that it is of a later format than
+    ours: neither says anything about the backup.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry:
     problem: str = ""
     hint: str | None = None
     unreadable: bool = False
+    newer: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
@@ -68,9 +70,11 @@ class Entry:
         return self.state is not State.DAMAGED
 
     def check_readable(self) -> None:
-        """Raise `NotFoundError` where nothing can be said of the backup, because it could not be read."""
+        """Raise `NotFoundError` or `IntegrityError` where nothing can be said of the backup: we cannot read it."""
         if self.unreadable:
             raise NotFoundError(f"cannot read backup {self.id}: {self.problem}")
+        if self.newer:
+            raise IntegrityError(f"cannot read backup {self.id}: {self.problem}", hint=self.hint)
 
     @property
     def pinned(self) -> bool:
@@ -126,14 +130,19 @@ class Catalog:
             raise NotFoundError(f"cannot read the store at {shown(where)}: {reason(error)}") from error
         manifest.check_marker(data)
 
-    def open_or_create(self) -> bool:
-        """Open the store, or make it; returns whether it was made."""
+    def usable(self) -> bool:
+        """Whether there is a store; one that backups cannot go to is an error, a missing one is none."""
         try:
             self.open()
         except NotFoundError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise HoldfastError(f"cannot use the store: {error.message}") from error
-        else:
+            return False
+        return True
+
+    def open_or_create(self) -> bool:
+        """Open the store, or make it; returns whether it was made."""
+        if self.usable():
             return False
         marker = manifest.Marker(format_version=manifest.FORMAT_VERSION)
         with contextlib.suppress(FileExistsError), self.storage.writer(MARKER) as writer:
@@ -196,7 +205,7 @@ class Catalog:
         except OSError as error:
             return replace(found, problem=f"its manifest cannot be read: {reason(error)}", unreadable=True)
         except IntegrityError as error:
-            return replace(found, problem=error.message, hint=error.hint)
+            return replace(found, problem=error.message, hint=error.hint, newer=isinstance(error, NewerFormat))
         checksum = hashlib.sha256(data).hexdigest()
         return replace(found, manifest=document, checksum=checksum, problem=missing(document, files))
 
@@ -341,12 +350,17 @@ class Catalog:
         self.storage.barrier()
         self._clear(entry.folder)
         self._release(entry.name, entry.manifest.source.identity if entry.manifest else None)
+        self.storage.barrier()
 
     def discard(self, name: str, backup_id: str, source: Source) -> None:
         """Remove all that a failed run wrote, its manifest first, and give back a name that is for nothing else."""
-        self.storage.delete(f"{name}/{backup_id}/{MANIFEST}")
-        self._clear(f"{name}/{backup_id}")
+        folder = f"{name}/{backup_id}"
+        if self._published(folder):  # else a barrier would only write out what is about to go
+            self.storage.delete(f"{folder}/{MANIFEST}")
+            self.storage.barrier()
+        self._clear(folder)
         self._release(name, identity_digest(source))
+        self.storage.barrier()
 
     def sweep(self, name: str) -> list[str]:
         """Remove unfinished folders of a source that no running process owns, and return them.
@@ -365,6 +379,8 @@ class Catalog:
                 continue
             except OSError as error:
                 log.warning("could not remove unfinished %s: %s", folder, reason(error), extra={"folder": folder})
+        if removed:
+            self.storage.barrier()
         return removed
 
     def _published(self, folder: str) -> bool:
@@ -376,9 +392,11 @@ class Catalog:
 
     def tidy(self) -> None:
         """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
-        for stat in list(self.storage.list()):
-            if stat.path.endswith("/") and is_source_name(stat.path[:-1]):
-                self.storage.delete(stat.path)
+        empty = [stat.path for stat in list(self.storage.list()) if stat.path.endswith("/")]
+        for path in filter(lambda path: is_source_name(path[:-1]), empty):
+            self.storage.delete(path)
+        if empty:
+            self.storage.barrier()
 
     def _clear(self, folder: str) -> None:
         for stat in list(self.storage.list(folder)):

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -17,6 +18,9 @@ from holdfast.store.names import CLAIM, MANIFEST, MARKER, PARTIAL
 from holdfast.url import DatabaseURL
 
 LEASES = ".leases"
+# Seconds for which a lease that is held is tried again: whoever looks for dead leases (`_remove_dead`) holds each of
+# them, also one just made, for some microseconds. A holder at work keeps it for far longer.
+_PATIENCE = 0.05
 _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
 # These are small and are believed as soon as they have their name: after a loss of power an empty one would be a
 # damaged backup, a name that nobody can use, or a store that nobody can open. All else waits for the barrier.
@@ -145,7 +149,7 @@ class FolderStorage:
         return Stat(path=path, size=found.st_size, regular=stat.S_ISREG(found.st_mode))
 
     def delete(self, path: str) -> None:
-        """Remove a file, a link or an empty folder, then the folders that are left empty."""
+        """Remove a file, a link or an empty folder, then the folders that are left empty; the barrier syncs that."""
         target = self._path(path)
         folder = os.path.dirname(target)
         try:
@@ -156,10 +160,12 @@ class FolderStorage:
             pass
         with self._lock:
             self._unsynced.discard(target)
-        self._sync(self._prune(folder))
+        stays = self._prune(folder)
+        with self._lock:  # one sync for all that goes from it, instead of one each
+            self._unsynced.add(stays)
 
     def barrier(self) -> None:
-        """Fsync every file written, then every folder in which a name was made, innermost first."""
+        """Fsync every file written, then every folder in which a name was made or removed, innermost first."""
         with self._syncing:  # another run's barrier may have taken our files over: wait until it is done
             with self._lock:
                 paths, self._unsynced = self._unsynced, set()
@@ -178,6 +184,7 @@ class FolderStorage:
         self._make(folder)
         _check_own(folder)
         path = os.path.join(folder, name.replace("/", "_"))
+        deadline = time.monotonic() + _PATIENCE
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -186,7 +193,10 @@ class FolderStorage:
                     break
             except BlockingIOError as error:
                 os.close(descriptor)
-                raise LockedError(f"another process is at work on {shown(name)}") from error
+                if time.monotonic() > deadline:
+                    raise LockedError(f"another process is at work on {shown(name)}") from error
+                time.sleep(_PATIENCE / 10)
+                continue
             except BaseException:
                 os.close(descriptor)
                 raise

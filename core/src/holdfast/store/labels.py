@@ -13,12 +13,12 @@ from enum import StrEnum
 import msgspec
 
 from holdfast.api import Storage
-from holdfast.errors import NotFoundError, UsageError, shown
+from holdfast.errors import NotFoundError
+from holdfast.plan import check_tag
 from holdfast.store.names import LABELS, MANIFEST
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
-_LONGEST = 80  # bytes of a tag: the file name holds it in hexadecimal and has to stay below 255
 
 
 class Act(StrEnum):
@@ -58,15 +58,6 @@ def tags_of(labels: Iterable[Label], born: Iterable[str] = ()) -> tuple[str, ...
 
 def _ordered(labels: Iterable[Label]) -> list[Label]:
     return sorted(labels, key=lambda label: label.time)
-
-
-def check_tag(tag: str) -> str:
-    """Return a tag, or raise `UsageError` for one that cannot be kept."""
-    if not tag or not tag.isprintable() or tag != tag.strip() or len(tag.encode(errors="replace")) > _LONGEST:
-        raise UsageError(
-            f"not a tag: {shown(tag)}", hint=f"a tag is 1 to {_LONGEST} bytes of printable text without spaces around"
-        )
-    return tag
 
 
 def parse_name(name: str) -> Label | None:

@@ -117,6 +117,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(stream.blob.size for stream in self.streams)
 
 
+class NewerFormat(IntegrityError):  # noqa: N818 (nothing is wrong with the backup, only with our age)
+    """The manifest is of a format that only a newer Holdfast reads, which says nothing about the backup."""
+
+
 def encode(manifest: Manifest) -> bytes:
     """Write a manifest as indented JSON, for eyes and `jq`."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
@@ -126,9 +130,10 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
     """Read a manifest that lies in the folder `name/backup_id` and believe nothing of it; else `IntegrityError`."""
     version = _format_version(data, "manifest")
     if version != FORMAT_VERSION:
-        raise IntegrityError(
+        newer = version > FORMAT_VERSION
+        raise (NewerFormat if newer else IntegrityError)(
             f"the manifest has format version {version}, this Holdfast reads {FORMAT_VERSION}",
-            hint="use a newer Holdfast" if version > FORMAT_VERSION else None,
+            hint="use a newer Holdfast" if newer else None,
         )
     try:
         manifest = msgspec.json.decode(data, type=Manifest)

@@ -1,7 +1,9 @@
 """The file that a restore goes to: what it is now, who uses it, and how another one takes its place."""
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import logging
 import os
 import re
@@ -30,7 +32,6 @@ from holdfast_sqlite.uri import sqlite_uri
 log = logging.getLogger("holdfast.sqlite")
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-_MARK = ".holdfast-"
 _PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
 _STOP = "stop the programs that have it open, or restore into it with --live"
 
@@ -41,7 +42,10 @@ class Target:
     def __init__(self, path: str, *, timeout: float) -> None:
         # A link stays a link: the file that it leads to is replaced.
         self.path = os.path.realpath(path)
-        self.image = f"{self.path}{_MARK}{secrets.token_hex(6)}"
+        # Not the name itself with something behind it: a name may have all of the 255 bytes that file systems allow.
+        folder, name = os.path.split(self.path)
+        self._mark = f".holdfast-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
+        self.image = os.path.join(folder, f"{self._mark}{secrets.token_hex(6)}")
         self._descriptor: int | None = None
         self._timeout = timeout
         self._previous = self._look()
@@ -81,7 +85,7 @@ class Target:
 
     def _sweep(self) -> None:
         """Remove what restores into the same target have left that were killed: files that nobody holds locked."""
-        image = re.compile(re.escape(os.path.basename(self.path) + _MARK) + "[0-9a-f]{12}")
+        image = re.compile(re.escape(self._mark) + "[0-9a-f]{12}")
         folder = os.path.dirname(self.path)
         for name in filter(image.fullmatch, os.listdir(folder)):
             path = os.path.join(folder, name)
@@ -177,9 +181,12 @@ class Target:
         moved = []
         try:
             for suffix in SIDE_FILES:
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     os.rename(self.path + suffix, f"{self.image}.old{suffix}")
                     moved.append(suffix)
+                except OSError as error:
+                    if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):  # no file has a name that is too long
+                        raise
             yield
         except BaseException:
             for suffix in moved:

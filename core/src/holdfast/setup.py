@@ -1,0 +1,98 @@
+"""A backup before anything is opened: every part of its plan found, every option checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Storage
+from holdfast.config import default_codec, default_jobs, default_store
+from holdfast.errors import UsageError
+from holdfast.options import split_spec
+from holdfast.parts import check_part
+from holdfast.plan import BackupPlan
+from holdfast.registry import BUILTIN, PluginEngine, Registry
+from holdfast.store.names import check_source_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Parts that a program brings as objects, in the place of those that a plan names."""
+
+    engine: Engine | None = None
+    codec: Codec | None = None
+    checksums: Mapping[str, HasherFactory] = field(default_factory=dict)
+    storage: Storage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A plan resolved: every part found and every option checked, nothing opened yet.
+
+    `codec_name` is the name of the component, whichever alias was asked for; `plugins` are the versions of what
+    offers the parts, by distribution.
+    """
+
+    plan: BackupPlan
+    url: DatabaseURL
+    engine: Engine
+    options: Any
+    codec: Codec
+    codec_name: str
+    codec_spec: str
+    hashers: Mapping[str, HasherFactory]
+    plugins: Mapping[str, str]
+    storage: Storage
+    jobs: int
+
+
+def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
+    """Find every part of a plan and check every option, before anything is opened."""
+    url = DatabaseURL.parse(plan.source)
+    for kind, part in (("engine", parts.engine), ("codec", parts.codec), ("store", parts.storage)):
+        check_part(kind, part)
+    engine = parts.engine or registry.engine(url.scheme)
+    if plan.name is not None:
+        check_source_name(plan.name)
+    check_capabilities(
+        engine,
+        {
+            Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+            Capability.PROOF: ("--proof", plan.proof is True),
+            Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
+        },
+    )
+    options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
+    spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
+    owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
+    hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
+    codec_name = type(parts.codec).__name__.lower()
+    if not parts.codec:
+        owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
+        codec_name = owned[-1].component.name
+    if isinstance(engine, PluginEngine):
+        owned.append(engine.owned)
+    return Setup(
+        plan=plan,
+        url=url,
+        engine=engine,
+        options=options,
+        codec=parts.codec or registry.codec(spec),
+        codec_name=codec_name,
+        codec_spec=spec or codec_name,
+        hashers={**hashers, **parts.checksums, **hashers},  # in this order; a name of the registry stays what it is
+        plugins={one.plugin.distribution: one.plugin.version for one in owned if one.plugin.distribution != BUILTIN},
+        storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
+        jobs=plan.jobs or default_jobs(),
+    )
+
+
+def _starter(registry: Registry, algorithm: str) -> HasherFactory:
+    registry.hasher(algorithm)  # a missing one is found out before anything is opened
+    return lambda: registry.hasher(algorithm)
+
+
+def check_capabilities(engine: Engine, asked: Mapping[Capability, tuple[str, bool]]) -> None:
+    """Refuse what the engine cannot do, instead of quietly not doing it; each option by name, and whether it is set."""
+    for capability, (option, wanted) in asked.items():
+        if wanted and capability not in engine.capabilities:
+            raise UsageError(f"engine '{engine.name}' cannot do {option}")

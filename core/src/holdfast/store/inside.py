@@ -1,0 +1,46 @@
+"""Whether a restore would write into the store that it reads from, where the store is a folder.
+
+No engine can tell: it knows the target and not the store.
+"""
+
+import os
+from collections.abc import Iterator
+
+from holdfast.api import DatabaseURL, Storage
+from holdfast.errors import UnsafeError, shown
+
+
+def check_outside(storage: Storage, target: str) -> None:
+    """Refuse a target URL that names a file in the folder of the store: its restore would replace a part of it."""
+    root = storage.location
+    url = DatabaseURL.parse(target)
+    if url.hosts or not os.path.isabs(root) or not os.path.isdir(root):
+        return
+    for path in _paths(url.path):
+        if _is_inside(path, root):
+            raise UnsafeError(
+                f"the target {url.redacted()} lies in the store {shown(root)}, where a restore would damage it",
+                hint="restore to a place outside of the store",
+            )
+
+
+def _paths(path: str) -> Iterator[str]:
+    """What the path of a URL without a host may mean: engines write a relative path after the slash, or an absolute.
+
+    A single name may be that of a database on a local server as well (`postgresql:///app`), and a store may have a
+    folder or nothing of that name: it is taken for a path only where a file is.
+    """
+    relative = path.removeprefix("/")
+    for one in (path, relative):
+        if one and "\0" not in one and ("/" in relative or os.path.isabs(relative) or os.path.isfile(one)):
+            yield one
+
+
+def _is_inside(path: str, root: str) -> bool:
+    """Compare folders by their identity, which holds through links, bind mounts, and names in another case."""
+    place, above = "", os.path.realpath(path)
+    while place != above:
+        if os.path.exists(above) and os.path.samefile(above, root):
+            return True
+        place, above = above, os.path.dirname(above)
+    return False
