@@ -65,10 +65,15 @@ class MysqlRestore:
             yield Step(stream=SCRIPT)
         else:
             yield Step(stream=SCHEMA)
+            # The first part of each table before the second of any: MariaDB locks an empty table for the transaction
+            # that fills it in bulk, and whoever has the next part would wait.
+            parts = []
             for name, (table, _) in self._facts["rows"].items():
                 if table in self._selection:
+                    parts.append((self._left.get(table, 0), name))
                     self._left[table] = self._left.get(table, 0) + 1
-                    yield Step(stream=name, phase=1, parallel=True)
+            for _, name in sorted(parts, key=lambda part: part[0]):
+                yield Step(stream=name, phase=1, parallel=True)
             yield Step(stream=OBJECTS, phase=2)
         if ACCOUNTS in streams and self._request.options.users and not self._request.drill:
             yield Step(stream=ACCOUNTS, phase=3)
