@@ -96,6 +96,25 @@ def test_a_server_that_goes_away_fails_backup_and_restore(tmp_path: Path) -> Non
     assert len(listed(store)) == 2
 
 
+def test_what_a_restore_cannot_take_back_is_named(tmp_path: Path) -> None:
+    """The server is killed when the database is made and nothing is in it yet."""
+    store = str(tmp_path / "store")
+    with running_mariadb() as server:
+        server.rows("CREATE DATABASE source")
+        fill(server, "source", 10)
+        record = holdfast.backup(server.url("source"), store=store)
+        import holdfast_mysql.restore
+
+        def die(self: object, stream: str, blob: object) -> None:
+            subprocess.run(["kill", "-KILL", str(server.pid)], check=True)
+            raise holdfast.UnreachableError("the server is gone")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(holdfast_mysql.restore.MysqlRestore, "_load_rows", die)
+            with pytest.raises(holdfast.UnreachableError, match=r"^the server is gone; left behind: database copy \("):
+                holdfast.restore(record.id, server.url("copy"), store=store)
+
+
 def test_a_killed_backup_leaves_no_lock_and_is_not_listed(mariadb: MariaDB, database: str, store: str) -> None:
     fill(mariadb, database)
     script = (

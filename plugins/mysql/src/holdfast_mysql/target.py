@@ -1,19 +1,18 @@
 """The database that a restore goes into: what is there, connections that write to it, and taking back what was made."""
 
 import contextlib
-import logging
 import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pymysql
+
 from holdfast.api import HoldfastError, shown
 from holdfast_mysql.catalog import names_of
 from holdfast_mysql.location import Location
 from holdfast_mysql.script import OPENING
-from holdfast_mysql.session import Session, connect, literal, quoted
-
-log = logging.getLogger("holdfast.mysql")
+from holdfast_mysql.session import Session, connect, failure, literal, quoted
 
 _DAY = 86400
 _UNDO_WAIT = 30  # seconds for locks that our own cut connections may still hold
@@ -100,7 +99,7 @@ class Connections:
         for session in sessions:
             session.abort()
             if killer is not None:
-                with contextlib.suppress(HoldfastError, Exception):
+                with contextlib.suppress(pymysql.MySQLError):
                     killer.execute(f"KILL {session.connection.thread_id()}")
             session.close()
 
@@ -116,15 +115,14 @@ def drop(session: Session, database: str, kind: str, name: str) -> None:
 
 
 def undo(location: Location, database: str, *, made: list[tuple[str, str]], whole: bool) -> None:
-    """Remove what a restore made, newest first; logs what it could not remove."""
+    """Remove what a restore made, newest first; `HoldfastError` names what could not be removed."""
     left = [f"database {shown(database)}"] if whole else [f"{kind} {shown(name)}" for kind, name in made]
     if not left:
         return
     try:
         session = connect(location)
     except HoldfastError as error:
-        log.warning("left behind, because %s: %s", error.message, ", ".join(left[:20]))
-        return
+        raise _left(left, error.message) from error
     try:
         session.execute(f"SET foreign_key_checks=0, lock_wait_timeout={_UNDO_WAIT}")
         if whole:
@@ -133,7 +131,12 @@ def undo(location: Location, database: str, *, made: list[tuple[str, str]], whol
         for kind, name in reversed(made):
             drop(session, database, kind, name)
             left.pop()
-    except Exception as error:  # noqa: BLE001 (the error that led here is the one to be raised)
-        log.warning("left behind, because %s: %s", error, ", ".join(left[:20]))
+    except pymysql.MySQLError as error:
+        raise _left(left, failure(error, "cannot drop it").message) from error
     finally:
         session.close()
+
+
+def _left(names: list[str], why: str) -> HoldfastError:
+    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return HoldfastError(f"left behind: {listed} ({why})", hint="drop what is left before the next restore")
