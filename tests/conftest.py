@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from commandline import Shell, make_shell
 from databases import add_row, make_database
+from foreground import take_signals
+
+take_signals()
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from foreground import take_signals
 from servers.postgres import PostgresServer, postgres_server
 from servers.postgres_odd import make_roles, odd_script
 
 __all__ = ["postgres_server"]
+
+take_signals()
 
 
 @pytest.fixture

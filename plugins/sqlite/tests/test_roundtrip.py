@@ -331,7 +331,7 @@ def test_a_file_that_may_not_be_read_is_a_matter_of_credentials(app: Path, monke
             os.seteuid(65534)  # root may read everything
         try:
             with pytest.raises(CredentialsError, match="permission denied"):
-                holdfast.backup(url(app))
+                holdfast.backup(url(app), store=f"{folder}/store")
         finally:
             if root:
                 os.seteuid(0)
