@@ -114,24 +114,55 @@ def test_an_empty_stream_is_one_empty_frame() -> None:
 
 
 def test_the_number_of_blocks_under_way_is_bounded() -> None:
-    made = itertools.count()
-    most = 0
+    made = written = most = 0
+    full = threading.Event()
 
     def chunks() -> Iterator[bytes]:
+        nonlocal made, most
         for _ in range(60):
-            next(made)
+            made += 1
+            most = max(most, made - written)
+            if made == 5:
+                full.set()
             yield bytes(BLOCK)
 
     class Counting(Sink):
-        written = 0
-
         def write(self, data: Any) -> None:
-            nonlocal most
-            most = max(most, made.__reduce__()[1][0] - self.written)
-            self.written += 1
+            nonlocal written
+            assert full.wait(10)  # the first is not written before the window is full
+            written += 1
 
     store(chunks(), writer=Counting())
-    assert 4 <= most <= 5  # the window, and the one that is being read
+    assert most == 5  # the window, and the one that is being read
+
+
+def test_a_failed_write_ends_the_run_while_the_source_gives_nothing() -> None:
+    stop = Stop()
+
+    def chunks() -> Iterator[bytes]:
+        yield bytes(BLOCK)
+        while True:  # a source that waits for a lock, say, and looks at the switch
+            stop.check()
+
+    class Full(Sink):
+        def write(self, data: Any) -> None:
+            raise Boom("disk full")
+
+    with pytest.raises(Boom, match="disk full"):
+        run([lambda: store(chunks(), writer=Full(), stop=stop) and None], stop=stop)
+    assert our_threads() == set()
+
+
+def test_a_failed_write_is_raised_where_the_stream_is_read() -> None:
+    class Full(Sink):
+        def write(self, data: Any) -> None:
+            raise Boom("disk full")
+
+    with pytest.raises(Boom, match="disk full"):
+        store((bytes(BLOCK) for _ in range(20)), writer=Full())
+    with pytest.raises(Boom, match="disk full"):
+        store([b"all of it"], writer=Full())
+    assert our_threads() == set()
 
 
 @pytest.mark.parametrize("value", [None, "text", 7])

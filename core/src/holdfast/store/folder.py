@@ -47,6 +47,11 @@ class FileWriter:
             os.posix_fadvise(self._descriptor, self._nudged, self._written - self._nudged, os.POSIX_FADV_DONTNEED)
             self._nudged = self._written
 
+    def close(self) -> None:
+        """Close the file; a thread that hung in a write cannot go on into another file of the same number."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
 
 class FolderStorage:
     """Objects as files below `root`. Files are made with mode 0600, folders with 0700."""
@@ -81,13 +86,14 @@ class FolderStorage:
         folder = os.path.dirname(final)
         partial = os.path.join(folder, f"{PARTIAL}{secrets.token_hex(6)}")
         descriptor = self._create(partial)
+        writer = FileWriter(descriptor)
         try:
             try:
-                yield FileWriter(descriptor)
+                yield writer
                 if os.path.basename(final) in _SYNCED_FIRST:
                     os.fsync(descriptor)
             finally:
-                os.close(descriptor)
+                writer.close()
             _publish(partial, final)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

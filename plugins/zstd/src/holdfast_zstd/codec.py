@@ -10,6 +10,7 @@ from holdfast_zstd.frames import MAX_WINDOW, FrameReader
 
 _FRAME = 1 << 20  # bytes; what the pipeline asks to encode, less at the end of a stream
 
+
 class ZstdCodec:
     """Encodes each block as one frame with its size and a checksum; compressors are kept per thread."""
 
