@@ -61,6 +61,7 @@ class Dump:
                 self._header = bytes(piece[:100])
             total += len(piece)
             yield piece
+        self._child.send("read")
         if size is not None and total != size:
             self._expect("done")  # raises what the child says went wrong
             raise HoldfastError(f"the image of {shown(self._path)} has {total} bytes, expected {size}")

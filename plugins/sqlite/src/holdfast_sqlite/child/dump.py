@@ -13,7 +13,7 @@ from holdfast_sqlite.child import spool
 from holdfast_sqlite.child.check import is_damage, quick_check
 from holdfast_sqlite.child.source import Source
 from holdfast_sqlite.child.talk import Channel, Refusal
-from holdfast_sqlite.child.wal import Doubt, page_count, page_size
+from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size, write_all
 from holdfast_sqlite.content import Described, describe
 from holdfast_sqlite.uri import sqlite_uri
 
@@ -42,6 +42,7 @@ class Dump:
         self._source = source
         self._image = os.path.join(self._task["scratch"], "image.sqlite")
         self._check: Check | None = None
+        self._lent: WalSnapshot | None = None
         self._way = ""
 
     def run(self) -> None:
@@ -60,6 +61,9 @@ class Dump:
             self._hand_over()
         sys.stdout.buffer.flush()
         os.close(1)
+        if self._lent is not None:
+            self._channel.wait()  # until the parent has read everything: what the kernel lends it must not change
+            self._lent.check_log()
         damage, unchecked, described = self._check.result() if self._check is not None else ([], [], [])
         source.tidy()
         warnings = [*source.warnings, *unchecked]
@@ -78,8 +82,9 @@ class Dump:
         self._way = "raw"
         self._channel.send("image", size=snapshot.size, spool=None)
         self._start_check(self._source.database)
-        for piece in snapshot.pieces(_PIECE):
-            spool.write_all(1, piece)
+        self._lent = snapshot
+        for piece in snapshot.pieces(_PIECE, snapshot.splice(1)):
+            write_all(1, piece)
 
     def _spool(self) -> None:
         """Put an image into the scratch folder, the raw way if that is certain."""
@@ -155,7 +160,8 @@ class Dump:
             raise RuntimeError(self._source.way)
         target = spool.create(self._image)
         for piece in snapshot.pieces(_PIECE):
-            spool.write_all(target, piece)
+            write_all(target, piece)
+        snapshot.check_log()
         os.close(target)
 
     def _refuse_unless_auto(self) -> None:

@@ -9,7 +9,7 @@ import time
 
 from holdfast_sqlite.child.locks import share
 from holdfast_sqlite.child.talk import Refusal
-from holdfast_sqlite.child.wal import read_at
+from holdfast_sqlite.child.wal import read_at, write_all
 
 _PIECE = 1 << 20
 _KERNEL_PIECE = 64 << 20
@@ -60,12 +60,6 @@ def _copy_in_kernel(source: int, target: int, size: int) -> int:
             break
         done += copied
     return done
-
-
-def write_all(target: int, piece: memoryview) -> None:
-    """Write all of a piece."""
-    while piece:
-        piece = piece[os.write(target, piece) :]
 
 
 def backup(connection: sqlite3.Connection, path: str, timeout: float, versions: bytes) -> None:
