@@ -61,7 +61,7 @@ def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, all_databases: 
 
 def _all(talk: Talk, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
     """The URLs of every database of the servers; --select and --exclude have done their work with that."""
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.databases import databases
 
     select: tuple[str, ...] = options["select"]  # type: ignore[assignment]
@@ -76,7 +76,7 @@ def _all(talk: Talk, servers: tuple[str, ...], options: dict[str, object]) -> tu
 
 
 def _one(talk: Talk, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.backup import backup, preview
     from holdfast.options import parse_assignments
     from holdfast.plan import BackupPlan

@@ -19,7 +19,7 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
 
     The digest is compared at the end: only exit 0 means that all of it was right.
     """
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.read import read
     from holdfast.store.catalog import Catalog
 

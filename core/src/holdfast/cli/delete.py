@@ -16,7 +16,7 @@ from holdfast.cli.talk import Talk
 def command(talk: Talk, backup: str, store: str, force_empty: bool) -> None:
     """Delete the backup ID; the newest good and the newest proven one of a source are kept (exit 16)."""
     from holdfast.errors import HoldfastError, reason
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import delete
     from holdfast.store.catalog import Catalog, is_latest
 

@@ -28,7 +28,7 @@ def command(
     with the backup: proven, or damaged (exit 13). A drill that cannot be carried out records nothing.
     """
     from holdfast.errors import IntegrityError
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.drill import drill
     from holdfast.options import parse_assignments
     from holdfast.proof import summary

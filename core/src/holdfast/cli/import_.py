@@ -19,7 +19,7 @@ def command(talk: Talk, folder: str, store: str) -> None:
     store; the files stay where they are, and importing again imports nothing twice.
     """
     from holdfast.errors import IntegrityError, PartialError
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.takeover import take_over
 
     counts: dict[str, int] = {}

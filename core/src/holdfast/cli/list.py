@@ -26,7 +26,7 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.duration import parse_duration
     from holdfast.errors import OverdueError, shown
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import overdue
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog

@@ -14,7 +14,7 @@ from holdfast.cli.talk import Talk
 @click.pass_obj
 def command(talk: Talk, backup: str, store: str) -> None:
     """Pin the backup ID: neither prune nor delete touches it until it is unpinned."""
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import pin
     from holdfast.store.catalog import Catalog
 

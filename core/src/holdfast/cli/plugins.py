@@ -26,7 +26,7 @@ def command(ctx: click.Context) -> None:
 def show(talk: Talk, name: str) -> None:
     """Show the component or plugin NAME with its options and capabilities."""
     from holdfast.errors import PluginError
-    from holdfast.manager import installed
+    from holdfast.config import installed
 
     registry = installed()
     found = [
@@ -49,7 +49,7 @@ def show(talk: Talk, name: str) -> None:
 
 
 def _overview(talk: Talk) -> None:
-    from holdfast.manager import installed
+    from holdfast.config import installed
 
     registry = installed()
     components = [_describe(one, registry) for one in registry.components()]

@@ -34,7 +34,7 @@ def command(
     newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
     """
     from holdfast.errors import PartialError
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import prune
     from holdfast.policy import Policy
     from holdfast.store.catalog import Catalog

@@ -37,7 +37,7 @@ def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: o
     --replace says otherwise; a failed restore leaves the target as it was.
     """
     from holdfast.errors import UsageError
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.restore import restore
     from holdfast.options import parse_assignments
     from holdfast.plan import RestorePlan

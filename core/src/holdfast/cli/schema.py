@@ -16,7 +16,7 @@ def command(talk: Talk, name: str | None) -> None:
     import msgspec
 
     from holdfast.errors import PluginError
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.options import options_schema
     from holdfast.plan import BackupPlan
     from holdfast.store import manifest

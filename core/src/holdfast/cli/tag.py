@@ -16,7 +16,7 @@ from holdfast.cli.talk import Talk
 @click.pass_obj
 def command(talk: Talk, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
     """Give the backup ID tags; prune --keep-tag TAG keeps what bears one."""
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import tag
     from holdfast.store.catalog import Catalog
 

@@ -14,7 +14,7 @@ from holdfast.cli.talk import Talk
 @click.pass_obj
 def command(talk: Talk, backup: str, store: str) -> None:
     """Take the pin off the backup ID."""
-    from holdfast.manager import installed
+    from holdfast.config import installed
     from holdfast.operations.retention import pin
     from holdfast.store.catalog import Catalog
 

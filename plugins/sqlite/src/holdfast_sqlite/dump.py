@@ -37,7 +37,7 @@ class Dump:
         self.streams = (Stream(name=STREAM, suffix=suffix, size=size if self._is_image else None),)
         self.source = Source(name=os.path.splitext(os.path.basename(path))[0], identity=os.path.realpath(path))
 
-    def read(self, stream: Stream) -> Iterator[bytearray]:
+    def read(self, stream: Stream) -> Iterator[bytes | bytearray]:
         """Yield the image or script; what is wrong with the source shows at the end at the latest."""
         del stream
         self._child.send("go")
@@ -53,7 +53,7 @@ class Dump:
                 os.close(descriptor)
         self._done = self._expect("done")
 
-    def _pieces(self, descriptor: int, size: int | None) -> Iterator[bytearray]:
+    def _pieces(self, descriptor: int, size: int | None) -> Iterator[bytes | bytearray]:
         """Read to the end in pieces of 1 MiB; `size`, where it is known, is what there has to be."""
         total = 0
         while piece := _fill(descriptor):
@@ -98,15 +98,14 @@ class Dump:
         )
 
 
-def _fill(descriptor: int) -> bytearray:
+def _fill(descriptor: int) -> bytes | bytearray:
     """The next 1 MiB, less at the end only: a pipe gives what it happens to hold."""
-    piece = bytearray(_READ)
-    view = memoryview(piece)
-    done = 0
-    while done < _READ and (got := os.readv(descriptor, [view[done:]])):
-        done += got
-    view.release()
-    del piece[done:]
+    first = os.read(descriptor, _READ)  # most often all of it, and no buffer had to be cleared for it
+    if len(first) == _READ or not first:
+        return first
+    piece = bytearray(first)
+    while len(piece) < _READ and (more := os.read(descriptor, _READ - len(piece))):
+        piece += more
     return piece
 
 
