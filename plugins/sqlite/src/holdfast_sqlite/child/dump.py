@@ -14,8 +14,11 @@ from holdfast_sqlite.child.check import is_damage, quick_check
 from holdfast_sqlite.child.source import Source
 from holdfast_sqlite.child.talk import Channel, Refusal
 from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size, write_all
-from holdfast_sqlite.content import Described, describe
 from holdfast_sqlite.uri import sqlite_uri
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast_sqlite.content import Described
 
 _PIECE = 1 << 20
 
@@ -249,6 +252,8 @@ class Check:
             self._describe()
 
     def _describe(self) -> None:
+        from holdfast_sqlite.content import describe  # its hashlib is a tenth of this process's start
+
         tolerate = self._task["allow_damaged"]
         try:
             self._described = describe(self._connection, digests=self._task["proof"], tolerate=tolerate)
