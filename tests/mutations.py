@@ -5,15 +5,20 @@ An engine's tests list `Mutation`s, each with the statements that make it and th
 restore and before the check.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from holdfast import Backup
 from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
 from holdfast.operations.drill import Drilled, drill
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
+from holdfast.store.names import MANIFEST
 
 Apply = Callable[[str], None]
 """Changes the scratch database at a URL."""
@@ -75,6 +80,27 @@ def drill_mutated(
     return drill(
         catalog.find(reference), storage=catalog.storage, registry=registry, into=into, options=options, jobs=2
     )
+
+
+def stored_blobs(record: Backup) -> dict[str, Path]:
+    """The files of a backup by the names of their streams."""
+    document = json.loads(Path(record.path, MANIFEST).read_text())
+    return {stream["name"]: Path(record.path, stream["blob"]["path"]) for stream in document["streams"]}
+
+
+def forge(record: Backup, stream: str, data: bytes) -> None:
+    """Put other bytes in the place of a blob of codec `none` and make all digests of the manifest fit them.
+
+    Whoever can do that still has to know of the proof.
+    """
+    blob = stored_blobs(record)[stream]
+    blob.write_bytes(data)
+    manifest = Path(record.path, MANIFEST)
+    document = json.loads(manifest.read_text())
+    (found,) = (one for one in document["streams"] if one["name"] == stream)
+    for part in (found, found["blob"]):
+        part["digests"]["sha256"], part["size"] = hashlib.sha256(data).hexdigest(), len(data)
+    manifest.write_text(json.dumps(document))
 
 
 def assert_named(result: Drilled, names: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holdfast.api import IntegrityError
 from holdfast_mysql import decode_rows
 from holdfast_mysql.fields import Fields, Parameters
+from holdfast_mysql.rowsum import RowSum
 from holdfast_mysql.wire import FULL, Column, RowReader, Unit
 
 VALUES = st.one_of(
@@ -130,3 +131,40 @@ def test_literals_say_what_the_value_was() -> None:
     for (data, kind), expected in cases.items():
         assert decode_rows.literal(data, kind) == expected
     assert decode_rows.literal(b"'" * (2 << 20), "bytes") == b"_binary'" + b"\\'" * (2 << 20) + b"'"
+
+
+@given(st.permutations([b"a", b"a", b"", b"abc", b"\xfb" * 300]), st.sampled_from([1, 3, 7, 10**6]))
+@settings(max_examples=40, deadline=None)
+def test_a_sum_of_rows_depends_on_what_they_are_and_on_nothing_else(rows: list[bytes], size: int) -> None:
+    """Neither on their order nor on where the bytes are cut; on each row as often as it is there."""
+
+    def total(rows: list[bytes]) -> str:
+        found = RowSum()
+        for piece in cut(b"".join(packets(value(row)) for row in rows), size):
+            found.update(piece)
+        return found.hexdigest()
+
+    assert total(rows) == total(sorted(rows))
+    assert len({total(rows), total(rows[1:]), total([*rows, rows[0]]), total([*rows[1:], b"other"])}) == 4
+    assert len(total(rows)) == 32
+
+
+@pytest.mark.parametrize("size", [FULL - 4, FULL, FULL + 1])
+def test_a_sum_takes_a_row_that_spans_packets_for_one(size: int) -> None:
+    whole, parted = RowSum(), RowSum()
+    row = packets(b"x" * size)
+    whole.update(row)
+    for piece in cut(row, 100_000):
+        parted.update(piece)
+    assert whole.hexdigest() == parted.hexdigest()
+    parted.update(packets(b"y"))
+    assert whole.hexdigest() != parted.hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [(b"-0", b"-0e0"), (b"-0.000", b"-0.000e0"), (b"-0.5", b"-0.5"), (b"0", b"0"), (b"-10", b"-10"), (b"-07", b"-07")],
+)
+def test_a_zero_keeps_its_sign_in_a_script(raw: bytes, written: bytes) -> None:
+    """MySQL sends -0 for a DOUBLE of that value, but reads it in SQL as a whole number, which has no sign."""
+    assert decode_rows.literal(raw, "number") == written

@@ -1,6 +1,5 @@
 """A drill proves a sound SQLite backup, and names the object that is not as recorded, whatever was changed."""
 
-import hashlib
 import json
 import os
 import random
@@ -13,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mutations import Mutation, assert_named, drill_mutated
+from mutations import Mutation, assert_named, drill_mutated, forge
 
 import holdfast
 from holdfast.api import HoldfastError, UsageError
@@ -212,12 +211,7 @@ def test_a_backup_whose_stored_data_was_forged_with_all_its_digests_is_found_out
     with closing(sqlite3.connect(blob)) as db:
         db.execute("UPDATE customer SET balance = 0 WHERE id = 8")
         db.commit()
-    digest = hashlib.sha256(blob.read_bytes()).hexdigest()
-    manifest = Path(record.path, "backup_manifest.json")
-    document = json.loads(manifest.read_text())
-    for part in (document["streams"][0], document["streams"][0]["blob"]):
-        part["digests"]["sha256"], part["size"] = digest, blob.stat().st_size
-    manifest.write_text(json.dumps(document))
+    forge(record, "database", blob.read_bytes())
     result = drill_mutated(record.id, str(tmp_path / "store"), lambda _url: None)
     assert_named(result, "table customer: differs")
     assert {one.name for one in result.differences} == {"customer", "database"}

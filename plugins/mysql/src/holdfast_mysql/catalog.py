@@ -92,7 +92,7 @@ class Table:
             if column.kind == "index":
                 name += "+0"
             elif column.name in columns and columns[column.name].type == "float":
-                name += "+0e0"  # FLOAT alone is sent with six digits
+                name += "-0e0"  # FLOAT alone is sent with six digits; adding would make 0 of MySQL's -0
             expressions.append(name)
         history = " FOR SYSTEM_TIME ALL" if self.versioned else ""
         return f"SELECT {', '.join(expressions) or '1'} FROM {quoted(self.name)}{history}"
@@ -257,6 +257,21 @@ class Definitions:
             collation_connection=texts.get("collation_connection", ""),
             time_zone=texts.get("time_zone", ""),
             collation=texts.get("Database Collation", ""),
+        )
+
+    def database(self) -> Statement:
+        """The database's own settings, as a statement that needs no name."""
+        comment = ", schema_comment" if self._session.server.mariadb_since(10, 5) else ", ''"
+        charset, collation, text = self._session.texts(
+            f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
+            f" WHERE schema_name={literal(self._database)}"
+        )[0]
+        return Statement(
+            kind="database",
+            name=self._database,
+            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}".encode(),
+            collation=collation,
+            extra={"charset": charset, "comment": text},
         )
 
     def table(self, name: str) -> Statement:

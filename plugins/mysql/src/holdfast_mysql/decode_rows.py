@@ -24,6 +24,7 @@ SETTINGS = (
 )
 ESCAPES = {b"\\": b"\\\\", b"'": b"\\'", b"\0": b"\\0", b"\n": b"\\n", b"\r": b"\\r", b"\x1a": b"\\Z"}
 PLAIN = re.compile(rb"[ -~]*")
+NOTHING = re.compile(rb"-0(\.0*)?")
 
 
 def rows(source: BinaryIO) -> Iterator[bytes]:
@@ -66,7 +67,8 @@ def literal(value: bytes | None, kind: str) -> bytes:
     if value is None:
         return b"NULL"
     if kind in ("number", "index"):
-        return value
+        # To SQL -0 is a whole number, which has no sign then.
+        return value + b"e0" if value[:2] == b"-0" and NOTHING.fullmatch(value) else value
     if kind in ("ascii", "json", "utf8") or (kind in ("latin", "label") and PLAIN.fullmatch(value)):
         return b"'" + escape(value) + b"'"
     if len(value) > BATCH:

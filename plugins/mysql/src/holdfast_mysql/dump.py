@@ -28,10 +28,19 @@ from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.needs import needs_of
 from holdfast_mysql.privileges import unseen
-from holdfast_mysql.proof import UnitDigest, definition_proofs, proof_of, settings_of, sum_of, summed, table_proof
+from holdfast_mysql.proof import (
+    Summed,
+    UnitDigest,
+    database_proof,
+    definition_proofs,
+    proof_of,
+    settings_of,
+    sum_of,
+    table_proof,
+)
 from holdfast_mysql.rows import RowUnit
 from holdfast_mysql.script import ScriptWriter, Statement
-from holdfast_mysql.session import Session, connect, literal, quoted, saying
+from holdfast_mysql.session import Session, connect, quoted, saying
 from holdfast_mysql.snapshot import Snapshot, Taking, prepare
 from holdfast_mysql.units import ranges
 from holdfast_mysql.wire import RowCopy
@@ -71,6 +80,7 @@ class MysqlDump:
         for reader in snapshot.readers:
             self._readers.put(reader)
         self._digests: dict[str, UnitDigest] = {}
+        self._summed = Summed.of(contents.tables, wanted=request.proof)
         self._server = snapshot.keeper.server
         self._title = f"database {location.database!r} of {self._server.text}"
         self.streams = tuple(self._streams())
@@ -115,7 +125,8 @@ class MysqlDump:
 
     def _copy(self, reader: Session, unit: RowUnit) -> RowCopy:
         header = unit.table.unit().header()
-        return RowCopy(reader, unit.sql(), header=header, digest=self._request.proof is not False)
+        digest = self._summed.digest(unit.table) if self._request.proof is not False else None
+        return RowCopy(reader, unit.sql(), header=header, digest=digest)
 
     @contextmanager
     def _reader(self, doing: str) -> Iterator[Session]:
@@ -153,26 +164,25 @@ class MysqlDump:
     def proof(self) -> Proof | None:
         """Digests of all rows, as they passed or by the server, and of every definition."""
         contents = self._contents
-        locked = self._request.options.lock_nontransactional
-        sums = summed(contents.tables, wanted=self._request.proof, locked=locked)
         objects, divided = [], {}
         for table in contents.tables:
             if not table.stored:
                 continue
             names = [name for name, unit in contents.units.items() if unit.table is table]
             total = ""
-            if table.name in sums:
+            if table.name in self._summed.by_server:
                 with self._reader(f"cannot digest table {shown(table.name)}") as reader:
                     total = sum_of(reader, table)[1]
-            objects.append(table_proof(table, [self._digests[name] for name in names], total))
+            objects.append(table_proof(table, [self._digests[name] for name in names], self._summed, total))
             divided[table.name] = [contents.units[name].part for name in names]
         statements = [
             statement
             for statement in (*contents.before, *contents.after)
             if statement.kind != "view" or statement.name not in contents.broken
         ]
+        objects.append(database_proof(contents.database))
         objects += definition_proofs(statements, self._location.database)
-        return proof_of(objects, settings_of(divided, sums))
+        return proof_of(objects, settings_of(divided, self._summed))
 
     def facts(self) -> Facts:
         """Tell about the dump."""
@@ -313,7 +323,7 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
             for count, part in enumerate(parts):
                 units[_stream_name(table.name, count, len(parts), units)] = RowUnit(table=table, part=part)
     return Contents(
-        database=_database(session, database),
+        database=definitions.database(),
         before=tuple(before),
         after=tuple(after),
         tables=tuple(tables),
@@ -330,19 +340,3 @@ def _stream_name(table: str, number: int, count: int, taken: dict[str, Any]) -> 
     while name in taken:
         name += "_"
     return name
-
-
-def _database(session: Session, database: str) -> Statement:
-    """The database's own settings, as a statement that needs no name."""
-    comment = ", schema_comment" if session.server.mariadb_since(10, 5) else ", ''"
-    charset, collation, text = session.texts(
-        f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
-        f" WHERE schema_name={literal(database)}"
-    )[0]
-    return Statement(
-        kind="database",
-        name=database,
-        body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}".encode(),
-        collation=collation,
-        extra={"charset": charset, "comment": text},
-    )

@@ -4,6 +4,7 @@ Rows of InnoDB tables with a primary key are read in its order, so that the byte
 after a restore: their digest costs nothing. Other tables are summed up by the server, row by row, in two
 numbers of 64 bits of a SHA-256 over values that carry their length, NULL with a mark of its own; sums do not depend
 on an order. MySQL 9.6 has no MD5 any more, and SHA-256 was not slower (5 s against 9 s for a million narrow rows).
+Rows of tables without transactions are summed up here, from the bytes of the dump: see `rowsum`.
 """
 
 import re
@@ -14,12 +15,13 @@ from typing import Any
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
 from holdfast_mysql.catalog import Table
-from holdfast_mysql.rewrite import disabled, follow
+from holdfast_mysql.rewrite import disabled, follow, trigger_moment
 from holdfast_mysql.rows import RowUnit, ordered
+from holdfast_mysql.rowsum import RowSum
 from holdfast_mysql.script import Statement
 from holdfast_mysql.session import Session, quoted, saying
 from holdfast_mysql.units import Range
-from holdfast_mysql.wire import RowCopy
+from holdfast_mysql.wire import Digest, RowCopy
 
 METHOD = "mysql-rows-1"
 _FREE = 16 << 20  # bytes of tables without a key that are summed up whatever the rest has
@@ -37,28 +39,47 @@ class UnitDigest:
     digest: str
 
 
-def summed(tables: Sequence[Table], *, wanted: bool | None, locked: bool) -> set[str]:
-    """The tables whose rows are to be summed up by the server.
+@dataclass(frozen=True, kw_only=True)
+class Summed:
+    """Names of the tables whose rows are summed up: by the server, or here, as their bytes pass."""
 
-    Those without transactions only while they are locked: others may write between the dump and the sum.
-    """
-    chosen = [
-        table
-        for table in tables
-        if table.stored and not ordered(table) and table.unit().columns and (table.transactional or locked)
-    ]
-    size = sum(table.size for table in chosen)
-    if wanted or size <= max(_FREE, sum(table.size for table in tables) // _SHARE):
-        return {table.name for table in chosen}
-    return set()
+    by_server: frozenset[str] = frozenset()
+    in_passing: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, tables: Sequence[Table], *, wanted: bool | None) -> "Summed":
+        """Those without a key to order them by, while that is cheap or if it is asked for."""
+        if wanted is False:
+            return cls()
+        chosen = [table for table in tables if table.stored and not ordered(table) and table.unit().columns]
+        size = sum(table.size for table in chosen)
+        if not wanted and size > max(_FREE, sum(table.size for table in tables) // _SHARE):
+            return cls()
+        return cls(
+            by_server=frozenset(table.name for table in chosen if table.transactional),
+            in_passing=frozenset(table.name for table in chosen if not table.transactional),
+        )
+
+    @classmethod
+    def recorded(cls, settings: Mapping[str, Any]) -> "Summed":
+        """Those of a proof that is repeated."""
+        return cls(
+            by_server=frozenset(settings.get("sums", ())), in_passing=frozenset(settings.get("sums_in_passing", ()))
+        )
+
+    def digest(self, table: Table) -> Digest:
+        """What the rows of a table are digested by as they pass."""
+        return RowSum() if table.name in self.in_passing else sha256()
 
 
-def table_proof(table: Table, units: Sequence[UnitDigest], total: str) -> ObjectProof:
-    """The proof of a table: of its units in their order, or the server's sum."""
+def table_proof(table: Table, units: Sequence[UnitDigest], summed: Summed, total: str) -> ObjectProof:
+    """The proof of a table: of its units in their order, or a sum, that of the server being `total`."""
     rows = sum(unit.rows for unit in units)
     digest = total
     if ordered(table):
         digest = sha256("".join(unit.digest for unit in units).encode()).hexdigest()
+    elif table.name in summed.in_passing:
+        digest = "".join(unit.digest for unit in units)
     return ObjectProof(kind="rows", name=table.name, rows=rows, digest=digest)
 
 
@@ -72,7 +93,7 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
         if column.kind == "index" or (found is not None and found.type == "bit"):
             value = f"{name}+0"
         elif found is not None and found.type == "float":
-            value = f"{name}+0e0"
+            value = f"{name}-0e0"
         elif found is not None and found.type in _LONG:
             value = f"SHA2({name}, 256)"  # the row as a whole could be longer than max_allowed_packet
         elif found is not None and found.type == "vector":
@@ -95,24 +116,39 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
 
 
 def definition_proofs(statements: Iterable[Statement], database: str) -> list[ObjectProof]:
-    """A digest of every definition, with the settings it was made under, and without the name of its database."""
+    """A digest of every definition, with the settings it was made under, and without the name of its database.
+
+    That of a trigger holds the name of the one before it, for those of one moment fire in an order; `statements` has
+    them in that order.
+    """
     found = list(statements)
     names = [statement.name for statement in found]
+    last: dict[tuple[str, str], str] = {}
     proofs = []
     for statement in found:
         body = follow(statement, old=database, new="", objects=[*names, statement.table])
         if statement.kind == "event":
             body = disabled(Statement(kind="event", name="", body=body, sql_mode=statement.sql_mode))
         settings = "\0".join([*statement.settings(), statement.collation if statement.kind != "view" else ""])
+        if statement.kind == "trigger":
+            moment = (statement.table, trigger_moment(statement))
+            settings += f"\0after {last[moment]}" if moment in last else ""
+            last[moment] = statement.name
         digest = sha256(settings.encode() + b"\0" + body).hexdigest()
         proofs.append(ObjectProof(kind=statement.kind, name=statement.name, digest=digest))
     return proofs
 
 
-def settings_of(ranges: Mapping[str, Sequence[Range]], sums: Iterable[str]) -> dict[str, Any]:
+def database_proof(statement: Statement) -> ObjectProof:
+    """A digest of what a database says of itself: character set and collation of new tables, and its comment."""
+    comment = str(statement.extra["comment"]).encode(errors="surrogateescape")
+    return ObjectProof(kind="database", name="defaults", digest=sha256(statement.body + b"\0" + comment).hexdigest())
+
+
+def settings_of(ranges: Mapping[str, Sequence[Range]], summed: Summed) -> dict[str, Any]:
     """What repeating a proof takes: how tables were divided, and which were summed up."""
     divided = {table: [[part.low, part.high] for part in parts] for table, parts in ranges.items() if len(parts) > 1}
-    return {"ranges": divided, "sums": sorted(sums)}
+    return {"ranges": divided, "sums": sorted(summed.by_server), "sums_in_passing": sorted(summed.in_passing)}
 
 
 def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:
@@ -126,9 +162,9 @@ def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:
     return [Range(low=low, high=high) for low, high in bounds]
 
 
-def read_unit(session: Session, unit: RowUnit) -> UnitDigest:
+def read_unit(session: Session, unit: RowUnit, digest: Digest) -> UnitDigest:
     """Read the rows of a unit for their digest alone."""
-    copy = RowCopy(session, unit.sql())
+    copy = RowCopy(session, unit.sql(), digest=digest)
     with saying(f"cannot read table {shown(unit.table.name)}"):
         for _ in copy.chunks():
             pass

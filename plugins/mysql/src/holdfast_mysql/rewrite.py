@@ -89,6 +89,14 @@ def with_definer(statement: Statement, choice: str) -> bytes:
     return statement.body
 
 
+def trigger_moment(statement: Statement) -> str:
+    """When a trigger fires, such as `BEFORE INSERT`."""
+    words = [token.text.upper().decode(errors="replace") for token in code(statement.body, statement.sql_mode)[:40]]
+    head = words[: words.index("ON")] if "ON" in words else []
+    starts = [place for place, word in enumerate(head) if word in ("BEFORE", "AFTER")]
+    return " ".join(head[starts[-1] :]) if starts else ""
+
+
 def disabled(statement: Statement) -> bytes:
     """An event that does not run."""
     found = code(statement.body, statement.sql_mode)

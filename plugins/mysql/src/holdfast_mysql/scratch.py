@@ -16,7 +16,9 @@ from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
 from holdfast_mysql.proof import (
     METHOD,
+    Summed,
     UnitDigest,
+    database_proof,
     definition_proofs,
     proof_of,
     ranges_of,
@@ -73,6 +75,7 @@ class ScratchDatabase:
                 snapshot.prepare(session)
                 sessions.put(session)
             tables = self._tables(self._session)
+            summed = Summed.recorded(recorded.settings)
             units = [
                 RowUnit(table=table, part=part)
                 for table in tables
@@ -83,7 +86,7 @@ class ScratchDatabase:
             def read(unit: RowUnit) -> UnitDigest:
                 reader = sessions.get()
                 try:
-                    return read_unit(reader, unit)
+                    return read_unit(reader, unit, summed.digest(unit.table))
                 finally:
                     sessions.put(reader)
 
@@ -94,7 +97,7 @@ class ScratchDatabase:
                 finally:
                     sessions.put(reader)
 
-            sums = [table for table in tables if table.name in recorded.settings.get("sums", ())]
+            sums = [table for table in tables if table.name in summed.by_server]
             with ThreadPoolExecutor(jobs) as pool:
                 digests = list(pool.map(read, units))
                 totals = dict(zip((table.name for table in sums), pool.map(add, sums), strict=True))
@@ -102,12 +105,14 @@ class ScratchDatabase:
                 table_proof(
                     table,
                     [digest for unit, digest in zip(units, digests, strict=True) if unit.table is table],
+                    summed,
                     totals.get(table.name, ""),
                 )
                 for table in tables
                 if table.stored
             ]
             reader = sessions.get()
+            objects.append(database_proof(Definitions(reader, self._name).database()))
             objects += definition_proofs(statements_of(reader, self._name, tables), self._name)
         return proof_of(objects, recorded.settings)
 
@@ -139,10 +144,10 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchDatabase]:
     session = connect(location)
     try:
         with saying(f"cannot make a scratch database on {location.server}"):
-            session.execute("SET wait_timeout=604800")
+            session.execute("SET wait_timeout=604800, sql_mode=''")
             _sweep(session)
             _lock(session, name)
-            session.execute(f"CREATE DATABASE {quoted(name)}{_charset(session, request)}")
+            session.execute(f"CREATE DATABASE {quoted(name)}{_defaults(session, request)}")
         try:
             with saying(f"cannot mark the scratch database {name}"):
                 marker = f"{quoted(name)}.{quoted(MARKER)}"
@@ -156,10 +161,11 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchDatabase]:
         session.close()
 
 
-def _charset(session: Session, request: ScratchRequest) -> str:
-    """The character set that the backup's database had, where this server knows it."""
-    collation = str(request.facts.get("collation", ""))
-    return f" COLLATE {collation}" if collation in known_collations(session) else ""
+def _defaults(session: Session, request: ScratchRequest) -> str:
+    """The collation and the comment that the backup's database had, where this server knows them."""
+    collation, comment = (str(request.facts.get(key, "")) for key in ("collation", "comment"))
+    found = f" COLLATE {collation}" if collation in known_collations(session) else ""
+    return found + (f" COMMENT {plain_literal(comment)}" if comment and session.server.mariadb_since(10, 5) else "")
 
 
 def _lock(session: Session, name: str) -> None:

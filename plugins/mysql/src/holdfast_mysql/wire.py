@@ -11,7 +11,6 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
 import pymysql
@@ -75,22 +74,36 @@ class Unit:
             raise IntegrityError("the rows do not begin with a header that can be read") from error
 
 
+class Digest(Protocol):
+    """What takes the packets as they pass, such as an object of hashlib."""
+
+    def update(self, data: Chunk, /) -> None:
+        """Take the next ones, cut anywhere."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The digest of all of them."""
+        ...
+
+
 class RowCopy:
     """One query whose rows are copied; `rows` and `digest` are right once `chunks` has ended."""
 
-    def __init__(self, session: Session, sql: str | bytes, *, header: bytes = b"", digest: bool = True) -> None:
+    def __init__(
+        self, session: Session, sql: str | bytes, *, header: bytes = b"", digest: Digest | None = None
+    ) -> None:
         self._connection = session.connection
         self._sql = sql
         self._header = header
-        self._sha256 = sha256() if digest else None
+        self._digest = digest
         self._more = False  # the packet before was full, so that the next one continues it
         self._ended = False
         self.rows = 0
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all packets, empty if it was not asked for."""
-        return self._sha256.hexdigest() if self._sha256 else ""
+        """The digest of all packets, empty if none was asked for."""
+        return self._digest.hexdigest() if self._digest else ""
 
     def chunks(self) -> Iterator[bytearray]:
         """Run the query and yield the header and its packets in pieces of 1 MiB, cut anywhere."""
@@ -99,8 +112,8 @@ class RowCopy:
         try:
             own = len(self._header)
             for chunk in self._copy():
-                if self._sha256:
-                    self._sha256.update(memoryview(chunk)[own:])
+                if self._digest:
+                    self._digest.update(memoryview(chunk)[own:])
                 own = 0
                 yield chunk
         finally:
