@@ -36,6 +36,24 @@ class Mutation:
         return self.title
 
 
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One change: what makes its objects, what alters them, and kind and name of all that then differs.
+
+    Every change has tables, views or routines of its own, named after it. All of them can therefore be made to one
+    restored database, and one drill has to name each, and nothing else.
+    """
+
+    name: str
+    make: tuple[str, ...]
+    change: tuple[str, ...]
+    found: tuple[tuple[str, str], ...]
+    only: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class _Mutated:
     """A scratch database that is changed once, before it is checked."""
 

@@ -1,38 +1,21 @@
 """Changes of a MySQL or MariaDB database, each of objects of its own and with what a drill has to say of it.
 
-Every change has its own tables, views or routines, named after it. All of them can therefore be made to one restored
-database, and one drill has to name each, and nothing else. What only one of the products knows says so in `only`.
+What only one of the products knows says so in `only`.
 """
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
-from mutations import drill_mutated
+from mutations import Change, drill_mutated
 from servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.operations.drill import Drilled
 
-Named = tuple[str, str]
 PREPARE = (
     "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'",
     "SET foreign_key_checks = 0",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One change: what makes its objects, what alters them, and kind and name of all that then differs."""
-
-    name: str
-    make: tuple[str, ...]
-    change: tuple[str, ...]
-    found: tuple[Named, ...]
-    only: str = ""
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def known(product: str, *, seed: int = 1) -> list[Change]:

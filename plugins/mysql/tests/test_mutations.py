@@ -7,8 +7,7 @@ from pathlib import Path
 
 import mysql_mutations
 import pytest
-from mutations import assert_named, drill_mutated, forge, stored_blobs
-from mysql_mutations import Change
+from mutations import Change, assert_named, drill_mutated, forge, stored_blobs
 from servers.mariadb import MariaDB
 
 import holdfast

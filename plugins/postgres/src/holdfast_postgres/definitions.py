@@ -63,7 +63,8 @@ _QUERIES = {
         SELECT n.nspname, c.relname,
             concat_ws(' ', c.relkind, c.relpersistence, '(', k.portable, ')'),
             concat_ws(' ', k.full, pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), c.reloptions::text,
-                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, m.amname, (
+                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, m.amname, nullif(c.reloftype, 0)::regtype,
+                (SELECT 'toast ' || o.reloptions::text FROM pg_class o WHERE o.oid = c.reltoastrelid), (
                     SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
                     FROM pg_inherits i WHERE i.inhrelid = c.oid),
                 (SELECT s.srvname || f.ftoptions::text FROM pg_foreign_table f
@@ -74,7 +75,7 @@ _QUERIES = {
     """,
     "view": f"""
         SELECT n.nspname, c.relname, concat_ws(' ', c.relkind, '(', k.portable, ')', c.relispopulated),
-            concat_ws(' ', pg_get_viewdef(c.oid), c.reloptions::text)
+            concat_ws(' ', pg_get_viewdef(c.oid), c.reloptions::text, k.full)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN LATERAL ({_COLUMNS}) k ON true
         WHERE c.relkind IN ('v', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
@@ -92,7 +93,9 @@ _QUERIES = {
     "index": f"""
         SELECT n.nspname, c.relname,
             concat_ws(' ', i.indrelid::regclass, i.indisunique, i.indnkeyatts, i.indnatts, m.amname, i.indisvalid),
-            concat_ws(' ', pg_get_indexdef(c.oid), i.indisclustered, i.indisreplident)
+            concat_ws(' ', pg_get_indexdef(c.oid), i.indisclustered, i.indisreplident, (
+                SELECT string_agg(a.attnum || ':' || a.attstattarget, ' ' ORDER BY a.attnum) FROM pg_attribute a
+                WHERE a.attrelid = c.oid AND a.attstattarget > -1))
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_am m ON m.oid = c.relam
         WHERE c.relpersistence <> 't' AND (i.indisvalid OR c.relkind = 'I') AND {USER_SCHEMA}
@@ -135,7 +138,10 @@ _QUERIES = {
             concat_ws(' ', p.prokind, l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
                 p.proparallel, p.proretset, format_type(p.prorettype, NULL), p.proconfig::text, p.prosrc, p.probin),
             CASE WHEN p.prokind = 'a' THEN (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
-                    format_type(a.aggtranstype, NULL), a.agginitval, a.aggmtransfn, a.aggsortop::regoperator)
+                    format_type(a.aggtranstype, NULL), a.agginitval, a.aggmtransfn, a.aggsortop::regoperator,
+                    a.aggtransspace, a.aggserialfn, a.aggdeserialfn, a.aggminvtransfn, a.aggmfinalfn, a.aggfinalextra,
+                    a.aggfinalmodify, a.aggmfinalextra, a.aggmfinalmodify,
+                    format_type(nullif(a.aggmtranstype, 0), NULL), a.aggmtransspace, a.aggminitval, a.aggnumdirectargs)
                 FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
             ELSE pg_get_functiondef(p.oid) END
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
@@ -148,30 +154,50 @@ _QUERIES = {
                 (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e
                     WHERE e.enumtypid = t.oid), k.portable, (SELECT format_type(r.rngsubtype, NULL) FROM pg_range r
                     WHERE r.rngtypid = t.oid)),
-            concat_ws(' ', t.typdefault, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation))
+            concat_ws(' ', t.typdefault, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation), (
+                SELECT concat_ws(' ', l.collname, o.opcname, r.rngcanonical, r.rngsubdiff)
+                FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc
+                LEFT JOIN pg_collation l ON l.oid = r.rngcollation WHERE r.rngtypid = t.oid))
         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
         LEFT JOIN LATERAL ({_COLUMNS}) k ON true
         WHERE t.typtype IN ('e', 'd', 'r', 'c', 'b') AND (c.oid IS NULL OR c.relkind = 'c') AND t.typelem = 0
             AND {USER_SCHEMA} AND {_own("pg_type", "t")}
     """,
     "statistics object": f"""
-        SELECT n.nspname, s.stxname, s.stxrelid::regclass::text, pg_get_statisticsobjdef(s.oid)
+        SELECT n.nspname, s.stxname, s.stxrelid::regclass::text,
+            concat_ws(' ', pg_get_statisticsobjdef(s.oid), nullif(coalesce(s.stxstattarget, -1), -1))
         FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {USER_SCHEMA}
     """,
     "operator": f"""
         SELECT n.nspname, concat(o.oprname, '(', format_type(nullif(o.oprleft, 0), NULL), ', ',
-            format_type(nullif(o.oprright, 0), NULL), ')'), o.oprcode::text, concat_ws(' ', o.oprrest, o.oprjoin)
+            format_type(nullif(o.oprright, 0), NULL), ')'), o.oprcode::text,
+            concat_ws(' ', o.oprrest, o.oprjoin, o.oprcanmerge, o.oprcanhash, nullif(o.oprcom, 0)::regoperator, '/',
+                nullif(o.oprnegate, 0)::regoperator)
         FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
         WHERE o.oprcode <> 0 AND {USER_SCHEMA} AND {_own("pg_operator", "o")}
     """,
     "operator class": f"""
-        SELECT n.nspname, o.opcname || ' ' || m.amname, concat_ws(' ', format_type(o.opcintype, NULL), o.opcdefault), ''
+        SELECT n.nspname, o.opcname || ' ' || m.amname, concat_ws(' ', format_type(o.opcintype, NULL), o.opcdefault),
+            concat_ws(' ', f.opfname, format_type(nullif(o.opckeytype, 0), NULL))
         FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am m ON m.oid = o.opcmethod
+        JOIN pg_opfamily f ON f.oid = o.opcfamily
         WHERE {USER_SCHEMA} AND {_own("pg_opclass", "o")}
+    """,
+    "operator family": f"""
+        SELECT n.nspname, f.opfname || ' ' || m.amname, '', concat_ws(' / ', (
+                SELECT string_agg(concat_ws(' ', a.amopstrategy, a.amopopr::regoperator, a.amoppurpose, s.opfname), ', '
+                    ORDER BY a.amoplefttype::regtype::text, a.amoprighttype::regtype::text, a.amopstrategy)
+                FROM pg_amop a LEFT JOIN pg_opfamily s ON s.oid = a.amopsortfamily WHERE a.amopfamily = f.oid), (
+                SELECT string_agg(concat_ws(' ', p.amprocnum, p.amproc::regprocedure), ', '
+                    ORDER BY p.amproclefttype::regtype::text, p.amprocrighttype::regtype::text, p.amprocnum)
+                FROM pg_amproc p WHERE p.amprocfamily = f.oid))
+        FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod
+        WHERE {USER_SCHEMA} AND {_own("pg_opfamily", "f")}
     """,
     "collation": f"""
         SELECT n.nspname, c.collname, concat_ws(' ', c.collprovider, c.collisdeterministic),
-            concat_ws(' ', c.collcollate, c.collctype)
+            concat_ws(' ', c.collcollate, c.collctype, to_jsonb(c) ->> 'colliculocale', to_jsonb(c) ->> 'colllocale',
+                to_jsonb(c) ->> 'collicurules')
         FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
         WHERE {USER_SCHEMA} AND {_own("pg_collation", "c")}
     """,
@@ -183,9 +209,39 @@ _QUERIES = {
         WHERE {USER_SCHEMA} AND {_own("pg_ts_config", "c")}
     """,
     "text search dictionary": f"""
-        SELECT n.nspname, d.dictname, coalesce(d.dictinitoption, ''), ''
-        FROM pg_ts_dict d JOIN pg_namespace n ON n.oid = d.dictnamespace
+        SELECT n.nspname, d.dictname, concat_ws(' ', t.tmplname, d.dictinitoption), ''
+        FROM pg_ts_dict d JOIN pg_namespace n ON n.oid = d.dictnamespace JOIN pg_ts_template t ON t.oid = d.dicttemplate
         WHERE {USER_SCHEMA} AND {_own("pg_ts_dict", "d")}
+    """,
+    "text search parser": f"""
+        SELECT n.nspname, p.prsname, concat_ws(' ', p.prsstart, p.prstoken, p.prsend, p.prsheadline, p.prslextype), ''
+        FROM pg_ts_parser p JOIN pg_namespace n ON n.oid = p.prsnamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_ts_parser", "p")}
+    """,
+    "text search template": f"""
+        SELECT n.nspname, t.tmplname, concat_ws(' ', t.tmplinit, t.tmpllexize), ''
+        FROM pg_ts_template t JOIN pg_namespace n ON n.oid = t.tmplnamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_ts_template", "t")}
+    """,
+    "conversion": f"""
+        SELECT n.nspname, c.conname, concat_ws(' ', pg_encoding_to_char(c.conforencoding),
+            pg_encoding_to_char(c.contoencoding), c.conproc, c.condefault), ''
+        FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE {USER_SCHEMA} AND {_own("pg_conversion", "c")}
+    """,
+    "language": f"""
+        SELECT '', l.lanname, concat_ws(' ', l.lanpltrusted, nullif(l.lanplcallfoid, 0)::regproc,
+            nullif(l.laninline, 0)::regproc, nullif(l.lanvalidator, 0)::regproc), ''
+        FROM pg_language l WHERE l.lanispl AND {_own("pg_language", "l")}
+    """,
+    "access method": f"""
+        SELECT '', m.amname, concat_ws(' ', m.amtype, m.amhandler), ''
+        FROM pg_am m WHERE m.oid >= 16384 AND {_own("pg_am", "m")}
+    """,
+    "transform": f"""
+        SELECT '', format_type(t.trftype, NULL) || ' for ' || l.lanname,
+            concat_ws(' ', nullif(t.trffromsql, 0)::regprocedure, '/', nullif(t.trftosql, 0)::regprocedure), ''
+        FROM pg_transform t JOIN pg_language l ON l.oid = t.trflang WHERE {_own("pg_transform", "t")}
     """,
     "extension": """
         SELECT '', e.extname, n.nspname, '' FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -203,8 +259,13 @@ _QUERIES = {
     "publication": """
         SELECT '', p.pubname, concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
             p.pubviaroot, (SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER BY r.prrelid::regclass::text)
-                FROM pg_publication_rel r WHERE r.prpubid = p.oid)), ''
+                FROM pg_publication_rel r WHERE r.prpubid = p.oid)), {parts}
         FROM pg_publication p
+    """,
+    "foreign data wrapper": f"""
+        SELECT '', w.fdwname, concat_ws(' ', nullif(w.fdwhandler, 0)::regproc, '/', nullif(w.fdwvalidator, 0)::regproc),
+            encode(sha256(convert_to(coalesce(w.fdwoptions::text, ''), 'UTF8')), 'hex')
+        FROM pg_foreign_data_wrapper w WHERE {_own("pg_foreign_data_wrapper", "w")}
     """,
     "foreign server": f"""
         SELECT '', s.srvname, concat_ws(' ', w.fdwname, s.srvtype, s.srvversion),
@@ -213,6 +274,14 @@ _QUERIES = {
         WHERE {_own("pg_foreign_server", "s")}
     """,
 }
+# What a publication has of schemas, columns and rows: PostgreSQL 15 and later.
+_PARTS = """concat_ws(' / ', (
+    SELECT string_agg(s.pnnspid::regnamespace::text, ', ' ORDER BY s.pnnspid::regnamespace::text)
+    FROM pg_publication_namespace s WHERE s.pnpubid = p.oid), (
+    SELECT string_agg(concat_ws(' ', r.prrelid::regclass, pg_get_expr(r.prqual, r.prrelid), (
+            SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
+            WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))), ', ' ORDER BY r.prrelid::regclass::text)
+    FROM pg_publication_rel r WHERE r.prpubid = p.oid))"""
 _COMMENTS = """
 SELECT count(*),
     encode(sha256(convert_to(coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), ''), 'UTF8')), 'hex')
@@ -230,7 +299,7 @@ FROM (
 def read(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]:
     """Every object of the database; the search_path is empty, so that each name says its schema."""
     for kind, query in _QUERIES.items():
-        text = query
+        text = query.replace("{parts}", _PARTS if major >= 15 else "''")
         if major < 14:
             text = text.replace(",\n            a.attcompression::text", "")
         for schema, name, portable, full in connection.execute(text):
