@@ -1,27 +1,18 @@
 """Drills of backups whose restored database is changed before it is compared, for the tests of every engine.
 
-An engine's tests list `Mutation`s, each with the statements that make it and the name that the drill has to give.
-`drill_mutated` runs the real drill with a plugin beside the engine, which changes the scratch database after the
-restore and before the check.
+An engine's tests list `Mutation`s, each with the statements that make it and the name that the drill has to give, or
+`Change`s. `drill_mutated` runs the real drill with a plugin beside the engine, which changes the scratch database
+after the restore and before the check.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from holdfast import Backup
-from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
-from holdfast.operations.drill import Drilled, drill
-from holdfast.registry import Registry
-from holdfast.store.catalog import Catalog
+from holdfast.operations.drill import Drilled
 from holdfast.store.names import MANIFEST
-
-Apply = Callable[[str], None]
-"""Changes the scratch database at a URL."""
 
 
 @dataclass(frozen=True)
@@ -52,52 +43,6 @@ class Change:
 
     def __str__(self) -> str:
         return self.name
-
-
-class _Mutated:
-    """A scratch database that is changed once, before it is checked."""
-
-    def __init__(self, scratch: Scratch, apply: Apply) -> None:
-        self._scratch = scratch
-        self._apply = apply
-        self.url = scratch.url
-        self.server_version = scratch.server_version
-
-    def check(self) -> Sequence[str]:
-        self._apply(self.url)
-        return self._scratch.check()
-
-    def proof(self, recorded: Proof) -> Proof:
-        return self._scratch.proof(recorded)
-
-
-class Mutator:
-    """A plugin that wraps what the engine offers for drills."""
-
-    def __init__(self, apply: Apply) -> None:
-        self.apply = apply
-
-    @hookimpl(wrapper=True)
-    def holdfast_scratch(self, scheme: str, request: ScratchRequest) -> Iterator[Any]:
-        opened = yield
-        return self._wrapped(opened)
-
-    @contextmanager
-    def _wrapped(self, opened: AbstractContextManager[Scratch]) -> Iterator[Scratch]:
-        with opened as scratch:
-            yield _Mutated(scratch, self.apply)
-
-
-def drill_mutated(
-    reference: str, store: str, apply: Apply, *, into: str | None = None, options: dict[str, Any] | None = None
-) -> Drilled:
-    """Drill a backup whose restored database `apply` changes."""
-    registry = Registry(plugins=[Mutator(apply)])
-    catalog = Catalog(registry.storage(store))
-    catalog.open()
-    return drill(
-        catalog.find(reference), storage=catalog.storage, registry=registry, into=into, options=options, jobs=2
-    )
 
 
 def stored_blobs(record: Backup) -> dict[str, Path]:

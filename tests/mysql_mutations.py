@@ -6,11 +6,12 @@ What only one of the products knows says so in `only`.
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from mutations import Change, drill_mutated
+from mutations import Change
 from servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.operations.drill import Drilled
+from holdfast.testing.drills import drill_mutated
 
 PREPARE = (
     "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'",
@@ -36,7 +37,7 @@ def run(server: MariaDB, database: str, scripts: Iterable[Sequence[str]]) -> Non
 
 
 # A column's type, one value, and another that differs from it by as little as the type can tell apart.
-_VALUES: tuple[tuple[str, str, str, str, str], ...] = (
+VALUES: tuple[tuple[str, str, str, str, str], ...] = (
     ("tinyint", "TINYINT", "-128", "-127", ""),
     ("boolean", "BOOLEAN", "TRUE", "FALSE", ""),
     ("smallint", "SMALLINT UNSIGNED", "65535", "65534", ""),
@@ -107,7 +108,7 @@ _VALUES: tuple[tuple[str, str, str, str, str], ...] = (
 
 def _values() -> Iterator[Change]:
     """Each of a table with a primary key, digested by its bytes, and of one without, summed up by the server."""
-    for name, kind, before, after, only in _VALUES:
+    for name, kind, before, after, only in VALUES:
         for way, key in (("keyed", "PRIMARY KEY"), ("loose", "NOT NULL")):
             table = f"{name}_{way}"
             yield Change(

@@ -4,11 +4,12 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from mutations import Change, drill_mutated
+from mutations import Change
 from servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.operations.drill import Drilled
+from holdfast.testing.drills import drill_mutated
 
 # The wheel of PostgreSQL 16 is built without these.
 _WHEEL = os.environ.get("HOLDFAST_TEST_PG") == "16"
@@ -18,14 +19,15 @@ _NOT_IN_WHEEL = ("provider = icu", "COLLATE loose", " xml", "EXTENSION")
 def known(*, seed: int = 1) -> list[Change]:
     """Every change that the server under test can hold, in an order of the seed's."""
     changes = [*_values(), *_rows(), *_bits(seed), *_tables(), *_objects()]
-    changes = [change for change in changes if all(map(_can_be, (*change.make, *change.change)))]
+    changes = [change for change in changes if all(map(can_be, (*change.make, *change.change)))]
     names = [change.name for change in changes]
     assert len(set(names)) == len(names), "two changes have one name"
     random.Random(seed).shuffle(changes)
     return changes
 
 
-def _can_be(statement: str) -> bool:
+def can_be(statement: str) -> bool:
+    """Whether the server under test is built with what a statement needs."""
     return not _WHEEL or not any(word in statement for word in _NOT_IN_WHEEL)
 
 
@@ -49,7 +51,7 @@ CREATE FUNCTION gap(numeric, numeric) RETURNS double precision LANGUAGE sql IMMU
 """
 
 # A column's type, one value, and another that differs from it by as little as the type can tell apart.
-_VALUES: tuple[tuple[str, str, str, str], ...] = (
+VALUES: tuple[tuple[str, str, str, str], ...] = (
     ("boolean", "boolean", "true", "false"),
     ("smallint", "smallint", "-32768", "-32767"),
     ("int", "int", "2147483647", "2147483646"),
@@ -128,7 +130,7 @@ _VALUES: tuple[tuple[str, str, str, str], ...] = (
 
 
 def _values() -> Iterator[Change]:
-    for name, kind, before, after in _VALUES:
+    for name, kind, before, after in VALUES:
         yield Change(
             name=f"v_{name}",
             make=(
@@ -540,7 +542,7 @@ def run(server: PostgresServer, database: str, scripts: Iterable[Iterable[str]])
 def drill_of_all(server: PostgresServer, changes: Sequence[Change], store: str) -> Drilled:
     """A drill of a backup of all objects, with every change made to what was restored; without them it passes."""
     with server.database() as database:
-        run(server, database, [filter(_can_be, SHARED.splitlines()), *(change.make for change in changes)])
+        run(server, database, [filter(can_be, SHARED.splitlines()), *(change.make for change in changes)])
         record = holdfast.backup(server.url(database), store=store, proof=True)
         clean = holdfast.drill(record.id, store=store, into=server.url(""))
         assert (clean.passed, clean.state, clean.problems) == (True, "proven", ())

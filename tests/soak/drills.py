@@ -13,10 +13,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from mutations import drill_mutated
-
 import holdfast
 from holdfast.legacy import sqlite_url
+from holdfast.testing.drills import drill_mutated
 from holdfast_sqlite.location import database_path
 from soak import busy
 

@@ -11,10 +11,12 @@ from holdfast.testing import EngineSuite
 
 class TestMysql(EngineSuite):
     content_of: Callable[[str], Any]
+    server: MariaDB
 
     @pytest.fixture(autouse=True)
-    def _looking(self, content: Callable[[str], Any]) -> None:
+    def _looking(self, content: Callable[[str], Any], mariadb: MariaDB) -> None:
         self.content_of = content
+        self.server = mariadb
 
     @pytest.fixture
     def source(self, mariadb: MariaDB, database: str) -> str:
@@ -31,3 +33,9 @@ class TestMysql(EngineSuite):
 
     def content(self, url: str) -> Any:
         return self.content_of(url.rpartition("/")[2])
+
+    def into(self, target: str) -> str:
+        return target.rpartition("/")[0]
+
+    def change(self, url: str) -> None:
+        self.server.rows("UPDATE note SET body = '' WHERE id = 7", database=url.rpartition("/")[2])

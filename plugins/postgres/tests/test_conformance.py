@@ -31,3 +31,10 @@ class TestPostgres(EngineSuite):
             if connection.execute("SELECT to_regclass('public.note')").fetchone() == (None,):
                 return None
             return connection.execute("SELECT * FROM note ORDER BY id").fetchall()
+
+    def into(self, target: str) -> str:
+        return target.rpartition("/")[0]
+
+    def change(self, url: str) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE note SET text = '' WHERE id = 7")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import postgres_mutations
 import pytest
-from mutations import Change, assert_named, drill_mutated, forge, stored_blobs
+from mutations import Change, assert_named, forge, stored_blobs
 from servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.operations.drill import Drilled
+from holdfast.testing.drills import drill_mutated
 
 CHANGES = postgres_mutations.known()
 

@@ -30,3 +30,10 @@ class TestSqlite(EngineSuite):
             return None
         with closing(sqlite3.connect(path)) as connection:
             return list(connection.iterdump())
+
+    def into(self, target: str) -> None:
+        return None
+
+    def change(self, url: str) -> None:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            connection.execute("UPDATE note SET body = '' WHERE id = 7")

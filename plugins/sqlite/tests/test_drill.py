@@ -12,10 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mutations import Mutation, assert_named, drill_mutated, forge
+from mutations import Mutation, assert_named, forge
 
 import holdfast
 from holdfast.api import HoldfastError, UsageError
+from holdfast.testing.drills import drill_mutated
 from holdfast_sqlite.location import database_path
 
 SCHEMA = """

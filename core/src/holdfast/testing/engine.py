@@ -8,13 +8,18 @@ import msgspec
 import pytest
 
 import holdfast
-from holdfast.api import Capability, DumpRequest, IntegrityError, UnsafeError, UsageError
+from holdfast.api import Capability, DumpRequest, HoldfastError, IntegrityError, UnsafeError, UsageError
+from holdfast.operations.drill import Drilled
 from holdfast.registry import PluginEngine, Registry
+from holdfast.testing.drills import Apply, drill_mutated
 from holdfast.url import DatabaseURL
 
 
 class EngineSuite:
-    """Override `source`, `target` and `content`; set `password` where the URLs hold one."""
+    """Override `source`, `target` and `content`; set `password` where the URLs hold one.
+
+    An engine with `Capability.PROOF` overrides `into` and `change` as well.
+    """
 
     password: str = ""
 
@@ -133,3 +138,63 @@ class EngineSuite:
         with pytest.raises(UsageError):
             holdfast.backup(source, store=store, **fields)
         assert not Path(store).exists()
+
+    # --- drills ---
+
+    def into(self, target: str) -> str | None:
+        """The server on which drills make their scratch databases; None for an engine that needs none."""
+        raise NotImplementedError("override `into`")
+
+    def change(self, url: str) -> None:
+        """Change a little of the content of the database at a URL."""
+        raise NotImplementedError("override `change`")
+
+    def drill(self, source: str, target: str, store: str, apply: Apply) -> Drilled:
+        """Drill a new backup whose scratch database `apply` is given the URL of, and which must be gone afterwards."""
+        urls: list[str] = []
+
+        def seen(url: str) -> None:
+            urls.append(url)
+            apply(url)
+
+        record = holdfast.backup(source, store=store, proof=True)
+        try:
+            return drill_mutated(record.id, store, seen, into=self.into(target))
+        finally:
+            request = self.request(urls[0], Path(store).with_name("scratch-of-a-drill"))
+            with pytest.raises(HoldfastError), self.engine(source).dump(request):
+                pass
+
+    def proves(self, source: str) -> bool:
+        """Whether drills of the engine compare what was restored with what was there."""
+        return Capability.PROOF in self.engine(source).capabilities
+
+    def test_a_drill_proves_a_sound_backup_and_leaves_nothing_behind(
+        self, source: str, target: str, store: str
+    ) -> None:
+        """Without an alarm, and with something that was compared."""
+        if self.proves(source):
+            result = self.drill(source, target, store, lambda _url: None)
+            assert (result.passed, result.state, result.problems) == (True, "proven", ())
+            assert result.compared
+
+    def test_a_drill_finds_and_names_what_is_not_as_it_was(self, source: str, target: str, store: str) -> None:
+        """The backup is damaged then, and the scratch database is dropped all the same."""
+        if self.proves(source):
+            result = self.drill(source, target, store, self.change)
+            assert (result.passed, result.state) == (False, "damaged")
+            assert result.differences
+            assert all(one.name for one in result.differences)
+
+    def test_a_drill_that_is_given_up_leaves_nothing_behind_and_says_nothing_of_the_backup(
+        self, source: str, target: str, store: str
+    ) -> None:
+        """The scratch database is dropped whatever happens."""
+
+        def give_up(_url: str) -> None:
+            raise KeyboardInterrupt
+
+        if self.proves(source):
+            with pytest.raises(KeyboardInterrupt):
+                self.drill(source, target, store, give_up)
+            assert [one.state for one in holdfast.list_backups(store)] == ["complete"]
