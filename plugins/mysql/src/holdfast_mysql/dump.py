@@ -33,6 +33,7 @@ from holdfast_mysql.proof import (
     UnitDigest,
     database_proof,
     definition_proofs,
+    largest_numbers,
     proof_of,
     settings_of,
     sum_of,
@@ -172,7 +173,12 @@ class MysqlDump:
             total = ""
             if table.name in self._summed.by_server:
                 with self._reader(f"cannot digest table {shown(table.name)}") as reader:
-                    total = sum_of(reader, table)[1]
+                    counted, total = sum_of(reader, table)
+                if counted != (read := sum(self._digests[name].rows for name in names)):
+                    raise HoldfastError(
+                        f"the server counts {counted} rows in table {shown(table.name)}, and sent {read} of them",
+                        hint="run the backup again, and report this if it stays",
+                    )
             objects.append(table_proof(table, [self._digests[name] for name in names], self._summed, total))
             divided[table.name] = [contents.units[name].part for name in names]
         statements = [
@@ -181,8 +187,13 @@ class MysqlDump:
             if statement.kind != "view" or statement.name not in contents.broken
         ]
         objects.append(database_proof(contents.database))
-        objects += definition_proofs(statements, self._location.database)
-        return proof_of(objects, settings_of(divided, self._summed))
+        # Others may write to them between the reading of the definition and that of the rows.
+        locked = self._request.options.lock_nontransactional
+        uncounted = {table.name for table in contents.tables if not (table.transactional or locked)}
+        with self._reader("cannot read the largest numbers") as reader:
+            numbers = largest_numbers(reader, contents.tables, without=uncounted)
+        objects += definition_proofs(statements, self._location.database, numbers)
+        return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted))
 
     def facts(self) -> Facts:
         """Tell about the dump."""

@@ -8,14 +8,14 @@ Rows of tables without transactions are summed up here, from the bytes of the du
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
 from holdfast_mysql.catalog import Table
-from holdfast_mysql.rewrite import disabled, follow, trigger_moment
+from holdfast_mysql.rewrite import disabled, follow, trigger_moment, with_quoted_definer, without_counter
 from holdfast_mysql.rows import RowUnit, ordered
 from holdfast_mysql.rowsum import RowSum
 from holdfast_mysql.script import Statement
@@ -115,11 +115,25 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
     return int(rows), f"{int(one or 0) & (1 << 64) - 1:016x}{int(other or 0) & (1 << 64) - 1:016x}"
 
 
-def definition_proofs(statements: Iterable[Statement], database: str) -> list[ObjectProof]:
+def largest_numbers(session: Session, tables: Iterable[Table], *, without: Collection[str]) -> dict[str, int]:
+    """The largest number in each AUTO_INCREMENT column, 0 for none."""
+    found = {}
+    for table in tables:
+        column = next((column for column in table.columns if column.auto_increment), None)
+        if column is not None and table.stored and table.name not in without:
+            history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+            with saying(f"cannot read table {shown(table.name)}"):
+                largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}")
+            found[table.name] = int(float(largest)) if column.type in ("float", "double") else int(largest or 0)
+    return found
+
+
+def definition_proofs(statements: Iterable[Statement], database: str, numbers: Mapping[str, int]) -> list[ObjectProof]:
     """A digest of every definition, with the settings it was made under, and without the name of its database.
 
     That of a trigger holds the name of the one before it, for those of one moment fire in an order; `statements` has
-    them in that order.
+    them in that order. That of a table holds the next number of its AUTO_INCREMENT column, but only if the largest
+    one is in `numbers`: an UPDATE may have gone beyond the server's counter, which goes along when rows are restored.
     """
     found = list(statements)
     names = [statement.name for statement in found]
@@ -129,6 +143,12 @@ def definition_proofs(statements: Iterable[Statement], database: str) -> list[Ob
         body = follow(statement, old=database, new="", objects=[*names, statement.table])
         if statement.kind == "event":
             body = disabled(Statement(kind="event", name="", body=body, sql_mode=statement.sql_mode))
+        elif statement.kind == "table":
+            body, counter = without_counter(body)
+            if statement.name in numbers:
+                body += f"\0next {max(counter, numbers[statement.name] + 1)}".encode()
+        elif statement.kind == "trigger":
+            body = with_quoted_definer(body, statement)
         settings = "\0".join([*statement.settings(), statement.collation if statement.kind != "view" else ""])
         if statement.kind == "trigger":
             moment = (statement.table, trigger_moment(statement))
@@ -145,10 +165,15 @@ def database_proof(statement: Statement) -> ObjectProof:
     return ObjectProof(kind="database", name="defaults", digest=sha256(statement.body + b"\0" + comment).hexdigest())
 
 
-def settings_of(ranges: Mapping[str, Sequence[Range]], summed: Summed) -> dict[str, Any]:
-    """What repeating a proof takes: how tables were divided, and which were summed up."""
+def settings_of(ranges: Mapping[str, Sequence[Range]], summed: Summed, *, uncounted: Collection[str]) -> dict[str, Any]:
+    """What repeating a proof takes: how tables were divided, which were summed up, whose next number does not count."""
     divided = {table: [[part.low, part.high] for part in parts] for table, parts in ranges.items() if len(parts) > 1}
-    return {"ranges": divided, "sums": sorted(summed.by_server), "sums_in_passing": sorted(summed.in_passing)}
+    return {
+        "ranges": divided,
+        "sums": sorted(summed.by_server),
+        "sums_in_passing": sorted(summed.in_passing),
+        "uncounted": sorted(uncounted),
+    }
 
 
 def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:

@@ -89,12 +89,40 @@ def with_definer(statement: Statement, choice: str) -> bytes:
     return statement.body
 
 
+def with_quoted_definer(body: bytes, statement: Statement) -> bytes:
+    """A trigger's text with its definer in backticks.
+
+    The server keeps it with or without quotes, as sql_quote_show_create was when the trigger was made.
+    """
+    found = code(body, statement.sql_mode)
+    for place, token in enumerate(found[:12]):
+        if token.text.upper() == b"DEFINER" and _is(found, place + 1, b"="):
+            end = place + 2
+            names = [found[end]]
+            if _is(found, end + 1, b"@"):
+                names.append(found[end + 2])
+            if all(name.name is not None for name in names):
+                definer = "@".join(quoted(name.name or "") for name in names)
+                return replaced(body, [(names[0].start, names[-1].end, definer.encode())])
+    return body
+
+
 def trigger_moment(statement: Statement) -> str:
     """When a trigger fires, such as `BEFORE INSERT`."""
     words = [token.text.upper().decode(errors="replace") for token in code(statement.body, statement.sql_mode)[:40]]
     head = words[: words.index("ON")] if "ON" in words else []
     starts = [place for place, word in enumerate(head) if word in ("BEFORE", "AFTER")]
     return " ".join(head[starts[-1] :]) if starts else ""
+
+
+def without_counter(body: bytes) -> tuple[bytes, int]:
+    """A table's definition without the next number of its AUTO_INCREMENT column, and that number, 1 if none is said."""
+    found = code(body)
+    for place, token in enumerate(found):
+        if token.text.upper() == b"AUTO_INCREMENT" and _is(found, place + 1, b"="):
+            number = found[place + 2]
+            return replaced(body, [(found[place - 1].end, number.end, b"")]), int(number.text)
+    return body, 1
 
 
 def disabled(statement: Statement) -> bytes:

@@ -20,6 +20,7 @@ from holdfast_mysql.proof import (
     UnitDigest,
     database_proof,
     definition_proofs,
+    largest_numbers,
     proof_of,
     ranges_of,
     read_unit,
@@ -113,7 +114,8 @@ class ScratchDatabase:
             ]
             reader = sessions.get()
             objects.append(database_proof(Definitions(reader, self._name).database()))
-            objects += definition_proofs(statements_of(reader, self._name, tables), self._name)
+            numbers = largest_numbers(reader, tables, without=recorded.settings.get("uncounted", ()))
+            objects += definition_proofs(statements_of(reader, self._name, tables), self._name, numbers)
         return proof_of(objects, recorded.settings)
 
 

@@ -32,6 +32,11 @@ _HINTS = {
     1021: "make room on the server's disk",
     1114: "make room on the server's disk",
 }
+# Without these what a server has for its sessions would cut results short, without a word: sql_select_limit.
+_WHOLE = (
+    "autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0,"
+    " sql_quote_show_create=1"
+)
 LOST = frozenset({0, 1053, 1927, 2006, 2013})
 
 
@@ -134,7 +139,7 @@ def connect(location: Location, *, database: str | None = None) -> Session:
                 charset="utf8mb4",
                 use_unicode=False,
                 conv={},
-                autocommit=True,
+                autocommit=None,  # it is switched on below: the driver cannot say so without its converters
                 # A server that accepts and then says nothing must not hold us for ever.
                 read_timeout=location.connect_timeout,
                 program_name="holdfast",
@@ -163,6 +168,11 @@ def connect(location: Location, *, database: str | None = None) -> Session:
     connection._sock.settimeout(None)
     session = Session(connection)
     try:
+        with saying(f"cannot connect to {location.server}"):
+            limit = "max_statement_time" if session.server.mariadb else "max_execution_time"
+            session.execute(f"SET {_WHOLE}, {limit}=0")
+            # Under a lower one nothing can be written while the binary log holds statements.
+            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if database:
             use(session, database)
     except BaseException:

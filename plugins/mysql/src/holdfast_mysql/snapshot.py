@@ -23,11 +23,10 @@ _TIMEOUT = 1205
 _TRIES = 20
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _SETTINGS = (
-    "SET sql_mode='', time_zone='+00:00', sql_quote_show_create=1",
-    "SET net_write_timeout=86400, net_read_timeout=86400, wait_timeout=604800",
+    "SET sql_mode='', time_zone='+00:00'",
+    "SET net_write_timeout=86400, net_read_timeout=86400, wait_timeout=604800, lock_wait_timeout=86400",
     # The bytes of names, definitions and rows come as they are kept, whatever their character set.
     "SET character_set_results=binary",
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 )
 
 
@@ -43,14 +42,12 @@ class Snapshot:
 
 
 def prepare(session: Session) -> None:
-    """Set a connection up for reading: no server-side limit may cut a long query short."""
+    """Set a connection up for reading: no server-side limit may end a long one."""
     session.execute_all(_SETTINGS)
     if session.server.mariadb:
-        session.execute("SET max_statement_time=0")
         if session.server.mariadb_since(10, 3):
             session.execute("SET idle_transaction_timeout=0, idle_readonly_transaction_timeout=0")
         return
-    session.execute("SET max_execution_time=0")
     if session.server.mysql_since(8, 0):
         session.execute("SET information_schema_stats_expiry=0")
     if session.server.mysql_since(8, 0, 30):

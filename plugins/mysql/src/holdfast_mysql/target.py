@@ -1,6 +1,7 @@
 """The database that a restore goes into: what is there, connections that write to it, and taking back what was made."""
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from holdfast.api import HoldfastError, shown
 from holdfast_mysql.catalog import names_of
 from holdfast_mysql.location import Location
 from holdfast_mysql.script import OPENING
-from holdfast_mysql.session import Session, connect, failure, literal, quoted
+from holdfast_mysql.session import Session, connect, failure, literal, number, quoted
+
+log = logging.getLogger("holdfast.mysql")
 
 _DAY = 86400
+_NOT_ALLOWED = 1227
 _UNDO_WAIT = 30  # seconds for locks that our own cut connections may still hold
 
 
@@ -45,9 +49,10 @@ def prepare(session: Session) -> None:
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
     server = session.server
     if server.mariadb:
-        session.execute("SET max_statement_time=0, check_constraint_checks=0")
+        session.execute("SET check_constraint_checks=0")
         if server.mariadb_since(10, 11):
             session.execute("SET system_versioning_insert_history=1")
+        _log_rows(session)
     for variable, wanted in (
         ("sql_require_primary_key", "0"),
         ("sql_generate_invisible_primary_key", "0"),
@@ -57,6 +62,17 @@ def prepare(session: Session) -> None:
         found = session.texts(f"SHOW VARIABLES LIKE '{variable}'")
         if found and (found[0][1] in ("1", "ON")) != (wanted == "1"):
             session.execute(f"SET {variable}={wanted}")
+
+
+def _log_rows(session: Session) -> None:
+    """Write rows to the binary log where statements are: the state of a sequence cannot be written as one."""
+    if session.value("SELECT @@log_bin AND @@binlog_format='STATEMENT'") == "1":
+        try:
+            session.execute("SET binlog_format='ROW'")
+        except pymysql.MySQLError as error:
+            if number(error) != _NOT_ALLOWED:
+                raise
+            log.debug("the account may not set binlog_format: sequences cannot be restored")
 
 
 class Connections:

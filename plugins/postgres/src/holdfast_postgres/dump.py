@@ -173,6 +173,8 @@ class PostgresDump:
 
     def _pg_dump(self, *arguments: str) -> list[str]:
         command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]
+        # Else the dump would be in the encoding that role or database have for their clients, which may not hold it.
+        command.append(f"--encoding={self._snapshot.server.encoding}")
         command.append(f"--lock-wait-timeout={max(1, round(self._options.lock_timeout * 1000))}")
         if self._options.schema_only:
             command.append("--schema-only")

@@ -144,6 +144,9 @@ class PostgresRestore:
                 "synchronous_commit": "off",
                 "default_transaction_read_only": "off",
                 "statement_timeout": "0",
+                # Left by pg_dump as role or database have them: a NULL in an array would become a text.
+                "array_nulls": "on",
+                "transform_null_equals": "off",
             }
             if self._server.major >= _WATCHED_SINCE:
                 limits["client_connection_check_interval"] = "2s"

@@ -28,6 +28,9 @@ FIXED = {
     "bytea_output": "'hex'",
     "xmloption": "'content'",
     "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
     "row_security": "off",
     "synchronize_seqscans": "off",
     "statement_timeout": "0",
@@ -74,9 +77,13 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 
 
 def connect(location: Location) -> "Connection[TupleRow]":
-    """Open a connection in autocommit mode, or raise what its failure means."""
+    """Open a connection in autocommit mode, or raise what its failure means.
+
+    Limits that the role or the database has for its sessions are lifted at once: making a database takes longer than
+    many a statement_timeout allows.
+    """
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
         )
     except psycopg.OperationalError as error:
@@ -86,6 +93,12 @@ def connect(location: Location) -> "Connection[TupleRow]":
         raise found from error
     except psycopg.Error as error:
         raise failure(error, f"cannot connect to {location.shown}") from error
+    try:
+        connection.execute("SET statement_timeout TO 0; SET lock_timeout TO 0")
+    except psycopg.Error as error:
+        connection.close()
+        raise failure(error, f"cannot connect to {location.shown}") from error
+    return connection
 
 
 def survey(connection: "Connection[TupleRow]") -> Server:
