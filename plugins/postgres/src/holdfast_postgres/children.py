@@ -179,35 +179,19 @@ class Child:
             self.feed(text.encode())
         self.end_input()
 
-    def chunks(self, doing: str) -> Iterator[bytearray | memoryview]:
+    def chunks(self, doing: str) -> Iterator[bytes | bytearray]:
         """Yield its standard output; raises what its failure means, before the end could be taken for one."""
         assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
         # A pipe of 1 MiB instead of 64 KiB: a sixteenth of the switches between the program and us.
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._process.stdout, _F_SETPIPE_SZ, READ)
+        descriptor = self._process.stdout.fileno()
         try:
-            while True:
-                buffer = bytearray(READ)
-                size = self._fill(memoryview(buffer))
-                if size == READ:
-                    yield buffer
-                    continue
-                if size:
-                    yield memoryview(buffer)[:size]
-                break
+            while block := _fill(descriptor):
+                yield block
             self.finish(doing)
         finally:
             self.release()
-
-    def _fill(self, view: memoryview) -> int:
-        assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
-        size = 0
-        while size < len(view):
-            count = self._process.stdout.readinto(view[size:])  # type: ignore[attr-defined]
-            if not count:
-                break
-            size += count
-        return size
 
     def finish(self, doing: str) -> None:
         """Wait for its end; anything but a clean one is raised as what it means."""
@@ -243,3 +227,14 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
+
+
+def _fill(descriptor: int) -> bytes | bytearray:
+    """The next 1 MiB, less at the end only: a pipe gives what it happens to hold."""
+    first = os.read(descriptor, READ)  # most often all of it, and no buffer had to be cleared for it
+    if len(first) == READ or not first:
+        return first
+    block = bytearray(first)
+    while len(block) < READ and (more := os.read(descriptor, READ - len(block))):
+        block += more
+    return block
