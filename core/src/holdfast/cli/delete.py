@@ -15,8 +15,8 @@ from holdfast.cli.talk import Talk
 @click.pass_obj
 def command(talk: Talk, backup: str, store: str, force_empty: bool) -> None:
     """Delete the backup ID; the newest good and the newest proven one of a source are kept (exit 16)."""
-    from holdfast.errors import HoldfastError, reason
     from holdfast.config import installed
+    from holdfast.errors import HoldfastError, reason
     from holdfast.operations.retention import delete
     from holdfast.store.catalog import Catalog, is_latest
 

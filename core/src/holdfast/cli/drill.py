@@ -27,8 +27,8 @@ def command(
     The scratch database is checked by the engine, compared object by object, and dropped. The result is recorded
     with the backup: proven, or damaged (exit 13). A drill that cannot be carried out records nothing.
     """
-    from holdfast.errors import IntegrityError
     from holdfast.config import installed
+    from holdfast.errors import IntegrityError
     from holdfast.operations.drill import drill
     from holdfast.options import parse_assignments
     from holdfast.proof import summary

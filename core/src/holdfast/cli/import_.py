@@ -18,8 +18,8 @@ def command(talk: Talk, folder: str, store: str) -> None:
     Every file that its manifest.json lists is compared with the recorded checksum and becomes a backup of the
     store; the files stay where they are, and importing again imports nothing twice.
     """
-    from holdfast.errors import IntegrityError, PartialError
     from holdfast.config import installed
+    from holdfast.errors import IntegrityError, PartialError
     from holdfast.takeover import take_over
 
     counts: dict[str, int] = {}

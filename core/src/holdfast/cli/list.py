@@ -24,9 +24,9 @@ from holdfast.cli.talk import Talk, size, table
 @click.pass_obj
 def command(talk: Talk, name: str | None, store: str, state: str | None, unproven_since: str | None) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
+    from holdfast.config import installed
     from holdfast.duration import parse_duration
     from holdfast.errors import OverdueError, shown
-    from holdfast.config import installed
     from holdfast.operations.retention import overdue
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog

@@ -25,8 +25,8 @@ def command(ctx: click.Context) -> None:
 @click.pass_obj
 def show(talk: Talk, name: str) -> None:
     """Show the component or plugin NAME with its options and capabilities."""
-    from holdfast.errors import PluginError
     from holdfast.config import installed
+    from holdfast.errors import PluginError
 
     registry = installed()
     found = [

@@ -33,8 +33,8 @@ def command(
     A good backup goes if it exceeds a maximum, or if there are keep-rules and none keeps it. Pinned backups, the
     newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
     """
-    from holdfast.errors import PartialError
     from holdfast.config import installed
+    from holdfast.errors import PartialError
     from holdfast.operations.retention import prune
     from holdfast.policy import Policy
     from holdfast.store.catalog import Catalog

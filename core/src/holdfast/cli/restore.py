@@ -36,8 +36,8 @@ def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: o
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
     --replace says otherwise; a failed restore leaves the target as it was.
     """
-    from holdfast.errors import UsageError
     from holdfast.config import installed
+    from holdfast.errors import UsageError
     from holdfast.operations.restore import restore
     from holdfast.options import parse_assignments
     from holdfast.plan import RestorePlan

@@ -15,8 +15,8 @@ def command(talk: Talk, name: str | None) -> None:
     """Print the JSON Schema of plans, of manifests, or of the options of the component NAME; without a name, all."""
     import msgspec
 
-    from holdfast.errors import PluginError
     from holdfast.config import installed
+    from holdfast.errors import PluginError
     from holdfast.options import options_schema
     from holdfast.plan import BackupPlan
     from holdfast.store import manifest

@@ -19,8 +19,8 @@ def command(talk: Talk, backup: str, store: str) -> None:
     """
     import msgspec
 
-    from holdfast.errors import IntegrityError
     from holdfast.config import installed
+    from holdfast.errors import IntegrityError
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog, is_latest
     from holdfast.store.names import MANIFEST

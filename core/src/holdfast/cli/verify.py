@@ -22,8 +22,8 @@ def command(
 
     The result is recorded with each backup. Exit 13 if one is damaged, 3 if some of several could not be checked.
     """
-    from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
     from holdfast.config import installed
+    from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
     from holdfast.operations.verify import Verified, select, verify
     from holdfast.store.catalog import Catalog
 
