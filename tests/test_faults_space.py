@@ -9,6 +9,10 @@ import pytest
 from commandline import Shell, make_shell
 from databases import dump, fingerprint, make_database
 from disks import free, small_disk, used
+from servers.mariadb import MariaDB, mariadb
+from servers.postgres import PostgresServer, postgres_server
+
+__all__ = ["mariadb", "postgres_server"]
 
 
 @pytest.fixture
@@ -30,6 +34,43 @@ def test_a_store_on_a_full_disk_keeps_nothing_and_then_a_smaller_backup_fits(dis
     disk.run("verify", "--store", "disk/store", "--read-data")
     disk.run("restore", record["id"], "sqlite:///copy.db", "--store", "disk/store")
     assert dump(disk.folder / "copy.db") == dump(disk.folder / "smaller.db")
+
+
+def check_server(disk: Shell, url: str) -> None:
+    """A backup of 8 MiB of noise does not fit into the store on the disk, and one into another store does."""
+    ran = disk.fails(1, "backup", url, "--store", "disk/store", "--jobs", "2")
+    assert "no space left on the device" in ran.error
+    assert disk.listing("--store", "disk/store") == []
+    assert used(tuple(disk.under), disk.folder / "disk") < 1 << 17
+    disk.run("verify", disk.backup(url)["id"], "--read-data")
+
+
+def test_a_full_store_fails_a_backup_of_mariadb_and_leaves_no_session(disk: Shell, mariadb: MariaDB) -> None:
+    mariadb.rows("CREATE DATABASE full_store")
+    try:
+        mariadb.rows("CREATE TABLE full_store.t(id INT PRIMARY KEY, v BLOB NOT NULL)")
+        mariadb.rows("INSERT INTO t SELECT seq, RANDOM_BYTES(1024) FROM seq_1_to_8192", database="full_store")
+        check_server(disk, f"mysql://root@localhost/full_store?socket={mariadb.socket}")
+        assert mariadb.rows("SELECT id FROM information_schema.processlist WHERE db='full_store'") == []
+    finally:
+        mariadb.rows("DROP DATABASE full_store")
+
+
+def test_a_full_store_fails_a_backup_of_postgresql_and_leaves_no_session(
+    disk: Shell, postgres_server: PostgresServer
+) -> None:
+    postgres_server.create("full_store")
+    try:
+        postgres_server.execute(
+            "full_store",
+            "CREATE TABLE t AS SELECT n, string_agg(uuid_send(gen_random_uuid()), ''::bytea) AS v"
+            " FROM generate_series(1, 16) n, generate_series(1, 40000) GROUP BY n",
+        )
+        check_server(disk, postgres_server.url("full_store"))
+        sessions = "SELECT pid FROM pg_stat_activity WHERE datname = 'full_store'"
+        assert postgres_server.rows("postgres", sessions) == []
+    finally:
+        postgres_server.drop("full_store")
 
 
 def test_backups_that_are_there_survive_one_that_does_not_fit(disk: Shell) -> None:
