@@ -39,7 +39,9 @@ def _mount(folder: Path, size: str) -> tuple["subprocess.Popen[bytes]", tuple[st
         if holder.stdout.readline() == b"mounted\n":
             holder.stderr.close()
             users = ("-U", "--preserve-credentials") if "-r" in way else ()
-            return holder, (*_ENTER, str(holder.pid), *users, f"--wd={folder.parent}", "--")
+            # The working directory is of the other namespace, without the disk, until it is entered anew.
+            inside = ("sh", "-c", 'cd "$0" && exec "$@"', str(folder.parent))
+            return holder, (*_ENTER, str(holder.pid), *users, "--", *inside)
         _, stderr = holder.communicate()
         said += stderr.decode()
     raise AssertionError(

@@ -1,8 +1,10 @@
 """Disks that are full or read-only, and limits on files: a clear error, nothing listed, nothing left."""
 
 import resource
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,21 @@ def test_a_store_on_a_full_disk_keeps_nothing_and_then_a_smaller_backup_fits(dis
     disk.run("verify", "--store", "disk/store", "--read-data")
     disk.run("restore", record["id"], "sqlite:///copy.db", "--store", "disk/store")
     assert dump(disk.folder / "copy.db") == dump(disk.folder / "smaller.db")
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_database_on_a_full_disk_is_backed_up(mode: str, disk: Shell) -> None:
+    """In WAL mode SQLite cannot even make the index of the log there, and reads a copy elsewhere."""
+    make_database(disk.folder / "source.db", noise=1 << 20)
+    with closing(sqlite3.connect(disk.folder / "source.db")) as connection:
+        connection.execute(f"PRAGMA journal_mode={mode}")
+    subprocess.run([*disk.under, "cp", "source.db", "disk/full.db"], check=True)
+    fill = [*disk.under, "dd", "if=/dev/zero", f"of={disk.folder}/disk/fill", "bs=4096"]
+    subprocess.run(fill, capture_output=True, check=False)
+    assert free(tuple(disk.under), disk.folder / "disk") == 0
+    record = disk.backup("sqlite:///disk/full.db")
+    disk.run("restore", record["id"], "sqlite:///copy.db")
+    assert dump(disk.folder / "copy.db") == dump(disk.folder / "source.db")
 
 
 def check_server(disk: Shell, url: str) -> None:

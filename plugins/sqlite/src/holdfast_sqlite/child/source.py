@@ -12,6 +12,8 @@ from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size
 
 MAGIC = b"SQLite format 3\0"
 _WAL, _ROLLBACK = b"\2\2", b"\1\1"
+# The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
+_NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
 # Their locks and caches are not to be trusted with what the raw way assumes of them.
 _NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.")
 
@@ -77,7 +79,7 @@ class Source:
             self.begin()
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")
-            if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            if name.startswith(_NOT_IN_PLACE):
                 self.way = "private"
                 self.doubt = "a journal or log has to be recovered first, and the source is not to be changed"
             elif is_damage(error):
