@@ -133,7 +133,7 @@ class _Bench:
         size = sum(path.stat().st_size for path in self.store.rglob("*") if path.is_file())
         print(f"  stored by holdfast: {size / 1e6:.0f} MB")
 
-    def restore(self, database: str) -> None:
+    def restore(self, database: str, *, quick: bool) -> None:
         archive = self.folder / "restore.dump"
         command = f"{_BIN}/pg_dump -Fd -j2 -Z1 -h 127.0.0.1 -p {self.server.port} -U postgres -f {archive} {database}"
         subprocess.run(["bash", "-c", command], check=True)
@@ -157,7 +157,7 @@ class _Bench:
             command=f"{_BIN}/pg_restore -j2 {target} {archive}; {_BIN}/vacuumdb -q -Z -j2 {target}",
             prepare=empty,
         )
-        compare("restore", ours, [peer, with_statistics, analyzed], runs=self.runs)
+        compare("restore", ours, [peer] if quick else [peer, with_statistics, analyzed], runs=self.runs)
 
     def _empty(self, name: str) -> Callable[[], object]:
         def prepare() -> None:
@@ -183,6 +183,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--size", type=int, default=1000, help="MB as COPY text")
     parser.add_argument("--only", choices=["mixed", "single", "restore"], help="one part")
+    parser.add_argument("--quick", action="store_true", help="leave out restores with statistics")
     parser.add_argument("--large", action="store_true", help="measure the memory at ten times the size as well")
     options = parser.parse_args(arguments)
     with workplace() as folder, running(settings="max_wal_size = 4GB\n") as server:
@@ -193,7 +194,7 @@ def main(arguments: list[str]) -> None:
         if options.only in (None, "mixed"):
             bench.dump(f"dump of about {options.size} MB: narrow rows, documents, bytea, small tables", "mixed")
         if options.only in (None, "restore"):
-            bench.restore("mixed")
+            bench.restore("mixed", quick=options.quick)
         if options.only in (None, "single"):
             server.create("single")
             _single(server, "single", options.size)
