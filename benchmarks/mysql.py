@@ -27,15 +27,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--size", type=int, default=200)
     parser.add_argument("--only", choices=("backup", "restore"))
+    parser.add_argument("--quick", action="store_true", help="leave out our own variants")
     parser.add_argument("--peers", default="", help="names that a peer must contain, separated by commas")
     options = parser.parse_args(argv)
     wanted = [part for part in options.peers.split(",") if part]
     with running_mariadb(*_SERVER) as server, workplace() as folder:
         make(server, options.size)
         if options.only != "restore":
-            _backups(server, folder, options.runs, wanted)
+            _backups(server, folder, options.runs, wanted, quick=options.quick)
         if options.only != "backup":
-            _restores(server, folder, options.runs, wanted)
+            _restores(server, folder, options.runs, wanted, quick=options.quick)
 
 
 def make(server: MariaDB, megabytes: int) -> None:
@@ -76,7 +77,7 @@ def make(server: MariaDB, megabytes: int) -> None:
         print(f"{server.rows('SELECT VERSION()')[0][0]}, {size[0][0]} MB of InnoDB data, {os.cpu_count()} CPUs")
 
 
-def _backups(server: MariaDB, folder: Path, runs: int, wanted: list[str]) -> None:
+def _backups(server: MariaDB, folder: Path, runs: int, wanted: list[str], *, quick: bool) -> None:
     store, dump, many = folder / "store", folder / "dump.sql.zst", folder / "mydumper"
     stock = f"mariadb-dump --no-defaults -uroot --socket={server.socket} --single-transaction --quick bench"
 
@@ -93,10 +94,10 @@ def _backups(server: MariaDB, folder: Path, runs: int, wanted: list[str]) -> Non
     if shutil.which("mydumper"):
         command = f"mydumper --socket={server.socket} -u root -B bench -t 2 -c -o {many}"
         peers.append(Contender(name="mydumper -t2 -c", command=command, prepare=fresh))
-    compare("backup", ours, [proven, *_chosen(peers, wanted)], runs=runs)
+    compare("backup", ours, [*([] if quick else [proven]), *_chosen(peers, wanted)], runs=runs)
 
 
-def _restores(server: MariaDB, folder: Path, runs: int, wanted: list[str]) -> None:
+def _restores(server: MariaDB, folder: Path, runs: int, wanted: list[str], *, quick: bool) -> None:
     store, dump, many = folder / "store", folder / "dump.sql", folder / "mydumper"
     subprocess.run(_backup(server, store, "--no-proof"), check=True, stdout=subprocess.DEVNULL)
     stock = f"mariadb-dump --no-defaults -uroot --socket={server.socket} --single-transaction --quick bench > {dump}"
@@ -124,12 +125,9 @@ def _restores(server: MariaDB, folder: Path, runs: int, wanted: list[str]) -> No
             check=True,
         )
         peers.append(case("myloader -t2", f"myloader --socket={server.socket} -u root -s bench -B copy -t 2 -d {many}"))
-    compare(
-        "restore",
-        case("holdfast restore", ours),
-        [case("holdfast restore -o local_infile=false", [*ours, "-o", "local_infile=false"]), *_chosen(peers, wanted)],
-        runs=runs,
-    )
+    inserted = case("holdfast restore -o local_infile=false", [*ours, "-o", "local_infile=false"])
+    variants = [] if quick else [inserted]
+    compare("restore", case("holdfast restore", ours), [*variants, *_chosen(peers, wanted)], runs=runs)
 
 
 def _chosen(peers: list[Contender], wanted: list[str]) -> list[Contender]:
