@@ -1,11 +1,13 @@
-"""The MySQL engine on MySQL itself, and between it and MariaDB; run by `tests/matrix/mysql`, not by `make test`."""
+"""The MySQL engine on MySQL itself, and between it and MariaDB; run by `.ci/matrix/mysql`, not by `make test`."""
 
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mysql_mutations
 import pytest
+from mutations import assert_named
 from servers.mariadb import MariaDB, mariadb
 from servers.mysql import running_mysql
 
@@ -215,6 +217,16 @@ def test_a_drill_finds_what_was_there(mysql: MariaDB, odd: str, tmp_path: Path) 
             restoring.commit()
         assert scratch.check() == []
         assert scratch.proof(recorded) == recorded
+
+
+def test_a_drill_names_every_change_and_nothing_else(mysql: MariaDB, store: str) -> None:
+    """Every change that MySQL can hold, all made to one restored database; without them its drill passes."""
+    changes = mysql_mutations.known("mysql")
+    assert len(changes) > 250
+    result = mysql_mutations.drill_of_all(mysql, changes, store)
+    assert_named(result, "table column_added")
+    expected = {one for change in changes for one in change.found}
+    assert {(one.kind, one.name) for one in result.differences} == expected
 
 
 @pytest.mark.parametrize("way", ["mysql to mariadb", "mariadb to mysql"])

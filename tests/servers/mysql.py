@@ -1,4 +1,4 @@
-"""A private MySQL out of a folder with another Debian in it, as `tests/matrix/mysql` makes it."""
+"""A private MySQL out of a folder with another Debian in it, as `.ci/matrix/mysql` makes it."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def running_mysql(*options: str) -> Iterator[MariaDB]:
     """Make and start a server in the folder named by HOLDFAST_TEST_MYSQL_ROOT, and remove its data at the end."""
     root = os.environ.get("HOLDFAST_TEST_MYSQL_ROOT", "")
     if not root:
-        pytest.fail("HOLDFAST_TEST_MYSQL_ROOT is not set: run tests/matrix/mysql", pytrace=False)
+        pytest.fail("HOLDFAST_TEST_MYSQL_ROOT is not set: run .ci/matrix/mysql", pytrace=False)
     folder = Path(tempfile.mkdtemp(prefix="holdfast-mysql-", dir=f"{root}/tmp"))
     inside = str(folder).removeprefix(root)
     server = ["chroot", root, "/usr/sbin/mysqld", "--no-defaults", "--user=root", f"--datadir={inside}/data"]
