@@ -562,4 +562,4 @@ def test_blocks_under_way_do_not_grow_with_the_size_of_the_database(streams: int
         capabilities=frozenset({Capability.PARALLEL_DUMP}),
     )
     run(engine, storage, jobs=jobs)
-    assert 1 < most <= 5 * jobs
+    assert 1 < most <= 6 * jobs  # five under way in each stream, and one that is being read
