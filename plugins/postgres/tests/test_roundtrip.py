@@ -145,15 +145,17 @@ def test_of_an_extensions_configuration_table_the_archive_holds_what_the_extensi
     assert not Path(record.path, "data").exists()
 
 
+@pytest.mark.parametrize("kind", ["parallel", "plain", "custom", "directory", "tar"])
 def test_the_manual_steps_restore_the_backup_without_holdfast(
-    server: PostgresServer, odd: str, store: str, tmp_path: Path
+    server: PostgresServer, odd: str, store: str, kind: str
 ) -> None:
     """RESTORE.md is run as it stands, with TARGET_DB filled in."""
     import os
     import re
     import subprocess
 
-    record = holdfast.backup(server.url(odd), store=store, options={"large_table": "0", "part_size": "1"})
+    parts = {"large_table": "0", "part_size": "1"} if kind == "parallel" else {}
+    record = holdfast.backup(server.url(odd), store=store, options={"format": kind, **parts})
     guide = Path(record.path, "RESTORE.md").read_text()
     commands = "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))
     made = f"{odd}_by_hand"
@@ -165,10 +167,15 @@ def test_the_manual_steps_restore_the_backup_without_holdfast(
         "PATH": f"{os.environ.get('HOLDFAST_PG_BINDIR', server.run.folder)}:{os.environ['PATH']}",
     }
     try:
-        subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", commands.replace("TARGET_DB", made)],
-            cwd=record.path, check=True, env=environment, capture_output=True,
+        # The one error that the guide tells of, from a pg_restore that is newer than the server, must not end it.
+        told = "does not know transaction_timeout" in guide
+        done = subprocess.run(
+            ["bash", "-uo" if told else "-euo", "pipefail", "-c", commands.replace("TARGET_DB", made)],
+            cwd=record.path, check=False, env=environment, capture_output=True, text=True,
         )  # fmt: skip
+        errors = re.findall(".*error: .*", done.stderr, re.IGNORECASE)
+        assert [line for line in errors if not told or '"transaction_timeout"' not in line] == []
+        assert done.returncode == 0 or told
         assert _lines(server.text(made)) == _lines(server.text(odd))
     finally:
         server.drop(made)

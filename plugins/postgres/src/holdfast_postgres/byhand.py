@@ -4,6 +4,9 @@ from holdfast_postgres.hints import DatabaseHint, Hints
 from holdfast_postgres.lanes import copy_in
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
+_TIMEOUT = "/^SET transaction_timeout = 0;$/"
+# From the first line to the first such line, which pg_dump writes: rows further on may look alike.
+_WITHOUT_TIMEOUT = f"LC_ALL=C sed '1,{_TIMEOUT}{{{_TIMEOUT}d;}}'"
 
 
 def steps(hints: Hints) -> tuple[str, ...]:
@@ -19,8 +22,15 @@ def steps(hints: Hints) -> tuple[str, ...]:
     if not hints.data_only:
         lines.append(_create(hints.database))
     archive = f"{{decode:{hints.archive}}}"
+    newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":
-        return (*lines, f"{archive} | {_OPEN} --quiet")
+        script = f"{archive} | {_WITHOUT_TIMEOUT}" if newer else archive
+        return (*lines, f"{script} | {_OPEN} --quiet")
+    if newer:
+        lines += [
+            "# a server older than 17 does not know transaction_timeout: pg_restore says so, goes on, and ends with 1;",
+            "# that error alone means nothing",
+        ]
     if hints.format == "directory":
         return (*lines, "mkdir directory", f"{archive} | tar --extract --directory=directory",
                 "pg_restore --dbname=TARGET_DB --jobs=4 directory")  # fmt: skip
