@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from foreground import take_signals
 from servers.postgres import PostgresServer, postgres_server
-from servers.postgres_odd import make_roles, odd_script
+from servers.postgres_odd import has_contrib, make_roles, odd_script
 
 __all__ = ["postgres_server"]
 
@@ -32,6 +32,12 @@ def target(server: PostgresServer) -> Iterator[str]:
     """Another empty database."""
     with server.database() as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def bare(postgres_server: PostgresServer) -> bool:
+    """Whether the server has no contrib modules, as that of the wheel which the matrix tests."""
+    return not has_contrib(postgres_server)
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ from holdfast_postgres.selection import Selection
 
 
 @pytest.fixture
-def shop(server: PostgresServer, database: str) -> str:
-    """Two schemas that lean on each other."""
+def shop(server: PostgresServer, database: str, bare: bool) -> str:
+    """Two schemas that lean on each other, and on an extension where the server has one."""
     server.execute(
         database,
-        """
-        CREATE EXTENSION citext;
+        "SELECT" if bare else "CREATE EXTENSION citext",
+        f"""
         CREATE SCHEMA sales; CREATE SCHEMA stock;
         CREATE TYPE sales.state AS ENUM ('open', 'paid');
         CREATE FUNCTION sales.next() RETURNS int LANGUAGE sql AS 'SELECT 7';
-        CREATE TABLE stock.item (id int PRIMARY KEY, name citext);
+        CREATE TABLE stock.item (id int PRIMARY KEY, name {"text" if bare else "citext"});
         CREATE TABLE sales.customer (id serial PRIMARY KEY, name text);
         CREATE TABLE sales.orders (
             id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
