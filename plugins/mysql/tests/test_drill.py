@@ -145,6 +145,18 @@ def test_tables_without_a_key_are_summed_up_only_while_that_is_cheap_or_asked_fo
     assert len(one.digest) == 32
 
 
+@pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE", "BIGINT UNSIGNED"])
+@pytest.mark.parametrize("number", ["", "7", "9007199254740993"])
+def test_counters_of_every_type_are_proven(kind: str, number: str, mariadb: MariaDB, database: str, store: str) -> None:
+    """Also of a table that has no rows yet, and where a float is no longer exact."""
+    mariadb.rows(f"CREATE TABLE {database}.counted(id {kind} AUTO_INCREMENT PRIMARY KEY)")
+    if number:
+        mariadb.rows(f"INSERT INTO {database}.counted VALUES ({number})")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+
+
 def test_a_row_that_cannot_be_digested_is_an_error(mariadb: MariaDB, database: str, take: Callable[..., Taken]) -> None:
     """The server makes NULL of what is longer than max_allowed_packet, and a NULL would vanish from a sum."""
     mariadb.rows(f"CREATE TABLE {database}.wide(a VARCHAR(20000), b VARCHAR(20000), c VARCHAR(20000)) CHARSET=latin1")

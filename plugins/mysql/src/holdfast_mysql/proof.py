@@ -67,9 +67,11 @@ class Summed:
             by_server=frozenset(settings.get("sums", ())), in_passing=frozenset(settings.get("sums_in_passing", ()))
         )
 
-    def digest(self, table: Table) -> Digest:
-        """What the rows of a table are digested by as they pass."""
-        return RowSum() if table.name in self.in_passing else sha256()
+    def digest(self, table: Table) -> Digest | None:
+        """What the rows of a table are digested by as they pass; None where nothing would look at it."""
+        if table.name in self.in_passing:
+            return RowSum()
+        return sha256() if ordered(table) else None
 
 
 def table_proof(table: Table, units: Sequence[UnitDigest], summed: Summed, total: str) -> ObjectProof:
@@ -123,8 +125,9 @@ def largest_numbers(session: Session, tables: Iterable[Table], *, without: Colle
         if column is not None and table.stored and table.name not in without:
             history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
             with saying(f"cannot read table {shown(table.name)}"):
-                largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}")
-            found[table.name] = int(float(largest)) if column.type in ("float", "double") else int(largest or 0)
+                largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}") or "0"
+            # Not every integer of 64 bits goes through a float.
+            found[table.name] = int(float(largest)) if column.type in ("float", "double") else int(largest)
     return found
 
 
@@ -187,8 +190,8 @@ def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:
     return [Range(low=low, high=high) for low, high in bounds]
 
 
-def read_unit(session: Session, unit: RowUnit, digest: Digest) -> UnitDigest:
-    """Read the rows of a unit for their digest alone."""
+def read_unit(session: Session, unit: RowUnit, digest: Digest | None) -> UnitDigest:
+    """Read the rows of a unit for their number and digest alone."""
     copy = RowCopy(session, unit.sql(), digest=digest)
     with saying(f"cannot read table {shown(unit.table.name)}"):
         for _ in copy.chunks():
