@@ -4,6 +4,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 _SAMPLE = 0.05  # seconds between two looks at the memory of the tree
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+PROGRAM = str(Path(sys.executable).with_name("holdfast"))  # what people run; `python -m` takes a little longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,10 @@ class Contender:
 
 def run(contender: Contender) -> Sample:
     """Run a contender once; one that fails ends the benchmark."""
+    if not os.path.exists("/proc/thread-self/children"):
+        raise SystemExit(
+            "error: memory is measured by a list of children that the kernel lacks (CONFIG_PROC_CHILDREN)"
+        )
     contender.prepare()
     os.sync()  # what an earlier run left to be written must not be paid for by this one
     shell = ["bash", "-c", f"set -euo pipefail; {contender.command}"]
@@ -71,18 +77,26 @@ def tree_rss(root: int) -> float:
     total, todo = 0, [str(root)]
     while todo:
         process = f"/proc/{todo.pop()}"
-        try:
-            total += int(_read(f"{process}/statm").split()[1])
-            for task in os.listdir(f"{process}/task"):
-                todo += _read(f"{process}/task/{task}/children").split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it, or one of its threads, has just ended
+        total += int((_read(f"{process}/statm") or "0 0").split()[1])
+        for task in _tasks(process):
+            todo += _read(f"{process}/task/{task}/children").split()
     return total * _PAGE / 1e6
 
 
+def _tasks(process: str) -> list[str]:
+    try:
+        return os.listdir(f"{process}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has just ended
+
+
 def _read(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
+    """A file of a process or thread, empty once that has ended."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def compare(title: str, ours: Contender, peers: Sequence[Contender], *, runs: int) -> dict[str, float]:

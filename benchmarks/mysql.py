@@ -11,13 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.measure import Contender, compare, workplace
+from benchmarks.measure import PROGRAM, Contender, compare, workplace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from servers.mariadb import MariaDB, running_mariadb
 
-_PROGRAM = str(Path(sys.executable).with_name("holdfast"))
 _SERVER = ("--local-infile=ON", "--innodb-buffer-pool-size=1536M", "--innodb-log-file-size=512M", "--skip-log-bin")
 
 
@@ -110,14 +109,7 @@ def _restores(server: MariaDB, folder: Path, runs: int, wanted: list[str], *, qu
     def case(name: str, command: str | list[str]) -> Contender:
         return Contender(name=name, command=command, prepare=empty)
 
-    ours = [
-        _PROGRAM,
-        "restore",
-        "bench/latest",
-        _url(server, "copy"),
-        "--store",
-        str(store),
-    ]
+    ours = [PROGRAM, "restore", "bench/latest", _url(server, "copy"), "--store", str(store)]
     peers = [case("mariadb < dump", f"mariadb --no-defaults -uroot --socket={server.socket} copy < {dump}")]
     if shutil.which("myloader"):
         subprocess.run(
@@ -136,16 +128,7 @@ def _chosen(peers: list[Contender], wanted: list[str]) -> list[Contender]:
 
 def _backup(server: MariaDB, store: Path, *options: str) -> list[str]:
     url = _url(server, "bench")
-    return [
-        _PROGRAM,
-        "backup",
-        url,
-        "--store",
-        str(store),
-        "--name",
-        "bench",
-        *options,
-    ]
+    return [PROGRAM, "backup", url, "--store", str(store), "--name", "bench", *options]
 
 
 def _url(server: MariaDB, database: str) -> str:

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import Contender, compare, run, workplace
+from benchmarks.measure import PROGRAM, Contender, compare, run, workplace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from servers.postgres import PostgresServer, running
 
-_PROGRAM = str(Path(sys.executable).with_name("holdfast"))
 _BIN = "/usr/lib/postgresql/15/bin"
 # A client of version 16 or newer compresses with zstd itself; `make test-matrix` unpacks one here.
 _NEWER = Path(os.environ.get("HOLDFAST_MATRIX", "/var/tmp/holdfast-matrix")) / "17"
@@ -104,7 +103,7 @@ class _Bench:
 
     def ours(self, database: str, *options: str) -> Contender:
         command = [
-            _PROGRAM, "backup", self.server.url(database), "--store", str(self.store),
+            PROGRAM, "backup", self.server.url(database), "--store", str(self.store),
             "--no-proof", "--jobs", "2", *options,
         ]  # fmt: skip
         return Contender(name="holdfast backup --jobs 2", command=command, prepare=_gone(self.store))
@@ -143,7 +142,7 @@ class _Bench:
         ours = Contender(
             name="holdfast restore --jobs 2 -o analyze=false",
             command=[
-                _PROGRAM, "restore", f"{database}/latest", self.server.url("restored"),
+                PROGRAM, "restore", f"{database}/latest", self.server.url("restored"),
                 "--store", str(self.store), "--jobs", "2", "-o", "analyze=false",
             ],
             prepare=empty,

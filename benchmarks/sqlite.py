@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import pages
-from benchmarks.measure import Contender, compare, run, workplace
+from benchmarks.measure import PROGRAM, Contender, compare, run, workplace
 
 _BUSY_LIMIT = 30  # times as long as ours, after which the peer counts as never finishing
 _WRITER = """
@@ -52,8 +52,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _ours(folder: Path, source: Path, level: int, *more: str) -> Contender:
-    program = Path(sys.executable).with_name("holdfast")  # what people run; `python -m` takes a little longer
-    command = [str(program), "-q", "backup", f"sqlite:///{source}", "--no-proof"]
+    command = [PROGRAM, "-q", "backup", f"sqlite:///{source}", "--no-proof"]
     command += ["--store", str(folder / "store"), "--codec", f"zstd:{level}", *more]
     name = f"holdfast zstd:{level} {' '.join(more)}"
     return Contender(name=name, command=command, prepare=_forget(folder))

@@ -1,16 +1,18 @@
 """Drills of backups whose restored database is changed before it is compared, for the tests of every engine.
 
 An engine's tests list `Mutation`s, each with the statements that make it and the name that the drill has to give, or
-`Change`s. `drill_mutated` runs the real drill with a plugin beside the engine, which changes the scratch database
-after the restore and before the check.
+`Change`s. `holdfast.testing.drills` runs the real drill with a plugin beside the engine, which changes the scratch
+database after the restore and before the check.
 """
 
 import hashlib
 import json
+import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast import Backup
+from holdfast import Backup, list_backups
 from holdfast.operations.drill import Drilled
 from holdfast.store.names import MANIFEST
 
@@ -49,6 +51,23 @@ def stored_blobs(record: Backup) -> dict[str, Path]:
     """The files of a backup by the names of their streams."""
     document = json.loads(Path(record.path, MANIFEST).read_text())
     return {stream["name"]: Path(record.path, stream["blob"]["path"]) for stream in document["streams"]}
+
+
+def copied_store(store: Path, folder: Path) -> tuple[Backup, str]:
+    """The one backup of a store, and the store, copied to where a test may damage it."""
+    shutil.copytree(store, folder / "store")
+    (found,) = list_backups(str(folder / "store"))
+    return found, str(folder / "store")
+
+
+def turn_a_bit(record: Backup, seed: int) -> str:
+    """Turn one bit of one blob, and return the name of its stream."""
+    chance = random.Random(seed)
+    name, blob = chance.choice(sorted(stored_blobs(record).items()))
+    data = bytearray(blob.read_bytes())
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    blob.write_bytes(data)
+    return name
 
 
 def forge(record: Backup, stream: str, data: bytes) -> None:

@@ -7,8 +7,10 @@ import contextlib
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import mysql_mutations
+from background import beside
 from mysql_mutations import PREPARE, VALUES
 from servers.mariadb import MariaDB
 
@@ -164,31 +166,18 @@ def rearrange(server: MariaDB, database: str, seed: int) -> None:
         cursor.execute("FLUSH TABLES")
 
 
-@contextlib.contextmanager
-def writing(server: MariaDB, database: str) -> Iterator[None]:
+def writing(server: MariaDB, database: str) -> AbstractContextManager[None]:
     """Let somebody write to the seeded tables for as long as the block lasts."""
-    stop = threading.Event()
-    failed: list[BaseException] = []
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         number = 1000
-        try:
-            with server.connect(database) as connection, connection.cursor() as cursor:
-                for statement in (*PREPARE, _FREE):
-                    cursor.execute(statement)
-                while not stop.is_set():
-                    number += 1
-                    cursor.execute(f"INSERT INTO seeded_0 (id) VALUES ({number})")
-                    cursor.execute(f"UPDATE seeded_1 SET id = id + 1000 WHERE id = {number % 300}")
-                    cursor.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
-        except BaseException as error:  # noqa: BLE001 (told by the test)
-            failed.append(error)
+        with server.connect(database) as connection, connection.cursor() as cursor:
+            for statement in (*PREPARE, _FREE):
+                cursor.execute(statement)
+            while not stop.is_set():
+                number += 1
+                cursor.execute(f"INSERT INTO seeded_0 (id) VALUES ({number})")
+                cursor.execute(f"UPDATE seeded_1 SET id = id + 1000 WHERE id = {number % 300}")
+                cursor.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert not failed, failed
+    return beside(write)

@@ -7,8 +7,10 @@ import contextlib
 import random
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 
 import postgres_mutations
+from background import beside
 from postgres_mutations import SHARED, VALUES
 from servers.postgres import PostgresServer
 
@@ -133,31 +135,18 @@ def rearrange(server: PostgresServer, database: str, seed: int) -> None:
         connection.execute("ANALYZE")
 
 
-@contextlib.contextmanager
-def writing(server: PostgresServer, database: str) -> Iterator[None]:
+def writing(server: PostgresServer, database: str) -> AbstractContextManager[None]:
     """Let somebody write to the seeded tables for as long as the block lasts."""
-    stop = threading.Event()
-    failed: list[BaseException] = []
     options = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c search_path=public"
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         number = 1000
-        try:
-            with server.connect(database, options=options) as connection:
-                while not stop.is_set():
-                    number += 1
-                    connection.execute(f"INSERT INTO seeded_0 (id) VALUES ({number})")
-                    connection.execute(f"UPDATE seeded_1 SET id = id + 1000 WHERE id = {number % 300}")
-                    connection.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
-                    connection.execute("SELECT nextval('seeded_numbers')")
-        except BaseException as error:  # noqa: BLE001 (told by the test)
-            failed.append(error)
+        with server.connect(database, options=options) as connection:
+            while not stop.is_set():
+                number += 1
+                connection.execute(f"INSERT INTO seeded_0 (id) VALUES ({number})")
+                connection.execute(f"UPDATE seeded_1 SET id = id + 1000 WHERE id = {number % 300}")
+                connection.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
+                connection.execute("SELECT nextval('seeded_numbers')")
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert not failed, failed
+    return beside(write)

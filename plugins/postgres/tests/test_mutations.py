@@ -1,13 +1,12 @@
 """A drill names every object of which a value or a definition was changed, or the stored bytes, and no other."""
 
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import postgres_mutations
 import pytest
-from mutations import Change, assert_named, forge, stored_blobs
+from mutations import Change, assert_named, copied_store, forge, stored_blobs, turn_a_bit
 from servers.postgres import PostgresServer
 
 import holdfast
@@ -60,10 +59,7 @@ def small(
 @pytest.fixture
 def copied(small: tuple[holdfast.Backup, Path], tmp_path: Path) -> tuple[holdfast.Backup, str]:
     """The same backup in a store of the test's own."""
-    _, store = small
-    shutil.copytree(store, tmp_path / "store")
-    (found,) = holdfast.list_backups(str(tmp_path / "store"))
-    return found, str(tmp_path / "store")
+    return copied_store(small[1], tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -71,11 +67,7 @@ def test_a_bit_that_turned_in_a_stored_blob_fails_the_drill_and_names_the_blob(
     seed: int, postgres_server: PostgresServer, copied: tuple[holdfast.Backup, str]
 ) -> None:
     record, store = copied
-    chance = random.Random(seed)
-    name, blob = chance.choice(sorted(stored_blobs(record).items()))
-    data = bytearray(blob.read_bytes())
-    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    blob.write_bytes(data)
+    name = turn_a_bit(record, seed)
     assert_named(drill_mutated(record.id, store, lambda _url: None, into=postgres_server.url("")), name)
 
 

@@ -16,7 +16,7 @@ from holdfast_sqlite.child.talk import Channel, Refusal
 from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size, write_all
 from holdfast_sqlite.uri import sqlite_uri
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # see `talk`
 if TYPE_CHECKING:
     from holdfast_sqlite.content import Described
 

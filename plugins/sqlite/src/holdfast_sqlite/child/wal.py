@@ -32,7 +32,7 @@ _FRAME_HEADER = 24
 _TRIES = 200
 # The map takes about 100 bytes a page; a log of more than 2 GB (at 4 KiB a page) is left to SQLite.
 _MOST_FRAMES = 500_000
-_LENT = 1 << 20
+_LENT = 1 << 20  # bytes at a time, as many as the pipe holds
 
 
 class Doubt(Exception):  # noqa: N818 (sends the dump another way; nobody sees it as an error)
@@ -139,13 +139,14 @@ class WalSnapshot:
         if not hasattr(os, "splice"):
             return 0
         at = 0
+        copy = memoryview(bytearray(self.page_size))
         for page, frame in zip(self._pages, self._frames, strict=True):
-            at = self._lend(pipe, at, (page - 1) * self.page_size)
-            if at < (page - 1) * self.page_size:
+            begin = (page - 1) * self.page_size
+            at = self._lend(pipe, at, begin)
+            if at < begin:
                 return at
-            view = memoryview(bytearray(self.page_size))
-            self._read_frame(view, frame)
-            write_all(pipe, view)
+            self._read_frame(copy, frame)
+            write_all(pipe, copy)
             at += self.page_size
         return self._lend(pipe, at, self.size)
 
