@@ -39,9 +39,7 @@ class Contender:
 def run(contender: Contender) -> Sample:
     """Run a contender once; one that fails ends the benchmark."""
     if not os.path.exists("/proc/thread-self/children"):
-        raise SystemExit(
-            "error: memory is measured by a list of children that the kernel lacks (CONFIG_PROC_CHILDREN)"
-        )
+        raise SystemExit("error: memory is measured by a list of children that the kernel lacks (CONFIG_PROC_CHILDREN)")
     contender.prepare()
     os.sync()  # what an earlier run left to be written must not be paid for by this one
     shell = ["bash", "-c", f"set -euo pipefail; {contender.command}"]
