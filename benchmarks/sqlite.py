@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
                 dump = Contender(
                     name="sqlite3 .dump | gzip", command=f"sqlite3 {source} .dump | gzip >{folder}/peer.gz"
                 )
-                compare(title.format("zstd level 1"), _ours(folder, source, 1, "--no-check"), [dump], runs=1)
+                compare(title.format("zstd level 1"), _ours(folder, source, 1, "--no-check"), [dump], runs=options.runs)
                 _busy(folder, source)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commandline import Ran, Shell
+from distributions import write_distribution
 
 READERS = [["list"], ["list", "--json"], ["show", "latest"], ["verify", "--json"], ["cat", "latest"], ["plugins"]]
 
@@ -99,3 +100,11 @@ def _can_be_made(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_what_a_plugin_leaves_for_the_end_is_done(shell: Shell) -> None:
+    source = "import atexit, threading\natexit.register(print, 'last words')\n"
+    source += "threading.Thread(target=lambda: threading.main_thread().join() or print('thread')).start()\n"
+    write_distribution(shell.folder / "plugins", "acme-late", source)
+    ran = shell.run("plugins", env={"PYTHONPATH": str(shell.folder / "plugins")})
+    assert ran.stdout.splitlines()[-2:] == ["thread", "last words"]

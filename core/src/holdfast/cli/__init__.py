@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is bytes: those that are no UTF-8 go out as they are
     _catch_signals()
     code = run(sys.argv[1:] if arguments is None else arguments)
-    _give_up_what_cannot_be_written()
+    flush()
     sys.exit(code)
 
 
@@ -174,8 +174,8 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
-def _give_up_what_cannot_be_written() -> None:
-    """Lead a stream whose buffer cannot be written to /dev/null: Python would try again and exit with 120."""
+def flush() -> None:
+    """Write out what is buffered; a stream that takes it no more leads to /dev/null, or Python would exit with 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -186,7 +186,7 @@ def _give_up_what_cannot_be_written() -> None:
 
 def _nobody_reads() -> int:
     """End as a shell's own programs do when the reader of their stdout has gone: nowhere is left to say why."""
-    _give_up_what_cannot_be_written()
+    flush()
     return 128 + signal.SIGPIPE
 
 
