@@ -45,7 +45,9 @@ def main(arguments: list[str]) -> None:
             compare(title.format("with quick_check"), checked, [backup], runs=max(1, options.runs // 2))
             if not options.quick:
                 dump = Contender(
-                    name="sqlite3 .dump | gzip", command=f"sqlite3 {source} .dump | gzip >{folder}/peer.gz"
+                    name="sqlite3 .dump | gzip",
+                    command=f"sqlite3 {source} .dump | gzip >{folder}/peer.gz; sync {folder}/peer.gz",
+                    prepare=_afresh(folder, source),
                 )
                 compare(title.format("zstd level 1"), _ours(folder, source, 1, "--no-check"), [dump], runs=options.runs)
                 _busy(folder, source)
@@ -55,22 +57,25 @@ def _ours(folder: Path, source: Path, level: int, *more: str) -> Contender:
     command = [PROGRAM, "-q", "backup", f"sqlite:///{source}", "--no-proof"]
     command += ["--store", str(folder / "store"), "--codec", f"zstd:{level}", *more]
     name = f"holdfast zstd:{level} {' '.join(more)}"
-    return Contender(name=name, command=command, prepare=_forget(folder))
+    return Contender(name=name, command=command, prepare=_afresh(folder, source))
 
 
 def _backup(folder: Path, source: Path) -> Contender:
     copy = folder / "peer.db"
     command = f"sqlite3 {source} '.backup {copy}'; zstd -q -f -3 -T2 {copy} -o {copy}.zst; sync {copy}.zst"
-    return Contender(name="sqlite3 .backup; zstd -3 -T2", command=command, prepare=_forget(folder))
+    return Contender(name="sqlite3 .backup; zstd -3 -T2", command=command, prepare=_afresh(folder, source))
 
 
-def _forget(folder: Path) -> Callable[[], object]:
-    def forget() -> None:
+def _afresh(folder: Path, source: Path) -> Callable[[], object]:
+    """Start without what earlier runs made, and with the database in the page cache, which a minute may empty."""
+
+    def prepare() -> None:
         shutil.rmtree(folder / "store", ignore_errors=True)
         for path in folder.glob("peer.*"):
             path.unlink()
+        subprocess.run(["cat", source], stdout=subprocess.DEVNULL, check=True)
 
-    return forget
+    return prepare
 
 
 @contextmanager
