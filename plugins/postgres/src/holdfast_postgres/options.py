@@ -29,7 +29,7 @@ class PostgresOptions:
     older_server: bool = _option(False, "restore: allow a target older than the server that was backed up")
     disconnect: bool = _option(False, "restore --replace: end the sessions that use the target")
     analyze: bool = _option(True, "restore: collect the planner's statistics at the end")
-    maintenance_work_mem: str = _option("256MB", "restore: the server's memory for building one index")
+    maintenance_work_mem: str = _option("", "restore: memory for building one index, such as 1GB; as the server is set")
     connect_timeout: int = _option(10, "seconds to wait for the server; connect_timeout in the URL goes first")
     lock_timeout: float = _option(5.0, "seconds to wait for a lock that another session holds on a table")
     large_table: int = _option(8, "backup: MB from which a table is read apart from pg_dump, in several lanes")
@@ -47,7 +47,7 @@ class PostgresOptions:
             raise ValueError(f"large_table is {self.large_table}, expected 0 to 1000000 MB")
         if not 1 <= self.part_size <= 1_000_000:
             raise ValueError(f"part_size is {self.part_size}, expected 1 to 1000000 MB")
-        if not _SIZE.fullmatch(self.maintenance_work_mem):
+        if self.maintenance_work_mem and not _SIZE.fullmatch(self.maintenance_work_mem):
             raise ValueError(f"maintenance_work_mem is '{self.maintenance_work_mem}', expected a size such as 256MB")
 
     @property

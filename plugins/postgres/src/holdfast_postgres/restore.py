@@ -140,7 +140,6 @@ class PostgresRestore:
             self._prepared = True
             self._target.prepare()
             limits = {
-                "maintenance_work_mem": self._options.maintenance_work_mem,
                 "synchronous_commit": "off",
                 "default_transaction_read_only": "off",
                 "statement_timeout": "0",
@@ -148,6 +147,8 @@ class PostgresRestore:
                 "array_nulls": "on",
                 "transform_null_equals": "off",
             }
+            if self._options.maintenance_work_mem:
+                limits["maintenance_work_mem"] = self._options.maintenance_work_mem
             if self._server.major >= _WATCHED_SINCE:
                 limits["client_connection_check_interval"] = "2s"
             location = self._target.into.with_options(limits)
