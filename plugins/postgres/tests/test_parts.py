@@ -93,22 +93,23 @@ def _table(blocks: int, size: int, name: str = "t") -> Table:
 @pytest.mark.parametrize("size", [1, 1 << 20, 100 << 20, 1 << 40])
 def test_parts_cover_every_block_once_and_are_open_at_both_ends(blocks: int, size: int) -> None:
     """Rows may lie behind the last block that was counted."""
-    found = sorted(parts([_table(blocks, size)], part_size=1 << 20, major=15), key=lambda part: part.first or 0)
+    found = sorted(parts([_table(blocks, size)], part_size=1 << 20, jobs=2, major=15), key=lambda part: part.first or 0)
     assert found[0].first is None
     assert found[-1].last is None
     assert all(before.last == after.first for before, after in itertools.pairwise(found))
     assert len(found) <= 256
-    assert len(parts([_table(blocks, size)], part_size=1 << 20, major=13)) == 1
+    assert len(parts([_table(blocks, size)], part_size=1 << 20, jobs=2, major=13)) == 1
 
 
-@pytest.mark.parametrize(("megabytes", "expected"), [(20, 1), (200, 6), (1000, 8), (4000, 31)])
+@pytest.mark.parametrize(("megabytes", "expected"), [(20, 1), (100, 3), (200, 4), (1000, 4), (8000, 16)])
 def test_large_tables_have_parts_enough_to_keep_lanes_busy_to_the_end(megabytes: int, expected: int) -> None:
     table = _table(megabytes * 128, megabytes << 20)
-    assert len(parts([table], part_size=128 << 20, major=15)) == expected
+    assert len(parts([table], part_size=512 << 20, jobs=2, major=15)) == expected
+    assert len(parts([table], part_size=512 << 20, jobs=1, major=15)) <= expected
 
 
 def test_two_tables_whose_names_are_tamed_alike_keep_streams_of_their_own() -> None:
-    found = parts([_table(1, 1, "a b"), _table(1, 1, "a}b"), _table(1, 1, "a_b")], part_size=1 << 20, major=15)
+    found = parts([_table(1, 1, "a b"), _table(1, 1, "a}b"), _table(1, 1, "a_b")], part_size=1 << 20, jobs=2, major=15)
     assert {part.stream for part in found} == {"data/s.a_b", "data/s.a_b-2", "data/s.a_b-3"}
 
 

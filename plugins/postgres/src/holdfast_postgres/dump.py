@@ -64,7 +64,8 @@ class PostgresDump:
             return []
         server = self._snapshot.server
         found = lanes.large(self._snapshot.tables, threshold=self._options.large_table * _MB, standby=server.standby)
-        return lanes.parts(found, part_size=self._options.part_size * _MB, major=server.major)
+        size, jobs = self._options.part_size * _MB, self._request.jobs
+        return lanes.parts(found, part_size=size, jobs=jobs, major=server.major)
 
     def _read_sequences(self) -> list[SequenceState]:
         """Read sequences here, once, in the formats where the reading is ours to write."""

@@ -59,12 +59,12 @@ def _able(table: Table, *, standby: bool) -> bool:
     return table.kind == "r" and not table.config and bool(table.columns) and readable
 
 
-def parts(tables: Sequence[Table], *, part_size: int, major: int) -> list[Part]:
+def parts(tables: Sequence[Table], *, part_size: int, jobs: int, major: int) -> list[Part]:
     """Cut tables into parts of about `part_size` bytes, the largest first.
 
-    Each part costs 0.05 s for its psql and session; less than eight in all would leave lanes idle at the end.
+    Each part costs 0.05 s for its psql and session; fewer than two for each lane would leave one idle at the end.
     """
-    part_size = min(part_size, max(_LEAST, sum(table.size for table in tables) // 8))
+    part_size = min(part_size, max(_LEAST, sum(table.size for table in tables) // (2 * jobs)))
     found: list[Part] = []
     taken: set[str] = set()
     for table in tables:

@@ -33,7 +33,7 @@ class PostgresOptions:
     connect_timeout: int = _option(10, "seconds to wait for the server; connect_timeout in the URL goes first")
     lock_timeout: float = _option(5.0, "seconds to wait for a lock that another session holds on a table")
     large_table: int = _option(8, "backup: MB from which a table is read apart from pg_dump, in several lanes")
-    part_size: int = _option(128, "backup: MB of a large table that one lane reads at a time, at most")
+    part_size: int = _option(512, "backup: MB of a large table that one lane reads at a time, at most")
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
