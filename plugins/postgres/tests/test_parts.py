@@ -193,6 +193,29 @@ def test_the_judge_names_the_object_and_raises_the_first_fatal_message() -> None
         judge.end()
 
 
+@pytest.mark.parametrize(
+    "starts",
+    [
+        ("pg_restore: error: pg_restore:", " error: "),
+        ("pg_restore:pg_restore:  error: ", "error: "),
+        ("pg_restore: pg_restore: error: error: ", ""),
+    ],
+)
+def test_workers_that_speak_at_once_are_understood(starts: tuple[str, str]) -> None:
+    judge = Judge(doing="cannot restore")
+    for start in starts:
+        judge.line(
+            f'{start}could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'
+        )
+        judge.line("Command was: SET transaction_timeout = 0;")
+    judge.line("pg_restore: warning: errors ignored on restore: 2")
+    assert not judge.degraded
+    assert len(judge.harmless) == 2
+    judge.line(f"{starts[1]}could not execute query: ERROR:  out of memory")
+    with pytest.raises(HoldfastError, match="out of memory"):
+        judge.end()
+
+
 def test_the_lowest_version_that_is_new_enough_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders without all of the programs, broken programs and Debian's wrapper are passed over."""
     for major in (14, 16, 18):

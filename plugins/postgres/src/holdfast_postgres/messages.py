@@ -9,7 +9,10 @@ from enum import StrEnum
 
 from holdfast_postgres.failures import restore_failure
 
-_ERROR = re.compile(r"pg_restore: error: (?P<text>.*)")
+# Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
+_ERROR = re.compile(
+    r"((\s*pg_restore:)*\s*error:(\s*(pg_restore|error):)*\s*|(?=could not execute query: ))(?P<text>.*)"
+)
 _ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+); \d+ \d+ (?P<what>.*)")
 _COMMAND = re.compile(r"Command was: (?P<command>.*)")
 _SERVER = re.compile(r"could not execute query: \w+:\s+(?P<text>.*)")
@@ -77,7 +80,8 @@ class Judge:
     def line(self, line: str) -> None:
         """Take one line of its talk; an error is judged once the statement that failed has come."""
         if self._command is not None:
-            if line and not line.startswith("pg_restore: ") and len(self._command) < _COMMAND_LINES:
+            goes_on = line and not line.startswith("pg_restore:") and not _ERROR.match(line)
+            if goes_on and len(self._command) < _COMMAND_LINES:
                 self._command.append(line.strip())
                 return
             self.end()
