@@ -70,14 +70,18 @@ def tree_rss(root: int) -> float:
     """Sum of the RSS of a process and its descendants, in MB.
 
     By way of /proc/PID/task/*/children: looking through all of /proc takes a tenth of a core, which whoever uses all
-    cores would pay for.
+    cores would pay for. Between vfork and exec a child lives in the memory of its parent, which counts once: both then
+    have the same size to the page.
     """
-    total, todo = 0, [str(root)]
+    total, todo = 0, [(str(root), "")]
     while todo:
-        process = f"/proc/{todo.pop()}"
-        total += int((_read(f"{process}/statm") or "0 0").split()[1])
+        pid, size_of_parent = todo.pop()
+        process = f"/proc/{pid}"
+        size, resident = (_read(f"{process}/statm") or "0 0").split()[:2]
+        if size != size_of_parent:
+            total += int(resident)
         for task in _tasks(process):
-            todo += _read(f"{process}/task/{task}/children").split()
+            todo += [(child, size) for child in _read(f"{process}/task/{task}/children").split()]
     return total * _PAGE / 1e6
 
 
