@@ -14,6 +14,11 @@ from holdfast.cli.talk import Talk
 @click.pass_obj
 def command(talk: Talk, backup: str, store: str) -> None:
     """Pin the backup ID: neither prune nor delete touches it until it is unpinned."""
+    set_pin(talk, backup, store, pinned=True)
+
+
+def set_pin(talk: Talk, backup: str, store: str, *, pinned: bool) -> None:
+    """Put a pin on a backup, or take it off, and say which it was."""
     from holdfast.config import installed
     from holdfast.operations.retention import pin
     from holdfast.store.catalog import Catalog
@@ -22,8 +27,14 @@ def command(talk: Talk, backup: str, store: str) -> None:
     catalog.open()
     entry = catalog.find(backup)
     talk.last_id = entry.id
-    changed = pin(catalog, entry)
+    changed = pin(catalog, entry, pinned=pinned)
     if talk.json:
-        talk.data({"type": "pin", "id": entry.id, "name": entry.name, "changed": changed})
-    else:
-        talk.say(f"{entry.name}/{entry.id} {'is pinned now' if changed else 'was pinned already'}")
+        talk.data({"type": "pin" if pinned else "unpin", "id": entry.id, "name": entry.name, "changed": changed})
+        return
+    outcome = {
+        (True, True): "is pinned now",
+        (True, False): "was pinned already",
+        (False, True): "is no longer pinned",
+        (False, False): "was not pinned",
+    }
+    talk.say(f"{entry.name}/{entry.id} {outcome[pinned, changed]}")

@@ -1,21 +1,33 @@
 """The contract of a codec, as tests."""
 
+import contextlib
+import itertools
 import random
+import shlex
+import subprocess
 import threading
-from collections.abc import Iterable
+import tracemalloc
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
-from holdfast.api import Chunk, Codec, IntegrityError
+from holdfast.api import ByHand, Chunk, Codec, IntegrityError
 from holdfast.registry import Registry
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger
+_SMALL = (bytes(range(256)) * 8, b"the end" * 30)
 
 
 def _blocks() -> list[bytes]:
     rng = random.Random(7)
     return [b"a" * MIB, rng.randbytes(MIB), bytes(rng.choices(b"abcd", k=MIB)), b"x", rng.randbytes(1000)]
+
+
+def _cut(stored: bytes, places: Iterable[int]) -> list[bytes]:
+    borders = [0, *sorted(places), len(stored)]
+    return [stored[start:end] for start, end in itertools.pairwise(borders)]
 
 
 def decode(codec: Codec, stored: Iterable[Chunk]) -> bytes:
@@ -58,8 +70,12 @@ class CodecSuite:
         """An empty stream is one empty frame."""
         assert decode(codec, [codec.encode(b"")]) == b""
 
-    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-    def test_every_kind_of_chunk_is_taken(self, codec: Codec, kind: type) -> None:
+    def test_no_bytes_at_all_decode_to_nothing(self, codec: Codec) -> None:
+        """A decoder that was given nothing has nothing to complain of."""
+        assert decode(codec, []) == decode(codec, [b""]) == b""
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: memoryview(data + b"x")[:-1]])
+    def test_every_kind_of_chunk_is_taken(self, codec: Codec, kind: Callable[[bytes], Chunk]) -> None:
         """Engines yield what they have."""
         assert decode(codec, [kind(bytes(codec.encode(kind(b"some text " * 100))))]) == b"some text " * 100
 
@@ -71,29 +87,83 @@ class CodecSuite:
         pieces = [stored[at : at + cut] for at in range(0, len(stored), cut)]
         assert decode(codec, pieces) == b"".join(blocks)
 
+    def test_any_blocks_come_back_from_any_pieces(self, codec: Codec) -> None:
+        """Short blocks, empty ones and short pieces meet in ways that nobody thinks of."""
+        rng = random.Random(11)
+        for _ in range(100):
+            blocks = [
+                rng.randbytes(rng.choice([0, 1, 200])) + bytes(rng.choice([0, 40_000]))
+                for _ in range(rng.randint(0, 6))
+            ]
+            stored = b"".join(bytes(codec.encode(block)) for block in blocks)
+            pieces = _cut(stored, (rng.randint(0, len(stored)) for _ in range(rng.randint(0, 5))))
+            assert decode(codec, pieces) == b"".join(blocks)
+
+    def test_the_command_for_doing_it_by_hand_decodes_the_file(self, codec: Codec, tmp_path: Path) -> None:
+        """RESTORE.md shows it to whoever has no Holdfast left."""
+        if not isinstance(codec, ByHand):
+            return
+        blocks = [*_blocks(), b""]
+        path = tmp_path / f"blob{codec.suffix}"
+        path.write_bytes(b"".join(bytes(codec.encode(block)) for block in blocks))
+        done = subprocess.run([*shlex.split(codec.command), str(path)], capture_output=True, check=True)
+        assert done.stdout == b"".join(blocks)
+
     def test_pieces_stay_small_however_much_a_frame_expands(self, codec: Codec) -> None:
         """A bomb must not fill memory before anybody can count its bytes."""
         if not codec.suffix:
             return  # plain bytes do not expand
         stored = bytes(codec.encode(bytes(64 * MIB)))
-        sizes = [len(piece) for piece in codec.decoder().decode(stored)]
+        decoder = codec.decoder()
+        tracemalloc.start()
+        try:
+            sizes = [len(piece) for piece in decoder.decode(stored)]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
         assert sum(sizes) == 64 * MIB
         assert max(sizes) <= _PIECE
+        assert peak <= 4 * _PIECE
 
     def test_a_truncated_frame_is_an_integrity_error(self, codec: Codec) -> None:
         """Short files must not pass for whole ones."""
         if not codec.suffix:
             return  # plain bytes end anywhere; their size is compared by the core
         stored = bytes(codec.encode(_blocks()[2]))
-        for length in {1, len(stored) // 2, len(stored) - 1}:
+        first, second = (bytes(codec.encode(block)) for block in _SMALL)
+        cuts = [stored[:length] for length in (1, len(stored) // 2, len(stored) - 1)]
+        cuts += [(first + second)[:length] for length in range(1, len(first + second)) if length != len(first)]
+        for cut in cuts:
             with pytest.raises(IntegrityError):
-                decode(codec, [stored[:length]])
+                decode(codec, [cut])
+
+    def test_what_follows_the_last_frame_is_not_ignored(self, codec: Codec) -> None:
+        """What somebody put behind a file must not pass for a part of it."""
+        if not codec.suffix:
+            return
+        with pytest.raises(IntegrityError):
+            decode(codec, [bytes(codec.encode(_SMALL[0])) + b"garbage!" * 4])
+
+    def test_damage_ends_in_no_other_error(self, codec: Codec) -> None:
+        """Where a format has no checksum of its own, that of the backup finds the damage."""
+        stored = b"".join(bytes(codec.encode(block)) for block in _SMALL)
+        rng = random.Random(5)
+        for at in range(len(stored)):
+            damaged = bytearray(stored)
+            damaged[at] ^= rng.randint(1, 255)
+            with contextlib.suppress(IntegrityError):
+                decode(codec, [damaged])
 
     def test_foreign_bytes_are_an_integrity_error(self, codec: Codec) -> None:
         """Whatever lies in a store must not end in an exception of the library."""
         if not codec.suffix:
             return
-        for garbage in (b"not of this format at all, certainly not", bytes(100), random.Random(3).randbytes(5000)):
+        for garbage in (
+            b"not of this format at all, certainly not",
+            b"x",
+            bytes(100),
+            random.Random(3).randbytes(5000),
+        ):
             with pytest.raises(IntegrityError):
                 decode(codec, [garbage])
 
