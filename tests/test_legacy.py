@@ -102,6 +102,28 @@ class TestBackupManager:
         (tmp_path / "file").write_text("")
         with pytest.raises(HoldfastError, match="cannot make the folder"):
             BackupManager(tmp_path / "file" / "store")
+        with pytest.raises(UsageError, match="expected a path"):
+            BackupManager(5)  # type: ignore[arg-type]
+        for wrong in (None, 5):
+            with pytest.raises(UsageError, match="expected an id or a record"):
+                manager.get_backup(wrong)  # type: ignore[arg-type]
+        for rules in ({"max_age_days": "30"}, {"max_backups": 1.5}, {"keep_foo": 1}, {"keep_last": "2"}):
+            with pytest.raises(UsageError):
+                manager.prune(**rules)
+
+    def test_a_wrong_argument_is_a_failed_operation_too(self, app: Path, tmp_path: Path) -> None:
+        manager = BackupManager(tmp_path / "store")
+        assert "'store' is no option" in str(manager.backup(holdfast.legacy.sqlite_url(app), store="x").error)
+        assert "of type int" in str(manager.restore(5, "sqlite:///copy.db").error)  # type: ignore[arg-type]
+        assert not backup_database(holdfast.legacy.sqlite_url(app), 5).success  # type: ignore[arg-type]
+
+    def test_a_record_is_taken_wherever_an_id_is(self, app: Path, tmp_path: Path) -> None:
+        manager = BackupManager(tmp_path / "store")
+        record = manager.backup(holdfast.legacy.sqlite_url(app)).raise_for_error().backup
+        assert isinstance(record, Backup)
+        assert manager.get_backup(record) == record
+        assert manager.restore(record, f"sqlite:///{tmp_path}/copy.db").success
+        assert manager.delete_backup(record, force_empty=True)
 
     def test_prune_tells_how_many_are_gone_and_keeps_the_newest(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
@@ -141,6 +163,8 @@ class TestDatabaseBackup:
         assert backups.restore_sqlite("app", tmp_path / "copy.db", replace=True)
         with pytest.raises(NotFoundError, match="nothing"):
             backups.restore_sqlite("nothing", tmp_path / "copy2.db")
+        with pytest.raises(UsageError, match="not a source name"):
+            backups.restore_sqlite("", tmp_path / "copy2.db")
 
     def test_a_format_that_is_none_is_refused(self, tmp_path: Path) -> None:
         assert [str(one) for one in BackupFormat] == ["sql", "custom", "directory", "tar"]
@@ -256,20 +280,24 @@ def test_what_is_damaged_missing_or_failed_is_named_and_stops_nothing_else(old: 
     old.entries += [7, {"backup_id": "no-time"}, {"backup_id": "../../up", "timestamp": 1, "destination": ".."}]
     old.add("short.sql", b"12345", size_bytes=6, checksum="")
     old.add("unchecked.sql", b"SELECT 2;", size_bytes=9, checksum="")
+    old.add("empty.sql.gz", gzip.compress(b""))
+    old.add("empty.db", b"", source="empty.db")
+    old.add("letter.db", b"Dear Sir or Madam", source="letter.db")
     old.write()
     found = imported(old, tmp_path / "store")
     status = {name: state for name, (state, _) in found.items()}
     assert [name for name, state in status.items() if state == "imported"] == [
-        "app_20231114.sql.gz", "app_20231115.sql", "customers.db", "unchecked.sql"
+        "app_20231114.sql.gz", "app_20231115.sql", "customers.db", "unchecked.sql", "empty.db"
     ]  # fmt: skip
     assert status["failed.sql"] == "skipped"
     for name, word in {
         "torn.sql.gz": "cut off", "flipped.sql": "sha256", "gone.sql": "not in", "what.bin": "neither",
         "strange.sql": "oracle", "linked.sql": "regular", "short.sql": "6 are recorded", "no-time": "timestamp",
+        "empty.sql.gz": "empty", "letter.db": "not an SQLite database",
     }.items():  # fmt: skip
         assert found[name][0] == "failed"
         assert word in found[name][1]
-    assert len(holdfast.list_backups(str(tmp_path / "store"))) == 4
+    assert len(holdfast.list_backups(str(tmp_path / "store"))) == 5
     assert not Catalog(Registry().storage(str(tmp_path / "store"))).listing().leftovers
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import IntegrityError, UnreachableError
+from holdfast.errors import IntegrityError, UnreachableError, UsageError
 from holdfast.steps import backup_step, drill_step, prune_step, verify_step
 
 
@@ -44,6 +44,17 @@ def test_a_plan_as_plain_data_and_a_reference_as_text_do_as_well(url: str, tmp_p
     assert record["codec"] == "none"
     assert verify_step("latest", store=str(tmp_path / "store"))["id"] == record["id"]
     assert drill_step(record["id"], store=str(tmp_path / "store"))["compared"] > 0
+
+
+def test_a_store_may_be_a_path_and_what_is_no_backup_is_a_usage_error(url: str, tmp_path: Path) -> None:
+    record = backup_step(url, store=tmp_path / "store")
+    for result in (verify_step(record["id"], store=tmp_path / "store"), prune_step(tmp_path / "store", keep_last=1)):
+        assert json.loads(json.dumps(result))["store"] == str(tmp_path / "store")
+    for wrong in ({}, None, 5):
+        with pytest.raises(UsageError, match="named by a reference"):
+            verify_step(wrong, store=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="names is 'app'"):
+        prune_step(tmp_path / "store", names="app", keep_last=1)
 
 
 def test_a_step_that_does_not_reach_its_aim_raises_an_error_that_pickles(url: str, tmp_path: Path) -> None:

@@ -178,6 +178,17 @@ def test_a_preview_opens_the_source_and_writes_nothing() -> None:
     assert storage.objects == {}
 
 
+def test_a_preview_tells_the_name_that_the_backup_would_get() -> None:
+    storage, registry = MemoryStorage(), memory_registry()
+    run(MemoryEngine(identity="first"), storage)
+    parts = Parts(engine=MemoryEngine(identity="second"), storage=storage)
+    promised = preview(BackupPlan(source=URL, codec="none"), registry=registry, parts=parts).name
+    assert promised.startswith("app-")
+    assert run(MemoryEngine(identity="second"), storage).name == promised
+    with pytest.raises(UnsafeError, match="belongs to the backups of another"):
+        preview(BackupPlan(source=URL, codec="none", name="app"), registry=registry, parts=parts)
+
+
 # --- what is refused before anything is opened ---
 
 

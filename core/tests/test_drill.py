@@ -312,6 +312,26 @@ def test_a_blob_that_is_missing_or_changed_fails_the_drill(bench: Bench) -> None
         assert result.state == "damaged"
 
 
+@pytest.mark.parametrize("name", ["RESTORE.md", "SHA256SUMS"])
+def test_a_file_beside_the_data_that_was_changed_fails_the_drill_as_it_fails_verify(bench: Bench, name: str) -> None:
+    entry = bench.backup()
+    path = Path(bench.catalog.storage.location, entry.folder, name)
+    path.write_text(path.read_text() + "more" if name == "RESTORE.md" else "")
+    result = bench.drill(entry)
+    assert (result.passed, result.state) == (False, "damaged")
+    assert name in result.problems[0]
+
+
+def test_a_backup_deleted_at_the_end_of_the_drill_does_not_come_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = bench.catalog.find(bench.backup().id)
+    monkeypatch.setattr(bench.toy, "_break", lambda where: where == "proof" and bench.catalog.delete(entry))
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        drill(entry, storage=bench.catalog.storage, registry=bench.registry)
+    assert not Path(bench.catalog.storage.location, entry.folder).exists()
+
+
 def test_a_backup_deleted_under_the_drill_is_not_damaged_and_does_not_come_back(bench: Bench) -> None:
     entry = bench.catalog.find(bench.backup().id)
     bench.catalog.delete(entry)

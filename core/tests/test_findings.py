@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory import MemoryStorage
 
+from holdfast.errors import NotFoundError
 from holdfast.store.findings import Depth, Finding, State, parse_name, record, state_of
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -19,6 +20,12 @@ def history(text: str) -> list[Finding]:
         Finding(time=START + timedelta(minutes=number), depth=MARKS[mark], passed=sign == "+")
         for number, (mark, sign) in enumerate(text.split())
     ]
+
+
+def published() -> MemoryStorage:
+    storage = MemoryStorage()
+    storage.objects["app/id/backup_manifest.json"] = b"{}"
+    return storage
 
 
 @pytest.mark.parametrize(
@@ -59,13 +66,36 @@ def test_a_source_that_was_damaged_is_never_cleared() -> None:
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize("problems", [[], ["blob x is missing"]])
 def test_a_finding_is_read_again_from_its_name_alone(depth: Depth, problems: list[str]) -> None:
-    storage = MemoryStorage()
+    storage = published()
     found = record(storage, "app/id", depth=depth, problems=problems, detail={"id": "id"})
-    (path,) = storage.objects
+    path = list(storage.objects)[-1]
     assert path.startswith("app/id/findings/")
     assert parse_name(path.rpartition("/")[2]) == found
     assert found.passed is not bool(problems)
     assert storage.trace[-1] == "barrier"
+
+
+@pytest.mark.parametrize("year", [2099, 9999])
+@pytest.mark.parametrize(("before", "problems", "state"), [("passed", ["x"], "damaged"), ("failed", [], "proven")])
+def test_the_last_word_counts_also_after_one_from_a_clock_that_ran_ahead(
+    year: int, before: str, problems: list[str], state: str
+) -> None:
+    storage = published()
+    storage.objects[f"app/id/findings/{year}1231T235959.999999Z-drill-{before}-abcdef.json"] = b"{}"
+    for _ in range(2):
+        record(storage, "app/id", depth=Depth.DRILL, problems=problems, detail={})
+    names = [stat.path.rpartition("/")[2] for stat in storage.list("app/id/findings")]
+    findings = [found for found in map(parse_name, names) if found]
+    if year == 2099:  # the last moment of the calendar has none after it
+        assert state_of(findings) == state
+    assert len(findings) == 3
+
+
+def test_of_a_backup_that_is_gone_nothing_is_written_again() -> None:
+    storage = MemoryStorage()
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        record(storage, "app/id", depth=Depth.DRILL, problems=[], detail={})
+    assert not storage.objects
 
 
 @given(st.text(max_size=70))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from holdfast.builtin import NoCodec
 from holdfast.errors import PluginError
-from holdfast.store.guide import guide, parse_sums, sums
+from holdfast.store.guide import guide
 from holdfast.store.manifest import BlobRecord, CodecRecord, Manifest, SourceRecord, StreamRecord, ToolRecord
+from holdfast.store.sums import parse_sums, sums
 
 
 class Zipped(NoCodec):

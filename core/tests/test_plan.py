@@ -1,5 +1,6 @@
 """Plans: plain data that compares, pickles and goes through JSON, and carries no secret away."""
 
+import copy
 import pickle
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,12 @@ def test_a_plan_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         plan.source = "sqlite:///b"  # type: ignore[misc]
     assert plan.replace(jobs=3).jobs == 3
+    plan = BackupPlan(source="sqlite:///a", options={"method": ["raw"]})
+    for change in (lambda: plan.options.update(x=1), lambda: plan.options.pop("method")):
+        with pytest.raises(TypeError, match="make another plan"):
+            change()
+    assert len({plan, pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan), plan.replace(jobs=None)}) == 1
+    assert plan.replace(options={"method": "raw"}).options == {"method": "raw"}
     with pytest.raises(UsageError):
         plan.replace(jobs=0)
 

@@ -19,6 +19,19 @@ CASES = settings(max_examples=2000, deadline=None)
 SPANS = (240, 6000, 1_200_000)  # minutes: within hours, within days, over two years
 
 
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ("keep_tags", "nightly"), ("keep_tags", 5), ("keep_tags", [5]), ("max_age_days", "30"), ("max_backups", 1.5),
+        ("keep_last", "2"), ("keep_daily", True), ("max_age_days", float("nan")), ("keep_last", 0), ("max_backups", -1),
+    ],
+)  # fmt: skip
+def test_a_rule_that_means_nothing_is_a_usage_error(rule: str, value: object) -> None:
+    with pytest.raises(UsageError, match=rule):
+        Policy(**{rule: value})  # type: ignore[arg-type]
+    assert Policy(keep_tags=["a"]).keep_tags == ("a",)  # type: ignore[arg-type]
+
+
 def step_of(number: int) -> timedelta:
     """How far the clock goes between two backups, backwards as well: a clock that was set, or lost its battery."""
     number, which = divmod(number, 3)

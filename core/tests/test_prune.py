@@ -191,6 +191,32 @@ def test_a_pin_set_after_the_decision_still_keeps_the_backup(shelf: Shelf, monke
     assert (result.deleted, shelf.ids()) == ((), [old, new])
 
 
+@pytest.mark.parametrize("change", [{"format_version": 2}, None])
+def test_a_backup_of_which_nothing_can_be_said_stays(
+    change: dict[str, Any] | None, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = shelf.add(days=3, state="proven"), shelf.add(days=1)
+    path = shelf.path / "app" / old / "backup_manifest.json"
+    if change:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    else:
+        read = shelf.storage.read
+
+        def refused(path: str, *where: int) -> bytes:
+            if path.endswith(f"{old}/backup_manifest.json"):
+                raise PermissionError(13, "Permission denied")
+            return read(path, *where)
+
+        monkeypatch.setattr(shelf.catalog.storage, "read", refused)
+    result = prune(shelf.catalog, Policy(keep_last=1), now=NOW, force_empty=True)
+    assert (result.deleted, shelf.ids()) == ((), [old, new])
+    assert result.warnings[0].startswith(f"kept app/{old}: ")
+    with pytest.raises(UnsafeError, match="it cannot be told whether it is good"):
+        delete(shelf.catalog, shelf.find(old))
+    delete(shelf.catalog, shelf.find(old), force_empty=True)
+    assert shelf.ids() == [new]
+
+
 def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: Shelf) -> None:
     shelf.add()
     owned, left = "20261122T000000Z-aaaaaa", "20261122T000000Z-bbbbbb"

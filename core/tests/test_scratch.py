@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.errors import HoldfastError
 from holdfast.scratch import PREFIX, scratch_folder, sweep
 
 HOLDER = """
@@ -33,6 +34,19 @@ def test_a_folder_is_private_and_goes_with_its_block(root: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "file").write_text("x")
     assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("place", ["/proc", "."])
+def test_a_place_where_no_folder_can_be_made_is_one_error(
+    place: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a folder that was removed under a process, as in /proc, nothing can be made, though it is a folder.
+    (root / "gone").mkdir()
+    monkeypatch.chdir(root / "gone")
+    (root / "gone").rmdir()
+    monkeypatch.setenv("TMPDIR", place)
+    with pytest.raises(HoldfastError, match="cannot make a scratch folder"), scratch_folder():
+        pass
 
 
 def test_a_folder_goes_after_an_error_too(root: Path) -> None:

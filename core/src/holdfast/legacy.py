@@ -20,6 +20,7 @@ from holdfast.operations import retention
 from holdfast.policy import Policy
 from holdfast.record import Backup
 from holdfast.store.catalog import Catalog
+from holdfast.store.names import check_source_name
 
 
 class BackupFormat(StrEnum):
@@ -99,13 +100,13 @@ class BackupManager:
 
     def backup(self, url: str, **options: Any) -> BackupResult:
         """Back the database at `url` up; `options` are the fields of `BackupPlan`."""
-        return _result(lambda: manager.backup(url, store=self.backup_dir, **options))
+        return _result(lambda: _backup(self.backup_dir, url, options))
 
     def create_backup(self, url: str, **options: Any) -> BackupResult:
         """The same as `backup`."""
         return self.backup(url, **options)
 
-    def restore(self, backup_id: str, target_url: str, *, replace: bool = False) -> BackupResult:
+    def restore(self, backup_id: str | Backup, target_url: str, *, replace: bool = False) -> BackupResult:
         """Restore a backup into the database at `target_url`; one that holds data only with `replace`."""
 
         def run() -> Backup:
@@ -120,15 +121,15 @@ class BackupManager:
         catalog = _catalog(self.backup_dir)
         return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
 
-    def get_backup(self, backup_id: str) -> Backup:
+    def get_backup(self, backup_id: str | Backup) -> Backup:
         """One backup by its id; an unknown one is a `NotFoundError`."""
         catalog = _catalog(self.backup_dir)
-        return Backup.of(catalog.find(backup_id), catalog.storage)
+        return Backup.of(catalog.find(manager.reference(backup_id)), catalog.storage)
 
-    def delete_backup(self, backup_id: str, *, force_empty: bool = False) -> bool:
+    def delete_backup(self, backup_id: str | Backup, *, force_empty: bool = False) -> bool:
         """Delete a backup; the newest good or newest proven one of a source is refused without `force_empty`."""
         catalog = _catalog(self.backup_dir)
-        retention.delete(catalog, catalog.find(backup_id), force_empty=force_empty)
+        retention.delete(catalog, catalog.find(manager.reference(backup_id)), force_empty=force_empty)
         return True
 
     def prune(self, max_age_days: float | None = None, max_backups: int | None = None, **rules: Any) -> int:
@@ -137,7 +138,8 @@ class BackupManager:
         The newest good and the newest proven backup of each source always stay. `rules` are the further fields
         of `Policy`.
         """
-        return _prune(self.backup_dir, Policy(max_age_days=max_age_days, max_backups=max_backups, **rules))
+        policy = manager.policy_of({"max_age_days": max_age_days, "max_backups": max_backups, **rules})
+        return _prune(self.backup_dir, policy)
 
 
 class DatabaseBackup:
@@ -155,11 +157,11 @@ class DatabaseBackup:
 
     def backup_sqlite(self, path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Backup:
         """Back an SQLite file up under a name, that of the file if None."""
-        return manager.backup(sqlite_url(path), store=self.backup_dir, name=name, **options)
+        return _backup(self.backup_dir, sqlite_url(path), {**options, "name": name})
 
     def restore_sqlite(self, name: str, path: str | os.PathLike[str], *, replace: bool = False) -> bool:
         """Restore the newest good backup of that name into a file; one that holds data only with `replace`."""
-        newest = _catalog(self.backup_dir).newest_good(name)
+        newest = _catalog(self.backup_dir).newest_good(check_source_name(name))
         if newest is None:
             raise NotFoundError(f"no good backup of {shown(name)} in {shown(self.backup_dir)}")
         target = os.fspath(path)
@@ -179,7 +181,7 @@ class DatabaseBackup:
             if format not in tuple(BackupFormat):
                 raise UsageError(f"no format {shown(str(format))} (there are: {', '.join(BackupFormat)})")
             options["options"] = {**options.get("options", {}), "format": str(format)}
-        return manager.backup(url, store=self.backup_dir, name=name, **options)
+        return _backup(self.backup_dir, url, {**options, "name": name})
 
     def list_backups(self) -> list[Backup]:
         """All backups, oldest first."""
@@ -201,8 +203,7 @@ def backup_database(url: str, backup_dir: str | os.PathLike[str] | None = None, 
         result = backup_database("sqlite:///app.db", "./backups")
         print(result.backup.id if result.success else result.error)
     """
-    store = os.fspath(backup_dir) if backup_dir is not None else default_store()
-    return _result(lambda: BackupManager(store).backup(url, **options).raise_for_error().backup)
+    return _result(lambda: BackupManager(backup_dir).backup(url, **options).raise_for_error().backup)
 
 
 def sqlite_url(path: str | os.PathLike[str]) -> str:
@@ -222,11 +223,19 @@ def _result(run: Callable[[], Backup | None]) -> BackupResult:
 
 def _folder(backup_dir: str | os.PathLike[str] | None) -> str:
     """The store's place; a folder is made, a URL is left to its storage."""
+    if backup_dir is not None and not isinstance(backup_dir, str | os.PathLike):
+        raise UsageError(f"the folder for backups is of type {type(backup_dir).__name__}, expected a path")
     place = default_store() if backup_dir is None else os.fspath(backup_dir)
     if "://" not in place:
         place = os.path.abspath(os.path.expanduser(place))
         _make(place)
     return place
+
+
+def _backup(backup_dir: str, url: str, options: dict[str, Any]) -> Backup:
+    if "store" in options:
+        raise UsageError("backups go to the folder that was named first: 'store' is no option here")
+    return manager.backup(url, store=backup_dir, **options)
 
 
 def _make(folder: str) -> None:

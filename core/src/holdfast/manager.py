@@ -22,7 +22,7 @@ from holdfast.operations.retention import Pruned
 from holdfast.operations.verify import Verified
 from holdfast.parts import check_part
 from holdfast.plan import BackupPlan, RestorePlan
-from holdfast.policy import Policy
+from holdfast.policy import Policy, check_texts
 from holdfast.record import Backup
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
@@ -83,7 +83,7 @@ def restore(
     if isinstance(backup, RestorePlan):
         plan = msgspec.structs.replace(backup, **fields, **({"target": target} if target else {}))
     else:
-        plan = RestorePlan(backup=_reference(backup), target=target, **fields)
+        plan = RestorePlan(backup=reference(backup), target=target, **fields)
     return restore_operation.restore(
         plan, registry=registry or installed(), storage=storage, engine=engine, codec=codec, on_event=on_event
     )
@@ -107,7 +107,7 @@ def verify(
         verify_operation.verify(
             entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event
         )
-        for entry in verify_operation.select(catalog, tuple(map(_reference, backups)))
+        for entry in verify_operation.select(catalog, tuple(map(reference, backups)))
     ]
 
 
@@ -143,7 +143,7 @@ def drill(
     registry = registry or installed()
     catalog = _catalog(store, registry)
     return drill_operation.drill(
-        catalog.find(_reference(backup)),
+        catalog.find(reference(backup)),
         storage=catalog.storage,
         registry=registry,
         into=into,
@@ -168,9 +168,15 @@ def prune(
 
         holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age_days=400)
     """
-    policy = Policy(**_fields([field.name for field in dataclasses.fields(Policy)], rules))
+    policy = policy_of(rules)
+    names = check_texts("names", names)
     catalog = _catalog(store, registry)
     return retention.prune(catalog, policy, names=names, dry_run=dry_run, force_empty=force_empty)
+
+
+def policy_of(rules: dict[str, Any]) -> Policy:
+    """Make a policy of keyword arguments; unknown ones are a `UsageError`."""
+    return Policy(**_fields([field.name for field in dataclasses.fields(Policy)], rules))
 
 
 def pin(
@@ -183,7 +189,7 @@ def pin(
 ) -> None:
     """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` take the pin off."""
     catalog = _catalog(store, registry)
-    retention.pin(catalog, catalog.find(_reference(backup)), pinned=pinned)
+    retention.pin(catalog, catalog.find(reference(backup)), pinned=pinned)
 
 
 def tag(
@@ -196,7 +202,7 @@ def tag(
 ) -> tuple[str, ...]:
     """Give a backup tags, or take them off, and return those that it has afterwards."""
     catalog = _catalog(store, registry)
-    return retention.tag(catalog, catalog.find(_reference(backup)), tags, remove=remove)
+    return retention.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
 
 
 def delete(
@@ -209,10 +215,11 @@ def delete(
 ) -> None:
     """Delete a backup; the newest good and the newest proven one of a source only with `force_empty`."""
     catalog = _catalog(store, registry)
-    retention.delete(catalog, catalog.find(_reference(backup)), force_empty=force_empty)
+    retention.delete(catalog, catalog.find(reference(backup)), force_empty=force_empty)
 
 
-def _reference(backup: str | Backup) -> str:
+def reference(backup: str | Backup) -> str:
+    """What names a backup in its store; anything else than an id or a record is a `UsageError`."""
     if not isinstance(backup, str | Backup):
         raise UsageError(f"a backup is of type {type(backup).__name__}, expected an id or a record")
     return f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup

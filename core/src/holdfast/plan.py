@@ -11,6 +11,23 @@ MAX_JOBS = 256
 _LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and has to stay below 255
 
 
+class FrozenOptions(dict[str, Any]):
+    """The options of a plan, which cannot be changed either: they compare, hash and pickle by value."""
+
+    def _refuse(self, *_args: object, **_more: object) -> Any:
+        raise TypeError("the options of a plan cannot be changed: make another plan of it")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        """Equal options have equal keys; the values may be lists."""
+        return hash(frozenset(self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as a whole: one by one is how they would be changed."""
+        return (FrozenOptions, (dict(self),))
+
+
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One backup of one source.
 
@@ -66,7 +83,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Return plain data that `from_data` takes; a secret in the URL is a `UsageError`."""
         _check_portable(self.source, self.store)
         data: dict[str, Any] = msgspec.to_builtins(self)
-        return data
+        return {key: value for key, value in data.items() if value != {}}
 
     def to_json(self) -> str:
         """Write the plan as JSON; a secret in the URL is a `UsageError`."""
@@ -116,7 +133,8 @@ def _check_types(plan: msgspec.Struct) -> None:
             value = msgspec.convert(getattr(plan, field.name), field.type)
         except (msgspec.ValidationError, TypeError) as error:
             raise UsageError(f"{field.name}: {lowered(str(error))}") from error
-        msgspec.structs.force_setattr(plan, field.name, value)
+        frozen = FrozenOptions(value) if isinstance(value, dict) else value
+        msgspec.structs.force_setattr(plan, field.name, frozen)
 
 
 def _check_portable(url: str, store: str | None) -> None:

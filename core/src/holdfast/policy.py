@@ -2,13 +2,15 @@
 
 Only good backups count. A good one goes if it exceeds a maximum, or if there are keep-rules and none keeps it.
 Pinned ones, those with a kept tag, the newest good and the newest proven one always stay. A damaged one goes once
-it is older than the newest good one and the policy would not keep it if it were good. All of it in UTC.
+it is older than the newest good one and the policy would not keep it if it were good; one of which nothing can be
+said stays. All of it in UTC.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from holdfast.errors import UsageError
 
@@ -42,14 +44,17 @@ class Policy:
     keep_tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no rule could mean."""
+        """Refuse what no rule could mean."""
+        object.__setattr__(self, "keep_tags", check_texts("keep_tags", self.keep_tags))
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "keep_tags" or value is None:
                 continue
             least = 0 if field.name.startswith("max_") else 1
-            if not math.isfinite(value) or value < least:
-                raise UsageError(f"{field.name} is {value}, expected a number from {least}")
+            whole = field.name != "max_age_days"
+            fits = type(value) is int or (type(value) is float and not whole and math.isfinite(value))
+            if not fits or value < least:
+                raise UsageError(f"{field.name} is {value!r}, expected a {'whole ' * whole}number from {least}")
 
     @property
     def empty(self) -> bool:
@@ -67,9 +72,21 @@ class Policy:
         return value
 
 
+def check_texts(what: str, texts: Any) -> tuple[str, ...]:
+    """Return texts as a tuple; a single text, which Python would take for its letters, is a `UsageError`."""
+    several = isinstance(texts, Iterable) and not isinstance(texts, str)
+    found = tuple(texts) if several else ()
+    if not several or not all(isinstance(text, str) for text in found):
+        raise UsageError(f"{what} is {texts!r}, expected a list of texts")
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A backup as a policy sees it; `at` is when it was begun, with a time zone."""
+    """A backup as a policy sees it; `at` is when it was begun, with a time zone.
+
+    `unknown` says that it could not be read, so that it is not `good`, and may well be.
+    """
 
     id: str
     at: datetime
@@ -77,6 +94,7 @@ class Candidate:
     proven: bool = False
     pinned: bool = False
     tags: tuple[str, ...] = ()
+    unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +148,7 @@ def _order(one: Candidate) -> tuple[datetime, str]:
 
 def _always(one: Candidate, policy: Policy) -> list[str]:
     tags = [f"tag {tag}" for tag in policy.keep_tags if tag in one.tags]
-    return ["pinned", *tags] if one.pinned else tags
+    return [*(["pinned"] if one.pinned else []), *tags, *(["cannot be read"] if one.unknown else [])]
 
 
 def _kept_by(good: Sequence[Candidate], policy: Policy) -> dict[str, list[str]]:

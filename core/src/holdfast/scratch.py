@@ -64,15 +64,19 @@ def _make(root: str) -> tuple[str, int]:
     while True:
         # The name comes first: a signal may come as soon as there is a folder, and ends whatever was to return it.
         path = os.path.join(root, PREFIX + secrets.token_hex(6))
+        made = False
         try:
             os.mkdir(path, 0o700)
+            made = True
             descriptor = _hold(path)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                     return path, descriptor
             os.close(descriptor)
-        except (FileExistsError, FileNotFoundError, BlockingIOError):
-            if not os.path.isdir(root):
+        except FileExistsError:
+            continue
+        except (FileNotFoundError, BlockingIOError):
+            if not made or not os.path.isdir(root):
                 raise
         except BaseException:
             with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ not reach its aim raises a `HoldfastError`, which pickles too, so that the workf
 of `backup_step` can be handed to the steps that follow.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,12 @@ import msgspec
 
 from holdfast import manager
 from holdfast.config import default_store
-from holdfast.errors import IntegrityError
+from holdfast.errors import IntegrityError, UsageError
 from holdfast.plan import BackupPlan
 from holdfast.proof import summary
 
 Data = dict[str, Any]
+Store = str | os.PathLike[str] | None
 
 
 def backup_step(source: str | Mapping[str, Any], /, **options: Any) -> Data:
@@ -29,13 +31,13 @@ def backup_step(source: str | Mapping[str, Any], /, **options: Any) -> Data:
         record = backup_step("sqlite:///app.db", store="./backups")
     """
     plan = BackupPlan(source=source) if isinstance(source, str) else BackupPlan.from_data(dict(source))
-    store = str(options.pop("store", None) or plan.store or default_store())
+    store = os.fspath(options.pop("store", None) or plan.store or default_store())
     record = manager.backup(plan, store=store, **options)
     return {**_plain(record.as_data()), "store": store}
 
 
 def verify_step(
-    backup: str | Mapping[str, Any], /, *, store: str | None = None, read_data: bool = False, jobs: int | None = None
+    backup: str | Mapping[str, Any], /, *, store: Store = None, read_data: bool = False, jobs: int | None = None
 ) -> Data:
     """Verify one backup, named by reference or by the result of another step; damage raises `IntegrityError`."""
     reference, store = _find(backup, store)
@@ -49,7 +51,7 @@ def drill_step(
     backup: str | Mapping[str, Any],
     /,
     *,
-    store: str | None = None,
+    store: Store = None,
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
@@ -62,18 +64,21 @@ def drill_step(
     return {**_plain(result.as_data()), "store": store}
 
 
-def prune_step(store: str | None = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
+def prune_step(store: Store = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
     """Prune a store; `rules` are the fields of `Policy`. Returns the ids deleted and kept, and warnings."""
-    store = store or default_store()
-    result = manager.prune(store, names=tuple(names), dry_run=dry_run, **rules)
-    return {**_plain(result.as_data()), "store": store}
+    place = os.fspath(store or default_store())
+    result = manager.prune(place, names=names, dry_run=dry_run, **rules)
+    return {**_plain(result.as_data()), "store": place}
 
 
-def _find(backup: str | Mapping[str, Any], store: str | None) -> tuple[str, str]:
+def _find(backup: Any, store: Store) -> tuple[str, str]:
     """The reference and the store of a backup given in either way."""
     if isinstance(backup, str):
-        return backup, store or default_store()
-    return f"{backup['name']}/{backup['id']}", str(store or backup.get("store") or default_store())
+        return backup, os.fspath(store or default_store())
+    known = backup if isinstance(backup, Mapping) else {}
+    if not {"name", "id"} <= known.keys():
+        raise UsageError("a backup is named by a reference, or by the result of another step, which has an id and name")
+    return f"{backup['name']}/{backup['id']}", os.fspath(store or backup.get("store") or default_store())
 
 
 def _plain(data: Data) -> Data:

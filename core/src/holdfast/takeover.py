@@ -45,6 +45,7 @@ log = logging.getLogger("holdfast.takeover")
 LISTING = "manifest.json"
 STREAM = "database"
 _READ = 1 << 20
+_MAGIC = b"SQLite format 3\0"
 _LARGEST = 64 << 20  # bytes of manifest.json
 _SUFFIXES = {".sql": "sql", ".db": "image", ".sqlite": "image", ".sqlite3": "image"}
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}  # by hexadecimal digits
@@ -271,6 +272,14 @@ class _OldEngine:
         yield _OldDump(self)
 
 
+def _check_beginning(first: bytes, file: _File) -> None:
+    """Refuse what cannot be a backup: no text at all, or a copy of something else. An empty database has no bytes."""
+    if file.form == "sql" and not first:
+        raise IntegrityError(f"{shown(os.path.basename(file.path))} is empty")
+    if file.form == "image" and first and first != _MAGIC:
+        raise IntegrityError(f"{shown(os.path.basename(file.path))} is not an SQLite database")
+
+
 class _OldDump:
     """The one stream of an old file."""
 
@@ -286,6 +295,16 @@ class _OldDump:
         del stream
         file = self._engine.file
         hasher = hashlib.sha256()
+        first = b""
+        for piece in self._plain(hasher):
+            first = first or piece[: len(_MAGIC)]
+            yield piece
+        if hasher.hexdigest() != file.sha256:
+            raise HoldfastError(f"{shown(file.path)} was changed while it was read")
+        _check_beginning(first, file)
+
+    def _plain(self, hasher: "hashlib._Hash") -> Iterator[bytes]:
+        file = self._engine.file
         decoder = file.codec.decoder() if file.codec else None
         for chunk in _raw(file.path):
             hasher.update(chunk)
@@ -295,8 +314,6 @@ class _OldDump:
                 yield from decoder.decode(chunk)
         if decoder is not None:
             decoder.finish()
-        if hasher.hexdigest() != file.sha256:
-            raise HoldfastError(f"{shown(file.path)} was changed while it was read")
 
     def proof(self) -> None:
         """The older system recorded none."""

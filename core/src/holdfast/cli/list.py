@@ -52,7 +52,7 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
         talk.data([record.as_data() for record in records])
     elif records:
         talk.out(table([_row(record) for record in records]))
-    elif period is not None:
+    elif period is not None and listing.entries:
         talk.say(f"every source in {shown(catalog.storage.location)} is proven within {unproven_since}")
     else:
         what = f"no {state} backups" if state else "no backups"

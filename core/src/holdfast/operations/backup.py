@@ -29,7 +29,7 @@ from holdfast.registry import Registry
 from holdfast.run import Run, our_errors, scrub, system_errors
 from holdfast.scratch import scratch_folder, surely
 from holdfast.setup import Parts, Setup, resolve
-from holdfast.store import guide
+from holdfast.store import guide, sums
 from holdfast.store.catalog import Catalog, Entry, identity_digest
 from holdfast.store.manifest import (
     FORMAT_VERSION,
@@ -101,9 +101,13 @@ def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None)
     """Say what a backup would do: opens the source, writes nothing."""
     with ExitStack() as stack, our_errors("backup failed", plan.source):
         setup, session, _ = _open(plan, registry, parts, stack)
+        catalog, source = Catalog(setup.storage), _source(session, setup)
+        name = plan.name or slug(source.name)
+        if catalog.usable():
+            name = catalog.name_for(source, name=name, explicit=plan.name is not None, adopt=plan.adopt)
         return Preview(
             source=redact(plan.source),
-            name=plan.name or slug(_source(session, setup).name),
+            name=name,
             engine=setup.engine.name,
             codec=setup.codec_spec,
             checksums=tuple(setup.hashers),
@@ -327,7 +331,7 @@ def _publish(setup: Setup, manifest: Manifest, files: dict[str, bytes]) -> str:
     checksum = hashlib.sha256(data).hexdigest()
     digests = {stream.blob.path: stream.blob.digests["sha256"] for stream in manifest.streams}
     digests |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    contents = {**files, SUMS: guide.sums({**digests, MANIFEST: checksum})}
+    contents = {**files, SUMS: sums.sums({**digests, MANIFEST: checksum})}
     for name, content in contents.items():
         with setup.storage.writer(f"{folder}/{name}") as writer:
             writer.write(content)

@@ -27,6 +27,7 @@ from holdfast.store.catalog import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import MANIFEST
+from holdfast.store.sums import check_beside
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.drill")
@@ -168,6 +169,8 @@ def _plan(
 
 def _test(setup: Setup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
+    # A drill includes what `verify` looks at, or it could not clear a failure of that.
+    outcome.problems += check_beside(setup.entry, setup.storage)
     try:
         restore.load(setup, folder)
     except IntegrityError as error:

@@ -26,7 +26,7 @@ log = logging.getLogger("holdfast.retention")
 class Choice:
     """What a prune decided about one backup, and whether it was deleted (or would be, in a dry run).
 
-    `failure` says why a deletion did not come about.
+    `failure` says why a deletion did not come about, `unknown` why nothing can be said of a backup that is kept.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Choice:
     keep: bool
     reasons: tuple[str, ...]
     protected: bool = False
+    unknown: str = ""
     failure: str = ""
 
     def as_data(self) -> dict[str, Any]:
@@ -61,12 +62,14 @@ class Pruned:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the policy wanted to delete and protection kept."""
-        return tuple(
+        """What the policy wanted to delete and protection kept, and what nothing is known of."""
+        protected = [
             f"kept {one.name}/{one.id}, {' and '.join(one.reasons)}, which the policy would delete"
             for one in self.choices
             if one.protected
-        )
+        ]
+        unknown = [f"kept {one.name}/{one.id}: {one.unknown}" for one in self.choices if one.unknown]
+        return (*protected, *unknown)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -141,6 +144,7 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, force
             proven=entry.state is State.PROVEN,
             pinned=entry.pinned,
             tags=entry.tags,
+            unknown=entry.unknown,
         )
         for entry in entries.values()
     ]
@@ -163,6 +167,7 @@ def _carry_out(catalog: Catalog, source: _Source, policy: Policy, *, dry_run: bo
                 keep=keep,
                 reasons=reasons,
                 protected=decision.protected,
+                unknown=source.entries[decision.id].problem if source.entries[decision.id].unknown else "",
                 failure=failure,
             )
         )
@@ -191,6 +196,11 @@ def delete(catalog: Catalog, entry: Entry, *, force_empty: bool = False) -> None
     """
     if entry.pinned:
         raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"holdfast unpin {entry.id} takes the pin off")
+    if entry.unknown and not force_empty:
+        raise UnsafeError(
+            f"{entry.id} is kept, since it cannot be told whether it is good: {entry.problem}",
+            hint=entry.hint or "--force-empty deletes it all the same",
+        )
     why = protection(catalog, entry)
     if why and not force_empty:
         raise UnsafeError(
@@ -216,7 +226,7 @@ def pin(catalog: Catalog, entry: Entry, *, pinned: bool = True) -> bool:
     """Pin a backup, so that retention leaves it alone, or take the pin off; returns whether that changed anything."""
     if entry.pinned == pinned:
         return False
-    labels.record(catalog.storage, entry.folder, Act.PIN if pinned else Act.UNPIN, known=entry.labels)
+    labels.record(catalog.storage, entry.folder, Act.PIN if pinned else Act.UNPIN)
     return True
 
 
@@ -227,7 +237,7 @@ def tag(catalog: Catalog, entry: Entry, tags: Iterable[str], *, remove: bool = F
     for one in wanted:
         if (one in entry.tags) == remove:
             act = Act.UNTAG if remove else Act.TAG
-            known.append(labels.record(catalog.storage, entry.folder, act, tag=one, known=known))
+            known.append(labels.record(catalog.storage, entry.folder, act, tag=one))
     return labels.tags_of(known, entry.manifest.tags if entry.manifest else ())
 
 

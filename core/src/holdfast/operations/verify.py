@@ -1,6 +1,5 @@
 """Verify: is a backup still what was stored? Structure, stored digests, and on request all of it decoded."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,8 +8,8 @@ from typing import Any
 from holdfast.api import HasherFactory, Kind, Storage, Watcher
 from holdfast.builtin import NoCodec
 from holdfast.config import default_jobs
-from holdfast.errors import HoldfastError, IntegrityError, reason, shown
-from holdfast.pipeline import BLOCK, run_tasks
+from holdfast.errors import IntegrityError, reason
+from holdfast.pipeline import run_tasks
 from holdfast.plan import check_jobs
 from holdfast.registry import Registry
 from holdfast.run import Run, our_errors
@@ -18,9 +17,8 @@ from holdfast.store import findings
 from holdfast.store.blob import StoredBlob, check_published
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth
-from holdfast.store.guide import parse_sums
-from holdfast.store.manifest import MAX_SIZE, Manifest
-from holdfast.store.names import MANIFEST, SUMS
+from holdfast.store.manifest import Manifest
+from holdfast.store.sums import check_beside
 
 log = logging.getLogger("holdfast.verify")
 
@@ -93,7 +91,7 @@ def _check(
     entry.check_readable()
     if entry.manifest is None or entry.problem:
         return Depth.STRUCTURE, [entry.problem]
-    problems = _check_small_files(entry, storage)
+    problems = check_beside(entry, storage)
     depth = Depth.DECODE if read_data else Depth.STORED
     codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
     hashers, missing = _hashers(entry.manifest, registry)
@@ -125,47 +123,6 @@ def _hashers(manifest: Manifest, registry: Registry) -> tuple[Mapping[str, Hashe
     usable = {name: (lambda name=name: registry.hasher(name)) for name in manifest.checksums if name in installed}
     registry.hasher("sha256")
     return usable, [name for name in manifest.checksums if name not in usable]
-
-
-def _check_small_files(entry: Entry, storage: Storage) -> list[str]:
-    """Compare the manifest and what lies beside the blobs with SHA256SUMS."""
-    listed = entry.files.get(SUMS)
-    if listed is None or not listed.regular:
-        return [f"{SUMS} is missing"]
-    if listed.size > MAX_SIZE:
-        return [f"{SUMS} is larger than {MAX_SIZE >> 20} MiB"]
-    try:
-        recorded = parse_sums(storage.read(f"{entry.folder}/{SUMS}"))
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            check_published(storage, entry.folder)
-        raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {reason(error)}") from error
-    blobs = (
-        {stream.blob.path: stream.blob.digests["sha256"] for stream in entry.manifest.streams} if entry.manifest else {}
-    )
-    problems = [
-        f"{SUMS} and the manifest differ on {path}" for path, digest in blobs.items() if recorded.get(path) != digest
-    ]
-    if MANIFEST not in recorded:
-        problems.append(f"{SUMS} does not name the manifest")
-    for path, digest in recorded.items():
-        if path in blobs:
-            continue
-        found = entry.files.get(path)
-        if found is None or not found.regular:
-            problems.append(f"{shown(path)} is missing")
-        elif _sha256(storage, f"{entry.folder}/{path}") != digest:
-            problems.append(f"{shown(path)} is not what was stored")
-    return problems
-
-
-def _sha256(storage: Storage, path: str) -> str:
-    """Digest a file piece by piece: what lies in a folder that others write to may have any size."""
-    running, offset = hashlib.sha256(), 0
-    while piece := storage.read(path, offset, BLOCK):
-        running.update(piece)
-        offset += len(piece)
-    return running.hexdigest()
 
 
 def select(catalog: Catalog, references: tuple[str, ...]) -> list[Entry]:

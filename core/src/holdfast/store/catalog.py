@@ -69,6 +69,11 @@ class Entry:
         """Whether it counts as a backup at all."""
         return self.state is not State.DAMAGED
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing can be said of it, neither that it is good nor that it is damaged."""
+        return self.unreadable or self.newer
+
     def check_readable(self) -> None:
         """Raise `NotFoundError` or `IntegrityError` where nothing can be said of the backup: we cannot read it."""
         if self.unreadable:
@@ -305,25 +310,32 @@ class Catalog:
         A derived name that belongs to another source gets six digits of this one's identity; an explicit one is
         refused with `UnsafeError`, unless it is adopted.
         """
+        settled, owned = self._settle(source, name=name, explicit=explicit, adopt=adopt)
+        return settled if owned else self._take(settled, source, explicit=explicit, adopt=adopt)
+
+    def name_for(self, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
+        """The name that `claim` would settle on; changes nothing."""
+        return self._settle(source, name=name, explicit=explicit, adopt=adopt)[0]
+
+    def _settle(self, source: Source, *, name: str, explicit: bool, adopt: bool) -> tuple[str, bool]:
+        """The name for a source, and whether it is the source's own already."""
         identity = identity_digest(source)
         names = [name] if explicit or adopt else [name, *(f"{name[:40]}-{identity[:n]}" for n in (6, 12, 20))]
         for candidate in names:
             owner = self._owner(candidate)
-            if owner == identity:
-                return candidate
-            if owner is None or adopt:
-                return self._take(candidate, identity, source, explicit=explicit, adopt=adopt)
+            if owner in (None, identity) or adopt:
+                return candidate, owner == identity
         raise UnsafeError(
             f"the name '{name}' belongs to the backups of another database",
             hint="choose another --name, or --adopt if this database is its successor",
         )
 
-    def _take(self, name: str, identity: str, source: Source, *, explicit: bool, adopt: bool) -> str:
+    def _take(self, name: str, source: Source, *, explicit: bool, adopt: bool) -> str:
         if adopt:
             self.storage.delete(f"{name}/{CLAIM}")
         try:
             with self.storage.writer(f"{name}/{CLAIM}") as writer:
-                writer.write(msgspec.json.encode({"identity": identity}) + b"\n")
+                writer.write(msgspec.json.encode({"identity": identity_digest(source)}) + b"\n")
         except FileExistsError:  # another process was quicker: see who it is
             return self.claim(source, name=name, explicit=explicit, adopt=False)
         return name

@@ -8,17 +8,15 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-import msgspec
-
 from holdfast.api import Storage
+from holdfast.store.beside import STAMP, add_note, time_of_note
 from holdfast.store.names import FINDINGS
 
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
-_TIME = "%Y%m%dT%H%M%S.%fZ"
+_NAME = re.compile(STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
 
 
 class Depth(IntEnum):
@@ -78,22 +76,19 @@ def proven_at(findings: Iterable[Finding]) -> datetime | None:
 def parse_name(name: str) -> Finding | None:
     """Read a finding from its file name; None for a file that is none."""
     match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    try:
-        time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
-    except ValueError:
+    time = time_of_note(match[1]) if match else None
+    if match is None or time is None:
         return None
     return Finding(time=time, depth=Depth[match[2].upper()], passed=match[3] == "passed")
 
 
 def record(storage: Storage, folder: str, *, depth: Depth, problems: Sequence[str], detail: dict[str, Any]) -> Finding:
-    """Append a finding to the backup in `folder`; without problems it passed."""
-    now = datetime.now(UTC)
+    """Append a finding to the backup in `folder`, later than all others; without problems it passed.
+
+    A backup that is gone is a `NotFoundError`.
+    """
     outcome = "failed" if problems else "passed"
-    name = f"{now.strftime(_TIME)}-{depth.name.lower()}-{outcome}-{secrets.token_hex(3)}.json"
-    body = {"time": now, "depth": depth.name.lower(), "result": outcome, "problems": list(problems), **detail}
-    with storage.writer(f"{folder}/{FINDINGS}/{name}") as writer:
-        writer.write(msgspec.json.encode(body) + b"\n")
-    storage.barrier()
-    return Finding(time=now, depth=depth, passed=not problems)
+    rest = f"{depth.name.lower()}-{outcome}-{secrets.token_hex(3)}"
+    body = {"depth": depth.name.lower(), "result": outcome, "problems": list(problems), **detail}
+    time = add_note(storage, folder, FINDINGS, rest, body)
+    return Finding(time=time, depth=depth, passed=not problems)

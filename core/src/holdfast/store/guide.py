@@ -50,14 +50,3 @@ def _decoding(step: str, command: str, paths: Mapping[str, str], longest: int) -
         before, mark, rest = rest[len(name) + 1 :].partition(_DECODE)
         written += f"{command} {paths[name]}{before}"
     return written
-
-
-def sums(digests: dict[str, str]) -> bytes:
-    """Write SHA256SUMS in the form of `sha256sum`; paths hold no character that it would escape."""
-    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
-
-
-def parse_sums(data: bytes) -> dict[str, str]:
-    """Read SHA256SUMS: digest by path; lines that are none are left out."""
-    lines = (line.split("  ", 1) for line in data.decode(errors="replace").splitlines())
-    return {parts[1]: parts[0] for parts in lines if len(parts) == 2}

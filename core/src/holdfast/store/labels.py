@@ -7,18 +7,15 @@ store opens none of them; the newest one about a thing holds.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-import msgspec
-
 from holdfast.api import Storage
-from holdfast.errors import NotFoundError
 from holdfast.plan import check_tag
-from holdfast.store.names import LABELS, MANIFEST
+from holdfast.store.beside import STAMP, add_note, time_of_note
+from holdfast.store.names import LABELS
 
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
-_TIME = "%Y%m%dT%H%M%S.%fZ"
+_NAME = re.compile(STAMP + r"-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
 
 
 class Act(StrEnum):
@@ -63,10 +60,10 @@ def _ordered(labels: Iterable[Label]) -> list[Label]:
 def parse_name(name: str) -> Label | None:
     """Read a label from its file name; None for a file that is none."""
     match = _NAME.fullmatch(name)
-    if match is None:
+    time = time_of_note(match[1]) if match else None
+    if match is None or time is None:
         return None
     try:
-        time = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
         tag = bytes.fromhex(match[3].removeprefix("-")).decode()
     except ValueError:
         return None
@@ -74,22 +71,8 @@ def parse_name(name: str) -> Label | None:
     return Label(time=time, act=act, tag=tag) if bool(tag) == (act in (Act.TAG, Act.UNTAG)) else None
 
 
-def record(storage: Storage, folder: str, act: Act, *, tag: str = "", known: Iterable[Label] = ()) -> Label:
-    """Append a label to the backup in `folder`; a backup that is gone is a `NotFoundError`.
-
-    It is later than all `known` ones, also where the clock has been set back since.
-    """
-    last = max((label.time for label in known), default=None)
-    now = datetime.now(UTC)
-    time = now if last is None or now > last else last + timedelta(microseconds=1)
+def record(storage: Storage, folder: str, act: Act, *, tag: str = "") -> Label:
+    """Append a label to the backup in `folder`, later than all others; a backup that is gone is a `NotFoundError`."""
     suffix = f"-{check_tag(tag).encode().hex()}" if tag else ""
-    path = f"{folder}/{LABELS}/{time.strftime(_TIME)}-{act}{suffix}.json"
-    with storage.writer(path) as writer:
-        writer.write(msgspec.json.encode({"time": time, "act": act, "tag": tag}) + b"\n")
-    storage.barrier()
-    try:
-        storage.stat(f"{folder}/{MANIFEST}")
-    except FileNotFoundError as error:  # deleted meanwhile: what we wrote would be all that is left of it
-        storage.delete(path)
-        raise NotFoundError(f"backup {folder} was deleted meanwhile") from error
+    time = add_note(storage, folder, LABELS, f"{act}{suffix}", {"act": act, "tag": tag})
     return Label(time=time, act=act, tag=tag)

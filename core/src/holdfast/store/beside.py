@@ -1,0 +1,55 @@
+"""Notes beside a published backup: small files, created and never rewritten, whose names say all that a listing needs.
+
+Findings and labels are such notes; the newest one of a kind holds.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from holdfast.api import Storage
+from holdfast.errors import NotFoundError
+from holdfast.store.names import MANIFEST
+
+STAMP = r"(\d{8}T\d{6}\.\d{6}Z)"
+"""How a note's name begins, as a regular expression."""
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_LENGTH = len("20260101T000000.000000Z")
+
+
+def time_of_note(stamp: str) -> datetime | None:
+    """Read the time (UTC) that a name begins with; None for one that is no time."""
+    try:
+        return datetime.strptime(stamp, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def add_note(storage: Storage, backup: str, folder: str, rest: str, body: Mapping[str, Any]) -> datetime:
+    """Write `<time>-<rest>.json` into a folder of the backup, and return its time (UTC).
+
+    It is later than all notes that are there, also where the clock has been set back since: the last word has to be
+    the newest. Raises `NotFoundError` for a backup that is gone, and leaves nothing where it was.
+    """
+    time = _now(storage, f"{backup}/{folder}")
+    path = f"{backup}/{folder}/{time.strftime(_TIME)}-{rest}.json"
+    with storage.writer(path) as writer:
+        writer.write(msgspec.json.encode({"time": time, **body}) + b"\n")
+    storage.barrier()
+    try:
+        storage.stat(f"{backup}/{MANIFEST}")
+    except FileNotFoundError as error:  # deleted meanwhile: what we wrote would be all that is left of it
+        storage.delete(path)
+        raise NotFoundError(f"backup {backup} was deleted meanwhile") from error
+    return time
+
+
+def _now(storage: Storage, folder: str) -> datetime:
+    names = (stat.path.rpartition("/")[2] for stat in storage.list(folder))
+    last = max((time for name in names if (time := time_of_note(name[:_LENGTH]))), default=None)
+    now = datetime.now(UTC)
+    if last is None or now > last:
+        return now
+    return last + min(timedelta(microseconds=1), datetime.max.replace(tzinfo=UTC) - last)
