@@ -39,11 +39,12 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
     catalog.open()
     listing = catalog.listing(name)
     late = overdue(listing.entries, period) if period is not None else ()
-    entries = [one.newest for one in late] if period is not None else listing.entries
-    records = [Backup.of(entry, catalog.storage) for entry in entries if state in (None, str(entry.state))]
-    for record in records:
-        if record.problem:
-            talk.warn(f"{record.name}/{record.id} is damaged: {record.problem}")
+    entries = [one.newest for one in late] if period is not None else list(listing.entries)
+    entries = [entry for entry in entries if state in (None, str(entry.state))]
+    records = [Backup.of(entry, catalog.storage) for entry in entries]
+    for entry in entries:
+        if entry.problem:
+            talk.warn(f"{entry.folder} {'cannot be used' if entry.unknown else 'is damaged'}: {entry.problem}")
     for path in listing.foreign:
         talk.warn(f"{shown(path)} is a link or no folder, and is not followed: nothing in it is listed")
     for folder in catalog.abandoned(listing.leftovers):
