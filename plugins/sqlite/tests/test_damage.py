@@ -191,3 +191,15 @@ def test_a_damaged_backup_is_restored_only_when_asked_for(sound: Path, tmp_path:
         backups.restore(record, target)
     assert not target.exists()
     assert backups.restore(record, target, allow_damaged=True).read_bytes() == source.read_bytes()
+
+
+def test_a_check_that_needs_the_application_does_not_call_its_database_damaged(tmp_path: Path, backups: Any) -> None:
+    """JSON that is none is an error of the expression which reads it, and none of the file."""
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.executescript("CREATE TABLE t(x); INSERT INTO t VALUES ('no JSON'); PRAGMA writable_schema=ON;")
+        column = "'CREATE TABLE t(x, y INTEGER AS (json_extract(x, ''$.y'')) NOT NULL)'"
+        connection.execute(f"UPDATE sqlite_schema SET sql = {column} WHERE name = 't'")
+    record = backups.make(source)
+    assert record.state == "complete"
+    assert record.warnings == ("quick_check could not be done: malformed JSON",)
