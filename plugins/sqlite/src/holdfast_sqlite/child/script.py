@@ -26,10 +26,7 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
 
     `wal` tells that it is in WAL mode, which a connection to an immutable image does not see.
     """
-    try:
-        found = entries(connection)
-    except sqlite3.OperationalError as error:
-        raise Refusal("failed", f"the schema cannot be written as SQL: {error}", hint="-o format=image") from error
+    found = entries(connection)
     connection.create_function(_EXACT, 1, _exact, deterministic=True)
     put = _putter(write)
     put("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
@@ -140,7 +137,9 @@ def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
     """Whether a table has a rowid: those WITHOUT ROWID say that there is no such column."""
     try:
         connection.execute(f"SELECT {column} FROM {identifier(table)} LIMIT 0")  # noqa: S608
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such column"):
+            raise
         return False
     return True
 
