@@ -190,7 +190,10 @@ def test_a_damaged_backup_is_restored_only_when_asked_for(sound: Path, tmp_path:
     with pytest.raises(IntegrityError):
         backups.restore(record, target)
     assert not target.exists()
-    assert backups.restore(record, target, allow_damaged=True).read_bytes() == source.read_bytes()
+    url, store = f"sqlite:///{target}", str(backups.store)
+    restored = holdfast.restore(record, url, store=store, allow_damaged=True)
+    assert any(line.startswith("the restored database is damaged: ") for line in restored.warnings)
+    assert target.read_bytes() == source.read_bytes()
 
 
 def test_a_check_that_needs_the_application_does_not_call_its_database_damaged(tmp_path: Path, backups: Any) -> None:
@@ -203,6 +206,8 @@ def test_a_check_that_needs_the_application_does_not_call_its_database_damaged(t
     record = backups.make(source)
     assert record.state == "complete"
     assert record.warnings == ("quick_check could not be done: malformed JSON",)
+    restored = holdfast.restore(record, f"sqlite:///{tmp_path}/copy.db", store=str(backups.store))
+    assert restored.warnings == ("quick_check of the restored database could not be done: malformed JSON",)
 
 
 @pytest.mark.parametrize(

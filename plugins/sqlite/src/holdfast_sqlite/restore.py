@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Restore:
         self._lock = threading.Lock()
         self._running: sqlite3.Connection | None = None
         self._closed = False
+        self._warnings: list[str] = []
         if len(request.streams) != 1:
             raise IntegrityError(f"an SQLite backup has one stream, this one has {len(request.streams)}")
         self.steps = (Step(stream=request.streams[0].name),)
@@ -101,8 +102,7 @@ class Restore:
                 raise error_class(refusal.kind)(str(refusal), hint=refusal.hint) from refusal
         os.chmod(image, 0o600)
         os.unlink(whole)
-        for line in found:
-            log.warning("%s", line)
+        self._warnings += found
 
     def _check(self, image: str) -> None:
         if not os.path.getsize(image):
@@ -112,9 +112,9 @@ class Restore:
             problems, unchecked = quick_check(connection)
         log.info("quick_check of the image took %.2f s", time.monotonic() - started)
         if unchecked:
-            log.warning("quick_check of the restored database could not be done: %s", unchecked)
+            self._warnings.append(f"quick_check of the restored database could not be done: {unchecked}")
         if problems and self._request.allow_damaged:
-            log.warning("the restored database is damaged: %s", problems[0])
+            self._warnings.append(f"the restored database is damaged: {problems[0]}")
         elif problems:
             raise IntegrityError(f"the restored database is damaged: {problems[0]}", hint="--allow-damaged restores it")
 
@@ -141,6 +141,11 @@ class Restore:
             self._target.copy_live(self._request.scratch)
         else:
             self._target.replace(self._request.scratch)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was restored otherwise than it was dumped, and what could not be checked."""
+        return [*self._warnings, *self._target.warnings]
 
     def close(self) -> None:
         """Stop what runs, and remove the temporary file if it is still there."""
