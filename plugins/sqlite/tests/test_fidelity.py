@@ -116,6 +116,15 @@ ODD: dict[str, str] = {
         CREATE TABLE c(x CHECK (x > 0)); PRAGMA ignore_check_constraints=ON; INSERT INTO c VALUES (-1);
         PRAGMA ignore_check_constraints=OFF;
     """,
+    "line breaks of DOS": """
+        CREATE TABLE t(\r\n a TEXT DEFAULT '\r\n',\r\n b TEXT CHECK (b <> '\n'), -- \ue00d\r\n
+            c TEXT AS (replace(b, '\r\n', 'x')) STORED);
+        INSERT INTO t(a, b) VALUES ('\r\n', '1\r\n2'), ('\n', '3\n4');
+        CREATE INDEX i ON t(replace(b, '\r\n', 'y'));\r\nCREATE INDEX p ON t(a) WHERE a = '\r\n';
+        CREATE VIEW v AS\r\n SELECT '\r\n' AS x FROM t;
+        CREATE TRIGGER tr AFTER INSERT ON t BEGIN\r\n SELECT '\r\n'; END;
+        CREATE TABLE w(a TEXT DEFAULT '\r'); INSERT INTO w DEFAULT VALUES; CREATE VIRTUAL TABLE f USING fts5(\r\n x);
+    """,
     "free pages": """
         CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(200000)), (zeroblob(300000)); DELETE FROM t WHERE rowid = 1;
     """,
@@ -139,16 +148,33 @@ def test_an_odd_database_comes_back_as_image_and_as_script(
     image = backups.restore(backups.make(source), tmp_path / "image.db")
     assert picture(image) == picture(source)
     assert image.read_bytes() == source.read_bytes()
-    record = backups.make(source, options={"format": "sql"})
-    loaded = backups.restore(record, tmp_path / "loaded.db")
+    _, loaded, shell = by_script(source, tmp_path, backups)
     assert picture(loaded, layout=False) == picture(source, layout=False)
-    shell = tmp_path / "shell.db"
-    subprocess.run(["sqlite3", "-bail", str(shell)], input=backups.image(record), check=True, capture_output=True)
     assert picture(shell, layout=False) == picture(source, layout=False)
     for path in (image, loaded, shell):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA ignore_check_constraints=ON")
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def by_script(source: Path, tmp_path: Path, backups: Any) -> tuple[Any, Path, Path]:
+    """Back up as a script; the record, and the databases that `holdfast restore` and the shell make of it."""
+    record = backups.make(source, options={"format": "sql"})
+    loaded = backups.restore(record, tmp_path / "loaded.db")
+    shell = tmp_path / "shell.db"
+    subprocess.run(["sqlite3", "-bail", str(shell)], input=backups.image(record), check=True, capture_output=True)
+    return record, loaded, shell
+
+
+def test_a_name_that_the_shell_changes_is_told_by_the_backup(
+    tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    source = tmp_path / "odd.db"
+    build(source, 'CREATE TABLE t("a\r\nb"); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT "a\r\nb" FROM t;')
+    record, loaded, _ = by_script(source, tmp_path, backups)
+    assert picture(loaded, layout=False) == picture(source, layout=False)
+    end = "is changed by the sqlite3 shell, which drops the CR at the end of a line; holdfast restore keeps it"
+    assert record.warnings == (f"the definition of table 't' {end}", f"the definition of view 'v' {end}")
 
 
 @pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])

@@ -222,7 +222,7 @@ class Dump:
             os.unlink(self._image)
             self._channel.send("image", size=None, spool=None)
             with _whole("it cannot be written as SQL", "-o format=image"):
-                write_script(connection, sys.stdout.buffer.write, wal=wal)
+                self._source.warnings += write_script(connection, sys.stdout.buffer.write, wal=wal)
             return
         self._channel.send("image", size=os.path.getsize(self._image), spool=self._image)
         self._channel.wait()  # until the parent has opened it: its space is free once nobody reads it any more

@@ -18,17 +18,21 @@ Write = Callable[[bytes], object]
 _BATCH = 1 << 16  # bytes of a statement of several rows
 # Stands for a carriage return within a literal: the shell takes those at the ends of lines away.
 _MARK = 0xE00D
+_BREAK = "\r\n"
 _EXACT = "holdfast_exact"
 
 
-def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> None:
-    """Write the whole database that a connection shows; nobody may change it meanwhile.
+def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> list[str]:
+    """Write the whole database that a connection shows, and tell what the user has to know of the script.
+
+    Nobody may change the database meanwhile.
 
     `wal` tells that it is in WAL mode, which a connection to an immutable image does not see.
     """
     found = entries(connection)
     connection.create_function(_EXACT, 1, _exact, deterministic=True)
     put = _putter(write)
+    exact = not _has_broken_names(connection, found)
     put("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     for name in ("encoding", "page_size", "auto_vacuum"):
         value = connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -36,7 +40,7 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
     put("PRAGMA ignore_check_constraints=ON;\n")
     for entry in found:
         if entry.kind == "table" and not entry.module and not entry.internal:
-            put(_definition(entry))
+            put(_definition(entry, exact=exact))
             _rows(connection, entry.name, write)
     _internal(connection, found, put, write)
     virtual = [entry for entry in found if entry.module]
@@ -53,10 +57,13 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
     for kind in ("index", "view", "trigger"):
         for entry in found:
             if entry.kind == kind and entry.sql:
-                put(_definition(entry))
+                put(_definition(entry, exact=exact))
     for name in ("user_version", "application_id"):
         put(f"PRAGMA {name}={connection.execute(f'PRAGMA {name}').fetchone()[0]};\n")
     put("PRAGMA ignore_check_constraints=OFF;\nCOMMIT;\n" + ("PRAGMA journal_mode=WAL;\n" if wal else ""))
+    end = "is changed by the sqlite3 shell, which drops the CR at the end of a line; holdfast restore keeps it"
+    changed = [entry for entry in found if not exact and _BREAK in entry.sql]
+    return [f"the definition of {entry.kind} {entry.name!r} {end}" for entry in changed]
 
 
 def _putter(write: Write) -> Callable[[str], None]:
@@ -69,9 +76,29 @@ def _putter(write: Write) -> Callable[[str], None]:
     return put
 
 
-def _definition(entry: Entry) -> str:
+def _has_broken_names(connection: sqlite3.Connection, found: list[Entry]) -> bool:
+    """Whether a name has a line break of DOS in it, which nothing keeps the shell from changing."""
+    tables = [entry for entry in found if entry.kind == "table" and not entry.module and _BREAK in entry.sql]
+    columns = [
+        str(row[1]) for entry in tables for row in connection.execute(f"PRAGMA table_xinfo({identifier(entry.name)})")
+    ]
+    return any(_BREAK in name for name in (*(entry.name for entry in found), *columns))
+
+
+def _definition(entry: Entry, *, exact: bool) -> str:
+    """What makes a table, index, view or trigger; `exact` has the shell, too, keep its line breaks of DOS."""
     # The semicolon on a line of its own: a definition may end in a comment.
-    return f"{entry.sql}{chr(10) if '--' in entry.sql else ''};\n"
+    text = f"{entry.sql}{chr(10) if '--' in entry.sql else ''};\n"
+    if not exact or _BREAK not in entry.sql:
+        return text
+    # Read anew (RESET), it also holds for the rows that follow: a generated column or an index may depend on it.
+    used = entry.kind in ("table", "index")
+    text += (
+        "PRAGMA writable_schema=ON;\n"
+        f"UPDATE sqlite_schema SET sql={_text(entry.sql)} WHERE type='{entry.kind}' AND name={literal(entry.name)};\n"
+        f"PRAGMA writable_schema={'RESET' if used else 'OFF'};\n"
+    )
+    return text + (f"REINDEX {identifier(entry.name)};\n" if entry.kind == "index" else "")
 
 
 def _internal(connection: sqlite3.Connection, found: list[Entry], put: Callable[[str], None], write: Write) -> None:
@@ -176,7 +203,8 @@ def _exact(number: float) -> str:
 def _text(text: str) -> str:
     if "\r" not in text:
         return literal(text)
-    return f"replace({literal(text.replace(chr(13), chr(_MARK)))},char({_MARK}),char(13))"
+    mark = next(chr(code) for code in range(_MARK, 0xF900) if chr(code) not in text)
+    return f"replace({literal(text.replace(chr(13), mark))},char({ord(mark)}),char(13))"
 
 
 def _valid(rows: list[bytes], connection: sqlite3.Connection) -> list[bytes]:
