@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import holdfast
+
 ODD: dict[str, str] = {
     "nothing at all": "",
     "no tables but a version": "PRAGMA user_version=-7; PRAGMA application_id=1213486160;",
@@ -166,6 +168,50 @@ def by_script(source: Path, tmp_path: Path, backups: Any) -> tuple[Any, Path, Pa
     return record, loaded, shell
 
 
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_texts_that_are_not_valid_utf_16_come_back_in_a_script(
+    encoding: str, tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    """SQLite makes UTF-8 of them which is another text, or none: single surrogates, U+FFFE, U+FFFF."""
+    source = tmp_path / "odd.db"
+    units = [
+        0x41,
+        0x0D,
+        0x27,
+        0x00,
+        0x263A,
+        0xD800,
+        0xD841,
+        0xDBFF,
+        0xDC00,
+        0xDFFF,
+        0xE00D,
+        0xFEFF,
+        0xFFFD,
+        0xFFFE,
+        0xFFFF,
+    ]
+    pairs = [struct.pack("<2H" if encoding.endswith("le") else ">2H", one, other) for one in units for other in units]
+    texts = [*pairs, *(pair[:2] for pair in pairs[:: len(units) - 1]), b"", *map(bytes.__add__, pairs[7:], pairs)]
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA encoding='{encoding}'")
+        connection.execute("CREATE TABLE t(x, y TEXT)")
+        for text in texts:  # a parameter would be taken for UTF-8
+            connection.execute(f"INSERT INTO t VALUES (CAST(x'{text.hex()}' AS TEXT), CAST(x'{text.hex()}' AS TEXT))")
+        assert connection.execute("SELECT count(DISTINCT CAST(x AS BLOB)) FROM t").fetchone()[0] > 225
+
+    def raw(path: Path) -> list[Any]:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(
+                "SELECT rowid, typeof(x), hex(CAST(x AS BLOB)), hex(CAST(y AS BLOB)) FROM t"
+            ).fetchall()
+
+    record, loaded, shell = by_script(source, tmp_path, backups)
+    assert raw(loaded) == raw(source)
+    assert raw(shell) == raw(source)
+    assert holdfast.drill(record.id, store=str(backups.store)).state == "proven"
+
+
 def test_a_name_that_the_shell_changes_is_told_by_the_backup(
     tmp_path: Path, backups: Any, picture: Callable[..., Any]
 ) -> None:
@@ -175,6 +221,26 @@ def test_a_name_that_the_shell_changes_is_told_by_the_backup(
     assert picture(loaded, layout=False) == picture(source, layout=False)
     end = "is changed by the sqlite3 shell, which drops the CR at the end of a line; holdfast restore keeps it"
     assert record.warnings == (f"the definition of table 't' {end}", f"the definition of view 'v' {end}")
+
+
+@pytest.mark.parametrize("columns", [1, 49, 50, 51, 101, 600, 1999, 2000])
+@pytest.mark.parametrize("style", ["rowid", "WITHOUT ROWID", "alias"])
+def test_a_table_of_very_many_columns_comes_back_in_a_script(
+    columns: int, style: str, tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    """SQLite's limits are 2000 columns, also of a result, and expressions 1000 deep."""
+    source = tmp_path / "wide.db"
+    kinds = [" INTEGER PRIMARY KEY" if style == "alias" else " PRIMARY KEY" if style != "rowid" else ""]
+    names = ", ".join(f"c{number}{''.join(kinds[number : number + 1])}" for number in range(columns))
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.execute(f"CREATE TABLE t({names}) {style if style.startswith('WITHOUT') else ''}")
+        for row in (3, 5, 8):
+            values = ", ".join([str(row), *(repr(f"{row} {number}") for number in range(1, columns))])
+            connection.execute(f"INSERT INTO t VALUES ({values})")
+        connection.execute("DELETE FROM t WHERE c0 = 3")
+    _, loaded, shell = by_script(source, tmp_path, backups)
+    assert picture(loaded, layout=False) == picture(source, layout=False)
+    assert picture(shell, layout=False) == picture(source, layout=False)
 
 
 @pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])

@@ -16,6 +16,8 @@ from holdfast_sqlite.child.talk import Refusal
 Write = Callable[[bytes], object]
 
 _BATCH = 1 << 16  # bytes of a statement of several rows
+_GROUP = 50  # columns
+_MOST_COLUMNS = 2000  # of a result, as which VALUES of several rows count, and of a table, to which its rowid comes
 # Stands for a carriage return within a literal: the shell takes those at the ends of lines away.
 _MARK = 0xE00D
 _BREAK = "\r\n"
@@ -119,17 +121,19 @@ def _rows(connection: sqlite3.Connection, table: str, write: Write) -> None:
     columns = _columns(connection, table)
     named = [column if column in _ROWIDS else identifier(column) for column in columns]
     head = f"INSERT INTO {identifier(table)}({','.join(named)}) VALUES\n".encode()
-    values = "||','||".join(_expression(column) for column in named)
+    utf8 = connection.execute("PRAGMA encoding").fetchone()[0] == "UTF-8"
+    values = _joined([_expression(column, utf8=utf8) for column in named])
+    room = _BATCH if len(named) <= _MOST_COLUMNS else 0
     batch: list[bytes] = []
     size = 0
     for row in _fetch(connection, f"SELECT '('||{values}||')' FROM {identifier(table)}"):  # noqa: S608
         batch.append(row)
         size += len(row)
-        if size >= _BATCH:
-            write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+        if size >= room:
+            write(head + b",\n".join(_valid(batch)) + b";\n")
             batch, size = [], 0
     if batch:
-        write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+        write(head + b",\n".join(_valid(batch)) + b";\n")
 
 
 def _fetch(connection: sqlite3.Connection, query: str) -> Iterator[bytes]:
@@ -171,16 +175,25 @@ def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
     return True
 
 
-def _expression(column: str) -> str:
+def _joined(expressions: list[str]) -> str:
+    """SQL that puts commas between values, in groups: SQLite's expressions are 1000 deep at most."""
+    comma = "||','||"
+    groups = [comma.join(expressions[at : at + _GROUP]) for at in range(0, len(expressions), _GROUP)]
+    return groups[0] if len(groups) == 1 else comma.join(f"({group})" for group in groups)
+
+
+def _expression(column: str, *, utf8: bool) -> str:
     """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
     mark = f"char({_MARK})"
+    # trim() of nothing gives the text by way of UTF-8, as a script does, in which not all UTF-16 comes back the same.
+    lost = "" if utf8 else f"OR CAST(trim({column},'') AS BLOB) <> CAST({column} AS BLOB) "
     returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
     return (
         f"CASE typeof({column}) "
         f"WHEN 'real' THEN CASE WHEN {column} = 9e999 THEN '9e999' WHEN {column} = -9e999 THEN '-9e999' "
         f"WHEN {column} <> 0 AND CAST(quote({column}) AS REAL) = {column} THEN quote({column}) "
         f"ELSE {_EXACT}({column}) END "
-        f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) "
+        f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) {lost}"
         f"THEN 'CAST(X'''||hex(CAST({column} AS BLOB))||''' AS TEXT)' "
         f"WHEN instr({column},char(13)) THEN {returns} ELSE quote({column}) END "
         f"ELSE quote({column}) END"
@@ -207,27 +220,23 @@ def _text(text: str) -> str:
     return f"replace({literal(text.replace(chr(13), mark))},char({ord(mark)}),char(13))"
 
 
-def _valid(rows: list[bytes], connection: sqlite3.Connection) -> list[bytes]:
+def _valid(rows: list[bytes]) -> list[bytes]:
     """The rows with texts that are not UTF-8 in hexadecimal: the script itself is valid text."""
     try:
         b"".join(rows).decode()
     except UnicodeDecodeError:
-        return [_hexed(row, connection) for row in rows]
+        return [_hexed(row) for row in rows]
     return rows
 
 
-def _hexed(row: bytes, connection: sqlite3.Connection) -> bytes:
+def _hexed(row: bytes) -> bytes:
     import re
-
-    encoding = connection.execute("PRAGMA encoding").fetchone()[0]
 
     def replace(match: re.Match[bytes]) -> bytes:
         text = match[1].replace(b"''", b"'")
         try:
             text.decode()
         except UnicodeDecodeError:
-            if encoding != "UTF-8":  # SQLite gave it out as UTF-8 with surrogates and takes it in its own encoding
-                text = text.decode(errors="surrogatepass").encode(encoding, errors="surrogatepass")
             return b"CAST(X'" + text.hex().encode() + b"' AS TEXT)"
         return match[0]
 
