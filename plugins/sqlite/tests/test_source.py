@@ -303,6 +303,8 @@ def test_unknown_and_encrypted_files_are_told_apart_from_databases(tmp_path: Pat
     ("url", "error", "words"),
     [
         ("sqlite:///:memory:", UsageError, "in memory"),
+        ("sqlite://:memory:", UsageError, "in memory"),
+        ("sqlite://:memory:/x", UsageError, "in memory"),
         ("sqlite://", UsageError, "names no file"),
         ("sqlite:///", UsageError, "names no file"),
         ("sqlite://host/app.db", UsageError, "names a host"),
