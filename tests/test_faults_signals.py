@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import interrupting
@@ -15,7 +17,7 @@ from distributions import write_distribution
 import holdfast
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
 MOMENTS = 12
 
 
@@ -29,7 +31,8 @@ def interrupted(shell: Shell, number: int, at: int, *arguments: object) -> int:
     assert process.returncode in (0, CODES[signal.Signals(number)]), stderr
     assert "Traceback" not in stderr, stderr
     if process.returncode > 0:
-        assert stderr.startswith("error: interrupted" if number == signal.SIGINT else "error: terminated by SIGTERM")
+        name = signal.Signals(number).name
+        assert stderr.startswith("error: interrupted" if number == signal.SIGINT else f"error: terminated by {name}")
     return process.returncode
 
 
@@ -71,6 +74,18 @@ def test_a_backup_that_is_interrupted_is_whole_or_not_there(shell: Shell, number
     there = {"/".join(path.split("/")[:2]) for path in content(shell.store) if path.count("/") > 1}
     assert there == listed, "the next backup removes what a killed one left"
     assert not list((shell.store / ".leases").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_backup_that_is_interrupted_leaves_nothing_beside_a_database_in_wal_mode(
+    shell: Shell, number: signal.Signals
+) -> None:
+    app = make_database(shell.folder / "app.db.new", noise=2 << 20).replace(shell.folder / "app.db")
+    with closing(sqlite3.connect(app)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    for at in moments(shell, "backup", "sqlite:///app.db"):
+        interrupted(shell, number, at, "backup", "sqlite:///app.db")
+        assert [path.name for path in shell.folder.glob("app.db*")] == ["app.db"], at
 
 
 def test_after_a_kill_less_than_a_mebibyte_and_no_scratch_space_is_left_by_the_next_backup(shell: Shell) -> None:

@@ -61,7 +61,7 @@ def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
         ({"level": "high"}, r"codec 'lib', option 'level' 'high': expected `int`, got `str`"),
         ({"level": "0"}, r"codec 'lib', options: level is 0, expected 1 to 9"),
         ({"careful": "perhaps"}, r"option 'careful' 'perhaps'"),
-        ({"mode": "other"}, r"option 'mode' 'other'"),
+        ({"mode": "other"}, r"option 'mode' 'other': invalid enum value 'other' \(it takes: fast, slow\)"),
         ({"ratio": "1e999999"}, r"ratio"),
     ],
 )

@@ -32,7 +32,9 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
         key = place.strip("`.")
         found = f" '{values[key]}'" if key in values else ""
         option = f"option '{key}'{found}" if key else "options"
-        raise UsageError(f"{what}, {option}: {lowered(text)}") from error
+        choices = options_schema(component)["properties"].get(key, {}).get("enum", ())
+        takes = f" (it takes: {', '.join(map(str, choices))})" if choices else ""
+        raise UsageError(f"{what}, {option}: {lowered(text)}{takes}") from error
     except HoldfastError:
         raise
     except Exception as error:

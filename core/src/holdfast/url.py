@@ -19,6 +19,7 @@ _SHAPE = re.compile(
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?", re.DOTALL)
 _HIDDEN = "***"
+_IN_MEMORY = ":memory:"  # as SQLite names it: a host without a name would have the port "memory:"
 _ENCODE = "percent-encode / ? # % @ : in a user name or password, for instance / as %2F"
 
 # Values of these parameters say how to connect and never who may: all others are hidden (DESIGN: allow-list).
@@ -151,6 +152,11 @@ def _pair(part: str) -> tuple[str, str]:
 def _host(part: str, text: str) -> tuple[str, int | None]:
     match = _HOST.fullmatch(part)
     scheme = text.partition("://")[0]
+    if part == _IN_MEMORY:
+        raise UsageError(
+            f"the {scheme} URL names a database in memory, which only its own process can reach",
+            hint="let that process write it to a file, and back that up",
+        )
     # The text is not shown: with an unencoded '/' in a password this "port" is a part of the secret.
     if match is None:
         raise UsageError(

@@ -190,4 +190,63 @@ def test_a_damaged_backup_is_restored_only_when_asked_for(sound: Path, tmp_path:
     with pytest.raises(IntegrityError):
         backups.restore(record, target)
     assert not target.exists()
-    assert backups.restore(record, target, allow_damaged=True).read_bytes() == source.read_bytes()
+    url, store = f"sqlite:///{target}", str(backups.store)
+    restored = holdfast.restore(record, url, store=store, allow_damaged=True)
+    assert any(line.startswith("the restored database is damaged: ") for line in restored.warnings)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_a_check_that_needs_the_application_does_not_call_its_database_damaged(tmp_path: Path, backups: Any) -> None:
+    """JSON that is none is an error of the expression which reads it, and none of the file."""
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.executescript("CREATE TABLE t(x); INSERT INTO t VALUES ('no JSON'); PRAGMA writable_schema=ON;")
+        column = "'CREATE TABLE t(x, y INTEGER AS (json_extract(x, ''$.y'')) NOT NULL)'"
+        connection.execute(f"UPDATE sqlite_schema SET sql = {column} WHERE name = 't'")
+    record = backups.make(source)
+    assert record.state == "complete"
+    assert record.warnings == ("quick_check could not be done: malformed JSON",)
+    restored = holdfast.restore(record, f"sqlite:///{tmp_path}/copy.db", store=str(backups.store))
+    assert restored.warnings == ("quick_check of the restored database could not be done: malformed JSON",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:18] + b"\x07\x07" + data[20:],
+        lambda data: data[:47] + b"\x09" + data[48:],
+        lambda data: data[:100] + b"\xff" * 400 + data[500:],
+        lambda data: data[:2048] + b"\xff" * 1024 + data[3072:],
+        lambda data: b"no database" + data[11:],
+    ],
+    ids=["format version", "schema format", "schema", "page", "magic number"],
+)
+def test_a_damaged_source_is_not_written_as_a_script_and_the_hint_says_what_works(
+    change: Any, sound: Path, tmp_path: Path, backups: Any
+) -> None:
+    source = tmp_path / "app.db"
+    source.write_bytes(change(sound.read_bytes()))
+    for check in (True, False):
+        with pytest.raises(IntegrityError):
+            backups.make(source, options={"format": "sql"}, check=check, proof=False)
+        with pytest.raises(IntegrityError, match="cannot be written as SQL") as failure:
+            backups.make(source, options={"format": "sql"}, check=check, allow_damaged=True)
+        assert failure.value.hint == "-o format=image --allow-damaged backs it up as it is"
+    assert backups.make(source, options={"format": "image"}, allow_damaged=True).state == "damaged"
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY) WITHOUT ROWID", ")"])
+def test_a_script_that_needs_the_application_is_refused_with_a_hint_at_the_image(
+    key: str, tmp_path: Path, backups: Any
+) -> None:
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.create_collation("mine", lambda a, b: (a > b) - (a < b))
+        connection.create_function("doubled", 1, lambda x: 2 * x, deterministic=True)
+        connection.execute(f"CREATE TABLE t(a TEXT COLLATE mine {key}")
+        connection.execute("CREATE INDEX i ON t(a)")
+    for options in ({"format": "sql"}, {"format": "sql", "method": "backup"}):
+        with pytest.raises(holdfast.HoldfastError, match="cannot be written as SQL") as failure:
+            backups.make(source, options=options)
+        assert failure.value.exit_code == 1
+        assert "-o format=image" in str(failure.value.hint)

@@ -383,6 +383,47 @@ def test_a_damaged_source_stays_damaged_whatever_a_drill_says(tmp_path: Path) ->
         holdfast.restore(record.id, f"sqlite:///{tmp_path}/copy.db", store=store)
 
 
+def test_a_script_that_needs_its_application_is_not_drilled_and_stays_as_it_was(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.create_function("hashed", 1, len, deterministic=True)
+        db.executescript("CREATE TABLE t (x); CREATE INDEX t_x ON t (hashed(x)); INSERT INTO t VALUES ('a');")
+    store = str(tmp_path / "store")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store, options={"format": "sql"})
+    with pytest.raises(HoldfastError, match="no such function: hashed") as failure:
+        holdfast.drill(record.id, store=store)
+    assert failure.value.exit_code == 1
+    assert holdfast.list_backups(store)[0].state == "complete"
+
+
+def test_a_check_that_cannot_be_carried_out_says_nothing_about_the_backup(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.executescript("CREATE TABLE t (x); INSERT INTO t VALUES ('no JSON');")
+        db.execute("PRAGMA writable_schema = ON")
+        column = "'CREATE TABLE t (x, y AS (json_extract(x, ''$.y'')) NOT NULL)'"
+        db.execute(f"UPDATE sqlite_schema SET sql = {column} WHERE name = 't'")
+        db.commit()
+    store = str(tmp_path / "store")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store)
+    with pytest.raises(HoldfastError, match="cannot be checked: malformed JSON") as failure:
+        holdfast.drill(record.id, store=store)
+    assert failure.value.exit_code == 1
+    assert holdfast.list_backups(store)[0].state == "complete"
+
+
+def test_a_script_that_is_not_what_was_stored_is_damaged_also_where_it_names_a_function(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.executescript("CREATE TABLE t (x); CREATE INDEX t_x ON t (lower(x)); INSERT INTO t VALUES ('a');")
+    store = str(tmp_path / "store")
+    options = {"format": "sql"}
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store, codec="none", options=options)
+    blob = Path(record.path) / "database.sql"
+    os.chmod(blob, 0o600)
+    blob.write_bytes(blob.read_bytes().replace(b"lower(", b"mower("))
+    result = holdfast.drill(record.id, store=store)
+    assert (result.passed, result.state) == (False, "damaged")
+    assert "is not what was stored" in result.problems[0]
+
+
 def test_the_command_line_exits_13_and_names_the_object(tmp_path: Path) -> None:
     make(tmp_path / "sample.db")
     store = str(tmp_path / "store")

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import holdfast
+
 ODD: dict[str, str] = {
     "nothing at all": "",
     "no tables but a version": "PRAGMA user_version=-7; PRAGMA application_id=1213486160;",
@@ -116,6 +118,15 @@ ODD: dict[str, str] = {
         CREATE TABLE c(x CHECK (x > 0)); PRAGMA ignore_check_constraints=ON; INSERT INTO c VALUES (-1);
         PRAGMA ignore_check_constraints=OFF;
     """,
+    "line breaks of DOS": """
+        CREATE TABLE t(\r\n a TEXT DEFAULT '\r\n',\r\n b TEXT CHECK (b <> '\n'), -- \ue00d\r\n
+            c TEXT AS (replace(b, '\r\n', 'x')) STORED);
+        INSERT INTO t(a, b) VALUES ('\r\n', '1\r\n2'), ('\n', '3\n4');
+        CREATE INDEX i ON t(replace(b, '\r\n', 'y'));\r\nCREATE INDEX p ON t(a) WHERE a = '\r\n';
+        CREATE VIEW v AS\r\n SELECT '\r\n' AS x FROM t;
+        CREATE TRIGGER tr AFTER INSERT ON t BEGIN\r\n SELECT '\r\n'; END;
+        CREATE TABLE w(a TEXT DEFAULT '\r'); INSERT INTO w DEFAULT VALUES; CREATE VIRTUAL TABLE f USING fts5(\r\n x);
+    """,
     "free pages": """
         CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(200000)), (zeroblob(300000)); DELETE FROM t WHERE rowid = 1;
     """,
@@ -139,16 +150,97 @@ def test_an_odd_database_comes_back_as_image_and_as_script(
     image = backups.restore(backups.make(source), tmp_path / "image.db")
     assert picture(image) == picture(source)
     assert image.read_bytes() == source.read_bytes()
-    record = backups.make(source, options={"format": "sql"})
-    loaded = backups.restore(record, tmp_path / "loaded.db")
+    _, loaded, shell = by_script(source, tmp_path, backups)
     assert picture(loaded, layout=False) == picture(source, layout=False)
-    shell = tmp_path / "shell.db"
-    subprocess.run(["sqlite3", "-bail", str(shell)], input=backups.image(record), check=True, capture_output=True)
     assert picture(shell, layout=False) == picture(source, layout=False)
     for path in (image, loaded, shell):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA ignore_check_constraints=ON")
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def by_script(source: Path, tmp_path: Path, backups: Any) -> tuple[Any, Path, Path]:
+    """Back up as a script; the record, and the databases that `holdfast restore` and the shell make of it."""
+    record = backups.make(source, options={"format": "sql"})
+    loaded = backups.restore(record, tmp_path / "loaded.db")
+    shell = tmp_path / "shell.db"
+    subprocess.run(["sqlite3", "-bail", str(shell)], input=backups.image(record), check=True, capture_output=True)
+    return record, loaded, shell
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_texts_that_are_not_valid_utf_16_come_back_in_a_script(
+    encoding: str, tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    """SQLite makes UTF-8 of them which is another text, or none: single surrogates, U+FFFE, U+FFFF."""
+    source = tmp_path / "odd.db"
+    units = [
+        0x41,
+        0x0D,
+        0x27,
+        0x00,
+        0x263A,
+        0xD800,
+        0xD841,
+        0xDBFF,
+        0xDC00,
+        0xDFFF,
+        0xE00D,
+        0xFEFF,
+        0xFFFD,
+        0xFFFE,
+        0xFFFF,
+    ]
+    pairs = [struct.pack("<2H" if encoding.endswith("le") else ">2H", one, other) for one in units for other in units]
+    texts = [*pairs, *(pair[:2] for pair in pairs[:: len(units) - 1]), b"", *map(bytes.__add__, pairs[7:], pairs)]
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA encoding='{encoding}'")
+        connection.execute("CREATE TABLE t(x, y TEXT)")
+        for text in texts:  # a parameter would be taken for UTF-8
+            connection.execute(f"INSERT INTO t VALUES (CAST(x'{text.hex()}' AS TEXT), CAST(x'{text.hex()}' AS TEXT))")
+        assert connection.execute("SELECT count(DISTINCT CAST(x AS BLOB)) FROM t").fetchone()[0] > 225
+
+    def raw(path: Path) -> list[Any]:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(
+                "SELECT rowid, typeof(x), hex(CAST(x AS BLOB)), hex(CAST(y AS BLOB)) FROM t"
+            ).fetchall()
+
+    record, loaded, shell = by_script(source, tmp_path, backups)
+    assert raw(loaded) == raw(source)
+    assert raw(shell) == raw(source)
+    assert holdfast.drill(record.id, store=str(backups.store)).state == "proven"
+
+
+def test_a_name_that_the_shell_changes_is_told_by_the_backup(
+    tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    source = tmp_path / "odd.db"
+    build(source, 'CREATE TABLE t("a\r\nb"); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT "a\r\nb" FROM t;')
+    record, loaded, _ = by_script(source, tmp_path, backups)
+    assert picture(loaded, layout=False) == picture(source, layout=False)
+    end = "is changed by the sqlite3 shell, which drops the CR at the end of a line; holdfast restore keeps it"
+    assert record.warnings == (f"the definition of table 't' {end}", f"the definition of view 'v' {end}")
+
+
+@pytest.mark.parametrize("columns", [1, 49, 50, 51, 101, 600, 1999, 2000])
+@pytest.mark.parametrize("style", ["rowid", "WITHOUT ROWID", "alias"])
+def test_a_table_of_very_many_columns_comes_back_in_a_script(
+    columns: int, style: str, tmp_path: Path, backups: Any, picture: Callable[..., Any]
+) -> None:
+    """SQLite's limits are 2000 columns, also of a result, and expressions 1000 deep."""
+    source = tmp_path / "wide.db"
+    kinds = [" INTEGER PRIMARY KEY" if style == "alias" else " PRIMARY KEY" if style != "rowid" else ""]
+    names = ", ".join(f"c{number}{''.join(kinds[number : number + 1])}" for number in range(columns))
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.execute(f"CREATE TABLE t({names}) {style if style.startswith('WITHOUT') else ''}")
+        for row in (3, 5, 8):
+            values = ", ".join([str(row), *(repr(f"{row} {number}") for number in range(1, columns))])
+            connection.execute(f"INSERT INTO t VALUES ({values})")
+        connection.execute("DELETE FROM t WHERE c0 = 3")
+    _, loaded, shell = by_script(source, tmp_path, backups)
+    assert picture(loaded, layout=False) == picture(source, layout=False)
+    assert picture(shell, layout=False) == picture(source, layout=False)
 
 
 @pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])

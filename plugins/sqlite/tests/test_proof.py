@@ -87,6 +87,28 @@ def test_a_database_with_collations_and_functions_of_its_application_is_proven(t
     assert (result.passed, result.state, result.problems) == (True, "proven", ())
 
 
+@pytest.mark.parametrize("parts", [{}, {"proof": True}, {"check": False}, {"options": {"method": "backup"}}], ids=str)
+def test_a_table_that_lies_in_the_order_of_its_applications_collation_is_proven(
+    parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """WITHOUT ROWID and without the collation SQLite reads not even one row: "no query solution"."""
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.create_collation("german", lambda a, b: (a > b) - (a < b))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(
+            "CREATE TABLE t (x TEXT COLLATE german PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES ('ä'), ('z');"
+            "CREATE TABLE u (x TEXT COLLATE nocase PRIMARY KEY) WITHOUT ROWID; INSERT INTO u VALUES ('a'), ('B');"
+        )
+    store = str(tmp_path / "store")
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store, **parts)
+    assert (record.state, record.warnings) == ("complete", ())
+    rows, digest = proof(record)["table", "t"]
+    assert rows == 2
+    assert digest
+    result = holdfast.drill(record, store=store)
+    assert (result.passed, result.state, result.problems) == (True, "proven", ())
+
+
 def test_sql_text_of_the_older_system_is_taken_over_restored_and_drilled(tmp_path: Path) -> None:
     make(tmp_path / "app.db")
     with closing(sqlite3.connect(tmp_path / "app.db")) as db:

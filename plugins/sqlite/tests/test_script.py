@@ -103,6 +103,49 @@ def test_a_dump_of_the_shell_is_restored(source: Path, tmp_path: Path, picture: 
     assert picture(target, layout=False) == picture(source, layout=False)
 
 
+def test_infinities_of_an_iterdump_are_restored_and_texts_that_read_so_stay(tmp_path: Path) -> None:
+    """SQLite before 3.41 quotes them as Inf, which no SQLite reads."""
+    data = b"""BEGIN TRANSACTION;
+CREATE TABLE "Inf"(a REAL, b REAL, "Inf" TEXT);
+INSERT INTO "Inf" VALUES(Inf,-Inf,'it''s Inf, -Inf');
+INSERT INTO "Inf" VALUES(-Inf,1.5,'Inf');
+COMMIT;
+"""
+    target = load(data, tmp_path / "target.db", tmp_path)
+    infinity = float("inf")
+    with closing(sqlite3.connect(target)) as connection:
+        assert connection.execute('SELECT * FROM "Inf"').fetchall() == [
+            (infinity, -infinity, "it's Inf, -Inf"),
+            (-infinity, 1.5, "Inf"),
+        ]
+
+
+def test_rows_that_break_a_check_are_restored_as_they_were(tmp_path: Path) -> None:
+    data = b"BEGIN; CREATE TABLE t(x CHECK (x > 0)); INSERT INTO t VALUES (-1); COMMIT;"
+    target = load(data, tmp_path / "target.db", tmp_path)
+    with closing(sqlite3.connect(target)) as connection:
+        assert connection.execute("SELECT x FROM t").fetchall() == [(-1,)]
+
+
+@pytest.mark.parametrize(
+    ("data", "missing"),
+    [
+        (b"CREATE TABLE t(x); CREATE INDEX i ON t(hashed(x));", "no such function: hashed"),
+        (b"CREATE TABLE t(x, y AS (hashed(x)) STORED); INSERT INTO t VALUES (1);", "no such function: hashed"),
+        (b"CREATE TABLE t(x COLLATE german UNIQUE); INSERT INTO t VALUES ('a');", "no such collation sequence: german"),
+        (b"CREATE VIRTUAL TABLE t USING spatial(x);", "no such module: spatial"),
+        (b"CREATE VIRTUAL TABLE t USING fts5(x, tokenize='snow');", "no such tokenizer: snow"),
+        (b"CREATE VIRTUAL TABLE t USING fts4(x, tokenize=snow);", "unknown tokenizer: snow"),
+    ],
+)
+def test_a_script_that_needs_its_application_is_not_called_damaged(data: bytes, missing: str, tmp_path: Path) -> None:
+    with pytest.raises(HoldfastError, match=missing) as failure:
+        load(data, tmp_path / "target.db", tmp_path)
+    assert failure.value.exit_code == 1
+    assert "holdfast cat" in str(failure.value.hint)
+    assert not list(tmp_path.glob("target*"))
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import holdfast
 from holdfast.errors import UsageError
 
 
@@ -90,6 +91,74 @@ def test_an_unknown_table_is_named_with_those_that_are_there(source: Path, tmp_p
         backups.make(source, select=("persons",))
 
 
-def test_what_refers_to_tables_that_stay_behind_is_told(source: Path, backups: Any) -> None:
-    record = backups.make(source, select=("person",))
-    assert record.warnings == ("trigger person_new is restored and refers to audit, which is not",)
+def test_what_refers_to_tables_that_stay_behind_is_told(source: Path, tmp_path: Path, backups: Any) -> None:
+    told = ("trigger person_new is restored and refers to audit, which is not",)
+    assert backups.make(source, select=("person",)).warnings == told
+    record = backups.make(source)
+    assert record.warnings == ()
+    url, store = f"sqlite:///{tmp_path}/some.db", str(backups.store)
+    assert holdfast.restore(record, url, store=store, select=("person",)).warnings == told
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("SELECT 1 FROM a", False),
+        ("SELECT bb, b_, $b FROM a", False),
+        ("SELECT 'b', 'it''s b' -- b\n FROM a /* b, \n b */", False),
+        ("SELECT 1 FROM B", True),
+        ("SELECT 1 FROM main.b", True),
+        ('SELECT 1 FROM a, "B"', True),
+        ("SELECT '--' FROM `b`", True),
+        ("SELECT 1 FROM [b]", True),
+        ("SELECT 1 FROM a /* ' */ JOIN b", True),
+    ],
+)
+def test_only_whole_names_are_taken_for_references(body: str, told: bool, tmp_path: Path, backups: Any) -> None:
+    """The BEGIN of a trigger is no table b, nor is what stands in a literal or comment."""
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.executescript('CREATE TABLE a(bb, b_); CREATE TABLE b(x); CREATE TABLE "b c"(x);')
+        connection.execute(f"CREATE TRIGGER t AFTER INSERT ON a BEGIN {body.replace('$b', 'new.bb')}; END")
+    warnings = backups.make(source, select=("a",)).warnings
+    assert warnings == (("trigger t is restored and refers to b, which is not",) if told else ())
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Virtual tables whose module or tokenizer only their application has."""
+    path = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE plain(x); INSERT INTO plain VALUES (1); CREATE VIRTUAL TABLE note USING fts5(body);
+            INSERT INTO note VALUES ('some words'); CREATE TABLE place_index(x); INSERT INTO place_index VALUES (2);
+            PRAGMA writable_schema=ON;
+            INSERT INTO sqlite_schema VALUES ('table', 'place', 'place', 0,
+                'CREATE VIRTUAL TABLE place USING spatial(x)');
+            UPDATE sqlite_schema SET sql = replace(sql, 'body', 'body, tokenize=snow') WHERE name = 'note';
+            """
+        )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"select": ("plain",)}, {"plain"}),
+        ({"exclude": ("note",)}, {"plain", "place", "place_index"}),
+        ({"exclude": ("place",)}, {"plain", *FTS}),
+        ({"select": ("place",)}, {"place", "place_index"}),
+    ],
+)
+@pytest.mark.parametrize("when", ["backup", "restore"])
+def test_virtual_tables_of_unknown_modules_are_left_out_and_kept(
+    choice: dict[str, Any], expected: set[str], when: str, foreign: Path, tmp_path: Path, backups: Any
+) -> None:
+    made, restored = (choice, {}) if when == "backup" else ({}, choice)
+    target = backups.restore(backups.make(foreign, **made), tmp_path / "some.db", **restored)
+    assert names(target) == expected
+    if "place_index" in expected:
+        assert value(target, "SELECT x FROM place_index") == (2,)
+    if "note" in expected:
+        assert value(target, "SELECT c0 FROM note_content") == ("some words",)

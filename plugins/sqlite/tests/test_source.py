@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,49 @@ def test_a_quiet_database_in_wal_mode_has_no_side_files_afterwards(tmp_path: Pat
     assert method(record) == "raw"
     assert source.read_bytes() == before == backups.image(record)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("app")] == ["app.db"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "options"),
+    [
+        (b"", {"store": "/proc/nowhere"}),
+        (b"", {"select": ("nope",)}),
+        (b"", {"codec": "none", "on_event": lambda _event: 1 / 0}),
+        (b"\xff" * 3000, {}),
+        (b"\xff" * 3000, {"options": {"format": "sql"}, "allow_damaged": True}),
+    ],
+    ids=["store", "selection", "watcher", "damage", "script"],
+)
+def test_a_backup_that_fails_leaves_no_side_files_either(
+    damage: bytes, options: dict[str, Any], tmp_path: Path, backups: Any
+) -> None:
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t(x)")
+    with open(source, "r+b") as file:
+        os.pwrite(file.fileno(), damage, 4096)
+    with pytest.raises((holdfast.HoldfastError, ZeroDivisionError)):
+        holdfast.backup(f"sqlite:///{source}", **{"store": str(backups.store), **options})
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("app")] == ["app.db"]
+
+
+def test_a_backup_that_fails_leaves_side_files_that_others_use(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t(x)")
+
+    def join_in(event: Any) -> None:
+        if event.type == "started":
+            users.enter_context(open_elsewhere(source, "BEGIN", "SELECT * FROM t"))
+            raise holdfast.HoldfastError("enough")
+
+    with ExitStack() as users:
+        with pytest.raises(holdfast.HoldfastError, match="enough"):
+            backups.make(source, on_event=join_in)
+        assert Path(f"{source}-wal").exists()
+        assert Path(f"{source}-shm").exists()
 
 
 def test_a_log_that_others_use_keeps_its_files_and_their_locks(tmp_path: Path, backups: Any) -> None:
@@ -260,6 +303,8 @@ def test_unknown_and_encrypted_files_are_told_apart_from_databases(tmp_path: Pat
     ("url", "error", "words"),
     [
         ("sqlite:///:memory:", UsageError, "in memory"),
+        ("sqlite://:memory:", UsageError, "in memory"),
+        ("sqlite://:memory:/x", UsageError, "in memory"),
         ("sqlite://", UsageError, "names no file"),
         ("sqlite:///", UsageError, "names no file"),
         ("sqlite://host/app.db", UsageError, "names a host"),

@@ -1,6 +1,6 @@
 """What a database holds, object by object: definitions, numbers of rows, digests of rows.
 
-Imports nothing but the standard library, because processes that open databases need this and no more.
+Imports little but the standard library, because processes that open databases need this and no more.
 
 A digest of rows is the sum, modulo 2^128, of a BLAKE2b of each row's stored values with their types: it does not depend
 on the order of rows, on the layout of the file, or on SQLite's version.
@@ -12,6 +12,8 @@ import hashlib
 import marshal
 import sqlite3
 from collections.abc import Callable, Iterator
+
+from holdfast_sqlite.child.check import lend_collation
 
 Described = tuple[str, str, "int | None", str]
 """Kind, name, number of rows, digest."""
@@ -49,12 +51,15 @@ def _tolerant(
     name: str,
     tolerate: bool,
 ) -> Described:
-    try:
-        return describe_one(connection, name)
-    except sqlite3.Error:
-        if not tolerate:
-            raise
-        return ("table", name, None, "")
+    while True:
+        try:
+            return describe_one(connection, name)
+        except sqlite3.Error as error:
+            if lend_collation(connection, error):
+                continue
+            if not tolerate:
+                raise
+            return ("table", name, None, "")
 
 
 def _schema(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:

@@ -8,6 +8,7 @@ certain to be right. In this process nothing of the source is ever opened.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
@@ -110,24 +111,42 @@ def _fill(descriptor: int) -> bytes | bytearray:
 
 
 @contextmanager
+def _tidied(path: str, scratch: Path) -> Iterator[None]:
+    """Remove the side files that a child has made which could not do so itself: it failed, or was killed.
+
+    That opens the database, which this process must not do.
+    """
+    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    try:
+        yield
+    finally:
+        if "-wal" in absent and os.path.exists(f"{path}-wal"):
+            with Child("tidy", scratch=scratch, path=path, absent=absent) as child:
+                child.receive()
+
+
+@contextmanager
 def open_dump(request: DumpRequest) -> Iterator[Dump]:
     """Open the database at `request.url`; leaving ends the child process and with it every lock."""
     path = database_path(request.url)
     check_source(path)
     options = request.options
     real = os.path.realpath(path)
-    with Child(
-        "dump",
-        scratch=request.scratch,
-        path=real,
-        uri=sqlite_uri(real, "ro"),
-        timeout=options.busy_timeout,
-        method=options.method,
-        format=options.format,
-        select=request.select,
-        exclude=request.exclude,
-        check=request.check,
-        proof=request.proof,
-        allow_damaged=request.allow_damaged,
-    ) as child:
+    with (
+        _tidied(real, request.scratch),
+        Child(
+            "dump",
+            scratch=request.scratch,
+            path=real,
+            uri=sqlite_uri(real, "ro"),
+            timeout=options.busy_timeout,
+            method=options.method,
+            format=options.format,
+            select=request.select,
+            exclude=request.exclude,
+            check=request.check,
+            proof=request.proof,
+            allow_damaged=request.allow_damaged,
+        ) as child,
+    ):
         yield Dump(child, path, request)

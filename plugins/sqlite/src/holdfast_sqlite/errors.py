@@ -57,7 +57,7 @@ def source_error(message: Mapping[str, Any], database: str, timeout: float) -> H
         return IntegrityError(f"{database} is not an SQLite database: {text}", hint=_ENCRYPTED)
     found = error_class(kind)
     if found is IntegrityError:
-        return IntegrityError(f"{database} is damaged: {text}", hint=_ALLOW)
+        return IntegrityError(f"{database} is damaged: {text}", hint=hint or _ALLOW)
     if found is LockedError:
         waits = f"another process holds a lock; -o busy_timeout=SECONDS waits longer than {timeout:g}"
         return LockedError(f"cannot read {database}: {text}", hint=hint or waits)

@@ -87,7 +87,7 @@ class Child:
         raise HoldfastError(f"the SQLite engine's child process ended with code {code}{': ' if last else ''}{last}")
 
     def end(self) -> None:
-        """Kill the process: it holds nothing that it would have to put in order."""
+        """Kill the process: what it would have to put in order another one does."""
         if self._process.poll() is None:
             self._process.kill()
 

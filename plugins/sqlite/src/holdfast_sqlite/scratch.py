@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from urllib.parse import quote
 
-from holdfast.api import IntegrityError, ObjectProof, Proof, ScratchRequest, UsageError
+from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, ScratchRequest, UsageError
 from holdfast_sqlite.child.check import integrity_check, quick_check
 from holdfast_sqlite.content import describe
 from holdfast_sqlite.proof import METHOD, assemble
@@ -31,7 +31,9 @@ class ScratchFile:
             problems, unchecked = integrity_check(connection)
             if unchecked:  # it takes a collation or module of the application's own: do what goes without
                 problems, unchecked = quick_check(connection)
-        return [f"integrity_check: {problem}" for problem in (*problems, *([unchecked] if unchecked else ()))]
+        if unchecked:
+            raise HoldfastError(f"the restored database cannot be checked: {unchecked}")
+        return [f"integrity_check: {problem}" for problem in problems]
 
     def _connect(self) -> sqlite3.Connection:
         # immutable: opening it must not make side files, and nobody else has it

@@ -17,7 +17,17 @@ _TRIGGER = re.compile(r"CREATE\s+(?:TEMP\s+|TEMPORARY\s+)?TRIGGER\b", re.IGNOREC
 _SCHEMA_ROW = re.compile(r"INSERT\s+INTO\s+[\"'`\[]?sqlite_(?:master|schema)\b", re.IGNORECASE)
 _VIRTUAL = re.compile(r"VALUES\s*\(\s*'table'\s*,\s*'((?:[^']|'')*)'", re.IGNORECASE)
 _NO_TABLE = "no such table: "
+_NO_INFINITY = "no such column: Inf"
+_QUOTED_OR_INFINITY = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\bInf\b")
+# What only the application has that made the database: neither script nor store has a fault.
+_APPLICATION = (
+    "no such function", "no such collation sequence", "no such module", "no such tokenizer", "unknown tokenizer",
+)  # fmt: skip
 _PIECE = 1 << 20
+
+
+class ApplicationNeededError(HoldfastError):
+    """A script cannot be loaded without what the application brings along: functions, collations, modules."""
 
 
 def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
@@ -29,6 +39,8 @@ def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None
     """
     connection.set_authorizer(_authorize)
     connection.execute("PRAGMA foreign_keys=OFF")
+    # A row that breaks a CHECK was in the database; our own scripts say so themselves, those of others do not.
+    connection.execute("PRAGMA ignore_check_constraints=ON")
     script = _Script(connection)
     splitter = Splitter()
     for text in _decode(chunks):
@@ -73,7 +85,13 @@ class _Script:
 
     def _mend(self, error: str, statement: str, body: str) -> bool:
         """Do what the maker of a statement meant, where its fault is a known one of iterdump's."""
-        if not error.startswith(_NO_TABLE) or body[:11].upper() not in ("INSERT INTO", "DELETE FROM"):
+        if body[:11].upper() not in ("INSERT INTO", "DELETE FROM"):
+            return False
+        if error == _NO_INFINITY:
+            # As SQLite before 3.41 quotes an infinity, which none reads.
+            self._connection.execute(_QUOTED_OR_INFINITY.sub(_finite, statement))
+            return True
+        if not error.startswith(_NO_TABLE):
             return False
         table = error.removeprefix(_NO_TABLE)
         if table == "sqlite_sequence":
@@ -86,13 +104,21 @@ class _Script:
         return table in self._virtual
 
 
+def _finite(match: re.Match[str]) -> str:
+    return "9e999" if match[0] == "Inf" else match[0]
+
+
 def _failed(error: Exception, body: str, number: int) -> HoldfastError:
     # Only its first words: the others may be anybody's data.
     words = " ".join(body[:200].split()[:3])
     name = getattr(error, "sqlite_errorname", "")
     if name in ("SQLITE_FULL", "SQLITE_INTERRUPT"):
         return HoldfastError(f"cannot load the SQL script: {error}")
-    return IntegrityError(f"cannot load the SQL script: statement {number} ({words} …): {error}")
+    text = f"cannot load the SQL script: statement {number} ({words} …): {error}"
+    if str(error).startswith(_APPLICATION):
+        hint = "have the program that brings it along load what `holdfast cat` writes; -o format=image needs nothing"
+        return ApplicationNeededError(text, hint=hint)
+    return IntegrityError(text)
 
 
 def _authorize(action: int, *_: object) -> int:

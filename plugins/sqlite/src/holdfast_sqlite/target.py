@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import logging
 import os
 import re
 import secrets
@@ -29,8 +28,6 @@ from holdfast_sqlite.location import database_path
 from holdfast_sqlite.process import Child
 from holdfast_sqlite.uri import sqlite_uri
 
-log = logging.getLogger("holdfast.sqlite")
-
 SIDE_FILES = ("-wal", "-shm", "-journal")
 _PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
 _STOP = "stop the programs that have it open, or restore into it with --live"
@@ -46,6 +43,7 @@ class Target:
         folder, name = os.path.split(self.path)
         self._mark = f".holdfast-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
         self.image = os.path.join(folder, f"{self._mark}{secrets.token_hex(6)}")
+        self.warnings: list[str] = []
         self._descriptor: int | None = None
         self._timeout = timeout
         self._previous = self._look()
@@ -142,7 +140,7 @@ class Target:
         except PermissionError:
             found = os.stat(self.image)
             if (found.st_uid, found.st_gid) != (self._previous.st_uid, self._previous.st_gid):
-                log.warning("%s belongs to another user, and will belong to this one", shown(self.path))
+                self.warnings.append(f"{shown(self.path)} belonged to another user, and now belongs to this one")
         os.chmod(self.image, stat.S_IMODE(self._previous.st_mode))
         if hasattr(os, "listxattr"):  # access control lists and security labels, where the file system has them
             with contextlib.suppress(OSError):

@@ -7,8 +7,9 @@ import sqlite3
 _LIMIT = 10
 _NO_COLLATION = "no such collation sequence: "
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_IOERR")
-# A function, module or tokenizer of the application's own is not here, which says nothing about the file.
-_FOREIGN = ("no such", "unknown")
+# Headers and schemas of nonsense are a mere SQLITE_ERROR, and so is what says nothing about the file: a function or
+# module of the application's own that is not here, or JSON that an expression cannot read.
+_DAMAGED_TEXTS = ("unsupported file format", "malformed database schema")
 
 
 def quick_check(connection: sqlite3.Connection) -> tuple[list[str], str]:
@@ -40,9 +41,8 @@ def _run(connection: sqlite3.Connection, pragma: str, *, any_order: bool) -> tup
             text = " ".join(str(error).split())
             if is_damage(error):
                 return [text], ""
-            if not any_order or not text.startswith(_NO_COLLATION):
+            if not any_order or not lend_collation(connection, error):
                 return [], text
-            connection.create_collation(text.removeprefix(_NO_COLLATION), _any_order)
             continue
         lines = [" ".join(line.split()) for row in rows for line in row.splitlines()]
         return ([] if lines == ["ok"] else [line for line in lines if line]), ""
@@ -52,8 +52,20 @@ def _run(connection: sqlite3.Connection, pragma: str, *, any_order: bool) -> tup
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is damaged."""
     name = getattr(error, "sqlite_errorname", "")
-    # "unsupported file format", for a header of nonsense, is a mere SQLITE_ERROR.
-    return name.startswith(_DAMAGED) or (name == "SQLITE_ERROR" and not str(error).startswith(_FOREIGN))
+    return name.startswith(_DAMAGED) or (name == "SQLITE_ERROR" and str(error).startswith(_DAMAGED_TEXTS))
+
+
+def lend_collation(connection: sqlite3.Connection, error: sqlite3.Error) -> bool:
+    """Let a connection do without the collation that an error says is not here; False if it says something else.
+
+    Only for what compares nothing: any order will do to read all rows of a table that lies in that order.
+    """
+    if not str(error).startswith(_NO_COLLATION):
+        return False
+    connection.create_collation(str(error).removeprefix(_NO_COLLATION), _any_order)
+    # Once it was missing, the index is marked in memory as one not to be used: "no query solution" (bNoQuery).
+    connection.execute("PRAGMA writable_schema=RESET")
+    return True
 
 
 def _text(raw: bytes) -> str:

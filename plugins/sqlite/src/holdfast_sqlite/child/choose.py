@@ -7,8 +7,9 @@ row by row would not; VACUUM INTO keeps rowids too, plain VACUUM need not (https
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from holdfast_sqlite.child.schema import Entry, entries, identifier, literal, shadows
@@ -32,11 +33,23 @@ def choose(connection: sqlite3.Connection, target: str, *, select: Sequence[str]
             connection.execute(f"DROP VIEW IF EXISTS {identifier(entry.name)}")
     for entry in sorted(found, key=lambda entry: not entry.module):  # virtual tables take their inner ones along
         if entry.kind == "table" and not entry.internal and entry.name not in keep:
-            connection.execute(f"DROP TABLE IF EXISTS {identifier(entry.name)}")
+            _drop(connection, entry)
     connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
     if wal:
         _mark_wal(target)
     return _dangling(connection, found, keep)
+
+
+def _drop(connection: sqlite3.Connection, entry: Entry) -> None:
+    try:
+        connection.execute(f"DROP TABLE IF EXISTS {identifier(entry.name)}")
+    except sqlite3.OperationalError as error:
+        if not entry.module or getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":
+            raise
+        # Its module or tokenizer is not here: its row in the schema goes, and its inner tables like all others.
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute("DELETE FROM sqlite_schema WHERE type = 'table' AND name = ?", (entry.name,))
+        connection.execute("PRAGMA writable_schema=RESET")
 
 
 def _kept(found: list[Entry], select: Sequence[str], exclude: Sequence[str]) -> set[str]:
@@ -65,13 +78,32 @@ def _matches(name: str, pattern: str) -> bool:
 def _dangling(connection: sqlite3.Connection, found: list[Entry], keep: set[str]) -> list[str]:
     """Name triggers and views that stay but speak of tables that are gone."""
     gone = [entry.name for entry in found if entry.kind in ("table", "view") and entry.name not in keep]
-    mentions: Callable[[Entry, str], bool] = lambda entry, name: name.lower() in entry.sql.lower()  # noqa: E731
     return [
         f"{entry.kind} {entry.name} is restored and refers to {name}, which is not"
         for entry in entries(connection)
+        if entry.kind in ("trigger", "view")
+        for mentioned in [_mentioned(entry.sql)]
         for name in gone
-        if entry.kind in ("trigger", "view") and mentions(entry, name)
+        if name.lower() in mentioned
     ]
+
+
+# What is no name comes first: comments, literals, and numbers such as 0xb.
+_TOKEN = re.compile(
+    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'|\d\w*"""
+    r"""|"((?:[^"]|"")*)"|`((?:[^`]|``)*)`|\[([^\]]*)\]|([A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)""",
+    re.DOTALL,
+)
+
+
+def _mentioned(sql: str) -> set[str]:
+    """The names in a definition, in lowercase."""
+    found = set()
+    for match in _TOKEN.finditer(sql):
+        double, back, bracketed, bare = match.groups()
+        name = bare or bracketed or (double or "").replace('""', '"') or (back or "").replace("``", "`")
+        found.add(name.lower())
+    return found
 
 
 def _mark_wal(path: str) -> None:

@@ -18,6 +18,8 @@ from holdfast_sqlite.uri import sqlite_uri
 
 TYPE_CHECKING = False  # see `talk`
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from holdfast_sqlite.content import Described
 
 _PIECE = 1 << 20
@@ -202,7 +204,9 @@ class Dump:
 
         chosen = os.path.join(self._task["scratch"], "chosen.sqlite")
         connection = sqlite3.connect(self._image, isolation_level=None)
-        self._source.warnings += choose(connection, chosen, select=self._task["select"], exclude=self._task["exclude"])
+        with _whole("tables cannot be chosen from it", "without --select and --exclude,"):
+            found = choose(connection, chosen, select=self._task["select"], exclude=self._task["exclude"])
+        self._source.warnings += found
         connection.close()
         os.replace(chosen, self._image)
 
@@ -217,7 +221,8 @@ class Dump:
                 wal = file.read(20)[18:] == b"\2\2"
             os.unlink(self._image)
             self._channel.send("image", size=None, spool=None)
-            write_script(connection, sys.stdout.buffer.write, wal=wal)
+            with _whole("it cannot be written as SQL", "-o format=image"):
+                self._source.warnings += write_script(connection, sys.stdout.buffer.write, wal=wal)
             return
         self._channel.send("image", size=os.path.getsize(self._image), spool=self._image)
         self._channel.wait()  # until the parent has opened it: its space is free once nobody reads it any more
@@ -225,6 +230,18 @@ class Dump:
 
     def _start_check(self, connection: sqlite3.Connection) -> None:
         self._check = Check(connection, self._channel, known_damage=bool(self._source.damage))
+
+
+@contextlib.contextmanager
+def _whole(failure: str, instead: str) -> Iterator[None]:
+    """Say of what SQLite cannot read in full what works in its stead: the bytes as they are."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        damaged = is_damage(error)
+        way = f"{instead} --allow-damaged" if damaged else instead.rstrip(",")
+        hint = f"{way} backs it up as it is"
+        raise Refusal("damaged" if damaged else "failed", f"{failure}: {error}", hint=hint) from error
 
 
 class Check:

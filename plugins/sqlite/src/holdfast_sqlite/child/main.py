@@ -23,6 +23,11 @@ def _run() -> int:
             from holdfast_sqlite.child.dump import dump
 
             dump(channel)
+        elif channel.task["task"] == "tidy":
+            from holdfast_sqlite.child.locks import remove_unused
+
+            remove_unused(channel.task["path"], channel.task["absent"])
+            channel.send("tidied")
         else:
             from holdfast_sqlite.child.target import TASKS
 

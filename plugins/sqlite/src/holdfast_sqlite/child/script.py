@@ -16,22 +16,25 @@ from holdfast_sqlite.child.talk import Refusal
 Write = Callable[[bytes], object]
 
 _BATCH = 1 << 16  # bytes of a statement of several rows
+_GROUP = 50  # columns
+_MOST_COLUMNS = 2000  # of a result, as which VALUES of several rows count, and of a table, to which its rowid comes
 # Stands for a carriage return within a literal: the shell takes those at the ends of lines away.
 _MARK = 0xE00D
+_BREAK = "\r\n"
 _EXACT = "holdfast_exact"
 
 
-def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> None:
-    """Write the whole database that a connection shows; nobody may change it meanwhile.
+def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> list[str]:
+    """Write the whole database that a connection shows, and tell what the user has to know of the script.
+
+    Nobody may change the database meanwhile.
 
     `wal` tells that it is in WAL mode, which a connection to an immutable image does not see.
     """
-    try:
-        found = entries(connection)
-    except sqlite3.OperationalError as error:
-        raise Refusal("failed", f"the schema cannot be written as SQL: {error}", hint="-o format=image") from error
+    found = entries(connection)
     connection.create_function(_EXACT, 1, _exact, deterministic=True)
     put = _putter(write)
+    exact = not _has_broken_names(connection, found)
     put("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     for name in ("encoding", "page_size", "auto_vacuum"):
         value = connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -39,7 +42,7 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
     put("PRAGMA ignore_check_constraints=ON;\n")
     for entry in found:
         if entry.kind == "table" and not entry.module and not entry.internal:
-            put(_definition(entry))
+            put(_definition(entry, exact=exact))
             _rows(connection, entry.name, write)
     _internal(connection, found, put, write)
     virtual = [entry for entry in found if entry.module]
@@ -56,10 +59,13 @@ def write_script(connection: sqlite3.Connection, write: Write, *, wal: bool) -> 
     for kind in ("index", "view", "trigger"):
         for entry in found:
             if entry.kind == kind and entry.sql:
-                put(_definition(entry))
+                put(_definition(entry, exact=exact))
     for name in ("user_version", "application_id"):
         put(f"PRAGMA {name}={connection.execute(f'PRAGMA {name}').fetchone()[0]};\n")
     put("PRAGMA ignore_check_constraints=OFF;\nCOMMIT;\n" + ("PRAGMA journal_mode=WAL;\n" if wal else ""))
+    end = "is changed by the sqlite3 shell, which drops the CR at the end of a line; holdfast restore keeps it"
+    changed = [entry for entry in found if not exact and _BREAK in entry.sql]
+    return [f"the definition of {entry.kind} {entry.name!r} {end}" for entry in changed]
 
 
 def _putter(write: Write) -> Callable[[str], None]:
@@ -72,9 +78,29 @@ def _putter(write: Write) -> Callable[[str], None]:
     return put
 
 
-def _definition(entry: Entry) -> str:
+def _has_broken_names(connection: sqlite3.Connection, found: list[Entry]) -> bool:
+    """Whether a name has a line break of DOS in it, which nothing keeps the shell from changing."""
+    tables = [entry for entry in found if entry.kind == "table" and not entry.module and _BREAK in entry.sql]
+    columns = [
+        str(row[1]) for entry in tables for row in connection.execute(f"PRAGMA table_xinfo({identifier(entry.name)})")
+    ]
+    return any(_BREAK in name for name in (*(entry.name for entry in found), *columns))
+
+
+def _definition(entry: Entry, *, exact: bool) -> str:
+    """What makes a table, index, view or trigger; `exact` has the shell, too, keep its line breaks of DOS."""
     # The semicolon on a line of its own: a definition may end in a comment.
-    return f"{entry.sql}{chr(10) if '--' in entry.sql else ''};\n"
+    text = f"{entry.sql}{chr(10) if '--' in entry.sql else ''};\n"
+    if not exact or _BREAK not in entry.sql:
+        return text
+    # Read anew (RESET), it also holds for the rows that follow: a generated column or an index may depend on it.
+    used = entry.kind in ("table", "index")
+    text += (
+        "PRAGMA writable_schema=ON;\n"
+        f"UPDATE sqlite_schema SET sql={_text(entry.sql)} WHERE type='{entry.kind}' AND name={literal(entry.name)};\n"
+        f"PRAGMA writable_schema={'RESET' if used else 'OFF'};\n"
+    )
+    return text + (f"REINDEX {identifier(entry.name)};\n" if entry.kind == "index" else "")
 
 
 def _internal(connection: sqlite3.Connection, found: list[Entry], put: Callable[[str], None], write: Write) -> None:
@@ -95,17 +121,19 @@ def _rows(connection: sqlite3.Connection, table: str, write: Write) -> None:
     columns = _columns(connection, table)
     named = [column if column in _ROWIDS else identifier(column) for column in columns]
     head = f"INSERT INTO {identifier(table)}({','.join(named)}) VALUES\n".encode()
-    values = "||','||".join(_expression(column) for column in named)
+    utf8 = connection.execute("PRAGMA encoding").fetchone()[0] == "UTF-8"
+    values = _joined([_expression(column, utf8=utf8) for column in named])
+    room = _BATCH if len(named) <= _MOST_COLUMNS else 0
     batch: list[bytes] = []
     size = 0
     for row in _fetch(connection, f"SELECT '('||{values}||')' FROM {identifier(table)}"):  # noqa: S608
         batch.append(row)
         size += len(row)
-        if size >= _BATCH:
-            write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+        if size >= room:
+            write(head + b",\n".join(_valid(batch)) + b";\n")
             batch, size = [], 0
     if batch:
-        write(head + b",\n".join(_valid(batch, connection)) + b";\n")
+        write(head + b",\n".join(_valid(batch)) + b";\n")
 
 
 def _fetch(connection: sqlite3.Connection, query: str) -> Iterator[bytes]:
@@ -140,21 +168,32 @@ def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
     """Whether a table has a rowid: those WITHOUT ROWID say that there is no such column."""
     try:
         connection.execute(f"SELECT {column} FROM {identifier(table)} LIMIT 0")  # noqa: S608
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such column"):
+            raise
         return False
     return True
 
 
-def _expression(column: str) -> str:
+def _joined(expressions: list[str]) -> str:
+    """SQL that puts commas between values, in groups: SQLite's expressions are 1000 deep at most."""
+    comma = "||','||"
+    groups = [comma.join(expressions[at : at + _GROUP]) for at in range(0, len(expressions), _GROUP)]
+    return groups[0] if len(groups) == 1 else comma.join(f"({group})" for group in groups)
+
+
+def _expression(column: str, *, utf8: bool) -> str:
     """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
     mark = f"char({_MARK})"
+    # trim() of nothing gives the text by way of UTF-8, as a script does, in which not all UTF-16 comes back the same.
+    lost = "" if utf8 else f"OR CAST(trim({column},'') AS BLOB) <> CAST({column} AS BLOB) "
     returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
     return (
         f"CASE typeof({column}) "
         f"WHEN 'real' THEN CASE WHEN {column} = 9e999 THEN '9e999' WHEN {column} = -9e999 THEN '-9e999' "
         f"WHEN {column} <> 0 AND CAST(quote({column}) AS REAL) = {column} THEN quote({column}) "
         f"ELSE {_EXACT}({column}) END "
-        f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) "
+        f"WHEN 'text' THEN CASE WHEN instr({column},char(0)) OR instr({column},{mark}) {lost}"
         f"THEN 'CAST(X'''||hex(CAST({column} AS BLOB))||''' AS TEXT)' "
         f"WHEN instr({column},char(13)) THEN {returns} ELSE quote({column}) END "
         f"ELSE quote({column}) END"
@@ -177,30 +216,27 @@ def _exact(number: float) -> str:
 def _text(text: str) -> str:
     if "\r" not in text:
         return literal(text)
-    return f"replace({literal(text.replace(chr(13), chr(_MARK)))},char({_MARK}),char(13))"
+    mark = next(chr(code) for code in range(_MARK, 0xF900) if chr(code) not in text)
+    return f"replace({literal(text.replace(chr(13), mark))},char({ord(mark)}),char(13))"
 
 
-def _valid(rows: list[bytes], connection: sqlite3.Connection) -> list[bytes]:
+def _valid(rows: list[bytes]) -> list[bytes]:
     """The rows with texts that are not UTF-8 in hexadecimal: the script itself is valid text."""
     try:
         b"".join(rows).decode()
     except UnicodeDecodeError:
-        return [_hexed(row, connection) for row in rows]
+        return [_hexed(row) for row in rows]
     return rows
 
 
-def _hexed(row: bytes, connection: sqlite3.Connection) -> bytes:
+def _hexed(row: bytes) -> bytes:
     import re
-
-    encoding = connection.execute("PRAGMA encoding").fetchone()[0]
 
     def replace(match: re.Match[bytes]) -> bytes:
         text = match[1].replace(b"''", b"'")
         try:
             text.decode()
         except UnicodeDecodeError:
-            if encoding != "UTF-8":  # SQLite gave it out as UTF-8 with surrogates and takes it in its own encoding
-                text = text.decode(errors="surrogatepass").encode(encoding, errors="surrogatepass")
             return b"CAST(X'" + text.hex().encode() + b"' AS TEXT)"
         return match[0]
 
