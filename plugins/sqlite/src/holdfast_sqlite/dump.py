@@ -5,6 +5,7 @@ image where writers would otherwise have to wait, or lets SQLite's own backup ma
 certain to be right. In this process nothing of the source is ever opened.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from holdfast_sqlite.location import check_source, database_path
 from holdfast_sqlite.process import Child
 from holdfast_sqlite.proof import assemble
 from holdfast_sqlite.uri import sqlite_uri
+
+log = logging.getLogger("holdfast.sqlite")
 
 _READ = 1 << 20
 STREAM = "database"
@@ -121,8 +124,11 @@ def _tidied(path: str, scratch: Path) -> Iterator[None]:
         yield
     finally:
         if "-wal" in absent and os.path.exists(f"{path}-wal"):
-            with Child("tidy", scratch=scratch, path=path, absent=absent) as child:
-                child.receive()
+            try:
+                with Child("tidy", scratch=scratch, path=path, absent=absent) as child:
+                    child.receive()
+            except HoldfastError as error:  # must not take the place of what ended the backup
+                log.warning("the side files of %s were not removed: %s", shown(path), error.message)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Restore: the image is built beside the target, checked, and takes its place in one rename, or one transaction."""
 
+import collections
 import itertools
 import logging
 import os
@@ -83,10 +84,8 @@ class Restore:
             try:
                 load_script(connection, rest)
             except ApplicationNeededError:
-                for (
-                    _
-                ) in rest:  # a blob that is not what was stored is told instead: its digests are compared at the end
-                    pass
+                # A blob that is not what was stored is told instead: its digests are compared at the end.
+                collections.deque(rest, maxlen=0)
                 raise
 
     def _is_script(self, magic: bytes) -> bool:
