@@ -198,3 +198,41 @@ def test_patterns_are_globs_of_schema_and_name() -> None:
         assert selection.takes(schema, name) is expected, (schema, name)
     assert selection.whole("app")
     assert not selection.whole("x")
+
+
+@pytest.fixture
+def leaning(server: PostgresServer, database: str) -> str:
+    """A table with a view and an heir, each of which needs it, and a table that nothing needs."""
+    server.execute(
+        database,
+        "CREATE TABLE base AS SELECT n, md5(n::text) a FROM generate_series(1, 1000) n",
+        "CREATE VIEW shown AS SELECT a FROM base",
+        "CREATE TABLE heir () INHERITS (base)",
+        "CREATE TABLE other AS SELECT 1 a",
+    )
+    return database
+
+
+@pytest.mark.parametrize("kind", ["parallel", "custom"])
+@pytest.mark.parametrize("select", ["shown", "heir"])
+def test_a_table_that_the_selection_needs_comes_with_its_rows(
+    server: PostgresServer, leaning: str, target: str, store: str, kind: str, select: str
+) -> None:
+    """Also where they are in a stream of their own."""
+    options = {"format": kind, "large_table": "0"}
+    record = holdfast.backup(server.url(leaning), store=store, options=options)
+    result = holdfast.restore(record.id, server.url(target), store=store, select=(select,))
+    assert any("restored besides" in warning and "public.base" in warning for warning in result.warnings)
+    assert _relations(server, target) == {"public.base", f"public.{select}"}
+    assert server.value(target, "SELECT count(*) FROM base") == 1000
+
+
+def test_a_backup_of_data_alone_is_restored_whole_or_not_at_all(
+    server: PostgresServer, leaning: str, target: str, store: str
+) -> None:
+    """Its archive does not tell which table each row belongs to in a way that a selection could use."""
+    options = {"large_table": "0", "data_only": "true"}
+    record = holdfast.backup(server.url(leaning), store=store, options=options)
+    server.execute(target, "CREATE TABLE base (n int, a text)", "CREATE TABLE other (a int)")
+    with pytest.raises(holdfast.UsageError, match="data alone can only be restored whole"):
+        holdfast.restore(record.id, server.url(target), store=store, select=("public",))
