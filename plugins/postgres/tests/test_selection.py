@@ -236,3 +236,28 @@ def test_a_backup_of_data_alone_is_restored_whole_or_not_at_all(
     server.execute(target, "CREATE TABLE base (n int, a text)", "CREATE TABLE other (a int)")
     with pytest.raises(holdfast.UsageError, match="data alone can only be restored whole"):
         holdfast.restore(record.id, server.url(target), store=store, select=("public",))
+
+
+@pytest.mark.parametrize(
+    ("select", "exclude"),
+    [(("base",), ("base",)), (("base", "other"), ("public",)), ((), ("*",)), (("other",), ("*.o*", "shown"))],
+)
+def test_a_selection_of_which_nothing_is_left_is_refused(
+    server: PostgresServer, leaning: str, target: str, store: str, select: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    """Rather than everything, or nothing, being backed up or restored."""
+    with pytest.raises(holdfast.UsageError, match="nothing is left"):
+        holdfast.backup(server.url(leaning), store=store, select=select, exclude=exclude)
+    assert not Path(store).exists()
+    record = holdfast.backup(server.url(leaning), store=store)
+    with pytest.raises(holdfast.UsageError, match="nothing is left"):
+        holdfast.restore(record.id, server.url(target), store=store, select=select, exclude=exclude)
+    assert _relations(server, target) == set()
+
+
+def test_a_doubled_quote_in_a_pattern_is_one_in_the_name() -> None:
+    """As in SQL."""
+    for pattern in ('"S p""q.x".*', '"S p""q.x"', '"S p""*"."t"', '"S p""q.x"."""t?"'):
+        name = '"t1' if "?" in pattern else "t"
+        assert Selection(select=(pattern,)).takes('S p"q.x', name), pattern
+        assert not Selection(select=(pattern,)).takes("S pq.x", name), pattern

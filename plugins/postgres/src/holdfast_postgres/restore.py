@@ -219,8 +219,6 @@ class PostgresRestore:
     def _choose(self, path: Path, listing: Path) -> None:
         entries = archive.read_entries(path)
         self._choice = choose(entries, self._selection)
-        if not self._choice.relations and not self._choice.ids:
-            raise UsageError("the selection leaves nothing to restore")
         descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(list_file(self._choice, entries))

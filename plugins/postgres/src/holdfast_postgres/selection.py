@@ -36,7 +36,7 @@ class Selection:
         return not any(_means_schema(pattern, schema) for pattern in self.exclude)
 
     def check(self, schemas: Iterable[str], relations: Sequence[Relation]) -> None:
-        """Refuse a pattern that matches nothing: it is mistyped, and what it meant would be missing."""
+        """Refuse a pattern that matches nothing, which is mistyped, and patterns that together leave nothing."""
         names = list(schemas)
         for pattern in (*self.select, *self.exclude):
             if any(_means_schema(pattern, schema) for schema in names):
@@ -46,6 +46,8 @@ class Selection:
                     f"no schema and no table matches {shown(pattern)}",
                     hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
                 )
+        if self and not self.taken(relations) and not any(self.whole(schema) for schema in names):
+            raise nothing_left()
 
     def pg_dump_arguments(self, schemas: Sequence[str], relations: Sequence[Relation]) -> list[str]:
         """The same for pg_dump, all names spelt out.
@@ -78,16 +80,30 @@ class Selection:
         return tables | {one.oid for one in relations if one.owner_table in tables}
 
 
+def nothing_left() -> UsageError:
+    """The refusal of a selection that would make an empty backup or restore."""
+    return UsageError(
+        "all that is selected is excluded, so that nothing is left",
+        hint="select or exclude less: --select, and --exclude, which goes before it",
+    )
+
+
 def _split(pattern: str) -> tuple[str, str]:
-    """Schema and name of a pattern; the schema empty where there is none. Quotes keep a dot in a name."""
-    parts, quote = [""], False
+    """Schema and name of a pattern; the schema empty where there is none.
+
+    Quotes keep a dot in a name, and two of them inside of quotes are one of the name.
+    """
+    parts, quote, before = [""], False, ""
     for character in pattern:
         if character == '"':
             quote = not quote
+            if quote and before == '"':
+                parts[-1] += character
         elif character == "." and not quote and len(parts) == 1:
             parts.append("")
         else:
             parts[-1] += character
+        before = character
     return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 
