@@ -261,3 +261,135 @@ def test_a_doubled_quote_in_a_pattern_is_one_in_the_name() -> None:
         name = '"t1' if "?" in pattern else "t"
         assert Selection(select=(pattern,)).takes('S p"q.x', name), pattern
         assert not Selection(select=(pattern,)).takes("S pq.x", name), pattern
+
+
+@pytest.fixture
+def tangled(server: PostgresServer, database: str, bare: bool) -> str:
+    """Tables that cannot be made without what lies elsewhere."""
+    server.execute(
+        database,
+        "CREATE SCHEMA x; CREATE SCHEMA y; CREATE SCHEMA z; CREATE SCHEMA ext",
+        "SELECT" if bare else "CREATE EXTENSION hstore SCHEMA ext",
+        f"""
+        CREATE SEQUENCE free; CREATE SEQUENCE z.far START 10;
+        CREATE TYPE x.mood AS ENUM ('good', 'bad');
+        CREATE DOMAIN x.moods AS x.mood[];
+        CREATE COLLATION x.plain FROM "C";
+        CREATE FUNCTION z.seven() RETURNS int LANGUAGE sql AS 'SELECT 7';
+        CREATE FUNCTION x.seven(a int DEFAULT z.seven()) RETURNS int LANGUAGE sql AS 'SELECT 7';
+        CREATE FUNCTION x.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TABLE x.secret (a int);
+        CREATE FUNCTION x.all_of_it() RETURNS SETOF x.secret LANGUAGE sql AS 'SELECT * FROM x.secret';
+        CREATE TABLE film (id int DEFAULT nextval('free') PRIMARY KEY, far int DEFAULT nextval('z.far'));
+        CREATE TABLE actor (id int PRIMARY KEY);
+        CREATE TABLE film_actor (film int REFERENCES film, actor int REFERENCES actor);
+        CREATE TABLE y.t (
+            a x.mood, b x.moods, c text COLLATE x.plain, d int DEFAULT x.seven(), film int REFERENCES film
+        );
+        CREATE INDEX t_d ON y.t ((x.seven(d + 0))) WHERE false;
+        CREATE TRIGGER touched BEFORE INSERT ON y.t FOR EACH ROW EXECUTE FUNCTION x.touch();
+        CREATE TABLE y.tags (a {"text" if bare else "ext.hstore"});
+        CREATE TABLE y.base (a int); CREATE TABLE z.heir (b int) INHERITS (y.base);
+        CREATE TABLE y.root (a int) PARTITION BY LIST (a); CREATE TABLE z.part PARTITION OF y.root FOR VALUES IN (1);
+        CREATE VIEW y.films AS SELECT id FROM film;
+        CREATE VIEW y.pairs AS SELECT id, a FROM y.films, y.base;
+        INSERT INTO film SELECT; INSERT INTO actor VALUES (1); INSERT INTO film_actor VALUES (1, 1);
+        INSERT INTO y.t VALUES ('good', ARRAY['bad'::x.mood], 'c'); INSERT INTO z.heir VALUES (1, 2);
+        INSERT INTO y.root VALUES (1); INSERT INTO x.secret VALUES (1);
+        """,
+    )
+    return database
+
+
+FORMATS = ["parallel", "custom"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    ("select", "exclude", "expected", "besides"),
+    [
+        (("film", "film_actor"), (), {"public.film", "public.film_actor"}, "sequence z.far"),
+        (("y.t",), (), {"y.t"}, "'schema x', 'schema z'"),
+        (("y.tags",), (), {"y.tags"}, "schema ext"),
+        (("z.heir",), (), {"z.heir", "y.base"}, "table y.base"),
+        (("z.part",), (), {"z.part", "y.root"}, "table y.root"),
+        (("z.part",), ("root",), {"z.part"}, ""),
+        (("pairs",), (), {"y.pairs", "y.films", "public.film", "y.base"}, "table public.film"),
+        (("y", "actor"), ("film",), {"y.t", "y.tags", "y.base", "y.root", "public.actor"}, "schema x"),
+        (("y",), ("x", "pairs", "film"), {"y.t", "y.tags", "y.base", "y.root"}, "schema x"),
+        ((), ("x", "z.?*", "pairs", "film*"), {"y.t", "y.tags", "y.base", "y.root", "public.actor"}, "schema x"),
+    ],
+)  # fmt: skip
+def test_a_selected_backup_holds_what_its_tables_need(
+    server: PostgresServer,
+    tangled: str,
+    target: str,
+    store: str,
+    kind: str,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    expected: set[str],
+    besides: str,
+    bare: bool,
+) -> None:
+    """Sequences, types, routines and parents; a drill finds all of it."""
+    if bare and besides == "schema ext":
+        besides = ""
+    record = holdfast.backup(
+        server.url(tangled), store=store, select=select, exclude=exclude, options={"format": kind, "large_table": "0"}
+    )
+    told = [warning for warning in record.warnings if "backed up besides" in warning]
+    assert besides in "".join(told)
+    assert bool(told) == bool(besides)
+    holdfast.restore(record.id, server.url(target), store=store)
+    assert _relations(server, target) == expected
+    for name in expected - {"y.films", "y.pairs"}:
+        query = f"SELECT count(*), min(t::text) FROM ONLY {name} t"
+        assert server.rows(target, query) == server.rows(tangled, query)
+    if "public.film" in expected:
+        assert server.rows(target, "INSERT INTO film SELECT RETURNING id, far") == [(2, 11)]
+    assert holdfast.drill(record.id, store=store, into=server.url("postgres")).passed
+
+
+def test_views_that_need_what_is_excluded_are_not_backed_up(
+    server: PostgresServer, tangled: str, target: str, store: str
+) -> None:
+    """A warning names them, and they leave no trace at the restore."""
+    record = holdfast.backup(server.url(tangled), store=store, select=("y",), exclude=("film",))
+    (warning,) = [warning for warning in record.warnings if "needs what is excluded" in warning]
+    assert "view y.films" in warning
+    assert "view y.pairs" in warning
+    result = holdfast.restore(record.id, server.url(target), store=store)
+    assert not any("films" in warning for warning in result.warnings)
+    with pytest.raises(holdfast.UsageError, match="nothing is left"):
+        holdfast.backup(server.url(tangled), store=store, select=("pairs",), exclude=("film",))
+
+
+def test_a_table_that_could_not_be_restored_is_refused_before_anything_is_written(
+    server: PostgresServer, tangled: str, store: str
+) -> None:
+    server.execute(
+        tangled,
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE SERVER other FOREIGN DATA WRAPPER w",
+        "CREATE FOREIGN TABLE z.away (a int) SERVER other",
+    )
+    for select, exclude, message in (
+        (("film",), ("free",), "table public.film needs sequence public.free, which is excluded"),
+        ((), ("z",), "table public.film needs sequence z.far, which is excluded"),
+        ((), ("y.base",), "table z.heir needs table y.base, which is excluded"),
+        (("z.away",), (), "foreign table z.away needs server other, which a backup of a selection cannot hold"),
+    ):
+        with pytest.raises(holdfast.UsageError, match=message):
+            holdfast.backup(server.url(tangled), store=store, select=select, exclude=exclude)
+    assert not Path(store).exists()
+    holdfast.backup(server.url(tangled), store=store, exclude=("x.secret",))
+
+
+def test_a_selection_of_data_alone_takes_nothing_besides(server: PostgresServer, tangled: str, store: str) -> None:
+    """Whoever asks for rows alone has the rest."""
+    record = holdfast.backup(
+        server.url(tangled), store=store, select=("pairs", "heir"), options={"data_only": "true", "large_table": "0"}
+    )
+    assert not any("besides" in warning for warning in record.warnings)
+    assert [path.name for path in Path(record.path, "data").iterdir()] == ["z.heir.copy.zst"]

@@ -22,7 +22,7 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.programs import Programs
 from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import connect, our_failures, quoted, settings
+from holdfast_postgres.session import connect, our_failures, settings
 from holdfast_postgres.snapshot import Snapshot, open_snapshot, still_held
 
 log = logging.getLogger("holdfast.postgres.dump")
@@ -72,8 +72,7 @@ class PostgresDump:
         if self._format != "parallel" or self._options.schema_only:
             return []
         snapshot = self._snapshot
-        taken = self._selection.taken(snapshot.relations)
-        skip = frozenset(one.oid for one in snapshot.relations if one.oid not in taken)
+        skip = frozenset(one.oid for one in snapshot.relations if not snapshot.takes(one))
         with our_failures(f"cannot read the sequences of {snapshot.location.shown}"):
             return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)
 
@@ -96,7 +95,7 @@ class PostgresDump:
         return readers
 
     def _warn(self) -> list[str]:
-        warnings = []
+        warnings = self._snapshot.extent.warnings() if self._snapshot.extent else []
         server = self._snapshot.server
         unlogged = [table.shown for table in self._snapshot.tables if table.persistence == "u"]
         if server.standby and unlogged:
@@ -104,7 +103,11 @@ class PostgresDump:
                 f"the rows of {len(unlogged)} unlogged tables are not in the backup, since a standby does not have "
                 f"them: {_some(unlogged)}"
             )
-        foreign = [f"{one.schema}.{one.name}" for one in self._snapshot.relations if one.kind == "f"]
+        foreign = [
+            f"{one.schema}.{one.name}"
+            for one in self._snapshot.relations
+            if one.kind == "f" and self._snapshot.takes(one)
+        ]
         if foreign:
             warnings.append(
                 f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
@@ -185,19 +188,12 @@ class PostgresDump:
 
     def _selected(self) -> list[str]:
         snapshot = self._snapshot
-        arguments = self._selection.pg_dump_arguments(snapshot.schemas, snapshot.relations)
-        if self._selection.select and self._programs.major >= 14 and not self._options.data_only:
-            # With --schema pg_dump leaves extensions out, and with them the types that the tables may need.
-            arguments += [f"--extension={quoted(name)}" for name in self._extensions()]
-        return arguments
-
-    def _extensions(self) -> list[str]:
-        schemas = [schema for schema in self._snapshot.schemas if self._selection.whole(schema)]
-        query = """
-            SELECT e.extname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-            WHERE n.nspname = ANY (%s) OR n.nspname IN ('pg_catalog', 'public') ORDER BY 1
-        """
-        return catalog.strings(self._snapshot.connection, query, (schemas,))
+        if snapshot.extent is None:
+            return []
+        extensions = self._programs.major >= 14 and not self._options.data_only
+        return snapshot.extent.pg_dump_arguments(
+            snapshot.schemas, snapshot.relations, self._selection, extensions=extensions
+        )
 
     # --- telling ---
 
@@ -294,7 +290,9 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
     location = Location.parse(request.url, connect_timeout=options.connect_timeout)
     selection = Selection(select=request.select, exclude=request.exclude)
     with ExitStack() as stack:
-        snapshot = stack.enter_context(open_snapshot(location, selection, lock_timeout=options.lock_timeout))
+        snapshot = stack.enter_context(
+            open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
+        )
         server = snapshot.server
         found = programs.find(server.major, why=f"a server of version {server.version}")
         children = stack.enter_context(Children(snapshot.location, request.scratch))
