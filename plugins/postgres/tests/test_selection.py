@@ -1,5 +1,8 @@
 """--select and --exclude, at backup and at restore."""
 
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +294,7 @@ def tangled(server: PostgresServer, database: str, bare: bool) -> str:
         CREATE TABLE y.tags (a {"text" if bare else "ext.hstore"});
         CREATE TABLE y.base (a int); CREATE TABLE z.heir (b int) INHERITS (y.base);
         CREATE TABLE y.root (a int) PARTITION BY LIST (a); CREATE TABLE z.part PARTITION OF y.root FOR VALUES IN (1);
+        CREATE INDEX ON y.root (a);
         CREATE VIEW y.films AS SELECT id FROM film;
         CREATE VIEW y.pairs AS SELECT id, a FROM y.films, y.base;
         INSERT INTO film SELECT; INSERT INTO actor VALUES (1); INSERT INTO film_actor VALUES (1, 1);
@@ -393,3 +397,70 @@ def test_a_selection_of_data_alone_takes_nothing_besides(server: PostgresServer,
     )
     assert not any("besides" in warning for warning in record.warnings)
     assert [path.name for path in Path(record.path, "data").iterdir()] == ["z.heir.copy.zst"]
+
+
+@pytest.mark.parametrize(
+    ("select", "exclude", "expected", "left_out"),
+    [
+        (("film_actor", "y.t"), ("film",), {"public.film_actor", "y.t"}, ("film_actor_film_fkey", "t_film_fkey")),
+        (("public", "x"), ("actor", "secret"), {"public.film", "public.film_actor"}, ("actor_fkey", "all_of_it")),
+        (("z.part",), ("root",), {"z.part"}, ("part",)),
+        (
+            (),
+            ("y", "z.heir", "film"),
+            {"public.film_actor", "public.actor", "x.secret", "z.part"},
+            ("part", "film_fkey"),
+        ),
+    ],
+)
+def test_a_selected_script_runs_without_an_error(
+    server: PostgresServer,
+    tangled: str,
+    target: str,
+    store: str,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    expected: set[str],
+    left_out: tuple[str, ...],
+) -> None:
+    """Psql stops at the first: the schema public may be there, and what leads out of the selection is not in it."""
+    server.execute(tangled, "ALTER SCHEMA public OWNER TO guarded")
+    record = holdfast.backup(
+        server.url(tangled), store=store, select=select, exclude=exclude, options={"format": "plain"}
+    )
+    (warning,) = [warning for warning in record.warnings if "leads beyond the selection" in warning]
+    assert all(name in warning for name in left_out)
+    result = holdfast.restore(record.id, server.url(target), store=store)
+    assert not result.warnings
+    assert _relations(server, target) == expected
+    assert server.rows(target, "SELECT * FROM ONLY " + min(expected)) == server.rows(
+        tangled, "SELECT * FROM ONLY " + min(expected)
+    )
+    if select == ("public", "x"):
+        assert server.value(target, "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'") == (
+            "guarded"
+        )
+    assert holdfast.drill(record.id, store=store, into=server.url("postgres")).passed
+
+
+def test_a_selected_script_is_restored_by_hand_too(server: PostgresServer, tangled: str, store: str) -> None:
+    """With the commands of RESTORE.md, into a new database, which has a schema public."""
+    record = holdfast.backup(server.url(tangled), store=store, select=("film_actor",), options={"format": "plain"})
+    guide = Path(record.path, "RESTORE.md").read_text()
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)).replace("TARGET_DB", f"{tangled}_by_hand")
+    folder = os.environ.get("HOLDFAST_PG_BINDIR", server.run.folder)
+    where = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}
+    environment = {**os.environ, **where, "PATH": f"{folder}:{os.environ['PATH']}"}
+    try:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=record.path,
+            check=False,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert server.rows(f"{tangled}_by_hand", "SELECT * FROM film_actor") == [(1, 1)]
+    finally:
+        server.drop(f"{tangled}_by_hand")

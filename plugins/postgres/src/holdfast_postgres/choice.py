@@ -3,7 +3,7 @@
 `pg_restore --table` restores neither indexes nor constraints nor what a column's type or default needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.api import UsageError, shown
@@ -24,6 +24,19 @@ _DEPENDENT = {
     "CHECK CONSTRAINT", "TRIGGER", "RULE", "POLICY", "ROW SECURITY", "COMMENT", "ACL", "SECURITY LABEL",
     "STATISTICS", "STATISTICS DATA", "TABLE ATTACH", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "BLOBS",
 }  # fmt: skip
+# The catalogs of what may lead beyond a selection; no two kinds of one catalog share an OID.
+_CATALOGS = {
+    "FK CONSTRAINT": "pg_constraint",
+    "TRIGGER": "pg_trigger",
+    "RULE": "pg_rewrite",
+    "POLICY": "pg_policy",
+    "FUNCTION": "pg_proc",
+    "PROCEDURE": "pg_proc",
+    "AGGREGATE": "pg_proc",
+    "OPERATOR": "pg_operator",
+}
+# What attaches one of two entries of these kinds to the other.
+_ATTACHED = {"TABLE ATTACH": {"TABLE", "FOREIGN TABLE"}, "INDEX ATTACH": {"INDEX", "CONSTRAINT"}}
 _ALWAYS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
 _SCHEMA_WIDE = {"COMMENT", "ACL", "SECURITY LABEL"}
 
@@ -155,9 +168,34 @@ def _beyond(needs: Iterable[int], chosen: set[int], by_id: dict[int, Entry], rel
     return False
 
 
-def list_file(choice: Choice, entries: Sequence[Entry]) -> str:
+def contained(entries: Sequence[Entry], beyond: Collection[tuple[str, int]]) -> tuple[Entry, ...]:
+    """The entries of a selected backup that a script can hold, as it stops at its first error.
+
+    Left out are those `beyond` it, by catalog and OID, and what needs them: in an archive they would only fail. The
+    schema public comes first.
+    """
+    by_id = {entry.id: entry for entry in entries}
+    left_out = {entry.id for entry in entries if _leads_out(entry, beyond, by_id)}
+    while more := {entry.id for entry in entries if not left_out.isdisjoint(entry.needs)} - left_out:
+        left_out |= more
+    kept = [entry for entry in entries if entry.id not in left_out]
+    return tuple(sorted(kept, key=lambda entry: not is_public(entry)))
+
+
+def _leads_out(entry: Entry, beyond: Collection[tuple[str, int]], by_id: dict[int, Entry]) -> bool:
+    if kinds := _ATTACHED.get(entry.kind):
+        return len({need for need in entry.needs if need in by_id and by_id[need].kind in kinds}) < 2
+    return (_CATALOGS.get(entry.kind, ""), entry.oid) in beyond
+
+
+def is_public(entry: Entry) -> bool:
+    """Whether it makes the schema that every new database has."""
+    return entry.kind == "SCHEMA" and entry.tag == "public"
+
+
+def list_file(entries: Iterable[Entry]) -> str:
     """The text for `pg_restore --use-list`: only the number before the semicolon counts."""
-    return "".join(f"{entry.id};\n" for entry in entries if entry.id in choice.ids)
+    return "".join(f"{entry.id};\n" for entry in entries)
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:

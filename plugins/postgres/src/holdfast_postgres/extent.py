@@ -84,8 +84,7 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 class Extent:
     """OIDs of relations, names of schemas and extensions; `added` and `lost` are for people.
 
-    `beyond` are the parts and routines that lead to what is not taken, by their catalog and OID; a partition whose
-    parent is not taken is there as 'attached'.
+    `beyond` are the parts and routines that lead to what is not taken, by their catalog and OID.
     """
 
     relations: frozenset[int]
@@ -321,8 +320,6 @@ class _Search:
     def _beyond(self, found: set[Node]) -> Iterator[Node]:
         for node in found:
             yield from (part for part, need in self._graph.aside[node] if need not in found)
-            if node in self._graph.attached and self._graph.attached[node] not in found:
-                yield "attached", node[1]
             for one in self._graph.contents[node]:
                 if one[0] in _ROUTINES and not self._graph.needs[one] <= found:
                     yield one

@@ -221,7 +221,7 @@ class PostgresRestore:
         self._choice = choose(entries, self._selection)
         descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(list_file(self._choice, entries))
+            file.write(list_file(entry for entry in entries if entry.id in self._choice.ids))
         if self._choice.added:
             self._degraded.append(f"restored besides, since the selection needs it: {some(self._choice.added)}")
         if self._choice.dropped:
