@@ -464,3 +464,52 @@ def test_a_selected_script_is_restored_by_hand_too(server: PostgresServer, tangl
         assert server.rows(f"{tangled}_by_hand", "SELECT * FROM film_actor") == [(1, 1)]
     finally:
         server.drop(f"{tangled}_by_hand")
+
+
+@pytest.mark.parametrize("kind", ["parallel", "custom", "tar"])
+def test_what_is_excluded_stays_out_of_a_restore_with_what_needs_it(
+    server: PostgresServer, tangled: str, target: str, store: str, kind: str
+) -> None:
+    """As out of a backup: views and routines go with it and are named, tables are refused, a partition stands alone."""
+    record = holdfast.backup(server.url(tangled), store=store, options={"format": kind, "large_table": "0"})
+
+    def restore(*exclude: str, select: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return holdfast.restore(
+            record.id, server.url(target), store=store, select=select, exclude=exclude, replace=True
+        ).warnings
+
+    everything = _relations(server, tangled)
+    (lost,) = [warning for warning in restore("film", "root", "x.secret") if "needs what is excluded" in warning]
+    assert _relations(server, target) == everything - {"public.film", "y.films", "y.pairs", "y.root", "x.secret"}
+    assert all(name in lost for name in ("view y.films", "view y.pairs", "x.all_of_it"))
+    assert server.value(target, "SELECT count(*) FROM z.part") == 1
+    for exclude, message in (
+        ("y.base", "table z.heir needs table y.base, which is excluded"),
+        ("free", "table public.film needs sequence public.free, which is excluded"),
+    ):
+        with pytest.raises(holdfast.UsageError, match=message):
+            restore(exclude)
+    with pytest.raises(holdfast.UsageError, match="nothing is left"):
+        restore("film", select=("films",))
+
+
+def test_the_warning_of_a_restore_names_nothing_of_other_tables(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Neither their triggers that run the same function nor their foreign keys to what is restored."""
+    server.execute(
+        database,
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TABLE film (id int PRIMARY KEY)",
+        "CREATE TABLE rental (id int PRIMARY KEY, film int REFERENCES film)",
+        "CREATE TABLE actor (id int PRIMARY KEY, film int REFERENCES film, rental int REFERENCES rental)",
+        "CREATE TRIGGER touched BEFORE UPDATE ON film FOR EACH ROW EXECUTE FUNCTION touch()",
+        "CREATE TRIGGER touched BEFORE UPDATE ON rental FOR EACH ROW EXECUTE FUNCTION touch()",
+        "CREATE TRIGGER touched BEFORE UPDATE ON actor FOR EACH ROW EXECUTE FUNCTION touch()",
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    (warning,) = holdfast.restore(record.id, server.url(target), store=store, select=("actor", "film")).warnings
+    assert warning == (
+        "not restored, since it leads to a table that was not selected: 'fk constraint public.actor actor_rental_fkey'"
+    )
+    assert server.value(target, "SELECT count(*) FROM pg_trigger WHERE tgname = 'touched'") == 2

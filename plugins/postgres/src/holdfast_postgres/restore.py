@@ -224,6 +224,8 @@ class PostgresRestore:
             file.write(list_file(entry for entry in entries if entry.id in self._choice.ids))
         if self._choice.added:
             self._degraded.append(f"restored besides, since the selection needs it: {some(self._choice.added)}")
+        if self._choice.lost:
+            self._degraded.append(f"not restored, since it needs what is excluded: {some(self._choice.lost)}")
         if self._choice.dropped:
             self._degraded.append(
                 f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
