@@ -116,6 +116,26 @@ def test_a_step_for_a_stream_that_the_backup_has_not_is_blamed_on_the_engine() -
     assert engine.trace == ["enter", "leave"]
 
 
+def test_a_stream_that_a_selection_leaves_out_is_not_read() -> None:
+    """Which that is the session may know only from the streams before: the damage of the other is none of its own."""
+
+    class Choosy(MemoryEngine):
+        @contextmanager
+        def restore(self, request: Any) -> Iterator[Any]:
+            with super().restore(request) as session:
+                session.left_out = ("two",)
+                load = session.load
+                session.load = lambda step, blob: load(step, blob) if step.stream == "one" else None
+                yield session
+
+    storage = stored()
+    flip(storage, "two.txt")
+    engine, events = Choosy(capabilities=ATOMIC), list[Event]()
+    run(engine, storage, on_event=events.append)
+    assert engine.target == {"one": b"hello"}
+    assert (events[-1].done, events[-1].total) == (5, 5)
+
+
 def test_an_engine_that_does_not_read_to_the_end_is_read_to_the_end_for_it() -> None:
     class Lazy(MemoryEngine):
         @contextmanager

@@ -13,7 +13,7 @@ throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +43,7 @@ __all__ = [
     "Blob",
     "ByHand",
     "Capability",
+    "Choosing",
     "Chunk",
     "Codec",
     "Component",
@@ -357,6 +358,16 @@ class Warned(Protocol):
     @property
     def warnings(self) -> Sequence[str]:
         """What the user has to know, one line each; read once, after `commit`."""
+        ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A restore session that learns only from the streams themselves which of them a selection needs."""
+
+    @property
+    def left_out(self) -> Collection[str]:
+        """Streams with a step that had nothing to load from them; asked after the last step, they are not read."""
         ...
 
 

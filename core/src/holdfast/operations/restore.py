@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.api import (
     Capability,
+    Choosing,
     Codec,
     DatabaseURL,
     Engine,
@@ -247,6 +248,10 @@ def _run_steps(
             tasks = [lambda step=step: session.load(step, setup.blobs[step.stream]) for step in part]
             jobs = parallel if side_by_side else 1
             run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=opened.close)
+    if isinstance(session, Choosing):
+        left_out = set(session.left_out)
+        run.total -= sum(setup.blobs[step.stream].record.size for step in steps if step.stream in left_out)
+        needed = [blob for blob in needed if blob.record.name not in left_out]
     drains = [blob.drain for blob in needed]
     run_tasks(drains, jobs=setup.jobs, stop=run.stop, tick=run.tick, release=opened.close)
     for blob in needed:

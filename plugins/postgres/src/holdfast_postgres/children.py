@@ -61,12 +61,14 @@ class Children:
         location: Location | None = None,
         feed: bool = False,
         tied: bool = False,
+        offline: bool = False,
         watch: Callable[[str], object] | None = None,
     ) -> "Child":
         """Start a program on the session's database.
 
         `before` are the words of a program that runs it. `feed` gives it a pipe as standard input; `tied` is for one
-        that works without streaming to us, which would not notice our sudden death. `watch` is called with each line
+        that works without streaming to us, which would not notice our sudden death. `offline` is for one that is told
+        no database. `watch` is called with each line
         that it says on standard error, in a thread of the child.
         """
         location = location or self._location
@@ -75,10 +77,11 @@ class Children:
             if self._closed:
                 raise HoldfastError("the session has been closed")
             line = self._lifeline[0]
+            database = () if offline else ("--dbname", location.argument(self._scratch))
             wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
             try:
                 process = subprocess.Popen(
-                    [*wrapper, *before, *command, "--dbname", location.argument(self._scratch)],
+                    [*wrapper, *before, *command, *database],
                     pass_fds=(line,) if tied else (),
                     stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

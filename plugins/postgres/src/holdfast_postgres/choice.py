@@ -3,13 +3,14 @@
 `pg_restore --table` restores neither indexes nor constraints nor what a column's type or default needs.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from holdfast.api import UsageError, shown
 from holdfast_postgres.archive import Entry
 from holdfast_postgres.catalog import Relation
-from holdfast_postgres.selection import Selection
+from holdfast_postgres.selection import Selection, nothing_left
 
 _RELATIONS = {
     "TABLE": "r",
@@ -24,27 +25,55 @@ _DEPENDENT = {
     "CHECK CONSTRAINT", "TRIGGER", "RULE", "POLICY", "ROW SECURITY", "COMMENT", "ACL", "SECURITY LABEL",
     "STATISTICS", "STATISTICS DATA", "TABLE ATTACH", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "BLOBS",
 }  # fmt: skip
+# The catalogs of what may lead beyond a selection; no two kinds of one catalog share an OID.
+_CATALOGS = {
+    "FK CONSTRAINT": "pg_constraint",
+    "TRIGGER": "pg_trigger",
+    "RULE": "pg_rewrite",
+    "POLICY": "pg_policy",
+    "FUNCTION": "pg_proc",
+    "PROCEDURE": "pg_proc",
+    "AGGREGATE": "pg_proc",
+    "OPERATOR": "pg_operator",
+}
+# What attaches one of two entries of these kinds to the other.
+_ATTACHED = {"TABLE ATTACH": {"TABLE", "FOREIGN TABLE"}, "INDEX ATTACH": {"INDEX", "CONSTRAINT"}}
 _ALWAYS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
 _SCHEMA_WIDE = {"COMMENT", "ACL", "SECURITY LABEL"}
 
 
+# Those of a table that may lead to others, named TABLE NAME.
+_PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT"}
+_FILLED = {"TABLE", "FOREIGN TABLE", "SEQUENCE"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Entry ids to restore, the relations among them as (schema, name), and what was left out, for people."""
+    """Entry ids to restore, the relations among them as (schema, name), and what differs from what was asked.
+
+    That is for people: `dropped` leads to what is not selected, `lost` needs what is excluded, `added` is needed.
+    """
 
     ids: frozenset[int]
     relations: frozenset[tuple[str, str]]
     dropped: tuple[str, ...]
+    lost: tuple[str, ...]
     added: tuple[str, ...]
 
 
 def choose(entries: Sequence[Entry], selection: Selection) -> Choice:
-    """Find what to restore; a pattern that matches nothing is a `UsageError`."""
-    by_id = {entry.id: entry for entry in entries}
+    """Find what to restore; a pattern that matches nothing, or excludes what a table needs, is a `UsageError`."""
     relations = {entry.id: entry for entry in entries if entry.kind in _RELATIONS}
     schemas = {entry.tag for entry in entries if entry.kind == "SCHEMA"} | {entry.schema for entry in entries} - {""}
     _check(selection, schemas, relations.values())
     owned = _owned(entries, relations)
+    excluded = {
+        number
+        for number, entry in relations.items()
+        if number not in owned and selection.leaves_out(entry.schema, entry.tag)
+    }
+    entries = _standing_alone(entries, relations, excluded)
+    by_id = {entry.id: entry for entry in entries}
     wanted = {
         number
         for number, entry in relations.items()
@@ -54,6 +83,13 @@ def choose(entries: Sequence[Entry], selection: Selection) -> Choice:
     for entry in entries:
         if entry.kind not in _RELATIONS and entry.kind not in _DEPENDENT and _whole(entry, selection):
             wanted.add(entry.id)
+    lost = [by_id[number] for number in sorted(wanted & _needing(excluded, entries))]
+    for entry in lost:
+        if entry.kind in _FILLED:
+            raise _refusal(entry, excluded, by_id)
+    wanted -= {entry.id for entry in lost}
+    if all(by_id[number].kind in _ALWAYS for number in wanted):
+        raise nothing_left()
     asked = set(wanted)
     chosen = _with_needs(wanted, by_id)
     chosen, dropped = _with_dependents(chosen, entries, by_id, relations)
@@ -62,8 +98,61 @@ def choose(entries: Sequence[Entry], selection: Selection) -> Choice:
         ids=frozenset(chosen),
         relations=frozenset((relations[one].schema, relations[one].tag) for one in chosen if one in relations),
         dropped=dropped,
+        lost=tuple(entry.shown for entry in lost),
         added=added,
     )
+
+
+def _standing_alone(entries: Sequence[Entry], relations: dict[int, Entry], excluded: set[int]) -> list[Entry]:
+    """The entries without needs of what is excluded where they can be made without.
+
+    A partition is a table of its own until it is attached, and a sequence is made before its table owns it.
+    """
+    alone: set[tuple[int, int]] = set()
+    for entry in entries:
+        tables = [need for need in entry.needs if need in relations]
+        if entry.kind == "TABLE ATTACH":
+            alone |= {(one, other) for one in tables if _is_of(entry, relations[one]) for other in tables}
+        elif entry.kind == "SEQUENCE" and "ADD GENERATED" not in entry.definition:
+            alone |= {(entry.id, table) for table in tables}
+    return [
+        replace(
+            entry, needs=tuple(need for need in entry.needs if need not in excluded or (entry.id, need) not in alone)
+        )
+        for entry in entries
+    ]
+
+
+def _needing(excluded: set[int], entries: Sequence[Entry]) -> set[int]:
+    """Those that cannot be made without what is excluded, directly or not, and itself."""
+    needed_by = defaultdict(list)
+    for entry in entries:
+        for need in entry.needs:
+            needed_by[need].append(entry.id)
+    found, todo = set(excluded), list(excluded)
+    while todo:
+        more = set(needed_by[todo.pop()]) - found
+        found |= more
+        todo += more
+    return found
+
+
+def _refusal(entry: Entry, excluded: set[int], by_id: dict[int, Entry]) -> UsageError:
+    """A table has rows, and is not left out unasked as a view is."""
+    needed = _with_needs({entry.id}, by_id) & excluded
+    return UsageError(
+        f"{_told(entry)} needs {_told(by_id[min(needed)])}, which is excluded",
+        hint="exclude what needs it too, or do not exclude it",
+    )
+
+
+def _told(entry: Entry) -> str:
+    return f"{entry.kind.lower()} {shown(f'{entry.schema}.{entry.tag}')}"
+
+
+def _is_of(part: Entry, relation: Entry) -> bool:
+    """Whether the name of a part is that of this relation, alone or with one of its own behind it."""
+    return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")
 
 
 def _check(selection: Selection, schemas: Iterable[str], relations: Iterable[Entry]) -> None:
@@ -128,7 +217,7 @@ def _with_dependents(
             if entry.id in chosen or entry.kind not in _DEPENDENT:
                 continue
             needs = [need for need in entry.needs if need in by_id]
-            if not any(need in chosen for need in needs):
+            if not any(need in chosen for need in _bearers(entry, needs, relations)):
                 continue
             if entry.kind in _SCHEMA_WIDE or not _beyond(needs, chosen, by_id, relations):
                 if entry.kind in _SCHEMA_WIDE and not all(need in chosen for need in needs):
@@ -139,6 +228,13 @@ def _with_dependents(
             else:
                 dropped[entry.id] = entry.shown
     return chosen, tuple(dropped.values())
+
+
+def _bearers(entry: Entry, needs: Sequence[int], relations: dict[int, Entry]) -> Sequence[int]:
+    """What an entry hangs on: not the function of a trigger, nor the other table of a foreign key."""
+    if entry.kind not in _PARTS:
+        return needs
+    return [need for need in needs if need in relations and _is_of(entry, relations[need])]
 
 
 def _beyond(needs: Iterable[int], chosen: set[int], by_id: dict[int, Entry], relations: dict[int, Entry]) -> bool:
@@ -155,9 +251,34 @@ def _beyond(needs: Iterable[int], chosen: set[int], by_id: dict[int, Entry], rel
     return False
 
 
-def list_file(choice: Choice, entries: Sequence[Entry]) -> str:
+def contained(entries: Sequence[Entry], beyond: Collection[tuple[str, int]]) -> tuple[Entry, ...]:
+    """The entries of a selected backup that a script can hold, as it stops at its first error.
+
+    Left out are those `beyond` it, by catalog and OID, and what needs them: in an archive they would only fail. The
+    schema public comes first.
+    """
+    by_id = {entry.id: entry for entry in entries}
+    left_out = {entry.id for entry in entries if _leads_out(entry, beyond, by_id)}
+    while more := {entry.id for entry in entries if not left_out.isdisjoint(entry.needs)} - left_out:
+        left_out |= more
+    kept = [entry for entry in entries if entry.id not in left_out]
+    return tuple(sorted(kept, key=lambda entry: not is_public(entry)))
+
+
+def _leads_out(entry: Entry, beyond: Collection[tuple[str, int]], by_id: dict[int, Entry]) -> bool:
+    if kinds := _ATTACHED.get(entry.kind):
+        return len({need for need in entry.needs if need in by_id and by_id[need].kind in kinds}) < 2
+    return (_CATALOGS.get(entry.kind, ""), entry.oid) in beyond
+
+
+def is_public(entry: Entry) -> bool:
+    """Whether it makes the schema that every new database has."""
+    return entry.kind == "SCHEMA" and entry.tag == "public"
+
+
+def list_file(entries: Iterable[Entry]) -> str:
     """The text for `pg_restore --use-list`: only the number before the semicolon counts."""
-    return "".join(f"{entry.id};\n" for entry in entries if entry.id in choice.ids)
+    return "".join(f"{entry.id};\n" for entry in entries)
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:

@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream, UnsafeError, shown
-from holdfast_postgres import byhand, catalog, lanes, programs, proof
+from holdfast_postgres import archive, byhand, catalog, choice, lanes, programs, proof, script
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
 from holdfast_postgres.directory import directory_chunks
@@ -22,7 +22,7 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.programs import Programs
 from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import connect, our_failures, quoted, settings
+from holdfast_postgres.session import connect, our_failures, settings
 from holdfast_postgres.snapshot import Snapshot, open_snapshot, still_held
 
 log = logging.getLogger("holdfast.postgres.dump")
@@ -72,8 +72,7 @@ class PostgresDump:
         if self._format != "parallel" or self._options.schema_only:
             return []
         snapshot = self._snapshot
-        taken = self._selection.taken(snapshot.relations)
-        skip = frozenset(one.oid for one in snapshot.relations if one.oid not in taken)
+        skip = frozenset(one.oid for one in snapshot.relations if not snapshot.takes(one))
         with our_failures(f"cannot read the sequences of {snapshot.location.shown}"):
             return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)
 
@@ -83,8 +82,10 @@ class PostgresDump:
         large = sum(table.size for table in self._large)
         every = sum(table.size for table in self._snapshot.tables)
         rest = _MB if self._options.schema_only else every - large + _MB
-        archive = Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=rest)
-        readers[archive] = self._read_directory if self._format == "directory" else self._read_archive
+        first = Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=rest)
+        readers[first] = {"directory": self._read_directory, "plain": self._read_script}.get(
+            self._format, self._read_archive
+        )
         for part in self._parts:
             readers[Stream(name=part.stream, suffix=".copy", size=part.size)] = partial(self._read_part, part)
         if self._sequences:
@@ -96,7 +97,7 @@ class PostgresDump:
         return readers
 
     def _warn(self) -> list[str]:
-        warnings = []
+        warnings = self._snapshot.extent.warnings() if self._snapshot.extent else []
         server = self._snapshot.server
         unlogged = [table.shown for table in self._snapshot.tables if table.persistence == "u"]
         if server.standby and unlogged:
@@ -104,7 +105,11 @@ class PostgresDump:
                 f"the rows of {len(unlogged)} unlogged tables are not in the backup, since a standby does not have "
                 f"them: {_some(unlogged)}"
             )
-        foreign = [f"{one.schema}.{one.name}" for one in self._snapshot.relations if one.kind == "f"]
+        foreign = [
+            f"{one.schema}.{one.name}"
+            for one in self._snapshot.relations
+            if one.kind == "f" and self._snapshot.takes(one)
+        ]
         if foreign:
             warnings.append(
                 f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
@@ -139,22 +144,44 @@ class PostgresDump:
         child = self._children.start(self._pg_dump(*arguments))
         return child.chunks("pg_dump failed")
 
+    def _read_script(self) -> Iterator[Chunk]:
+        """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
+        extent = self._snapshot.extent
+        if extent is None or self._options.data_only:
+            yield from self._read_archive()
+            return
+        path, listing = self._request.scratch / "selection.dump", self._request.scratch / "selection.list"
+        self._check_space(path.parent, "a script of a selection")
+        with self._children.start(self._pg_dump("--format=custom", f"--file={path}"), tied=True) as child:
+            child.finish("pg_dump failed")
+        entries = archive.read_entries(path)
+        kept = choice.contained(entries, extent.beyond)
+        held = {entry.id for entry in kept}
+        left_out = [entry.shown for entry in entries if entry.id not in held]
+        if left_out:
+            self._warnings.append(f"not in the script, since it leads beyond the selection: {_some(left_out)}")
+        listing.write_text(choice.list_file(kept), encoding="utf-8")
+        command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
+        chunks = self._children.start(command, offline=True).chunks("pg_restore failed")
+        yield from script.sparing_public(chunks) if choice.is_public(kept[0]) else chunks
+        path.unlink()
+
     def _read_directory(self) -> Iterator[Chunk]:
         """The directory is made in the scratch folder and handed on as a tar of its files."""
         folder = self._request.scratch / "directory"
-        self._check_space(folder.parent)
+        self._check_space(folder.parent, "a directory")
         jobs = f"--jobs={self._request.jobs}"
         command = self._pg_dump("--format=directory", "--compress=0", jobs, f"--file={folder}")
         with self._children.start(command, tied=True) as child:
             child.finish("pg_dump failed")
         return directory_chunks(folder)
 
-    def _check_space(self, folder: Path) -> None:
+    def _check_space(self, folder: Path, what: str) -> None:
         needed = sum(table.size for table in self._snapshot.tables)
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise UnsafeError(
-                f"not enough space in {shown(str(folder.parent))} for a directory: about {needed} bytes are needed for "
+                f"not enough space in {shown(str(folder.parent))} for {what}: about {needed} bytes are needed for "
                 f"a moment, {free} are free",
                 hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
             )
@@ -185,19 +212,12 @@ class PostgresDump:
 
     def _selected(self) -> list[str]:
         snapshot = self._snapshot
-        arguments = self._selection.pg_dump_arguments(snapshot.schemas, snapshot.relations)
-        if self._selection.select and self._programs.major >= 14 and not self._options.data_only:
-            # With --schema pg_dump leaves extensions out, and with them the types that the tables may need.
-            arguments += [f"--extension={quoted(name)}" for name in self._extensions()]
-        return arguments
-
-    def _extensions(self) -> list[str]:
-        schemas = [schema for schema in self._snapshot.schemas if self._selection.whole(schema)]
-        query = """
-            SELECT e.extname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-            WHERE n.nspname = ANY (%s) OR n.nspname IN ('pg_catalog', 'public') ORDER BY 1
-        """
-        return catalog.strings(self._snapshot.connection, query, (schemas,))
+        if snapshot.extent is None:
+            return []
+        extensions = self._programs.major >= 14 and not self._options.data_only
+        return snapshot.extent.pg_dump_arguments(
+            snapshot.schemas, snapshot.relations, self._selection, extensions=extensions
+        )
 
     # --- telling ---
 
@@ -234,7 +254,13 @@ class PostgresDump:
         """Tell about the dump, once the session that held its locks has shown to be alive."""
         still_held(self._snapshot)
         hints = self._hints()
-        used = ["pg_dump", *(["psql"] if self._parts else []), *(["pg_dumpall"] if self._options.globals else [])]
+        selected_script = self._format == "plain" and self._selection and not self._options.data_only
+        used = [
+            "pg_dump",
+            *(["pg_restore"] if selected_script else []),
+            *(["psql"] if self._parts else []),
+            *(["pg_dumpall"] if self._options.globals else []),
+        ]
         return Facts(
             server_version=self._snapshot.server.version,
             consistency_point=self._snapshot.point,
@@ -294,7 +320,9 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
     location = Location.parse(request.url, connect_timeout=options.connect_timeout)
     selection = Selection(select=request.select, exclude=request.exclude)
     with ExitStack() as stack:
-        snapshot = stack.enter_context(open_snapshot(location, selection, lock_timeout=options.lock_timeout))
+        snapshot = stack.enter_context(
+            open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
+        )
         server = snapshot.server
         found = programs.find(server.major, why=f"a server of version {server.version}")
         children = stack.enter_context(Children(snapshot.location, request.scratch))

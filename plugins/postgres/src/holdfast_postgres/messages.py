@@ -32,7 +32,7 @@ _FORBIDDEN = re.compile(r"must be (superuser|owner)|permission denied|must have|
 
 # What may lead out of a backup of some schemas or tables to something that is not in it.
 _LEADING_OUT = re.compile(
-    r"ALTER TABLE .* FOREIGN KEY |ALTER TABLE .* ATTACH PARTITION |ALTER PUBLICATION "
+    r"ALTER TABLE .* FOREIGN KEY |ALTER (TABLE|INDEX) .* ATTACH PARTITION |ALTER PUBLICATION "
     r"|CREATE (OR REPLACE )?((CONSTRAINT |EVENT )?TRIGGER|(MATERIALIZED )?VIEW|RULE|POLICY|FUNCTION|PROCEDURE|AGGREGATE"
     r"|CAST|OPERATOR) |REFRESH MATERIALIZED VIEW ",
 )

@@ -96,9 +96,9 @@ class PostgresRestore:
             yield Step(stream=hints.archive, phase=_BEFORE)
         if not hints.schema_only:
             yield Step(stream=hints.archive, phase=_ROWS, parallel=True)
-            for stream, lane in self._lanes.items():
-                if not self._selection or self._selection.takes(lane.schema, lane.table):
-                    yield Step(stream=stream, phase=_ROWS, parallel=True)
+            # Of a selection only the archive tells which tables it needs besides: `_load` leaves the others out.
+            for stream in self._lanes:
+                yield Step(stream=stream, phase=_ROWS, parallel=True)
             if hints.sequences:
                 yield Step(stream=hints.sequences, phase=_ROWS, parallel=True)
         if not hints.data_only:
@@ -108,6 +108,18 @@ class PostgresRestore:
     def warnings(self) -> Sequence[str]:
         """What was restored otherwise than it was dumped."""
         return [*self._target.warnings, *self._degraded]
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """The streams of tables that the selection does not need."""
+        return [stream for stream, lane in self._lanes.items() if not self._chosen(lane)]
+
+    def _chosen(self, lane: LaneHint) -> bool:
+        if not self._selection:
+            return True
+        if self._choice is None:
+            raise PluginError("the archive has not been read before the rows")
+        return (lane.schema, lane.table) in self._choice.relations
 
     # --- loading ---
 
@@ -122,8 +134,9 @@ class PostgresRestore:
 
     def _load(self, step: Step, blob: Blob) -> None:
         self._prepare()
-        if step.stream in self._lanes:
-            self._load_lane(self._lanes[step.stream], blob)
+        if lane := self._lanes.get(step.stream):
+            if self._chosen(lane):
+                self._load_lane(lane, blob)
         elif step.phase == _GLOBALS:
             self._load_script(blob, self._target.into.at("postgres"), stop=False)
         elif step.stream == self._hints.sequences:
@@ -206,13 +219,13 @@ class PostgresRestore:
     def _choose(self, path: Path, listing: Path) -> None:
         entries = archive.read_entries(path)
         self._choice = choose(entries, self._selection)
-        if not self._choice.relations and not self._choice.ids:
-            raise UsageError("the selection leaves nothing to restore")
         descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(list_file(self._choice, entries))
+            file.write(list_file(entry for entry in entries if entry.id in self._choice.ids))
         if self._choice.added:
             self._degraded.append(f"restored besides, since the selection needs it: {some(self._choice.added)}")
+        if self._choice.lost:
+            self._degraded.append(f"not restored, since it needs what is excluded: {some(self._choice.lost)}")
         if self._choice.dropped:
             self._degraded.append(
                 f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
@@ -375,6 +388,9 @@ def _check_options(request: RestoreRequest, hints: Hints) -> None:
             )
         if options.no_owner or options.no_privileges:
             raise UsageError("a backup in format plain cannot leave owners and privileges out")
+    if hints.data_only and (request.select or request.exclude):
+        # Its archive knows no tables, only rows: neither names nor what needs what could be looked up.
+        raise UsageError("a backup of data alone can only be restored whole", hint="select at the backup")
     if options.globals and not hints.globals:
         raise UsageError("the backup holds no roles and tablespaces", hint="backup -o globals=true keeps them")
 

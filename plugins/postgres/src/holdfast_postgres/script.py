@@ -28,6 +28,18 @@ def check_psql(programs: Programs) -> None:
         )
 
 
+def sparing_public(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Let a script whose first statement makes the schema public run where that is, as in every new database."""
+    source = iter(chunks)
+    head = b""
+    for chunk in source:
+        head += bytes(chunk)
+        if len(head) >= _HEAD:
+            break
+    yield head.replace(b"\nCREATE SCHEMA public;\n", b"\nCREATE SCHEMA IF NOT EXISTS public;\n", 1)
+    yield from source
+
+
 def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[bytes]:
     r"""Wrap a script for a server of that version: our `\restrict` around it, that of pg_dump taken away.
 

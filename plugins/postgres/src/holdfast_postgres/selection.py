@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from holdfast.api import UsageError, shown
 from holdfast_postgres.catalog import Relation
-from holdfast_postgres.session import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,11 @@ class Selection:
         """Whether a relation belongs to it."""
         if self.select and not any(_matches(pattern, schema, name) for pattern in self.select):
             return False
-        return not any(_matches(pattern, schema, name) for pattern in self.exclude)
+        return not self.leaves_out(schema, name)
+
+    def leaves_out(self, schema: str, name: str) -> bool:
+        """Whether a relation is excluded, which it also stays where something needs it."""
+        return any(_matches(pattern, schema, name) for pattern in self.exclude)
 
     def whole(self, schema: str) -> bool:
         """Whether it takes the schema itself: types, routines and whatever else is in it."""
@@ -36,7 +39,7 @@ class Selection:
         return not any(_means_schema(pattern, schema) for pattern in self.exclude)
 
     def check(self, schemas: Iterable[str], relations: Sequence[Relation]) -> None:
-        """Refuse a pattern that matches nothing: it is mistyped, and what it meant would be missing."""
+        """Refuse a pattern that matches nothing, which is mistyped, and patterns that together leave nothing."""
         names = list(schemas)
         for pattern in (*self.select, *self.exclude):
             if any(_means_schema(pattern, schema) for schema in names):
@@ -46,31 +49,8 @@ class Selection:
                     f"no schema and no table matches {shown(pattern)}",
                     hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
                 )
-
-    def pg_dump_arguments(self, schemas: Sequence[str], relations: Sequence[Relation]) -> list[str]:
-        """The same for pg_dump, all names spelt out.
-
-        A schema of which only some relations are taken keeps its types and routines, which those may need; the
-        relations that are not taken are excluded one by one. `--table` would leave the types out.
-        """
-        if not self:
-            return []
-        if not self.select:
-            dropped = {schema for schema in schemas if not self.whole(schema)}
-            arguments = [f"--exclude-schema={quoted(schema)}" for schema in schemas if schema in dropped]
-            inside = [relation for relation in relations if relation.schema not in dropped]
-        else:
-            wanted = {relation.schema for relation in relations if self.takes(relation.schema, relation.name)}
-            wanted |= {schema for schema in schemas if self.whole(schema)}
-            arguments = [f"--schema={quoted(schema)}" for schema in schemas if schema in wanted]
-            inside = [relation for relation in relations if relation.schema in wanted]
-        taken = self.taken(relations)
-        arguments += [
-            f"--exclude-table={quoted(relation.schema, relation.name)}"
-            for relation in inside
-            if relation.oid not in taken
-        ]
-        return arguments
+        if self and not self.taken(relations) and not any(self.whole(schema) for schema in names):
+            raise nothing_left()
 
     def taken(self, relations: Sequence[Relation]) -> set[int]:
         """The OIDs of those that belong to it; the sequence of a serial or identity column follows its table."""
@@ -78,16 +58,30 @@ class Selection:
         return tables | {one.oid for one in relations if one.owner_table in tables}
 
 
+def nothing_left() -> UsageError:
+    """The refusal of a selection that would make an empty backup or restore."""
+    return UsageError(
+        "all that is selected is excluded, so that nothing is left",
+        hint="select or exclude less: --select, and --exclude, which goes before it",
+    )
+
+
 def _split(pattern: str) -> tuple[str, str]:
-    """Schema and name of a pattern; the schema empty where there is none. Quotes keep a dot in a name."""
-    parts, quote = [""], False
+    """Schema and name of a pattern; the schema empty where there is none.
+
+    Quotes keep a dot in a name, and two of them inside of quotes are one of the name.
+    """
+    parts, quote, before = [""], False, ""
     for character in pattern:
         if character == '"':
             quote = not quote
+            if quote and before == '"':
+                parts[-1] += character
         elif character == "." and not quote and len(parts) == 1:
             parts.append("")
         else:
             parts[-1] += character
+        before = character
     return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
 
 

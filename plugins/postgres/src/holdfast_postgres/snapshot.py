@@ -7,7 +7,7 @@ does a query take the snapshot, in which the list must still be the same.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError, shown
-from holdfast_postgres import catalog
+from holdfast_postgres import catalog, extent
 from holdfast_postgres.catalog import Relation, Table
+from holdfast_postgres.extent import Extent
 from holdfast_postgres.location import Location
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.session import Server, connect, connected, our_failures, pin, settings, survey
@@ -32,7 +33,10 @@ _GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A transaction that holds the locks and the snapshot; `point` says which moment it shows."""
+    """A transaction that holds the locks and the snapshot; `point` says which moment it shows.
+
+    `extent` is what a selection takes, None without one.
+    """
 
     id: str
     connection: "Connection[TupleRow]"
@@ -41,8 +45,13 @@ class Snapshot:
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
+    extent: Extent | None
     point: dict[str, Any]
     identity: str
+
+    def takes(self, relation: Relation) -> bool:
+        """Whether the dump holds a relation."""
+        return self.extent is None or relation.oid in self.extent.relations
 
     @property
     def begin(self) -> str:
@@ -54,31 +63,40 @@ class Snapshot:
         )
 
 
+_Finder = Callable[["Connection[TupleRow]", Sequence[Relation] | None], Extent | None]
+
+
 class _Moved(Exception):  # noqa: N818 (a signal to try again, never seen outside)
     """A table was made, changed or removed between listing and locking."""
 
 
 @contextmanager
-def open_snapshot(location: Location, selection: Selection, *, lock_timeout: float) -> Iterator[Snapshot]:
-    """Lock, take the snapshot, and hold both for the length of the block."""
+def open_snapshot(
+    location: Location, selection: Selection, *, lock_timeout: float, definitions: bool = True
+) -> Iterator[Snapshot]:
+    """Lock, take the snapshot, and hold both for the length of the block.
+
+    With `definitions` a selection takes what it cannot be restored without, too.
+    """
     connection = connect(location)
     try:
         with our_failures(f"cannot read {location.shown}"):
             server = survey(connection)
             location = pin(location, connection)
             connection.execute(settings(server.major))
-            snapshot = _take(connection, location, server, selection, lock_timeout)
+            find = _finder(selection, definitions=definitions)
+            snapshot = _take(connection, location, server, find, lock_timeout)
         yield snapshot
     finally:
         _release(connection)
 
 
 def _take(
-    connection: "Connection[TupleRow]", location: Location, server: Server, selection: Selection, lock_timeout: float
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, lock_timeout: float
 ) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         try:
-            return _attempt(connection, location, server, selection, lock_timeout)
+            return _attempt(connection, location, server, find, lock_timeout)
         except _Moved as moved:
             log.info("tables changed while they were being locked, attempt %d: %s", attempt + 1, moved)
             connection.execute("ROLLBACK")
@@ -90,20 +108,20 @@ def _take(
 
 
 def _attempt(
-    connection: "Connection[TupleRow]", location: Location, server: Server, selection: Selection, lock_timeout: float
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, lock_timeout: float
 ) -> Snapshot:
     with connected(location) as other:
         other.execute(settings(server.major))
-        listed = _chosen(catalog.tables(other), selection)
+        listed = _chosen(catalog.tables(other), find(other, None))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     _lock(connection, location, listed, lock_timeout)
     function = "pg_current_snapshot" if server.major >= 13 else "txid_current_snapshot"
     row = connection.execute(f"SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{function}()::text").fetchone()
     assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
-    tables = _chosen(catalog.tables(connection), selection)
+    relations = catalog.relations(connection)
+    found = find(connection, relations)
+    tables = _chosen(catalog.tables(connection), found)
     _recheck(connection, listed, tables)
-    relations, schemas = catalog.relations(connection), catalog.schemas(connection)
-    selection.check(schemas, relations)
     return Snapshot(
         id=row[0],
         connection=connection,
@@ -111,16 +129,31 @@ def _attempt(
         server=server,
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
-        schemas=tuple(schemas),
+        schemas=tuple(catalog.schemas(connection)),
+        extent=found,
         point={**_point(connection, server), "snapshot": row[1]},
         identity=_identity(connection, location, server),
     )
 
 
-def _chosen(tables: Sequence[Table], selection: Selection) -> list[Table]:
+def _finder(selection: Selection, *, definitions: bool) -> _Finder:
+    """How to find what a selection takes, in a connection with the relations that it lists, if they are known."""
+
+    def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> Extent | None:
+        if not selection:
+            return None
+        relations = catalog.relations(connection) if relations is None else relations
+        return extent.find(connection, selection, relations, definitions=definitions)
+
+    return find
+
+
+def _chosen(tables: Sequence[Table], found: Extent | None) -> list[Table]:
     """Those whose rows the dump can hold: what an extension brings comes back with the extension."""
     return [
-        table for table in tables if selection.takes(table.schema, table.name) and (not table.member or table.config)
+        table
+        for table in tables
+        if (found is None or table.oid in found.relations) and (not table.member or table.config)
     ]
 
 
