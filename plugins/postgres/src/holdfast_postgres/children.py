@@ -20,12 +20,13 @@ READ = 1 << 20
 # Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
 # death. A program that streams to us dies of its broken pipe anyway; pg_restore would build its indexes to the end,
 # and PR_SET_PDEATHSIG does not reach the workers that it forks.
+# By /dev/fd, since dash redirects from no descriptor of two digits.
 _TIED = """
 line=$1; shift
 exec 3<&0
 "$@" <&3 3<&- & program=$!
 exec 3<&- </dev/null
-(read -r _ <&"$line"; kill -KILL 0) & watch=$!
+(read -r _ <"/dev/fd/$line"; kill -KILL 0) & watch=$!
 wait "$program"; code=$?
 kill -KILL "$watch"
 exit "$code"
