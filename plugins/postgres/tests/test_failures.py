@@ -186,6 +186,25 @@ def test_sockets_services_and_options_of_libpq_work(
     assert folders.stdout.count(f'"name": "{database}"') + folders.stdout.count(f'"name":"{database}"') == len(urls)
 
 
+def test_a_server_that_dies_while_pg_dump_copies_is_told_with_the_reason(tmp_path: Path) -> None:
+    """pg_dump first says that PQgetCopyData failed, and only then why."""
+    with running() as server:
+        server.create("app")
+        _big(server, "app")
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        request = DumpRequest(url=server.url("app"), scratch=scratch, options=PostgresOptions(format="custom"))
+        with open_dump(request) as session:
+            reading = session.read(session.streams[0])
+            next(reading)
+            server.stop()
+            try:
+                with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
+                    list(reading)
+            finally:
+                server.start()
+
+
 @pytest.mark.parametrize("victim", ["holder", "reader"])
 def test_a_backend_that_is_killed_fails_the_backup(
     server: PostgresServer, database: str, tmp_path: Path, victim: str
