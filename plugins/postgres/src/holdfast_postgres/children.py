@@ -44,6 +44,7 @@ class Children:
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._closed = False
+        self._failed: HoldfastError | None = None
         self._lifeline = os.pipe()
 
     def __enter__(self) -> Self:
@@ -75,6 +76,8 @@ class Children:
         with self._lock:
             if self._closed:
                 raise HoldfastError("the session has been closed")
+            if self._failed is not None:
+                raise self._failed
             line = self._lifeline[0]
             wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
             try:
@@ -98,6 +101,14 @@ class Children:
     def _forget(self, child: "Child") -> None:
         with self._lock:
             self._running.discard(child)
+
+    def end(self, failed: HoldfastError) -> None:
+        """Kill what runs, from any thread; whoever waits for it, or starts more, gets this error."""
+        with self._lock:
+            self._failed = failed
+            for child in self._running:
+                child.watch_error = child.watch_error or failed
+                child.kill()
 
     def close(self) -> None:
         """Kill what still runs and wait for it; nothing starts any more."""
