@@ -31,9 +31,9 @@ def record(server: PostgresServer, app: str, store: str) -> Any:
 
 
 @pytest.fixture
-def role(server: PostgresServer, app: str) -> Iterator[str]:
+def role(server: PostgresServer, database: str) -> Iterator[str]:
     """A role that may make databases and is no superuser."""
-    name = f"maker_{app}"
+    name = f"maker_{database}"
     server.execute("postgres", f"CREATE ROLE {name} LOGIN CREATEDB")
     try:
         yield name
@@ -308,3 +308,51 @@ def test_plain_scripts_refuse_what_they_cannot_do(server: PostgresServer, app: s
         holdfast.restore(record.id, server.url(target), store=store, select=("a",))
     with pytest.raises(UsageError, match="owners"):
         holdfast.restore(record.id, server.url(target), store=store, options={"no_owner": "true"})
+
+
+_LOG = "BEGIN INSERT INTO public.log VALUES (new.id); RETURN new; END"
+_LOGGED = (
+    "CREATE TABLE log (a int)",
+    "CREATE TABLE b (id int PRIMARY KEY)",
+    "CREATE TABLE a (id int PRIMARY KEY REFERENCES b)",
+    f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS '{_LOG}'",
+    "INSERT INTO b SELECT generate_series(1, 1000)",
+    "INSERT INTO a SELECT generate_series(1, 1000)",
+    "CREATE TRIGGER tr AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION f()",
+    "CREATE TRIGGER off AFTER INSERT ON b FOR EACH ROW EXECUTE FUNCTION f()",
+    "ALTER TABLE b DISABLE TRIGGER off",
+)
+
+
+def _definitions_and_rows(server: PostgresServer, source: str, store: str, **options: str) -> tuple[str, str]:
+    """The ids of two backups of a database, which make up one."""
+    url = server.url(source)
+    definitions = holdfast.backup(url, store=store, options={"schema_only": "true"})
+    rows = holdfast.backup(url, store=store, options={"data_only": "true", **options})
+    return definitions.id, rows.id
+
+
+@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+def test_rows_alone_come_back_without_triggers_in_any_format(
+    server: PostgresServer, database: str, target: str, store: str, kind: str
+) -> None:
+    """Nor are foreign keys checked, whatever the order; a trigger that is disabled stays so."""
+    server.execute(database, *_LOGGED)
+    definitions, rows = _definitions_and_rows(server, database, store, format=kind, large_table="0")
+    for one in (definitions, rows):
+        holdfast.restore(one, server.url(target), store=store)
+    assert server.value(target, "SELECT count(*) FROM log") == 0
+    assert server.text(target) == server.text(database)
+
+
+def test_triggers_that_fire_as_rows_come_back_are_named(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Nobody can keep those quiet that are to fire always."""
+    server.execute(database, *_LOGGED, "ALTER TABLE a ENABLE ALWAYS TRIGGER tr")
+    definitions, rows = _definitions_and_rows(server, database, store)
+    holdfast.restore(definitions, server.url(target), store=store)
+    result = holdfast.restore(rows, server.url(target), store=store)
+    (warning,) = result.warnings
+    assert "ENABLE ALWAYS" in warning
+    assert "tr on public.a" in warning

@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import CredentialsError, HoldfastError, UnsafeError, shown
-from holdfast_postgres.catalog import strings
+from holdfast_postgres.catalog import USER_SCHEMA, strings
 from holdfast_postgres.choice import some
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.options import PostgresOptions
@@ -18,6 +18,12 @@ _AVAILABLE = "SELECT name FROM pg_catalog.pg_available_extensions"
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 _OTHERS = """
 SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY (%s) AND NOT pg_catalog.pg_has_role(oid, 'MEMBER')
+"""
+# Those on INSERT.
+_TRIGGERS = f"""
+SELECT format('%%s on %%s.%%s', t.tgname, n.nspname, c.relname) FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND t.tgtype & 4 <> 0 AND t.tgenabled::text = ANY (%s) AND {USER_SCHEMA} ORDER BY 1
 """
 
 
@@ -45,9 +51,10 @@ def check_needs(
     connection: "Connection[TupleRow]", server: Server, hints: Hints, options: PostgresOptions, *, drill: bool
 ) -> Findings:
     """Look for the extensions, roles and tablespaces that the dump names; what is missing is an error or a finding."""
+    if hints.data_only:
+        return _check_rows(connection, server, options)
     warnings: list[str] = []
-    if hints.schema_only or not hints.data_only:
-        _check_extensions(connection, hints)
+    _check_extensions(connection, hints)
     no_owner, no_privileges = options.no_owner, options.no_privileges
     known = set(strings(connection, _ROLES))
     owners = [] if no_owner else [name for name in hints.owners if name not in known]
@@ -74,6 +81,18 @@ def check_needs(
         no_privileges=no_privileges,
         no_tablespaces=bool(without) and not made,
         warnings=tuple(warnings),
+    )
+
+
+def _check_rows(connection: "Connection[TupleRow]", server: Server, options: PostgresOptions) -> Findings:
+    """Rows alone have no owner and no rights; what they set off in the tables that are there has to be told."""
+    why = "they are ENABLE ALWAYS or REPLICA" if server.superuser else "only a superuser can keep them from it"
+    firing = strings(connection, _TRIGGERS, (["A", "R"] if server.superuser else ["A", "O"],))
+    return Findings(
+        no_owner=options.no_owner,
+        no_privileges=options.no_privileges,
+        no_tablespaces=False,
+        warnings=(f"these triggers fire as the rows come in, since {why}: {some(firing)}",) if firing else (),
     )
 
 

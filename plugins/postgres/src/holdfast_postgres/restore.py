@@ -109,6 +109,11 @@ class PostgresRestore:
         """What was restored otherwise than it was dumped."""
         return [*self._target.warnings, *self._degraded]
 
+    @property
+    def _without_triggers(self) -> bool:
+        """Rows alone come into tables that have triggers and foreign keys, which only a superuser can keep quiet."""
+        return self._hints.data_only and self._server.superuser
+
     # --- loading ---
 
     def load(self, step: Step, blob: Blob) -> None:
@@ -129,7 +134,7 @@ class PostgresRestore:
         elif step.stream == self._hints.sequences:
             self._load_sequences(blob)
         elif self._hints.format == "plain":
-            self._load_script(blob, self._target.into, stop=True)
+            self._load_script(blob, None, stop=True)
         else:
             self._load_archive(step, blob)
 
@@ -149,6 +154,9 @@ class PostgresRestore:
             }
             if self._options.maintenance_work_mem:
                 limits["maintenance_work_mem"] = self._options.maintenance_work_mem
+            if self._without_triggers:
+                # --disable-triggers would enable those, too, that somebody has disabled.
+                limits["session_replication_role"] = "replica"
             if self._server.major >= _WATCHED_SINCE:
                 limits["client_connection_check_interval"] = "2s"
             location = self._target.into.with_options(limits)
@@ -165,8 +173,6 @@ class PostgresRestore:
             parallel = parallel or (step.phase == _ROWS and not self._lanes)
         if parallel and self._request.jobs > 1:
             arguments.append(f"--jobs={self._request.jobs}")
-        if self._hints.data_only and self._server.superuser:
-            arguments += ["--data-only", "--disable-triggers"]
         judge = Judge(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
         command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
         with self._started().start(command, tied=True, watch=judge.line) as child:
@@ -225,7 +231,7 @@ class PostgresRestore:
         with self._connected() as connection, our_failures(what):
             connection.execute(settings(self._server.major, encoding=self._hints.database.encoding))
             connection.execute("SET synchronous_commit TO off")
-            if self._hints.data_only and self._server.superuser:
+            if self._without_triggers:
                 connection.execute("SET session_replication_role TO replica")
             with connection.cursor().copy(statement) as copy:
                 for chunk in blob.chunks():
@@ -248,12 +254,12 @@ class PostgresRestore:
         kept = [line for line in text.splitlines(keepends=True) if _sequence_of(line) in names]
         return "".join(kept)
 
-    def _load_script(self, blob: Blob, location: Location, *, stop: bool) -> None:
-        """A script through psql. Without `stop` a role that exists already does not end it."""
+    def _load_script(self, blob: Blob, location: Location | None, *, stop: bool) -> None:
+        """A script through psql, into the target by default; without `stop` a role that exists does not end it."""
         script.check_psql(self._programs)
         command = [self._programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
         command += [f"--set=ON_ERROR_STOP={int(stop)}", "--set=VERBOSITY=verbose"]
-        judge = Judge(doing=f"cannot restore into {location.shown}")
+        judge = Judge(doing=f"cannot restore into {(location or self._target.into).shown}")
         end = f"holdfast-{secrets.token_hex(8)}"
         with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
             try:
