@@ -23,7 +23,7 @@ from holdfast.api import (
     UsageError,
     shown,
 )
-from holdfast_postgres import archive, programs, script
+from holdfast_postgres import archive, order, programs, script
 from holdfast_postgres.checks import Findings
 from holdfast_postgres.children import Children
 from holdfast_postgres.choice import Choice, choose, list_file, some
@@ -81,6 +81,7 @@ class PostgresRestore:
         self._degraded: list[str] = []
         self.failed: HoldfastError | None = None
         self._lanes = {stream: lane for lane in hints.lanes for stream in lane.streams}
+        self._levels = self._order()
         self.steps = tuple(self._plan())
 
     # --- planning ---
@@ -95,14 +96,23 @@ class PostgresRestore:
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=_BEFORE)
         if not hints.schema_only:
-            yield Step(stream=hints.archive, phase=_ROWS, parallel=True)
+            for level in range(max(self._levels.values(), default=0) + 1):
+                yield Step(stream=hints.archive, phase=_ROWS + level, parallel=True)
             for stream, lane in self._lanes.items():
                 if not self._selection or self._selection.takes(lane.schema, lane.table):
-                    yield Step(stream=stream, phase=_ROWS, parallel=True)
+                    level = self._levels.get((lane.schema, lane.table), 0)
+                    yield Step(stream=stream, phase=_ROWS + level, parallel=True)
             if hints.sequences:
                 yield Step(stream=hints.sequences, phase=_ROWS, parallel=True)
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=_AFTER)
+
+    def _order(self) -> dict[order.Name, int]:
+        """Which tables have to wait for which, where foreign keys are checked row by row."""
+        if not self._one_by_one or not self._lanes:
+            return {}  # pg_dump has put its own tables in order
+        with self._connected() as connection, our_failures(f"cannot read {self._target.into.shown}"):
+            return order.levels(order.references(connection))
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -113,6 +123,11 @@ class PostgresRestore:
     def _without_triggers(self) -> bool:
         """Rows alone come into tables that have triggers and foreign keys, which only a superuser can keep quiet."""
         return self._hints.data_only and self._server.superuser
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Without that, no table may be loaded before those that it refers to."""
+        return self._hints.data_only and not self._server.superuser and self._target.exists
 
     # --- loading ---
 
@@ -169,9 +184,11 @@ class PostgresRestore:
             return
         parallel = self._hints.format in ("custom", "directory") or step.phase == _AFTER
         if self._hints.format == "parallel":
-            arguments.append(f"--section={_SECTIONS[step.phase]}")
+            arguments.append(f"--section={'data' if self._hints.data_only else _SECTIONS[step.phase]}")
             parallel = parallel or (step.phase == _ROWS and not self._lanes)
-        if parallel and self._request.jobs > 1:
+        if self._levels:
+            arguments.append(f"--use-list={self._list_level(path, step.phase - _ROWS)}")
+        if parallel and self._request.jobs > 1 and not self._one_by_one:
             arguments.append(f"--jobs={self._request.jobs}")
         judge = Judge(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
         command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
@@ -223,6 +240,15 @@ class PostgresRestore:
             self._degraded.append(
                 f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
             )
+
+    def _list_level(self, path: Path, level: int) -> Path:
+        """A list for pg_restore of the tables whose turn it is; what belongs to no table is first."""
+        listing = self._request.scratch / f"level-{level}.list"
+        entries = archive.read_entries(path)
+        chosen = {entry.id for entry in entries} if self._choice is None else self._choice.ids
+        turn = [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
+        listing.write_text("".join(f"{entry.id};\n" for entry in turn if entry.id in chosen))
+        return listing
 
     def _load_lane(self, lane: LaneHint, blob: Blob) -> None:
         """Rows in blocks through libpq: one COPY a part, which the server takes whole or not at all."""
