@@ -63,10 +63,12 @@ def check_needs(
     made = options.globals and hints.globals and not drill
     if missing and not made:
         if not drill and not hints.selected:
+            way = "create them, or restore with -o globals=true if the backup holds them"
+            if hints.format != "plain":
+                way += "; -o no_owner=true -o no_privileges=true leaves ownership and rights out"
             raise HoldfastError(
                 f"the target has no role {some(missing)}, which own objects of the backup or have rights in it",
-                hint="create them, restore with -o globals=true if the backup holds them, or leave ownership and "
-                "rights out with -o no_owner=true -o no_privileges=true",
+                hint=way,
             )
         warnings.append(f"the target has no role {some(missing)}: ownership and rights are not restored")
         no_owner, no_privileges = no_owner or bool(owners), no_privileges or bool(grantees)
@@ -82,6 +84,17 @@ def check_needs(
         no_tablespaces=bool(without) and not made,
         warnings=tuple(warnings),
     )
+
+
+def check_policies(connection: "Connection[TupleRow]", hints: Hints) -> None:
+    """Refuse a server that lacks a role of a policy, which cannot be made without it, as an owner can be left out."""
+    known = set(strings(connection, _ROLES))
+    missing = [name for name in hints.policy_roles if name not in known]
+    if missing and not (hints.selected or hints.data_only):
+        raise HoldfastError(
+            f"the server has no role {some(missing)}, which policies of the backup name",
+            hint="CREATE ROLE … NOLOGIN there, or restore with -o globals=true if the backup holds its roles",
+        )
 
 
 def _check_rows(connection: "Connection[TupleRow]", server: Server, options: PostgresOptions) -> Findings:

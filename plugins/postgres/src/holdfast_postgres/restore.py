@@ -281,12 +281,18 @@ class PostgresRestore:
         return "".join(kept)
 
     def _load_script(self, blob: Blob, location: Location | None, *, stop: bool) -> None:
-        """A script through psql, into the target by default; without `stop` a role that exists does not end it."""
+        """A script through psql, into the target by default; without `stop` a role that exists does not end it.
+
+        Where roles are missing psql goes on, and what it says is judged as what pg_restore says.
+        """
         script.check_psql(self._programs)
         command = [self._programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
-        command += [f"--set=ON_ERROR_STOP={int(stop)}", "--set=VERBOSITY=verbose"]
-        judge = Judge(doing=f"cannot restore into {(location or self._target.into).shown}")
-        end = f"holdfast-{secrets.token_hex(8)}"
+        judged = stop and (self._findings.no_owner or self._findings.no_privileges or self._hints.data_only)
+        command += [f"--set=ON_ERROR_STOP={int(stop and not judged)}", "--set=VERBOSITY=verbose"]
+        if judged:
+            command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
+        judge = Judge(doing=f"cannot restore into {(location or self._target.into).shown}", script=judged)
+        end = f"psql: end {secrets.token_hex(8)}"
         with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
             try:
                 for piece in script.restricted(blob.chunks(), major=self._server.major, end=end):
@@ -295,6 +301,7 @@ class PostgresRestore:
                 log.info("psql ended before the script did")  # found out below
             child.end_input()
             child.finish(judge.doing)
+            judge.end()
             if end not in child.lines:
                 raise HoldfastError(f"{judge.doing}: psql ended before it had read the whole script")
             if not stop:

@@ -42,6 +42,8 @@ class Target:
         with connection, our_failures(f"cannot look at {self._location.shown}"):
             checks.check_version(server, self._hints, self._options)
             found = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
+            if not (self._options.globals and self._hints.globals):
+                checks.check_policies(connection, self._hints)
             checks.check_space(connection, self._hints)
             if self.exists:
                 self._check_content(connection)
