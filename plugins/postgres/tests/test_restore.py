@@ -106,6 +106,22 @@ def test_replacing_keeps_what_belongs_to_the_database(
     assert server.value(target, "SELECT to_regclass('old')") is None
 
 
+def test_replacing_a_template_leaves_nothing_behind_and_a_template(
+    server: PostgresServer, target: str, record: Any, store: str
+) -> None:
+    """A template cannot be dropped as long as it is one."""
+    server.execute(target, f"ALTER DATABASE {target} IS_TEMPLATE true")
+    databases = server.databases()
+    try:
+        result = holdfast.restore(record.id, server.url(target), store=store, replace=True)
+        assert result.warnings == ()
+        assert server.databases() == databases
+        query = f"SELECT datistemplate FROM pg_database WHERE datname = '{target}'"
+        assert server.value("postgres", query) is True
+    finally:
+        server.execute("postgres", f"ALTER DATABASE {target} IS_TEMPLATE false")
+
+
 def test_a_target_in_use_is_not_replaced_unless_told_to_end_its_sessions(
     server: PostgresServer, target: str, record: Any, store: str
 ) -> None:
