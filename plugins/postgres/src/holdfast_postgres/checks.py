@@ -158,10 +158,12 @@ def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
         )
 
 
-def refuse_content(names: Sequence[str], where: str) -> None:
+def refuse_content(
+    names: Sequence[str],
+    where: str,
+    *,
+    hint: str = "--replace puts the backup in its place once all of it is restored",
+) -> None:
     """Refuse a target that holds something."""
     if names:
-        raise UnsafeError(
-            f"{where} is not empty: it holds {some(names, 3)}",
-            hint="--replace puts the backup in its place once all of it is restored",
-        )
+        raise UnsafeError(f"{where} is not empty: it holds {some(names, 3)}", hint=hint)

@@ -74,7 +74,9 @@ class Target:
         if self._hints.data_only:
             if self._request.replace:
                 raise UsageError("a backup of data alone cannot replace a database", hint="empty its tables first")
-            checks.refuse_content([f"rows in {name}" for name in contents.filled_tables(connection)], where)
+            filled = [f"rows in {name}" for name in contents.filled_tables(connection)]
+            hint = "empty its tables with TRUNCATE, or restore into another database that has the same tables"
+            checks.refuse_content(filled, where, hint=hint)
         elif self._request.replace:
             ours = connection.info.backend_pid
             with databases.maintenance(self._location, avoid=self.name) as other:
