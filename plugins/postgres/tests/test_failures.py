@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import small_disk
 from servers.postgres import GUARDED, PostgresServer, free_port, running
 
 import holdfast
@@ -356,6 +357,28 @@ def test_a_store_without_space_leaves_nothing_and_no_session(server: PostgresSer
     assert "would be larger than" in done.stderr
     _nothing_left(store)
     assert server.quiet()
+
+
+def test_no_space_for_a_directory_is_told_before_pg_dump_starts(
+    server: PostgresServer, database: str, store: str, tmp_path: Path
+) -> None:
+    """pg_dump writes it before we can hand it on: exit code 1, as for any disk that is full."""
+    _big(server, database)
+    folder = tmp_path / "small"
+    folder.mkdir()
+    words = ("backup", server.url(database), "--store", store, "-o", "format=directory")
+    with small_disk(folder, "1m") as enter:
+        done = subprocess.run(
+            [*enter, sys.executable, "-m", "holdfast", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TMPDIR": str(folder)},
+        )
+    assert done.returncode == 1, done.stderr
+    assert "not enough space" in done.stderr
+    assert "TMPDIR" in done.stderr
+    _nothing_left(store)
 
 
 def test_clients_that_are_too_old_are_named_with_what_to_install(

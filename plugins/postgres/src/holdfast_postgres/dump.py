@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream, UnsafeError, shown
+from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
 from holdfast_postgres import byhand, catalog, lanes, programs, proof
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
@@ -157,7 +157,7 @@ class PostgresDump:
         needed = sum(table.size for table in self._snapshot.tables)
         free = shutil.disk_usage(folder).free
         if free < needed:
-            raise UnsafeError(
+            raise HoldfastError(
                 f"not enough space in {shown(str(folder.parent))} for a directory: about {needed} bytes are needed for "
                 f"a moment, {free} are free",
                 hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
