@@ -401,10 +401,10 @@ def test_clients_that_are_too_old_are_named_with_what_to_install(
     assert "HOLDFAST_PG_BINDIR" in done.stderr
 
 
-def test_globals_take_a_superuser_and_are_said_to_be_secret(
+def test_globals_take_a_role_that_may_read_hashes_and_are_said_to_be_secret(
     server: PostgresServer, database: str, odd_roles: None, holdfast_cli: Cli, store: str
 ) -> None:
-    """Roles with their password hashes, in a file of mode 0600."""
+    """Roles with their password hashes, in a file of mode 0600; pg_read_all_data reads them as any other table."""
     done = holdfast_cli("backup", server.url(database), "-o", "globals=true", "--codec", "none")
     assert done.returncode == 0, done.stderr
     assert "password hashes" in done.stderr
@@ -418,6 +418,12 @@ def test_globals_take_a_superuser_and_are_said_to_be_secret(
     try:
         done = holdfast_cli("backup", server.url(database, role), "-o", "globals=true")
         assert done.returncode == 12
+        assert "pg_authid" in done.stderr
+        server.execute("postgres", f"GRANT pg_read_all_data TO {role}")
+        done = holdfast_cli("backup", server.url(database, role), "-o", "globals=true", "--codec", "none")
+        assert done.returncode == 0, done.stderr
+        newest = max(Path(store).rglob("globals.sql"), key=lambda found: found.stat().st_mtime_ns)
+        assert "SCRAM-SHA-256" in newest.read_text()
     finally:
         server.execute("postgres", f"DROP ROLE {role}")
 
