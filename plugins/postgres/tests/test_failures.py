@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import small_disk
 from servers.postgres import GUARDED, PostgresServer, free_port, running
 
 import holdfast
@@ -186,6 +187,25 @@ def test_sockets_services_and_options_of_libpq_work(
     assert folders.stdout.count(f'"name": "{database}"') + folders.stdout.count(f'"name":"{database}"') == len(urls)
 
 
+def test_a_server_that_dies_while_pg_dump_copies_is_told_with_the_reason(tmp_path: Path) -> None:
+    """pg_dump first says that PQgetCopyData failed, and only then why."""
+    with running() as server:
+        server.create("app")
+        _big(server, "app")
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        request = DumpRequest(url=server.url("app"), scratch=scratch, options=PostgresOptions(format="custom"))
+        with open_dump(request) as session:
+            reading = session.read(session.streams[0])
+            next(reading)
+            server.stop()
+            try:
+                with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
+                    list(reading)
+            finally:
+                server.start()
+
+
 @pytest.mark.parametrize("victim", ["holder", "reader"])
 def test_a_backend_that_is_killed_fails_the_backup(
     server: PostgresServer, database: str, tmp_path: Path, victim: str
@@ -339,6 +359,28 @@ def test_a_store_without_space_leaves_nothing_and_no_session(server: PostgresSer
     assert server.quiet()
 
 
+def test_no_space_for_a_directory_is_told_before_pg_dump_starts(
+    server: PostgresServer, database: str, store: str, tmp_path: Path
+) -> None:
+    """pg_dump writes it before we can hand it on: exit code 1, as for any disk that is full."""
+    _big(server, database)
+    folder = tmp_path / "small"
+    folder.mkdir()
+    words = ("backup", server.url(database), "--store", store, "-o", "format=directory")
+    with small_disk(folder, "1m") as enter:
+        done = subprocess.run(
+            [*enter, sys.executable, "-m", "holdfast", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TMPDIR": str(folder)},
+        )
+    assert done.returncode == 1, done.stderr
+    assert "not enough space" in done.stderr
+    assert "TMPDIR" in done.stderr
+    _nothing_left(store)
+
+
 def test_clients_that_are_too_old_are_named_with_what_to_install(
     server: PostgresServer, database: str, holdfast_cli: Cli, tmp_path: Path
 ) -> None:
@@ -359,10 +401,10 @@ def test_clients_that_are_too_old_are_named_with_what_to_install(
     assert "HOLDFAST_PG_BINDIR" in done.stderr
 
 
-def test_globals_take_a_superuser_and_are_said_to_be_secret(
+def test_globals_take_a_role_that_may_read_hashes_and_are_said_to_be_secret(
     server: PostgresServer, database: str, odd_roles: None, holdfast_cli: Cli, store: str
 ) -> None:
-    """Roles with their password hashes, in a file of mode 0600."""
+    """Roles with their password hashes, in a file of mode 0600; pg_read_all_data reads them as any other table."""
     done = holdfast_cli("backup", server.url(database), "-o", "globals=true", "--codec", "none")
     assert done.returncode == 0, done.stderr
     assert "password hashes" in done.stderr
@@ -376,6 +418,12 @@ def test_globals_take_a_superuser_and_are_said_to_be_secret(
     try:
         done = holdfast_cli("backup", server.url(database, role), "-o", "globals=true")
         assert done.returncode == 12
+        assert "pg_authid" in done.stderr
+        server.execute("postgres", f"GRANT pg_read_all_data TO {role}")
+        done = holdfast_cli("backup", server.url(database, role), "-o", "globals=true", "--codec", "none")
+        assert done.returncode == 0, done.stderr
+        newest = max(Path(store).rglob("globals.sql"), key=lambda found: found.stat().st_mtime_ns)
+        assert "SCRAM-SHA-256" in newest.read_text()
     finally:
         server.execute("postgres", f"DROP ROLE {role}")
 

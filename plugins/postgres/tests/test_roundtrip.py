@@ -199,5 +199,6 @@ def test_a_schema_alone_and_data_alone_make_a_whole(
     assert server.value(target, "SELECT count(*) FROM a") == 0
     holdfast.restore(data.id, server.url(target), store=store)
     assert _lines(server.text(target)) == _lines(server.text(database))
-    with pytest.raises(holdfast.HoldfastError, match="is not empty"):
+    with pytest.raises(holdfast.HoldfastError, match="is not empty") as caught:
         holdfast.restore(data.id, server.url(target), store=store)
+    assert "TRUNCATE" in str(caught.value.hint)

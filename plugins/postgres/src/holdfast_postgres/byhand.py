@@ -19,7 +19,12 @@ def steps(hints: Hints) -> tuple[str, ...]:
             "# the roles and tablespaces of the whole server, with password hashes; those that exist are left alone",
             f"{{decode:{hints.globals}}} | psql --no-psqlrc --dbname=postgres",
         ]
-    if not hints.data_only:
+    if hints.data_only:
+        lines += [
+            "# as a superuser; others leave this out: then triggers fire and foreign keys are checked as rows come in",
+            "export PGOPTIONS='-c session_replication_role=replica'",
+        ]
+    else:
         lines.append(_create(hints.database))
     archive = f"{{decode:{hints.archive}}}"
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse

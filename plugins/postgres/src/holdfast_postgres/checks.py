@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import CredentialsError, HoldfastError, UnsafeError, shown
-from holdfast_postgres.catalog import strings
+from holdfast_postgres.catalog import USER_SCHEMA, strings
 from holdfast_postgres.choice import some
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.options import PostgresOptions
@@ -18,6 +18,12 @@ _AVAILABLE = "SELECT name FROM pg_catalog.pg_available_extensions"
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 _OTHERS = """
 SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY (%s) AND NOT pg_catalog.pg_has_role(oid, 'MEMBER')
+"""
+# Those on INSERT.
+_TRIGGERS = f"""
+SELECT format('%%s on %%s.%%s', t.tgname, n.nspname, c.relname) FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND t.tgtype & 4 <> 0 AND t.tgenabled::text = ANY (%s) AND {USER_SCHEMA} ORDER BY 1
 """
 
 
@@ -45,9 +51,10 @@ def check_needs(
     connection: "Connection[TupleRow]", server: Server, hints: Hints, options: PostgresOptions, *, drill: bool
 ) -> Findings:
     """Look for the extensions, roles and tablespaces that the dump names; what is missing is an error or a finding."""
+    if hints.data_only:
+        return _check_rows(connection, server, options)
     warnings: list[str] = []
-    if hints.schema_only or not hints.data_only:
-        _check_extensions(connection, hints)
+    _check_extensions(connection, hints)
     no_owner, no_privileges = options.no_owner, options.no_privileges
     known = set(strings(connection, _ROLES))
     owners = [] if no_owner else [name for name in hints.owners if name not in known]
@@ -56,10 +63,12 @@ def check_needs(
     made = options.globals and hints.globals and not drill
     if missing and not made:
         if not drill and not hints.selected:
+            way = "create them, or restore with -o globals=true if the backup holds them"
+            if hints.format != "plain":
+                way += "; -o no_owner=true -o no_privileges=true leaves ownership and rights out"
             raise HoldfastError(
                 f"the target has no role {some(missing)}, which own objects of the backup or have rights in it",
-                hint="create them, restore with -o globals=true if the backup holds them, or leave ownership and "
-                "rights out with -o no_owner=true -o no_privileges=true",
+                hint=way,
             )
         warnings.append(f"the target has no role {some(missing)}: ownership and rights are not restored")
         no_owner, no_privileges = no_owner or bool(owners), no_privileges or bool(grantees)
@@ -74,6 +83,29 @@ def check_needs(
         no_privileges=no_privileges,
         no_tablespaces=bool(without) and not made,
         warnings=tuple(warnings),
+    )
+
+
+def check_policies(connection: "Connection[TupleRow]", hints: Hints) -> None:
+    """Refuse a server that lacks a role of a policy, which cannot be made without it, as an owner can be left out."""
+    known = set(strings(connection, _ROLES))
+    missing = [name for name in hints.policy_roles if name not in known]
+    if missing and not (hints.selected or hints.data_only):
+        raise HoldfastError(
+            f"the server has no role {some(missing)}, which policies of the backup name",
+            hint="CREATE ROLE … NOLOGIN there, or restore with -o globals=true if the backup holds its roles",
+        )
+
+
+def _check_rows(connection: "Connection[TupleRow]", server: Server, options: PostgresOptions) -> Findings:
+    """Rows alone have no owner and no rights; what they set off in the tables that are there has to be told."""
+    why = "they are ENABLE ALWAYS or REPLICA" if server.superuser else "only a superuser can keep them from it"
+    firing = strings(connection, _TRIGGERS, (["A", "R"] if server.superuser else ["A", "O"],))
+    return Findings(
+        no_owner=options.no_owner,
+        no_privileges=options.no_privileges,
+        no_tablespaces=False,
+        warnings=(f"these triggers fire as the rows come in, since {why}: {some(firing)}",) if firing else (),
     )
 
 
@@ -126,10 +158,12 @@ def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
         )
 
 
-def refuse_content(names: Sequence[str], where: str) -> None:
+def refuse_content(
+    names: Sequence[str],
+    where: str,
+    *,
+    hint: str = "--replace puts the backup in its place once all of it is restored",
+) -> None:
     """Refuse a target that holds something."""
     if names:
-        raise UnsafeError(
-            f"{where} is not empty: it holds {some(names, 3)}",
-            hint="--replace puts the backup in its place once all of it is restored",
-        )
+        raise UnsafeError(f"{where} is not empty: it holds {some(names, 3)}", hint=hint)

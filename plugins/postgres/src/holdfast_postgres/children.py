@@ -20,12 +20,13 @@ READ = 1 << 20
 # Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
 # death. A program that streams to us dies of its broken pipe anyway; pg_restore would build its indexes to the end,
 # and PR_SET_PDEATHSIG does not reach the workers that it forks.
+# By /dev/fd, since dash redirects from no descriptor of two digits.
 _TIED = """
 line=$1; shift
 exec 3<&0
 "$@" <&3 3<&- & program=$!
 exec 3<&- </dev/null
-(read -r _ <&"$line"; kill -KILL 0) & watch=$!
+(read -r _ <"/dev/fd/$line"; kill -KILL 0) & watch=$!
 wait "$program"; code=$?
 kill -KILL "$watch"
 exit "$code"
@@ -43,6 +44,7 @@ class Children:
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._closed = False
+        self._failed: HoldfastError | None = None
         self._lifeline = os.pipe()
 
     def __enter__(self) -> Self:
@@ -76,6 +78,8 @@ class Children:
         with self._lock:
             if self._closed:
                 raise HoldfastError("the session has been closed")
+            if self._failed is not None:
+                raise self._failed
             line = self._lifeline[0]
             database = () if offline else ("--dbname", location.argument(self._scratch))
             wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
@@ -100,6 +104,14 @@ class Children:
     def _forget(self, child: "Child") -> None:
         with self._lock:
             self._running.discard(child)
+
+    def end(self, failed: HoldfastError) -> None:
+        """Kill what runs, from any thread; whoever waits for it, or starts more, gets this error."""
+        with self._lock:
+            self._failed = failed
+            for child in self._running:
+                child.watch_error = child.watch_error or failed
+                child.kill()
 
     def close(self) -> None:
         """Kill what still runs and wait for it; nothing starts any more."""

@@ -104,7 +104,10 @@ def _locale(hint: DatabaseHint, major: int) -> str:
 
 
 def drop(connection: "Connection[TupleRow]", name: str) -> None:
-    """Drop a database of our own making, and end whatever session still is in it."""
+    """Drop a database of our own making, or one that was replaced, and end whatever session still is in it."""
+    query = "SELECT FROM pg_catalog.pg_database WHERE datname = %s AND datistemplate"
+    if connection.execute(query, (name,)).fetchone() is not None:  # which the server refuses to drop
+        connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
     force = " WITH (FORCE)" if survey(connection).major >= 13 else ""
     connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
 

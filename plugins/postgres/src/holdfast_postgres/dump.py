@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream, UnsafeError, shown
+from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
 from holdfast_postgres import archive, byhand, catalog, choice, lanes, programs, proof, script
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
@@ -31,6 +31,7 @@ ARCHIVE = "archive"
 SEQUENCES = "sequences"
 GLOBALS = "globals"
 _MB = 1 << 20
+_CHECKED_SINCE = 14
 _SUFFIX = {"parallel": ".dump", "custom": ".dump", "plain": ".sql", "tar": ".tar", "directory": ".tar"}
 
 
@@ -73,7 +74,8 @@ class PostgresDump:
             return []
         snapshot = self._snapshot
         skip = frozenset(one.oid for one in snapshot.relations if not snapshot.takes(one))
-        with our_failures(f"cannot read the sequences of {snapshot.location.shown}"):
+        doing = f"cannot read the sequences of {snapshot.location.shown}"
+        with snapshot.watch.explained(), our_failures(doing):
             return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)
 
     def _plan_readers(self) -> dict[Stream, Any]:
@@ -131,8 +133,9 @@ class PostgresDump:
 
     def read(self, stream: Stream) -> Iterator[Chunk]:
         """Yield the bytes of a stream."""
-        chunks: Iterator[Chunk] = self._readers[stream]()
-        yield from chunks
+        with self._snapshot.watch.explained():
+            chunks: Iterator[Chunk] = self._readers[stream]()
+            yield from chunks
 
     def _read_archive(self) -> Iterator[Chunk]:
         flag = {"plain": "p", "tar": "t"}.get(self._format, "c")
@@ -141,7 +144,8 @@ class PostgresDump:
             arguments.append("--compress=0")
         arguments += [f"--exclude-table-data={table.quoted}" for table in self._large]
         arguments += [f"--exclude-table-data={sequence.quoted}" for sequence in self._sequences]
-        child = self._children.start(self._pg_dump(*arguments))
+        # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
+        child = self._children.start(self._pg_dump(*arguments), tied=True)
         return child.chunks("pg_dump failed")
 
     def _read_script(self) -> Iterator[Chunk]:
@@ -180,14 +184,14 @@ class PostgresDump:
         needed = sum(table.size for table in self._snapshot.tables)
         free = shutil.disk_usage(folder).free
         if free < needed:
-            raise UnsafeError(
+            raise HoldfastError(
                 f"not enough space in {shown(str(folder.parent))} for {what}: about {needed} bytes are needed for "
                 f"a moment, {free} are free",
                 hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
             )
 
     def _read_part(self, part: Part) -> Iterator[Chunk]:
-        timeout = f"SET lock_timeout TO {max(1, round(self._options.lock_timeout * 1000))};\n"
+        timeout = f"SET lock_timeout TO {self._snapshot.watch.milliseconds};\n"
         command = [self._programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", *_PSQL]
         child = self._children.start(command, before=_large_writes(), feed=True)
         child.script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
@@ -203,7 +207,7 @@ class PostgresDump:
         command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]
         # Else the dump would be in the encoding that role or database have for their clients, which may not hold it.
         command.append(f"--encoding={self._snapshot.server.encoding}")
-        command.append(f"--lock-wait-timeout={max(1, round(self._options.lock_timeout * 1000))}")
+        command.append(f"--lock-wait-timeout={self._snapshot.watch.milliseconds}")
         if self._options.schema_only:
             command.append("--schema-only")
         if self._options.data_only:
@@ -239,13 +243,14 @@ class PostgresDump:
             definitions=whole,
             large_objects=whole and rows,
         )
-        return proof.record(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
+        with snapshot.watch.explained():
+            return proof.record(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
 
     def _proof_session(self) -> "Connection[TupleRow]":
         """Another session that sees the snapshot."""
         connection = connect(self._snapshot.location)
         connection.execute(settings(self._snapshot.server.major))
-        connection.execute("SET lc_monetary TO 'C'")
+        connection.execute(f"SET lc_monetary TO 'C'; SET lock_timeout TO {self._snapshot.watch.milliseconds}")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot.id}'")
         return connection
@@ -313,6 +318,16 @@ def _some(names: list[str], limit: int = 5) -> str:
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text
 
 
+def _checked(snapshot: Snapshot) -> Location:
+    """For client programs: a session that waits for a lock ends soon after its client has been killed.
+
+    Not behind a pooler, which would refuse options that it does not know.
+    """
+    if snapshot.server.major < _CHECKED_SINCE or snapshot.pooled:
+        return snapshot.location
+    return snapshot.location.with_options({"client_connection_check_interval": "2s"})
+
+
 @contextmanager
 def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
     """Lock the tables of the database at `request.url`, take a snapshot, and hold both until this is left."""
@@ -325,5 +340,6 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
         )
         server = snapshot.server
         found = programs.find(server.major, why=f"a server of version {server.version}")
-        children = stack.enter_context(Children(snapshot.location, request.scratch))
+        children = stack.enter_context(Children(_checked(snapshot), request.scratch))
+        snapshot.watch.ends(children.end)
         yield PostgresDump(request, snapshot, found, children)

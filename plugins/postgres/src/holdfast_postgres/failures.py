@@ -43,6 +43,7 @@ _LOST = re.compile(
 _SNAPSHOT = re.compile(
     r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
 )
+_CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 _HINTS = {
@@ -73,7 +74,9 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
             break
     # pg_dump says "detail: Query failed: ERROR: …", and first of all "error: …".
     text = text or next((line.partition("error:")[2] for line in lines if "error:" in line), "") or "".join(lines[-1:])
-    text = _one_line(text)
+    # Why a COPY came to an end it says in the next line, a "detail:" since version 15.
+    cause = next((match["text"] for line in lines if (match := _CAUSE.search(line))), "")
+    text = _one_line(f"{text} {cause}" if cause not in text else text)
     if "row-level security" in text:
         return _row_security(doing, text)
     if not text:

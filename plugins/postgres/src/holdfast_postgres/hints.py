@@ -52,6 +52,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     extensions: list[str] = []
     owners: list[str] = []
     grantees: list[str] = []
+    policy_roles: list[str] = []
     tablespaces: list[str] = []
 
     def as_data(self) -> dict[str, Any]:
@@ -103,6 +104,7 @@ def needs(connection: "Connection[TupleRow]") -> dict[str, list[str]]:
         "extensions": strings(connection, _EXTENSIONS),
         "owners": sorted(set(owners)),
         "grantees": strings(connection, _ROLES, (["a", "r"],)),
+        "policy_roles": strings(connection, _ROLES, (["r"],)),
         "tablespaces": strings(connection, _TABLESPACES),
     }
 

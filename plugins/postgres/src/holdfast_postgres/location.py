@@ -59,6 +59,12 @@ class Location:
             parameters["hostaddr"] = hostaddr
         return replace(self, parameters=parameters)
 
+    def called(self, mark: str) -> Self:
+        """The same under an application_name that ends in `mark`, ASCII, within PostgreSQL's 63 bytes."""
+        given = self.parameters.get("application_name", "") or os.environ.get("PGAPPNAME", "") or "holdfast"
+        name = given.encode("ascii", "replace").decode()[:40] + mark
+        return replace(self, parameters={**self.parameters, "application_name": name})
+
     def with_options(self, settings: Mapping[str, str]) -> Self:
         """The same with server settings for every session, after those that the user gave."""
         given = self.parameters.get("options", os.environ.get("PGOPTIONS", ""))

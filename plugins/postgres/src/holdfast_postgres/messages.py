@@ -14,7 +14,9 @@ _ERROR = re.compile(
     r"((\s*pg_restore:)*\s*error:(\s*(pg_restore|error):)*\s*|(?=could not execute query: ))(?P<text>.*)"
 )
 _ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+); \d+ \d+ (?P<what>.*)")
-_COMMAND = re.compile(r"Command was: (?P<command>.*)")
+_COMMAND = re.compile(r"(?:Command was: |psql:[^:]*:\d+: STATEMENT:\s+)(?P<command>.*)")
+# psql's own errors are in small letters: of its commands, which no script may hold.
+_SCRIPT_ERROR = re.compile(r"psql:[^:]*:\d+: ((?P<own>error): |(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}: )?)(?P<text>.*)")
 _SERVER = re.compile(r"could not execute query: \w+:\s+(?P<text>.*)")
 _WARNING = re.compile(r"(?:psql:[^:]*:\d+: )?WARNING:\s+(?:\d\w{4}: )?(?P<text>.*)")
 _NOTED = 200
@@ -66,11 +68,13 @@ def weigh(command: str, text: str) -> Weight:
 class Judge:
     """Listens to one pg_restore; `degraded` is what the user has to know, the first fatal message is raised.
 
+    `script` says that it is a psql that goes on after errors and echoes what failed.
     `selected` says that the backup holds a selection, so that what leads out of it cannot be restored.
     """
 
     doing: str
     selected: bool = False
+    script: bool = False
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
@@ -80,7 +84,7 @@ class Judge:
     def line(self, line: str) -> None:
         """Take one line of its talk; an error is judged once the statement that failed has come."""
         if self._command is not None:
-            goes_on = line and not line.startswith("pg_restore:") and not _ERROR.match(line)
+            goes_on = line and not line.startswith(("pg_restore:", "psql:")) and not _ERROR.match(line)
             if goes_on and len(self._command) < _COMMAND_LINES:
                 self._command.append(line.strip())
                 return
@@ -89,7 +93,8 @@ class Judge:
         if command and self._text:
             self._command = [command["command"]]
             return
-        if entry or error:
+        failed = _SCRIPT_ERROR.match(line) if self.script else None
+        if entry or error or failed:
             self.end()
         if entry:
             self._entry = entry["what"]
@@ -98,6 +103,10 @@ class Judge:
             if not server:
                 raise restore_failure(error["text"], self.doing)
             self._text = server["text"]
+        elif failed:
+            if failed["own"]:
+                raise restore_failure(failed["text"], self.doing)
+            self._text = failed["text"]
         elif warning := _WARNING.match(line):
             self._note(self.degraded, f"the server warned: {warning['text']}")
 

@@ -23,7 +23,7 @@ from holdfast.api import (
     UsageError,
     shown,
 )
-from holdfast_postgres import archive, programs, script
+from holdfast_postgres import archive, order, programs, script
 from holdfast_postgres.checks import Findings
 from holdfast_postgres.children import Children
 from holdfast_postgres.choice import Choice, choose, list_file, some
@@ -81,6 +81,7 @@ class PostgresRestore:
         self._degraded: list[str] = []
         self.failed: HoldfastError | None = None
         self._lanes = {stream: lane for lane in hints.lanes for stream in lane.streams}
+        self._levels = self._order()
         self.steps = tuple(self._plan())
 
     # --- planning ---
@@ -95,14 +96,23 @@ class PostgresRestore:
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=_BEFORE)
         if not hints.schema_only:
-            yield Step(stream=hints.archive, phase=_ROWS, parallel=True)
+            for level in range(max(self._levels.values(), default=0) + 1):
+                yield Step(stream=hints.archive, phase=_ROWS + level, parallel=True)
             # Of a selection only the archive tells which tables it needs besides: `_load` leaves the others out.
-            for stream in self._lanes:
-                yield Step(stream=stream, phase=_ROWS, parallel=True)
+            for stream, lane in self._lanes.items():
+                level = self._levels.get((lane.schema, lane.table), 0)
+                yield Step(stream=stream, phase=_ROWS + level, parallel=True)
             if hints.sequences:
                 yield Step(stream=hints.sequences, phase=_ROWS, parallel=True)
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=_AFTER)
+
+    def _order(self) -> dict[order.Name, int]:
+        """Which tables have to wait for which, where foreign keys are checked row by row."""
+        if not self._one_by_one or not self._lanes:
+            return {}  # pg_dump has put its own tables in order
+        with self._connected() as connection, our_failures(f"cannot read {self._target.into.shown}"):
+            return order.levels(order.references(connection))
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -120,6 +130,16 @@ class PostgresRestore:
         if self._choice is None:
             raise PluginError("the archive has not been read before the rows")
         return (lane.schema, lane.table) in self._choice.relations
+
+    @property
+    def _without_triggers(self) -> bool:
+        """Rows alone come into tables that have triggers and foreign keys, which only a superuser can keep quiet."""
+        return self._hints.data_only and self._server.superuser
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Without that, no table may be loaded before those that it refers to."""
+        return self._hints.data_only and not self._server.superuser and self._target.exists
 
     # --- loading ---
 
@@ -142,7 +162,7 @@ class PostgresRestore:
         elif step.stream == self._hints.sequences:
             self._load_sequences(blob)
         elif self._hints.format == "plain":
-            self._load_script(blob, self._target.into, stop=True)
+            self._load_script(blob, None, stop=True)
         else:
             self._load_archive(step, blob)
 
@@ -162,6 +182,9 @@ class PostgresRestore:
             }
             if self._options.maintenance_work_mem:
                 limits["maintenance_work_mem"] = self._options.maintenance_work_mem
+            if self._without_triggers:
+                # --disable-triggers would enable those, too, that somebody has disabled.
+                limits["session_replication_role"] = "replica"
             if self._server.major >= _WATCHED_SINCE:
                 limits["client_connection_check_interval"] = "2s"
             location = self._target.into.with_options(limits)
@@ -174,12 +197,12 @@ class PostgresRestore:
             return
         parallel = self._hints.format in ("custom", "directory") or step.phase == _AFTER
         if self._hints.format == "parallel":
-            arguments.append(f"--section={_SECTIONS[step.phase]}")
+            arguments.append(f"--section={'data' if self._hints.data_only else _SECTIONS[step.phase]}")
             parallel = parallel or (step.phase == _ROWS and not self._lanes)
-        if parallel and self._request.jobs > 1:
+        if self._levels:
+            arguments.append(f"--use-list={self._list_level(path, step.phase - _ROWS)}")
+        if parallel and self._request.jobs > 1 and not self._one_by_one:
             arguments.append(f"--jobs={self._request.jobs}")
-        if self._hints.data_only and self._server.superuser:
-            arguments += ["--data-only", "--disable-triggers"]
         judge = Judge(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
         command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
         with self._started().start(command, tied=True, watch=judge.line) as child:
@@ -231,6 +254,15 @@ class PostgresRestore:
                 f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
             )
 
+    def _list_level(self, path: Path, level: int) -> Path:
+        """A list for pg_restore of the tables whose turn it is; what belongs to no table is first."""
+        listing = self._request.scratch / f"level-{level}.list"
+        entries = archive.read_entries(path)
+        chosen = {entry.id for entry in entries} if self._choice is None else self._choice.ids
+        turn = [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
+        listing.write_text("".join(f"{entry.id};\n" for entry in turn if entry.id in chosen))
+        return listing
+
     def _load_lane(self, lane: LaneHint, blob: Blob) -> None:
         """Rows in blocks through libpq: one COPY a part, which the server takes whole or not at all."""
         what = f"cannot load rows into {shown(f'{lane.schema}.{lane.table}')}"
@@ -238,7 +270,7 @@ class PostgresRestore:
         with self._connected() as connection, our_failures(what):
             connection.execute(settings(self._server.major, encoding=self._hints.database.encoding))
             connection.execute("SET synchronous_commit TO off")
-            if self._hints.data_only and self._server.superuser:
+            if self._without_triggers:
                 connection.execute("SET session_replication_role TO replica")
             with connection.cursor().copy(statement) as copy:
                 for chunk in blob.chunks():
@@ -261,13 +293,19 @@ class PostgresRestore:
         kept = [line for line in text.splitlines(keepends=True) if _sequence_of(line) in names]
         return "".join(kept)
 
-    def _load_script(self, blob: Blob, location: Location, *, stop: bool) -> None:
-        """A script through psql. Without `stop` a role that exists already does not end it."""
+    def _load_script(self, blob: Blob, location: Location | None, *, stop: bool) -> None:
+        """A script through psql, into the target by default; without `stop` a role that exists does not end it.
+
+        Where roles are missing psql goes on, and what it says is judged as what pg_restore says.
+        """
         script.check_psql(self._programs)
         command = [self._programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
-        command += [f"--set=ON_ERROR_STOP={int(stop)}", "--set=VERBOSITY=verbose"]
-        judge = Judge(doing=f"cannot restore into {location.shown}")
-        end = f"holdfast-{secrets.token_hex(8)}"
+        judged = stop and (self._findings.no_owner or self._findings.no_privileges or self._hints.data_only)
+        command += [f"--set=ON_ERROR_STOP={int(stop and not judged)}", "--set=VERBOSITY=verbose"]
+        if judged:
+            command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
+        judge = Judge(doing=f"cannot restore into {(location or self._target.into).shown}", script=judged)
+        end = f"psql: end {secrets.token_hex(8)}"
         with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
             try:
                 for piece in script.restricted(blob.chunks(), major=self._server.major, end=end):
@@ -276,6 +314,7 @@ class PostgresRestore:
                 log.info("psql ended before the script did")  # found out below
             child.end_input()
             child.finish(judge.doing)
+            judge.end()
             if end not in child.lines:
                 raise HoldfastError(f"{judge.doing}: psql ended before it had read the whole script")
             if not stop:

@@ -159,6 +159,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         location = pin(location, admin)
         server = survey(admin)
         checks.check_version(server, hints, options)
+        checks.check_policies(admin, hints)
         checks.check_space(admin, hints)
         _sweep(admin, location)
         name = _make(admin, hints, request.id)

@@ -8,7 +8,7 @@ does a query take the snapshot, in which the list must still be the same.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,15 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, LockedError, shown
+from holdfast.api import HoldfastError, LockedError
 from holdfast_postgres import catalog, extent
 from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.extent import Extent
+from holdfast_postgres.failures import failure
 from holdfast_postgres.location import Location
 from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import Server, connect, connected, our_failures, pin, settings, survey
+from holdfast_postgres.session import Server, connect, our_failures, pin, settings, survey
+from holdfast_postgres.watch import LOST, Watch, marked
 
 log = logging.getLogger("holdfast.postgres.snapshot")
 
@@ -42,6 +44,8 @@ class Snapshot:
     connection: "Connection[TupleRow]"
     location: Location
     server: Server
+    watch: Watch
+    pooled: bool
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
@@ -78,25 +82,28 @@ def open_snapshot(
 
     With `definitions` a selection takes what it cannot be restored without, too.
     """
+    location, mark = marked(location)
     connection = connect(location)
-    try:
+    with ExitStack() as stack:
+        stack.callback(_release, connection)
         with our_failures(f"cannot read {location.shown}"):
             server = survey(connection)
             location = pin(location, connection)
             connection.execute(settings(server.major))
+            watch = stack.enter_context(Watch(location, mark, major=server.major, lock_timeout=lock_timeout))
             find = _finder(selection, definitions=definitions)
-            snapshot = _take(connection, location, server, find, lock_timeout)
+            with watch.explained(), our_failures(f"cannot read {location.shown}"):
+                snapshot = _take(connection, location, server, find, watch)
+            watch.holds(connection)
         yield snapshot
-    finally:
-        _release(connection)
 
 
 def _take(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, lock_timeout: float
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: Watch
 ) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         try:
-            return _attempt(connection, location, server, find, lock_timeout)
+            return _attempt(connection, location, server, find, watch)
         except _Moved as moved:
             log.info("tables changed while they were being locked, attempt %d: %s", attempt + 1, moved)
             connection.execute("ROLLBACK")
@@ -108,13 +115,13 @@ def _take(
 
 
 def _attempt(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, lock_timeout: float
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: Watch
 ) -> Snapshot:
-    with connected(location) as other:
-        other.execute(settings(server.major))
-        listed = _chosen(catalog.tables(other), find(other, None))
+    listed = _chosen(catalog.tables(watch.connection), find(watch.connection, None))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    _lock(connection, location, listed, lock_timeout)
+    # For all of the transaction: reading a sequence, and the size of a table with its indexes, may have to wait too.
+    connection.execute(f"SET LOCAL lock_timeout = {watch.milliseconds}")
+    _lock(connection, listed, watch)
     function = "pg_current_snapshot" if server.major >= 13 else "txid_current_snapshot"
     row = connection.execute(f"SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{function}()::text").fetchone()
     assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
@@ -127,6 +134,8 @@ def _attempt(
         connection=connection,
         location=location,
         server=server,
+        watch=watch,
+        pooled=_pooled(connection),
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(catalog.schemas(connection)),
@@ -134,6 +143,11 @@ def _attempt(
         point={**_point(connection, server), "snapshot": row[1]},
         identity=_identity(connection, location, server),
     )
+
+
+def _pooled(connection: "Connection[TupleRow]") -> bool:
+    """Whether a pooler is between us and the server: it makes up the number by which a query is cancelled."""
+    return connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() != (connection.info.backend_pid,)
 
 
 def _finder(selection: Selection, *, definitions: bool) -> _Finder:
@@ -157,40 +171,18 @@ def _chosen(tables: Sequence[Table], found: Extent | None) -> list[Table]:
     ]
 
 
-def _lock(connection: "Connection[TupleRow]", location: Location, tables: Sequence[Table], lock_timeout: float) -> None:
-    connection.execute(f"SET LOCAL lock_timeout = {max(1, round(lock_timeout * 1000))}")
+def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], watch: Watch) -> None:
     for start in range(0, len(tables), _BATCH):
         batch = tables[start : start + _BATCH]
         names = ", ".join(f"ONLY {table.quoted}" for table in batch)
         try:
             connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
         except psycopg.errors.LockNotAvailable as error:
-            raise _locked(connection, location, batch, lock_timeout) from error
+            raise watch.explain(failure(error, "cannot lock the tables"), [table.oid for table in batch]) from error
         except psycopg.Error as error:
             if error.sqlstate in _GONE:
                 raise _Moved(error.diag.message_primary or "") from error
             raise
-    connection.execute("SET LOCAL lock_timeout = 0")
-
-
-def _locked(
-    connection: "Connection[TupleRow]", location: Location, tables: Sequence[Table], lock_timeout: float
-) -> LockedError:
-    """Name a table that somebody else holds, and who that is."""
-    connection.execute("ROLLBACK")
-    query = """
-        SELECT l.relation::int8, l.pid, coalesce(a.usename, ''), coalesce(a.application_name, '')
-        FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-        WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation = ANY (%s)
-        ORDER BY l.granted DESC LIMIT 1
-    """
-    row = connection.execute(query, ([table.oid for table in tables],)).fetchone()
-    hint = f"wait for it, end it, or wait longer than {lock_timeout:g} s with -o lock_timeout=SECONDS"
-    if row is None:
-        return LockedError(f"a table of {location.shown} was locked for more than {lock_timeout:g} s", hint=hint)
-    name = next(table.shown for table in tables if table.oid == row[0])
-    who = ", ".join(shown(part) for part in row[2:] if part)
-    return LockedError(f"table {shown(name)} is locked by another session (process {row[1]}: {who})", hint=hint)
 
 
 def _recheck(connection: "Connection[TupleRow]", listed: Sequence[Table], tables: Sequence[Table]) -> None:
@@ -249,7 +241,7 @@ def _optional(connection: "Connection[TupleRow]", query: str) -> Any:
 
 def still_held(snapshot: Snapshot) -> None:
     """Make sure at the end that the locks have been there all the time: their session is still the same."""
-    with our_failures("the session that held the snapshot was lost"):
+    with our_failures(LOST):
         snapshot.connection.execute("SELECT 1")
 
 

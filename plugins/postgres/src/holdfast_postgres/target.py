@@ -42,6 +42,8 @@ class Target:
         with connection, our_failures(f"cannot look at {self._location.shown}"):
             checks.check_version(server, self._hints, self._options)
             found = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
+            if not (self._options.globals and self._hints.globals):
+                checks.check_policies(connection, self._hints)
             checks.check_space(connection, self._hints)
             if self.exists:
                 self._check_content(connection)
@@ -72,7 +74,9 @@ class Target:
         if self._hints.data_only:
             if self._request.replace:
                 raise UsageError("a backup of data alone cannot replace a database", hint="empty its tables first")
-            checks.refuse_content([f"rows in {name}" for name in contents.filled_tables(connection)], where)
+            filled = [f"rows in {name}" for name in contents.filled_tables(connection)]
+            hint = "empty its tables with TRUNCATE, or restore into another database that has the same tables"
+            checks.refuse_content(filled, where, hint=hint)
         elif self._request.replace:
             ours = connection.info.backend_pid
             with databases.maintenance(self._location, avoid=self.name) as other:

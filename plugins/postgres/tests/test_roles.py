@@ -1,0 +1,84 @@
+"""Roles that the server of a restore or drill does not have are told before anything is touched, or are not needed."""
+
+from collections.abc import Iterator
+
+import pytest
+from servers.postgres import PostgresServer
+
+import holdfast
+from holdfast.api import HoldfastError
+
+
+@pytest.fixture
+def gone(server: PostgresServer, database: str) -> Iterator[str]:
+    """A role for what is backed up; a test drops it."""
+    name = f"gone_{database}"
+    server.execute(database, f"CREATE ROLE {name}", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
+    yield name
+    server.execute(database, f"DROP ROLE IF EXISTS {name}")
+
+
+_BROKEN = """
+CREATE FUNCTION broken(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN IF current_database() <> '{}' THEN RAISE 'broken here'; END IF; RETURN 1; END $$
+"""
+
+
+def test_a_missing_role_of_a_policy_is_told_first(
+    server: PostgresServer, database: str, target: str, gone: str, store: str
+) -> None:
+    """Without its role a policy cannot be made, whoever owns the table; a drill records nothing then."""
+    server.execute(database, f"CREATE POLICY p ON t TO {gone} USING (true)")
+    record = holdfast.backup(server.url(database), store=store, proof=True)
+    server.execute(database, "DROP POLICY p ON t", f"DROP ROLE {gone}")
+    databases = server.databases()
+    options = {"no_owner": "true", "no_privileges": "true"}
+    with pytest.raises(HoldfastError, match=f"no role {gone}.* polic") as caught:
+        holdfast.restore(record.id, server.url(target), store=store, options=options)
+    assert "CREATE ROLE" in str(caught.value.hint)
+    assert type(caught.value).exit_code == 1
+    with pytest.raises(HoldfastError, match=f"no role {gone}.* polic"):
+        holdfast.drill(record.id, store=store, into=server.url("postgres"))
+    assert server.databases() == databases
+    (found,) = holdfast.list_backups(store=store)
+    assert found.state == "complete"
+    server.execute(database, f"CREATE ROLE {gone}")
+    assert holdfast.drill(record.id, store=store, into=server.url("postgres")).state == "proven"
+
+
+@pytest.mark.parametrize("kind", ["plain", "custom", "parallel"])
+def test_a_drill_needs_no_role_that_owns_or_may_use_something(
+    server: PostgresServer, database: str, target: str, gone: str, store: str, kind: str
+) -> None:
+    """What a drill compares is not who owns it."""
+    server.execute(
+        database,
+        "CREATE TABLE mine AS SELECT 'ALTER TABLE public.t OWNER TO nobody;' AS text",
+        f"ALTER TABLE mine OWNER TO {gone}",
+        f"GRANT SELECT ON t TO {gone}",
+    )
+    record = holdfast.backup(server.url(database), store=store, proof=True, options={"format": kind})
+    server.execute(database, f"REASSIGN OWNED BY {gone} TO postgres", f"DROP OWNED BY {gone}", f"DROP ROLE {gone}")
+    found = holdfast.drill(record.id, store=store, into=server.url("postgres"))
+    assert found.problems == ()
+    assert found.state == "proven"
+    assert any(gone in warning for warning in found.warnings)
+    with pytest.raises(HoldfastError, match=gone) as caught:
+        holdfast.restore(record.id, server.url(target), store=store)
+    assert ("no_owner" in str(caught.value.hint)) is (kind != "plain")
+
+
+def test_a_drill_of_a_plain_script_sees_what_fails(
+    server: PostgresServer, database: str, gone: str, store: str
+) -> None:
+    """Only a missing role is let pass: an index that cannot be made is not."""
+    server.execute(
+        database,
+        f"ALTER TABLE t OWNER TO {gone}",
+        _BROKEN.format(database),
+        "CREATE INDEX cannot ON t (broken(a))",
+    )
+    record = holdfast.backup(server.url(database), store=store, proof=True, options={"format": "plain"})
+    server.execute(database, f"REASSIGN OWNED BY {gone} TO postgres", f"DROP OWNED BY {gone}", f"DROP ROLE {gone}")
+    with pytest.raises(HoldfastError, match=r"CREATE INDEX cannot ON .*\);: broken here"):
+        holdfast.drill(record.id, store=store, into=server.url("postgres"))
