@@ -147,3 +147,36 @@ def test_only_what_is_selected_is_kept(mariadb: MariaDB, database: str, round_tr
     assert found(round_trip(database, restore={"exclude": ("people",)})) == [["order_lines", "orders"], 2, 1]
     with pytest.raises(holdfast.UsageError, match="'nothing like it'"):
         round_trip(database, backup={"select": ("nothing like it",)})
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+@pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
+def test_what_the_server_computes_with_a_warning_is_as_it_was(
+    mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], form: str, infile: bool
+) -> None:
+    """Only a warning about a column that is written means changed data."""
+    mariadb.rows(
+        "CREATE TABLE t(id INT PRIMARY KEY, a VARCHAR(20), n INT AS (a), e DATETIME(6) AS (a), s INT AS (a) STORED,"
+        " `'ö``x` INT AS (a), tiny TINYINT AS (CAST(a AS SIGNED) + 1000), l CHAR(1) AS (a), CHECK (a + 1 > -1))",
+        database=database,
+    )
+    mariadb.rows("INSERT IGNORE INTO t(id, a) VALUES (1, '12 apples'), (2, 'x')", database=database)
+    target = round_trip(database, backup={"options": {"format": form}}, restore={"options": {"local_infile": infile}})
+    assert content(target) == content(database)
+
+
+def test_more_warnings_than_the_server_keeps_are_all_looked_at(
+    mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rows are loaded anew in small statements, with a transaction and without."""
+    caplog.set_level("INFO", "holdfast.mysql")
+    for name, engine in (("t", "InnoDB"), ("loose", "MyISAM")):
+        mariadb.rows(
+            f"CREATE TABLE {name}(id INT PRIMARY KEY, a INT, n TINYINT AS (a)) ENGINE={engine}", database=database
+        )
+        mariadb.rows(f"INSERT INTO {name}(id, a) SELECT seq, 1000 FROM seq_1_to_65600", database=database)
+    target = round_trip(database)
+    assert {f"table {name} is loaded again by INSERT, for each warning to be seen" for name in ("t", "loose")} <= {
+        record.getMessage() for record in caplog.records
+    }
+    assert content(target) == content(database)

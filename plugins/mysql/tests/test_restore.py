@@ -134,6 +134,8 @@ def test_definitions_of_a_stranger_never_reach_another_database(
         ("a INT", "number", (b"1", b"x"), "Incorrect integer|Truncated|Data truncated"),
         ("a VARCHAR(2) CHARACTER SET latin1", "latin", (b"abc",), "Data too long|took|truncated"),
         ("a INT NOT NULL", "number", (b"1", None), "cannot be null|NULL"),
+        ("a TINYINT, n INT AS (a), `b' at row 1` INT AS (1)", "number", (b"300",), "Out of range"),
+        ("a DATE, n INT AS (1)", "ascii", (b"x' for column 'n' at row 1",), "Incorrect date|truncated"),
     ],
 )
 def test_rows_that_do_not_fit_are_an_error_and_undone(
