@@ -225,6 +225,38 @@ def test_references_follow_to_another_name(
     assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
 
 
+def test_nothing_writes_into_the_old_database_where_a_table_is_called_like_it(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could be a column of that table as well as a table of the old database is told of."""
+    writes = (
+        "INSERT {db}.item VALUES (1); REPLACE {db}.item VALUES (2); INSERT {db}.made SELECT 3;"
+        " UPDATE item i, {db}.item j SET j.id = j.id + 5; DELETE {db}.item FROM {db}.item WHERE id = 6"
+    )
+    for statement in (
+        "TABLE {db}(id INT, item INT)",
+        "TABLE item(id INT)",
+        f"PROCEDURE writes() BEGIN {writes}; END",
+        "PROCEDURE counts() SELECT COUNT(*) FROM {db}.{db}, {db}.item",
+        "PROCEDURE compares() SELECT {db}.item FROM {db}",
+        "TABLE made(id INT)",
+    ):
+        mariadb.rows(f"CREATE {statement.format(db=database)}", database=database)
+    target = round_trip(database, backup={"exclude": ("made",)})
+    warnings = [record.getMessage() for record in caplog.records]
+    (left,) = [text for text in warnings if "left as it is" in text]
+    assert left.startswith(f"procedure compares names {database}.item, which")
+    mariadb.rows(f"CREATE TABLE {target}.made(id INT)")
+    mariadb.rows(f"CALL {target}.writes()")
+    assert mariadb.rows(f"SELECT id, 'item' FROM {target}.item UNION SELECT id, 'made' FROM {target}.made") == [
+        (7, "item"),
+        (3, "made"),
+    ]
+    assert mariadb.rows(f"SELECT id FROM {database}.item UNION ALL SELECT id FROM {database}.made") == []
+    mariadb.rows(f"DROP DATABASE {database}")
+    mariadb.rows(f"CALL {target}.counts()")
+
+
 def old_and_new(mariadb: MariaDB, old: str, new: str) -> None:
     with mariadb.connect() as connection, connection.cursor() as cursor:
         for database, number in ((old, 1), (new, 2)):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pymysql
 
 from holdfast.api import CredentialsError, HoldfastError, shown
-from holdfast_mysql.rewrite import check_head, disabled, follow, with_definer
+from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, with_definer
 from holdfast_mysql.script import OPENING, Statement
 from holdfast_mysql.session import Session, failure, number, quoted, use
 from holdfast_mysql.stubs import Stubs
@@ -63,9 +63,14 @@ class ObjectMaker:
     def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
         fitted = replace(statement, body=with_definer(statement, self._definer))
         if self._source != self._database:
-            fitted = replace(
-                fitted, body=follow(fitted, old=self._source, new=self._database, objects=[*names, statement.table])
-            )
+            objects = [*names, statement.table]
+            for reference in doubtful(fitted, old=self._source, objects=objects):
+                log.warning(
+                    "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
+                    "database %s, put the definition right by hand",
+                    statement.kind, shown(statement.name), shown(reference), shown(self._source),
+                )  # fmt: skip
+            fitted = replace(fitted, body=follow(fitted, old=self._source, new=self._database, objects=objects))
         check_head(fitted, fitted.body, database=self._database)
         if statement.kind == "event" and self._disable_events:
             fitted = replace(fitted, body=disabled(fitted))
