@@ -39,31 +39,64 @@ def test_every_definition_and_every_row_comes_back(
     assert content(odd) == before
 
 
+@pytest.fixture
+def by_hand(mariadb: MariaDB, store: str, new_name: Callable[[], str], tmp_path: Path) -> Callable[..., str]:
+    """Backs a database up and restores it by `RESTORE.md` as it stands, with the stock client; returns the new name."""
+
+    def run(source: str, form: str) -> str:
+        record = holdfast.backup(mariadb.url(source), store=store, options={"format": form})
+        commands = re.findall(r"```sh\n(.*?)```", Path(record.path, "RESTORE.md").read_text(), re.DOTALL)
+        target = new_name()
+        (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(commands).replace("TARGET_DB", target)],
+            cwd=record.path,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return target
+
+    return run
+
+
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_the_commands_of_the_guide_restore_by_hand(
-    mariadb: MariaDB, content: Content, odd: str, store: str, new_name: Callable[[], str], tmp_path: Path, form: str
+    content: Content, odd: str, by_hand: Callable[..., str], form: str
 ) -> None:
-    """`RESTORE.md` as it stands, with the stock client and Python's standard library, gives the same database."""
-    record = holdfast.backup(mariadb.url(odd), store=store, options={"format": form})
-    text = Path(record.path, "RESTORE.md").read_text()
-    commands = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    target = new_name()
-    (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
-    script = "\n".join(commands).replace("TARGET_DB", target)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=record.path,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    """With the stock client and Python's standard library they give the same database."""
+    target = by_hand(odd, form)
     before, after = content(odd), content(target)
     assert before is not None
     assert after is not None
     before.pop("comment")
     after.pop("comment")  # the database's own comment is not for the client to set
     assert {**after, "database": 0} == {**before, "database": 0}
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_a_restore_by_hand_goes_on_behind_a_broken_view(
+    mariadb: MariaDB, database: str, by_hand: Callable[..., str], form: str
+) -> None:
+    for statement in (
+        "CREATE TABLE a(x INT)",
+        "CREATE TABLE gone(x INT)",
+        "CREATE VIEW v1 AS SELECT x FROM gone",
+        "CREATE VIEW v2 AS SELECT x FROM a",
+        "CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW SET NEW.x = 1",
+        "CREATE EVENT ev ON SCHEDULE AT '2035-01-01' DO SELECT 1",
+        "DROP TABLE gone",
+    ):
+        mariadb.rows(statement, database=database)
+    target = by_hand(database, form)
+    assert mariadb.rows(f"SHOW TABLES FROM {target}") == [("a",), ("v2",)]
+    assert [
+        mariadb.rows(f"SHOW {kind} FROM {target}")[0][place] for kind, place in (("TRIGGERS", 0), ("EVENTS", 1))
+    ] == [
+        "tr",
+        "ev",
+    ]
 
 
 def test_a_table_of_many_units_comes_back_whole(

@@ -23,9 +23,9 @@ from holdfast.api import (
 )
 from holdfast_mysql import guide, portable
 from holdfast_mysql.accounts import read_accounts
-from holdfast_mysql.catalog import Definitions, Selection, Table, names_of, read_tables
+from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, names_of, read_tables
 from holdfast_mysql.location import Location, locate
-from holdfast_mysql.names import ACCOUNTS, OBJECTS, SCHEMA, SCRIPT, SYSTEM
+from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.needs import needs_of
 from holdfast_mysql.privileges import unseen
 from holdfast_mysql.proof import (
@@ -60,7 +60,7 @@ class Contents:
     before: tuple[Statement, ...]
     after: tuple[Statement, ...]
     tables: tuple[Table, ...]
-    broken: tuple[str, ...]
+    broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     units: dict[str, RowUnit]
 
@@ -97,6 +97,8 @@ class MysqlDump:
             for name in self._contents.units:
                 yield Stream(name=name, suffix=".rows")
             yield Stream(name=OBJECTS, suffix=".sql")
+        if self._contents.broken:
+            yield Stream(name=BROKEN, suffix=".sql")
         if self._contents.accounts:
             yield Stream(name=ACCOUNTS, suffix=".sql")
 
@@ -113,6 +115,8 @@ class MysqlDump:
             yield from self._script((contents.database, *contents.before))
         elif stream.name == OBJECTS:
             yield from self._script(contents.after)
+        elif stream.name == BROKEN:
+            yield from self._script(contents.broken)
         elif stream.name == ACCOUNTS:
             yield from self._script(contents.accounts)
         elif stream.name == SCRIPT:
@@ -181,18 +185,13 @@ class MysqlDump:
                     )
             objects.append(table_proof(table, [self._digests[name] for name in names], self._summed, total))
             divided[table.name] = [contents.units[name].part for name in names]
-        statements = [
-            statement
-            for statement in (*contents.before, *contents.after)
-            if statement.kind != "view" or statement.name not in contents.broken
-        ]
         objects.append(database_proof(contents.database))
         # Others may write to them between the reading of the definition and that of the rows.
         locked = self._request.options.lock_nontransactional
         uncounted = {table.name for table in contents.tables if not (table.transactional or locked)}
         with self._reader("cannot read the largest numbers") as reader:
             numbers = largest_numbers(reader, contents.tables, without=uncounted)
-        objects += definition_proofs(statements, self._location.database, numbers)
+        objects += definition_proofs((*contents.before, *contents.after), self._location.database, numbers)
         return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted))
 
     def facts(self) -> Facts:
@@ -204,7 +203,9 @@ class MysqlDump:
             server_version=self._server.text,
             consistency_point={"by": self._snapshot.consistency, **self._snapshot.position},
             warnings=(*self._snapshot.warnings, *self._warnings()),
-            restore_steps=guide.steps(self._server, contents.database, tuple(units), wire=wire),
+            restore_steps=guide.steps(
+                self._server, contents.database, tuple(units), wire=wire, broken=bool(contents.broken)
+            ),
             files=guide.files() if wire else {},
             hints={
                 "format": options.format,
@@ -234,8 +235,8 @@ class MysqlDump:
             yield f"{_list(elsewhere)} saved without rows, because these belong to other tables or servers"
         if contents.accounts:
             yield "the backup holds the accounts of the server with their password hashes: keep it from others"
-        for name in contents.broken:
-            yield f"view {shown(name)} is broken: its definition is kept, but refers to what is not there"
+        for view in contents.broken:
+            yield f"view {shown(view.name)} is broken: its definition is kept, but refers to what is not there"
 
 
 def _list(names: Sequence[str]) -> str:
@@ -324,7 +325,8 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
     tables = read_tables(session, database, selection)
     before = [*definitions.sequences(selection), *(definitions.table(table.name) for table in tables)]
     after: list[Statement] = definitions.routines() if selection.everything else []
-    after += definitions.views(selection)
+    views = definitions.views(selection)
+    after += [view for view in views if view.extra != BROKEN_VIEW]
     after += definitions.triggers(selection)
     after += definitions.events() if selection.everything else []
     units: dict[str, RowUnit] = {}
@@ -338,7 +340,7 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
         before=tuple(before),
         after=tuple(after),
         tables=tuple(tables),
-        broken=tuple(definitions.broken),
+        broken=tuple(view for view in views if view.extra == BROKEN_VIEW),
         accounts=tuple(read_accounts(session)) if users else (),
         units=units,
     )

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pymysql
 
 from holdfast.api import CredentialsError, HoldfastError, shown
+from holdfast_mysql.catalog import BROKEN_VIEW
+from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, with_definer
 from holdfast_mysql.script import OPENING, Statement
 from holdfast_mysql.session import Session, failure, number, quoted, use
@@ -118,18 +120,21 @@ class ObjectMaker:
         stubs = Stubs(self._session, self._database)
         try:
             for view in views:
+                broken = view.extra == BROKEN_VIEW
                 try:
                     stubs.make(lambda view=view: self._execute(view))  # type: ignore[misc]
                 except pymysql.MySQLError as error:
                     log.warning(
-                        "view %s is broken and cannot be made (%s); its definition is in the stream of objects",
-                        shown(view.name), error.args[1],
+                        "view %s is broken and cannot be made (%s); its definition is in the stream %s of the backup"
+                        if broken else
+                        "view %s refers to what is not in this restore and cannot be made (%s); its definition is in "
+                        "the stream %s of the backup",
+                        shown(view.name), error.args[1], BROKEN if broken else OBJECTS,
                     )  # fmt: skip
                 else:
                     made.append(("view", view.name))
-                    log.warning(
-                        "view %s refers to what is not there, as it did when it was backed up", shown(view.name)
-                    )
+                    when = "not there, as it did when it was backed up" if broken else "not in this restore"
+                    log.warning("view %s refers to what is %s", shown(view.name), when)
         finally:
             self._session.execute(OPENING[0])
             stubs.clear()

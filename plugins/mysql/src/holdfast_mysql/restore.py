@@ -17,7 +17,7 @@ from holdfast_mysql.compat import fitted, known_collations, replacements
 from holdfast_mysql.ddl import Parts, split
 from holdfast_mysql.load import UnseenWarningsError, execute_rows, load
 from holdfast_mysql.location import Location, locate
-from holdfast_mysql.names import ACCOUNTS, MARKER, OBJECTS, SCHEMA, SCRIPT, SYSTEM
+from holdfast_mysql.names import ACCOUNTS, BROKEN, MARKER, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.objects import ObjectMaker
 from holdfast_mysql.rewrite import check_head
 from holdfast_mysql.script import Statement, read_script
@@ -75,6 +75,8 @@ class MysqlRestore:
             for _, name in sorted(parts, key=lambda part: part[0]):
                 yield Step(stream=name, phase=1, parallel=True)
             yield Step(stream=OBJECTS, phase=2)
+        if BROKEN in streams:
+            yield Step(stream=BROKEN, phase=2)
         if ACCOUNTS in streams and self._request.options.users and not self._request.drill:
             yield Step(stream=ACCOUNTS, phase=3)
 
@@ -88,7 +90,7 @@ class MysqlRestore:
             self._define(list(read_script(blob.chunks())))
         elif step.stream == SCRIPT:
             self._run_script(read_script(blob.chunks()))
-        elif step.stream == OBJECTS:
+        elif step.stream in (OBJECTS, BROKEN):
             self._after += [self._checked(statement) for statement in read_script(blob.chunks())]
         elif step.stream == ACCOUNTS:
             self._accounts += read_script(blob.chunks())

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, shown
 from holdfast_mysql import snapshot
-from holdfast_mysql.catalog import Definitions, Selection, Table, read_tables
+from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, read_tables
 from holdfast_mysql.compat import known_collations
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
@@ -120,14 +120,14 @@ class ScratchDatabase:
 
 
 def statements_of(session: Session, database: str, tables: Sequence[Table]) -> list[Statement]:
-    """Every definition of a database, without the marker."""
+    """Every definition of a database, without the marker and without views that refer to what is not there."""
     everything = Selection(exclude=(MARKER,))
     definitions = Definitions(session, database)
     return [
         *definitions.sequences(everything),
         *(definitions.table(table.name) for table in tables),
         *definitions.routines(),
-        *definitions.views(everything),
+        *(view for view in definitions.views(everything) if view.extra != BROKEN_VIEW),
         *definitions.triggers(everything),
         *definitions.events(),
     ]
