@@ -54,9 +54,10 @@ def restoring(mariadb: MariaDB, tmp_path: Path) -> Callable[..., Any]:
         target: str, *, source: str = "src", rows: dict[str, list[object]] | None = None, **more: Any
     ) -> Any:
         engine = Registry().engine("mysql")
-        names = ["schema", *(rows or {}), "objects"]
+        form = more.pop("form", "wire")
+        names = ["script"] if form == "sql" else ["schema", *(rows or {}), "objects"]
         facts = {
-            "format": "wire", "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
+            "format": form, "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
             "charset": "utf8mb4", "comment": "", "rows": rows or {}, "needs": needs_of((), ()),
         }  # fmt: skip
         request = RestoreRequest(
@@ -166,6 +167,22 @@ def test_fewer_rows_than_were_recorded_are_an_error(restoring: Callable[..., Any
         play(restoring(new_name(), rows={"data/t": ["t", 2]}), script(table), blob)
     with pytest.raises(holdfast.IntegrityError, match="in the middle"):
         play(restoring(new_name(), rows={"data/t": ["t", 1]}), script(table), Bytes(blob.data[:-1]))
+
+
+def test_a_script_whose_rows_fail_is_undone_at_once(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content
+) -> None:
+    """Its own open transaction does not keep the tables from being dropped."""
+    target = new_name()
+    table = Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a INT PRIMARY KEY) ENGINE=InnoDB")
+    rows = Statement(kind="rows", name="t", body=b"INSERT INTO `t` VALUES (1),('x')")
+    with (
+        pytest.raises(holdfast.HoldfastError, match="Incorrect integer") as caught,
+        restoring(target, form="sql", rows={"data/t": ["t", 2]}) as session,
+    ):
+        session.load(Step(stream="script"), script(table, rows))
+    assert "left behind" not in str(caught.value)
+    assert content(target) is None
 
 
 def test_an_empty_target_is_used_as_it_is_and_empty_again_after_a_failure(

@@ -290,6 +290,7 @@ class MysqlRestore:
         """End every connection; without `commit`, remove what was made."""
         self._connections.close(None if self._done else self._killer())
         if not self._done:
+            self._session.close()  # its transaction may hold locks on what is about to be dropped
             undo(self._location, self._building, made=self._made, whole=self._made_database)
 
     def _killer(self) -> Session | None:
