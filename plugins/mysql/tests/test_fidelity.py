@@ -213,3 +213,29 @@ def test_more_warnings_than_the_server_keeps_are_all_looked_at(
         record.getMessage() for record in caplog.records
     }
     assert content(target) == content(database)
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_of_a_history_that_counts_transactions_the_current_rows_are_kept(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], by_hand: Callable[..., str], store: str, form: str
+) -> None:
+    """The backup says so, and its drill is right."""
+    times = "rs BIGINT UNSIGNED AS ROW START, re BIGINT UNSIGNED AS ROW END, PERIOD FOR SYSTEM_TIME(rs, re)"
+    for key in ("", "PRIMARY KEY AUTO_INCREMENT"):
+        name = "keyed" if key else "plain"
+        for statement in (
+            f"CREATE TABLE {name}(id INT {key}, v INT, {times}) WITH SYSTEM VERSIONING ENGINE=InnoDB",
+            f"INSERT INTO {name}(id, v) VALUES (1, 1), (2, 2), (7, 3)",
+            f"UPDATE {name} SET v = 5 WHERE id = 2",
+            f"DELETE FROM {name} WHERE id = 7",
+        ):
+            mariadb.rows(statement, database=database)
+    target = round_trip(database, backup={"options": {"format": form}})
+    for place in (target, by_hand(database, form)):
+        for name in ("plain", "keyed"):
+            query = f"SELECT id, v FROM {place}.{name} FOR SYSTEM_TIME ALL ORDER BY id"
+            assert mariadb.rows(query) == [(1, 1), (2, 5)]
+    record = holdfast.list_backups(store=store)[0]
+    assert [warning for warning in record.warnings if "tables keyed, plain are saved without history" in warning]
+    result = holdfast.drill(record.id, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())

@@ -71,9 +71,14 @@ class Table:
         return self.engine.lower() not in ELSEWHERE
 
     @property
+    def history(self) -> bool:
+        """Whether its rows have a history that can be put back: not one that counts transactions of its server."""
+        return self.versioned and not any(column.type == "row transaction" for column in self.columns)
+
+    @property
     def period(self) -> bool:
         """Whether its rows have a history whose times no column shows."""
-        return self.versioned and not any(column.type == "row time" for column in self.columns)
+        return self.history and not any(column.type == "row time" for column in self.columns)
 
     def unit(self) -> Unit:
         """What its stream of rows says about itself."""
@@ -84,7 +89,7 @@ class Table:
         ]
         if self.period:
             columns += [Column(name=name, kind="ascii", nullable=False) for name in ("row_start", "row_end")]
-        return Unit(table=self.name, columns=tuple(columns), versioned=self.versioned)
+        return Unit(table=self.name, columns=tuple(columns), versioned=self.history)
 
     def select(self) -> str:
         """The query of its rows, without a condition."""
@@ -97,7 +102,7 @@ class Table:
             elif column.name in columns and columns[column.name].type == "float":
                 name += "-0e0"  # FLOAT alone is sent with six digits; adding would make 0 of MySQL's -0
             expressions.append(name)
-        history = " FOR SYSTEM_TIME ALL" if self.versioned else ""
+        history = " FOR SYSTEM_TIME ALL" if self.history else ""
         return f"SELECT {', '.join(expressions) or '1'} FROM {quoted(self.name)}{history}"
 
 
@@ -214,7 +219,8 @@ def _column(row: tuple[str, ...]) -> TableColumn:
     name, kind, column_type, nullable, charset, collation, extra, expression, generated = row
     computed = generated == "ALWAYS" or "GENERATED" in extra.upper().replace("DEFAULT_GENERATED", "")
     if computed and expression.upper() in ("ROW START", "ROW END"):
-        kind, computed = "row time", False
+        # The server takes times of a history from an INSERT, but no numbers of transactions (error 1906).
+        kind, computed = ("row transaction", True) if kind.lower() == "bigint" else ("row time", False)
     return TableColumn(
         name=name,
         type=kind.lower(),

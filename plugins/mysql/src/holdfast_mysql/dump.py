@@ -233,6 +233,12 @@ class MysqlDump:
         elsewhere = [table.name for table in contents.tables if not table.stored]
         if elsewhere:
             yield f"{_list(elsewhere)} saved without rows, because these belong to other tables or servers"
+        current = [table.name for table in contents.tables if table.versioned and not table.history]
+        if current:
+            yield (
+                f"{_list(current)} saved without history, which counts transactions of this server and cannot be put "
+                "back: the backup has the current rows"
+            )
         if contents.accounts:
             yield "the backup holds the accounts of the server with their password hashes: keep it from others"
         for view in contents.broken:

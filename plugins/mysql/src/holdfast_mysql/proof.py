@@ -104,7 +104,7 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
             value = name
         value = f"CAST({value} AS BINARY)"
         values.append(f"IF({name} IS NULL, 'N', CONCAT(OCTET_LENGTH({value}), ':', {value}))")
-    history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+    history = " FOR SYSTEM_TIME ALL" if table.history else ""
     half = "CAST(CONV(SUBSTRING(h, {}, 16), 16, 10) AS UNSIGNED)"
     sql = (
         f"SELECT COUNT(*), COUNT(h), SUM({half.format(1)}), SUM({half.format(17)})"
@@ -123,7 +123,7 @@ def largest_numbers(session: Session, tables: Iterable[Table], *, without: Colle
     for table in tables:
         column = next((column for column in table.columns if column.auto_increment), None)
         if column is not None and table.stored and table.name not in without:
-            history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+            history = " FOR SYSTEM_TIME ALL" if table.history else ""
             with saying(f"cannot read table {shown(table.name)}"):
                 largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}") or "0"
             # Not every integer of 64 bits goes through a float.
