@@ -182,6 +182,27 @@ def test_only_what_is_selected_is_kept(mariadb: MariaDB, database: str, round_tr
         round_trip(database, backup={"select": ("nothing like it",)})
 
 
+@pytest.mark.parametrize(
+    ("selection", "says"),
+    [
+        ({"select": ("orders", "such*")}, r"no table, view or sequence is called such\*"),
+        ({"exclude": ("such",)}, "no table, view or sequence is called such"),
+        ({"select": ("v",), "exclude": ("*",)}, "leaves nothing to restore"),
+    ],
+)
+def test_a_selection_of_nothing_is_refused_before_anything_is_touched(
+    mariadb: MariaDB, content: Content, database: str, new_name: Callable[[], str], store: str,
+    selection: dict[str, tuple[str, ...]], says: str,
+) -> None:  # fmt: skip
+    mariadb.rows(f"CREATE TABLE {database}.orders(a INT)")
+    mariadb.rows(f"CREATE VIEW {database}.v AS SELECT a FROM {database}.orders")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with pytest.raises(holdfast.UsageError, match=says):
+        holdfast.restore(record.id, mariadb.url(target), store=store, **selection)
+    assert content(target) is None
+
+
 @pytest.mark.parametrize("form", ["wire", "sql"])
 @pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
 def test_what_the_server_computes_with_a_warning_is_as_it_was(

@@ -64,6 +64,12 @@ class Contents:
     accounts: tuple[Statement, ...]
     units: dict[str, RowUnit]
 
+    @property
+    def names(self) -> list[str]:
+        """What a selection can choose: tables, sequences and views."""
+        statements = (*self.before, *self.after, *self.broken)
+        return sorted({one.name for one in statements if one.kind in ("table", "sequence", "view")})
+
 
 class MysqlDump:
     """One running dump."""
@@ -214,6 +220,7 @@ class MysqlDump:
                 "collation": contents.database.collation,
                 "charset": contents.database.extra["charset"],
                 "comment": contents.database.extra["comment"],
+                "names": contents.names,
                 "rows": units,
                 "needs": needs_of(contents.tables, (*contents.before, *contents.after)),
             },

@@ -306,6 +306,7 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
     """Check the target and everything that the backup needs of it; nothing is touched before the first `load`."""
     location = locate(request.url)
     _check_facts(request)
+    _check_selection(request)
     if location.database.lower() in SYSTEM:
         raise UsageError(f"{shown(location.database)} is the server's own database")
     with ExitStack() as stack:
@@ -344,6 +345,16 @@ def _check_facts(request: RestoreRequest) -> None:
     unknown = [name for name in request.facts["rows"] if name not in names and SCRIPT not in names]
     if unknown:
         raise HoldfastError(f"the manifest lists rows in {shown(unknown[0])}, which is no stream of it")
+
+
+def _check_selection(request: RestoreRequest) -> None:
+    """Refuse patterns that choose nothing, as a backup does."""
+    if "names" in request.facts:
+        names = [str(name) for name in request.facts["names"]]
+        selection = Selection(select=request.select, exclude=request.exclude)
+        selection.check(names)
+        if request.select and not any(name in selection for name in names):
+            raise UsageError("the selection leaves nothing to restore")
 
 
 def _check_needs(session: Session, request: RestoreRequest) -> None:
