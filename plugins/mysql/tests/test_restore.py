@@ -428,6 +428,32 @@ def test_accounts_come_along_only_when_asked_for(
             cursor.execute("DROP ROLE IF EXISTS reading")
 
 
+def test_accounts_come_back_with_all_that_was_said_of_them(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """A password that has expired stays so: the grants do not set it again."""
+    accounts = {
+        "expired": "IDENTIFIED BY 'x' PASSWORD EXPIRE",
+        "limited": "IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 5 PASSWORD EXPIRE INTERVAL 5 DAY",
+        "sockets": "IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('with require') PASSWORD EXPIRE",
+        "nothing": "",
+    }
+    for name, how in accounts.items():
+        mariadb.rows(f"CREATE USER {name}@'%' {how}")
+        mariadb.rows(f"GRANT SELECT ON {database}.* TO {name}@'%' WITH GRANT OPTION")
+    try:
+        queries = [f"SHOW {what} {name}@'%'" for name in accounts for what in ("CREATE USER", "GRANTS FOR")]
+        before = [mariadb.rows(query) for query in queries]
+        record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
+        for name in accounts:
+            mariadb.rows(f"DROP USER {name}@'%'")
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
+        assert [mariadb.rows(query) for query in queries] == before
+    finally:
+        for name in accounts:
+            mariadb.rows(f"DROP USER IF EXISTS {name}@'%'")
+
+
 def test_what_the_server_cannot_hold_is_named_before_anything_is_touched(
     mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content,
     monkeypatch: pytest.MonkeyPatch,
