@@ -10,7 +10,7 @@ from holdfast.api import CredentialsError, IntegrityError, UsageError, shown
 from holdfast_mysql.ddl import with_inherited_collations
 from holdfast_mysql.rewrite import follow, order_views
 from holdfast_mysql.script import Statement, sequence_state
-from holdfast_mysql.session import Session, literal, number, quoted, saying
+from holdfast_mysql.session import Session, literal, number, plain_literal, quoted, saying
 from holdfast_mysql.wire import Column, Unit
 
 # Engines whose tables take part in the snapshot.
@@ -274,10 +274,11 @@ class Definitions:
             f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
             f" WHERE schema_name={literal(self._database)}"
         )[0]
+        said = f" COMMENT {plain_literal(text)}" if text else ""
         return Statement(
             kind="database",
             name=self._database,
-            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}".encode(),
+            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}{said}".encode(errors="surrogateescape"),
             collation=collation,
             extra={"charset": charset, "comment": text},
         )

@@ -164,8 +164,9 @@ def definition_proofs(statements: Iterable[Statement], database: str, numbers: M
 
 def database_proof(statement: Statement) -> ObjectProof:
     """A digest of what a database says of itself: character set and collation of new tables, and its comment."""
-    comment = str(statement.extra["comment"]).encode(errors="surrogateescape")
-    return ObjectProof(kind="database", name="defaults", digest=sha256(statement.body + b"\0" + comment).hexdigest())
+    settings = f"ALTER DATABASE CHARACTER SET {statement.extra['charset']} COLLATE {statement.collation}"
+    text = f"{settings}\0{statement.extra['comment']}".encode(errors="surrogateescape")
+    return ObjectProof(kind="database", name="defaults", digest=sha256(text).hexdigest())
 
 
 def settings_of(ranges: Mapping[str, Sequence[Range]], summed: Summed, *, uncounted: Collection[str]) -> dict[str, Any]:
