@@ -43,8 +43,8 @@ def test_every_definition_and_every_row_comes_back(
 def by_hand(mariadb: MariaDB, store: str, new_name: Callable[[], str], tmp_path: Path) -> Callable[..., str]:
     """Backs a database up and restores it by `RESTORE.md` as it stands, with the stock client; returns the new name."""
 
-    def run(source: str, form: str) -> str:
-        record = holdfast.backup(mariadb.url(source), store=store, options={"format": form})
+    def run(source: str, form: str, **options: object) -> str:
+        record = holdfast.backup(mariadb.url(source), store=store, options={"format": form, **options})
         commands = re.findall(r"```sh\n(.*?)```", Path(record.path, "RESTORE.md").read_text(), re.DOTALL)
         target = new_name()
         (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
@@ -68,6 +68,22 @@ def test_the_commands_of_the_guide_restore_by_hand(
     """With the stock client and Python's standard library they give the same database, its comment included."""
     mariadb.rows(f"ALTER DATABASE {odd} COMMENT 'it''s \\\\ ü */;;0 ``` {{x}}\nend'")
     assert content(by_hand(odd, form)) == content(odd)
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+@pytest.mark.parametrize("choice", ["current", "strip"])
+def test_definers_may_be_left_out_of_a_backup(
+    mariadb: MariaDB, odd: str, by_hand: Callable[..., str], store: str, form: str, choice: str
+) -> None:
+    """Whoever restores it, by hand too, is the definer then, and a drill minds no other."""
+    target = by_hand(odd, form, definer=choice)
+    definers = [
+        f"SELECT definer FROM information_schema.{table}s WHERE {column}_schema='{target}'"
+        for table, column in (("view", "table"), ("trigger", "trigger"), ("routine", "routine"), ("event", "event"))
+    ]
+    assert mariadb.rows(" UNION ".join(definers)) == [("root@localhost",)]
+    result = holdfast.drill(holdfast.list_backups(store=store)[0].id, store=store, into=mariadb.url())
+    assert (result.state, result.problems, result.differences) == ("proven", (), ())
 
 
 @pytest.mark.parametrize("form", ["wire", "sql"])

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.api import (
@@ -39,6 +39,7 @@ from holdfast_mysql.proof import (
     sum_of,
     table_proof,
 )
+from holdfast_mysql.rewrite import with_definer
 from holdfast_mysql.rows import RowUnit
 from holdfast_mysql.script import ScriptWriter, Statement
 from holdfast_mysql.session import Session, connect, quoted, saying
@@ -197,8 +198,11 @@ class MysqlDump:
         uncounted = {table.name for table in contents.tables if not (table.transactional or locked)}
         with self._reader("cannot read the largest numbers") as reader:
             numbers = largest_numbers(reader, contents.tables, without=uncounted)
-        objects += definition_proofs((*contents.before, *contents.after), self._location.database, numbers)
-        return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted))
+        definers = self._request.options.definer == "keep"
+        objects += definition_proofs(
+            (*contents.before, *contents.after), self._location.database, numbers, definers=definers
+        )
+        return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted, definers=definers))
 
     def facts(self) -> Facts:
         """Tell about the dump."""
@@ -287,7 +291,7 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
             snapshot = taking.take(lambda: _names(keeper, location.database, selection), holder.hold)
             locker.close()
         with saying(f"cannot read the definitions of {shown(location.database)}"):
-            contents = _contents(snapshot, location.database, selection, users=request.options.users)
+            contents = _contents(snapshot, location.database, selection, request)
         dump = MysqlDump(location, request, snapshot, contents, hidden)
         stack.callback(dump.close)
         yield dump
@@ -332,16 +336,16 @@ def _names(session: Session, database: str, selection: Selection) -> list[str]:
     return [name for name, kind in found if kind != "VIEW" and name in selection]
 
 
-def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users: bool) -> Contents:
+def _contents(snapshot: Snapshot, database: str, selection: Selection, request: DumpRequest) -> Contents:
     session = snapshot.keeper
     definitions = Definitions(session, database)
     tables = read_tables(session, database, selection)
     before = [*definitions.sequences(selection), *(definitions.table(table.name) for table in tables)]
     after: list[Statement] = definitions.routines() if selection.everything else []
-    views = definitions.views(selection)
-    after += [view for view in views if view.extra != BROKEN_VIEW]
+    after += definitions.views(selection)
     after += definitions.triggers(selection)
     after += definitions.events() if selection.everything else []
+    after = [replace(statement, body=with_definer(statement, request.options.definer)) for statement in after]
     units: dict[str, RowUnit] = {}
     for table in sorted(tables, key=lambda table: -table.size):
         if table.stored:
@@ -351,10 +355,10 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
     return Contents(
         database=definitions.database(),
         before=tuple(before),
-        after=tuple(after),
+        after=tuple(statement for statement in after if statement.extra != BROKEN_VIEW),
         tables=tuple(tables),
-        broken=tuple(view for view in views if view.extra == BROKEN_VIEW),
-        accounts=tuple(read_accounts(session)) if users else (),
+        broken=tuple(statement for statement in after if statement.extra == BROKEN_VIEW),
+        accounts=tuple(read_accounts(session)) if request.options.users else (),
         units=units,
     )
 

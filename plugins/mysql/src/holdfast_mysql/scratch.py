@@ -115,7 +115,10 @@ class ScratchDatabase:
             reader = sessions.get()
             objects.append(database_proof(Definitions(reader, self._name).database()))
             numbers = largest_numbers(reader, tables, without=recorded.settings.get("uncounted", ()))
-            objects += definition_proofs(statements_of(reader, self._name, tables), self._name, numbers)
+            objects += definition_proofs(
+                statements_of(reader, self._name, tables), self._name, numbers,
+                definers=recorded.settings.get("definers", True),
+            )  # fmt: skip
         return proof_of(objects, recorded.settings)
 
 
