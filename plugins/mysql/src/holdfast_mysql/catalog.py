@@ -314,12 +314,13 @@ class Definitions:
         return order_views(found, [view.name for view in found if view.extra == BROKEN_VIEW])
 
     def _view(self, name: str) -> Statement:
-        try:
-            self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
-        except pymysql.MySQLError as error:
-            if number(error) != _RECURSION:
-                raise
-            return self._recursive_view(name)
+        with saying(f"cannot read the definition of view {shown(name)}"):
+            try:
+                self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
+            except pymysql.MySQLError as error:
+                if number(error) != _RECURSION:
+                    raise
+                return self._recursive_view(name)
         broken = any(int(code) == _NOT_THERE for _, code, _ in self._session.texts("SHOW WARNINGS"))
         view = self._stored("VIEW", name, "Create View")
         return replace(view, extra=BROKEN_VIEW) if broken else view

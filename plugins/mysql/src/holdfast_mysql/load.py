@@ -40,7 +40,7 @@ _OURS = (("index", _TRUNCATED_VALUE), ("index", 1916), ("json", _NOT_UTF8))
 _AT_ROW = re.compile(r" at row \d+$")
 
 
-class UnseenWarningsError(Exception):
+class UnseenWarningsError(HoldfastError):
     """A statement had more warnings than the server keeps: one of those that are lost may mean changed data."""
 
 
@@ -240,14 +240,7 @@ def execute_rows(session: Session, table: str, statement: bytes, labels: Collect
     """Run one INSERT of a script and look at its warnings; `labels` names the columns of ENUM and SET."""
     result = session.query(statement)
     if result.warning_count:
-        try:
-            _look(session, table, labels)
-        except UnseenWarningsError as error:
-            raise HoldfastError(
-                f"an INSERT into table {shown(table)} has {WARNINGS} warnings or more: the server keeps no more of "
-                "them to look at, and one that it lost may mean changed data",
-                hint="restore by hand with the commands in RESTORE.md, or back up again with -o format=wire",
-            ) from error
+        _look(session, table, labels)
     return int(result.affected_rows)
 
 
@@ -255,7 +248,11 @@ def _look(session: Session, table: str, labels: Collection[str], *, own: Collect
     """Raise what means changed data; `own` are numbers that expressions of our statement could cause."""
     found = session.texts("SHOW WARNINGS")
     if len(found) >= WARNINGS:
-        raise UnseenWarningsError
+        raise UnseenWarningsError(
+            f"a statement that loads table {shown(table)} has {WARNINGS} warnings or more: the server keeps no more of "
+            "them to look at, and one that it lost may mean changed data",
+            hint="restore by hand with the commands in RESTORE.md",
+        )
     serious = [(int(code), text) for level, code, text in found if level != "Note"]
     if not serious:
         return
