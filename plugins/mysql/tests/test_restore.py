@@ -1,6 +1,7 @@
 """A restore makes nothing worse: what it refuses, what it undoes, what it replaces, and where it never reaches."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,33 @@ def test_replace_puts_all_of_it_in_the_place_of_the_target(
     assert "not atomic with it are triggers" in caplog.text
     mariadb.rows(f"INSERT INTO {target}.numbered(v) VALUES (1)")
     mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
+
+
+def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    from holdfast.operations.restore import restore
+    from holdfast.plan import RestorePlan
+
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    before = content(target)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    caplog.clear()
+    plan = RestorePlan(backup=record.id, target=mariadb.url(target), store=store, replace=True)
+    restore(plan, registry=Registry(), dry_run=True)
+    assert content(target) == before
+    _, dropped, moved, last = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    listed = "trigger tr, view only_view1, view v, procedure p, event e"
+    assert dropped == f"would drop, to be put back if it fails: {listed}"
+    beside = rf"`{target}_holdfast_\w+`"
+    tables = ("child", "numbered", "only1", "parent", "s")
+    out = [rf"`{target}`\.`{name}` TO {beside}\.`{name}`" for name in tables]
+    new = [rf"{beside}\.`{name}` TO `{target}`\.`{name}`" for name in ("child", "numbered", "only2", "parent", "s")]
+    assert re.fullmatch("would run: RENAME TABLE " + ", ".join([*out, *new]), moved)
+    assert last.startswith(f"would drop at the end: database {target}_holdfast_old_")
 
 
 @pytest.mark.parametrize("kind", ["event", "procedure", "view", "trigger"])

@@ -66,10 +66,12 @@ class Contents:
     units: dict[str, RowUnit]
 
     @property
-    def names(self) -> list[str]:
-        """What a selection can choose: tables, sequences and views."""
+    def names(self) -> dict[str, list[str]]:
+        """What a selection can choose, by its kind."""
         statements = (*self.before, *self.after, *self.broken)
-        return sorted({one.name for one in statements if one.kind in ("table", "sequence", "view")})
+        return {
+            kind: sorted(one.name for one in statements if one.kind == kind) for kind in ("table", "sequence", "view")
+        }
 
 
 class MysqlDump:

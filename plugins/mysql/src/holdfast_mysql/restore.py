@@ -80,6 +80,14 @@ class MysqlRestore:
         if ACCOUNTS in streams and self._request.options.users and not self._request.drill:
             yield Step(stream=ACCOUNTS, phase=3)
 
+    def explain(self) -> None:
+        """Say what would be dropped from the target and moved out of it and into it, and touch nothing."""
+        recorded = self._facts.get("names", {"table": sorted({table for table, _ in self._facts["rows"].values()})})
+        names = {kind: [name for name in listed if name in self._selection] for kind, listed in recorded.items()}
+        swap.explain(self._session, building=self._building, target=self._target, views=names.get("view", []),
+                     new=[*names.get("table", []), *names.get("sequence", [])],
+                     only=None if self._selection.everything else self._selection)  # fmt: skip
+
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream; rows may be loaded by several threads at once."""
         with saying(f"cannot restore {shown(step.stream)} into {shown(self._target)}"):
@@ -326,6 +334,8 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
             if found:
                 swap.announce(session, location.database, found)
             restore = MysqlRestore(session, location, request, replacing=bool(found))
+            if found and request.dry_run:
+                restore.explain()
         stack.callback(restore.close)
         yield restore
 
@@ -350,7 +360,7 @@ def _check_facts(request: RestoreRequest) -> None:
 def _check_selection(request: RestoreRequest) -> None:
     """Refuse patterns that choose nothing, as a backup does."""
     if "names" in request.facts:
-        names = [str(name) for name in request.facts["names"]]
+        names = [str(name) for listed in request.facts["names"].values() for name in listed]
         selection = Selection(select=request.select, exclude=request.exclude)
         selection.check(names)
         if request.select and not any(name in selection for name in names):
