@@ -231,7 +231,7 @@ def test_what_the_server_computes_with_a_warning_is_as_it_was(
 
 
 def test_more_warnings_than_the_server_keeps_are_all_looked_at(
-    mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The rows are loaded anew in small statements, with a transaction and without."""
     caplog.set_level("INFO", "holdfast.mysql")
@@ -244,7 +244,11 @@ def test_more_warnings_than_the_server_keeps_are_all_looked_at(
     assert {f"table {name} is loaded again by INSERT, for each warning to be seen" for name in ("t", "loose")} <= {
         record.getMessage() for record in caplog.records
     }
-    assert content(target) == content(database)
+    # CHECKSUM TABLE is not always the same for equal rows with a virtual column.
+    for name in ("t", "loose"):
+        same = f"{database}.{name} JOIN {target}.{name} AS copy USING (id, a, n)"
+        counts = mariadb.rows(f"SELECT COUNT(*) FROM {target}.{name} UNION ALL SELECT COUNT(*) FROM {same}")
+        assert counts == [(65600,), (65600,)]
 
 
 @pytest.mark.parametrize("form", ["wire", "sql"])
