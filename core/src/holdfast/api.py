@@ -281,7 +281,8 @@ class RestoreRequest:
 
     Without `replace` a target that holds data is refused with `UnsafeError` before anything is touched. `drill`
     tells that the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays switched
-    off, and accounts and other objects of the whole server are not made, whatever the options say.
+    off, and accounts and other objects of the whole server are not made, whatever the options say. `dry_run` tells
+    that nothing will be loaded: an engine may log what it would do to the target, beyond the names of its steps.
     """
 
     url: str = field(repr=False)
@@ -297,6 +298,7 @@ class RestoreRequest:
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     drill: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Names in definitions are changed, and nothing else is: strings, comments and columns stay."""
 
+import re
+
 import pytest
 
 from holdfast.api import IntegrityError
 from holdfast_mysql.ddl import split
 from holdfast_mysql.needs import needs_of
-from holdfast_mysql.rewrite import check_head, disabled, follow, order_views, with_collations, with_definer
+from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, order_views, with_collations, with_definer
 from holdfast_mysql.script import ScriptWriter, Statement, read_script
 from holdfast_mysql.tokens import code, tokens
 
@@ -63,10 +65,41 @@ def test_references_to_its_own_database_follow(body: str, expected: str | None) 
     assert found == (expected if expected is not None else body.replace("old.", "`new`."))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "SELECT * FROM t JOIN old, <old>.u x",
+        "SELECT old.t FROM old JOIN t ON old.u = t.u AND a LIKE old.t, <old>.u JOIN (<old>.t, <old>.u) ON 1 = old.t",
+        "SELECT TRIM(old.t FROM old.u), TRUNCATE(old.t, 2), (SELECT 1 FROM <old>.u) FROM old WHERE old.t IN (1, old.u)",
+        "INSERT <old>.t VALUES (1); INSERT LOW_PRIORITY IGNORE <old>.t SET a = INSERT('x', 1, old.t, old.u) SELECT old",
+        "INSERT INTO <old>.t(a) SELECT old.t FROM old ON DUPLICATE KEY UPDATE a = 1, old.t = REPLACE(1, old.t, old.u)",
+        "REPLACE <old>.t VALUES (2); REPLACE DELAYED <old>.u SELECT 1, old.t FROM <old>.old",
+        "UPDATE t i, <old>.u j SET i.id = 5, old.t = old.u ORDER BY 1, old.t; SELECT COUNT(*) FROM <old>.old, <old>.t",
+        "DELETE <old>.t FROM <old>.t WHERE old.t; DELETE t, <old>.u FROM old USE INDEX (t), t, <old>.u",
+        "DELETE FROM t USING t, <old>.u, old WHERE old.t = 1",
+        "CREATE TABLE <old>.made LIKE <old>.t; RENAME TABLE t TO <old>.v, <old>.u TO t; DROP VIEW IF EXISTS t, <old>.t",
+        "TRUNCATE <old>.t; LOCK TABLES old READ, <old>.t WRITE; CREATE INDEX i ON <old>.t (a)",
+        "SELECT NEXTVAL(<old>.t), NEXT VALUE FOR <old>.u, <old>.f(old.t), <old>.no.a INTO x, y FROM old, <old>.no",
+        "SELECT CASE WHEN old.t THEN 1 END FROM (SELECT old.t FROM old) d, <old>.t UNION SELECT old.t, old.u FROM old",
+        "DECLARE r ROW TYPE OF <old>.t; DECLARE s TYPE OF old.t; FETCH c INTO r, old.t; CALL <old>.p(); SET old = 1",
+        "SELECT STRAIGHT_JOIN old.t FROM old STRAIGHT_JOIN <old>.t USING (t), <old>.u FOR UPDATE",
+        "SELECT view, old.t, event, old.u, `from`, old.t FROM old",
+    ],
+)
+def test_where_a_table_is_called_like_the_database_only_tables_and_routines_follow(body: str) -> None:
+    statement = made(body.replace("<old>", "old"))
+    found = follow(statement, old="old", new="new", objects=["t", "u", "f", "p"]).decode()
+    assert found == body.replace("<old>", "`new`")
+    left = set(re.findall(r"(?<![<\w])old\.[tu]\b", body))
+    assert doubtful(statement, old="old", objects=["t", "u", "f", "p"]) == sorted(left)
+
+
 def test_the_old_row_of_a_trigger_is_no_database() -> None:
     body = "CREATE TRIGGER old.tr AFTER UPDATE ON old.t FOR EACH ROW INSERT INTO old.log VALUES (OLD.t, NEW.t, OLD.log)"
     found = follow(made(body, "trigger"), old="shop", new="copy", objects=["t", "log", "tr"])
     assert found == body.encode()
+    found = follow(made(body, "trigger", table="t"), old="old", new="copy", objects=["t", "log", "tr"])
+    assert found.decode() == body.replace("old.", "`copy`.")
 
 
 def test_quotes_of_a_reference_stay_what_they_are() -> None:

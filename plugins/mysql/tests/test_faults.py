@@ -143,39 +143,77 @@ def test_a_wrong_password_is_neither_in_the_error_nor_in_a_command(mariadb: Mari
     assert quote(SECRET, safe="").encode() not in done.stdout + done.stderr
 
 
-def test_broken_views_are_kept_made_again_and_told_of(
-    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Where a table of the database is gone, the view comes back as broken as it was; else its text is kept."""
+@pytest.fixture
+def broken(mariadb: MariaDB, database: str) -> str:
+    """A database with views of tables, columns and functions that are gone, and views that read each other."""
     for statement in (
         "TABLE gone(a INT, `b.c``d` TEXT)",
         "TABLE also(a INT)",
         "TABLE there(a INT, b INT)",
+        "TABLE circle(a INT)",
         "FUNCTION lost() RETURNS INT DETERMINISTIC RETURN 1",
         "VIEW broken AS SELECT g.a, x.a AS a2, g.`b.c``d` FROM gone g JOIN also x ON x.a = g.a",
         "VIEW above AS SELECT a2 FROM broken",
+        "VIEW named AS SELECT a FROM gone",
+        "VIEW over_named AS SELECT a FROM named",
         "VIEW hopeless AS SELECT b FROM there",
         "VIEW helpless AS SELECT lost() AS n",
         "VIEW sound AS SELECT a FROM there",
+        "VIEW round AS SELECT a FROM circle",
+        "ALGORITHM=MERGE DEFINER=`a``@b`@'%' SQL SECURITY INVOKER VIEW first AS SELECT a, 'ü' AS b FROM round WHERE a",
+        "TRIGGER tr BEFORE INSERT ON there FOR EACH ROW SET NEW.a = 1",
+        "EVENT e ON SCHEDULE AT '2035-01-01' DO SELECT 1",
     ):
         mariadb.rows(f"CREATE {statement}", database=database)
-    for statement in ("DROP TABLE gone, also", "ALTER TABLE there DROP b", "DROP FUNCTION lost"):
+    for statement in (
+        "DROP TABLE gone, also, circle",
+        "RENAME TABLE first TO circle",
+        "ALTER TABLE there DROP b",
+        "DROP FUNCTION lost",
+    ):
         mariadb.rows(statement, database=database)
-    target = round_trip(database)
-    for name in ("broken", "above", "hopeless", "helpless"):
+    return database
+
+
+def test_broken_views_are_kept_made_again_and_told_of(
+    mariadb: MariaDB, broken: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a table of the database is gone, the view comes back as broken as it was; else its text is kept."""
+    target = round_trip(broken)
+    made = {"broken", "above", "named", "over_named"}
+    left = {"hopeless", "helpless"}
+    for name in (*made, *left, "circle", "round"):
         assert f"view {name} is broken: its definition is kept" in caplog.text
-    assert sorted(name for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")) == [
-        "above",
-        "broken",
-        "sound",
-        "there",
-    ]
-    for name in ("broken", "above"):
-        assert f"view {name} refers to what is not there" in caplog.text
-        ours, theirs = (mariadb.rows(f"SHOW CREATE VIEW {name}", database=place)[0] for place in (target, database))
-        assert ours == theirs
-    for name in ("hopeless", "helpless"):
+    found = {str(name) for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")}
+    assert found - {"circle", "round"} == {*made, "sound", "there"}
+    for name in made:
+        assert f"view {name} refers to what is not there, as it did" in caplog.text
+        ours, theirs = (mariadb.rows(f"SHOW CREATE VIEW {name}", database=place)[0] for place in (target, broken))
+        assert str(ours).replace(f"`{target}`", "*") == str(theirs).replace(f"`{broken}`", "*")
+    for name in left:
         assert f"view {name} is broken and cannot be made" in caplog.text
+    ((name,), other) = found & {"circle", "round"}, {"circle", "round"} - found
+    assert f"view {other.pop()} is broken and cannot be made" in caplog.text
+    query = "SELECT view_definition, definer, security_type, algorithm FROM information_schema.views WHERE"
+    ours, theirs = (
+        mariadb.rows(f"{query} table_schema='{place}' AND table_name='{name}'")[0] for place in (target, broken)
+    )
+    assert str(ours).replace(f"`{target}`", "*") == str(theirs).replace(f"`{broken}`", "*")
+
+
+def test_broken_views_are_no_damage_to_a_drill(mariadb: MariaDB, broken: str, store: str) -> None:
+    record = holdfast.backup(mariadb.url(broken), store=store)
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+
+
+def test_what_was_left_out_of_a_restore_does_not_make_a_broken_backup_of_it(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(a INT)")
+    mariadb.rows(f"CREATE VIEW {database}.v AS SELECT a FROM {database}.t")
+    round_trip(database, restore={"select": ("v",)})
+    assert "view v refers to what is not in this restore" in caplog.text
 
 
 def test_a_table_that_the_server_cannot_open_is_an_error(mariadb: MariaDB, database: str, store: str) -> None:

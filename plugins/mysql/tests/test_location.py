@@ -56,6 +56,21 @@ def test_what_the_url_leaves_out_comes_from_the_option_file(home: Callable[[str]
     assert locate("mysql://me:@else/shop", environ=environ).password == ""
 
 
+def test_the_option_file_says_socket_and_port_of_a_host_without_one(home: Callable[[str], dict[str, str]]) -> None:
+    """As for the stock clients: localhost is the socket, unless a port is named; other hosts get the port."""
+    environ = home("[client]\nsocket=/run/other.sock\nport=3310\n")
+    for url, socket, port in (
+        ("mysql://localhost/shop", "/run/other.sock", 3310),
+        ("mysql:///shop", "/run/other.sock", 3310),
+        ("mysql://localhost/shop?socket=/own.sock", "/own.sock", 3310),
+        ("mysql://localhost:3307/shop", "", 3307),
+        ("mysql://127.0.0.1/shop", "", 3310),
+        ("mysql://db:3307/shop", "", 3307),
+    ):
+        found = locate(url, environ=environ)
+        assert (found.socket, found.port) == (socket, port), url
+
+
 def test_option_files_include_others(home: Callable[[str], dict[str, str]], tmp_path: Path) -> None:
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d/a.cnf").write_text("[client-mariadb]\nsocket=/a\\sb\nskip-ssl\n")

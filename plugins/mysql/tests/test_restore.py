@@ -1,6 +1,7 @@
 """A restore makes nothing worse: what it refuses, what it undoes, what it replaces, and where it never reaches."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,10 @@ def restoring(mariadb: MariaDB, tmp_path: Path) -> Callable[..., Any]:
         target: str, *, source: str = "src", rows: dict[str, list[object]] | None = None, **more: Any
     ) -> Any:
         engine = Registry().engine("mysql")
-        names = ["schema", *(rows or {}), "objects"]
+        form = more.pop("form", "wire")
+        names = ["script"] if form == "sql" else ["schema", *(rows or {}), "objects"]
         facts = {
-            "format": "wire", "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
+            "format": form, "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
             "charset": "utf8mb4", "comment": "", "rows": rows or {}, "needs": needs_of((), ()),
         }  # fmt: skip
         request = RestoreRequest(
@@ -134,6 +136,8 @@ def test_definitions_of_a_stranger_never_reach_another_database(
         ("a INT", "number", (b"1", b"x"), "Incorrect integer|Truncated|Data truncated"),
         ("a VARCHAR(2) CHARACTER SET latin1", "latin", (b"abc",), "Data too long|took|truncated"),
         ("a INT NOT NULL", "number", (b"1", None), "cannot be null|NULL"),
+        ("a TINYINT, n INT AS (a), `b' at row 1` INT AS (1)", "number", (b"300",), "Out of range"),
+        ("a DATE, n INT AS (1)", "ascii", (b"x' for column 'n' at row 1",), "Incorrect date|truncated"),
     ],
 )
 def test_rows_that_do_not_fit_are_an_error_and_undone(
@@ -164,6 +168,22 @@ def test_fewer_rows_than_were_recorded_are_an_error(restoring: Callable[..., Any
         play(restoring(new_name(), rows={"data/t": ["t", 2]}), script(table), blob)
     with pytest.raises(holdfast.IntegrityError, match="in the middle"):
         play(restoring(new_name(), rows={"data/t": ["t", 1]}), script(table), Bytes(blob.data[:-1]))
+
+
+def test_a_script_whose_rows_fail_is_undone_at_once(
+    mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any], content: Content
+) -> None:
+    """Its own open transaction does not keep the tables from being dropped."""
+    target = new_name()
+    table = Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a INT PRIMARY KEY) ENGINE=InnoDB")
+    rows = Statement(kind="rows", name="t", body=b"INSERT INTO `t` VALUES (1),('x')")
+    with (
+        pytest.raises(holdfast.HoldfastError, match="Incorrect integer") as caught,
+        restoring(target, form="sql", rows={"data/t": ["t", 2]}) as session,
+    ):
+        session.load(Step(stream="script"), script(table, rows))
+    assert "left behind" not in str(caught.value)
+    assert content(target) is None
 
 
 def test_an_empty_target_is_used_as_it_is_and_empty_again_after_a_failure(
@@ -223,6 +243,38 @@ def test_references_follow_to_another_name(
     assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
 
 
+def test_nothing_writes_into_the_old_database_where_a_table_is_called_like_it(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could be a column of that table as well as a table of the old database is told of."""
+    writes = (
+        "INSERT {db}.item VALUES (1); REPLACE {db}.item VALUES (2); INSERT {db}.made SELECT 3;"
+        " UPDATE item i, {db}.item j SET j.id = j.id + 5; DELETE {db}.item FROM {db}.item WHERE id = 6"
+    )
+    for statement in (
+        "TABLE {db}(id INT, item INT)",
+        "TABLE item(id INT)",
+        f"PROCEDURE writes() BEGIN {writes}; END",
+        "PROCEDURE counts() SELECT COUNT(*) FROM {db}.{db}, {db}.item",
+        "PROCEDURE compares() SELECT {db}.item FROM {db}",
+        "TABLE made(id INT)",
+    ):
+        mariadb.rows(f"CREATE {statement.format(db=database)}", database=database)
+    target = round_trip(database, backup={"exclude": ("made",)})
+    warnings = [record.getMessage() for record in caplog.records]
+    (left,) = [text for text in warnings if "left as it is" in text]
+    assert left.startswith(f"procedure compares names {database}.item, which")
+    mariadb.rows(f"CREATE TABLE {target}.made(id INT)")
+    mariadb.rows(f"CALL {target}.writes()")
+    assert mariadb.rows(f"SELECT id, 'item' FROM {target}.item UNION SELECT id, 'made' FROM {target}.made") == [
+        (7, "item"),
+        (3, "made"),
+    ]
+    assert mariadb.rows(f"SELECT id FROM {database}.item UNION ALL SELECT id FROM {database}.made") == []
+    mariadb.rows(f"DROP DATABASE {database}")
+    mariadb.rows(f"CALL {target}.counts()")
+
+
 def old_and_new(mariadb: MariaDB, old: str, new: str) -> None:
     with mariadb.connect() as connection, connection.cursor() as cursor:
         for database, number in ((old, 1), (new, 2)):
@@ -259,6 +311,33 @@ def test_replace_puts_all_of_it_in_the_place_of_the_target(
     assert "not atomic with it are triggers" in caplog.text
     mariadb.rows(f"INSERT INTO {target}.numbered(v) VALUES (1)")
     mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
+
+
+def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    from holdfast.operations.restore import restore
+    from holdfast.plan import RestorePlan
+
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    before = content(target)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    caplog.clear()
+    plan = RestorePlan(backup=record.id, target=mariadb.url(target), store=store, replace=True)
+    restore(plan, registry=Registry(), dry_run=True)
+    assert content(target) == before
+    _, dropped, moved, last = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    listed = "trigger tr, view only_view1, view v, procedure p, event e"
+    assert dropped == f"would drop, to be put back if it fails: {listed}"
+    beside = rf"`{target}_holdfast_\w+`"
+    tables = ("child", "numbered", "only1", "parent", "s")
+    out = [rf"`{target}`\.`{name}` TO {beside}\.`{name}`" for name in tables]
+    new = [rf"{beside}\.`{name}` TO `{target}`\.`{name}`" for name in ("child", "numbered", "only2", "parent", "s")]
+    assert re.fullmatch("would run: RENAME TABLE " + ", ".join([*out, *new]), moved)
+    assert last.startswith(f"would drop at the end: database {target}_holdfast_old_")
 
 
 @pytest.mark.parametrize("kind", ["event", "procedure", "view", "trigger"])
@@ -375,6 +454,32 @@ def test_accounts_come_along_only_when_asked_for(
         finally:
             cursor.execute(f"DROP USER IF EXISTS '{odd}'@'10.%'")
             cursor.execute("DROP ROLE IF EXISTS reading")
+
+
+def test_accounts_come_back_with_all_that_was_said_of_them(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """A password that has expired stays so: the grants do not set it again."""
+    accounts = {
+        "expired": "IDENTIFIED BY 'x' PASSWORD EXPIRE",
+        "limited": "IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 5 PASSWORD EXPIRE INTERVAL 5 DAY",
+        "sockets": "IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('with require') PASSWORD EXPIRE",
+        "nothing": "",
+    }
+    for name, how in accounts.items():
+        mariadb.rows(f"CREATE USER {name}@'%' {how}")
+        mariadb.rows(f"GRANT SELECT ON {database}.* TO {name}@'%' WITH GRANT OPTION")
+    try:
+        queries = [f"SHOW {what} {name}@'%'" for name in accounts for what in ("CREATE USER", "GRANTS FOR")]
+        before = [mariadb.rows(query) for query in queries]
+        record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
+        for name in accounts:
+            mariadb.rows(f"DROP USER {name}@'%'")
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
+        assert [mariadb.rows(query) for query in queries] == before
+    finally:
+        for name in accounts:
+            mariadb.rows(f"DROP USER IF EXISTS {name}@'%'")
 
 
 def test_what_the_server_cannot_hold_is_named_before_anything_is_touched(

@@ -188,6 +188,7 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
         select=plan.select,
         exclude=plan.exclude,
         drill=setup.drill,
+        dry_run=dry_run,
     )
     with ExitStack() as opened, _releasing(opened):
         session = opened.enter_context(setup.engine.restore(request))

@@ -12,6 +12,7 @@ import pymysql
 from holdfast.api import IntegrityError, shown
 from holdfast_mysql.script import Statement
 from holdfast_mysql.session import Session, number, plain_literal, saying
+from holdfast_mysql.tokens import Token, code, replaced
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -42,7 +43,7 @@ def read_accounts(session: Session) -> list[Statement]:
                 # A server that resolves no names does not know the accounts that are bound to one.
                 log.warning("account %s is not in force on this server and left out", shown(label))
                 continue
-            granted += [Statement(kind="grant", name=label, body=grant or b"") for (grant,) in grants]
+            granted += [Statement(kind="grant", name=label, body=_grant(grant or b"")) for (grant,) in grants]
     return [*made, *granted]
 
 
@@ -51,6 +52,20 @@ def _creation(session: Session, label: str, account: str, role: bool) -> Stateme
         return Statement(kind="account", name=label, body=f"CREATE ROLE IF NOT EXISTS {account}".encode())
     body = session.rows(f"SHOW CREATE USER {account}")[0][0] or b""
     return Statement(kind="account", name=label, body=body.replace(b"CREATE USER ", b"CREATE USER IF NOT EXISTS ", 1))
+
+
+def _grant(body: bytes) -> bytes:
+    """A grant of MariaDB without the password that it names: setting one ends that it has expired."""
+    found = code(body)
+    start = next((place for place, token in enumerate(found) if _is_word(token, b"IDENTIFIED")), None)
+    if start is None:
+        return body
+    rest = [token for token in found[start:] if _is_word(token, b"REQUIRE", b"WITH")]
+    return replaced(body, [(found[start - 1].end, rest[0].start if rest else len(body), b" " if rest else b"")])
+
+
+def _is_word(token: Token, *words: bytes) -> bool:
+    return token.kind == "word" and token.text.upper() in words
 
 
 def apply(session: Session, statements: Sequence[Statement]) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+import pymysql
+
 from holdfast.api import CredentialsError, IntegrityError, UsageError, shown
 from holdfast_mysql.ddl import with_inherited_collations
 from holdfast_mysql.rewrite import follow, order_views
 from holdfast_mysql.script import Statement, sequence_state
-from holdfast_mysql.session import Session, literal, quoted, saying
+from holdfast_mysql.session import Session, literal, number, plain_literal, quoted, saying
 from holdfast_mysql.wire import Column, Unit
 
 # Engines whose tables take part in the snapshot.
@@ -19,7 +21,8 @@ _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "deci
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _ASCII = frozenset({"date", "datetime", "timestamp", "time"})
 _CONVERTED = frozenset({"json", "inet4", "inet6", "uuid", "xmltype"})
-_BROKEN_VIEW = "1356"
+_NOT_THERE, _RECURSION = 1356, 1462
+BROKEN_VIEW = {"broken": True}  # what a statement says besides of a view that refers to what is not there
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 _UTF8 = frozenset({"utf8", "utf8mb3", "utf8mb4"})
 # Character sets of one byte in which ASCII is ASCII: a script shows such values as text.
@@ -68,9 +71,14 @@ class Table:
         return self.engine.lower() not in ELSEWHERE
 
     @property
+    def history(self) -> bool:
+        """Whether its rows have a history that can be put back: not one that counts transactions of its server."""
+        return self.versioned and not any(column.type == "row transaction" for column in self.columns)
+
+    @property
     def period(self) -> bool:
         """Whether its rows have a history whose times no column shows."""
-        return self.versioned and not any(column.type == "row time" for column in self.columns)
+        return self.history and not any(column.type == "row time" for column in self.columns)
 
     def unit(self) -> Unit:
         """What its stream of rows says about itself."""
@@ -81,7 +89,7 @@ class Table:
         ]
         if self.period:
             columns += [Column(name=name, kind="ascii", nullable=False) for name in ("row_start", "row_end")]
-        return Unit(table=self.name, columns=tuple(columns), versioned=self.versioned)
+        return Unit(table=self.name, columns=tuple(columns), versioned=self.history)
 
     def select(self) -> str:
         """The query of its rows, without a condition."""
@@ -94,7 +102,7 @@ class Table:
             elif column.name in columns and columns[column.name].type == "float":
                 name += "-0e0"  # FLOAT alone is sent with six digits; adding would make 0 of MySQL's -0
             expressions.append(name)
-        history = " FOR SYSTEM_TIME ALL" if self.versioned else ""
+        history = " FOR SYSTEM_TIME ALL" if self.history else ""
         return f"SELECT {', '.join(expressions) or '1'} FROM {quoted(self.name)}{history}"
 
 
@@ -211,7 +219,8 @@ def _column(row: tuple[str, ...]) -> TableColumn:
     name, kind, column_type, nullable, charset, collation, extra, expression, generated = row
     computed = generated == "ALWAYS" or "GENERATED" in extra.upper().replace("DEFAULT_GENERATED", "")
     if computed and expression.upper() in ("ROW START", "ROW END"):
-        kind, computed = "row time", False
+        # The server takes times of a history from an INSERT, but no numbers of transactions (error 1906).
+        kind, computed = ("row transaction", True) if kind.lower() == "bigint" else ("row time", False)
     return TableColumn(
         name=name,
         type=kind.lower(),
@@ -230,7 +239,6 @@ class Definitions:
     def __init__(self, session: Session, database: str) -> None:
         self._session = session
         self._database = database
-        self.broken: list[str] = []
         self.sequence_names = frozenset(name for name, kind in names_of(session, database) if kind == "SEQUENCE")
 
     def _show(self, what: str, name: str, key: str) -> tuple[bytes, dict[str, str]]:
@@ -266,10 +274,11 @@ class Definitions:
             f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
             f" WHERE schema_name={literal(self._database)}"
         )[0]
+        said = f" COMMENT {plain_literal(text)}" if text else ""
         return Statement(
             kind="database",
             name=self._database,
-            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}".encode(),
+            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}{said}".encode(errors="surrogateescape"),
             collation=collation,
             extra={"charset": charset, "comment": text},
         )
@@ -299,16 +308,41 @@ class Definitions:
         return found
 
     def views(self, selection: Selection) -> list[Statement]:
-        """Views; broken ones are kept and listed in `broken`."""
+        """Views, each behind those that it reads; broken ones last, with BROKEN_VIEW as their `extra`."""
         names = [name for name, kind in names_of(self._session, self._database) if kind == "VIEW" and name in selection]
-        found = []
-        for name in names:
-            view = self._stored("VIEW", name, "Create View")
-            found.append(view)
-            self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
-            if any(code == _BROKEN_VIEW for _, code, _ in self._session.texts("SHOW WARNINGS")):
-                self.broken.append(name)
-        return order_views(found, self.broken)
+        found = [self._view(name) for name in names]
+        return order_views(found, [view.name for view in found if view.extra == BROKEN_VIEW])
+
+    def _view(self, name: str) -> Statement:
+        with saying(f"cannot read the definition of view {shown(name)}"):
+            try:
+                self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
+            except pymysql.MySQLError as error:
+                if number(error) != _RECURSION:
+                    raise
+                return self._recursive_view(name)
+        broken = any(int(code) == _NOT_THERE for _, code, _ in self._session.texts("SHOW WARNINGS"))
+        view = self._stored("VIEW", name, "Create View")
+        return replace(view, extra=BROKEN_VIEW) if broken else view
+
+    def _recursive_view(self, name: str) -> Statement:
+        """A view that reads itself, by way of others: the server shows what it is made of, and not how it is made."""
+        algorithm = "algorithm" if self._session.server.mariadb else "'UNDEFINED'"
+        text, check, definer, security, charset, collation, chosen = self._session.texts(
+            "SELECT view_definition, check_option, definer, security_type, character_set_client, collation_connection,"
+            f" {algorithm} FROM information_schema.views"
+            f" WHERE table_schema={literal(self._database)} AND table_name={literal(name)}"
+        )[0]
+        user, _, host = definer.rpartition("@")
+        end = "" if check == "NONE" else f" WITH {check} CHECK OPTION"
+        body = (
+            f"CREATE ALGORITHM={chosen} DEFINER={quoted(user)}@{quoted(host)} SQL SECURITY {security}"
+            f" VIEW {quoted(name)} AS {text}{end}"
+        )
+        return Statement(
+            kind="view", name=name, body=body.encode(errors="surrogateescape"), extra=BROKEN_VIEW,
+            character_set_client=charset, collation_connection=collation,
+        )  # fmt: skip
 
     def triggers(self, selection: Selection) -> list[Statement]:
         """Triggers in the order in which they fire."""

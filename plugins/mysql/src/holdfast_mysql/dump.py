@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.api import (
@@ -23,9 +23,9 @@ from holdfast.api import (
 )
 from holdfast_mysql import guide, portable
 from holdfast_mysql.accounts import read_accounts
-from holdfast_mysql.catalog import Definitions, Selection, Table, names_of, read_tables
+from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, names_of, read_tables
 from holdfast_mysql.location import Location, locate
-from holdfast_mysql.names import ACCOUNTS, OBJECTS, SCHEMA, SCRIPT, SYSTEM
+from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.needs import needs_of
 from holdfast_mysql.privileges import unseen
 from holdfast_mysql.proof import (
@@ -39,6 +39,7 @@ from holdfast_mysql.proof import (
     sum_of,
     table_proof,
 )
+from holdfast_mysql.rewrite import with_definer
 from holdfast_mysql.rows import RowUnit
 from holdfast_mysql.script import ScriptWriter, Statement
 from holdfast_mysql.session import Session, connect, quoted, saying
@@ -60,9 +61,17 @@ class Contents:
     before: tuple[Statement, ...]
     after: tuple[Statement, ...]
     tables: tuple[Table, ...]
-    broken: tuple[str, ...]
+    broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     units: dict[str, RowUnit]
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What a selection can choose, by its kind."""
+        statements = (*self.before, *self.after, *self.broken)
+        return {
+            kind: sorted(one.name for one in statements if one.kind == kind) for kind in ("table", "sequence", "view")
+        }
 
 
 class MysqlDump:
@@ -97,6 +106,8 @@ class MysqlDump:
             for name in self._contents.units:
                 yield Stream(name=name, suffix=".rows")
             yield Stream(name=OBJECTS, suffix=".sql")
+        if self._contents.broken:
+            yield Stream(name=BROKEN, suffix=".sql")
         if self._contents.accounts:
             yield Stream(name=ACCOUNTS, suffix=".sql")
 
@@ -113,6 +124,8 @@ class MysqlDump:
             yield from self._script((contents.database, *contents.before))
         elif stream.name == OBJECTS:
             yield from self._script(contents.after)
+        elif stream.name == BROKEN:
+            yield from self._script(contents.broken)
         elif stream.name == ACCOUNTS:
             yield from self._script(contents.accounts)
         elif stream.name == SCRIPT:
@@ -181,19 +194,17 @@ class MysqlDump:
                     )
             objects.append(table_proof(table, [self._digests[name] for name in names], self._summed, total))
             divided[table.name] = [contents.units[name].part for name in names]
-        statements = [
-            statement
-            for statement in (*contents.before, *contents.after)
-            if statement.kind != "view" or statement.name not in contents.broken
-        ]
         objects.append(database_proof(contents.database))
         # Others may write to them between the reading of the definition and that of the rows.
         locked = self._request.options.lock_nontransactional
         uncounted = {table.name for table in contents.tables if not (table.transactional or locked)}
         with self._reader("cannot read the largest numbers") as reader:
             numbers = largest_numbers(reader, contents.tables, without=uncounted)
-        objects += definition_proofs(statements, self._location.database, numbers)
-        return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted))
+        definers = self._request.options.definer == "keep"
+        objects += definition_proofs(
+            (*contents.before, *contents.after), self._location.database, numbers, definers=definers
+        )
+        return proof_of(objects, settings_of(divided, self._summed, uncounted=uncounted, definers=definers))
 
     def facts(self) -> Facts:
         """Tell about the dump."""
@@ -204,7 +215,9 @@ class MysqlDump:
             server_version=self._server.text,
             consistency_point={"by": self._snapshot.consistency, **self._snapshot.position},
             warnings=(*self._snapshot.warnings, *self._warnings()),
-            restore_steps=guide.steps(self._server, contents.database, tuple(units), wire=wire),
+            restore_steps=guide.steps(
+                self._server, contents.database, tuple(units), wire=wire, broken=bool(contents.broken)
+            ),
             files=guide.files() if wire else {},
             hints={
                 "format": options.format,
@@ -213,6 +226,7 @@ class MysqlDump:
                 "collation": contents.database.collation,
                 "charset": contents.database.extra["charset"],
                 "comment": contents.database.extra["comment"],
+                "names": contents.names,
                 "rows": units,
                 "needs": needs_of(contents.tables, (*contents.before, *contents.after)),
             },
@@ -232,10 +246,16 @@ class MysqlDump:
         elsewhere = [table.name for table in contents.tables if not table.stored]
         if elsewhere:
             yield f"{_list(elsewhere)} saved without rows, because these belong to other tables or servers"
+        current = [table.name for table in contents.tables if table.versioned and not table.history]
+        if current:
+            yield (
+                f"{_list(current)} saved without history, which counts transactions of this server and cannot be put "
+                "back: the backup has the current rows"
+            )
         if contents.accounts:
             yield "the backup holds the accounts of the server with their password hashes: keep it from others"
-        for name in contents.broken:
-            yield f"view {shown(name)} is broken: its definition is kept, but refers to what is not there"
+        for view in contents.broken:
+            yield f"view {shown(view.name)} is broken: its definition is kept, but refers to what is not there"
 
 
 def _list(names: Sequence[str]) -> str:
@@ -273,7 +293,7 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
             snapshot = taking.take(lambda: _names(keeper, location.database, selection), holder.hold)
             locker.close()
         with saying(f"cannot read the definitions of {shown(location.database)}"):
-            contents = _contents(snapshot, location.database, selection, users=request.options.users)
+            contents = _contents(snapshot, location.database, selection, request)
         dump = MysqlDump(location, request, snapshot, contents, hidden)
         stack.callback(dump.close)
         yield dump
@@ -318,7 +338,7 @@ def _names(session: Session, database: str, selection: Selection) -> list[str]:
     return [name for name, kind in found if kind != "VIEW" and name in selection]
 
 
-def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users: bool) -> Contents:
+def _contents(snapshot: Snapshot, database: str, selection: Selection, request: DumpRequest) -> Contents:
     session = snapshot.keeper
     definitions = Definitions(session, database)
     tables = read_tables(session, database, selection)
@@ -327,6 +347,7 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
     after += definitions.views(selection)
     after += definitions.triggers(selection)
     after += definitions.events() if selection.everything else []
+    after = [replace(statement, body=with_definer(statement, request.options.definer)) for statement in after]
     units: dict[str, RowUnit] = {}
     for table in sorted(tables, key=lambda table: -table.size):
         if table.stored:
@@ -336,10 +357,10 @@ def _contents(snapshot: Snapshot, database: str, selection: Selection, *, users:
     return Contents(
         database=definitions.database(),
         before=tuple(before),
-        after=tuple(after),
+        after=tuple(statement for statement in after if statement.extra != BROKEN_VIEW),
         tables=tuple(tables),
-        broken=tuple(definitions.broken),
-        accounts=tuple(read_accounts(session)) if users else (),
+        broken=tuple(statement for statement in after if statement.extra == BROKEN_VIEW),
+        accounts=tuple(read_accounts(session)) if request.options.users else (),
         units=units,
     )
 

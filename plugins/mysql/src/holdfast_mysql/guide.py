@@ -14,15 +14,19 @@ def files() -> dict[str, bytes]:
     return {DECODER: package_files("holdfast_mysql").joinpath(DECODER).read_bytes()}
 
 
-def steps(server: Server, database: Statement, units: Sequence[str], *, wire: bool) -> tuple[str, ...]:
+def steps(server: Server, database: Statement, units: Sequence[str], *, wire: bool, broken: bool) -> tuple[str, ...]:
     """Lines of shell; the account comes from the client's option file."""
     client = "mariadb" if server.mariadb else "mysql"
     run = f"{client} --comments --binary-mode --default-character-set=utf8mb4 --max-allowed-packet=1G TARGET_DB"
     create = f"CHARACTER SET {database.extra['charset']} COLLATE {database.collation}"
     lines = [f"{client} -e 'CREATE DATABASE `TARGET_DB` {create}'"]
-    if not wire:
-        return (*lines, f"{{decode:script}} | {run}")
-    lines.append(f"{{decode:schema}} | {run}")
-    lines += [f"{{decode:{name}}} | python3 {DECODER} | {run}" for name in units]
-    lines.append(f"{{decode:objects}} | {run}")
+    if wire:
+        lines.append(f"{{decode:schema}} | {run}")
+        lines += [f"{{decode:{name}}} | python3 {DECODER} | {run}" for name in units]
+        lines.append(f"{{decode:objects}} | {run}")
+    else:
+        lines.append(f"{{decode:script}} | {run}")
+    if broken:
+        # The server takes none whose tables are missing: the client says so of each, and goes on.
+        lines.append(f"{{decode:broken}} | {run.replace(client, f'{client} --force', 1)}")
     return tuple(lines)

@@ -5,6 +5,7 @@ and a request that we did not provoke is refused by the driver. LOAD DATA LOCAL 
 the count of rows and every warning are looked at.
 """
 
+import re
 import struct
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from pymysql.protocol import OKPacketWrapper
 
 from holdfast.api import HoldfastError, IntegrityError, shown
 from holdfast_mysql.fields import Fields, Parameters
-from holdfast_mysql.session import Session, quoted
+from holdfast_mysql.session import Session, literal, quoted
 from holdfast_mysql.wire import RowReader, Unit
 
 # Two bytes that text hardly ever holds, so that most blocks need no escaping. The same one ends fields and lines:
@@ -28,10 +29,26 @@ _BATCH = 1 << 20  # bytes
 _VAR_STRING, _BLOB = b"\xfd\x00", b"\xfc\x00"
 _TRUNCATED = 1265
 LABELS = ("index", "label")
+WARNINGS = 65535  # that a server keeps of one statement, at most
+_TRUNCATED_VALUE, _NOT_UTF8 = 1292, 1300
+# What servers say of a value in an expression, and of a key over one, without the name of a column: truncated, not of
+# the character set, divided by zero, of a wrong type, out of range, no JSON.
+_OF_EXPRESSIONS = frozenset({_TRUNCATED_VALUE, _NOT_UTF8, 1301, 1365, 1411, 1441, 1916, 1918, *range(4036, 4043)})
+_OF_KEYS = frozenset({3751, 3752, 3907})
+# Expressions of our own: a value of that kind that caused such a warning would not be what was sent.
+_OURS = (("index", _TRUNCATED_VALUE), ("index", 1916), ("json", _NOT_UTF8))
+_AT_ROW = re.compile(r" at row \d+$")
+
+
+class UnseenWarningsError(HoldfastError):
+    """A statement had more warnings than the server keeps: one of those that are lost may mean changed data."""
 
 
 def load(session: Session, reader: RowReader, *, infile: bool, auto_increment: bool) -> int:
-    """Insert all rows of a stream; returns their number. The transaction is the caller's."""
+    """Insert all rows of a stream; returns their number. The transaction is the caller's.
+
+    With `infile` this may be an `UnseenWarningsError`; without, so few rows make a statement that each is seen.
+    """
     unit = reader.unit
     if not unit.columns:
         return _insert_empty(session, reader)
@@ -212,7 +229,9 @@ def _insert_empty(session: Session, reader: RowReader) -> int:
 def _check(session: Session, unit: Unit, *, warnings: int, affected: int, rows: int) -> None:
     """Make sure that every row is in the table as it was sent."""
     if warnings:
-        _look(session, unit.table, {column.name for column in unit.columns if column.kind in LABELS})
+        labels = {column.name for column in unit.columns if column.kind in LABELS}
+        own = {code for column in unit.columns for kind, code in _OURS if column.kind == kind}
+        _look(session, unit.table, labels, own=own)
     if affected != rows:
         raise IntegrityError(f"table {shown(unit.table)} took {affected} of {rows} rows")
 
@@ -225,9 +244,38 @@ def execute_rows(session: Session, table: str, statement: bytes, labels: Collect
     return int(result.affected_rows)
 
 
-def _look(session: Session, table: str, labels: Collection[str]) -> None:
-    for level, code, text in session.texts("SHOW WARNINGS"):
+def _look(session: Session, table: str, labels: Collection[str], *, own: Collection[int] = ()) -> None:
+    """Raise what means changed data; `own` are numbers that expressions of our statement could cause."""
+    found = session.texts("SHOW WARNINGS")
+    if len(found) >= WARNINGS:
+        raise UnseenWarningsError(
+            f"a statement that loads table {shown(table)} has {WARNINGS} warnings or more: the server keeps no more of "
+            "them to look at, and one that it lost may mean changed data",
+            hint="restore by hand with the commands in RESTORE.md",
+        )
+    serious = [(int(code), text) for level, code, text in found if level != "Note"]
+    if not serious:
+        return
+    columns = session.texts(
+        "SELECT column_name, generation_expression FROM information_schema.columns"
+        f" WHERE table_schema=DATABASE() AND table_name={literal(table)}"
+    )
+    written = [name for name, expression in columns if not expression]
+    computed = [name for name, expression in columns if expression]
+    for code, text in serious:
         # The index 0 of an ENUM, which stands for a value that never was one of its members, is stored with this.
-        expected = int(code) == _TRUNCATED and any(f"'{name}'" in text for name in labels)
-        if level != "Note" and not expected:
+        expected = code == _TRUNCATED and any(f"'{name}'" in text for name in labels)
+        # What the server computes it computes from the same values as before, and LOAD DATA and INSERT say so.
+        expected |= code in _OF_KEYS or (code in _OF_EXPRESSIONS and code not in own and not _AT_ROW.search(text))
+        expected |= _is_about(text, computed) and not _is_about(text, written)
+        if not expected:
             raise IntegrityError(f"table {shown(table)} does not take its rows as they were: {text} ({code})")
+
+
+def _is_about(text: str, columns: Collection[str]) -> bool:
+    """Whether a warning ends with one of the columns: its beginning may quote a value that says anything.
+
+    The forms are `… for column 'name' at row 1` and, in MariaDB, also ``… for column `db`.`table`.`name` at row 1``.
+    """
+    text, rows = _AT_ROW.subn("", text)
+    return rows > 0 and text.endswith(tuple(end for name in columns for end in (f" '{name}'", f".`{name}`")))

@@ -64,17 +64,15 @@ def locate(url: str, *, database: bool = True, environ: Mapping[str, str] = os.e
     name = parsed.path.removeprefix("/")
     _check(parsed, name, needed=database)
     host, port = parsed.hosts[0] if parsed.hosts else ("", None)
-    given = bool(host) or "socket" in values
     host = host or ("" if "socket" in values else files.get("host", ""))
-    port_text = files.get("port", "") if not given else ""
-    socket = values.get("socket", "") or _socket(host, port, "" if given and host else files.get("socket", ""))
+    socket = values.get("socket", "") or _socket(host, port, files.get("socket", ""))
     settings = {**{key: value for key, value in files.items() if "ssl" in key}, **values}
     password = parsed.password
     if password is None:
         password = environ.get("MYSQL_PWD") or files.get("password", "")
     return Location(
         host=host or "localhost",
-        port=port or _port(port_text),
+        port=port or _port(files.get("port", "")),
         socket=socket,
         user=parsed.user or files.get("user") or getpass.getuser(),
         password=password,

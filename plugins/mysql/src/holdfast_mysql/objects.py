@@ -7,7 +7,9 @@ from dataclasses import replace
 import pymysql
 
 from holdfast.api import CredentialsError, HoldfastError, shown
-from holdfast_mysql.rewrite import check_head, disabled, follow, with_definer
+from holdfast_mysql.catalog import BROKEN_VIEW
+from holdfast_mysql.names import BROKEN, OBJECTS
+from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, with_definer
 from holdfast_mysql.script import OPENING, Statement
 from holdfast_mysql.session import Session, failure, number, quoted, use
 from holdfast_mysql.stubs import Stubs
@@ -63,9 +65,14 @@ class ObjectMaker:
     def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
         fitted = replace(statement, body=with_definer(statement, self._definer))
         if self._source != self._database:
-            fitted = replace(
-                fitted, body=follow(fitted, old=self._source, new=self._database, objects=[*names, statement.table])
-            )
+            objects = [*names, statement.table]
+            for reference in doubtful(fitted, old=self._source, objects=objects):
+                log.warning(
+                    "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
+                    "database %s, put the definition right by hand",
+                    statement.kind, shown(statement.name), shown(reference), shown(self._source),
+                )  # fmt: skip
+            fitted = replace(fitted, body=follow(fitted, old=self._source, new=self._database, objects=objects))
         check_head(fitted, fitted.body, database=self._database)
         if statement.kind == "event" and self._disable_events:
             fitted = replace(fitted, body=disabled(fitted))
@@ -113,18 +120,21 @@ class ObjectMaker:
         stubs = Stubs(self._session, self._database)
         try:
             for view in views:
+                broken = view.extra == BROKEN_VIEW
                 try:
                     stubs.make(lambda view=view: self._execute(view))  # type: ignore[misc]
                 except pymysql.MySQLError as error:
                     log.warning(
-                        "view %s is broken and cannot be made (%s); its definition is in the stream of objects",
-                        shown(view.name), error.args[1],
+                        "view %s is broken and cannot be made (%s); its definition is in the stream %s of the backup"
+                        if broken else
+                        "view %s refers to what is not in this restore and cannot be made (%s); its definition is in "
+                        "the stream %s of the backup",
+                        shown(view.name), error.args[1], BROKEN if broken else OBJECTS,
                     )  # fmt: skip
                 else:
                     made.append(("view", view.name))
-                    log.warning(
-                        "view %s refers to what is not there, as it did when it was backed up", shown(view.name)
-                    )
+                    when = "not there, as it did when it was backed up" if broken else "not in this restore"
+                    log.warning("view %s refers to what is %s", shown(view.name), when)
         finally:
             self._session.execute(OPENING[0])
             stubs.clear()

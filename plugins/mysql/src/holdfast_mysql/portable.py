@@ -9,6 +9,8 @@ from holdfast_mysql.load import LABELS
 from holdfast_mysql.script import ScriptWriter, Statement
 from holdfast_mysql.wire import RowReader
 
+_ROWS = 10_000  # of one statement: the server keeps 65535 warnings, and each row may have several
+
 
 def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
     """Turn a stream of rows into statements of about 1 MiB."""
@@ -27,7 +29,7 @@ def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
             row = b"(" + b",".join(map(decode_rows.literal, values[start : start + count], kinds)) + b")"
             batch.append(row)
             size += len(row)
-            if size > decode_rows.BATCH:
+            if size > decode_rows.BATCH or len(batch) == _ROWS:
                 yield _statement(writer, header, batch, labels)
                 batch, size = [], 0
         if batch:

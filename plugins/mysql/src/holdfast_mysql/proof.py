@@ -9,13 +9,13 @@ Rows of tables without transactions are summed up here, from the bytes of the du
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
 from holdfast_mysql.catalog import Table
-from holdfast_mysql.rewrite import disabled, follow, trigger_moment, with_quoted_definer, without_counter
+from holdfast_mysql.rewrite import disabled, follow, trigger_moment, with_definer, with_quoted_definer, without_counter
 from holdfast_mysql.rows import RowUnit, ordered
 from holdfast_mysql.rowsum import RowSum
 from holdfast_mysql.script import Statement
@@ -104,7 +104,7 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
             value = name
         value = f"CAST({value} AS BINARY)"
         values.append(f"IF({name} IS NULL, 'N', CONCAT(OCTET_LENGTH({value}), ':', {value}))")
-    history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+    history = " FOR SYSTEM_TIME ALL" if table.history else ""
     half = "CAST(CONV(SUBSTRING(h, {}, 16), 16, 10) AS UNSIGNED)"
     sql = (
         f"SELECT COUNT(*), COUNT(h), SUM({half.format(1)}), SUM({half.format(17)})"
@@ -123,7 +123,7 @@ def largest_numbers(session: Session, tables: Iterable[Table], *, without: Colle
     for table in tables:
         column = next((column for column in table.columns if column.auto_increment), None)
         if column is not None and table.stored and table.name not in without:
-            history = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+            history = " FOR SYSTEM_TIME ALL" if table.history else ""
             with saying(f"cannot read table {shown(table.name)}"):
                 largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}") or "0"
             # Not every integer of 64 bits goes through a float.
@@ -131,12 +131,15 @@ def largest_numbers(session: Session, tables: Iterable[Table], *, without: Colle
     return found
 
 
-def definition_proofs(statements: Iterable[Statement], database: str, numbers: Mapping[str, int]) -> list[ObjectProof]:
+def definition_proofs(
+    statements: Iterable[Statement], database: str, numbers: Mapping[str, int], *, definers: bool
+) -> list[ObjectProof]:
     """A digest of every definition, with the settings it was made under, and without the name of its database.
 
     That of a trigger holds the name of the one before it, for those of one moment fire in an order; `statements` has
     them in that order. That of a table holds the next number of its AUTO_INCREMENT column, but only if the largest
     one is in `numbers`: an UPDATE may have gone beyond the server's counter, which goes along when rows are restored.
+    Without `definers` they do not count: whoever restores takes their place.
     """
     found = list(statements)
     names = [statement.name for statement in found]
@@ -152,6 +155,9 @@ def definition_proofs(statements: Iterable[Statement], database: str, numbers: M
                 body += f"\0next {max(counter, numbers[statement.name] + 1)}".encode()
         elif statement.kind == "trigger":
             body = with_quoted_definer(body, statement)
+        if not definers:
+            # As much space as there was around the clause is left by it.
+            body = b" ".join(with_definer(replace(statement, body=body), "strip").split(None, 1))
         settings = "\0".join([*statement.settings(), statement.collation if statement.kind != "view" else ""])
         if statement.kind == "trigger":
             moment = (statement.table, trigger_moment(statement))
@@ -164,18 +170,25 @@ def definition_proofs(statements: Iterable[Statement], database: str, numbers: M
 
 def database_proof(statement: Statement) -> ObjectProof:
     """A digest of what a database says of itself: character set and collation of new tables, and its comment."""
-    comment = str(statement.extra["comment"]).encode(errors="surrogateescape")
-    return ObjectProof(kind="database", name="defaults", digest=sha256(statement.body + b"\0" + comment).hexdigest())
+    settings = f"ALTER DATABASE CHARACTER SET {statement.extra['charset']} COLLATE {statement.collation}"
+    text = f"{settings}\0{statement.extra['comment']}".encode(errors="surrogateescape")
+    return ObjectProof(kind="database", name="defaults", digest=sha256(text).hexdigest())
 
 
-def settings_of(ranges: Mapping[str, Sequence[Range]], summed: Summed, *, uncounted: Collection[str]) -> dict[str, Any]:
-    """What repeating a proof takes: how tables were divided, which were summed up, whose next number does not count."""
+def settings_of(
+    ranges: Mapping[str, Sequence[Range]], summed: Summed, *, uncounted: Collection[str], definers: bool
+) -> dict[str, Any]:
+    """What repeating a proof takes.
+
+    That is how tables were divided, which were summed up, whose next number does not count, and whether definers do.
+    """
     divided = {table: [[part.low, part.high] for part in parts] for table, parts in ranges.items() if len(parts) > 1}
     return {
         "ranges": divided,
         "sums": sorted(summed.by_server),
         "sums_in_passing": sorted(summed.in_passing),
         "uncounted": sorted(uncounted),
+        **({} if definers else {"definers": False}),
     }
 
 

@@ -15,9 +15,9 @@ from holdfast_mysql import accounts, needs, swap
 from holdfast_mysql.catalog import TRANSACTIONAL, Selection
 from holdfast_mysql.compat import fitted, known_collations, replacements
 from holdfast_mysql.ddl import Parts, split
-from holdfast_mysql.load import execute_rows, load
+from holdfast_mysql.load import UnseenWarningsError, execute_rows, load
 from holdfast_mysql.location import Location, locate
-from holdfast_mysql.names import ACCOUNTS, MARKER, OBJECTS, SCHEMA, SCRIPT, SYSTEM
+from holdfast_mysql.names import ACCOUNTS, BROKEN, MARKER, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.objects import ObjectMaker
 from holdfast_mysql.rewrite import check_head
 from holdfast_mysql.script import Statement, read_script
@@ -75,8 +75,18 @@ class MysqlRestore:
             for _, name in sorted(parts, key=lambda part: part[0]):
                 yield Step(stream=name, phase=1, parallel=True)
             yield Step(stream=OBJECTS, phase=2)
+        if BROKEN in streams:
+            yield Step(stream=BROKEN, phase=2)
         if ACCOUNTS in streams and self._request.options.users and not self._request.drill:
             yield Step(stream=ACCOUNTS, phase=3)
+
+    def explain(self) -> None:
+        """Say what would be dropped from the target and moved out of it and into it, and touch nothing."""
+        recorded = self._facts.get("names", {"table": sorted({table for table, _ in self._facts["rows"].values()})})
+        names = {kind: [name for name in listed if name in self._selection] for kind, listed in recorded.items()}
+        swap.explain(self._session, building=self._building, target=self._target, views=names.get("view", []),
+                     new=[*names.get("table", []), *names.get("sequence", [])],
+                     only=None if self._selection.everything else self._selection)  # fmt: skip
 
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream; rows may be loaded by several threads at once."""
@@ -88,7 +98,7 @@ class MysqlRestore:
             self._define(list(read_script(blob.chunks())))
         elif step.stream == SCRIPT:
             self._run_script(read_script(blob.chunks()))
-        elif step.stream == OBJECTS:
+        elif step.stream in (OBJECTS, BROKEN):
             self._after += [self._checked(statement) for statement in read_script(blob.chunks())]
         elif step.stream == ACCOUNTS:
             self._accounts += read_script(blob.chunks())
@@ -224,7 +234,13 @@ class MysqlRestore:
         with self._connections.one() as session, saying(f"cannot load table {shown(table)}"):
             with self._transaction(session, table):
                 counting = table in self._counters and session.server.mariadb
-                rows = load(session, reader, infile=self._infile, auto_increment=counting)
+                try:
+                    rows = load(session, reader, infile=self._infile, auto_increment=counting)
+                except UnseenWarningsError:
+                    log.info("table %s is loaded again by INSERT, for each warning to be seen", shown(table))
+                    # A table without transactions is one stream.
+                    session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._loose else "ROLLBACK")
+                    rows = load(session, RowReader(blob.chunks()), infile=False, auto_increment=counting)
             if rows != recorded:
                 raise IntegrityError(f"stream {shown(stream)} holds {rows} rows, {recorded} were recorded")
             with self._lock:
@@ -282,6 +298,7 @@ class MysqlRestore:
         """End every connection; without `commit`, remove what was made."""
         self._connections.close(None if self._done else self._killer())
         if not self._done:
+            self._session.close()  # its transaction may hold locks on what is about to be dropped
             undo(self._location, self._building, made=self._made, whole=self._made_database)
 
     def _killer(self) -> Session | None:
@@ -297,6 +314,7 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
     """Check the target and everything that the backup needs of it; nothing is touched before the first `load`."""
     location = locate(request.url)
     _check_facts(request)
+    _check_selection(request)
     if location.database.lower() in SYSTEM:
         raise UsageError(f"{shown(location.database)} is the server's own database")
     with ExitStack() as stack:
@@ -316,6 +334,8 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
             if found:
                 swap.announce(session, location.database, found)
             restore = MysqlRestore(session, location, request, replacing=bool(found))
+            if found and request.dry_run:
+                restore.explain()
         stack.callback(restore.close)
         yield restore
 
@@ -335,6 +355,16 @@ def _check_facts(request: RestoreRequest) -> None:
     unknown = [name for name in request.facts["rows"] if name not in names and SCRIPT not in names]
     if unknown:
         raise HoldfastError(f"the manifest lists rows in {shown(unknown[0])}, which is no stream of it")
+
+
+def _check_selection(request: RestoreRequest) -> None:
+    """Refuse patterns that choose nothing, as a backup does."""
+    if "names" in request.facts:
+        names = [str(name) for listed in request.facts["names"].values() for name in listed]
+        selection = Selection(select=request.select, exclude=request.exclude)
+        selection.check(names)
+        if request.select and not any(name in selection for name in names):
+            raise UsageError("the selection leaves nothing to restore")
 
 
 def _check_needs(session: Session, request: RestoreRequest) -> None:

@@ -6,17 +6,11 @@ A definition that comes out of here makes one object of the current database, wh
 from collections.abc import Collection, Mapping
 
 from holdfast.api import IntegrityError, shown
+from holdfast_mysql.places import OBJECT, TABLE, places
 from holdfast_mysql.script import Statement
 from holdfast_mysql.session import quoted
 from holdfast_mysql.tokens import Token, code, replaced
 
-# After these words stands a table, a routine or a sequence, never a column.
-_BEFORE_NAMES = frozenset(
-    """
-    body call describe event explain for from function into join lock on package procedure references sequence
-    straight_join table tables trigger truncate update view
-    """.split()  # noqa: SIM905
-)
 _HEAD = 1000  # bytes of an INSERT, which may be very long, that name its table
 _HEADS = {
     "sequence": ("SEQUENCE",),
@@ -34,32 +28,50 @@ _HEADS = {
 def follow(statement: Statement, *, old: str, new: str, objects: Collection[str]) -> bytes:
     """Make references of a definition to its own database `old` point to `new`.
 
-    `old.x` in a routine can be a column `x` of a table that is called like the database: it is taken for a
-    reference only where `x` is an object of the dump and either a table stands there, a routine is called, or
-    nothing in the definition is called `old`. An empty `new` leaves the qualification out.
+    They are followed where a table is named, whether or not the dump has it, and in `old.x.y`. Where a routine is
+    called, `x` has to be one of `objects`: `old` could be a package. An empty `new` leaves the qualification out.
     """
     found = code(statement.body, statement.sql_mode)
+    changes = []
+    for place in _references(statement, found, old, objects)[0]:
+        start, end = found[place].start, found[place].end
+        if not new:
+            end = found[place + 2].start
+        changes.append((start, end, _like(found[place], new)))
+    return replaced(statement.body, changes)
+
+
+def doubtful(statement: Statement, *, old: str, objects: Collection[str]) -> list[str]:
+    """What `follow` takes for columns of something that is called like the database, and that are objects of it too."""
+    found = code(statement.body, statement.sql_mode)
+    left = _references(statement, found, old, objects)[1]
+    return sorted({f"{found[place].name}.{found[place + 2].name}" for place in left})
+
+
+def _references(
+    statement: Statement, found: list[Token], old: str, objects: Collection[str]
+) -> tuple[list[int], list[int]]:
+    """Where the definition names its own database, and where something else that is called so, if it could be both."""
     wanted = old.casefold()
     names = {name.casefold() for name in objects}
-    places = [place for place, token in enumerate(found) if (token.name or "").casefold() == wanted]
-    pairs = [place for place in places if _is(found, place + 1, b".") and not _is(found, place - 1, b".")]
-    ambiguous = len(pairs) < len(places)
-    changes = []
+    own = [place for place, token in enumerate(found) if (token.name or "").casefold() == wanted]
+    pairs = [place for place in own if _is(found, place + 1, b".") and not _is(found, place - 1, b".")]
+    ambiguous = len(pairs) < len(own)
+    row = statement.kind == "trigger" and wanted in ("old", "new")
+    said = places(found)
+    followed, left = [], []
     for place in pairs:
         other = found[place + 2].name if place + 2 < len(found) else None
-        if other is None or other.casefold() not in names:
+        if other is None:
             continue
-        called = _is(found, place + 3, b"(") or _is(found, place + 3, b".")
-        before = found[place - 1]
-        listed = before.text.lower().decode(errors="replace") in _BEFORE_NAMES or (
-            before.text in (b"(", b",") and called
-        )
-        if called or listed or not ambiguous:
-            start, end = found[place].start, found[place].end
-            if not new:
-                end = found[place + 2].start
-            changes.append((start, end, _like(found[place], new)))
-    return replaced(statement.body, changes)
+        whole = _is(found, place + 3, b".") or (_is(found, place + 3, b"%") and _is_word(found, place + 4, "ROWTYPE"))
+        called = said[place] == OBJECT or _is(found, place + 3, b"(")
+        known = other.casefold() in names
+        if said[place] == TABLE or whole or (known and (called or not (ambiguous or row))):
+            followed.append(place)
+        elif known and ambiguous:
+            left.append(place)
+    return followed, left
 
 
 def _like(token: Token, name: str) -> bytes:
@@ -199,6 +211,10 @@ def _is_target(found: list[Token], place: int, name: str, database: str) -> bool
 
 def _is(found: list[Token], place: int, text: bytes) -> bool:
     return 0 <= place < len(found) and found[place].text == text
+
+
+def _is_word(found: list[Token], place: int, word: str) -> bool:
+    return place < len(found) and found[place].kind == "word" and found[place].text.upper() == word.encode()
 
 
 def order_views(views: list[Statement], broken: Collection[str]) -> list[Statement]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, shown
 from holdfast_mysql import snapshot
-from holdfast_mysql.catalog import Definitions, Selection, Table, read_tables
+from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, read_tables
 from holdfast_mysql.compat import known_collations
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
@@ -115,19 +115,22 @@ class ScratchDatabase:
             reader = sessions.get()
             objects.append(database_proof(Definitions(reader, self._name).database()))
             numbers = largest_numbers(reader, tables, without=recorded.settings.get("uncounted", ()))
-            objects += definition_proofs(statements_of(reader, self._name, tables), self._name, numbers)
+            objects += definition_proofs(
+                statements_of(reader, self._name, tables), self._name, numbers,
+                definers=recorded.settings.get("definers", True),
+            )  # fmt: skip
         return proof_of(objects, recorded.settings)
 
 
 def statements_of(session: Session, database: str, tables: Sequence[Table]) -> list[Statement]:
-    """Every definition of a database, without the marker."""
+    """Every definition of a database, without the marker and without views that refer to what is not there."""
     everything = Selection(exclude=(MARKER,))
     definitions = Definitions(session, database)
     return [
         *definitions.sequences(everything),
         *(definitions.table(table.name) for table in tables),
         *definitions.routines(),
-        *definitions.views(everything),
+        *(view for view in definitions.views(everything) if view.extra != BROKEN_VIEW),
         *definitions.triggers(everything),
         *definitions.events(),
     ]

@@ -5,7 +5,7 @@ made after; a failure in between puts the old definitions back.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pymysql
 
@@ -39,24 +39,38 @@ def announce(session: Session, database: str, found: Sequence[tuple[str, str]]) 
     )  # fmt: skip
 
 
+def explain(
+    session: Session, *, building: str, target: str, new: list[str], views: Collection[str], only: Selection | None
+) -> None:
+    """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
+    going = _going(session, target, new, only)
+    use(session, target)
+    saved = [f"{one.kind} {shown(one.name)}" for one in _saved(session, target, views, going, only)]
+    away = _away(building, target)
+    if saved:
+        log.warning("would drop, to be put back if it fails: %s", ", ".join(saved))
+    log.warning("would run: %s", _renaming(_moves(building, target, away, going, new)))
+    log.warning("would drop at the end: database %s and database %s", shown(away), shown(building))
+
+
 def swap(
     session: Session, maker: ObjectMaker, statements: list[Statement], *, building: str, target: str,
     only: Selection | None,
 ) -> None:  # fmt: skip
     """Put what was built in the target's place; with `only`, tables and views outside of it stay."""
     new = [name for name, kind in names_of(session, building) if kind != "VIEW"]
-    old = names_of(session, target)
-    going = [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
+    going = _going(session, target, new, only)
     use(session, target)
-    saved = _saved(session, target, statements, going, only)
-    away = beside(target, "old_" + building.rpartition("_")[2])
+    views = {statement.name for statement in statements if statement.kind == "view"}
+    saved = _saved(session, target, views, going, only)
+    away = _away(building, target)
     with saying(f"cannot create database {shown(away)}"):
         session.execute(f"CREATE DATABASE {quoted(away)}")
     moved = False
     try:
         with saying(f"cannot replace {shown(target)}"):
             _drop(session, target, saved)
-            _rename(session, [*((target, away, name) for name in going), *((building, target, name) for name in new)])
+            _rename(session, _moves(building, target, away, going, new))
             moved = True
             _repair_sequences(session, building, target)
         maker.make(statements, made=[("table", name) for name in new])
@@ -70,13 +84,28 @@ def swap(
         session.execute(f"DROP DATABASE {quoted(building)}")
 
 
+def _away(building: str, target: str) -> str:
+    """The database that the old tables go into."""
+    return beside(target, "old_" + building.rpartition("_")[2])
+
+
+def _going(session: Session, target: str, new: Collection[str], only: Selection | None) -> list[str]:
+    """The tables and sequences that leave the target."""
+    old = names_of(session, target)
+    return [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
+
+
+def _moves(building: str, target: str, away: str, going: list[str], new: list[str]) -> list[tuple[str, str, str]]:
+    """Each table with the database that it leaves and the one that it goes into."""
+    return [*((target, away, name) for name in going), *((building, target, name) for name in new)]
+
+
 def _saved(
-    session: Session, target: str, statements: list[Statement], going: list[str], only: Selection | None
+    session: Session, target: str, names: Collection[str], going: list[str], only: Selection | None
 ) -> list[Statement]:
     """The definitions of everything in the target that has to be dropped, so that it can be put back."""
     definitions = Definitions(session, target)
     everything = Selection()
-    names = {statement.name for statement in statements if statement.kind == "view"}
     triggers = [one for one in definitions.triggers(everything) if one.table in going]
     views = [one for one in definitions.views(everything) if only is None or one.name in only or one.name in names]
     if only is not None:
@@ -92,10 +121,13 @@ def _drop(session: Session, target: str, saved: Sequence[Statement]) -> None:
 def _rename(session: Session, moves: Sequence[tuple[str, str, str]]) -> None:
     """Move tables between databases, all of them at once."""
     if moves:
-        session.execute(
-            "RENAME TABLE "
-            + ", ".join(f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(name)}" for old, new, name in moves)
-        )
+        session.execute(_renaming(moves))
+
+
+def _renaming(moves: Sequence[tuple[str, str, str]]) -> str:
+    return "RENAME TABLE " + ", ".join(
+        f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(name)}" for old, new, name in moves
+    )
 
 
 def _repair_sequences(session: Session, building: str, target: str) -> None:

@@ -11,6 +11,7 @@ import pymysql
 
 from holdfast.api import HoldfastError, shown
 from holdfast_mysql.catalog import names_of
+from holdfast_mysql.load import WARNINGS
 from holdfast_mysql.location import Location
 from holdfast_mysql.script import OPENING
 from holdfast_mysql.session import Session, connect, failure, literal, number, quoted
@@ -44,7 +45,8 @@ def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
 def prepare(session: Session) -> None:
     """Set a connection up for writing exactly what was read; it must be in a database or name each one."""
     session.execute(OPENING[0])
-    session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0, max_error_count=65535")
+    session.execute(f"SET foreign_key_checks=0, unique_checks=0, autocommit=0, max_error_count={WARNINGS}")
+    session.execute("SET lc_messages='en_US'")  # warnings and errors are read, not only shown
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
     server = session.server
