@@ -231,7 +231,8 @@ def test_hostile_manifests_are_refused_with_exit_13_and_the_list_goes_on(kept: S
     assert states == {**dict.fromkeys(made.values(), "damaged"), **dict.fromkeys(ids, "complete")}
     for record in listed.data:
         assert record["problem"].isprintable()
-        assert (f"app/{record['id']} is damaged: " in listed.stderr) == bool(record["problem"])
+        what = "cannot be used" if record["id"] == made["newer"] else "is damaged"
+        assert (f"app/{record['id']} {what}: " in listed.stderr) == bool(record["problem"])
     for name, backup_id in made.items():
         with pytest.raises(holdfast.IntegrityError) as caught:
             holdfast.restore(backup_id, f"sqlite:///{kept.folder}/{name}.db", store=str(kept.store))
