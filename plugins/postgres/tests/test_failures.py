@@ -98,10 +98,14 @@ def _arguments_of_children(parent: int) -> set[str]:
             try:
                 fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
                 if int(fields[1]) == parent:
-                    found.add(Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    found.add(_arguments(entry))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return found
+    return found - {_arguments(str(parent))}  # a child that has not executed its program yet has the parent's
+
+
+def _arguments(process: str) -> str:
+    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 @pytest.mark.parametrize("way", ["environment", "passfile"])

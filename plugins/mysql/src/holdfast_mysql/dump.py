@@ -51,6 +51,7 @@ log = logging.getLogger("holdfast.mysql")
 
 
 _TICK = 0.1
+_LARGE_ROW = 1 << 20  # bytes from which the manifest tells the longest row of a stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,7 @@ class MysqlDump:
         for reader in snapshot.readers:
             self._readers.put(reader)
         self._digests: dict[str, UnitDigest] = {}
+        self._largest: dict[str, int] = {}
         self._summed = Summed.of(contents.tables, wanted=request.proof)
         self._server = snapshot.keeper.server
         self._title = f"database {location.database!r} of {self._server.text}"
@@ -136,6 +138,8 @@ class MysqlDump:
                 copy = self._copy(reader, unit)
                 yield from copy.chunks()
             self._digests[stream.name] = UnitDigest(rows=copy.rows, digest=copy.digest)
+            if copy.largest >= _LARGE_ROW:
+                self._largest[stream.name] = copy.largest
 
     def _copy(self, reader: Session, unit: RowUnit) -> RowCopy:
         header = unit.table.unit().header()
@@ -228,6 +232,7 @@ class MysqlDump:
                 "comment": contents.database.extra["comment"],
                 "names": contents.names,
                 "rows": units,
+                "largest": dict(self._largest),
                 "needs": needs_of(contents.tables, (*contents.before, *contents.after)),
             },
         )

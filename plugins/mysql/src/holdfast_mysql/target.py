@@ -28,6 +28,14 @@ def exists(session: Session, database: str) -> bool:
     return bool(session.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name={literal(database)}"))
 
 
+def redo_size(session: Session) -> int:
+    """Bytes of InnoDB's redo log."""
+    query = "SHOW GLOBAL VARIABLES WHERE variable_name IN ('innodb_redo_log_capacity', 'innodb_log_file_size')"
+    sizes = {name: size for name, size in session.texts(query)}  # noqa: C416 (tuples of any length, to mypy)
+    # MySQL says both since 8.0.30, and the first one counts.
+    return int(sizes.get("innodb_redo_log_capacity") or sizes.get("innodb_log_file_size") or 0)
+
+
 def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
     """Kind and name of everything in a database that a restore could collide with."""
     where = literal(database)

@@ -87,7 +87,10 @@ class Digest(Protocol):
 
 
 class RowCopy:
-    """One query whose rows are copied; `rows` and `digest` are right once `chunks` has ended."""
+    """One query whose rows are copied; `rows`, `digest` and `largest` are right once `chunks` has ended.
+
+    `largest` are the bytes of the longest row, 0 if none has 64 KiB.
+    """
 
     def __init__(
         self, session: Session, sql: str | bytes, *, header: bytes = b"", digest: Digest | None = None
@@ -98,7 +101,9 @@ class RowCopy:
         self._digest = digest
         self._more = False  # the packet before was full, so that the next one continues it
         self._ended = False
+        self._span = 0
         self.rows = 0
+        self.largest = 0
 
     @property
     def digest(self) -> str:
@@ -169,6 +174,9 @@ class RowCopy:
                     break
                 self._more = size == FULL
                 rows -= self._more
+                self._span += size
+                if not self._more:
+                    self.largest, self._span = max(self.largest, self._span), 0
             rows += 1
             buffer[place + 3] = 0
             place += size + HEADER
