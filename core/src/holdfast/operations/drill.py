@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.api import Capability, DatabaseURL, Scratch, ScratchRequest, Storage, Watcher
 from holdfast.config import default_jobs
-from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, reason
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, reason
 from holdfast.operations import restore
 from holdfast.operations.restore import Setup
 from holdfast.plan import RestorePlan
@@ -26,7 +26,6 @@ from holdfast.store import findings
 from holdfast.store.catalog import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import MANIFEST
 from holdfast.store.sums import check_beside
 from holdfast.url import redact
 
@@ -174,7 +173,6 @@ def _test(setup: Setup, scratch: Scratch, folder: Path, outcome: _Outcome) -> No
     try:
         restore.load(setup, folder)
     except IntegrityError as error:
-        _still_there(setup)
         outcome.problems.append(error.message)
         return
     with _noting(outcome):
@@ -201,14 +199,6 @@ def _noting(outcome: _Outcome) -> Iterator[None]:
         yield
     except IntegrityError as error:
         outcome.problems.append(error.message)
-
-
-def _still_there(setup: Setup) -> None:
-    """Tell a backup that was deleted under the drill from one that is damaged."""
-    try:
-        setup.storage.stat(f"{setup.entry.folder}/{MANIFEST}")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"backup {setup.entry.id} was deleted during the drill") from error
 
 
 def _record(setup: Setup, outcome: _Outcome) -> Drilled:

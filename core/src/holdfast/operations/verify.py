@@ -14,7 +14,7 @@ from holdfast.plan import check_jobs
 from holdfast.registry import Registry
 from holdfast.run import Run, our_errors
 from holdfast.store import findings
-from holdfast.store.blob import StoredBlob, check_published
+from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
@@ -62,7 +62,6 @@ def verify(
     run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
     with our_errors(f"cannot verify {entry.id}"), run.telling():
         depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
-        check_published(storage, entry.folder)  # a finding would be all that is left of the backup
         known = entry.findings
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:

@@ -39,11 +39,19 @@ def add_note(storage: Storage, backup: str, folder: str, rest: str, body: Mappin
         writer.write(msgspec.json.encode({"time": time, **body}) + b"\n")
     storage.barrier()
     try:
-        storage.stat(f"{backup}/{MANIFEST}")
-    except FileNotFoundError as error:  # deleted meanwhile: what we wrote would be all that is left of it
-        storage.delete(path)
-        raise NotFoundError(f"backup {backup} was deleted meanwhile") from error
+        check_published(storage, backup)
+    except NotFoundError:
+        storage.delete(path)  # it would be all that is left of the backup
+        raise
     return time
+
+
+def check_published(storage: Storage, folder: str) -> None:
+    """Raise `NotFoundError` if a backup has been deleted since it was found: what it lacks is no damage then."""
+    try:
+        storage.stat(f"{folder}/{MANIFEST}")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"backup {folder} has been deleted meanwhile") from error
 
 
 def _now(storage: Storage, folder: str) -> datetime:

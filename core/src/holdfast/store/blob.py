@@ -8,22 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
-from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, reason, shown
 from holdfast.pipeline import BLOCK, Stop, plain_chunks
+from holdfast.store.beside import check_published
 from holdfast.store.manifest import StreamRecord
-from holdfast.store.names import MANIFEST
 
 log = logging.getLogger("holdfast.store")
 
 SHA256: Mapping[str, HasherFactory] = {"sha256": hashlib.sha256}
-
-
-def check_published(storage: Storage, folder: str) -> None:
-    """Raise `NotFoundError` if a backup has been deleted since it was found: what it lacks is no damage then."""
-    try:
-        storage.stat(f"{folder}/{MANIFEST}")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"backup {folder} has been deleted meanwhile") from error
 
 
 class StoredBlob:

@@ -5,7 +5,7 @@ import hashlib
 from holdfast.api import Storage
 from holdfast.errors import HoldfastError, reason, shown
 from holdfast.pipeline import BLOCK
-from holdfast.store.blob import check_published
+from holdfast.store.beside import check_published
 from holdfast.store.catalog import Entry
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS

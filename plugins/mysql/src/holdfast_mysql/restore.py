@@ -88,8 +88,8 @@ class MysqlRestore:
         InnoDB frees no redo log while it writes a row. MariaDB 10.11 with 64 MiB of it, rows of 40 MiB and another
         session that built an index stood still for ever, and had to be killed; one after the other they take a second.
         """
-        redo = redo_size(self._session)
         largest: dict[str, int] = self._facts.get("largest", {})
+        redo = redo_size(self._session) if largest else 0
         return {name for name, size in largest.items() if size > redo * _SHARE_OF_REDO}
 
     def explain(self) -> None:

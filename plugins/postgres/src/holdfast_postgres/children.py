@@ -70,8 +70,7 @@ class Children:
 
         `before` are the words of a program that runs it. `feed` gives it a pipe as standard input; `tied` is for one
         that works without streaming to us, which would not notice our sudden death. `offline` is for one that is told
-        no database. `watch` is called with each line
-        that it says on standard error, in a thread of the child.
+        no database. `watch` is called with each line that it says on standard error, in a thread of the child.
         """
         location = location or self._location
         environment = location.environment(self._scratch)

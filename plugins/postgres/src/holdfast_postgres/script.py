@@ -31,11 +31,7 @@ def check_psql(programs: Programs) -> None:
 def sparing_public(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Let a script whose first statement makes the schema public run where that is, as in every new database."""
     source = iter(chunks)
-    head = b""
-    for chunk in source:
-        head += bytes(chunk)
-        if len(head) >= _HEAD:
-            break
+    head = _head_of(source)
     yield head.replace(b"\nCREATE SCHEMA public;\n", b"\nCREATE SCHEMA IF NOT EXISTS public;\n", 1)
     yield from source
 
@@ -50,11 +46,7 @@ def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[byt
     word = secrets.token_hex(16)
     yield f"\\restrict {word}\n".encode()
     source = iter(chunks)
-    head = b""
-    for chunk in source:
-        head += bytes(chunk)
-        if len(head) >= _HEAD:
-            break
+    head = _head_of(source)
     opening = _OPENING.search(head, 0, _HEAD)
     closing = b""
     if opening and _only_comments(head[: opening.start()]):
@@ -66,6 +58,16 @@ def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[byt
             head = head[:place] + head[place + len(_TIMEOUT) :]
     yield from _without(closing, head, source)
     yield f"\n\\unrestrict {word}\n\\warn {end}\n".encode()
+
+
+def _head_of(source: Iterator[Chunk]) -> bytes:
+    """Take at least the first lines off a script."""
+    head = b""
+    for chunk in source:
+        head += bytes(chunk)
+        if len(head) >= _HEAD:
+            break
+    return head
 
 
 def _only_comments(text: bytes) -> bool:
