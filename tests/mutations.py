@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast import Backup, list_backups
-from holdfast.operations.drill import Drilled
+from holdfast.operations.drill import DrillResult
 from holdfast.store.names import MANIFEST
 
 
@@ -85,7 +85,7 @@ def forge(record: Backup, stream: str, data: bytes) -> None:
     manifest.write_text(json.dumps(document))
 
 
-def assert_named(result: Drilled, names: str) -> None:
+def assert_named(result: DrillResult, names: str) -> None:
     """The drill failed and said which object differs."""
     assert not result.passed, f"the drill passed, though {names} was changed"
     assert result.state == "damaged"

@@ -10,7 +10,7 @@ from mutations import Change
 from servers.mariadb import MariaDB
 
 import holdfast
-from holdfast.operations.drill import Drilled
+from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
 
 PREPARE = (
@@ -417,7 +417,7 @@ def _statements(text: str, name: str) -> list[str]:
     return [part.replace("{n}", name).replace("#,", ";") for part in text.split("; ")]
 
 
-def drill_of_all(server: MariaDB, changes: Sequence[Change], store: str) -> Drilled:
+def drill_of_all(server: MariaDB, changes: Sequence[Change], store: str) -> DrillResult:
     """A drill of a backup of all objects, with every change made to what was restored; without them it passes."""
     database = "mutations"
     server.rows(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")

@@ -8,7 +8,7 @@ from mutations import Change
 from servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.operations.drill import Drilled
+from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
 
 # The wheel of PostgreSQL 16 is built without these.
@@ -539,7 +539,7 @@ def run(server: PostgresServer, database: str, scripts: Iterable[Iterable[str]])
                 connection.execute(statement.encode())
 
 
-def drill_of_all(server: PostgresServer, changes: Sequence[Change], store: str) -> Drilled:
+def drill_of_all(server: PostgresServer, changes: Sequence[Change], store: str) -> DrillResult:
     """A drill of a backup of all objects, with every change made to what was restored; without them it passes."""
     with server.database() as database:
         run(server, database, [filter(can_be, SHARED.splitlines()), *(change.make for change in changes)])

@@ -18,8 +18,8 @@ def test_an_older_backup_is_deleted_with_all_its_files(kept: Shell, ids: list[st
 def test_the_newest_good_backup_is_kept_unless_forced(kept: Shell, ids: list[str]) -> None:
     for reference in ("latest", ids[1]):
         ran = kept.fails(16, "delete", reference)
-        assert "--force-empty" in ran.hint
-    ran = kept.run("delete", ids[1], "--force-empty", "--json")
+        assert "--allow-last" in ran.hint
+    ran = kept.run("delete", ids[1], "--allow-last", "--json")
     assert ran.last == {"type": "delete", "id": ids[1], "name": "app"}
     kept.fails(16, "delete", ids[0])
     assert len(kept.listing()) == 1
@@ -34,7 +34,7 @@ def test_when_the_newest_is_damaged_the_one_before_is_protected(kept: Shell, ids
 
 def test_a_name_whose_last_backup_is_deleted_is_free_again(shell: Shell) -> None:
     record = shell.backup("sqlite:///app.db", "--name", "wrong")
-    shell.run("delete", record["id"], "--force-empty")
+    shell.run("delete", record["id"], "--allow-last")
     make_database(shell.folder / "other.db")
     shell.backup("sqlite:///other.db", "--name", "wrong")
 

@@ -42,7 +42,7 @@ def test_an_empty_store_is_an_empty_list_and_no_store_is_exit_10(shell: Shell) -
     assert "no store at" in ran.error
     assert "--store" in ran.hint
     record = shell.backup("sqlite:///app.db")
-    shell.run("delete", record["id"], "--force-empty")
+    shell.run("delete", record["id"], "--allow-last")
     assert shell.listing() == []
     ran = shell.run("list")
     assert ran.stdout == ""

@@ -22,8 +22,8 @@ import holdfast
 from holdfast import api, errors, hookspecs
 from holdfast.assembly import Pipeline
 from holdfast.cli import cli
-from holdfast.operations.restore import Restored
-from holdfast.operations.verify import Verified
+from holdfast.operations.restore import RestoreResult
+from holdfast.operations.verify import VerifyResult
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
@@ -218,7 +218,7 @@ def test_the_depths_of_findings_and_the_states_are_specified() -> None:
     assert all(f"`{name}`" in text for name in [*(depth.name.lower() for depth in Depth), *State])
 
 
-@pytest.mark.parametrize("kind", [Backup, BackupPlan, RestorePlan, Pipeline, Restored, Verified, api.Event])
+@pytest.mark.parametrize("kind", [Backup, BackupPlan, RestorePlan, Pipeline, RestoreResult, VerifyResult, api.Event])
 def test_every_field_that_programs_see_is_documented(kind: Any) -> None:
     names = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else [field.name for field in fields(kind)]
     assert [name for name in names if f"`{name}`" not in page("python.md")] == []

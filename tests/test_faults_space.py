@@ -143,7 +143,7 @@ def test_a_read_only_store_can_be_read_and_not_written(disk: Shell) -> None:
     subprocess.run([*disk.under, *mount], check=True, capture_output=True)
     ran = disk.fails(1, "backup", "sqlite:///app.db", "--store", "disk/store")
     assert "read-only" in ran.error
-    ran = disk.fails(1, "delete", record["id"], "--force-empty", "--store", "disk/store")
+    ran = disk.fails(1, "delete", record["id"], "--allow-last", "--store", "disk/store")
     assert "read-only" in ran.error
     assert [one["state"] for one in disk.listing("--store", "disk/store")] == ["complete"]
     disk.run("show", "latest", "--store", "disk/store")

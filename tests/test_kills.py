@@ -74,11 +74,11 @@ def template(tmp_path: Path) -> Path:
     ("command", "stride", "left"),
     [
         (("prune", "--max-age-days", "0"), 2, {1, 2}),  # the newest good and the newest proven one
-        (("prune", "--max-age-days", "0", "--force-empty"), 3, set()),
+        (("prune", "--max-age-days", "0", "--allow-last"), 3, set()),
         (("delete", "FIRST"), 2, {1, 2}),
         (("drill", "latest"), 3, {0, 1, 2}),
     ],
-    ids=["prune", "prune --force-empty", "delete", "drill"],
+    ids=["prune", "prune --allow-last", "delete", "drill"],
 )
 def test_killed_at_any_moment_the_store_holds_only_backups_that_can_be_restored(
     template: Path, tmp_path: Path, command: tuple[str, ...], stride: int, left: set[int]

@@ -31,7 +31,7 @@ from holdfast import (
 from holdfast.operations.verify import verify
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
-from holdfast.takeover import take_over
+from holdfast.takeover import import_backups
 
 
 def make(path: Path, text: str = "one") -> Path:
@@ -123,7 +123,7 @@ class TestBackupManager:
         assert isinstance(record, Backup)
         assert manager.get_backup(record) == record
         assert manager.restore(record, f"sqlite:///{tmp_path}/copy.db").success
-        assert manager.delete_backup(record, force_empty=True)
+        assert manager.delete_backup(record, allow_last=True)
 
     def test_prune_tells_how_many_are_gone_and_keeps_the_newest(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
@@ -226,12 +226,13 @@ def old(app: Path, tmp_path: Path) -> OldFolder:
 
 def imported(old: OldFolder, store: Path) -> dict[str, tuple[str, str]]:
     return {
-        one.file: (one.status, one.message) for one in take_over(str(old.path), registry=Registry(), store=str(store))
+        one.file: (one.status, one.message)
+        for one in import_backups(str(old.path), registry=Registry(), store=str(store))
     }
 
 
 def test_every_file_of_the_older_system_becomes_a_backup_with_its_old_time(old: OldFolder, tmp_path: Path) -> None:
-    found = list(take_over(str(old.path), registry=Registry(), store=str(tmp_path / "store")))
+    found = list(import_backups(str(old.path), registry=Registry(), store=str(tmp_path / "store")))
     assert [one.status for one in found] == ["imported"] * 3
     records = {one.id: one for one in holdfast.list_backups(str(tmp_path / "store"))}
     stamps = [records[one.id].timestamp.timestamp() for one in found]
@@ -309,7 +310,7 @@ def test_a_folder_without_a_usable_list_is_refused(text: str | None, error: type
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(error):
-        list(take_over(str(tmp_path), registry=Registry(), store=str(tmp_path / "store")))
+        list(import_backups(str(tmp_path), registry=Registry(), store=str(tmp_path / "store")))
     assert not (tmp_path / "store").exists()
 
 

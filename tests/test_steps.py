@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import IntegrityError, UnreachableError, UsageError
-from holdfast.steps import backup_step, drill_step, prune_step, verify_step
+from holdfast.steps import backup_task, drill_task, prune_task, verify_task
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def url(tmp_path: Path) -> str:
 def test_a_chain_of_steps_runs_in_another_process_and_returns_plain_data(url: str, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        records = [pool.submit(backup_step, url, store=store, tags=["nightly"]).result() for _ in range(2)]
-        checked = pool.submit(verify_step, records[1], read_data=True).result()
-        proven = pool.submit(drill_step, records[1]).result()
-        pruned = pool.submit(prune_step, store, keep_last=1).result()
+        records = [pool.submit(backup_task, url, store=store, tags=["nightly"]).result() for _ in range(2)]
+        checked = pool.submit(verify_task, records[1], read_data=True).result()
+        proven = pool.submit(drill_task, records[1]).result()
+        pruned = pool.submit(prune_task, store, keep_last=1).result()
         with pytest.raises(UnreachableError, match="does not exist") as raised:
-            pool.submit(backup_step, url + ".no", store=store).result()
+            pool.submit(backup_task, url + ".no", store=store).result()
     assert raised.value.exit_code == 15
     assert (records[0]["tags"], records[0]["store"]) == (["nightly"], store)
     assert (checked["state"], proven["state"], proven["passed"]) == ("verified", "proven", True)
@@ -40,28 +40,28 @@ def test_a_chain_of_steps_runs_in_another_process_and_returns_plain_data(url: st
 
 
 def test_a_plan_as_plain_data_and_a_reference_as_text_do_as_well(url: str, tmp_path: Path) -> None:
-    record = backup_step({"source": url, "store": str(tmp_path / "store"), "codec": "none"})
+    record = backup_task({"source": url, "store": str(tmp_path / "store"), "codec": "none"})
     assert record["codec"] == "none"
-    assert verify_step("latest", store=str(tmp_path / "store"))["id"] == record["id"]
-    assert drill_step(record["id"], store=str(tmp_path / "store"))["compared"] > 0
+    assert verify_task("latest", store=str(tmp_path / "store"))["id"] == record["id"]
+    assert drill_task(record["id"], store=str(tmp_path / "store"))["compared"] > 0
 
 
 def test_a_store_may_be_a_path_and_what_is_no_backup_is_a_usage_error(url: str, tmp_path: Path) -> None:
-    record = backup_step(url, store=tmp_path / "store")
-    for result in (verify_step(record["id"], store=tmp_path / "store"), prune_step(tmp_path / "store", keep_last=1)):
+    record = backup_task(url, store=tmp_path / "store")
+    for result in (verify_task(record["id"], store=tmp_path / "store"), prune_task(tmp_path / "store", keep_last=1)):
         assert json.loads(json.dumps(result))["store"] == str(tmp_path / "store")
     for wrong in ({}, None, 5):
         with pytest.raises(UsageError, match="named by a reference"):
-            verify_step(wrong, store=tmp_path)  # type: ignore[arg-type]
+            verify_task(wrong, store=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="names is 'app'"):
-        prune_step(tmp_path / "store", names="app", keep_last=1)
+        prune_task(tmp_path / "store", names="app", keep_last=1)
 
 
 def test_a_step_that_does_not_reach_its_aim_raises_an_error_that_pickles(url: str, tmp_path: Path) -> None:
-    record = backup_step(url, store=str(tmp_path / "store"))
+    record = backup_task(url, store=str(tmp_path / "store"))
     (blob,) = Path(record["path"]).glob("database*")
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")
-    for step in (verify_step, drill_step):
+    for step in (verify_task, drill_task):
         with pytest.raises(IntegrityError) as raised:
             step(record)
         copy = pickle.loads(pickle.dumps(raised.value))

@@ -34,7 +34,7 @@ from holdfast.api import (
     UsageError,
 )
 from holdfast.operations.backup import backup
-from holdfast.operations.drill import Drilled, drill
+from holdfast.operations.drill import DrillResult, drill
 from holdfast.operations.verify import verify
 from holdfast.plan import BackupPlan
 from holdfast.registry import Registry
@@ -167,7 +167,7 @@ class Bench:
         record = backup(plan, registry=self.registry, parts=Parts(storage=self.catalog.storage))
         return self.catalog.find(record.id)
 
-    def drill(self, entry: Entry, **fields: Any) -> Drilled:
+    def drill(self, entry: Entry, **fields: Any) -> DrillResult:
         return drill(self.catalog.find(entry.id), storage=self.catalog.storage, registry=self.registry, **fields)
 
     def findings(self, entry: Entry) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import errors
-from holdfast.errors import HoldfastError, lowered, reason, shown
+from holdfast.errors import HoldfastError, lower_first, os_error_text, quote_name
 
 CODES = {
     "HoldfastError": 1,
@@ -48,14 +48,14 @@ def test_an_error_pickles_with_its_hint(name: str) -> None:
 
 @given(st.text() | st.binary())
 def test_a_shown_name_is_printable_and_on_one_line(name: str | bytes) -> None:
-    text = shown(name)
+    text = quote_name(name)
     assert text
     assert text.isprintable()
 
 
 @given(st.text(), st.text())
 def test_two_names_are_never_shown_alike(one: str, other: str) -> None:
-    assert (shown(one) == shown(other)) == (one == other)
+    assert (quote_name(one) == quote_name(other)) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_two_names_are_never_shown_alike(one: str, other: str) -> None:
     ],
 )
 def test_the_reason_of_a_system_error_is_a_few_words(error: OSError, text: str) -> None:
-    assert reason(error) == text
+    assert os_error_text(error) == text
 
 
 def test_a_foreign_message_begins_in_lowercase_but_for_acronyms() -> None:
-    assert lowered("Expected `int`") == "expected `int`"
-    assert lowered("JSON is malformed") == "JSON is malformed"
-    assert lowered("") == ""
+    assert lower_first("Expected `int`") == "expected `int`"
+    assert lower_first("JSON is malformed") == "JSON is malformed"
+    assert lower_first("") == ""

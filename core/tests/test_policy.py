@@ -186,7 +186,7 @@ def test_a_life_of_backups_failures_drills_and_prunes_never_loses_the_newest_goo
             assert store == left(store, decide(store, policy, now=clock))
 
 
-def test_force_empty_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> None:
+def test_allow_last_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> None:
     candidates = [
         Candidate(id="1", at=BASE, proven=True),
         Candidate(id="2", at=BASE + timedelta(hours=1), pinned=True),
@@ -194,7 +194,7 @@ def test_force_empty_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> 
     ]
     policy = Policy(max_age_days=0)
     assert [one.keep for one in decide(candidates, policy, now=NOW)] == [True, True, True]
-    assert [one.keep for one in decide(candidates, policy, now=NOW, force_empty=True)] == [False, True, False]
+    assert [one.keep for one in decide(candidates, policy, now=NOW, allow_last=True)] == [False, True, False]
 
 
 def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:

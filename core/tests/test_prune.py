@@ -105,7 +105,7 @@ def test_each_source_is_pruned_by_itself_and_the_newest_good_and_proven_stay(she
         f"kept app/{newest}", f"kept app/{proven}", f"kept web/{alone}"
     ]  # fmt: skip
     assert prune(shelf.catalog, Policy(max_age_days=7), now=NOW).deleted == ()
-    prune(shelf.catalog, Policy(max_age_days=7), names=["web"], force_empty=True, now=NOW)
+    prune(shelf.catalog, Policy(max_age_days=7), names=["web"], allow_last=True, now=NOW)
     assert (shelf.ids("web"), len(shelf.ids("app"))) == ([], 3)
     assert not (shelf.path / "web").exists()
 
@@ -137,7 +137,7 @@ def test_pins_and_tags_keep_a_backup_whatever_the_maxima(shelf: Shelf) -> None:
     assert plain not in shelf.ids()
     assert manifest.read_bytes() == before
     with pytest.raises(UnsafeError, match="pinned"):
-        delete(shelf.catalog, shelf.find(pinned), force_empty=True)
+        delete(shelf.catalog, shelf.find(pinned), allow_last=True)
     assert pin(shelf.catalog, shelf.find(pinned), pinned=False)
     assert tag(shelf.catalog, shelf.find(tagged), ["gold"], remove=True) == ()
     prune(shelf.catalog, policy, now=NOW)
@@ -208,12 +208,12 @@ def test_a_backup_of_which_nothing_can_be_said_stays(
             return read(path, *where)
 
         monkeypatch.setattr(shelf.catalog.storage, "read", refused)
-    result = prune(shelf.catalog, Policy(keep_last=1), now=NOW, force_empty=True)
+    result = prune(shelf.catalog, Policy(keep_last=1), now=NOW, allow_last=True)
     assert (result.deleted, shelf.ids()) == ((), [old, new])
     assert result.warnings[0].startswith(f"kept app/{old}: ")
     with pytest.raises(UnsafeError, match="it cannot be told whether it is good"):
         delete(shelf.catalog, shelf.find(old))
-    delete(shelf.catalog, shelf.find(old), force_empty=True)
+    delete(shelf.catalog, shelf.find(old), allow_last=True)
     assert shelf.ids() == [new]
 
 
@@ -299,12 +299,12 @@ def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
     assert f"kept app/{new}, the newest good backup" in done.stderr
     assert shelf.ids() == [new]
     assert shelf.run("delete", new).returncode == 16
-    done = shelf.run("list", "--unproven-since", "7d", "--json")
+    done = shelf.run("list", "--unproven-for", "7d", "--json")
     assert (done.returncode, [one["id"] for one in json.loads(done.stdout)]) == (17, [new])
     findings.record(shelf.storage, f"app/{new}", depth=Depth.DRILL, problems=[], detail={})
-    done = shelf.run("list", "--unproven-since", "7d", "--json")
+    done = shelf.run("list", "--unproven-for", "7d", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
-    assert shelf.run("list", "--unproven-since", "soon").returncode == 2
+    assert shelf.run("list", "--unproven-for", "soon").returncode == 2
     assert json.loads(shelf.run("list", "--state", "proven", "--json").stdout)[0]["proven_at"].endswith("Z")
 
 

@@ -15,7 +15,7 @@ from holdfast.api import Capability, Event, Facts, Step
 from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, attached
 from holdfast.operations.backup import backup
-from holdfast.operations.restore import Restored, restore
+from holdfast.operations.restore import RestoreResult, restore
 from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.setup import Parts
@@ -38,7 +38,7 @@ def stored(streams: Any = None, *, facts: Facts | None = None) -> MemoryStorage:
     return storage
 
 
-def run(engine: MemoryEngine, storage: MemoryStorage | None = None, **more: Any) -> Restored:
+def run(engine: MemoryEngine, storage: MemoryStorage | None = None, **more: Any) -> RestoreResult:
     given = {key: more.pop(key) for key in ("on_event", "dry_run", "codec") if key in more}
     plan = RestorePlan(**{"backup": "latest", "target": URL, **more})
     return restore(plan, registry=memory_registry(), storage=storage or stored(), engine=engine, **given)
@@ -123,7 +123,7 @@ def test_a_stream_that_a_selection_leaves_out_is_not_read() -> None:
         @contextmanager
         def restore(self, request: Any) -> Iterator[Any]:
             with super().restore(request) as session:
-                session.left_out = ("two",)
+                session.skipped_streams = ("two",)
                 load = session.load
                 session.load = lambda step, blob: load(step, blob) if step.stream == "one" else None
                 yield session

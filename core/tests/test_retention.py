@@ -69,6 +69,6 @@ def test_force_deletes_it_all_the_same(catalog: Catalog) -> None:
     newest = catalog.listing().entries[-1]
     with pytest.raises(UnsafeError) as caught:
         delete(catalog, newest)
-    assert "--force-empty" in (caught.value.hint or "")
-    delete(catalog, newest, force_empty=True)
+    assert "--allow-last" in (caught.value.hint or "")
+    delete(catalog, newest, allow_last=True)
     assert newest.id not in {entry.id for entry in catalog.listing().entries}

@@ -9,7 +9,7 @@ from memory import memory_registry
 
 from holdfast.api import Event, IntegrityError
 from holdfast.errors import HoldfastError
-from holdfast.run import Run, our_errors, scrub
+from holdfast.run import Run, scrub, translate_errors
 
 
 def a_run(on_event: Any = None) -> Run:
@@ -112,7 +112,7 @@ URL = "postgresql://me:p%40ss%2Fword@db.example/app?sslpassword=k3y%20x&sslmode=
 )
 @pytest.mark.parametrize("kind", [HoldfastError, ValueError, OSError])
 def test_secrets_of_a_url_do_not_reach_the_error_or_its_hint(said: str, kind: type[Exception]) -> None:
-    with pytest.raises(HoldfastError) as caught, our_errors("backup failed", URL):
+    with pytest.raises(HoldfastError) as caught, translate_errors("backup failed", URL):
         raise IntegrityError(f"no {said}", hint=f"try {said}") if kind is HoldfastError else kind(f"no {said}")
     for secret in ("p@ss/word", "p%40ss%2Fword", "k3y x", "k3y%20x"):
         assert secret not in caught.value.message + (caught.value.hint or "") + str(caught.value)
@@ -125,7 +125,7 @@ def test_an_error_keeps_its_class_and_attributes_when_it_is_cleaned() -> None:
             super().__init__(f"page {page} of p@ss/word")
             self.page = page
 
-    with pytest.raises(PluginsOwnError, match=r"^page 7 of \*\*\*$") as caught, our_errors("x", URL):
+    with pytest.raises(PluginsOwnError, match=r"^page 7 of \*\*\*$") as caught, translate_errors("x", URL):
         raise PluginsOwnError(7)
     assert caught.value.page == 7
 
@@ -139,6 +139,6 @@ def test_what_is_harmless_in_a_url_stays_readable() -> None:
 def test_a_system_error_names_the_file_and_the_reason() -> None:
     with (
         pytest.raises(HoldfastError, match=r"^cannot write: /some/file: permission denied$"),
-        our_errors("cannot write"),
+        translate_errors("cannot write"),
     ):
         raise PermissionError(13, "Permission denied", "/some/file")

@@ -9,7 +9,7 @@ from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
 from holdfast.operations.backup import backup
-from holdfast.operations.verify import Verified, verify
+from holdfast.operations.verify import VerifyResult, verify
 from holdfast.plan import BackupPlan
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
@@ -24,7 +24,7 @@ def storage() -> MemoryStorage:
     return storage
 
 
-def check(storage: MemoryStorage, **more: Any) -> Verified:
+def check(storage: MemoryStorage, **more: Any) -> VerifyResult:
     registry = more.pop("registry", None) or memory_registry()
     return verify(Catalog(storage).listing().entries[0], storage=storage, registry=registry, **more)
 

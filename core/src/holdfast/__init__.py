@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         backup_database,
     )
     from holdfast.manager import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
-    from holdfast.operations.drill import Drilled
-    from holdfast.operations.restore import Restored
-    from holdfast.operations.retention import Pruned
-    from holdfast.operations.verify import Verified
+    from holdfast.operations.drill import DrillResult
+    from holdfast.operations.restore import RestoreResult
+    from holdfast.operations.retention import PruneResult
+    from holdfast.operations.verify import VerifyResult
     from holdfast.plan import BackupPlan, RestorePlan
     from holdfast.policy import Policy
     from holdfast.record import Backup
@@ -51,7 +51,7 @@ _HOMES = {
     "BackupResult": "legacy",
     "CredentialsError": "errors",
     "DatabaseBackup": "legacy",
-    "Drilled": "operations.drill",
+    "DrillResult": "operations.drill",
     "Event": "api",
     "HoldfastError": "errors",
     "IntegrityError": "errors",
@@ -62,14 +62,14 @@ _HOMES = {
     "Pipeline": "assembly",
     "PluginError": "errors",
     "Policy": "policy",
-    "Pruned": "operations.retention",
+    "PruneResult": "operations.retention",
     "Registry": "registry",
     "RestorePlan": "plan",
-    "Restored": "operations.restore",
+    "RestoreResult": "operations.restore",
     "UnreachableError": "errors",
     "UnsafeError": "errors",
     "UsageError": "errors",
-    "Verified": "operations.verify",
+    "VerifyResult": "operations.verify",
     "backup": "manager",
     "backup_database": "legacy",
     "delete": "manager",
@@ -91,7 +91,7 @@ __all__ = [
     "BackupResult",
     "CredentialsError",
     "DatabaseBackup",
-    "Drilled",
+    "DrillResult",
     "Event",
     "HoldfastError",
     "IntegrityError",
@@ -102,14 +102,14 @@ __all__ = [
     "Pipeline",
     "PluginError",
     "Policy",
-    "Pruned",
+    "PruneResult",
     "Registry",
     "RestorePlan",
-    "Restored",
+    "RestoreResult",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
-    "Verified",
+    "VerifyResult",
     "backup",
     "backup_database",
     "delete",

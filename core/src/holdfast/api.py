@@ -33,17 +33,15 @@ from holdfast.errors import (
     UnreachableError,
     UnsafeError,
     UsageError,
-    reason,
-    shown,
+    os_error_text,
+    quote_name,
 )
 from holdfast.url import DatabaseURL, redact
 
 __all__ = [
     "API_VERSION",
     "Blob",
-    "ByHand",
     "Capability",
-    "Choosing",
     "Chunk",
     "Codec",
     "Component",
@@ -57,7 +55,6 @@ __all__ = [
     "Facts",
     "Hasher",
     "HoldfastError",
-    "Identified",
     "IntegrityError",
     "Kind",
     "LockedError",
@@ -74,16 +71,19 @@ __all__ = [
     "Step",
     "Storage",
     "Stream",
+    "SupportsSelection",
+    "SupportsShellDecode",
+    "SupportsSource",
+    "SupportsWarnings",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
-    "Warned",
     "Writer",
     "hookimpl",
     "hookspec",
-    "reason",
+    "os_error_text",
+    "quote_name",
     "redact",
-    "shown",
 ]
 
 API_VERSION = 1
@@ -263,7 +263,7 @@ class Source:
 
 
 @runtime_checkable
-class Identified(Protocol):
+class SupportsSource(Protocol):
     """A dump session that knows which database it reads; without this, the redacted URL stands for it."""
 
     @property
@@ -354,7 +354,7 @@ class RestoreSession(Protocol):
 
 
 @runtime_checkable
-class Warned(Protocol):
+class SupportsWarnings(Protocol):
     """A restore session that can tell what it restored in another form than it was dumped."""
 
     @property
@@ -364,11 +364,11 @@ class Warned(Protocol):
 
 
 @runtime_checkable
-class Choosing(Protocol):
+class SupportsSelection(Protocol):
     """A restore session that learns only from the streams themselves which of them a selection needs."""
 
     @property
-    def left_out(self) -> Collection[str]:
+    def skipped_streams(self) -> Collection[str]:
         """Streams with a step that had nothing to load from them; asked after the last step, they are not read."""
         ...
 
@@ -482,7 +482,7 @@ class Codec(Protocol):
 
 
 @runtime_checkable
-class ByHand(Protocol):
+class SupportsShellDecode(Protocol):
     """A codec that knows the command which decodes its files without Holdfast; RESTORE.md then shows it."""
 
     @property

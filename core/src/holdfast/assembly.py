@@ -11,7 +11,7 @@ from holdfast.config import installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as operation
 from holdfast.operations.backup import Preview
-from holdfast.parts import check_starter
+from holdfast.parts import check_hasher_factory
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
@@ -114,7 +114,7 @@ class Pipeline:
     def _parts(self) -> Parts:
         starters = [checksum for checksum in self.checksums if not isinstance(checksum, str)]
         for start in starters:
-            check_starter(start)
+            check_hasher_factory(start)
         return Parts(
             engine=self.engine,
             codec=None if isinstance(self.codec, str) else self.codec,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from holdfast.api import Kind
-from holdfast.errors import UsageError, shown
+from holdfast.errors import UsageError, quote_name
 from holdfast.plan import MAX_JOBS
 from holdfast.registry import Registry
 
@@ -43,7 +43,9 @@ def default_jobs(environ: Mapping[str, str] = os.environ) -> int:
         # At most four digits are read: of a longer text int() may be slow, or refuse it.
         jobs = int(configured) if configured.isascii() and configured.isdigit() and len(configured) < 5 else 0
         if not 1 <= jobs <= MAX_JOBS:
-            raise UsageError(f"HOLDFAST_JOBS is {shown(configured[:20])}, expected a whole number from 1 to {MAX_JOBS}")
+            raise UsageError(
+                f"HOLDFAST_JOBS is {quote_name(configured[:20])}, expected a whole number from 1 to {MAX_JOBS}"
+            )
         return jobs
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 

@@ -118,17 +118,17 @@ _REASONS = {
 }
 
 
-def reason(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
     """Say in a few words why the system refused, without its number and without the path."""
     return _REASONS.get(error.errno or 0, (error.strerror or str(error) or type(error).__name__).lower())
 
 
-def lowered(text: str) -> str:
+def lower_first(text: str) -> str:
     """Begin a foreign message as ours begin: in lowercase, unless it begins with an acronym."""
     return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
-def shown(name: str | bytes) -> str:
+def quote_name(name: str | bytes) -> str:
     """Write a name so that it stays on one line and can be told apart from the words around it."""
     text = name.decode(errors="surrogateescape") if isinstance(name, bytes) else name
     # ascii() of what cannot be printed: newlines, escapes and undecodable bytes must not reach a terminal.

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from holdfast import manager
 from holdfast.config import default_store
-from holdfast.errors import HoldfastError, NotFoundError, UsageError, reason, shown
+from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.operations import retention
 from holdfast.policy import Policy
 from holdfast.record import Backup
@@ -126,10 +126,10 @@ class BackupManager:
         catalog = _catalog(self.backup_dir)
         return Backup.of(catalog.find(manager.reference(backup_id)), catalog.storage)
 
-    def delete_backup(self, backup_id: str | Backup, *, force_empty: bool = False) -> bool:
-        """Delete a backup; the newest good or newest proven one of a source is refused without `force_empty`."""
+    def delete_backup(self, backup_id: str | Backup, *, allow_last: bool = False) -> bool:
+        """Delete a backup; the newest good or newest proven one of a source is refused without `allow_last`."""
         catalog = _catalog(self.backup_dir)
-        retention.delete(catalog, catalog.find(manager.reference(backup_id)), force_empty=force_empty)
+        retention.delete(catalog, catalog.find(manager.reference(backup_id)), allow_last=allow_last)
         return True
 
     def prune(self, max_age_days: float | None = None, max_backups: int | None = None, **rules: Any) -> int:
@@ -163,7 +163,7 @@ class DatabaseBackup:
         """Restore the newest good backup of that name into a file; one that holds data only with `replace`."""
         newest = _catalog(self.backup_dir).newest_good(check_source_name(name))
         if newest is None:
-            raise NotFoundError(f"no good backup of {shown(name)} in {shown(self.backup_dir)}")
+            raise NotFoundError(f"no good backup of {quote_name(name)} in {quote_name(self.backup_dir)}")
         target = os.fspath(path)
         _make(os.path.dirname(os.path.abspath(target)))
         manager.restore(newest.folder, sqlite_url(target), store=self.backup_dir, replace=replace)
@@ -179,7 +179,7 @@ class DatabaseBackup:
         """Back a PostgreSQL database up under a name; `format` None means the engine's own."""
         if format is not None:
             if format not in tuple(BackupFormat):
-                raise UsageError(f"no format {shown(str(format))} (there are: {', '.join(BackupFormat)})")
+                raise UsageError(f"no format {quote_name(str(format))} (there are: {', '.join(BackupFormat)})")
             options["options"] = {**options.get("options", {}), "format": str(format)}
         return _backup(self.backup_dir, url, {**options, "name": name})
 
@@ -242,7 +242,7 @@ def _make(folder: str) -> None:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise HoldfastError(f"cannot make the folder {shown(folder)}: {reason(error)}") from error
+        raise HoldfastError(f"cannot make the folder {quote_name(folder)}: {os_error_text(error)}") from error
 
 
 def _catalog(backup_dir: str) -> Catalog:

@@ -16,10 +16,10 @@ from holdfast.operations import drill as drill_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations import retention
 from holdfast.operations import verify as verify_operation
-from holdfast.operations.drill import Drilled
-from holdfast.operations.restore import Restored
-from holdfast.operations.retention import Pruned
-from holdfast.operations.verify import Verified
+from holdfast.operations.drill import DrillResult
+from holdfast.operations.restore import RestoreResult
+from holdfast.operations.retention import PruneResult
+from holdfast.operations.verify import VerifyResult
 from holdfast.parts import check_part
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.policy import Policy, check_texts
@@ -62,7 +62,7 @@ def restore(
     registry: Registry | None = None,
     on_event: Watcher | None = None,
     **options: Any,
-) -> Restored:
+) -> RestoreResult:
     """Restore a backup, named by id, unique prefix, `latest` or `NAME/latest`, into the database at `target`.
 
     A target that holds data is refused with `UnsafeError`, unless `replace=True`. Further arguments are the
@@ -96,7 +96,7 @@ def verify(
     jobs: int | None = None,
     registry: Registry | None = None,
     on_event: Watcher | None = None,
-) -> list[Verified]:
+) -> list[VerifyResult]:
     """Check backups, all of the store if none is named, and record what was found.
 
     Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well.
@@ -129,7 +129,7 @@ def drill(
     jobs: int | None = None,
     registry: Registry | None = None,
     on_event: Watcher | None = None,
-) -> Drilled:
+) -> DrillResult:
     """Restore a backup into a scratch database, compare it with what its source held, and record the result.
 
     `into` is the URL of a server for the scratch database (else `HOLDFAST_DRILL_URL`, else the engine's choice).
@@ -158,10 +158,10 @@ def prune(
     *,
     names: Sequence[str] = (),
     dry_run: bool = False,
-    force_empty: bool = False,
+    allow_last: bool = False,
     registry: Registry | None = None,
     **rules: Any,
-) -> Pruned:
+) -> PruneResult:
     """Delete what a policy does not keep, for each source by itself; `rules` are the fields of `Policy`.
 
     Example::
@@ -171,7 +171,7 @@ def prune(
     policy = policy_of(rules)
     names = check_texts("names", names)
     catalog = _catalog(store, registry)
-    return retention.prune(catalog, policy, names=names, dry_run=dry_run, force_empty=force_empty)
+    return retention.prune(catalog, policy, names=names, dry_run=dry_run, allow_last=allow_last)
 
 
 def policy_of(rules: dict[str, Any]) -> Policy:
@@ -210,12 +210,12 @@ def delete(
     /,
     *,
     store: str | os.PathLike[str] | Storage | None = None,
-    force_empty: bool = False,
+    allow_last: bool = False,
     registry: Registry | None = None,
 ) -> None:
-    """Delete a backup; the newest good and the newest proven one of a source only with `force_empty`."""
+    """Delete a backup; the newest good and the newest proven one of a source only with `allow_last`."""
     catalog = _catalog(store, registry)
-    retention.delete(catalog, catalog.find(reference(backup)), force_empty=force_empty)
+    retention.delete(catalog, catalog.find(reference(backup)), allow_last=allow_last)
 
 
 def reference(backup: str | Backup) -> str:

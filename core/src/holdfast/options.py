@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Component
-from holdfast.errors import HoldfastError, PluginError, UsageError, lowered
+from holdfast.errors import HoldfastError, PluginError, UsageError, lower_first
 
 
 def build_options(component: Component, values: Mapping[str, Any]) -> Any:
@@ -34,7 +34,7 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
         option = f"option '{key}'{found}" if key else "options"
         choices = options_schema(component)["properties"].get(key, {}).get("enum", ())
         takes = f" (it takes: {', '.join(map(str, choices))})" if choices else ""
-        raise UsageError(f"{what}, {option}: {lowered(text)}{takes}") from error
+        raise UsageError(f"{what}, {option}: {lower_first(text)}{takes}") from error
     except HoldfastError:
         raise
     except Exception as error:

@@ -21,7 +21,7 @@ def check_part(kind: str, part: Any) -> None:
         )
 
 
-def check_starter(start: Any) -> None:
+def check_hasher_factory(start: Any) -> None:
     """Refuse a checksum that is neither a name nor something that starts a digest, such as `hashlib.blake2b`."""
     hasher = start() if callable(start) else None
     if not hasattr(hasher, "update") or not hasattr(hasher, "hexdigest"):

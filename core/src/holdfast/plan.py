@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import msgspec
 
-from holdfast.errors import UsageError, lowered, shown
+from holdfast.errors import UsageError, lower_first, quote_name
 from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
@@ -95,7 +95,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
+            raise UsageError(f"not a backup plan: {lower_first(str(error))}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -103,7 +103,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return cls.from_data(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
-            raise UsageError(f"not a backup plan: {lowered(str(error))}") from error
+            raise UsageError(f"not a backup plan: {lower_first(str(error))}") from error
 
 
 def check_jobs(jobs: int | None) -> None:
@@ -116,7 +116,7 @@ def check_tag(tag: str) -> str:
     """Return a tag, or raise `UsageError` for one that cannot be kept."""
     if not tag or not tag.isprintable() or tag != tag.strip() or len(tag.encode(errors="replace")) > _LONGEST_TAG:
         raise UsageError(
-            f"not a tag: {shown(tag)}",
+            f"not a tag: {quote_name(tag)}",
             hint=f"a tag is 1 to {_LONGEST_TAG} bytes of printable text without spaces around",
         )
     return tag
@@ -132,7 +132,7 @@ def _check_types(plan: msgspec.Struct) -> None:
         try:
             value = msgspec.convert(getattr(plan, field.name), field.type)
         except (msgspec.ValidationError, TypeError) as error:
-            raise UsageError(f"{field.name}: {lowered(str(error))}") from error
+            raise UsageError(f"{field.name}: {lower_first(str(error))}") from error
         frozen = FrozenOptions(value) if isinstance(value, dict) else value
         msgspec.structs.force_setattr(plan, field.name, frozen)
 

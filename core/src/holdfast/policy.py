@@ -112,9 +112,9 @@ class Decision:
 
 
 def decide(
-    candidates: Iterable[Candidate], policy: Policy, *, now: datetime, force_empty: bool = False
+    candidates: Iterable[Candidate], policy: Policy, *, now: datetime, allow_last: bool = False
 ) -> list[Decision]:
-    """Decide on the backups of one source, newest first; `force_empty` lifts the protection of the newest ones."""
+    """Decide on the backups of one source, newest first; `allow_last` lifts the protection of the newest ones."""
     ordered = sorted(candidates, key=_order, reverse=True)
     good = [one for one in ordered if one.good]
     proven = [one for one in good if one.proven]
@@ -133,10 +133,10 @@ def decide(
             keeps = kept_by[one.id]
         else:
             against, keeps = _against_damaged(one, good, policy, now)
-        protected = bool(newest and against and not always and not force_empty)
+        protected = bool(newest and against and not always and not allow_last)
         keep = bool(always or not against or protected)
         # Kept in spite of something: say what keeps it; otherwise the rules that do, or that none is against it.
-        why = [*always, *([] if force_empty else newest), *keeps] if keep else against
+        why = [*always, *([] if allow_last else newest), *keeps] if keep else against
         reasons = why or ["within the policy" if one.good else "damaged, but newer than the policy reaches"]
         decisions.append(Decision(id=one.id, keep=keep, reasons=tuple(reasons), protected=protected))
     return decisions

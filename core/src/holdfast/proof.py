@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.api import ObjectProof, Proof
-from holdfast.errors import shown
+from holdfast.errors import quote_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Difference:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {shown(self.name)}: {self.what}"
+        return f"{self.kind} {quote_name(self.name)}: {self.what}"
 
 
 def compare(recorded: Proof, found: Proof) -> list[Difference]:

@@ -237,16 +237,16 @@ class Registry:
             if implementation.wrapper or implementation.hookwrapper
         }
         others = self._pm.get_plugins() - wrappers - {owned.plugin.module}
-        with blaming(owned):
+        with attribute_errors(owned):
             result = self._pm.subset_hook_caller(hook, others)(**arguments)
         if result is None:
             what = f"{owned.component.kind} '{owned.component.name}'"
             raise PluginError(f"{owned.plugin.title} lists {what}, but its {hook} does not serve it")
         return result
 
-    def engine(self, scheme: str) -> "PluginEngine":
+    def engine(self, scheme: str) -> "InstalledEngine":
         """The engine for URLs of that scheme."""
-        return PluginEngine(registry=self, owned=self.find(Kind.ENGINE, scheme))
+        return InstalledEngine(registry=self, owned=self.find(Kind.ENGINE, scheme))
 
     def codec(self, spec: str) -> Codec:
         """The codec of a text such as `zstd:3`."""
@@ -280,7 +280,7 @@ class Registry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PluginEngine:
+class InstalledEngine:
     """An engine that a plugin offers, as the operations use it."""
 
     registry: Registry = field(repr=False)
@@ -328,7 +328,7 @@ class PluginEngine:
 
 
 @contextmanager
-def blaming(owned: Owned) -> Iterator[None]:
+def attribute_errors(owned: Owned) -> Iterator[None]:
     """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass."""
     try:
         yield

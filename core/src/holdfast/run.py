@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event, Watcher
-from holdfast.errors import HoldfastError, attached, reason, shown
+from holdfast.errors import HoldfastError, attached, os_error_text, quote_name
 from holdfast.pipeline import Stop
 from holdfast.registry import Registry
 from holdfast.url import redact, secrets_of
@@ -147,7 +147,7 @@ class Run:
 
 
 @contextmanager
-def our_errors(doing: str, *urls: str) -> Iterator[None]:
+def translate_errors(doing: str, *urls: str) -> Iterator[None]:
     """Turn what plugins and the system raise into `HoldfastError`s without the secrets of these URLs."""
     try:
         yield
@@ -164,7 +164,7 @@ def our_errors(doing: str, *urls: str) -> Iterator[None]:
 
 
 @contextmanager
-def system_errors(doing: str) -> Iterator[None]:
+def translate_os_errors(doing: str) -> Iterator[None]:
     """Say what could not be done when the system refuses; all other errors pass."""
     try:
         yield
@@ -177,14 +177,14 @@ def scrub(text: str, *urls: str) -> str:
     for url in filter(None, urls):
         text = text.replace(url, redact(url))
         for secret in secrets_of(url):
-            # In any case: `reason` writes the system's words in lowercase.
+            # In any case: `os_error_text` writes the system's words in lowercase.
             text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return text
 
 
 def _told(doing: str, error: OSError) -> str:
-    where = f" {shown(error.filename)}:" if error.filename else ""
-    return f"{doing}:{where} {reason(error)}{attached(error)}"
+    where = f" {quote_name(error.filename)}:" if error.filename else ""
+    return f"{doing}:{where} {os_error_text(error)}{attached(error)}"
 
 
 def _message(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.config import scratch_root
-from holdfast.errors import HoldfastError, reason, shown
+from holdfast.errors import HoldfastError, os_error_text, quote_name
 
 log = logging.getLogger("holdfast.scratch")
 
@@ -32,7 +32,7 @@ def scratch_folder() -> Iterator[Path]:
         path, descriptor = _make(root)
     except OSError as error:
         raise HoldfastError(
-            f"cannot make a scratch folder in {shown(root)}: {reason(error)}",
+            f"cannot make a scratch folder in {quote_name(root)}: {os_error_text(error)}",
             hint="set TMPDIR to a folder that can be written",
         ) from error
     try:
@@ -103,7 +103,7 @@ def _is_own_folder(entry: "os.DirEntry[str]") -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
-def surely(clean: Callable[[], object]) -> None:
+def run_cleanup(clean: Callable[[], object]) -> None:
     """Run a clean-up that may be repeated to its end, also when a signal ends it half-way.
 
     The command line ignores all further signals, so that the second time is undisturbed.
@@ -119,8 +119,8 @@ def surely(clean: Callable[[], object]) -> None:
 
 def _remove(path: str) -> None:
     try:
-        surely(lambda: shutil.rmtree(path))
+        run_cleanup(lambda: shutil.rmtree(path))
     except FileNotFoundError:
         pass  # the first, interrupted try had all but finished
     except OSError as error:
-        log.warning("could not remove the scratch folder %s: %s", path, reason(error))
+        log.warning("could not remove the scratch folder %s: %s", path, os_error_text(error))

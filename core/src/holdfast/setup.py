@@ -10,7 +10,7 @@ from holdfast.errors import UsageError
 from holdfast.options import split_spec
 from holdfast.parts import check_part
 from holdfast.plan import BackupPlan
-from holdfast.registry import BUILTIN, PluginEngine, Registry
+from holdfast.registry import BUILTIN, InstalledEngine, Registry
 from holdfast.store.names import check_source_name
 
 
@@ -61,7 +61,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
             Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
         },
     )
-    options = engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options)
+    options = engine.options(plan.options) if isinstance(engine, InstalledEngine) else dict(plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
     hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
@@ -69,7 +69,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
     if not parts.codec:
         owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
         codec_name = owned[-1].component.name
-    if isinstance(engine, PluginEngine):
+    if isinstance(engine, InstalledEngine):
         owned.append(engine.owned)
     return Setup(
         plan=plan,

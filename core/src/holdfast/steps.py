@@ -2,7 +2,7 @@
 
 Any orchestrator or executor can run them as its tasks, in other processes and on other machines. A step that does
 not reach its aim raises a `HoldfastError`, which pickles too, so that the workflow fails or tries again. The result
-of `backup_step` can be handed to the steps that follow.
+of `backup_task` can be handed to the steps that follow.
 """
 
 import os
@@ -21,7 +21,7 @@ Data = dict[str, Any]
 Store = str | os.PathLike[str] | None
 
 
-def backup_step(source: str | Mapping[str, Any], /, **options: Any) -> Data:
+def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     """Back a database up; `source` is its URL or a whole plan as plain data, `options` fields of `BackupPlan`.
 
     Returns the record of the backup (`id`, `name`, `state`, `size_bytes`, …) with the `store` it lies in.
@@ -36,7 +36,7 @@ def backup_step(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     return {**_plain(record.as_data()), "store": store}
 
 
-def verify_step(
+def verify_task(
     backup: str | Mapping[str, Any], /, *, store: Store = None, read_data: bool = False, jobs: int | None = None
 ) -> Data:
     """Verify one backup, named by reference or by the result of another step; damage raises `IntegrityError`."""
@@ -47,7 +47,7 @@ def verify_step(
     return {**_plain(result.as_data()), "store": store}
 
 
-def drill_step(
+def drill_task(
     backup: str | Mapping[str, Any],
     /,
     *,
@@ -64,7 +64,7 @@ def drill_step(
     return {**_plain(result.as_data()), "store": store}
 
 
-def prune_step(store: Store = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
+def prune_task(store: Store = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
     """Prune a store; `rules` are the fields of `Policy`. Returns the ids deleted and kept, and warnings."""
     place = os.fspath(store or default_store())
     result = manager.prune(place, names=names, dry_run=dry_run, **rules)

@@ -30,7 +30,7 @@ from holdfast.api import (
     Stream,
 )
 from holdfast.config import default_store
-from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.legacy import BackupMetadata, sqlite_url
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -53,7 +53,7 @@ _BY_HAND = {"sqlite": "sqlite3 TARGET_DB", "postgresql": "psql -X -v ON_ERROR_ST
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakenOver:
+class ImportResult:
     """What became of one file: `imported`, `present` (taken over before), `skipped` or `failed`, and why.
 
     The message of an imported one, if there is any, is what to know about it.
@@ -87,7 +87,7 @@ class _File:
         return ".sql" if self.form == "sql" else ".sqlite"
 
 
-def take_over(folder: str, *, registry: Registry, store: str | None = None) -> Iterator[TakenOver]:
+def import_backups(folder: str, *, registry: Registry, store: str | None = None) -> Iterator[ImportResult]:
     """Import every backup that `manifest.json` in `folder` lists, yielding what became of each.
 
     A damaged, missing or unknown file is a result with status `failed` and stops no other; importing again
@@ -104,20 +104,20 @@ def take_over(folder: str, *, registry: Registry, store: str | None = None) -> I
             metadata = _metadata(listed)
             if not metadata.success:
                 why = f"the older system says that it failed: {metadata.error or 'no reason given'}"
-                yield TakenOver(file=title, status="skipped", message=why)
+                yield ImportResult(file=title, status="skipped", message=why)
                 continue
             file = _examine(folder, metadata, registry)
             before = known.get((metadata.backup_id, file.sha256))
             if before is not None:
-                yield TakenOver(file=title, status="present", id=before.id, name=before.name)
+                yield ImportResult(file=title, status="present", id=before.id, name=before.name)
                 continue
             record = _import(file, registry, storage)
         except HoldfastError as error:
-            yield TakenOver(file=title, status="failed", message=error.message)
+            yield ImportResult(file=title, status="failed", message=error.message)
         else:
             known[metadata.backup_id, file.sha256] = catalog.find(f"{record.name}/{record.id}")
             said = "; ".join(record.warnings)
-            yield TakenOver(file=title, status="imported", id=record.id, name=record.name, message=said)
+            yield ImportResult(file=title, status="imported", id=record.id, name=record.name, message=said)
 
 
 def _known(catalog: Catalog) -> Iterator[tuple[tuple[str, str], Entry]]:
@@ -133,26 +133,27 @@ def read_listing(folder: str) -> list[Any]:
     path = os.path.join(folder, LISTING)
     try:
         if os.path.getsize(path) > _LARGEST:
-            raise IntegrityError(f"{shown(path)} is larger than {_LARGEST >> 20} MiB")
+            raise IntegrityError(f"{quote_name(path)} is larger than {_LARGEST >> 20} MiB")
         with open(path, "rb") as file:
             entries = msgspec.json.decode(file.read())
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"no {LISTING} in {shown(folder)}", hint="name the folder into which the older system wrote its backups"
+            f"no {LISTING} in {quote_name(folder)}",
+            hint="name the folder into which the older system wrote its backups",
         ) from error
     except OSError as error:
-        raise NotFoundError(f"cannot read {shown(path)}: {reason(error)}") from error
+        raise NotFoundError(f"cannot read {quote_name(path)}: {os_error_text(error)}") from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise IntegrityError(f"{shown(path)} is not JSON: {error}") from error
+        raise IntegrityError(f"{quote_name(path)} is not JSON: {error}") from error
     if not isinstance(entries, list):
-        raise IntegrityError(f"{shown(path)} holds {type(entries).__name__}, expected a list of backups")
+        raise IntegrityError(f"{quote_name(path)} holds {type(entries).__name__}, expected a list of backups")
     return entries
 
 
 def _title(listed: Any) -> str:
     known = listed if isinstance(listed, dict) else {}
     name = os.path.basename(str(known.get("destination") or "")) or known.get("backup_id") or "an entry without a name"
-    return shown(str(name)[:200])
+    return quote_name(str(name)[:200])
 
 
 def _metadata(listed: Any) -> BackupMetadata:
@@ -170,7 +171,7 @@ def _metadata(listed: Any) -> BackupMetadata:
 def _examine(folder: str, metadata: BackupMetadata, registry: Registry) -> _File:
     """Find the file of an entry in the folder, and compare it with what was recorded of it."""
     path = _locate(folder, metadata)
-    name = shown(os.path.basename(path))
+    name = quote_name(os.path.basename(path))
     codec = registry.codec("gzip") if path.endswith(".gz") else None
     extension = os.path.splitext(path.removesuffix(".gz"))[1].lower()
     form = _SUFFIXES.get(extension, "image" if metadata.format == "file_copy" else "")
@@ -196,9 +197,9 @@ def _locate(folder: str, metadata: BackupMetadata) -> str:
         path = os.path.join(folder, name)
         if name and os.path.basename(name) == name and "\0" not in name and os.path.lexists(path):
             if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise IntegrityError(f"{shown(name)} is not a regular file")
+                raise IntegrityError(f"{quote_name(name)} is not a regular file")
             return path
-    raise NotFoundError(f"its file {shown(names[0] or names[1])} is not in {shown(folder)}")
+    raise NotFoundError(f"its file {quote_name(names[0] or names[1])} is not in {quote_name(folder)}")
 
 
 def _raw(path: str) -> Iterator[bytes]:
@@ -207,7 +208,7 @@ def _raw(path: str) -> Iterator[bytes]:
             while chunk := file.read(_READ):
                 yield chunk
     except OSError as error:
-        raise HoldfastError(f"cannot read {shown(path)}: {reason(error)}") from error
+        raise HoldfastError(f"cannot read {quote_name(path)}: {os_error_text(error)}") from error
 
 
 def _plain(path: str, codec: Codec) -> Iterator[bytes]:
@@ -275,9 +276,9 @@ class _OldEngine:
 def _check_beginning(first: bytes, file: _File) -> None:
     """Refuse what cannot be a backup: no text at all, or a copy of something else. An empty database has no bytes."""
     if file.form == "sql" and not first:
-        raise IntegrityError(f"{shown(os.path.basename(file.path))} is empty")
+        raise IntegrityError(f"{quote_name(os.path.basename(file.path))} is empty")
     if file.form == "image" and first and first != _MAGIC:
-        raise IntegrityError(f"{shown(os.path.basename(file.path))} is not an SQLite database")
+        raise IntegrityError(f"{quote_name(os.path.basename(file.path))} is not an SQLite database")
 
 
 class _OldDump:
@@ -300,7 +301,7 @@ class _OldDump:
             first = first or piece[: len(_MAGIC)]
             yield piece
         if hasher.hexdigest() != file.sha256:
-            raise HoldfastError(f"{shown(file.path)} was changed while it was read")
+            raise HoldfastError(f"{quote_name(file.path)} was changed while it was read")
         _check_beginning(first, file)
 
     def _plain(self, hasher: "hashlib._Hash") -> Iterator[bytes]:

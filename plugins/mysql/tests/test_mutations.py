@@ -10,24 +10,24 @@ from mutations import Change, assert_named, copied_store, forge, stored_blobs, t
 from servers.mariadb import MariaDB
 
 import holdfast
-from holdfast.operations.drill import Drilled
+from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
 
 CHANGES = mysql_mutations.known("mariadb")
 
 
 @pytest.fixture(scope="module")
-def mutated(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Drilled:
+def mutated(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> DrillResult:
     """The drill of a backup whose restored database was changed in every way."""
     return mysql_mutations.drill_of_all(mariadb, CHANGES, str(tmp_path_factory.mktemp("mutations") / "store"))
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_the_drill_names_what_was_changed(change: Change, mutated: Drilled) -> None:
+def test_the_drill_names_what_was_changed(change: Change, mutated: DrillResult) -> None:
     assert set(change.found) <= {(one.kind, one.name) for one in mutated.differences}
 
 
-def test_the_drill_names_nothing_else(mutated: Drilled) -> None:
+def test_the_drill_names_nothing_else(mutated: DrillResult) -> None:
     """Of hundreds of objects, those alone that were changed."""
     assert_named(mutated, "table column_added")
     assert {(one.kind, one.name) for one in mutated.differences} == {one for change in CHANGES for one in change.found}

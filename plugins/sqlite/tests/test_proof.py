@@ -13,7 +13,7 @@ import pytest
 import holdfast
 from holdfast.legacy import sqlite_url
 from holdfast.registry import Registry
-from holdfast.takeover import take_over
+from holdfast.takeover import import_backups
 
 
 def make(path: Path, *, wal: bool = False) -> None:
@@ -120,7 +120,9 @@ def test_sql_text_of_the_older_system_is_taken_over_restored_and_drilled(tmp_pat
              "timestamp": 1.7e9, "size_bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}  # fmt: skip
     (tmp_path / "old" / "manifest.json").write_text(json.dumps([entry]))
     store = str(tmp_path / "store")
-    assert [one.status for one in take_over(str(tmp_path / "old"), registry=Registry(), store=store)] == ["imported"]
+    assert [one.status for one in import_backups(str(tmp_path / "old"), registry=Registry(), store=store)] == [
+        "imported"
+    ]
     assert holdfast.DatabaseBackup(store).restore_sqlite("app", tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as db:
         assert list(db.execute("SELECT * FROM a")) == rows

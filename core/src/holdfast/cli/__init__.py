@@ -1,6 +1,7 @@
 """The command line: one file a command, loaded when it is called.
 
-stdout is data, stderr is talk. Commands raise `HoldfastError`s; here alone they become messages and exit codes.
+Data go to stdout, diagnostics to stderr. Commands raise `HoldfastError`s; here alone
+they become messages and exit codes.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, attached, lowered, reason
+from holdfast.errors import HoldfastError, attached, lower_first, os_error_text
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -95,9 +96,9 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
     A database is a URL such as sqlite:///app.db, a store is a folder such as ./backups (--store, HOLDFAST_STORE).
     """
-    from holdfast.cli.talk import Talk
+    from holdfast.cli.talk import Console
 
-    ctx.obj = Talk(verbose=verbose, quiet=quiet, log_format=log_format)
+    ctx.obj = Console(verbose=verbose, quiet=quiet, log_format=log_format)
     ctx.obj.start_logging()
 
 
@@ -121,7 +122,7 @@ def run(arguments: list[str]) -> int:
     context: dict[str, Any] = {}
     try:
         with cli.make_context("holdfast", [*(arguments or ["--help"])]) as ctx:
-            context["talk"] = lambda: ctx.obj
+            context["console"] = lambda: ctx.obj
             cli.invoke(ctx)
         sys.stdout.flush()
         return 0
@@ -147,7 +148,7 @@ def run(arguments: list[str]) -> int:
         return _nobody_reads()
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(context, HoldfastError(f"{place}{reason(error)}"), 1, arguments, error)
+        return _fail(context, HoldfastError(f"{place}{os_error_text(error)}"), 1, arguments, error)
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours, told in one line all the same)
         text = " ".join(str(error).split())
         failure = HoldfastError(
@@ -194,14 +195,14 @@ def _fail(
     context: dict[str, Any], failure: HoldfastError, code: int, arguments: list[str], error: BaseException | None = None
 ) -> int:
     """Say what went wrong in one message, with its traceback where that was asked for."""
-    from holdfast.cli.talk import Talk
+    from holdfast.cli.talk import Console
 
-    talk = context["talk"]() if "talk" in context else None
-    talk = talk if isinstance(talk, Talk) else Talk(verbose=0, quiet=False, log_format=None)
+    console = context["console"]() if "console" in context else None
+    console = console if isinstance(console, Console) else Console(verbose=0, quiet=False, log_format=None)
     trace = "".join(traceback.format_exception(error)) if error is not None else ""
     hint = failure.hint and _hide(failure.hint, arguments)
     clean = HoldfastError(_hide(failure.message, arguments), hint=hint)
-    talk.failed(clean, code, trace=_hide(trace, arguments))
+    console.failed(clean, code, trace=_hide(trace, arguments))
     return code
 
 
@@ -231,7 +232,7 @@ def _order(error: click.ClickException) -> str | None:
 
 
 def _lower(text: str) -> str:
-    return lowered(text).rstrip(".")
+    return lower_first(text).rstrip(".")
 
 
 def _catch_signals() -> None:

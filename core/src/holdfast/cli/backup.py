@@ -7,11 +7,11 @@ from holdfast.cli.options import (
     exclude_option,
     jobs_option,
     json_option,
+    output_options,
     select_option,
     store_option,
-    talking,
 )
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.talk import Console, size
 from holdfast.errors import HoldfastError, PartialError, UsageError
 
 
@@ -35,31 +35,31 @@ from holdfast.errors import HoldfastError, PartialError, UsageError
 @click.option("--tag", "tags", multiple=True, help="A tag to keep with the backup.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: object) -> None:
+def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: object) -> None:
     """Back up one or more databases, each named by its URL.
 
     Prints the id of each new backup.
     """
     if all_databases:
-        urls = _all(talk, urls, options)
+        urls = _all(console, urls, options)
     if (len(urls) > 1 or all_databases) and options["name"]:
         raise UsageError("--name goes with one database", hint="back up one at a time, or leave --name away")
     failures = 0
     for url in urls:
         try:
-            _one(talk, url, dry_run=dry_run, options=dict(options))
+            _one(console, url, dry_run=dry_run, options=dict(options))
         except HoldfastError as error:
             if len(urls) == 1:
                 raise
             failures += 1
-            talk.failed(error, error.exit_code)
+            console.failed(error, error.exit_code)
     if failures:
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 
 
-def _all(talk: Talk, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
+def _all(console: Console, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
     """The URLs of every database of the servers; --select and --exclude have done their work with that."""
     from holdfast.config import installed
     from holdfast.operations.databases import databases
@@ -71,25 +71,25 @@ def _all(talk: Talk, servers: tuple[str, ...], options: dict[str, object]) -> tu
         url for server in servers for url in databases(server, registry=installed(), select=select, exclude=exclude)
     )
     if len(urls) > 1:
-        talk.warn(f"{len(urls)} databases are backed up one after the other: together they are not one snapshot")
+        console.warn(f"{len(urls)} databases are backed up one after the other: together they are not one snapshot")
     return urls
 
 
-def _one(talk: Talk, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
+def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
     from holdfast.config import installed
     from holdfast.operations.backup import backup, preview
     from holdfast.options import parse_assignments
     from holdfast.plan import BackupPlan
 
-    talk.last_id = ""
+    console.last_id = ""
     assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
     checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))  # type: ignore[attr-defined]
     plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)  # type: ignore[arg-type]
     if dry_run:
         found = preview(plan, registry=installed())
         streams = [{"name": stream.name, "size_bytes": stream.size} for stream in found.streams]
-        if talk.json:
-            talk.data(
+        if console.json:
+            console.data(
                 {
                     "type": "plan",
                     "source": found.source,
@@ -103,18 +103,18 @@ def _one(talk: Talk, url: str, *, dry_run: bool, options: dict[str, object]) -> 
                 }
             )
             return
-        talk.out(
+        console.out(
             f"would back up {found.source} as '{found.name}' into {found.store} ({found.codec}, {found.jobs} jobs)"
         )
         for stream in found.streams:
-            talk.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")
+            console.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")
         return
-    record = backup(plan, registry=installed(), on_event=talk.watch)
-    if talk.json:
-        talk.data({"type": "backup", **record.as_data()})
+    record = backup(plan, registry=installed(), on_event=console.watch)
+    if console.json:
+        console.data({"type": "backup", **record.as_data()})
         return
-    talk.say(
+    console.say(
         f"backed up '{record.name}' ({record.engine}) in {record.duration_seconds:.1f} s: "
         f"{size(record.size_bytes)} as {size(record.stored_bytes)} ({record.codec})"
     )
-    talk.out(record.id)
+    console.out(record.id)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from holdfast.cli.options import store_option, talking
+from holdfast.cli.options import output_options, store_option
 from holdfast.cli.talk import writing
 
 
@@ -13,7 +13,7 @@ from holdfast.cli.talk import writing
 @click.argument("stream", required=False)
 @store_option
 @click.option("--allow-damaged", is_flag=True, help="Read a backup that is known to be damaged.")
-@talking
+@output_options
 def command(backup: str, stream: str | None, store: str, allow_damaged: bool) -> None:
     """Write the plain bytes of STREAM of the backup ID to stdout; STREAM may be left out where there is one.
 

@@ -2,12 +2,12 @@
 
 import click
 
-from holdfast.cli.options import talking
+from holdfast.cli.options import output_options
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@talking
+@output_options
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL; for bash: eval "$(holdfast completion bash)"."""

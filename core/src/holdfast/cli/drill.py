@@ -2,8 +2,8 @@
 
 import click
 
-from holdfast.cli.options import assign_option, jobs_option, json_option, store_option, talking
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.options import assign_option, jobs_option, json_option, output_options, store_option
+from holdfast.cli.talk import Console, size
 
 
 @click.command("drill")
@@ -17,10 +17,10 @@ from holdfast.cli.talk import Talk, size
 @jobs_option
 @assign_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
 def command(
-    talk: Talk, backup: str, store: str, into: str | None, jobs: int | None, assignments: tuple[str, ...]
+    console: Console, backup: str, store: str, into: str | None, jobs: int | None, assignments: tuple[str, ...]
 ) -> None:
     """Restore the backup ID into a scratch database and compare it with what its source held.
 
@@ -46,16 +46,16 @@ def command(
         into=into,
         options=options,
         jobs=jobs,
-        on_event=talk.watch,
+        on_event=console.watch,
     )
-    if talk.json:
-        talk.data({"type": "drill", **result.as_data()})
+    if console.json:
+        console.data({"type": "drill", **result.as_data()})
     else:
         word = "DAMAGED" if not result.passed else result.state
         total = size(entry.manifest.size if entry.manifest else 0)
-        talk.out(f"{word} {result.id}  {result.name}  {result.compared} objects compared, {total}")
+        console.out(f"{word} {result.id}  {result.name}  {result.compared} objects compared, {total}")
         for problem in result.problems:
-            talk.out(f"        {problem}")
+            console.out(f"        {problem}")
     if not result.passed:
         hint = None
         if is_latest(backup):

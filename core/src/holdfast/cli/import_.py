@@ -2,17 +2,17 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console
 
 
 @click.command("import")
 @click.argument("folder", type=click.Path())
 @store_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, folder: str, store: str) -> None:
+def command(console: Console, folder: str, store: str) -> None:
     """Take over the backups that the older system left in FOLDER, with their times.
 
     Every file that its manifest.json lists is compared with the recorded checksum and becomes a backup of the
@@ -20,23 +20,23 @@ def command(talk: Talk, folder: str, store: str) -> None:
     """
     from holdfast.config import installed
     from holdfast.errors import IntegrityError, PartialError
-    from holdfast.takeover import take_over
+    from holdfast.takeover import import_backups
 
     counts: dict[str, int] = {}
     first = ""
-    for one in take_over(folder, registry=installed(), store=store):
+    for one in import_backups(folder, registry=installed(), store=store):
         counts[one.status] = counts.get(one.status, 0) + 1
         if one.status == "failed":
             first = first or f"{one.file}: {one.message}"
         if one.status == "imported" and one.message:
-            talk.warn(f"{one.file}: {one.message}")
-        if talk.json:
-            talk.data({"type": "import", **one.as_data()})
+            console.warn(f"{one.file}: {one.message}")
+        if console.json:
+            console.data({"type": "import", **one.as_data()})
         else:
             what = f"{one.name}/{one.id}" if one.id else one.message
-            talk.out(f"{one.status:8} {one.file}  {what}")
+            console.out(f"{one.status:8} {one.file}  {what}")
     total = sum(counts.values())
-    talk.say(f"{counts.get('imported', 0)} of {total} imported, {counts.get('present', 0)} were there already")
+    console.say(f"{counts.get('imported', 0)} of {total} imported, {counts.get('present', 0)} were there already")
     if failed := counts.get("failed", 0):
         error = PartialError if failed < total else IntegrityError
         raise error(f"{failed} of {total} could not be imported: {first}")

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk, size, table
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console, size, table
 
 
 @click.command("list")
@@ -15,18 +15,18 @@ from holdfast.cli.talk import Talk, size, table
     "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only those in a state."
 )
 @click.option(
-    "--unproven-since",
+    "--unproven-for",
     metavar="TIME",
     help="Only the newest backup of each source that no drill has proven within TIME (7d, 36h); exit 17 if any.",
 )
 @json_option(run=False)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, name: str | None, store: str, state: str | None, unproven_since: str | None) -> None:
+def command(console: Console, name: str | None, store: str, state: str | None, unproven_for: str | None) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.config import installed
     from holdfast.duration import parse_duration
-    from holdfast.errors import OverdueError, shown
+    from holdfast.errors import OverdueError, quote_name
     from holdfast.operations.retention import overdue
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog
@@ -34,7 +34,7 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
 
     if name is not None:
         check_source_name(name)
-    period = parse_duration(unproven_since) if unproven_since is not None else None
+    period = parse_duration(unproven_for) if unproven_for is not None else None
     catalog = Catalog(installed().storage(store))
     catalog.open()
     listing = catalog.listing(name)
@@ -44,25 +44,27 @@ def command(talk: Talk, name: str | None, store: str, state: str | None, unprove
     records = [Backup.of(entry, catalog.storage) for entry in entries]
     for entry in entries:
         if entry.problem:
-            talk.warn(f"{entry.folder} {'cannot be used' if entry.unknown else 'is damaged'}: {entry.problem}")
+            console.warn(f"{entry.folder} {'cannot be used' if entry.unknown else 'is damaged'}: {entry.problem}")
     for path in listing.foreign:
-        talk.warn(f"{shown(path)} is a link or no folder, and is not followed: nothing in it is listed")
+        console.warn(f"{quote_name(path)} is a link or no folder, and is not followed: nothing in it is listed")
     for folder in catalog.abandoned(listing.leftovers):
-        talk.warn(f"{folder} is unfinished or half deleted and is no backup; the next backup of this source removes it")
-    if talk.json:
-        talk.data([record.as_data() for record in records])
+        console.warn(
+            f"{folder} is unfinished or half deleted and is no backup; the next backup of this source removes it"
+        )
+    if console.json:
+        console.data([record.as_data() for record in records])
     elif records:
-        talk.out(table([_row(record) for record in records]))
+        console.out(table([_row(record) for record in records]))
     elif period is not None and listing.entries:
-        talk.say(f"every source in {shown(catalog.storage.location)} is proven within {unproven_since}")
+        console.say(f"every source in {quote_name(catalog.storage.location)} is proven within {unproven_for}")
     else:
         what = f"no {state} backups" if state else "no backups"
-        talk.say(f"{what}{f' of {name!r}' if name else ''} in {shown(catalog.storage.location)}")
+        console.say(f"{what}{f' of {name!r}' if name else ''} in {quote_name(catalog.storage.location)}")
     if period is not None and name is not None and not listing.entries:
-        raise OverdueError(f"no backup of '{name}' in {shown(catalog.storage.location)}")
+        raise OverdueError(f"no backup of '{name}' in {quote_name(catalog.storage.location)}")
     if late:
         raise OverdueError(
-            f"{len(late)} source{'s' if len(late) > 1 else ''} not proven within {unproven_since}: "
+            f"{len(late)} source{'s' if len(late) > 1 else ''} not proven within {unproven_for}: "
             + ", ".join(str(one) for one in late),
             hint=f"holdfast drill {late[0].newest.name}/latest",
         )

@@ -5,23 +5,23 @@ from typing import Any
 
 import click
 
-from holdfast.cli.talk import Talk
+from holdfast.cli.talk import Console
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def talking(command: Callable[..., Any]) -> Callable[..., Any]:
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Take -v, -q and --log-format after the command's name as well as before it."""
 
     def more(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-        talk = ctx.find_object(Talk)
-        if talk is None or value in (0, False, None):
+        console = ctx.find_object(Console)
+        if console is None or value in (0, False, None):
             return
         if parameter.name == "verbose":
-            talk.verbose += value
+            console.verbose += value
         else:
-            setattr(talk, parameter.name or "", value)
-        talk.start_logging()
+            setattr(console, parameter.name or "", value)
+        console.start_logging()
 
     for option in (
         click.option(
@@ -38,10 +38,10 @@ def json_option(*, run: bool) -> Decorator:
     """`--json`: one document for queries, lines with `type` for runs."""
 
     def switch(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-        talk = ctx.find_object(Talk)
-        if talk is not None:
-            talk.json = talk.json or value  # of the group or of its command: `plugins --json show`
-            talk.run_output = run
+        console = ctx.find_object(Console)
+        if console is not None:
+            console.json = console.json or value  # of the group or of its command: `plugins --json show`
+            console.run_output = run
 
     text = "Write JSON lines with a type to stdout." if run else "Write one JSON document to stdout."
     return click.option("--json", is_flag=True, is_eager=True, expose_value=False, callback=switch, help=text)

@@ -2,22 +2,22 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console
 
 
 @click.command("pin")
 @click.argument("backup", metavar="ID")
 @store_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, backup: str, store: str) -> None:
+def command(console: Console, backup: str, store: str) -> None:
     """Pin the backup ID: neither prune nor delete touches it until it is unpinned."""
-    set_pin(talk, backup, store, pinned=True)
+    set_pin(console, backup, store, pinned=True)
 
 
-def set_pin(talk: Talk, backup: str, store: str, *, pinned: bool) -> None:
+def set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
     """Put a pin on a backup, or take it off, and say which it was."""
     from holdfast.config import installed
     from holdfast.operations.retention import pin
@@ -26,10 +26,10 @@ def set_pin(talk: Talk, backup: str, store: str, *, pinned: bool) -> None:
     catalog = Catalog(installed().storage(store))
     catalog.open()
     entry = catalog.find(backup)
-    talk.last_id = entry.id
+    console.last_id = entry.id
     changed = pin(catalog, entry, pinned=pinned)
-    if talk.json:
-        talk.data({"type": "pin" if pinned else "unpin", "id": entry.id, "name": entry.name, "changed": changed})
+    if console.json:
+        console.data({"type": "pin" if pinned else "unpin", "id": entry.id, "name": entry.name, "changed": changed})
         return
     outcome = {
         (True, True): "is pinned now",
@@ -37,4 +37,4 @@ def set_pin(talk: Talk, backup: str, store: str, *, pinned: bool) -> None:
         (False, True): "is no longer pinned",
         (False, False): "was not pinned",
     }
-    talk.say(f"{entry.name}/{entry.id} {outcome[pinned, changed]}")
+    console.say(f"{entry.name}/{entry.id} {outcome[pinned, changed]}")

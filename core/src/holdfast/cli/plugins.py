@@ -4,26 +4,26 @@ from typing import Any
 
 import click
 
-from holdfast.cli.options import json_option, talking
-from holdfast.cli.talk import Talk, table
+from holdfast.cli.options import json_option, output_options
+from holdfast.cli.talk import Console, table
 
 
 @click.group("plugins", invoke_without_command=True)
 @json_option(run=False)
-@talking
+@output_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Show every component that is installed, and plugins that were refused or switched off with the reason."""
     if ctx.invoked_subcommand is None:
-        _overview(ctx.find_object(Talk) or Talk(verbose=0, quiet=False, log_format=None))
+        _overview(ctx.find_object(Console) or Console(verbose=0, quiet=False, log_format=None))
 
 
 @command.command("show")
 @click.argument("name")
 @json_option(run=False)
-@talking
+@output_options
 @click.pass_obj
-def show(talk: Talk, name: str) -> None:
+def show(console: Console, name: str) -> None:
     """Show the component or plugin NAME with its options and capabilities."""
     from holdfast.config import installed
     from holdfast.errors import PluginError
@@ -38,24 +38,24 @@ def show(talk: Talk, name: str) -> None:
     if not found and not others:
         names = ", ".join(dict.fromkeys(one.component.name for one in registry.components()))
         raise PluginError(f"no component or plugin '{name}' (installed: {names})")
-    if talk.json:
-        talk.data({"components": found, "plugins": others})
+    if console.json:
+        console.data({"components": found, "plugins": others})
         return
     for component in found:
-        _print(talk, component)
+        _print(console, component)
     for plugin in others:
         why = f", {plugin['reason']}" if plugin["reason"] else ""
-        talk.out(f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}{why}")
+        console.out(f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}{why}")
 
 
-def _overview(talk: Talk) -> None:
+def _overview(console: Console) -> None:
     from holdfast.config import installed
 
     registry = installed()
     components = [_describe(one, registry) for one in registry.components()]
     others = _without_components(registry)
-    if talk.json:
-        talk.data({"components": components, "plugins": others})
+    if console.json:
+        console.data({"components": components, "plugins": others})
         return
     rows = [
         {
@@ -66,10 +66,10 @@ def _overview(talk: Talk) -> None:
         }
         for one in components
     ]
-    talk.out(table(rows))
+    console.out(table(rows))
     for plugin in others:
         title = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
-        talk.out(f"{plugin['status'].upper()} {title}" + (f": {plugin['reason']}" if plugin["reason"] else ""))
+        console.out(f"{plugin['status'].upper()} {title}" + (f": {plugin['reason']}" if plugin["reason"] else ""))
 
 
 def _describe(owned: Any, registry: Any) -> dict[str, Any]:
@@ -107,15 +107,15 @@ def _without_components(registry: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _print(talk: Talk, component: dict[str, Any]) -> None:
-    talk.out(f"{component['kind']} {component['name']}: {component['summary']}")
-    talk.out(f"  from {component['distribution']} {component['version']}")
+def _print(console: Console, component: dict[str, Any]) -> None:
+    console.out(f"{component['kind']} {component['name']}: {component['summary']}")
+    console.out(f"  from {component['distribution']} {component['version']}")
     if component["aliases"]:
-        talk.out(f"  also called {', '.join(component['aliases'])}")
+        console.out(f"  also called {', '.join(component['aliases'])}")
     if component["conflict"]:
-        talk.out(f"  CONFLICT: claimed by {' and '.join(component['conflict'])}")
+        console.out(f"  CONFLICT: claimed by {' and '.join(component['conflict'])}")
     if component["capabilities"]:
-        talk.out(f"  can {', '.join(component['capabilities'])}")
+        console.out(f"  can {', '.join(component['capabilities'])}")
     for option in component["options"]:
         kind = "|".join(map(str, option["type"])) if isinstance(option["type"], list) else option["type"]
-        talk.out(f"  {option['name']}={kind}  [default: {option['default']}]  {option['help']}")
+        console.out(f"  {option['name']}={kind}  [default: {option['default']}]  {option['help']}")

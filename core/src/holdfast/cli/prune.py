@@ -2,8 +2,8 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console
 
 _COUNT = click.IntRange(1)
 
@@ -20,13 +20,13 @@ _COUNT = click.IntRange(1)
 @click.option("--keep-monthly", type=_COUNT, metavar="N", help="… of each of the newest N months.")
 @click.option("--keep-yearly", type=_COUNT, metavar="N", help="… of each of the newest N years.")
 @click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep what bears the tag, always.")
-@click.option("--force-empty", is_flag=True, help="Delete even the newest good and the newest proven backup.")
+@click.option("--allow-last", is_flag=True, help="Delete even the newest good and the newest proven backup.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be deleted and why, and delete nothing.")
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
 def command(
-    talk: Talk, /, names: tuple[str, ...], store: str, force_empty: bool, dry_run: bool, **rules: object
+    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, **rules: object
 ) -> None:
     """Delete old backups by a policy, for every source of the store by itself or for each NAME.
 
@@ -42,23 +42,23 @@ def command(
     policy = Policy(**rules)  # type: ignore[arg-type]
     catalog = Catalog(installed().storage(store))
     catalog.open()
-    result = prune(catalog, policy, names=names, dry_run=dry_run, force_empty=force_empty)
+    result = prune(catalog, policy, names=names, dry_run=dry_run, allow_last=allow_last)
     for one in result.choices:
-        if talk.json:
-            talk.data({"type": "keep" if one.keep else "delete", **one.as_data()})
+        if console.json:
+            console.data({"type": "keep" if one.keep else "delete", **one.as_data()})
         elif dry_run or not one.keep:
             word = "keep" if one.keep else "delete" if dry_run else "FAILED" if one.failure else "deleted"
-            talk.out(f"{word:7} {one.name}/{one.id}  {one.failure or ', '.join(one.reasons)}")
+            console.out(f"{word:7} {one.name}/{one.id}  {one.failure or ', '.join(one.reasons)}")
     for folder in result.leftovers:
-        if not talk.json:
-            talk.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")
+        if not console.json:
+            console.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")
     for warning in result.warnings:
-        talk.warn(warning)
-    if talk.json:
-        talk.data({"type": "plan" if dry_run else "prune", **result.as_data()})
+        console.warn(warning)
+    if console.json:
+        console.data({"type": "plan" if dry_run else "prune", **result.as_data()})
     else:
         gone, kept = len(result.deleted), sum(one.keep for one in result.choices)
-        talk.say(f"would delete {gone}, would keep {kept}" if dry_run else f"deleted {gone}, kept {kept}")
+        console.say(f"would delete {gone}, would keep {kept}" if dry_run else f"deleted {gone}, kept {kept}")
     if result.failed:
         first = result.failed[0]
         raise PartialError(

@@ -7,11 +7,11 @@ from holdfast.cli.options import (
     exclude_option,
     jobs_option,
     json_option,
+    output_options,
     select_option,
     store_option,
-    talking,
 )
-from holdfast.cli.talk import Talk, size
+from holdfast.cli.talk import Console, size
 
 
 @click.command("restore")
@@ -28,9 +28,9 @@ from holdfast.cli.talk import Talk, size
 @assign_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: object) -> None:
+def command(console: Console, /, backup: str, target: str, dry_run: bool, **options: object) -> None:
     """Restore the backup ID into the database at URL.
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
@@ -46,15 +46,15 @@ def command(talk: Talk, /, backup: str, target: str, dry_run: bool, **options: o
         raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")
     assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
     plan = RestorePlan(backup=backup, target=target, options=assignments, **options)  # type: ignore[arg-type]
-    result = restore(plan, registry=installed(), on_event=talk.watch, dry_run=dry_run)
-    if talk.json:
-        talk.data({"type": "plan" if dry_run else "restore", **result.as_data()})
+    result = restore(plan, registry=installed(), on_event=console.watch, dry_run=dry_run)
+    if console.json:
+        console.data({"type": "plan" if dry_run else "restore", **result.as_data()})
     elif dry_run:
-        talk.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
+        console.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
         for stream in result.steps:
-            talk.out(f"  {stream}")
+            console.out(f"  {stream}")
     else:
-        talk.say(
+        console.say(
             f"restored {result.name}/{result.id} into {result.target}: {size(result.size_bytes)} "
             f"in {result.duration_seconds:.1f} s"
         )

@@ -2,16 +2,16 @@
 
 import click
 
-from holdfast.cli.options import talking
-from holdfast.cli.talk import Talk
+from holdfast.cli.options import output_options
+from holdfast.cli.talk import Console
 
 
 @click.command("schema")
 @click.argument("name", required=False, metavar="[plan|manifest|NAME]")
 @click.option("--json", is_flag=True, expose_value=False, hidden=True, help="It is always JSON.")
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, name: str | None) -> None:
+def command(console: Console, name: str | None) -> None:
     """Print the JSON Schema of plans, of manifests, or of the options of the component NAME; without a name, all."""
     import msgspec
 
@@ -32,4 +32,4 @@ def command(talk: Talk, name: str | None) -> None:
         found = options_schema(components[name])
     else:
         raise PluginError(f"no schema '{name}' (there are: {', '.join([*fixed, *components])})")
-    talk.out(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    console.out(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

@@ -2,17 +2,17 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk, size, visible
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console, size, visible
 
 
 @click.command("show")
 @click.argument("backup", metavar="ID")
 @store_option
 @json_option(run=False)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, backup: str, store: str) -> None:
+def command(console: Console, backup: str, store: str) -> None:
     """Show one backup: its record, its manifest and what checks have found.
 
     ID is an id, a unique beginning of one, latest or NAME/latest.
@@ -39,20 +39,20 @@ def command(talk: Talk, backup: str, store: str) -> None:
         }
         for finding in sorted(entry.findings, key=lambda finding: finding.time)
     ]
-    if talk.json:
+    if console.json:
         # The file itself, not our reading of it: fields that this version does not know are shown as well.
         manifest = msgspec.json.decode(catalog.storage.read(f"{entry.folder}/{MANIFEST}"))
-        talk.data({**record.as_data(), "findings": findings, "manifest": manifest})
+        console.data({**record.as_data(), "findings": findings, "manifest": manifest})
     else:
-        _show(talk, record, findings)
+        _show(console, record, findings)
         for stream in entry.manifest.streams:
             blob = stream.blob
-            talk.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
+            console.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
     if is_latest(backup):
         catalog.readable(backup)  # says, with exit 13, when the newest is damaged
 
 
-def _show(talk: Talk, record: object, findings: list[dict[str, str]]) -> None:
+def _show(console: Console, record: object, findings: list[dict[str, str]]) -> None:
     from holdfast.record import Backup
 
     assert isinstance(record, Backup)  # noqa: S101
@@ -69,9 +69,9 @@ def _show(talk: Talk, record: object, findings: list[dict[str, str]]) -> None:
     if record.tags:
         facts["tags"] = ", ".join(record.tags)
     for key, value in facts.items():
-        talk.out(f"{key:9} {visible(value)}")
+        console.out(f"{key:9} {visible(value)}")
     for warning in record.warnings:
-        talk.out(f"{'warning':9} {visible(warning)}")
+        console.out(f"{'warning':9} {visible(warning)}")
     for finding in findings:
-        talk.out(f"{'check':9} {finding['time'][:19]}Z {finding['depth']} {finding['result']}")
-    talk.out("streams")
+        console.out(f"{'check':9} {finding['time'][:19]}Z {finding['depth']} {finding['result']}")
+    console.out("streams")

@@ -2,8 +2,8 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
-from holdfast.cli.talk import Talk
+from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.talk import Console
 
 
 @click.command("tag")
@@ -12,9 +12,9 @@ from holdfast.cli.talk import Talk
 @click.option("--remove", is_flag=True, help="Take the tags off.")
 @store_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
+def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
     """Give the backup ID tags; prune --keep-tag TAG keeps what bears one."""
     from holdfast.config import installed
     from holdfast.operations.retention import tag
@@ -23,9 +23,9 @@ def command(talk: Talk, backup: str, tags: tuple[str, ...], remove: bool, store:
     catalog = Catalog(installed().storage(store))
     catalog.open()
     entry = catalog.find(backup)
-    talk.last_id = entry.id
+    console.last_id = entry.id
     left = tag(catalog, entry, tags, remove=remove)
-    if talk.json:
-        talk.data({"type": "tag", "id": entry.id, "name": entry.name, "tags": left})
+    if console.json:
+        console.data({"type": "tag", "id": entry.id, "name": entry.name, "tags": left})
     else:
-        talk.say(f"{entry.name}/{entry.id} has {'the tags ' + ', '.join(left) if left else 'no tags'}")
+        console.say(f"{entry.name}/{entry.id} has {'the tags ' + ', '.join(left) if left else 'no tags'}")

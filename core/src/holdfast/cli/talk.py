@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event
-from holdfast.errors import HoldfastError, reason
+from holdfast.errors import HoldfastError, os_error_text
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -22,7 +22,7 @@ class StdoutError(HoldfastError):
     """stdout cannot be written to, so that going on would tell nobody anything."""
 
 
-class Talk:
+class Console:
     """How one call of the command line speaks; made by the group, changed by each command's options."""
 
     def __init__(self, *, verbose: int, quiet: bool, log_format: str | None) -> None:
@@ -205,7 +205,7 @@ def writing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise StdoutError(f"cannot write to stdout: {reason(error)}") from error
+        raise StdoutError(f"cannot write to stdout: {os_error_text(error)}") from error
 
 
 def _tell(text: str) -> None:

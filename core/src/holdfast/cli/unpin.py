@@ -2,17 +2,17 @@
 
 import click
 
-from holdfast.cli.options import json_option, store_option, talking
+from holdfast.cli.options import json_option, output_options, store_option
 from holdfast.cli.pin import set_pin
-from holdfast.cli.talk import Talk
+from holdfast.cli.talk import Console
 
 
 @click.command("unpin")
 @click.argument("backup", metavar="ID")
 @store_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
-def command(talk: Talk, backup: str, store: str) -> None:
+def command(console: Console, backup: str, store: str) -> None:
     """Take the pin off the backup ID."""
-    set_pin(talk, backup, store, pinned=False)
+    set_pin(console, backup, store, pinned=False)

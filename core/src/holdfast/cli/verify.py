@@ -2,8 +2,8 @@
 
 import click
 
-from holdfast.cli.options import jobs_option, json_option, store_option, talking
-from holdfast.cli.talk import StdoutError, Talk, size, visible
+from holdfast.cli.options import jobs_option, json_option, output_options, store_option
+from holdfast.cli.talk import Console, StdoutError, size, visible
 
 
 @click.command("verify")
@@ -13,10 +13,10 @@ from holdfast.cli.talk import StdoutError, Talk, size, visible
 @store_option
 @jobs_option
 @json_option(run=True)
-@talking
+@output_options
 @click.pass_obj
 def command(
-    talk: Talk, backups: tuple[str, ...], everything: bool, read_data: bool, store: str, jobs: int | None
+    console: Console, backups: tuple[str, ...], everything: bool, read_data: bool, store: str, jobs: int | None
 ) -> None:
     """Check backups: structure, then stored digests, then with --read-data all of the plain data.
 
@@ -24,7 +24,7 @@ def command(
     """
     from holdfast.config import installed
     from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
-    from holdfast.operations.verify import Verified, select, verify
+    from holdfast.operations.verify import VerifyResult, select, verify
     from holdfast.store.catalog import Catalog
 
     if everything and backups:
@@ -32,35 +32,40 @@ def command(
     registry = installed()
     catalog = Catalog(registry.storage(store))
     catalog.open()
-    failed: list[Verified] = []
+    failed: list[VerifyResult] = []
     unchecked = 0
     entries = select(catalog, backups)
     for entry in entries:
-        talk.last_id = entry.id
+        console.last_id = entry.id
         try:
             result = verify(
-                entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=talk.watch
+                entry,
+                storage=catalog.storage,
+                registry=registry,
+                read_data=read_data,
+                jobs=jobs,
+                on_event=console.watch,
             )
         except HoldfastError as error:
             if len(entries) == 1 or isinstance(error, StdoutError) or isinstance(error.__cause__, BrokenPipeError):
                 raise
             if isinstance(error, NotFoundError) and not entry.unreadable and not backups:
-                talk.warn(error.message)  # nobody asked for that one, and it is gone
+                console.warn(error.message)  # nobody asked for that one, and it is gone
                 continue
             unchecked += 1
-            talk.failed(error, error.exit_code)
+            console.failed(error, error.exit_code)
             continue
-        if talk.json:
-            talk.data({"type": "verify", **result.as_data()})
+        if console.json:
+            console.data({"type": "verify", **result.as_data()})
         else:
             word = "ok     " if result.passed else "DAMAGED"
-            talk.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
+            console.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
             for problem in result.problems:
-                talk.out(f"        {visible(problem)}")
+                console.out(f"        {visible(problem)}")
         if not result.passed:
             failed.append(result)
     if not entries:
-        talk.say("no backups to verify")
+        console.say("no backups to verify")
     if failed:
         good = catalog.newest_good(failed[0].name)
         hint = f"the newest good backup is {good.id}" if good else f"no backup of '{failed[0].name}' is good"

@@ -15,19 +15,19 @@ from holdfast.api import (
     DumpRequest,
     DumpSession,
     Facts,
-    Identified,
     Proof,
     Source,
     Stream,
+    SupportsSource,
     Watcher,
 )
-from holdfast.errors import HoldfastError, IntegrityError, PluginError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text, quote_name
 from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.registry import Registry
-from holdfast.run import Run, our_errors, scrub, system_errors
-from holdfast.scratch import scratch_folder, surely
+from holdfast.run import Run, scrub, translate_errors, translate_os_errors
+from holdfast.scratch import run_cleanup, scratch_folder
 from holdfast.setup import Parts, Setup, resolve
 from holdfast.store import guide, sums
 from holdfast.store.catalog import Catalog, Entry, identity_digest
@@ -74,9 +74,9 @@ def backup(
 
     Raises `HoldfastError`s. `on_event` is called in this thread. `at` is the time of what is backed up, now if None.
     """
-    with ExitStack() as stack, our_errors("backup failed", plan.source):
+    with ExitStack() as stack, translate_errors("backup failed", plan.source):
         setup, session, opened = _open(plan, registry, parts, stack)
-        with system_errors(f"cannot write to the store at {shown(setup.storage.location)}"):
+        with translate_os_errors(f"cannot write to the store at {quote_name(setup.storage.location)}"):
             catalog = Catalog(setup.storage)
             catalog.open_or_create()
             backup_id, created_at = stack.enter_context(catalog.begin(at))
@@ -99,7 +99,7 @@ def backup(
 
 def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None) -> Preview:
     """Say what a backup would do: opens the source, writes nothing."""
-    with ExitStack() as stack, our_errors("backup failed", plan.source):
+    with ExitStack() as stack, translate_errors("backup failed", plan.source):
         setup, session, _ = _open(plan, registry, parts, stack)
         catalog, source = Catalog(setup.storage), _source(session, setup)
         name = plan.name or slug(source.name)
@@ -121,11 +121,11 @@ def _open(
     plan: BackupPlan, registry: Registry, parts: Parts | None, stack: ExitStack
 ) -> tuple[Setup, DumpSession, ExitStack]:
     """Resolve a plan and open its source; the last of the three leaves the session when it is closed."""
-    with our_errors(f"cannot open {redact(plan.source)}", plan.source):
+    with translate_errors(f"cannot open {redact(plan.source)}", plan.source):
         setup = resolve(plan, registry, parts or Parts())
-    with our_errors(f"cannot use the store at {shown(setup.storage.location)}", plan.source):
+    with translate_errors(f"cannot use the store at {quote_name(setup.storage.location)}", plan.source):
         Catalog(setup.storage).usable()  # found out before the source is opened, whose check may take long
-    with our_errors(f"cannot open {redact(plan.source)}", plan.source):
+    with translate_errors(f"cannot open {redact(plan.source)}", plan.source):
         scratch = stack.enter_context(scratch_folder())
         opened = stack.enter_context(ExitStack())
         return setup, opened.enter_context(setup.engine.dump(_request(setup, scratch))), opened
@@ -138,9 +138,9 @@ def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> 
         yield
     except BaseException:
         try:
-            surely(lambda: catalog.discard(name, backup_id, source))
+            run_cleanup(lambda: catalog.discard(name, backup_id, source))
         except (OSError, HoldfastError) as error:
-            why = reason(error) if isinstance(error, OSError) else error.message
+            why = os_error_text(error) if isinstance(error, OSError) else error.message
             log.warning("could not remove the unfinished %s/%s: %s", name, backup_id, why)
         raise
 
@@ -162,7 +162,7 @@ def _request(setup: Setup, scratch: Path) -> DumpRequest:
 
 def _source(session: DumpSession, setup: Setup) -> Source:
     """Which database this is: as the engine says, else as its URL says."""
-    if isinstance(session, Identified):
+    if isinstance(session, SupportsSource):
         found = session.source
         return Source(name=found.name, identity=f"{setup.engine.name}\0{found.identity}")
     redacted = setup.url.redacted().partition("?")[0]
@@ -180,7 +180,7 @@ def _write(
         run.total = sum(stream.size or 0 for stream in streams)
     run.emit("started", url=setup.url.redacted(), engine=setup.engine.name, codec=setup.codec_spec)
     records = _store_streams(setup, session, streams, run, opened.close)
-    with our_errors(f"cannot read {redact(setup.plan.source)}", setup.plan.source):
+    with translate_errors(f"cannot read {redact(setup.plan.source)}", setup.plan.source):
         proof = _proof(setup, session)
         facts = session.facts()
         opened.close()  # frees the source before the store is synced
@@ -232,9 +232,11 @@ def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str,
         try:
             check_blob_path(name)
         except IntegrityError as error:
-            raise PluginError(f"engine '{setup.engine.name}' adds a file {shown(name)}, which is no name") from error
+            raise PluginError(
+                f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is no name"
+            ) from error
         if name.lower() in taken:
-            raise PluginError(f"engine '{setup.engine.name}' adds a file {shown(name)}, which is there already")
+            raise PluginError(f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is there already")
         taken.add(name.lower())
     return dict(facts.files)
 
@@ -249,7 +251,7 @@ def _proof(setup: Setup, session: DumpSession) -> Proof | None:
     names = [(one.kind, one.name) for one in proof.objects] if proof else []
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise PluginError(f"engine '{setup.engine.name}' recorded {twice[0]} {shown(twice[1])} twice in its proof")
+        raise PluginError(f"engine '{setup.engine.name}' recorded {twice[0]} {quote_name(twice[1])} twice in its proof")
     return proof
 
 
@@ -299,7 +301,7 @@ def _store_streams(
 
 def _reading(session: DumpSession, stream: Stream, url: str) -> Generator[Chunk, None, None]:
     """Read a stream; what goes wrong here is the source's fault and says so."""
-    with our_errors(f"cannot read {shown(stream.name)} of {redact(url)}", url):
+    with translate_errors(f"cannot read {quote_name(stream.name)} of {redact(url)}", url):
         yield from session.read(stream)
 
 

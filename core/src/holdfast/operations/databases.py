@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from holdfast.api import DatabaseURL
 from holdfast.errors import NotFoundError
 from holdfast.registry import Registry
-from holdfast.run import our_errors
+from holdfast.run import translate_errors
 from holdfast.url import redact
 
 
@@ -15,7 +15,7 @@ def databases(url: str, *, registry: Registry, select: Sequence[str] = (), exclu
 
     `select` and `exclude` are shell patterns of names; a server on which nothing fits is a `NotFoundError`.
     """
-    with our_errors(f"cannot list the databases of {redact(url)}", url):
+    with translate_errors(f"cannot list the databases of {redact(url)}", url):
         found = list(registry.engine(DatabaseURL.parse(url).scheme).databases(url))
     chosen = [one for one in found if _fits(name_of(one), select, exclude)]
     if not chosen:

@@ -14,19 +14,19 @@ from typing import Any
 
 from holdfast.api import Capability, DatabaseURL, Scratch, ScratchRequest, Storage, Watcher
 from holdfast.config import default_jobs
-from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, reason
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations import restore
 from holdfast.operations.restore import Setup
 from holdfast.plan import RestorePlan
 from holdfast.proof import Difference, compare
-from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors
+from holdfast.registry import InstalledEngine, Registry
+from holdfast.run import Run, translate_errors
 from holdfast.scratch import scratch_folder
 from holdfast.store import findings
 from holdfast.store.catalog import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
-from holdfast.store.sums import check_beside
+from holdfast.store.sums import verify_sidecars
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.drill")
@@ -35,7 +35,7 @@ VARIABLE = "HOLDFAST_DRILL_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drilled:
+class DrillResult:
     """What a drill found.
 
     `differences` are the objects that are not as recorded; `problems` are all that is wrong, a line each, those
@@ -81,7 +81,7 @@ def drill(
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
     on_event: Watcher | None = None,
-) -> Drilled:
+) -> DrillResult:
     """Test one backup and append the result to it; the scratch database is dropped whatever happens.
 
     `into` is the URL of a server of the backup's engine where the scratch database may be made; None means
@@ -94,13 +94,13 @@ def drill(
     into = _server(registry, engine, into, os.environ)
     run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event, url=into or "")
     urls = [into] if into else []
-    with our_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
+    with translate_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
         with ExitStack() as stack:
             folder = stack.enter_context(scratch_folder())
             request = _request(entry.manifest, engine, folder, into, options or {}, jobs or default_jobs())
             scratch = stack.enter_context(_scratch(engine, request))
             outcome = _Outcome(server_version=scratch.server_version)
-            with our_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
+            with translate_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
                 plan = _plan(entry, scratch, engine, request, options or {})
                 setup = restore.resolve(
                     plan, entry, entry.manifest, run=run, registry=registry, storage=storage, engine=engine, drill=True
@@ -112,7 +112,7 @@ def drill(
         return result
 
 
-def _server(registry: Registry, engine: PluginEngine, into: str | None, environ: Mapping[str, str]) -> str | None:
+def _server(registry: Registry, engine: InstalledEngine, into: str | None, environ: Mapping[str, str]) -> str | None:
     """The server to use: as asked, else the first in the environment that is of the engine."""
     if into is not None:
         other = registry.engine(DatabaseURL.parse(into).scheme).name
@@ -126,7 +126,7 @@ def _server(registry: Registry, engine: PluginEngine, into: str | None, environ:
 
 
 def _request(
-    manifest: Manifest, engine: PluginEngine, folder: Path, into: str | None, options: Mapping[str, Any], jobs: int
+    manifest: Manifest, engine: InstalledEngine, folder: Path, into: str | None, options: Mapping[str, Any], jobs: int
 ) -> ScratchRequest:
     own = folder / "scratch"
     own.mkdir(mode=0o700)
@@ -143,7 +143,7 @@ def _request(
 
 
 @contextmanager
-def _scratch(engine: PluginEngine, request: ScratchRequest) -> Iterator[Scratch]:
+def _scratch(engine: InstalledEngine, request: ScratchRequest) -> Iterator[Scratch]:
     """Make the scratch database; whatever goes wrong with that is never the backup's fault."""
     with ExitStack() as stack:
         try:
@@ -154,7 +154,7 @@ def _scratch(engine: PluginEngine, request: ScratchRequest) -> Iterator[Scratch]
 
 
 def _plan(
-    entry: Entry, scratch: Scratch, engine: PluginEngine, request: ScratchRequest, options: Mapping[str, Any]
+    entry: Entry, scratch: Scratch, engine: InstalledEngine, request: ScratchRequest, options: Mapping[str, Any]
 ) -> RestorePlan:
     return RestorePlan(
         backup=f"{entry.name}/{entry.id}",
@@ -169,7 +169,7 @@ def _plan(
 def _test(setup: Setup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
     # A drill includes what `verify` looks at, or it could not clear a failure of that.
-    outcome.problems += check_beside(setup.entry, setup.storage)
+    outcome.problems += verify_sidecars(setup.entry, setup.storage)
     try:
         restore.load(setup, folder)
     except IntegrityError as error:
@@ -201,7 +201,7 @@ def _noting(outcome: _Outcome) -> Iterator[None]:
         outcome.problems.append(error.message)
 
 
-def _record(setup: Setup, outcome: _Outcome) -> Drilled:
+def _record(setup: Setup, outcome: _Outcome) -> DrillResult:
     """Append the finding and describe it."""
     entry, run = setup.entry, setup.run
     problems = [*(str(one) for one in outcome.differences), *outcome.problems]
@@ -219,9 +219,9 @@ def _record(setup: Setup, outcome: _Outcome) -> Drilled:
     try:
         known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
     except OSError as error:
-        run.warn(f"the result could not be recorded in the store: {reason(error)}")
+        run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
     damaged = bool(entry.problem) or bool(setup.manifest.damage)
-    return Drilled(
+    return DrillResult(
         id=entry.id,
         name=entry.name,
         engine=setup.engine.name,

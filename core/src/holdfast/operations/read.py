@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from holdfast.api import Storage
-from holdfast.errors import NotFoundError, UsageError, shown
+from holdfast.errors import NotFoundError, UsageError, quote_name
 from holdfast.pipeline import Stop
 from holdfast.registry import Registry
-from holdfast.run import our_errors
+from holdfast.run import translate_errors
 from holdfast.store.blob import StoredBlob
 from holdfast.store.manifest import Manifest, StreamRecord
 
@@ -17,12 +17,12 @@ def read(manifest: Manifest, stream: str | None, *, storage: Storage, registry: 
     folder = f"{manifest.source.name}/{manifest.id}"
     hashers = {"sha256": lambda: registry.hasher("sha256")}
     blob = StoredBlob(storage, folder, record, registry.codec(manifest.codec.name), stop=Stop(), hashers=hashers)
-    with our_errors(f"cannot read {manifest.id}"):
+    with translate_errors(f"cannot read {manifest.id}"):
         yield from blob.chunks()
 
 
 def _pick(manifest: Manifest, stream: str | None) -> StreamRecord:
-    names = ", ".join(shown(record.name) for record in manifest.streams[:20])
+    names = ", ".join(quote_name(record.name) for record in manifest.streams[:20])
     if stream is None:
         if len(manifest.streams) != 1:
             raise UsageError(f"backup {manifest.id} has several streams, name one: {names}")
@@ -30,4 +30,4 @@ def _pick(manifest: Manifest, stream: str | None) -> StreamRecord:
     for record in manifest.streams:
         if stream in (record.name, record.blob.path):
             return record
-    raise NotFoundError(f"backup {manifest.id} has no stream {shown(stream)} (it has: {names})")
+    raise NotFoundError(f"backup {manifest.id} has no stream {quote_name(stream)} (it has: {names})")

@@ -10,7 +10,6 @@ from typing import Any
 
 from holdfast.api import (
     Capability,
-    Choosing,
     Codec,
     DatabaseURL,
     Engine,
@@ -20,15 +19,16 @@ from holdfast.api import (
     Step,
     Storage,
     Stream,
-    Warned,
+    SupportsSelection,
+    SupportsWarnings,
     Watcher,
 )
 from holdfast.config import default_jobs, default_store
-from holdfast.errors import HoldfastError, PluginError, UsageError, shown
+from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
 from holdfast.pipeline import release_after, run_tasks
 from holdfast.plan import RestorePlan
-from holdfast.registry import PluginEngine, Registry
-from holdfast.run import Run, our_errors
+from holdfast.registry import InstalledEngine, Registry
+from holdfast.run import Run, translate_errors
 from holdfast.scratch import scratch_folder
 from holdfast.setup import check_capabilities
 from holdfast.store.blob import StoredBlob
@@ -41,7 +41,7 @@ log = logging.getLogger("holdfast.restore")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restored:
+class RestoreResult:
     """What a restore did: `target` without secrets, plain bytes loaded, and what the user has to know.
 
     After a dry run `dry_run` is set and nothing was touched; `steps` are the streams in their order.
@@ -89,12 +89,12 @@ def restore(
     codec: Codec | None = None,
     on_event: Watcher | None = None,
     dry_run: bool = False,
-) -> Restored:
+) -> RestoreResult:
     """Restore one backup into `plan.target`; after a failure the target is as it was, or the error says what is left.
 
     `storage`, `engine` and `codec` stand in for those that the plan and the manifest name.
     """
-    with our_errors(f"restore into {redact(plan.target)} failed", plan.target):
+    with translate_errors(f"restore into {redact(plan.target)} failed", plan.target):
         DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
         storage = storage or registry.storage(default_store() if plan.store is None else plan.store)
         check_outside(storage, plan.target)
@@ -139,7 +139,7 @@ def resolve(
         manifest=manifest,
         storage=storage,
         engine=engine,
-        options=engine.options(plan.options) if isinstance(engine, PluginEngine) else dict(plan.options),
+        options=engine.options(plan.options) if isinstance(engine, InstalledEngine) else dict(plan.options),
         codec=codec or registry.codec(manifest.codec.name),
         hashers=hashers,
         jobs=plan.jobs or default_jobs(),
@@ -148,7 +148,7 @@ def resolve(
     )
 
 
-def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> PluginEngine:
+def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> InstalledEngine:
     engine = registry.engine(target.scheme)
     if engine.name != manifest.source.engine:
         raise UsageError(
@@ -157,7 +157,7 @@ def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Plug
     return engine
 
 
-def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
+def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> RestoreResult:
     """Restore as set up; `scratch` is a private folder. Leaves the target as it was, or says what is left."""
     run, plan, manifest = setup.run, setup.plan, setup.manifest
     tolerate = run.warn if plan.allow_damaged else None
@@ -196,7 +196,7 @@ def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> Restored:
         needed = _needed(setup, steps)
         if not dry_run:
             _run_steps(setup, session, steps, needed, opened)
-        return Restored(
+        return RestoreResult(
             id=setup.entry.id,
             name=setup.entry.name,
             engine=setup.engine.name,
@@ -224,7 +224,9 @@ def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
     names = dict.fromkeys(step.stream for step in steps)
     unknown = [name for name in names if name not in setup.blobs]
     if unknown:
-        raise PluginError(f"engine '{setup.engine.name}' wants to load {shown(unknown[0])}, which the backup has not")
+        raise PluginError(
+            f"engine '{setup.engine.name}' wants to load {quote_name(unknown[0])}, which the backup has not"
+        )
     return [setup.blobs[name] for name in names]
 
 
@@ -249,16 +251,16 @@ def _run_steps(
             tasks = [lambda step=step: session.load(step, setup.blobs[step.stream]) for step in part]
             jobs = parallel if side_by_side else 1
             run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=opened.close)
-    if isinstance(session, Choosing):
-        left_out = set(session.left_out)
+    if isinstance(session, SupportsSelection):
+        left_out = set(session.skipped_streams)
         run.total -= sum(setup.blobs[step.stream].record.size for step in steps if step.stream in left_out)
         needed = [blob for blob in needed if blob.record.name not in left_out]
     drains = [blob.drain for blob in needed]
     run_tasks(drains, jobs=setup.jobs, stop=run.stop, tick=run.tick, release=opened.close)
     for blob in needed:
         if not blob.whole and not setup.plan.allow_damaged:
-            raise HoldfastError(f"stream {shown(blob.record.name)} was not read to its end")
+            raise HoldfastError(f"stream {quote_name(blob.record.name)} was not read to its end")
     run.emit("progress")
     session.commit()
-    for warning in session.warnings if isinstance(session, Warned) else ():
+    for warning in session.warnings if isinstance(session, SupportsWarnings) else ():
         run.warn(warning)

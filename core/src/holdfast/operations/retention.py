@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from holdfast.errors import NotFoundError, UnsafeError, UsageError, reason
+from holdfast.errors import NotFoundError, UnsafeError, UsageError, os_error_text
 from holdfast.plan import check_tag
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.store import labels
@@ -43,7 +43,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pruned:
+class PruneResult:
     """What a prune did: every choice, newest first within a source, and the unfinished folders it removed."""
 
     choices: tuple[Choice, ...]
@@ -98,13 +98,13 @@ def prune(
     *,
     names: Sequence[str] = (),
     dry_run: bool = False,
-    force_empty: bool = False,
+    allow_last: bool = False,
     now: datetime | None = None,
-) -> Pruned:
+) -> PruneResult:
     """Delete what the policy does not keep, of all sources or of those in `names`, and remove leftovers.
 
     An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
-    `force_empty`. A deletion that fails is reported in the result and stops no other one.
+    `allow_last`. A deletion that fails is reported in the result and stops no other one.
     """
     if policy.empty:
         raise UsageError(
@@ -116,13 +116,13 @@ def prune(
     choices: list[Choice] = []
     leftovers: list[str] = []
     for name in _names(listing, names):
-        source = _decide(name, listing, policy, now=now or datetime.now(UTC), force_empty=force_empty)
+        source = _decide(name, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
         choices += _carry_out(catalog, source, policy, dry_run=dry_run)
         unfinished = tuple(folder for folder in listing.leftovers if folder.startswith(f"{name}/"))
         leftovers += catalog.abandoned(unfinished) if dry_run else catalog.sweep(name)
     if not dry_run:
         catalog.tidy()
-    return Pruned(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
+    return PruneResult(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
 
 
 def _names(listing: Listing, wanted: Sequence[str]) -> list[str]:
@@ -134,7 +134,7 @@ def _names(listing: Listing, wanted: Sequence[str]) -> list[str]:
     return [name for name in there if not wanted or name in wanted]
 
 
-def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, force_empty: bool) -> _Source:
+def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow_last: bool) -> _Source:
     entries = {entry.id: entry for entry in listing.entries if entry.name == name}
     candidates = [
         Candidate(
@@ -148,7 +148,7 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, force
         )
         for entry in entries.values()
     ]
-    return _Source(name=name, entries=entries, decisions=decide(candidates, policy, now=now, force_empty=force_empty))
+    return _Source(name=name, entries=entries, decisions=decide(candidates, policy, now=now, allow_last=allow_last))
 
 
 def _carry_out(catalog: Catalog, source: _Source, policy: Policy, *, dry_run: bool) -> list[Choice]:
@@ -184,27 +184,27 @@ def _remove(catalog: Catalog, entry: Entry, policy: Policy) -> tuple[bool, str]:
             return True, ""
         catalog.delete(current)
     except OSError as error:
-        return False, reason(error)
+        return False, os_error_text(error)
     log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
     return False, ""
 
 
-def delete(catalog: Catalog, entry: Entry, *, force_empty: bool = False) -> None:
+def delete(catalog: Catalog, entry: Entry, *, allow_last: bool = False) -> None:
     """Delete one backup; the newest good and the newest proven one of a source, or a pinned one, is refused.
 
-    `force_empty` lifts the first two; a pin has to be taken off.
+    `allow_last` lifts the first two; a pin has to be taken off.
     """
     if entry.pinned:
         raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"holdfast unpin {entry.id} takes the pin off")
-    if entry.unknown and not force_empty:
+    if entry.unknown and not allow_last:
         raise UnsafeError(
             f"{entry.id} is kept, since it cannot be told whether it is good: {entry.problem}",
-            hint=entry.hint or "--force-empty deletes it all the same",
+            hint=entry.hint or "--allow-last deletes it all the same",
         )
     why = protection(catalog, entry)
-    if why and not force_empty:
+    if why and not allow_last:
         raise UnsafeError(
-            f"{entry.id} is {why} of '{entry.name}' and is kept", hint="--force-empty deletes it all the same"
+            f"{entry.id} is {why} of '{entry.name}' and is kept", hint="--allow-last deletes it all the same"
         )
     catalog.delete(entry)
     log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})

@@ -8,23 +8,23 @@ from typing import Any
 from holdfast.api import HasherFactory, Kind, Storage, Watcher
 from holdfast.builtin import NoCodec
 from holdfast.config import default_jobs
-from holdfast.errors import IntegrityError, reason
+from holdfast.errors import IntegrityError, os_error_text
 from holdfast.pipeline import run_tasks
 from holdfast.plan import check_jobs
 from holdfast.registry import Registry
-from holdfast.run import Run, our_errors
+from holdfast.run import Run, translate_errors
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
-from holdfast.store.sums import check_beside
+from holdfast.store.sums import verify_sidecars
 
 log = logging.getLogger("holdfast.verify")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
+class VerifyResult:
     """What a check of one backup found: `depth` is how deep it went, `problems` is empty where all is well.
 
     `state` is that of the backup afterwards.
@@ -53,23 +53,23 @@ def verify(
     read_data: bool = False,
     jobs: int | None = None,
     on_event: Watcher | None = None,
-) -> Verified:
+) -> VerifyResult:
     """Check one backup and append the result to it.
 
     A check that cannot be carried out (unreachable store, missing codec, a signal) raises and records nothing.
     """
     check_jobs(jobs)
     run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
-    with our_errors(f"cannot verify {entry.id}"), run.telling():
+    with translate_errors(f"cannot verify {entry.id}"), run.telling():
         depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
         known = entry.findings
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:
             known += (findings.record(storage, entry.folder, depth=depth, problems=problems, detail=detail),)
         except OSError as error:
-            run.warn(f"the result could not be recorded in the store: {reason(error)}")
+            run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
         damaged = entry.manifest is None or bool(entry.problem) or bool(entry.manifest.damage)
-        result = Verified(
+        result = VerifyResult(
             id=entry.id,
             name=entry.name,
             state=str(findings.state_of(known, damaged_source=damaged)),
@@ -90,7 +90,7 @@ def _check(
     entry.check_readable()
     if entry.manifest is None or entry.problem:
         return Depth.STRUCTURE, [entry.problem]
-    problems = check_beside(entry, storage)
+    problems = verify_sidecars(entry, storage)
     depth = Depth.DECODE if read_data else Depth.STORED
     codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
     hashers, missing = _hashers(entry.manifest, registry)

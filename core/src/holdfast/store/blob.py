@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
-from holdfast.errors import HoldfastError, IntegrityError, reason, shown
+from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
 from holdfast.pipeline import BLOCK, Stop, plain_chunks
 from holdfast.store.beside import check_published
 from holdfast.store.manifest import StreamRecord
@@ -68,7 +68,7 @@ class StoredBlob:
                 check_published(self._storage, self._folder)
                 raise IntegrityError(f"blob {self.record.blob.path} is missing") from error
             except OSError as error:
-                raise HoldfastError(f"cannot read blob {self.record.blob.path}: {reason(error)}") from error
+                raise HoldfastError(f"cannot read blob {self.record.blob.path}: {os_error_text(error)}") from error
             if not piece:
                 return
             yield piece
@@ -102,7 +102,7 @@ class StoredBlob:
             raise IntegrityError(f"blob {self.record.blob.path} is damaged: {error.message}") from error
         finally:
             pieces.close()
-        self._compare(f"stream {shown(self.record.name)}", total, self.record.size, running, self.record.digests)
+        self._compare(f"stream {quote_name(self.record.name)}", total, self.record.size, running, self.record.digests)
         self.whole = True
 
     def drain(self) -> None:
@@ -124,7 +124,7 @@ class StoredBlob:
         free = os.statvfs(self._scratch)
         if free.f_bavail * free.f_frsize < self.record.size:
             raise HoldfastError(
-                f"not enough space in {shown(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
+                f"not enough space in {quote_name(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
                 f"{free.f_bavail * free.f_frsize} are free",
                 hint="set TMPDIR to a folder with more space",
             )

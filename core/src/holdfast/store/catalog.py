@@ -20,8 +20,8 @@ from holdfast.errors import (
     NotFoundError,
     UnsafeError,
     UsageError,
-    reason,
-    shown,
+    os_error_text,
+    quote_name,
 )
 from holdfast.store import findings, labels, manifest
 from holdfast.store.findings import Finding, State
@@ -129,10 +129,10 @@ class Catalog:
             data = self.storage.read(MARKER, 0, 1 << 16)
         except FileNotFoundError as error:
             raise NotFoundError(
-                f"no store at {shown(where)}", hint="name one with --store or HOLDFAST_STORE; backup creates it"
+                f"no store at {quote_name(where)}", hint="name one with --store or HOLDFAST_STORE; backup creates it"
             ) from error
         except OSError as error:
-            raise NotFoundError(f"cannot read the store at {shown(where)}: {reason(error)}") from error
+            raise NotFoundError(f"cannot read the store at {quote_name(where)}: {os_error_text(error)}") from error
         manifest.check_marker(data)
 
     def usable(self) -> bool:
@@ -177,8 +177,8 @@ class Catalog:
                 elif not stat.regular and is_source_name(parts[0]) and (len(parts) == 1 or ID.fullmatch(parts[1])):
                     foreign.append(stat.path)
         except OSError as error:
-            where = shown(self.storage.location)
-            raise NotFoundError(f"cannot read the store at {where}: {reason(error)}") from error
+            where = quote_name(self.storage.location)
+            raise NotFoundError(f"cannot read the store at {where}: {os_error_text(error)}") from error
         return folders
 
     def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
@@ -208,7 +208,7 @@ class Catalog:
             data = self.storage.read(f"{name}/{backup_id}/{MANIFEST}")
             document = manifest.decode(data, name=name, backup_id=backup_id)
         except OSError as error:
-            return replace(found, problem=f"its manifest cannot be read: {reason(error)}", unreadable=True)
+            return replace(found, problem=f"its manifest cannot be read: {os_error_text(error)}", unreadable=True)
         except IntegrityError as error:
             return replace(found, problem=error.message, hint=error.hint, newer=isinstance(error, NewerFormat))
         checksum = hashlib.sha256(data).hexdigest()
@@ -223,7 +223,7 @@ class Catalog:
         """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
         name, slash, wanted = reference.rpartition("/")
         if slash and not is_source_name(name):
-            raise NotFoundError(f"no backup {shown(reference)}: {shown(name)} is not a source name")
+            raise NotFoundError(f"no backup {quote_name(reference)}: {quote_name(name)} is not a source name")
         # Only manifests that could be meant are read: a store may hold hundreds, and one of many tables is large.
         folders = self._folders(name or None).items()
         entries = self._entries(
@@ -235,7 +235,7 @@ class Catalog:
         matches = exact or [entry for entry in entries if wanted and entry.id.startswith(wanted)]
         if not matches:
             raise NotFoundError(
-                f"no backup {shown(reference)} in {shown(self.storage.location)}",
+                f"no backup {quote_name(reference)} in {quote_name(self.storage.location)}",
                 hint="holdfast list shows what is there",
             )
         if len(matches) > 1:
@@ -246,7 +246,7 @@ class Catalog:
     def _latest(self, entries: tuple[Entry, ...], name: str) -> Entry:
         names = sorted({entry.name for entry in entries})
         if not entries:
-            raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {shown(self.storage.location)}")
+            raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {quote_name(self.storage.location)}")
         if len(names) > 1:
             options = ", ".join(f"{one}/latest" for one in names)
             raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
@@ -390,7 +390,9 @@ class Catalog:
             except LockedError:
                 continue
             except OSError as error:
-                log.warning("could not remove unfinished %s: %s", folder, reason(error), extra={"folder": folder})
+                log.warning(
+                    "could not remove unfinished %s: %s", folder, os_error_text(error), extra={"folder": folder}
+                )
         if removed:
             self.storage.barrier()
         return removed

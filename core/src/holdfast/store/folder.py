@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from holdfast.api import Chunk, Stat
-from holdfast.errors import LockedError, UsageError, shown
+from holdfast.errors import LockedError, UsageError, quote_name
 from holdfast.store.names import CLAIM, MANIFEST, MARKER, PARTIAL
 from holdfast.url import DatabaseURL
 
@@ -68,7 +68,7 @@ class FolderStorage:
         if "://" in url:
             parsed = DatabaseURL.parse(url)
             if parsed.hosts or parsed.query or not parsed.path:
-                raise UsageError(f"not a folder: {shown(url)}, expected file:///absolute/path")
+                raise UsageError(f"not a folder: {quote_name(url)}, expected file:///absolute/path")
             return cls(parsed.path)
         if not url or "\0" in url:
             raise UsageError("the store's path is empty or holds a NUL byte")
@@ -200,7 +200,7 @@ class FolderStorage:
             except BlockingIOError as error:
                 os.close(descriptor)
                 if time.monotonic() > deadline:
-                    raise LockedError(f"another process is at work on {shown(name)}") from error
+                    raise LockedError(f"another process is at work on {quote_name(name)}") from error
                 time.sleep(_PATIENCE / 10)
                 continue
             except BaseException:
@@ -221,7 +221,7 @@ class FolderStorage:
         """The file of an object, refusing what is outside of the root, also by way of a linked folder."""
         full = os.path.normpath(os.path.join(self.root, path))
         if not full.startswith(self.root.rstrip("/") + "/") or "\0" in path:
-            raise UsageError(f"{shown(path)} is outside of the store")
+            raise UsageError(f"{quote_name(path)} is outside of the store")
         folder = os.path.dirname(full)
         inside = os.path.relpath(folder, self.root)
         if os.path.realpath(folder) != os.path.normpath(os.path.join(os.path.realpath(self.root), inside)):

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from holdfast.api import ByHand, Codec
-from holdfast.errors import PluginError, shown
+from holdfast.api import Codec, SupportsShellDecode
+from holdfast.errors import PluginError, quote_name
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import SUMS
 
@@ -12,7 +12,7 @@ _DECODE = "{decode:"
 
 def guide(manifest: Manifest, codec: Codec, steps: tuple[str, ...]) -> str:
     """Write RESTORE.md: what this is and the commands that restore it, runnable as they stand."""
-    command = codec.command if isinstance(codec, ByHand) else ("cat" if not codec.suffix else "")
+    command = codec.command if isinstance(codec, SupportsShellDecode) else ("cat" if not codec.suffix else "")
     paths = {stream.name: stream.blob.path for stream in manifest.streams}
     longest = max(map(len, paths))
     lines = [_decoding(step, command or "DECODE", paths, longest) for step in steps]
@@ -46,7 +46,9 @@ def _decoding(step: str, command: str, paths: Mapping[str, str], longest: int) -
         ends = range(min(longest, len(rest) - 1), 0, -1)
         name = next((rest[:end] for end in ends if rest[end] == "}" and rest[:end] in paths), None)
         if name is None:
-            raise PluginError(f"a step of the engine's decodes a stream that it did not dump: {shown(mark + rest)}")
+            raise PluginError(
+                f"a step of the engine's decodes a stream that it did not dump: {quote_name(mark + rest)}"
+            )
         before, mark, rest = rest[len(name) + 1 :].partition(_DECODE)
         written += f"{command} {paths[name]}{before}"
     return written

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from holdfast.api import DatabaseURL, Storage
-from holdfast.errors import UnsafeError, shown
+from holdfast.errors import UnsafeError, quote_name
 
 
 def check_outside(storage: Storage, target: str) -> None:
@@ -19,7 +19,7 @@ def check_outside(storage: Storage, target: str) -> None:
     for path in _paths(url.path):
         if _is_inside(path, root):
             raise UnsafeError(
-                f"the target {url.redacted()} lies in the store {shown(root)}, where a restore would damage it",
+                f"the target {url.redacted()} lies in the store {quote_name(root)}, where a restore would damage it",
                 hint="restore to a place outside of the store",
             )
 

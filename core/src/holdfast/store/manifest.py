@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import ObjectProof, Proof
-from holdfast.errors import IntegrityError, lowered, shown
+from holdfast.errors import IntegrityError, lower_first, quote_name
 from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
@@ -141,7 +141,7 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
         raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
     if manifest.id != backup_id or manifest.source.name != name:
         raise IntegrityError(
-            f"the manifest is of {shown(manifest.source.name[:80])}/{shown(manifest.id[:80])}, "
+            f"the manifest is of {quote_name(manifest.source.name[:80])}/{quote_name(manifest.id[:80])}, "
             f"but lies in {name}/{backup_id}"
         )
     _check(manifest)
@@ -172,18 +172,20 @@ def _check(manifest: Manifest) -> None:
     for stream in manifest.streams:
         check_blob_path(stream.blob.path)
         if not stream.name or stream.name in names or stream.blob.path.lower() in paths:
-            raise IntegrityError(f"the manifest names {shown(stream.name)} or its blob more than once, or not at all")
+            raise IntegrityError(
+                f"the manifest names {quote_name(stream.name)} or its blob more than once, or not at all"
+            )
         if not is_suffix(stream.suffix):
-            raise IntegrityError(f"the manifest records an impossible suffix for stream {shown(stream.name)}")
+            raise IntegrityError(f"the manifest records an impossible suffix for stream {quote_name(stream.name)}")
         names.add(stream.name)
         paths.add(stream.blob.path.lower())
         for size in (stream.size, stream.blob.size):
             if not 0 <= size <= _LARGEST:
                 kind = "a negative" if size < 0 else "an impossible"
-                raise IntegrityError(f"the manifest records {kind} size for stream {shown(stream.name)}")
+                raise IntegrityError(f"the manifest records {kind} size for stream {quote_name(stream.name)}")
         for digests in (stream.digests, stream.blob.digests):
             if not _is_sha256(digests.get("sha256", "")):
-                raise IntegrityError(f"the manifest has no SHA-256 for stream {shown(stream.name)}")
+                raise IntegrityError(f"the manifest has no SHA-256 for stream {quote_name(stream.name)}")
     if not manifest.streams:
         raise IntegrityError("the manifest names no stream")
 
@@ -191,7 +193,7 @@ def _check(manifest: Manifest) -> None:
 def _check_codec(name: str) -> None:
     """Refuse what is not only a name: options in there would be taken for those of whoever restores."""
     if set(name) & set(":,=") or not name.strip():
-        raise IntegrityError(f"the manifest names a codec {shown(name[:80])}, which is no name")
+        raise IntegrityError(f"the manifest names a codec {quote_name(name[:80])}, which is no name")
 
 
 def _is_sha256(text: str) -> bool:
@@ -200,7 +202,7 @@ def _is_sha256(text: str) -> bool:
 
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())[:200]
-    return "it is nested too deeply" if isinstance(error, RecursionError) else lowered(text)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else lower_first(text)
 
 
 def schema() -> dict[str, Any]:

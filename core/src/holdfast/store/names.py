@@ -10,7 +10,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
-from holdfast.errors import IntegrityError, UsageError, shown
+from holdfast.errors import IntegrityError, UsageError, quote_name
 
 MANIFEST = "backup_manifest.json"
 SUMS = "SHA256SUMS"
@@ -67,7 +67,7 @@ def check_source_name(name: str) -> str:
     """Return a name given by `--name`, or raise `UsageError`."""
     if not _NAME.fullmatch(name) or name.endswith(".") or name.partition(".")[0] in _DEVICES or ID.fullmatch(name):
         raise UsageError(
-            f"not a source name: {shown(name)}",
+            f"not a source name: {quote_name(name)}",
             hint="use lowercase letters, digits and . _ - , at most 63, beginning with a letter, digit or _",
         )
     if name == "latest":
@@ -138,5 +138,5 @@ def check_blob_path(path: str) -> str:
     parts = path.split("/")
     ok = all(_PART.fullmatch(part) and not part.endswith(".") for part in parts) and len(path) <= 1000
     if not ok or path.lower() in _RESERVED or parts[0].lower() in _BESIDE:
-        raise IntegrityError(f"the manifest names a blob {shown(path[:200])}, which is not a name in its folder")
+        raise IntegrityError(f"the manifest names a blob {quote_name(path[:200])}, which is not a name in its folder")
     return path

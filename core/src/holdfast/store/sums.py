@@ -3,7 +3,7 @@
 import hashlib
 
 from holdfast.api import Storage
-from holdfast.errors import HoldfastError, reason, shown
+from holdfast.errors import HoldfastError, os_error_text, quote_name
 from holdfast.pipeline import BLOCK
 from holdfast.store.beside import check_published
 from holdfast.store.catalog import Entry
@@ -22,7 +22,7 @@ def parse_sums(data: bytes) -> dict[str, str]:
     return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
 
 
-def check_beside(entry: Entry, storage: Storage) -> list[str]:
+def verify_sidecars(entry: Entry, storage: Storage) -> list[str]:
     """Compare the manifest and what lies beside the blobs with SHA256SUMS; a line for each thing that is wrong."""
     listed = entry.files.get(SUMS)
     if listed is None or not listed.regular:
@@ -34,7 +34,7 @@ def check_beside(entry: Entry, storage: Storage) -> list[str]:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             check_published(storage, entry.folder)
-        raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {reason(error)}") from error
+        raise HoldfastError(f"cannot read {SUMS} of {entry.id}: {os_error_text(error)}") from error
     blobs = (
         {stream.blob.path: stream.blob.digests["sha256"] for stream in entry.manifest.streams} if entry.manifest else {}
     )
@@ -48,9 +48,9 @@ def check_beside(entry: Entry, storage: Storage) -> list[str]:
             continue
         found = entry.files.get(path)
         if found is None or not found.regular:
-            problems.append(f"{shown(path)} is missing")
+            problems.append(f"{quote_name(path)} is missing")
         elif _sha256(storage, f"{entry.folder}/{path}") != digest:
-            problems.append(f"{shown(path)} is not what was stored")
+            problems.append(f"{quote_name(path)} is not what was stored")
     return problems
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
-from holdfast.operations.drill import Drilled, drill
+from holdfast.operations.drill import DrillResult, drill
 from holdfast.registry import Registry
 from holdfast.store.catalog import Catalog
 
@@ -50,7 +50,7 @@ class Mutator:
 
 def drill_mutated(
     reference: str, store: str, apply: Apply, *, into: str | None = None, options: dict[str, Any] | None = None
-) -> Drilled:
+) -> DrillResult:
     """Drill a backup whose restored database `apply` changes."""
     registry = Registry(plugins=[Mutator(apply)])
     catalog = Catalog(registry.storage(store))

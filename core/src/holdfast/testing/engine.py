@@ -9,8 +9,8 @@ import pytest
 
 import holdfast
 from holdfast.api import Capability, DumpRequest, HoldfastError, IntegrityError, UnsafeError, UsageError
-from holdfast.operations.drill import Drilled
-from holdfast.registry import PluginEngine, Registry
+from holdfast.operations.drill import DrillResult
+from holdfast.registry import InstalledEngine, Registry
 from holdfast.testing.drills import Apply, drill_mutated
 from holdfast.url import DatabaseURL
 
@@ -42,7 +42,7 @@ class EngineSuite:
         """A place for backups."""
         return str(tmp_path / "conformance-store")
 
-    def engine(self, url: str) -> PluginEngine:
+    def engine(self, url: str) -> InstalledEngine:
         """The engine under test."""
         return Registry().engine(DatabaseURL.parse(url).scheme)
 
@@ -149,7 +149,7 @@ class EngineSuite:
         """Change a little of the content of the database at a URL."""
         raise NotImplementedError("override `change`")
 
-    def drill(self, source: str, target: str, store: str, apply: Apply) -> Drilled:
+    def drill(self, source: str, target: str, store: str, apply: Apply) -> DrillResult:
         """Drill a new backup whose scratch database `apply` is given the URL of, and which must be gone afterwards."""
         urls: list[str] = []
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pymysql
 
-from holdfast.api import IntegrityError, shown
+from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.script import Statement
 from holdfast_mysql.session import Session, number, plain_literal, saying
 from holdfast_mysql.tokens import Token, code, replaced
@@ -41,7 +41,7 @@ def read_accounts(session: Session) -> list[Statement]:
                 if number(error) not in _UNKNOWN:
                     raise
                 # A server that resolves no names does not know the accounts that are bound to one.
-                log.warning("account %s is not in force on this server and left out", shown(label))
+                log.warning("account %s is not in force on this server and left out", quote_name(label))
                 continue
             granted += [Statement(kind="grant", name=label, body=_grant(grant or b"")) for (grant,) in grants]
     return [*made, *granted]
@@ -72,7 +72,7 @@ def apply(session: Session, statements: Sequence[Statement]) -> None:
     """Make accounts that are missing, and grant them what they had."""
     for statement in statements:
         if not statement.body.startswith(_HEADS):
-            raise IntegrityError(f"the statement for account {shown(statement.name)} is none that makes one")
+            raise IntegrityError(f"the statement for account {quote_name(statement.name)} is none that makes one")
     role = "is_role" if session.server.mariadb else "'N'"
     present = {
         user if is_role == "Y" else f"{user}@{host}"
@@ -80,11 +80,11 @@ def apply(session: Session, statements: Sequence[Statement]) -> None:
     }
     kept = sorted({one.name for one in statements if one.name in present})
     if kept:
-        log.warning("accounts that exist are left as they are: %s", ", ".join(map(shown, kept[:20])))
+        log.warning("accounts that exist are left as they are: %s", ", ".join(map(quote_name, kept[:20])))
     _make([one for one in statements if one.kind == "account" and one.name not in present], session)
     for statement in statements:
         if statement.kind == "grant" and statement.name not in present:
-            with saying(f"cannot grant to account {shown(statement.name)}"):
+            with saying(f"cannot grant to account {quote_name(statement.name)}"):
                 session.execute(statement.body)
 
 
@@ -100,6 +100,6 @@ def _make(accounts: Sequence[Statement], session: Session) -> None:
                 again.append(account)
                 last = error
         if len(again) == len(left):
-            with saying(f"cannot make account {shown(again[0].name)}"):
+            with saying(f"cannot make account {quote_name(again[0].name)}"):
                 raise last
         left = again

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pymysql
 
-from holdfast.api import CredentialsError, IntegrityError, UsageError, shown
+from holdfast.api import CredentialsError, IntegrityError, UsageError, quote_name
 from holdfast_mysql.ddl import with_inherited_collations
 from holdfast_mysql.rewrite import follow, order_views
 from holdfast_mysql.script import Statement, sequence_state
@@ -159,7 +159,7 @@ class Selection:
         """Refuse a pattern that chooses nothing: it was meant to choose something."""
         for pattern in (*self.select, *self.exclude):
             if not any(fnmatchcase(name, pattern) for name in names):
-                raise UsageError(f"no table, view or sequence is called {shown(pattern)}")
+                raise UsageError(f"no table, view or sequence is called {quote_name(pattern)}")
 
 
 def names_of(session: Session, database: str) -> list[tuple[str, str]]:
@@ -199,7 +199,7 @@ def read_tables(session: Session, database: str, selection: Selection) -> list[T
         if name not in selection:
             continue
         if not engine or name not in columns:
-            raise IntegrityError(f"table {shown(name)} cannot be opened by the server: {comment[:300]}")
+            raise IntegrityError(f"table {quote_name(name)} cannot be opened by the server: {comment[:300]}")
         key = keys.get(name, [])
         found.append(
             Table(
@@ -242,12 +242,12 @@ class Definitions:
         self.sequence_names = frozenset(name for name, kind in names_of(session, database) if kind == "SEQUENCE")
 
     def _show(self, what: str, name: str, key: str) -> tuple[bytes, dict[str, str]]:
-        with saying(f"cannot read the definition of {what.lower()} {shown(name)}"):
+        with saying(f"cannot read the definition of {what.lower()} {quote_name(name)}"):
             rows = self._session.dicts(f"SHOW CREATE {what} {quoted(name)}")
         body = rows[0].get(key) if rows else None
         if body is None:
             raise CredentialsError(
-                f"the account may not read the definition of {what.lower()} {shown(name)}",
+                f"the account may not read the definition of {what.lower()} {quote_name(name)}",
                 hint="grant SHOW VIEW, TRIGGER, EVENT, and SHOW_ROUTINE or SELECT on mysql.proc",
             )
         texts = {name: (value or b"").decode(errors="surrogateescape") for name, value in rows[0].items()}
@@ -301,7 +301,7 @@ class Definitions:
         for name, kind in names_of(self._session, self._database):
             if kind == "SEQUENCE" and name in selection:
                 body = self._show("SEQUENCE", name, "Create Table")[0]
-                with saying(f"cannot read sequence {shown(name)}"):
+                with saying(f"cannot read sequence {quote_name(name)}"):
                     state = self._session.texts(f"SELECT * FROM {quoted(name)}")[0]
                 found.append(Statement(kind="sequence", name=name, body=body))
                 found.append(Statement(kind="sequence state", name=name, body=sequence_state(name, state)))
@@ -314,7 +314,7 @@ class Definitions:
         return order_views(found, [view.name for view in found if view.extra == BROKEN_VIEW])
 
     def _view(self, name: str) -> Statement:
-        with saying(f"cannot read the definition of view {shown(name)}"):
+        with saying(f"cannot read the definition of view {quote_name(name)}"):
             try:
                 self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:

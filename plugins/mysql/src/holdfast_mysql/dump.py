@@ -19,7 +19,7 @@ from holdfast.api import (
     Source,
     Stream,
     UsageError,
-    shown,
+    quote_name,
 )
 from holdfast_mysql import guide, portable
 from holdfast_mysql.accounts import read_accounts
@@ -134,7 +134,7 @@ class MysqlDump:
             yield from self._portable()
         else:
             unit = contents.units[stream.name]
-            with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
+            with self._reader(f"cannot read table {quote_name(unit.table.name)}") as reader:
                 copy = self._copy(reader, unit)
                 yield from copy.chunks()
             self._digests[stream.name] = UnitDigest(rows=copy.rows, digest=copy.digest)
@@ -171,7 +171,7 @@ class MysqlDump:
         for statement in (contents.database, *contents.before):
             yield writer.statement(statement)
         for name, unit in contents.units.items():
-            with self._reader(f"cannot read table {shown(unit.table.name)}") as reader:
+            with self._reader(f"cannot read table {quote_name(unit.table.name)}") as reader:
                 copy = self._copy(reader, unit)
                 yield from portable.inserts(copy.chunks(), writer)
             self._digests[name] = UnitDigest(rows=copy.rows, digest=copy.digest)
@@ -189,11 +189,11 @@ class MysqlDump:
             names = [name for name, unit in contents.units.items() if unit.table is table]
             total = ""
             if table.name in self._summed.by_server:
-                with self._reader(f"cannot digest table {shown(table.name)}") as reader:
+                with self._reader(f"cannot digest table {quote_name(table.name)}") as reader:
                     counted, total = sum_of(reader, table)
                 if counted != (read := sum(self._digests[name].rows for name in names)):
                     raise HoldfastError(
-                        f"the server counts {counted} rows in table {shown(table.name)}, and sent {read} of them",
+                        f"the server counts {counted} rows in table {quote_name(table.name)}, and sent {read} of them",
                         hint="run the backup again, and report this if it stays",
                     )
             objects.append(table_proof(table, [self._digests[name] for name in names], self._summed, total))
@@ -260,12 +260,12 @@ class MysqlDump:
         if contents.accounts:
             yield "the backup holds the accounts of the server with their password hashes: keep it from others"
         for view in contents.broken:
-            yield f"view {shown(view.name)} is broken: its definition is kept, but refers to what is not there"
+            yield f"view {quote_name(view.name)} is broken: its definition is kept, but refers to what is not there"
 
 
 def _list(names: Sequence[str]) -> str:
     """Some names, at most ten of them, and the right verb."""
-    listed = ", ".join(shown(name) for name in names[:10])
+    listed = ", ".join(quote_name(name) for name in names[:10])
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return f"tables {listed}{more} are" if len(names) > 1 else f"table {listed} is"
 
@@ -276,7 +276,7 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
     location = locate(request.url)
     if location.database.lower() in SYSTEM:
         raise UsageError(
-            f"{shown(location.database)} is the server's own database",
+            f"{quote_name(location.database)} is the server's own database",
             hint="-o users=true stores accounts and grants" if location.database == "mysql" else None,
         )
     with ExitStack() as stack:
@@ -292,12 +292,12 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
         jobs = 1 if request.options.format == "sql" else request.jobs
         readers = [opened() for _ in range(jobs)]
         selection = Selection(select=request.select, exclude=request.exclude)
-        with saying(f"cannot take a snapshot of {shown(location.database)}"):
+        with saying(f"cannot take a snapshot of {quote_name(location.database)}"):
             taking = Taking(keeper, locker, readers, wait=request.options.lock_wait)
             holder = _Holder(opened, request, keeper, location.database)
             snapshot = taking.take(lambda: _names(keeper, location.database, selection), holder.hold)
             locker.close()
-        with saying(f"cannot read the definitions of {shown(location.database)}"):
+        with saying(f"cannot read the definitions of {quote_name(location.database)}"):
             contents = _contents(snapshot, location.database, selection, request)
         dump = MysqlDump(location, request, snapshot, contents, hidden)
         stack.callback(dump.close)
@@ -309,7 +309,7 @@ def _hidden(session: Session, location: Location, request: DumpRequest) -> list[
     hidden = unseen(session, location.database, everything=not request.select)
     if hidden and not request.options.incomplete:
         raise CredentialsError(
-            f"the account may not see all of database {shown(location.database)}, and the backup would be without "
+            f"the account may not see all of database {quote_name(location.database)}, and the backup would be without "
             f"{', '.join(hidden)}",
             hint="grant the privileges named, or -o incomplete=true if there is none of that",
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymysql.protocol import OKPacketWrapper
 
-from holdfast.api import HoldfastError, IntegrityError, shown
+from holdfast.api import HoldfastError, IntegrityError, quote_name
 from holdfast_mysql.fields import Fields, Parameters
 from holdfast_mysql.session import Session, literal, quoted
 from holdfast_mysql.wire import RowReader, Unit
@@ -161,8 +161,8 @@ class _Prepared:
         payload = b"".join([head, *(values for values, _ in rows)])
         if len(payload) >= self._limit:
             raise HoldfastError(
-                f"a row of table {shown(self._unit.table)} has {len(payload)} bytes, and the server takes statements "
-                f"of {self._limit}",
+                f"a row of table {quote_name(self._unit.table)} has {len(payload)} bytes, and the server takes "
+                f"statements of {self._limit}",
                 hint="raise max_allowed_packet on the server",
             )
         self._connection._execute_command(_EXECUTE, payload)
@@ -233,7 +233,7 @@ def _check(session: Session, unit: Unit, *, warnings: int, affected: int, rows: 
         own = {code for column in unit.columns for kind, code in _OURS if column.kind == kind}
         _look(session, unit.table, labels, own=own)
     if affected != rows:
-        raise IntegrityError(f"table {shown(unit.table)} took {affected} of {rows} rows")
+        raise IntegrityError(f"table {quote_name(unit.table)} took {affected} of {rows} rows")
 
 
 def execute_rows(session: Session, table: str, statement: bytes, labels: Collection[str]) -> int:
@@ -249,8 +249,8 @@ def _look(session: Session, table: str, labels: Collection[str], *, own: Collect
     found = session.texts("SHOW WARNINGS")
     if len(found) >= WARNINGS:
         raise UnseenWarningsError(
-            f"a statement that loads table {shown(table)} has {WARNINGS} warnings or more: the server keeps no more of "
-            "them to look at, and one that it lost may mean changed data",
+            f"a statement that loads table {quote_name(table)} has {WARNINGS} warnings or more: the server keeps "
+            "no more of them to look at, and one that it lost may mean changed data",
             hint="restore by hand with the commands in RESTORE.md",
         )
     serious = [(int(code), text) for level, code, text in found if level != "Note"]
@@ -269,7 +269,7 @@ def _look(session: Session, table: str, labels: Collection[str], *, own: Collect
         expected |= code in _OF_KEYS or (code in _OF_EXPRESSIONS and code not in own and not _AT_ROW.search(text))
         expected |= _is_about(text, computed) and not _is_about(text, written)
         if not expected:
-            raise IntegrityError(f"table {shown(table)} does not take its rows as they were: {text} ({code})")
+            raise IntegrityError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
 
 
 def _is_about(text: str, columns: Collection[str]) -> bool:

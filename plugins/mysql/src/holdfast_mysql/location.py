@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from holdfast.api import DatabaseURL, UsageError, shown
+from holdfast.api import DatabaseURL, UsageError, quote_name
 from holdfast_mysql.optionfile import client_options
 
 DEFAULT_PORT = 3306
@@ -45,7 +45,11 @@ class Location:
     @property
     def server(self) -> str:
         """The server, for messages."""
-        return f"the server at socket {shown(self.socket)}" if self.socket else f"the server at {self.host}:{self.port}"
+        return (
+            f"the server at socket {quote_name(self.socket)}"
+            if self.socket
+            else f"the server at {self.host}:{self.port}"
+        )
 
     @property
     def local(self) -> bool:
@@ -97,7 +101,7 @@ def _check(parsed: DatabaseURL, name: str, *, needed: bool) -> None:
         raise UsageError(f"the URL {parsed.redacted()} names no database")
     if len(name) > 64 or "\0" in name or any(ord(char) > 0xFFFF for char in name):
         raise UsageError(
-            f"not a name of a database: {shown(name[:80])}", hint="at most 64 characters, none above U+FFFF"
+            f"not a name of a database: {quote_name(name[:80])}", hint="at most 64 characters, none above U+FFFF"
         )
 
 
@@ -107,7 +111,8 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
         name = _PARAMETERS.get(key.lower().replace("-", "_"))
         if name is None:
             raise UsageError(
-                f"the URL has an unknown parameter {shown(key)}", hint=f"known are {', '.join(sorted(_PARAMETERS))}"
+                f"the URL has an unknown parameter {quote_name(key)}",
+                hint=f"known are {', '.join(sorted(_PARAMETERS))}",
             )
         if name:
             values[name] = value
@@ -140,7 +145,7 @@ def _ssl_mode(settings: Mapping[str, str]) -> str:
     if "ssl-mode" in settings:
         mode = settings["ssl-mode"].lower().replace("-", "_")
         if mode not in _MODES:
-            raise UsageError(f"unknown ssl_mode {shown(mode)}", hint=f"known are {', '.join(_MODES)}")
+            raise UsageError(f"unknown ssl_mode {quote_name(mode)}", hint=f"known are {', '.join(_MODES)}")
         return mode
     off = ("0", "off", "false")
     if settings.get("skip-ssl", "0").lower() not in off or settings.get("ssl", "1").lower() in off:
@@ -158,5 +163,5 @@ def _timeout(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 86400:
-        raise UsageError(f"connect_timeout is {shown(text)}, expected seconds above 0")
+        raise UsageError(f"connect_timeout is {quote_name(text)}, expected seconds above 0")
     return seconds

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pymysql
 
-from holdfast.api import CredentialsError, HoldfastError, shown
+from holdfast.api import CredentialsError, HoldfastError, quote_name
 from holdfast_mysql.catalog import BROKEN_VIEW
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, with_definer
@@ -70,7 +70,7 @@ class ObjectMaker:
                 log.warning(
                     "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
                     "database %s, put the definition right by hand",
-                    statement.kind, shown(statement.name), shown(reference), shown(self._source),
+                    statement.kind, quote_name(statement.name), quote_name(reference), quote_name(self._source),
                 )  # fmt: skip
             fitted = replace(fitted, body=follow(fitted, old=self._source, new=self._database, objects=objects))
         check_head(fitted, fitted.body, database=self._database)
@@ -92,7 +92,7 @@ class ObjectMaker:
         self._session.execute(statement.body)
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
-        raised = failure(error, f"cannot make {statement.kind} {shown(statement.name)}")
+        raised = failure(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
         if isinstance(raised, CredentialsError) and self._definer == "keep":
             raised.hint = "-o definer=current makes the restoring account the definer"
         return raised
@@ -129,12 +129,12 @@ class ObjectMaker:
                         if broken else
                         "view %s refers to what is not in this restore and cannot be made (%s); its definition is in "
                         "the stream %s of the backup",
-                        shown(view.name), error.args[1], BROKEN if broken else OBJECTS,
+                        quote_name(view.name), error.args[1], BROKEN if broken else OBJECTS,
                     )  # fmt: skip
                 else:
                     made.append(("view", view.name))
                     when = "not there, as it did when it was backed up" if broken else "not in this restore"
-                    log.warning("view %s refers to what is %s", shown(view.name), when)
+                    log.warning("view %s refers to what is %s", quote_name(view.name), when)
         finally:
             self._session.execute(OPENING[0])
             stubs.clear()

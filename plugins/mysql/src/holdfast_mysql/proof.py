@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
+from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quote_name
 from holdfast_mysql.catalog import Table
 from holdfast_mysql.rewrite import disabled, follow, trigger_moment, with_definer, with_quoted_definer, without_counter
 from holdfast_mysql.rows import RowUnit, ordered
@@ -110,10 +110,10 @@ def sum_of(session: Session, table: Table) -> tuple[int, str]:
         f"SELECT COUNT(*), COUNT(h), SUM({half.format(1)}), SUM({half.format(17)})"
         f" FROM (SELECT SHA2(CONCAT({', '.join(values)}), 256) AS h FROM {quoted(table.name)}{history}) AS d"
     )
-    with saying(f"cannot digest table {shown(table.name)}"):
+    with saying(f"cannot digest table {quote_name(table.name)}"):
         rows, digests, one, other = session.texts(sql)[0]
     if rows != digests:
-        raise HoldfastError(f"cannot digest table {shown(table.name)}: a row is longer than the server can hold")
+        raise HoldfastError(f"cannot digest table {quote_name(table.name)}: a row is longer than the server can hold")
     return int(rows), f"{int(one or 0) & (1 << 64) - 1:016x}{int(other or 0) & (1 << 64) - 1:016x}"
 
 
@@ -124,7 +124,7 @@ def largest_numbers(session: Session, tables: Iterable[Table], *, without: Colle
         column = next((column for column in table.columns if column.auto_increment), None)
         if column is not None and table.stored and table.name not in without:
             history = " FOR SYSTEM_TIME ALL" if table.history else ""
-            with saying(f"cannot read table {shown(table.name)}"):
+            with saying(f"cannot read table {quote_name(table.name)}"):
                 largest = session.value(f"SELECT MAX({quoted(column.name)}) FROM {quoted(table.name)}{history}") or "0"
             # Not every integer of 64 bits goes through a float.
             found[table.name] = int(float(largest)) if column.type in ("float", "double") else int(largest)
@@ -199,14 +199,14 @@ def ranges_of(settings: Mapping[str, Any], table: str) -> list[Range]:
         return [Range()]
     for bound in (bound for pair in bounds for bound in pair):
         if bound is not None and not _LITERAL.fullmatch(str(bound)):
-            raise IntegrityError(f"the proof names a bound of table {shown(table)} that is no value")
+            raise IntegrityError(f"the proof names a bound of table {quote_name(table)} that is no value")
     return [Range(low=low, high=high) for low, high in bounds]
 
 
 def read_unit(session: Session, unit: RowUnit, digest: Digest | None) -> UnitDigest:
     """Read the rows of a unit for their number and digest alone."""
     copy = RowCopy(session, unit.sql(), digest=digest)
-    with saying(f"cannot read table {shown(unit.table.name)}"):
+    with saying(f"cannot read table {quote_name(unit.table.name)}"):
         for _ in copy.chunks():
             pass
     return UnitDigest(rows=copy.rows, digest=copy.digest)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pymysql
 
-from holdfast.api import Blob, HoldfastError, IntegrityError, RestoreRequest, Step, UnsafeError, UsageError, shown
+from holdfast.api import Blob, HoldfastError, IntegrityError, RestoreRequest, Step, UnsafeError, UsageError, quote_name
 from holdfast_mysql import accounts, needs, swap
 from holdfast_mysql.catalog import TRANSACTIONAL, Selection
 from holdfast_mysql.compat import fitted, known_collations, replacements
@@ -102,7 +102,7 @@ class MysqlRestore:
 
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream; rows may be loaded by several threads at once."""
-        with saying(f"cannot restore {shown(step.stream)} into {shown(self._target)}"):
+        with saying(f"cannot restore {quote_name(step.stream)} into {quote_name(self._target)}"):
             self._load(step, blob)
 
     def _load(self, step: Step, blob: Blob) -> None:
@@ -148,10 +148,10 @@ class MysqlRestore:
             if statement.kind not in _BEFORE:
                 self._after.append(statement)
             elif statement.kind == "rows" and statement.name in self._selection:
-                with saying(f"cannot load table {shown(statement.name)}"):
+                with saying(f"cannot load table {quote_name(statement.name)}"):
                     counted[statement.name] += self._run_rows(statement)
             elif statement.kind not in ("database", "rows") and statement.name in self._selection:
-                with saying(f"cannot make {statement.kind} {shown(statement.name)}"):
+                with saying(f"cannot make {statement.kind} {quote_name(statement.name)}"):
                     self._make(statement)
                     self._look_at_tables()
         expected: Counter[str] = Counter()
@@ -160,7 +160,8 @@ class MysqlRestore:
         for table in expected:
             if counted[table] != expected[table]:
                 raise IntegrityError(
-                    f"the script holds {counted[table]} rows of table {shown(table)}, {expected[table]} were recorded"
+                    f"the script holds {counted[table]} rows of table {quote_name(table)}, "
+                    f"{expected[table]} were recorded"
                 )
 
     def _run_rows(self, statement: Statement) -> int:
@@ -189,7 +190,7 @@ class MysqlRestore:
     def _not_made(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         text = error.args[1] if len(error.args) > 1 else str(error)
         return HoldfastError(
-            f"{self._session.server.name} does not make {statement.kind} {shown(statement.name)}: {text}",
+            f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
             hint=f"--exclude {statement.name} leaves it out",
         )
 
@@ -206,7 +207,7 @@ class MysqlRestore:
             charset = collation.partition("_")[0] if collation != "binary" else "binary"
             comment = str(self._facts.get("comment", ""))
             said = f" COMMENT {plain_literal(comment)}" if comment and self._session.server.mariadb_since(10, 5) else ""
-            with saying(f"cannot create database {shown(name)}"):
+            with saying(f"cannot create database {quote_name(name)}"):
                 self._session.execute(
                     f"CREATE DATABASE {quoted(name)} CHARACTER SET {charset} COLLATE {collation}{said}"
                 )
@@ -241,20 +242,20 @@ class MysqlRestore:
         reader = RowReader(blob.chunks())
         if reader.unit.table != table:
             raise IntegrityError(
-                f"stream {shown(stream)} holds rows of {shown(reader.unit.table)}, not of {shown(table)}"
+                f"stream {quote_name(stream)} holds rows of {quote_name(reader.unit.table)}, not of {quote_name(table)}"
             )
-        with self._connections.one() as session, saying(f"cannot load table {shown(table)}"):
+        with self._connections.one() as session, saying(f"cannot load table {quote_name(table)}"):
             with self._transaction(session, table):
                 counting = table in self._counters and session.server.mariadb
                 try:
                     rows = load(session, reader, infile=self._infile, auto_increment=counting)
                 except UnseenWarningsError:
-                    log.info("table %s is loaded again by INSERT, for each warning to be seen", shown(table))
+                    log.info("table %s is loaded again by INSERT, for each warning to be seen", quote_name(table))
                     # A table without transactions is one stream.
                     session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._loose else "ROLLBACK")
                     rows = load(session, RowReader(blob.chunks()), infile=False, auto_increment=counting)
             if rows != recorded:
-                raise IntegrityError(f"stream {shown(stream)} holds {rows} rows, {recorded} were recorded")
+                raise IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
             with self._lock:
                 self._left[table] -= 1
                 last = not self._left[table]
@@ -264,21 +265,21 @@ class MysqlRestore:
     def _add_keys(self, session: Session, table: str) -> None:
         """Build the keys that were left out, all in one pass over the rows."""
         clauses = b", ".join(b"ADD " + key for key in self._parts[table].keys)
-        with saying(f"cannot build the keys of table {shown(table)}"):
+        with saying(f"cannot build the keys of table {quote_name(table)}"):
             session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + clauses)
 
     def _add_references(self) -> None:
         for table, parts in self._parts.items():
             if parts.references:
                 clauses = b", ".join(b"ADD " + reference for reference in parts.references)
-                with saying(f"cannot add the foreign keys of table {shown(table)}"):
+                with saying(f"cannot add the foreign keys of table {quote_name(table)}"):
                     self._session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + clauses)
 
     # --- the end ---
 
     def commit(self) -> None:
         """Add what acts on rows; where a target is replaced, this is when it is."""
-        with saying(f"cannot finish the restore into {shown(self._target)}"):
+        with saying(f"cannot finish the restore into {quote_name(self._target)}"):
             self._finish()
         self._done = True
 
@@ -328,17 +329,17 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
     _check_facts(request)
     _check_selection(request)
     if location.database.lower() in SYSTEM:
-        raise UsageError(f"{shown(location.database)} is the server's own database")
+        raise UsageError(f"{quote_name(location.database)} is the server's own database")
     with ExitStack() as stack:
         session = connect(location)
         stack.callback(session.close)
-        with saying(f"cannot check the target {shown(location.database)}"):
+        with saying(f"cannot check the target {quote_name(location.database)}"):
             prepare(session)
             found = _occupied(session, location, drill=request.drill)
             if found and not request.replace:
                 kind, name = found[0]
                 raise UnsafeError(
-                    f"database {shown(location.database)} is not empty: it has {kind} {shown(name)}"
+                    f"database {quote_name(location.database)} is not empty: it has {kind} {quote_name(name)}"
                     + (f" and {len(found) - 1} more objects" if len(found) > 1 else ""),
                     hint="--replace puts the backup in its place, or restore under another name",
                 )
@@ -366,7 +367,7 @@ def _check_facts(request: RestoreRequest) -> None:
     names: Collection[str] = [stream.name for stream in request.streams]
     unknown = [name for name in request.facts["rows"] if name not in names and SCRIPT not in names]
     if unknown:
-        raise HoldfastError(f"the manifest lists rows in {shown(unknown[0])}, which is no stream of it")
+        raise HoldfastError(f"the manifest lists rows in {quote_name(unknown[0])}, which is no stream of it")
 
 
 def _check_selection(request: RestoreRequest) -> None:

@@ -5,7 +5,7 @@ A definition that comes out of here makes one object of the current database, wh
 
 from collections.abc import Collection, Mapping
 
-from holdfast.api import IntegrityError, shown
+from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.places import OBJECT, TABLE, places
 from holdfast_mysql.script import Statement
 from holdfast_mysql.session import quoted
@@ -188,7 +188,7 @@ def check_head(statement: Statement, body: bytes, *, database: str) -> None:
             if named and not (statement.kind == "table" and _selects(found, place)):
                 return
             break
-    raise IntegrityError(f"the definition of {statement.kind} {shown(statement.name)} does not make it")
+    raise IntegrityError(f"the definition of {statement.kind} {quote_name(statement.name)} does not make it")
 
 
 def _selects(found: list[Token], place: int) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, shown
+from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
 from holdfast_mysql import snapshot
 from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, read_tables
 from holdfast_mysql.compat import known_collations
@@ -60,7 +60,7 @@ class ScratchDatabase:
                     if kind.lower() in ("error", "warning") or (kind.lower() == "status" and text != "OK"):
                         unsupported = "doesn't support check" in text or "not support" in text
                         if not unsupported:
-                            problems.append(f"CHECK TABLE {shown(table.name)}: {text}")
+                            problems.append(f"CHECK TABLE {quote_name(table.name)}: {text}")
         return problems
 
     def proof(self, recorded: Proof) -> Proof:

@@ -10,7 +10,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 
-from holdfast.api import CredentialsError, HoldfastError, LockedError, UnreachableError, UsageError, shown
+from holdfast.api import CredentialsError, HoldfastError, LockedError, UnreachableError, UsageError, quote_name
 from holdfast_mysql.location import Location
 from holdfast_mysql.server import Server
 
@@ -203,7 +203,7 @@ def _socket(location: Location) -> socket.socket:
 
 def use(session: Session, database: str) -> None:
     """Make a database the current one."""
-    with saying(f"cannot use database {shown(database)}"):
+    with saying(f"cannot use database {quote_name(database)}"):
         session.execute(f"USE {quoted(database)}")
 
 

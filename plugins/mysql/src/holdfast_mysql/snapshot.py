@@ -13,7 +13,7 @@ from typing import Any
 
 import pymysql
 
-from holdfast.api import HoldfastError, LockedError, shown
+from holdfast.api import HoldfastError, LockedError, quote_name
 from holdfast_mysql.session import Session, failure, number, quoted
 
 log = logging.getLogger("holdfast.mysql")
@@ -122,8 +122,8 @@ class Taking:
                 self._keeper.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0")
             except pymysql.MySQLError as error:
                 if number(error) == _TIMEOUT:
-                    raise self._not_obtained(error, f"a metadata lock on table {shown(name)}") from error
-                raise failure(error, f"cannot read table {shown(name)}") from error
+                    raise self._not_obtained(error, f"a metadata lock on table {quote_name(name)}") from error
+                raise failure(error, f"cannot read table {quote_name(name)}") from error
 
     def _lock(self, names: Sequence[str]) -> str:
         """Stop writers by the best means that the account has; what it returns says which."""

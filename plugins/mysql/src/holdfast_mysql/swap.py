@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import pymysql
 
-from holdfast.api import HoldfastError, shown
+from holdfast.api import HoldfastError, quote_name
 from holdfast_mysql.catalog import Definitions, Selection, names_of
 from holdfast_mysql.objects import ObjectMaker
 from holdfast_mysql.script import Statement
@@ -35,7 +35,7 @@ def announce(session: Session, database: str, found: Sequence[tuple[str, str]]) 
     log.warning(
         "replacing %s: the tables change places in one RENAME TABLE; not atomic with it are triggers (dropped "
         "before) and%s (dropped before, made after): a program that runs meanwhile may miss them",
-        shown(database), others,
+        quote_name(database), others,
     )  # fmt: skip
 
 
@@ -45,12 +45,12 @@ def explain(
     """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
     going = _going(session, target, new, only)
     use(session, target)
-    saved = [f"{one.kind} {shown(one.name)}" for one in _saved(session, target, views, going, only)]
+    saved = [f"{one.kind} {quote_name(one.name)}" for one in _saved(session, target, views, going, only)]
     away = _away(building, target)
     if saved:
         log.warning("would drop, to be put back if it fails: %s", ", ".join(saved))
     log.warning("would run: %s", _renaming(_moves(building, target, away, going, new)))
-    log.warning("would drop at the end: database %s and database %s", shown(away), shown(building))
+    log.warning("would drop at the end: database %s and database %s", quote_name(away), quote_name(building))
 
 
 def swap(
@@ -64,18 +64,18 @@ def swap(
     views = {statement.name for statement in statements if statement.kind == "view"}
     saved = _saved(session, target, views, going, only)
     away = _away(building, target)
-    with saying(f"cannot create database {shown(away)}"):
+    with saying(f"cannot create database {quote_name(away)}"):
         session.execute(f"CREATE DATABASE {quoted(away)}")
     moved = False
     try:
-        with saying(f"cannot replace {shown(target)}"):
+        with saying(f"cannot replace {quote_name(target)}"):
             _drop(session, target, saved)
             _rename(session, _moves(building, target, away, going, new))
             moved = True
             _repair_sequences(session, building, target)
         maker.make(statements, made=[("table", name) for name in new])
     except BaseException as error:
-        log.warning("the replacement failed, %s is put back", shown(target))
+        log.warning("the replacement failed, %s is put back", quote_name(target))
         _put_back(session, saved, building=building, target=target, away=away,
                   old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
         raise
@@ -159,5 +159,10 @@ def _put_back(
         own.make(saved, made=[])
         session.execute(f"DROP DATABASE {quoted(away)}")
     except (HoldfastError, pymysql.MySQLError) as failed:
-        log.warning("could not put %s back: %s; its old tables are in database %s", shown(target), failed, shown(away),
-                    extra={"reason": str(error)})  # fmt: skip
+        log.warning(
+            "could not put %s back: %s; its old tables are in database %s",
+            quote_name(target),
+            failed,
+            quote_name(away),
+            extra={"reason": str(error)},
+        )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pymysql
 
-from holdfast.api import HoldfastError, shown
+from holdfast.api import HoldfastError, quote_name
 from holdfast_mysql.catalog import names_of
 from holdfast_mysql.load import WARNINGS
 from holdfast_mysql.location import Location
@@ -142,7 +142,7 @@ def drop(session: Session, database: str, kind: str, name: str) -> None:
 
 def undo(location: Location, database: str, *, made: list[tuple[str, str]], whole: bool) -> None:
     """Remove what a restore made, newest first; `HoldfastError` names what could not be removed."""
-    left = [f"database {shown(database)}"] if whole else [f"{kind} {shown(name)}" for kind, name in made]
+    left = [f"database {quote_name(database)}"] if whole else [f"{kind} {quote_name(name)}" for kind, name in made]
     if not left:
         return
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from holdfast.api import shown
+from holdfast.api import quote_name
 from holdfast_mysql.catalog import INTEGERS, Table, TableColumn
 from holdfast_mysql.session import Session, quoted, saying
 
@@ -33,7 +33,7 @@ def ranges(session: Session, table: Table) -> list[Range]:
     if wanted < 2 or not table.key or table.versioned or table.engine.lower() != "innodb":
         return [Range()]
     column = next(column for column in table.columns if column.name == table.key[0])
-    with saying(f"cannot divide table {shown(table.name)}"):
+    with saying(f"cannot divide table {quote_name(table.name)}"):
         if column.type in INTEGERS:
             cuts = list(_integer_cuts(session, table))
         else:

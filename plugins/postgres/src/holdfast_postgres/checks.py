@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import CredentialsError, HoldfastError, UnsafeError, shown
+from holdfast.api import CredentialsError, HoldfastError, UnsafeError, quote_name
 from holdfast_postgres.catalog import USER_SCHEMA, strings
 from holdfast_postgres.choice import some
 from holdfast_postgres.hints import Hints
@@ -127,10 +127,10 @@ def _check_membership(
     if not others or hints.selected:
         return False
     if drill:
-        warnings.append(f"role {shown(server.role)} is no member of {some(others)}: ownership is not restored")
+        warnings.append(f"role {quote_name(server.role)} is no member of {some(others)}: ownership is not restored")
         return True
     raise CredentialsError(
-        f"role {shown(server.role)} cannot give objects to {some(others)}, since it is no member of that",
+        f"role {quote_name(server.role)} cannot give objects to {some(others)}, since it is no member of that",
         hint="restore as a superuser, or with -o no_owner=true",
     )
 
@@ -153,7 +153,8 @@ def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
     free = found.f_bavail * found.f_frsize
     if free < hints.size:
         raise HoldfastError(
-            f"not enough space for the target: the source took {hints.size} bytes, {free} are free in {shown(row[0])}",
+            f"not enough space for the target: the source took {hints.size} bytes, "
+            f"{free} are free in {quote_name(row[0])}",
             hint="make room, or restore a part with --select",
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from holdfast.api import HoldfastError, reason
+from holdfast.api import HoldfastError, os_error_text
 from holdfast_postgres.failures import child_failure
 from holdfast_postgres.location import Location
 
@@ -95,7 +95,7 @@ class Children:
                     process_group=0,
                 )
             except OSError as error:
-                raise HoldfastError(f"cannot start {command[0]}: {reason(error)}") from error
+                raise HoldfastError(f"cannot start {command[0]}: {os_error_text(error)}") from error
             child = Child(process, os.path.basename(command[0]), watch, self._forget)
             self._running.add(child)
         return child

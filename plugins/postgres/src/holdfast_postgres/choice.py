@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.api import UsageError, shown
+from holdfast.api import UsageError, quote_name
 from holdfast_postgres.archive import Entry
 from holdfast_postgres.catalog import Relation
 from holdfast_postgres.selection import Selection, nothing_left
@@ -147,7 +147,7 @@ def _refusal(entry: Entry, excluded: set[int], by_id: dict[int, Entry]) -> Usage
 
 
 def _told(entry: Entry) -> str:
-    return f"{entry.kind.lower()} {shown(f'{entry.schema}.{entry.tag}')}"
+    return f"{entry.kind.lower()} {quote_name(f'{entry.schema}.{entry.tag}')}"
 
 
 def _is_of(part: Entry, relation: Entry) -> bool:
@@ -283,5 +283,5 @@ def list_file(entries: Iterable[Entry]) -> str:
 
 def some(names: Sequence[str], limit: int = 5) -> str:
     """A few names and how many more."""
-    text = ", ".join(shown(name) for name in names[:limit])
+    text = ", ".join(quote_name(name) for name in names[:limit])
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, UnsafeError, shown
+from holdfast.api import HoldfastError, UnsafeError, quote_name
 from holdfast_postgres.failures import failure
 from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
@@ -81,13 +81,13 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
             failed = failed or error
             continue
         except psycopg.Error as error:
-            raise failure(error, f"cannot make database {shown(name)}") from error
+            raise failure(error, f"cannot make database {quote_name(name)}") from error
         if not instead:
             return []
-        name = shown(hint.collate or hint.locale or "")
+        name = quote_name(hint.collate or hint.locale or "")
         return [f"the server does not have the source's locale {name}: made with {instead}, text may sort otherwise"]
     assert failed is not None  # noqa: S101 (every attempt failed)
-    raise failure(failed, f"cannot make database {shown(name)}") from failed
+    raise failure(failed, f"cannot make database {quote_name(name)}") from failed
 
 
 def _locale(hint: DatabaseHint, major: int) -> str:
@@ -149,7 +149,7 @@ def check_unused(connection: "Connection[TupleRow]", name: str, *, disconnect: b
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UnsafeError(
-            f"database {shown(name)} is in use: {'; '.join(found[:3])}{more}",
+            f"database {quote_name(name)} is in use: {'; '.join(found[:3])}{more}",
             hint="drop or disable them first" if disconnect else "end them first, or -o disconnect=true ends sessions",
         )
 
@@ -186,7 +186,7 @@ def properties(connection: "Connection[TupleRow]", name: str) -> Properties:
         (name,),
     ).fetchone()
     if row is None:
-        raise UnsafeError(f"database {shown(name)} was removed by somebody else meanwhile")
+        raise UnsafeError(f"database {quote_name(name)} was removed by somebody else meanwhile")
     oid, owner, limit, template, tablespace, comment, granted = row
     statements = [f"ALTER DATABASE {_NAME} OWNER TO {quoted(owner)}"]
     if limit != -1:
@@ -257,10 +257,10 @@ def swap(
             log.info("database %s is in use, attempt %d: %s", target, attempt + 1, error)
             if not disconnect:
                 raise UnsafeError(
-                    f"database {shown(target)} is in use: {error.diag.message_detail or error}",
+                    f"database {quote_name(target)} is in use: {error.diag.message_detail or error}",
                     hint="-o disconnect=true ends the sessions in it",
                 ) from error
-    raise UnsafeError(f"database {shown(target)} is in use again as soon as its sessions are ended")
+    raise UnsafeError(f"database {quote_name(target)} is in use again as soon as its sessions are ended")
 
 
 def listed(connection: "Connection[TupleRow]") -> Sequence[str]:

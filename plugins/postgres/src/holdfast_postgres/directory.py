@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from holdfast.api import Chunk, IntegrityError, shown
+from holdfast.api import Chunk, IntegrityError, quote_name
 
 _READ = 1 << 20
 # What pg_dump puts into a directory: the table of contents, a file a table, the large objects and their lists.
@@ -27,7 +27,7 @@ def directory_chunks(folder: Path) -> Iterator[bytes]:
             while left:
                 piece = file.read(min(_READ, left))
                 if not piece:
-                    raise IntegrityError(f"pg_dump's file {shown(name)} became shorter while it was read")
+                    raise IntegrityError(f"pg_dump's file {quote_name(name)} became shorter while it was read")
                 left -= len(piece)
                 yield piece
         yield b"\0" * (-entry.size % tarfile.BLOCKSIZE)
@@ -68,7 +68,7 @@ def unpack(chunks: Iterable[Chunk], folder: Path) -> None:
         with tarfile.open(fileobj=reader, mode="r|", bufsize=_READ) as tar:  # type: ignore[call-overload]
             for entry in tar:
                 if not entry.isreg() or not _NAME.fullmatch(entry.name):
-                    raise IntegrityError(f"the directory holds {shown(entry.name)}, which pg_dump would not write")
+                    raise IntegrityError(f"the directory holds {quote_name(entry.name)}, which pg_dump would not write")
                 _write(tar, entry, folder / entry.name)
     except tarfile.TarError as error:
         raise IntegrityError(f"the stream is not a tar of pg_dump's directory: {error}") from error
@@ -83,6 +83,6 @@ def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
         while left:
             piece = source.read(min(_READ, left))
             if not piece:
-                raise IntegrityError(f"the directory's file {shown(entry.name)} is cut short")
+                raise IntegrityError(f"the directory's file {quote_name(entry.name)} is cut short")
             left -= len(piece)
             target.write(piece)

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
+from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
 from holdfast_postgres import archive, byhand, catalog, choice, lanes, programs, proof, script
 from holdfast_postgres.catalog import SequenceState
 from holdfast_postgres.children import Children
@@ -185,7 +185,7 @@ class PostgresDump:
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise HoldfastError(
-                f"not enough space in {shown(str(folder.parent))} for {what}: about {needed} bytes are needed for "
+                f"not enough space in {quote_name(str(folder.parent))} for {what}: about {needed} bytes are needed for "
                 f"a moment, {free} are free",
                 hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
             )
@@ -195,7 +195,7 @@ class PostgresDump:
         command = [self._programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password", *_PSQL]
         child = self._children.start(command, before=_large_writes(), feed=True)
         child.script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
-        return child.chunks(f"cannot read table {shown(part.table.shown)}")
+        return child.chunks(f"cannot read table {quote_name(part.table.shown)}")
 
     def _read_globals(self) -> Iterator[Chunk]:
         command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
@@ -314,7 +314,7 @@ _PSQL = ("--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", "--set=VERBOSIT
 
 
 def _some(names: list[str], limit: int = 5) -> str:
-    text = ", ".join(shown(name) for name in names[:limit])
+    text = ", ".join(quote_name(name) for name in names[:limit])
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text
 
 

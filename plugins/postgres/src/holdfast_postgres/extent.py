@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import UsageError, shown
+from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation, schemas
 from holdfast_postgres.choice import some
 from holdfast_postgres.selection import Selection, nothing_left
@@ -336,4 +336,4 @@ class _Search:
 
     def _shown(self, node: Node) -> str:
         kind, name = self._identified(node)
-        return f"{kind} {shown(name)}"
+        return f"{kind} {quote_name(name)}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from holdfast.api import CredentialsError, HoldfastError, IntegrityError, LockedError, UnreachableError, shown
+from holdfast.api import CredentialsError, HoldfastError, IntegrityError, LockedError, UnreachableError, quote_name
 
 _BY_STATE: dict[str, type[HoldfastError]] = {
     "42501": CredentialsError,  # insufficient_privilege
@@ -130,4 +130,4 @@ def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
 
 def _one_line(text: str) -> str:
     flat = " ".join(text.split()).removeprefix("connection failed: ")
-    return flat if flat.isprintable() else shown(flat)
+    return flat if flat.isprintable() else quote_name(flat)

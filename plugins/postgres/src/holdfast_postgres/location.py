@@ -14,7 +14,7 @@ from urllib.parse import quote
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from holdfast.api import DatabaseURL, UsageError, shown
+from holdfast.api import DatabaseURL, UsageError, quote_name
 
 # A peer that vanished without a word is noticed after a minute instead of libpq's two hours.
 _KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
@@ -147,7 +147,7 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
         name, text = _alias(key, value)
         if name not in _keywords():
             raise UsageError(
-                f"the URL {parsed.redacted()} has a parameter {shown(key)} that libpq does not know",
+                f"the URL {parsed.redacted()} has a parameter {quote_name(key)} that libpq does not know",
                 hint="percent-encode / ? # % @ : in a user name or password, for instance ? as %3F",
             )
         found[name] = text

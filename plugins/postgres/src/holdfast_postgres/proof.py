@@ -17,7 +17,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, shown
+from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quote_name
 from holdfast_postgres import definitions
 from holdfast_postgres.catalog import SequenceState, Table
 from holdfast_postgres.session import literal, our_failures, quoted
@@ -78,7 +78,7 @@ def record(scope: Scope, open_session: "Callable[[], Connection[TupleRow]]", *, 
     )
     missing = [name for name, one in zip(settings, rows, strict=True) if one is None]
     if missing:
-        raise HoldfastError(f"table {shown(missing[0].name)} vanished from the snapshot")
+        raise HoldfastError(f"table {quote_name(missing[0].name)} vanished from the snapshot")
     objects = [*(one for one in rows if one is not None), *sequences, *found]
     return Proof(method=METHOD, objects=tuple(objects), settings=msgspec.to_builtins(settings_))
 
@@ -181,7 +181,7 @@ def _table(connection: "Connection[TupleRow]", setting: TableSetting) -> ObjectP
     assert counted is not None  # noqa: S101 (an aggregate has one row)
     rows, *sums = counted
     if rows and None in sums:
-        raise HoldfastError(f"a digest of table {shown(setting.name)} is NULL")
+        raise HoldfastError(f"a digest of table {quote_name(setting.name)} is NULL")
     return ObjectProof(kind=TABLE, name=_name(setting.schema, setting.name), rows=rows, digest=_hex(sums))
 
 

@@ -21,7 +21,7 @@ from holdfast.api import (
     RestoreRequest,
     Step,
     UsageError,
-    shown,
+    quote_name,
 )
 from holdfast_postgres import archive, order, programs, script
 from holdfast_postgres.checks import Findings
@@ -120,7 +120,7 @@ class PostgresRestore:
         return [*self._target.warnings, *self._degraded]
 
     @property
-    def left_out(self) -> Sequence[str]:
+    def skipped_streams(self) -> Sequence[str]:
         """The streams of tables that the selection does not need."""
         return [stream for stream, lane in self._lanes.items() if not self._chosen(lane)]
 
@@ -265,7 +265,7 @@ class PostgresRestore:
 
     def _load_lane(self, lane: LaneHint, blob: Blob) -> None:
         """Rows in blocks through libpq: one COPY a part, which the server takes whole or not at all."""
-        what = f"cannot load rows into {shown(f'{lane.schema}.{lane.table}')}"
+        what = f"cannot load rows into {quote_name(f'{lane.schema}.{lane.table}')}"
         statement = copy_in(lane.schema, lane.table, lane.columns, binary=lane.binary)
         with self._connected() as connection, our_failures(what):
             connection.execute(settings(self._server.major, encoding=self._hints.database.encoding))

@@ -8,7 +8,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from holdfast.api import UsageError, shown
+from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation
 
 
@@ -46,7 +46,7 @@ class Selection:
                 continue
             if not any(_matches(pattern, relation.schema, relation.name) for relation in relations):
                 raise UsageError(
-                    f"no schema and no table matches {shown(pattern)}",
+                    f"no schema and no table matches {quote_name(pattern)}",
                     hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
                 )
         if self and not self.taken(relations) and not any(self.whole(schema) for schema in names):

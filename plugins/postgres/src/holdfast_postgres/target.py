@@ -7,7 +7,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, RestoreRequest, UnreachableError, UsageError, shown
+from holdfast.api import HoldfastError, RestoreRequest, UnreachableError, UsageError, quote_name
 from holdfast_postgres import checks, contents, databases
 from holdfast_postgres.checks import Findings
 from holdfast_postgres.choice import some
@@ -70,7 +70,7 @@ class Target:
             return connection, survey(connection)
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
-        where = f"database {shown(self.name)}"
+        where = f"database {quote_name(self.name)}"
         if self._hints.data_only:
             if self._request.replace:
                 raise UsageError("a backup of data alone cannot replace a database", hint="empty its tables first")
@@ -92,7 +92,7 @@ class Target:
             return
         name = databases.beside(self.name, "holdfast") if self.exists else self.name
         with databases.maintenance(self._location, avoid=self.name) as connection:
-            with our_failures(f"cannot make database {shown(name)}"):
+            with our_failures(f"cannot make database {quote_name(name)}"):
                 tablespace = databases.properties(connection, self.name).tablespace if self.exists else ""
                 self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
             self._made = name
@@ -108,7 +108,7 @@ class Target:
         old = databases.beside(self.name, "holdfast_old")
         disconnect = self._options.disconnect
         with databases.maintenance(self._location, avoid=self.name) as connection:
-            with our_failures(f"cannot put the backup in the place of database {shown(self.name)}"):
+            with our_failures(f"cannot put the backup in the place of database {quote_name(self.name)}"):
                 found = databases.properties(connection, self.name)
                 databases.give(connection, self._made, found)
                 databases.swap(connection, self.name, self._made, old, found.comment, disconnect=disconnect)
@@ -117,7 +117,7 @@ class Target:
                 databases.drop(connection, old)
             except psycopg.Error as error:
                 log.warning("database %s is left behind: %s", old, error)
-                self.warnings.append(f"the replaced database is left as {shown(old)}: it could not be dropped")
+                self.warnings.append(f"the replaced database is left as {quote_name(old)}: it could not be dropped")
 
     def close(self, failed: HoldfastError | None) -> None:
         """Undo, unless it was finished; where that fails, the error that ended the restore says what is left."""
@@ -125,11 +125,11 @@ class Target:
             return
         self._done = True
         if self._made:
-            self._undo(self._drop_made, f"database {shown(self._made)}", failed)
+            self._undo(self._drop_made, f"database {quote_name(self._made)}", failed)
         elif self._before is not None and self._hints.data_only:
-            self._undo(self._empty_tables, f"rows in database {shown(self.name)}", failed)
+            self._undo(self._empty_tables, f"rows in database {quote_name(self.name)}", failed)
         elif self._before is not None:
-            self._undo(self._remove_content, f"objects in database {shown(self.name)}", failed)
+            self._undo(self._remove_content, f"objects in database {quote_name(self.name)}", failed)
 
     def _undo(self, how: Callable[[], Sequence[str]], what: str, failed: HoldfastError | None) -> None:
         begin = failed.message if failed else "the restore failed"
@@ -140,7 +140,7 @@ class Target:
             text = " ".join(str(error).split())
             raise kind(f"{begin}; {what} is left behind, since: {text}", hint="drop it by hand") from error
         if left:
-            raise kind(f"{begin}; in database {shown(self.name)} is left: {some(left)}", hint="drop it by hand")
+            raise kind(f"{begin}; in database {quote_name(self.name)} is left: {some(left)}", hint="drop it by hand")
 
     def _drop_made(self) -> Sequence[str]:
         with databases.maintenance(self._location, avoid=self._made) as connection:

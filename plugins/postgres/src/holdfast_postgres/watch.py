@@ -17,7 +17,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, LockedError, UnreachableError, shown
+from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_name
 from holdfast_postgres.location import Location
 from holdfast_postgres.session import connect, settings
 
@@ -182,8 +182,8 @@ class Watch:
         if row is None:
             return ""
         kind, name, granted, pid, *parts = row
-        who = ", ".join(shown(part) for part in parts if part)
+        who = ", ".join(quote_name(part) for part in parts if part)
         session = f"process {pid}: {who}" if pid else "a prepared transaction"
         if granted:
-            return f"{kind} {shown(name)} is locked by another session ({session})"
-        return f"{kind} {shown(name)} is waited for by another session that would change it ({session})"
+            return f"{kind} {quote_name(name)} is locked by another session ({session})"
+        return f"{kind} {quote_name(name)} is waited for by another session that would change it ({session})"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, shown
+from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
 from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.location import check_source, database_path
 from holdfast_sqlite.process import Child
@@ -68,12 +68,12 @@ class Dump:
         self._child.send("read")
         if size is not None and total != size:
             self._expect("done")  # raises what the child says went wrong
-            raise HoldfastError(f"the image of {shown(self._path)} has {total} bytes, expected {size}")
+            raise HoldfastError(f"the image of {quote_name(self._path)} has {total} bytes, expected {size}")
 
     def _expect(self, event: str) -> dict[str, Any]:
         message = self._child.receive()
         if message["event"] == "error":
-            raise source_error(message, f"database {shown(self._path)}", self._request.options.busy_timeout)
+            raise source_error(message, f"database {quote_name(self._path)}", self._request.options.busy_timeout)
         if message["event"] != event:
             raise HoldfastError(f"the SQLite engine's child process said '{message['event']}', expected '{event}'")
         return message
@@ -128,7 +128,7 @@ def _tidied(path: str, scratch: Path) -> Iterator[None]:
                 with Child("tidy", scratch=scratch, path=path, absent=absent) as child:
                     child.receive()
             except HoldfastError as error:  # must not take the place of what ended the backup
-                log.warning("the side files of %s were not removed: %s", shown(path), error.message)
+                log.warning("the side files of %s were not removed: %s", quote_name(path), error.message)
 
 
 @contextmanager

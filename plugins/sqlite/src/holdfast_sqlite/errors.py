@@ -12,7 +12,7 @@ from holdfast.api import (
     UnreachableError,
     UnsafeError,
     UsageError,
-    reason,
+    os_error_text,
 )
 
 KINDS: dict[str, type[HoldfastError]] = {
@@ -68,4 +68,4 @@ def source_error(message: Mapping[str, Any], database: str, timeout: float) -> H
 
 def _os_reason(message: Mapping[str, Any]) -> str:
     number = message.get("errno")
-    return reason(OSError(number, message["text"])) if number else str(message["text"])
+    return os_error_text(OSError(number, message["text"])) if number else str(message["text"])

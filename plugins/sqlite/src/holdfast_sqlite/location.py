@@ -3,7 +3,15 @@
 import os
 import stat
 
-from holdfast.api import CredentialsError, DatabaseURL, IntegrityError, UnreachableError, UsageError, reason, shown
+from holdfast.api import (
+    CredentialsError,
+    DatabaseURL,
+    IntegrityError,
+    UnreachableError,
+    UsageError,
+    os_error_text,
+    quote_name,
+)
 
 
 def database_path(url: str) -> str:
@@ -32,7 +40,7 @@ def database_path(url: str) -> str:
 
 def check_source(path: str) -> os.stat_result:
     """Make sure that there is a readable file, without opening it: see `holdfast_sqlite.child` for why not."""
-    where = f"database {shown(path)}"
+    where = f"database {quote_name(path)}"
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -44,5 +52,5 @@ def check_source(path: str) -> os.stat_result:
     except PermissionError as error:
         raise CredentialsError(f"{where} cannot be reached: permission denied") from error
     except OSError as error:
-        raise UnreachableError(f"{where} cannot be reached: {reason(error)}") from error
+        raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
     return found

@@ -18,8 +18,8 @@ from holdfast.api import (
     RestoreRequest,
     Step,
     UnsafeError,
-    reason,
-    shown,
+    os_error_text,
+    quote_name,
 )
 from holdfast_sqlite.child.check import quick_check
 from holdfast_sqlite.child.choose import choose
@@ -65,7 +65,7 @@ class Restore:
             _sync(image)
         except OSError as error:
             place = os.path.dirname(whole) if selected else self._target.path
-            raise HoldfastError(f"cannot write beside {shown(place)}: {reason(error)}") from error
+            raise HoldfastError(f"cannot write beside {quote_name(place)}: {os_error_text(error)}") from error
 
     def _fill(self, blob: Blob, path: str) -> None:
         """Write an image as it is, or load a script; the first bytes tell which of the two it is."""
@@ -76,7 +76,7 @@ class Restore:
             _write_image(path, rest, blob.stream.size or 0)
             return
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        with self._connection(path, f"cannot load the SQL script into {shown(self._target.path)}") as connection:
+        with self._connection(path, f"cannot load the SQL script into {quote_name(self._target.path)}") as connection:
             # Nobody sees the file before it is whole.
             connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
@@ -185,10 +185,10 @@ def open_restore(request: RestoreRequest) -> Iterator[Restore]:
     """Check the target at `request.url` and restore beside it; what is left without `commit` is removed."""
     target = Target.of(request)
     if request.live and not target.exists:
-        log.info("%s does not exist: --live makes no difference", shown(target.path))
+        log.info("%s does not exist: --live makes no difference", quote_name(target.path))
     elif not request.replace and target.holds_data(Path(request.scratch)):
         raise UnsafeError(
-            f"{shown(target.path)} exists and holds data",
+            f"{quote_name(target.path)} exists and holds data",
             hint="--replace puts the backup in its place" + (", --live as one transaction" if request.live else ""),
         )
     if target.exists and not request.live:

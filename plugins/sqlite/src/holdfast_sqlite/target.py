@@ -19,8 +19,8 @@ from holdfast.api import (
     RestoreRequest,
     UnreachableError,
     UnsafeError,
-    reason,
-    shown,
+    os_error_text,
+    quote_name,
 )
 from holdfast_sqlite.errors import error_class
 from holdfast_sqlite.holders import holders
@@ -56,17 +56,21 @@ class Target:
     def _look(self) -> os.stat_result | None:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
-            raise UnreachableError(f"the folder {shown(folder)} of the target does not exist", hint="make it first")
+            raise UnreachableError(
+                f"the folder {quote_name(folder)} of the target does not exist", hint="make it first"
+            )
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise CredentialsError(f"the folder {shown(folder)} of the target cannot be written: permission denied")
+            raise CredentialsError(
+                f"the folder {quote_name(folder)} of the target cannot be written: permission denied"
+            )
         try:
             found = os.lstat(self.path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UnreachableError(f"{shown(self.path)} cannot be reached: {reason(error)}") from error
+            raise UnreachableError(f"{quote_name(self.path)} cannot be reached: {os_error_text(error)}") from error
         if not stat.S_ISREG(found.st_mode):
-            raise UnsafeError(f"{shown(self.path)} exists and is not a regular file")
+            raise UnsafeError(f"{quote_name(self.path)} exists and is not a regular file")
         return found
 
     @property
@@ -119,7 +123,7 @@ class Target:
         """Refuse a target that some process has open: it would go on with a file that is no longer there."""
         found = holders(self.path, besides=besides)
         if found:
-            raise UnsafeError(f"{shown(self.path)} is in use by {_processes(found)}", hint=_STOP)
+            raise UnsafeError(f"{quote_name(self.path)} is in use by {_processes(found)}", hint=_STOP)
 
     def replace(self, scratch: Path) -> None:
         """Put the image in the target's place, with its mode, owner and attributes."""
@@ -140,7 +144,7 @@ class Target:
         except PermissionError:
             found = os.stat(self.image)
             if (found.st_uid, found.st_gid) != (self._previous.st_uid, self._previous.st_gid):
-                self.warnings.append(f"{shown(self.path)} belonged to another user, and now belongs to this one")
+                self.warnings.append(f"{quote_name(self.path)} belonged to another user, and now belongs to this one")
         os.chmod(self.image, stat.S_IMODE(self._previous.st_mode))
         if hasattr(os, "listxattr"):  # access control lists and security labels, where the file system has them
             with contextlib.suppress(OSError):
@@ -170,8 +174,8 @@ class Target:
         if found is LockedError:
             users = holders(self.path, besides=(ours,))
             by = f" by {_processes(users)}" if users else f": {text}"
-            return UnsafeError(f"{shown(self.path)} is in use{by}", hint=_STOP)
-        return found(f"cannot take {shown(self.path)} over: {text}")
+            return UnsafeError(f"{quote_name(self.path)} is in use{by}", hint=_STOP)
+        return found(f"cannot take {quote_name(self.path)} over: {text}")
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
@@ -199,7 +203,7 @@ class Target:
             try:
                 os.link(self.image, self.path)
             except FileExistsError as error:
-                raise UnsafeError(f"{shown(self.path)} was made by somebody else meanwhile") from error
+                raise UnsafeError(f"{quote_name(self.path)} was made by somebody else meanwhile") from error
             except OSError:
                 os.rename(self.image, self.path)  # no hard links on this file system
             else:
@@ -220,7 +224,7 @@ class Target:
                 hint = message["hint"] or (
                     "-o busy_timeout=SECONDS waits longer for its users" if found is LockedError else None
                 )
-                raise found(f"cannot restore into {shown(self.path)}: {message['text']}", hint=hint)
+                raise found(f"cannot restore into {quote_name(self.path)}: {message['text']}", hint=hint)
 
 
 def _processes(found: list[int]) -> str:
