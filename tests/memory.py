@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.api import Capability, Component, Facts, Kind, LockedError, Proof, Source, Stat, Step, Stream, hookimpl
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 URL = "memory://host/app"
 Chunks = Iterable[bytes] | Callable[[], Iterator[bytes]]

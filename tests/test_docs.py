@@ -19,14 +19,15 @@ import pytest
 from snippets import HOME, Page, alike, snippets
 
 import holdfast
-from holdfast import api, errors, hookspecs
-from holdfast.assembly import Pipeline
+from holdfast import api, errors
 from holdfast.cli import cli
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.verify import VerifyResult
+from holdfast.pipeline import Pipeline
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.plugins import hookspecs
+from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
-from holdfast.registry import Registry
 from holdfast.store.findings import Depth, State
 from holdfast.store.manifest import Manifest
 

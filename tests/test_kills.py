@@ -17,9 +17,9 @@ import holdfast
 RUNNER = """
 import json, os, shutil, signal, sys
 from holdfast.cli import run
-import holdfast.cli.delete, holdfast.cli.drill, holdfast.cli.prune, holdfast.manager, holdfast.policy, holdfast.proof
+import holdfast.cli.delete, holdfast.cli.drill, holdfast.cli.prune, holdfast.functions, holdfast.policy, holdfast.proof
 import holdfast.operations.drill, holdfast.operations.retention, holdfast_sqlite.restore, holdfast_sqlite.scratch
-holdfast.manager.installed()
+holdfast.functions.installed()
 
 template, work, stride, arguments = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 EVENTS = ("open", "os.", "shutil.", "fcntl.", "tempfile.", "sqlite3.", "pathlib.")

@@ -28,10 +28,10 @@ from holdfast import (
     UsageError,
     backup_database,
 )
+from holdfast.legacy.importer import import_backups
 from holdfast.operations.verify import verify
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast.store.catalog import Catalog
-from holdfast.takeover import import_backups
 
 
 def make(path: Path, text: str = "one") -> Path:
@@ -57,7 +57,7 @@ class TestBackupManager:
         manager = BackupManager(tmp_path / "new" / "backups")
         assert (tmp_path / "new" / "backups").is_dir()
         assert manager.list_backups() == []
-        result = manager.backup(holdfast.legacy.sqlite_url(app)).raise_for_error()
+        result = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
         assert result.success
         assert result.error is None
         assert result.duration_seconds >= 0
@@ -71,7 +71,7 @@ class TestBackupManager:
         assert manager.get_backup(record.id) == record
         assert manager.restore(record.id, f"sqlite:///{tmp_path}/copy.db").success
         assert rows(tmp_path / "copy.db") == ["one"]
-        again = manager.create_backup(holdfast.legacy.sqlite_url(app)).raise_for_error()
+        again = manager.create_backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
         assert again.backup is not None
         assert manager.delete_backup(record.id)
         assert [one.id for one in BackupManager(tmp_path / "new/backups").list_backups()] == [again.backup.id]
@@ -85,11 +85,11 @@ class TestBackupManager:
         with pytest.raises(UnreachableError):
             result.raise_for_error()
         assert not (tmp_path / "missing.db").exists()
-        record = manager.backup(holdfast.legacy.sqlite_url(app)).raise_for_error().backup
-        refused = manager.restore(record.id, holdfast.legacy.sqlite_url(app))
+        record = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error().backup
+        refused = manager.restore(record.id, holdfast.legacy.manager.sqlite_url(app))
         with pytest.raises(UnsafeError):
             refused.raise_for_error()
-        assert manager.restore(record.id, holdfast.legacy.sqlite_url(app), replace=True).success
+        assert manager.restore(record.id, holdfast.legacy.manager.sqlite_url(app), replace=True).success
 
     def test_everything_else_raises(self, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
@@ -113,13 +113,13 @@ class TestBackupManager:
 
     def test_a_wrong_argument_is_a_failed_operation_too(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
-        assert "'store' is no option" in str(manager.backup(holdfast.legacy.sqlite_url(app), store="x").error)
+        assert "'store' is no option" in str(manager.backup(holdfast.legacy.manager.sqlite_url(app), store="x").error)
         assert "of type int" in str(manager.restore(5, "sqlite:///copy.db").error)  # type: ignore[arg-type]
-        assert not backup_database(holdfast.legacy.sqlite_url(app), 5).success  # type: ignore[arg-type]
+        assert not backup_database(holdfast.legacy.manager.sqlite_url(app), 5).success  # type: ignore[arg-type]
 
     def test_a_record_is_taken_wherever_an_id_is(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
-        record = manager.backup(holdfast.legacy.sqlite_url(app)).raise_for_error().backup
+        record = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error().backup
         assert isinstance(record, Backup)
         assert manager.get_backup(record) == record
         assert manager.restore(record, f"sqlite:///{tmp_path}/copy.db").success
@@ -128,7 +128,7 @@ class TestBackupManager:
     def test_prune_tells_how_many_are_gone_and_keeps_the_newest(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
         for _ in range(3):
-            manager.backup(holdfast.legacy.sqlite_url(app)).raise_for_error()
+            manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
         newest = manager.list_backups()[-1].id
         assert manager.prune(max_backups=2) == 1
         assert manager.prune(max_age_days=0) == 1
@@ -173,7 +173,7 @@ class TestDatabaseBackup:
 
 
 def test_backup_database_tells_success_and_error(app: Path, tmp_path: Path) -> None:
-    result = backup_database(holdfast.legacy.sqlite_url(app), tmp_path / "store")
+    result = backup_database(holdfast.legacy.manager.sqlite_url(app), tmp_path / "store")
     assert result.success
     assert result.backup
     metadata = BackupMetadata.of(result.backup)

@@ -12,15 +12,15 @@ import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_threads
 
 from holdfast.api import Capability, Component, Event, Facts, Kind, ObjectProof, Proof, Stream, hookimpl
-from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UnsafeError, UsageError
 from holdfast.operations.backup import backup, preview
-from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan
+from holdfast.plugins.builtin import NoCodec
+from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
-from holdfast.registry import Registry
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.streaming.blocks import BLOCK
 
 
 class Boom(Exception):  # noqa: N818 (what a foreign part raises is called anything)

@@ -10,11 +10,12 @@ import pytest
 from memory import MemoryStorage
 
 from holdfast.api import Stat
-from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError
-from holdfast.pipeline import BLOCK, Stop
+from holdfast.plugins.builtin import NoCodec
 from holdfast.store.blob import SHA256, StoredBlob
 from holdfast.store.manifest import BlobRecord, StreamRecord
+from holdfast.streaming.blocks import BLOCK
+from holdfast.streaming.workers import Stop
 
 PLAIN = b"abc" * BLOCK
 

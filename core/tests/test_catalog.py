@@ -14,14 +14,7 @@ import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.api import Source
-from holdfast.errors import (
-    HoldfastError,
-    IntegrityError,
-    LockedError,
-    NotFoundError,
-    UnsafeError,
-    UsageError,
-)
+from holdfast.errors import HoldfastError, IntegrityError, LockedError, NotFoundError, UnsafeError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup

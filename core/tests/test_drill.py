@@ -37,8 +37,9 @@ from holdfast.operations.backup import backup
 from holdfast.operations.drill import DrillResult, drill
 from holdfast.operations.verify import verify
 from holdfast.plan import BackupPlan
-from holdfast.registry import Registry
-from holdfast.store.catalog import Catalog, Entry
+from holdfast.plugins.registry import Registry
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry
 
 
 @dataclass(frozen=True, kw_only=True)

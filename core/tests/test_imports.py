@@ -17,18 +17,18 @@ PLUGINS = SOURCE.parents[2] / "plugins"
 # From the ground up: a module imports from its own floor and those below. A new module gets its floor here.
 FLOORS = [
     {"errors", "url"},
-    {"api", "hookspecs", "duration", "policy", "proof"},
-    {"options", "component", "registry", "builtin"},
-    {"plan", "parts", "config"},
-    {"pipeline", "run", "scratch"},
+    {"api", "duration", "policy", "proof"},
+    {"plugins"},
+    {"plan", "defaults"},
+    {"streaming", "error_boundary", "run", "scratch"},
     {"store", "record", "setup"},
     {"operations"},
-    {"manager", "assembly", "legacy", "steps", "takeover"},
+    {"pipeline", "functions", "legacy", "tasks"},
     {"cli", "testing", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Inside of a function, for the sake of import time or because the name is looked up once all is loaded.
-LATE = {("builtin", "store"), ("registry", "builtin")}
+LATE = {("plugins", "store")}
 SIDEWAYS = {("operations.drill", "operations.restore")}
 PLUGINS_MAY = {"holdfast.api"}
 
@@ -78,7 +78,7 @@ def test_operations_do_not_import_each_other() -> None:
 
 def test_the_registry_alone_calls_pluggy() -> None:
     users = {name for name, tree in CORE if any(one.split(".")[0] == "pluggy" for one in imports(tree))}
-    assert users == {"api", "registry"}  # the former for its two markers
+    assert users == {"api", "plugins.loading"}  # the former for its two markers
 
 
 def test_the_core_imports_no_plugin_and_no_driver() -> None:
@@ -116,7 +116,7 @@ def loaded(*arguments: str) -> set[str]:
 def test_help_loads_no_command_no_registry_and_no_plugin(option: str) -> None:
     found = loaded(option)
     assert {name for name in found if name.startswith("holdfast.")} <= {
-        *("holdfast.cli", "holdfast.errors", "holdfast.url", "holdfast.cli.talk", "holdfast.api"),
+        *("holdfast.cli", "holdfast.errors", "holdfast.url", "holdfast.cli.console", "holdfast.api"),
     }
     heavy = {"msgspec", "zstandard", "isal", "sqlite3", "rich", "psycopg", "pymysql", "concurrent.futures", "asyncio"}
     assert not found & heavy

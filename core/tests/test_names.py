@@ -5,15 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.errors import IntegrityError, UsageError
-from holdfast.store.names import (
-    ID,
-    blob_path,
-    check_blob_path,
-    check_source_name,
-    is_source_name,
-    new_id,
-    slug,
-)
+from holdfast.store.names import ID, blob_path, check_blob_path, check_source_name, is_source_name, new_id, slug
 
 STREAMS = st.one_of(
     st.text(min_size=1, max_size=300),

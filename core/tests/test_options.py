@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.api import Component, Kind
 from holdfast.errors import PluginError, UsageError
-from holdfast.options import (
+from holdfast.plugins.options import (
     build_options,
     describe_options,
     options_schema,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.assembly import Pipeline
-from holdfast.builtin import NoCodec
 from holdfast.errors import UsageError
+from holdfast.pipeline import Pipeline
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.plugins.builtin import NoCodec
 
 TEXTS = st.lists(st.text(max_size=10), max_size=3).map(tuple)
 PLANS = st.builds(

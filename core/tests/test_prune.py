@@ -16,11 +16,12 @@ from holdfast.operations.backup import backup
 from holdfast.operations.databases import databases
 from holdfast.operations.retention import delete, overdue, pin, prune, tag
 from holdfast.plan import BackupPlan
+from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy
-from holdfast.registry import Registry
 from holdfast.setup import Parts
 from holdfast.store import findings, labels
-from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.labels import Act
 

@@ -12,9 +12,10 @@ import pytest
 from memory import MemoryPlugin, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
-from holdfast.component import check_components
 from holdfast.errors import PluginError, UsageError
-from holdfast.registry import Plugin, Registry
+from holdfast.plugins.components import check_components
+from holdfast.plugins.loading import Plugin
+from holdfast.plugins.registry import Registry
 
 Install = Callable[..., None]
 
@@ -208,7 +209,7 @@ def test_a_component_that_says_nothing_is_made_for_the_first_api_under_a_later_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Otherwise a plugin of today would pass for one of whichever version is installed beside it."""
-    monkeypatch.setattr("holdfast.component.API_VERSION", 2)
+    monkeypatch.setattr("holdfast.plugins.components.API_VERSION", 2)
     with pytest.raises(PluginError, match="'x' is made for API version 1, this Holdfast has 2"):
         check_components([Component(kind=Kind.CODEC, name="x")])
 

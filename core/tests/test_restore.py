@@ -12,14 +12,14 @@ import pytest
 from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_threads
 
 from holdfast.api import Capability, Event, Facts, Step
-from holdfast.builtin import NoCodec
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, attached
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
-from holdfast.pipeline import BLOCK
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.plugins.builtin import NoCodec
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.streaming.blocks import BLOCK
 
 STREAMS = {"one": [b"hello"], "two": [b"world" * 100]}
 ATOMIC = frozenset({Capability.ATOMIC_RESTORE})

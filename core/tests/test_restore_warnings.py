@@ -19,7 +19,7 @@ from holdfast.api import (
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import restore
 from holdfast.plan import BackupPlan, RestorePlan
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast.setup import Parts
 
 

@@ -8,8 +8,9 @@ import pytest
 from memory import memory_registry
 
 from holdfast.api import Event, IntegrityError
+from holdfast.error_boundary import scrub, translate_errors
 from holdfast.errors import HoldfastError
-from holdfast.run import Run, scrub, translate_errors
+from holdfast.run import Run
 
 
 def a_run(on_event: Any = None) -> Run:

@@ -13,7 +13,7 @@ from servers.mysql import running_mysql
 
 import holdfast
 from holdfast.api import RestoreRequest, ScratchRequest, Stream
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 __all__ = ["mariadb"]
 

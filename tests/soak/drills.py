@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import holdfast
-from holdfast.legacy import sqlite_url
+from holdfast.legacy.manager import sqlite_url
 from holdfast.testing.drills import drill_mutated
 from holdfast_sqlite.location import database_path
 from soak import busy

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.api import Event
-    from holdfast.assembly import Pipeline
     from holdfast.errors import (
         CredentialsError,
         HoldfastError,
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
         UnsafeError,
         UsageError,
     )
-    from holdfast.legacy import (
+    from holdfast.functions import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
+    from holdfast.legacy.manager import (
         BackupFormat,
         BackupManager,
         BackupMetadata,
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
         DatabaseBackup,
         backup_database,
     )
-    from holdfast.manager import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
     from holdfast.operations.drill import DrillResult
     from holdfast.operations.restore import RestoreResult
     from holdfast.operations.retention import PruneResult
     from holdfast.operations.verify import VerifyResult
+    from holdfast.pipeline import Pipeline
     from holdfast.plan import BackupPlan, RestorePlan
+    from holdfast.plugins.registry import Registry
     from holdfast.policy import Policy
     from holdfast.record import Backup
-    from holdfast.registry import Registry
 
 _HOMES = {
     "Backup": "record",
-    "BackupFormat": "legacy",
-    "BackupManager": "legacy",
-    "BackupMetadata": "legacy",
+    "BackupFormat": "legacy.manager",
+    "BackupManager": "legacy.manager",
+    "BackupMetadata": "legacy.manager",
     "BackupPlan": "plan",
-    "BackupResult": "legacy",
+    "BackupResult": "legacy.manager",
     "CredentialsError": "errors",
-    "DatabaseBackup": "legacy",
+    "DatabaseBackup": "legacy.manager",
     "DrillResult": "operations.drill",
     "Event": "api",
     "HoldfastError": "errors",
@@ -59,27 +59,27 @@ _HOMES = {
     "NotFoundError": "errors",
     "OverdueError": "errors",
     "PartialError": "errors",
-    "Pipeline": "assembly",
+    "Pipeline": "pipeline",
     "PluginError": "errors",
     "Policy": "policy",
     "PruneResult": "operations.retention",
-    "Registry": "registry",
+    "Registry": "plugins.registry",
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",
     "UnreachableError": "errors",
     "UnsafeError": "errors",
     "UsageError": "errors",
     "VerifyResult": "operations.verify",
-    "backup": "manager",
-    "backup_database": "legacy",
-    "delete": "manager",
-    "drill": "manager",
-    "list_backups": "manager",
-    "pin": "manager",
-    "prune": "manager",
-    "restore": "manager",
-    "tag": "manager",
-    "verify": "manager",
+    "backup": "functions",
+    "backup_database": "legacy.manager",
+    "delete": "functions",
+    "drill": "functions",
+    "list_backups": "functions",
+    "pin": "functions",
+    "prune": "functions",
+    "restore": "functions",
+    "tag": "functions",
+    "verify": "functions",
 }
 
 __all__ = [

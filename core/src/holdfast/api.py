@@ -1,7 +1,7 @@
 """Everything that a plugin imports, and all that it sees of Holdfast.
 
 A plugin is a distribution with an entry point in the group `holdfast`. The entry point names a module (or an
-object) with functions called after the hooks of `holdfast.hookspecs`, marked with `hookimpl`. It lists what it
+object) with functions called after the hooks of `holdfast.plugins.hookspecs`, marked with `hookimpl`. It lists what it
 offers as `Component` data and does the work in the operation hooks.
 
 Vocabulary: an *engine* dumps and restores one kind of database, a *codec* compresses, a *checksum* digests, a

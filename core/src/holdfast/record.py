@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.api import Storage
 from holdfast.store import findings
-from holdfast.store.catalog import Entry
+from holdfast.store.entry import Entry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
-"""What every run has in common: events, progress, and errors that are ours and show no secret."""
+"""A run: one operation on one backup, which tells its watchers what happens and counts the bytes that pass."""
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -11,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event, Watcher
-from holdfast.errors import HoldfastError, attached, os_error_text, quote_name
-from holdfast.pipeline import Stop
-from holdfast.registry import Registry
-from holdfast.url import redact, secrets_of
+from holdfast.error_boundary import error_message, scrub
+from holdfast.errors import HoldfastError
+from holdfast.plugins.registry import Registry
+from holdfast.streaming.workers import Stop
 
 log = logging.getLogger("holdfast.run")
+
 
 # What `extra` may not hold: logging raises for it, but only where the level is on.
 _LOG_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -132,7 +132,7 @@ class Run:
             elif isinstance(error, HoldfastError):
                 raise
             else:
-                raise HoldfastError(f"the watcher failed: {_message(error)}") from error
+                raise HoldfastError(f"the watcher failed: {error_message(error)}") from error
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -142,55 +142,5 @@ class Run:
         except BaseException as error:
             with suppress(HoldfastError):  # of a watcher: the failure that led here is the one to report
                 self._tell_untold()
-            self.emit("failed", message=_message(error))
+            self.emit("failed", message=error_message(error))
             raise
-
-
-@contextmanager
-def translate_errors(doing: str, *urls: str) -> Iterator[None]:
-    """Turn what plugins and the system raise into `HoldfastError`s without the secrets of these URLs."""
-    try:
-        yield
-    except HoldfastError as error:
-        message, hint = scrub(error.message, *urls), scrub(error.hint or "", *urls) or None
-        if (message, hint) == (error.message, error.hint):
-            raise
-        error.message, error.hint, error.args = message, hint, (message,)
-        raise error from None  # what it was raised from still holds the secret
-    except OSError as error:
-        raise HoldfastError(scrub(_told(doing, error), *urls)) from error
-    except Exception as error:
-        raise HoldfastError(scrub(f"{doing}: {_message(error)}", *urls)) from error
-
-
-@contextmanager
-def translate_os_errors(doing: str) -> Iterator[None]:
-    """Say what could not be done when the system refuses; all other errors pass."""
-    try:
-        yield
-    except OSError as error:
-        raise HoldfastError(_told(doing, error)) from error
-
-
-def scrub(text: str, *urls: str) -> str:
-    """Hide the secrets of these URLs wherever a driver may have put them into its message."""
-    for url in filter(None, urls):
-        text = text.replace(url, redact(url))
-        for secret in secrets_of(url):
-            # In any case: `os_error_text` writes the system's words in lowercase.
-            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
-    return text
-
-
-def _told(doing: str, error: OSError) -> str:
-    where = f" {quote_name(error.filename)}:" if error.filename else ""
-    return f"{doing}:{where} {os_error_text(error)}{attached(error)}"
-
-
-def _message(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, HoldfastError):
-        return error.message
-    if isinstance(error, KeyboardInterrupt):
-        return f"interrupted{attached(error)}"
-    return f"{type(error).__name__}: {text}".removesuffix(": ") + attached(error)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.config import scratch_root
+from holdfast.defaults import scratch_root
 from holdfast.errors import HoldfastError, os_error_text, quote_name
 
 log = logging.getLogger("holdfast.scratch")

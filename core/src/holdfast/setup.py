@@ -5,13 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Storage
-from holdfast.config import default_codec, default_jobs, default_store
+from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
-from holdfast.options import split_spec
-from holdfast.parts import check_part
 from holdfast.plan import BackupPlan
-from holdfast.registry import BUILTIN, InstalledEngine, Registry
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.options import split_spec
+from holdfast.plugins.registry import BUILTIN, Registry
 from holdfast.store.names import check_source_name
+
+_NEEDED = {
+    "engine": ("name", "capabilities", "dump", "restore"),
+    "codec": ("suffix", "encode", "decoder"),
+    "store": ("location", "writer", "read", "list", "stat", "delete", "barrier", "lease"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,7 @@ class Parts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class BackupSetup:
     """A plan resolved: every part found and every option checked, nothing opened yet.
 
     `codec_name` is the name of the component, whichever alias was asked for; `plugins` are the versions of what
@@ -45,7 +51,7 @@ class Setup:
     jobs: int
 
 
-def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
+def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> BackupSetup:
     """Find every part of a plan and check every option, before anything is opened."""
     url = DatabaseURL.parse(plan.source)
     for kind, part in (("engine", parts.engine), ("codec", parts.codec), ("store", parts.storage)):
@@ -71,7 +77,7 @@ def resolve(plan: BackupPlan, registry: Registry, parts: Parts) -> Setup:
         codec_name = owned[-1].component.name
     if isinstance(engine, InstalledEngine):
         owned.append(engine.owned)
-    return Setup(
+    return BackupSetup(
         plan=plan,
         url=url,
         engine=engine,
@@ -96,3 +102,20 @@ def check_capabilities(engine: Engine, asked: Mapping[Capability, tuple[str, boo
     for capability, (option, wanted) in asked.items():
         if wanted and capability not in engine.capabilities:
             raise UsageError(f"engine '{engine.name}' cannot do {option}")
+
+
+def check_part(kind: str, part: Any) -> None:
+    """Refuse an object that cannot be an engine, codec or store, before anything is opened; None is none."""
+    missing = [name for name in _NEEDED[kind] if not hasattr(part, name)]
+    if part is not None and missing:
+        raise UsageError(
+            f"{kind} is an object of type {type(part).__name__}, which has no {', '.join(missing)}",
+            hint=f"give the {kind} by name, or an object as holdfast.api describes it",
+        )
+
+
+def check_hasher_factory(start: Any) -> None:
+    """Refuse a checksum that is neither a name nor something that starts a digest, such as `hashlib.blake2b`."""
+    hasher = start() if callable(start) else None
+    if not hasattr(hasher, "update") or not hasattr(hasher, "hexdigest"):
+        raise UsageError(f"a checksum is {start!r}, expected a name, or a callable that starts a digest")

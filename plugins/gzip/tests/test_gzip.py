@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.api import IntegrityError, Kind, PluginError, UsageError
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast.testing.codec import decode
 from holdfast_gzip.codec import GzipCodec
 

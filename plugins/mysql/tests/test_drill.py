@@ -11,7 +11,7 @@ from servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import DumpRequest, Facts, ObjectProof, Proof, RestoreRequest, Scratch, ScratchRequest, Stream
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast_mysql import holdfast_databases, holdfast_scratch
 
 ODD = Path(__file__).with_name("odd.sql").read_bytes()

@@ -11,7 +11,7 @@ from servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import RestoreRequest, Step, Stream
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast_mysql.needs import needs_of
 from holdfast_mysql.script import ScriptWriter, Statement
 from holdfast_mysql.wire import Column, Unit

@@ -13,7 +13,7 @@ from servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import DumpRequest
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 
 def manifest_of(record: holdfast.Backup) -> dict[str, Any]:

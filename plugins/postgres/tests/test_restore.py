@@ -307,7 +307,7 @@ def test_statistics_are_there_after_a_restore(server: PostgresServer, target: st
 def test_a_dry_run_checks_and_touches_nothing(server: PostgresServer, app: str, record: Any, store: str) -> None:
     from holdfast.operations.restore import restore
     from holdfast.plan import RestorePlan
-    from holdfast.registry import Registry
+    from holdfast.plugins.registry import Registry
 
     made = f"{app}_dry"
     plan = RestorePlan(backup=record.id, target=server.url(made), store=store, options={"create": "true"})

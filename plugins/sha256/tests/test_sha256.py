@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 # The examples of the standard's authors.
 KNOWN = {

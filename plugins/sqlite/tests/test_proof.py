@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.legacy import sqlite_url
-from holdfast.registry import Registry
-from holdfast.takeover import import_backups
+from holdfast.legacy.importer import import_backups
+from holdfast.legacy.manager import sqlite_url
+from holdfast.plugins.registry import Registry
 
 
 def make(path: Path, *, wal: bool = False) -> None:

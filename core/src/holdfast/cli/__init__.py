@@ -96,7 +96,7 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
     A database is a URL such as sqlite:///app.db, a store is a folder such as ./backups (--store, HOLDFAST_STORE).
     """
-    from holdfast.cli.talk import Console
+    from holdfast.cli.console import Console
 
     ctx.obj = Console(verbose=verbose, quiet=quiet, log_format=log_format)
     ctx.obj.start_logging()
@@ -195,7 +195,7 @@ def _fail(
     context: dict[str, Any], failure: HoldfastError, code: int, arguments: list[str], error: BaseException | None = None
 ) -> int:
     """Say what went wrong in one message, with its traceback where that was asked for."""
-    from holdfast.cli.talk import Console
+    from holdfast.cli.console import Console
 
     console = context["console"]() if "console" in context else None
     console = console if isinstance(console, Console) else Console(verbose=0, quiet=False, log_format=None)
@@ -208,7 +208,7 @@ def _fail(
 
 def _hide(text: str, arguments: list[str]) -> str:
     """Keep the secrets of URLs in the arguments, and in the store's variable, out of a text."""
-    from holdfast.run import scrub
+    from holdfast.error_boundary import scrub
 
     values = (argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments)
     return scrub(text, *(value for value in (*values, os.environ.get("HOLDFAST_STORE", "")) if "://" in value))

@@ -2,6 +2,7 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import (
     assign_option,
     exclude_option,
@@ -11,7 +12,7 @@ from holdfast.cli.options import (
     select_option,
     store_option,
 )
-from holdfast.cli.talk import Console, size
+from holdfast.cli.text import size
 from holdfast.errors import HoldfastError, PartialError, UsageError
 
 
@@ -61,7 +62,7 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
 
 def _all(console: Console, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
     """The URLs of every database of the servers; --select and --exclude have done their work with that."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.operations.databases import databases
 
     select: tuple[str, ...] = options["select"]  # type: ignore[assignment]
@@ -76,10 +77,10 @@ def _all(console: Console, servers: tuple[str, ...], options: dict[str, object])
 
 
 def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.operations.backup import backup, preview
-    from holdfast.options import parse_assignments
     from holdfast.plan import BackupPlan
+    from holdfast.plugins.options import parse_assignments
 
     console.last_id = ""
     assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ import sys
 
 import click
 
+from holdfast.cli.console import writing
 from holdfast.cli.options import output_options, store_option
-from holdfast.cli.talk import writing
 
 
 @click.command("cat")
@@ -19,7 +19,7 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
 
     The digest is compared at the end: only exit 0 means that all of it was right.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.operations.read import read
     from holdfast.store.catalog import Catalog
 

@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console
 
 
 @click.command("delete")
@@ -15,7 +15,7 @@ from holdfast.cli.talk import Console
 @click.pass_obj
 def command(console: Console, backup: str, store: str, allow_last: bool) -> None:
     """Delete the backup ID; the newest good and the newest proven one of a source are kept (exit 16)."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import HoldfastError, os_error_text
     from holdfast.operations.retention import delete
     from holdfast.store.catalog import Catalog, is_latest

@@ -2,8 +2,9 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import assign_option, jobs_option, json_option, output_options, store_option
-from holdfast.cli.talk import Console, size
+from holdfast.cli.text import size
 
 
 @click.command("drill")
@@ -27,10 +28,10 @@ def command(
     The scratch database is checked by the engine, compared object by object, and dropped. The result is recorded
     with the backup: proven, or damaged (exit 13). A drill that cannot be carried out records nothing.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import IntegrityError
     from holdfast.operations.drill import drill
-    from holdfast.options import parse_assignments
+    from holdfast.plugins.options import parse_assignments
     from holdfast.proof import summary
     from holdfast.store.catalog import Catalog, is_latest
 

@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console
 
 
 @click.command("import")
@@ -18,9 +18,9 @@ def command(console: Console, folder: str, store: str) -> None:
     Every file that its manifest.json lists is compared with the recorded checksum and becomes a backup of the
     store; the files stay where they are, and importing again imports nothing twice.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import IntegrityError, PartialError
-    from holdfast.takeover import import_backups
+    from holdfast.legacy.importer import import_backups
 
     counts: dict[str, int] = {}
     first = ""

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console, size, table
+from holdfast.cli.text import size, table
 
 
 @click.command("list")
@@ -24,7 +25,7 @@ from holdfast.cli.talk import Console, size, table
 @click.pass_obj
 def command(console: Console, name: str | None, store: str, state: str | None, unproven_for: str | None) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.duration import parse_duration
     from holdfast.errors import OverdueError, quote_name
     from holdfast.operations.retention import overdue

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from holdfast.cli.talk import Console
+from holdfast.cli.console import Console
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console
 
 
 @click.command("pin")
@@ -19,7 +19,7 @@ def command(console: Console, backup: str, store: str) -> None:
 
 def set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
     """Put a pin on a backup, or take it off, and say which it was."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.operations.retention import pin
     from holdfast.store.catalog import Catalog
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options
-from holdfast.cli.talk import Console, table
+from holdfast.cli.text import table
 
 
 @click.group("plugins", invoke_without_command=True)
@@ -25,7 +26,7 @@ def command(ctx: click.Context) -> None:
 @click.pass_obj
 def show(console: Console, name: str) -> None:
     """Show the component or plugin NAME with its options and capabilities."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import PluginError
 
     registry = installed()
@@ -49,7 +50,7 @@ def show(console: Console, name: str) -> None:
 
 
 def _overview(console: Console) -> None:
-    from holdfast.config import installed
+    from holdfast.defaults import installed
 
     registry = installed()
     components = [_describe(one, registry) for one in registry.components()]
@@ -73,7 +74,7 @@ def _overview(console: Console) -> None:
 
 
 def _describe(owned: Any, registry: Any) -> dict[str, Any]:
-    from holdfast.options import describe_options
+    from holdfast.plugins.options import describe_options
 
     component, plugin = owned.component, owned.plugin
     claims = registry.claims(component.kind, component.name)

@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console
 
 _COUNT = click.IntRange(1)
 
@@ -33,7 +33,7 @@ def command(
     A good backup goes if it exceeds a maximum, or if there are keep-rules and none keeps it. Pinned backups, the
     newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import PartialError
     from holdfast.operations.retention import prune
     from holdfast.policy import Policy

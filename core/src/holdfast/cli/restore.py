@@ -2,6 +2,7 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import (
     assign_option,
     exclude_option,
@@ -11,7 +12,7 @@ from holdfast.cli.options import (
     select_option,
     store_option,
 )
-from holdfast.cli.talk import Console, size
+from holdfast.cli.text import size
 
 
 @click.command("restore")
@@ -36,11 +37,11 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
     --replace says otherwise; a failed restore leaves the target as it was.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import UsageError
     from holdfast.operations.restore import restore
-    from holdfast.options import parse_assignments
     from holdfast.plan import RestorePlan
+    from holdfast.plugins.options import parse_assignments
 
     if "://" in backup and "://" not in target:
         raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")

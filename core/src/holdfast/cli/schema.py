@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import output_options
-from holdfast.cli.talk import Console
 
 
 @click.command("schema")
@@ -15,10 +15,10 @@ def command(console: Console, name: str | None) -> None:
     """Print the JSON Schema of plans, of manifests, or of the options of the component NAME; without a name, all."""
     import msgspec
 
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import PluginError
-    from holdfast.options import options_schema
     from holdfast.plan import BackupPlan
+    from holdfast.plugins.options import options_schema
     from holdfast.store import manifest
 
     fixed = {"plan": lambda: msgspec.json.schema(BackupPlan), "manifest": manifest.schema}

@@ -2,8 +2,9 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console, size, visible
+from holdfast.cli.text import size, visible
 
 
 @click.command("show")
@@ -19,7 +20,7 @@ def command(console: Console, backup: str, store: str) -> None:
     """
     import msgspec
 
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import IntegrityError
     from holdfast.record import Backup
     from holdfast.store.catalog import Catalog, is_latest

@@ -2,8 +2,8 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
-from holdfast.cli.talk import Console
 
 
 @click.command("tag")
@@ -16,7 +16,7 @@ from holdfast.cli.talk import Console
 @click.pass_obj
 def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
     """Give the backup ID tags; prune --keep-tag TAG keeps what bears one."""
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.operations.retention import tag
     from holdfast.store.catalog import Catalog
 

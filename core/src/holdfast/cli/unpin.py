@@ -2,9 +2,9 @@
 
 import click
 
+from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
 from holdfast.cli.pin import set_pin
-from holdfast.cli.talk import Console
 
 
 @click.command("unpin")

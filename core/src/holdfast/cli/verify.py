@@ -2,8 +2,9 @@
 
 import click
 
+from holdfast.cli.console import Console, StdoutError
 from holdfast.cli.options import jobs_option, json_option, output_options, store_option
-from holdfast.cli.talk import Console, StdoutError, size, visible
+from holdfast.cli.text import size, visible
 
 
 @click.command("verify")
@@ -22,7 +23,7 @@ def command(
 
     The result is recorded with each backup. Exit 13 if one is damaged, 3 if some of several could not be checked.
     """
-    from holdfast.config import installed
+    from holdfast.defaults import installed
     from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
     from holdfast.operations.verify import VerifyResult, select, verify
     from holdfast.store.catalog import Catalog

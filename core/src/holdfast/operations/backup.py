@@ -21,16 +21,17 @@ from holdfast.api import (
     SupportsSource,
     Watcher,
 )
+from holdfast.error_boundary import scrub, translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text, quote_name
-from holdfast.pipeline import Flow, Stored, Workers, run_tasks
 from holdfast.plan import BackupPlan
+from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
-from holdfast.registry import Registry
-from holdfast.run import Run, scrub, translate_errors, translate_os_errors
+from holdfast.run import Run
 from holdfast.scratch import run_cleanup, scratch_folder
-from holdfast.setup import Parts, Setup, resolve
-from holdfast.store import guide, sums
-from holdfast.store.catalog import Catalog, Entry, identity_digest
+from holdfast.setup import BackupSetup, Parts, resolve_backup
+from holdfast.store import sums
+from holdfast.store.catalog import Catalog, identity_digest
+from holdfast.store.entry import Entry
 from holdfast.store.manifest import (
     FORMAT_VERSION,
     BlobRecord,
@@ -42,7 +43,10 @@ from holdfast.store.manifest import (
     ToolRecord,
     encode,
 )
-from holdfast.store.names import GUIDE, MANIFEST, SUMS, blob_path, check_blob_path, is_suffix, slug
+from holdfast.store.manual_restore import restore_instructions
+from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, blob_path, check_blob_path, is_suffix, slug
+from holdfast.streaming.encode import Flow, Stored
+from holdfast.streaming.workers import Workers, run_tasks
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.backup")
@@ -119,10 +123,10 @@ def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None)
 
 def _open(
     plan: BackupPlan, registry: Registry, parts: Parts | None, stack: ExitStack
-) -> tuple[Setup, DumpSession, ExitStack]:
+) -> tuple[BackupSetup, DumpSession, ExitStack]:
     """Resolve a plan and open its source; the last of the three leaves the session when it is closed."""
     with translate_errors(f"cannot open {redact(plan.source)}", plan.source):
-        setup = resolve(plan, registry, parts or Parts())
+        setup = resolve_backup(plan, registry, parts or Parts())
     with translate_errors(f"cannot use the store at {quote_name(setup.storage.location)}", plan.source):
         Catalog(setup.storage).usable()  # found out before the source is opened, whose check may take long
     with translate_errors(f"cannot open {redact(plan.source)}", plan.source):
@@ -145,7 +149,7 @@ def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> 
         raise
 
 
-def _request(setup: Setup, scratch: Path) -> DumpRequest:
+def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
     plan = setup.plan
     return DumpRequest(
         url=plan.source,
@@ -160,7 +164,7 @@ def _request(setup: Setup, scratch: Path) -> DumpRequest:
     )
 
 
-def _source(session: DumpSession, setup: Setup) -> Source:
+def _source(session: DumpSession, setup: BackupSetup) -> Source:
     """Which database this is: as the engine says, else as its URL says."""
     if isinstance(session, SupportsSource):
         found = session.source
@@ -171,7 +175,7 @@ def _source(session: DumpSession, setup: Setup) -> Source:
 
 
 def _write(
-    setup: Setup, session: DumpSession, opened: ExitStack, *, run: Run, source: Source, created_at: datetime
+    setup: BackupSetup, session: DumpSession, opened: ExitStack, *, run: Run, source: Source, created_at: datetime
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Store every stream, free the source, and return the manifest with the small files that go beside it."""
     streams = list(session.streams)
@@ -211,11 +215,11 @@ def _write(
         tags=list(setup.plan.tags),
         hints=dict(facts.hints),
     )
-    text = guide.guide(manifest, setup.codec, facts.restore_steps)
-    return manifest, {**_files(setup, facts, records), GUIDE: text.encode()}
+    text = restore_instructions(manifest, setup.codec, facts.restore_steps)
+    return manifest, {**_files(setup, facts, records), INSTRUCTIONS: text.encode()}
 
 
-def _check_streams(setup: Setup, streams: list[Stream]) -> None:
+def _check_streams(setup: BackupSetup, streams: list[Stream]) -> None:
     """Refuse what would make a manifest that no restore could read."""
     names = {stream.name for stream in streams}
     if len(names) != len(streams) or not streams or "" in names:
@@ -225,7 +229,7 @@ def _check_streams(setup: Setup, streams: list[Stream]) -> None:
             raise PluginError(f"{suffix!r} cannot be the suffix of a file, expected one such as '.sql' or '.zst'")
 
 
-def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str, bytes]:
+def _files(setup: BackupSetup, facts: Facts, records: list[StreamRecord]) -> dict[str, bytes]:
     """The small files that the engine adds, none in the place of another."""
     taken = {record.blob.path.lower() for record in records}
     for name in facts.files:
@@ -241,7 +245,7 @@ def _files(setup: Setup, facts: Facts, records: list[StreamRecord]) -> dict[str,
     return dict(facts.files)
 
 
-def _proof(setup: Setup, session: DumpSession) -> Proof | None:
+def _proof(setup: BackupSetup, session: DumpSession) -> Proof | None:
     """What the engine recorded; nothing is an error where a proof was asked for, unless the source may be damaged."""
     if setup.plan.proof is False:
         return None
@@ -256,7 +260,7 @@ def _proof(setup: Setup, session: DumpSession) -> Proof | None:
 
 
 def _store_streams(
-    setup: Setup, session: DumpSession, streams: list[Stream], run: Run, release: Callable[[], None]
+    setup: BackupSetup, session: DumpSession, streams: list[Stream], run: Run, release: Callable[[], None]
 ) -> list[StreamRecord]:
     """Run the pipeline over all streams, in up to `jobs` threads where the engine can.
 
@@ -315,7 +319,7 @@ def _stream_record(stream: Stream, path: str, stored: Stored) -> StreamRecord:
     )
 
 
-def _tool(setup: Setup, facts: Facts) -> ToolRecord:
+def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:
     from holdfast import version
 
     return ToolRecord(
@@ -326,7 +330,7 @@ def _tool(setup: Setup, facts: Facts) -> ToolRecord:
     )
 
 
-def _publish(setup: Setup, manifest: Manifest, files: dict[str, bytes]) -> str:
+def _publish(setup: BackupSetup, manifest: Manifest, files: dict[str, bytes]) -> str:
     """Write what goes beside the blobs, make all of it durable, then the manifest; returns its SHA-256."""
     folder = f"{manifest.source.name}/{manifest.id}"
     data = encode(manifest)

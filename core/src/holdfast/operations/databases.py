@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from holdfast.api import DatabaseURL
+from holdfast.error_boundary import translate_errors
 from holdfast.errors import NotFoundError
-from holdfast.registry import Registry
-from holdfast.run import translate_errors
+from holdfast.plugins.registry import Registry
 from holdfast.url import redact
 
 

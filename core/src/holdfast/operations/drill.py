@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.api import Capability, DatabaseURL, Scratch, ScratchRequest, Storage, Watcher
-from holdfast.config import default_jobs
+from holdfast.defaults import default_jobs
+from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations import restore
-from holdfast.operations.restore import Setup
+from holdfast.operations.restore import RestoreSetup
 from holdfast.plan import RestorePlan
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.registry import Registry
 from holdfast.proof import Difference, compare
-from holdfast.registry import InstalledEngine, Registry
-from holdfast.run import Run, translate_errors
+from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.store import findings
-from holdfast.store.catalog import Entry
+from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.sums import verify_sidecars
@@ -102,7 +104,7 @@ def drill(
             outcome = _Outcome(server_version=scratch.server_version)
             with translate_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
                 plan = _plan(entry, scratch, engine, request, options or {})
-                setup = restore.resolve(
+                setup = restore.resolve_restore(
                     plan, entry, entry.manifest, run=run, registry=registry, storage=storage, engine=engine, drill=True
                 )
                 _test(setup, scratch, folder, outcome)
@@ -166,7 +168,7 @@ def _plan(
     )
 
 
-def _test(setup: Setup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
+def _test(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
     # A drill includes what `verify` looks at, or it could not clear a failure of that.
     outcome.problems += verify_sidecars(setup.entry, setup.storage)
@@ -201,7 +203,7 @@ def _noting(outcome: _Outcome) -> Iterator[None]:
         outcome.problems.append(error.message)
 
 
-def _record(setup: Setup, outcome: _Outcome) -> DrillResult:
+def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
     """Append the finding and describe it."""
     entry, run = setup.entry, setup.run
     problems = [*(str(one) for one in outcome.differences), *outcome.problems]

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from holdfast.api import Storage
+from holdfast.error_boundary import translate_errors
 from holdfast.errors import NotFoundError, UsageError, quote_name
-from holdfast.pipeline import Stop
-from holdfast.registry import Registry
-from holdfast.run import translate_errors
+from holdfast.plugins.registry import Registry
 from holdfast.store.blob import StoredBlob
 from holdfast.store.manifest import Manifest, StreamRecord
+from holdfast.streaming.workers import Stop
 
 
 def read(manifest: Manifest, stream: str | None, *, storage: Storage, registry: Registry) -> Iterator[bytes]:

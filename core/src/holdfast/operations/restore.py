@@ -23,18 +23,21 @@ from holdfast.api import (
     SupportsWarnings,
     Watcher,
 )
-from holdfast.config import default_jobs, default_store
+from holdfast.defaults import default_jobs, default_store
+from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
-from holdfast.pipeline import release_after, run_tasks
 from holdfast.plan import RestorePlan
-from holdfast.registry import InstalledEngine, Registry
-from holdfast.run import Run, translate_errors
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.registry import Registry
+from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.setup import check_capabilities
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog, Entry
-from holdfast.store.inside import check_outside
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
+from holdfast.store.overlap import check_outside
+from holdfast.streaming.workers import release_after, run_tasks
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.restore")
@@ -63,7 +66,7 @@ class RestoreResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class RestoreSetup:
     """A restore with every part found and nothing touched."""
 
     plan: RestorePlan
@@ -102,7 +105,9 @@ def restore(
         catalog.open()
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
         run = Run("restore", entry.id, name=entry.name, registry=registry, on_event=on_event, url=plan.target)
-        setup = resolve(plan, entry, manifest, run=run, registry=registry, storage=storage, engine=engine, codec=codec)
+        setup = resolve_restore(
+            plan, entry, manifest, run=run, registry=registry, storage=storage, engine=engine, codec=codec
+        )
         with run.telling(), scratch_folder() as scratch:
             result = load(setup, scratch, dry_run=dry_run)
         if not dry_run:
@@ -110,7 +115,7 @@ def restore(
         return result
 
 
-def resolve(
+def resolve_restore(
     plan: RestorePlan,
     entry: Entry,
     manifest: Manifest,
@@ -121,7 +126,7 @@ def resolve(
     engine: Engine | None = None,
     codec: Codec | None = None,
     drill: bool = False,
-) -> Setup:
+) -> RestoreSetup:
     """Find every part of a restore of one backup and check every option; touches nothing."""
     engine = engine or _engine(registry, DatabaseURL.parse(plan.target), manifest)
     check_capabilities(
@@ -133,7 +138,7 @@ def resolve(
         },
     )
     hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
-    return Setup(
+    return RestoreSetup(
         plan=plan,
         entry=entry,
         manifest=manifest,
@@ -157,7 +162,7 @@ def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Inst
     return engine
 
 
-def load(setup: Setup, scratch: Path, *, dry_run: bool = False) -> RestoreResult:
+def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> RestoreResult:
     """Restore as set up; `scratch` is a private folder. Leaves the target as it was, or says what is left."""
     run, plan, manifest = setup.run, setup.plan, setup.manifest
     tolerate = run.warn if plan.allow_damaged else None
@@ -219,7 +224,7 @@ def _releasing(opened: ExitStack) -> Iterator[None]:
         raise
 
 
-def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
+def _needed(setup: RestoreSetup, steps: Sequence[Step]) -> list[StoredBlob]:
     """The blobs that the steps load, each once."""
     names = dict.fromkeys(step.stream for step in steps)
     unknown = [name for name in names if name not in setup.blobs]
@@ -231,7 +236,7 @@ def _needed(setup: Setup, steps: Sequence[Step]) -> list[StoredBlob]:
 
 
 def _run_steps(
-    setup: Setup, session: RestoreSession, steps: list[Step], needed: list[StoredBlob], opened: ExitStack
+    setup: RestoreSetup, session: RestoreSession, steps: list[Step], needed: list[StoredBlob], opened: ExitStack
 ) -> None:
     """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""
     run = setup.run

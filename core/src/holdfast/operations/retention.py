@@ -15,7 +15,8 @@ from holdfast.errors import NotFoundError, UnsafeError, UsageError, os_error_tex
 from holdfast.plan import check_tag
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.store import labels
-from holdfast.store.catalog import Catalog, Entry, Listing
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry, Listing
 from holdfast.store.findings import State, proven_at
 from holdfast.store.labels import Act
 

@@ -6,19 +6,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holdfast.api import HasherFactory, Kind, Storage, Watcher
-from holdfast.builtin import NoCodec
-from holdfast.config import default_jobs
+from holdfast.defaults import default_jobs
+from holdfast.error_boundary import translate_errors
 from holdfast.errors import IntegrityError, os_error_text
-from holdfast.pipeline import run_tasks
 from holdfast.plan import check_jobs
-from holdfast.registry import Registry
-from holdfast.run import Run, translate_errors
+from holdfast.plugins.builtin import NoCodec
+from holdfast.plugins.registry import Registry
+from holdfast.run import Run
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.sums import verify_sidecars
+from holdfast.streaming.workers import run_tasks
 
 log = logging.getLogger("holdfast.verify")
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
-from holdfast.pipeline import BLOCK, Stop, plain_chunks
-from holdfast.store.beside import check_published
 from holdfast.store.manifest import StreamRecord
+from holdfast.store.notes import check_published
+from holdfast.streaming.blocks import BLOCK
+from holdfast.streaming.decode import plain_chunks
+from holdfast.streaming.workers import Stop
 
 log = logging.getLogger("holdfast.store")
 

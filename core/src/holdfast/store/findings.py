@@ -13,8 +13,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from holdfast.api import Storage
-from holdfast.store.beside import STAMP, add_note, time_of_note
 from holdfast.store.names import FINDINGS
+from holdfast.store.notes import STAMP, add_note, time_of_note
 
 _NAME = re.compile(STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
 

@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from holdfast.api import Storage
 from holdfast.plan import check_tag
-from holdfast.store.beside import STAMP, add_note, time_of_note
 from holdfast.store.names import LABELS
+from holdfast.store.notes import STAMP, add_note, time_of_note
 
 _NAME = re.compile(STAMP + r"-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
 

@@ -14,7 +14,7 @@ from holdfast.errors import IntegrityError, UsageError, quote_name
 
 MANIFEST = "backup_manifest.json"
 SUMS = "SHA256SUMS"
-GUIDE = "RESTORE.md"
+INSTRUCTIONS = "RESTORE.md"
 FINDINGS = "findings"
 LABELS = "labels"
 MARKER = "holdfast.json"
@@ -28,7 +28,7 @@ _SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,20}){0,4}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Reserved on Windows whatever follows a dot; a store may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
-_RESERVED = frozenset({MANIFEST.lower(), SUMS.lower(), GUIDE.lower()})
+_RESERVED = frozenset({MANIFEST.lower(), SUMS.lower(), INSTRUCTIONS.lower()})
 _BESIDE = frozenset({FINDINGS, LABELS})  # folders of what is added after publication
 
 

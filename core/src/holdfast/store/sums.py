@@ -4,11 +4,11 @@ import hashlib
 
 from holdfast.api import Storage
 from holdfast.errors import HoldfastError, os_error_text, quote_name
-from holdfast.pipeline import BLOCK
-from holdfast.store.beside import check_published
-from holdfast.store.catalog import Entry
+from holdfast.store.entry import Entry
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS
+from holdfast.store.notes import check_published
+from holdfast.streaming.blocks import BLOCK
 
 
 def sums(digests: dict[str, str]) -> bytes:

@@ -3,7 +3,7 @@
 import re
 
 from holdfast.api import Hasher
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 
 class ChecksumSuite:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.api import Chunk, Codec, IntegrityError, SupportsShellDecode
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger

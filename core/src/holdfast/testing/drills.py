@@ -6,7 +6,7 @@ from typing import Any
 
 from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
 from holdfast.operations.drill import DrillResult, drill
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 from holdfast.store.catalog import Catalog
 
 Apply = Callable[[str], None]

@@ -10,7 +10,8 @@ import pytest
 import holdfast
 from holdfast.api import Capability, DumpRequest, HoldfastError, IntegrityError, UnsafeError, UsageError
 from holdfast.operations.drill import DrillResult
-from holdfast.registry import InstalledEngine, Registry
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.registry import Registry
 from holdfast.testing.drills import Apply, drill_mutated
 from holdfast.url import DatabaseURL
 

@@ -14,15 +14,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import (
-    Blob,
-    HoldfastError,
-    PluginError,
-    RestoreRequest,
-    Step,
-    UsageError,
-    quote_name,
-)
+from holdfast.api import Blob, HoldfastError, PluginError, RestoreRequest, Step, UsageError, quote_name
 from holdfast_postgres import archive, order, programs, script
 from holdfast_postgres.checks import Findings
 from holdfast_postgres.children import Children

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import quote
 
-from holdfast import manager
-from holdfast.config import default_store
+from holdfast import functions as manager
+from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.operations import retention
 from holdfast.policy import Policy

@@ -7,15 +7,14 @@ somebody else wrote could otherwise steer the terminal, or add lines of its own 
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import Event
+from holdfast.cli.log_format import JsonLines, TextLines, is_no_run_warning
+from holdfast.cli.text import as_json, one_line, visible
 from holdfast.errors import HoldfastError, os_error_text
-
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class StdoutError(HoldfastError):
@@ -49,7 +48,7 @@ class Console:
         new.of_holdfast_cli = True  # type: ignore[attr-defined]
         new.setFormatter(JsonLines() if self.log_format == "json" else TextLines(traces=bool(self.verbose)))
         if self.log_format != "json":
-            new.addFilter(_not_told_otherwise)
+            new.addFilter(is_no_run_warning)
         logger.addHandler(new)
         logger.propagate = False
 
@@ -83,9 +82,9 @@ class Console:
             self.start_logging()
             logging.getLogger("holdfast.cli").error("%s", failure.message, extra=extra)
             return
-        _tell(f"{shown}error: {_one_line(failure.message)}")
+        _tell(f"{shown}error: {one_line(failure.message)}")
         if failure.hint:
-            _tell(f"hint: {_one_line(failure.hint)}")
+            _tell(f"hint: {one_line(failure.hint)}")
 
     # --- data ---
 
@@ -146,57 +145,6 @@ def event_data(event: Event) -> dict[str, Any]:
     return {**event.detail, **data}
 
 
-class TextLines(logging.Formatter):
-    """Logs for people; tracebacks only where they were asked for."""
-
-    def __init__(self, *, traces: bool) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-        self._traces = traces
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        line = f"{record.levelname} {record.name}: {visible(record.getMessage())}"
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info and self._traces else ""
-        return line + "\n".join(map(visible, trace.split("\n")))
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a record, with every field of `extra`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
-        fields |= {"logger": record.name, "message": record.getMessage()}
-        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
-        if record.exc_info:
-            extra["exception"] = self.formatException(record.exc_info)
-        return as_json({**extra, **fields})
-
-
-def as_json(value: Any) -> str:
-    """One JSON document on one line."""
-    import msgspec
-
-    try:
-        return msgspec.json.encode(value, enc_hook=str).decode()
-    except UnicodeEncodeError:
-        import json
-
-        # A path whose bytes are no UTF-8: written as \udcXX, which `os.fsencode` turns into those bytes again.
-        return json.dumps(msgspec.to_builtins(value, enc_hook=str), separators=(",", ":"))
-
-
-def visible(text: str) -> str:
-    """Write what cannot be printed, line breaks too, as Python's escapes; bytes that are no UTF-8 stay those bytes."""
-    if text.isprintable():
-        return text
-    plain = (one.isprintable() or "\udc80" <= one <= "\udcff" for one in text)
-    return "".join(
-        one if kept else one.encode("unicode_escape").decode() for one, kept in zip(text, plain, strict=True)
-    )
-
-
 @contextmanager
 def writing() -> Iterator[None]:
     """Say that it was stdout that could not be written to; a reader who has gone is no error of ours."""
@@ -212,32 +160,3 @@ def _tell(text: str) -> None:
     """Write to stderr; where that is impossible nobody is left to be told, and the work is done all the same."""
     with contextlib.suppress(OSError):
         print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
-
-
-def size(count: int) -> str:
-    """Bytes for people: `1.2 MB`, in powers of 1000."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 999.5 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
-
-
-def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Columns of text for people, headed by the keys of the first row."""
-    heads = list(rows[0])
-    lines = [heads, *([visible(row[head]) for head in heads] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _not_told_otherwise(record: logging.LogRecord) -> bool:
-    """Leave warnings out that the watcher shows in any case."""
-    return getattr(record, "event", "") != "warning"

@@ -8,7 +8,7 @@ from functools import cache
 from holdfast.api import Kind
 from holdfast.errors import UsageError, quote_name
 from holdfast.plan import MAX_JOBS
-from holdfast.registry import Registry
+from holdfast.plugins.registry import Registry
 
 DEFAULT_STORE = "./backups"
 

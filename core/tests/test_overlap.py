@@ -12,7 +12,7 @@ from holdfast.operations.restore import restore
 from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.setup import Parts
 from holdfast.store.folder import FolderStorage
-from holdfast.store.inside import check_outside
+from holdfast.store.overlap import check_outside
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.builtin import NoCodec
 from holdfast.errors import PluginError
-from holdfast.store.guide import guide
+from holdfast.plugins.builtin import NoCodec
 from holdfast.store.manifest import BlobRecord, CodecRecord, Manifest, SourceRecord, StreamRecord, ToolRecord
+from holdfast.store.manual_restore import restore_instructions
 from holdfast.store.sums import parse_sums, sums
 
 
@@ -41,7 +41,7 @@ def manifest(codec: str, suffix: str) -> Manifest:
 
 
 def test_the_steps_of_the_engine_name_the_command_of_the_codec_and_the_blob() -> None:
-    text = guide(manifest("zip", ".zip"), ZippedByHand(), ("{decode:data/T 1} | load TARGET_DB",))
+    text = restore_instructions(manifest("zip", ".zip"), ZippedByHand(), ("{decode:data/T 1} | load TARGET_DB",))
     assert "\nunzip -p data/t-1.zip | load TARGET_DB\n" in text
     assert "in the place of TARGET_DB" in text
     assert "sha256sum -c SHA256SUMS" in text
@@ -53,26 +53,30 @@ def test_the_name_of_a_stream_may_hold_braces(name: str) -> None:
     document = manifest("none", "")
     stream = msgspec.structs.replace(document.streams[0], name=name)
     step = f"{{decode:{name}}} | load; {{decode:{name}}} | check {{x}}"
-    text = guide(msgspec.structs.replace(document, streams=[stream]), NoCodec(), (step,))
+    text = restore_instructions(msgspec.structs.replace(document, streams=[stream]), NoCodec(), (step,))
     assert "\ncat data/t-1 | load; cat data/t-1 | check {x}\n" in text
 
 
 def test_a_step_that_decodes_what_was_not_dumped_is_an_error_of_the_plugin() -> None:
     with pytest.raises(PluginError, match=r"a stream that it did not dump: '\{decode:data/U\} \| load'"):
-        guide(manifest("none", ""), NoCodec(), ("{decode:data/U} | load",))
+        restore_instructions(manifest("none", ""), NoCodec(), ("{decode:data/U} | load",))
 
 
 def test_plain_blobs_are_read_with_cat() -> None:
-    assert "\ncat data/t-1 | load\n" in guide(manifest("none", ""), NoCodec(), ("{decode:data/T 1} | load",))
+    assert "\ncat data/t-1 | load\n" in restore_instructions(
+        manifest("none", ""), NoCodec(), ("{decode:data/T 1} | load",)
+    )
 
 
 def test_without_steps_every_blob_is_decoded_to_a_file_of_its_own() -> None:
-    assert "\nunzip -p data/t-1.zip > data/t-1.plain\n" in guide(manifest("zip", ".zip"), ZippedByHand(), ())
-    assert "\ncat data/t-1 > data/t-1.plain\n" in guide(manifest("none", ""), NoCodec(), ())
+    assert "\nunzip -p data/t-1.zip > data/t-1.plain\n" in restore_instructions(
+        manifest("zip", ".zip"), ZippedByHand(), ()
+    )
+    assert "\ncat data/t-1 > data/t-1.plain\n" in restore_instructions(manifest("none", ""), NoCodec(), ())
 
 
 def test_a_codec_without_a_command_is_said_to_need_one() -> None:
-    text = guide(manifest("zip", ".zip"), Zipped(), ())
+    text = restore_instructions(manifest("zip", ".zip"), Zipped(), ())
     assert "\nDECODE data/t-1.zip > data/t-1.plain\n" in text
     assert "DECODE stands for a command that reads the codec zip" in text
 

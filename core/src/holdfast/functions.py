@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Codec, Engine, Storage, Watcher
-from holdfast.assembly import Pipeline
-from holdfast.config import default_store, installed
+from holdfast.defaults import default_store, installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as backup_operation
 from holdfast.operations import drill as drill_operation
@@ -20,11 +19,12 @@ from holdfast.operations.drill import DrillResult
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.retention import PruneResult
 from holdfast.operations.verify import VerifyResult
-from holdfast.parts import check_part
+from holdfast.pipeline import Pipeline
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy, check_texts
 from holdfast.record import Backup
-from holdfast.registry import Registry
+from holdfast.setup import check_part
 from holdfast.store.catalog import Catalog
 
 __all__ = ["backup", "delete", "drill", "installed", "list_backups", "pin", "prune", "restore", "tag", "verify"]

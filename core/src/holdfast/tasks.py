@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from holdfast import manager
-from holdfast.config import default_store
+from holdfast import functions as manager
+from holdfast.defaults import default_store
 from holdfast.errors import IntegrityError, UsageError
 from holdfast.plan import BackupPlan
 from holdfast.proof import summary

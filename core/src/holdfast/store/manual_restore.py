@@ -10,7 +10,7 @@ from holdfast.store.names import SUMS
 _DECODE = "{decode:"
 
 
-def guide(manifest: Manifest, codec: Codec, steps: tuple[str, ...]) -> str:
+def restore_instructions(manifest: Manifest, codec: Codec, steps: tuple[str, ...]) -> str:
     """Write RESTORE.md: what this is and the commands that restore it, runnable as they stand."""
     command = codec.command if isinstance(codec, SupportsShellDecode) else ("cat" if not codec.suffix else "")
     paths = {stream.name: stream.blob.path for stream in manifest.streams}

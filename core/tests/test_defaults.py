@@ -3,7 +3,7 @@
 import pytest
 from memory import memory_registry
 
-from holdfast.config import default_codec, default_jobs, default_store, scratch_root
+from holdfast.defaults import default_codec, default_jobs, default_store, scratch_root
 from holdfast.errors import UsageError
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from holdfast.api import API_VERSION, Capability, Component, Kind
 from holdfast.errors import PluginError
-from holdfast.options import has_default, option_fields, options_schema
+from holdfast.plugins.options import has_default, option_fields, options_schema
 
 # What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")

@@ -29,18 +29,19 @@ from holdfast.api import (
     Storage,
     Stream,
 )
-from holdfast.config import default_store
+from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, os_error_text, quote_name
-from holdfast.legacy import BackupMetadata, sqlite_url
+from holdfast.legacy.manager import BackupMetadata, sqlite_url
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
+from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
-from holdfast.registry import Registry
 from holdfast.setup import Parts
-from holdfast.store.catalog import Catalog, Entry
+from holdfast.store.catalog import Catalog
+from holdfast.store.entry import Entry
 from holdfast.store.names import slug
 
-log = logging.getLogger("holdfast.takeover")
+log = logging.getLogger("holdfast.legacy")
 
 LISTING = "manifest.json"
 STREAM = "database"

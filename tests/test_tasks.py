@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import IntegrityError, UnreachableError, UsageError
-from holdfast.steps import backup_task, drill_task, prune_task, verify_task
+from holdfast.tasks import backup_task, drill_task, prune_task, verify_task
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""Text for terminals and pipes: JSON, tables, sizes, and names that cannot steer a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def as_json(value: Any) -> str:
+    """One JSON document on one line."""
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        import json
+
+        # A path whose bytes are no UTF-8: written as \udcXX, which `os.fsencode` turns into those bytes again.
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str), separators=(",", ":"))
+
+
+def visible(text: str) -> str:
+    """Write what cannot be printed, line breaks too, as Python's escapes; bytes that are no UTF-8 stay those bytes."""
+    if text.isprintable():
+        return text
+    plain = (one.isprintable() or "\udc80" <= one <= "\udcff" for one in text)
+    return "".join(
+        one if kept else one.encode("unicode_escape").decode() for one, kept in zip(text, plain, strict=True)
+    )
+
+
+def size(count: int) -> str:
+    """Bytes for people: `1.2 MB`, in powers of 1000."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Columns of text for people, headed by the keys of the first row."""
+    heads = list(rows[0])
+    lines = [heads, *([visible(row[head]) for head in heads] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def one_line(text: str) -> str:
+    """Fold white space, line breaks included."""
+    return " ".join(text.split())

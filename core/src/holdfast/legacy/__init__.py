@@ -1,0 +1,1 @@
+"""The contract of earlier releases of other software that Holdfast takes over: names, results, files."""

@@ -1,0 +1,1 @@
+"""Plugins: the hooks, what plugins offer, and the one place that finds and calls them."""

@@ -1,0 +1,62 @@
+"""An engine that an installed plugin offers, as the operations use it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from holdfast.api import Capability, DumpRequest, DumpSession, RestoreRequest, RestoreSession, Scratch, ScratchRequest
+from holdfast.errors import PluginError
+from holdfast.plugins.loading import Owned
+from holdfast.plugins.options import build_options
+
+if TYPE_CHECKING:
+    from holdfast.plugins.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledEngine:
+    """An engine that a plugin offers, as the operations use it."""
+
+    registry: "Registry" = field(repr=False)
+    owned: Owned
+
+    @property
+    def name(self) -> str:
+        """The name of the component, whichever alias the URL used."""
+        return self.owned.component.name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the component lists."""
+        return self.owned.component.capabilities
+
+    def options(self, values: Mapping[str, Any]) -> Any:
+        """Check options against the component's."""
+        return build_options(self.owned.component, values)
+
+    def dump(self, request: DumpRequest) -> AbstractContextManager[DumpSession]:
+        """Open a dump."""
+        session: AbstractContextManager[DumpSession] = self._open("holdfast_dump", request)
+        return session
+
+    def restore(self, request: RestoreRequest) -> AbstractContextManager[RestoreSession]:
+        """Open a restore."""
+        session: AbstractContextManager[RestoreSession] = self._open("holdfast_restore", request)
+        return session
+
+    def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
+        """Make a database for a drill."""
+        scratch: AbstractContextManager[Scratch] = self._open("holdfast_scratch", request)
+        return scratch
+
+    def databases(self, url: str) -> Sequence[str]:
+        """The URLs of every database of the server at `url`."""
+        found: Sequence[str] = self.registry.call("holdfast_databases", self.owned, scheme=self.name, url=url)
+        return found
+
+    def _open(self, hook: str, request: Any) -> Any:
+        session = self.registry.call(hook, self.owned, scheme=self.name, request=request)
+        if not hasattr(session, "__enter__"):
+            raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
+        return session

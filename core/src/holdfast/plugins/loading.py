@@ -1,0 +1,158 @@
+"""Loading: entry points become plugins that are active, refused or switched off; a broken one breaks only itself."""
+
+import inspect
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pluggy
+
+from holdfast.api import Component
+from holdfast.errors import HoldfastError, PluginError
+from holdfast.plugins.components import check_components
+from holdfast.plugins.hookspecs import HoldfastSpecs
+
+log = logging.getLogger("holdfast.plugins")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A plugin that was found: `status` is `active`, `refused` or `disabled`, `reason` says why."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    reason: str = ""
+    components: tuple[Component, ...] = ()
+    module: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def title(self) -> str:
+        """The distribution and its version, for messages."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A component together with the plugin that offers it."""
+
+    component: Component
+    plugin: Plugin
+
+
+class _PluginManager(pluggy.PluginManager):
+    """Accepts plain functions too: in a plugin, a name that begins with `holdfast_` is a hook, marked or not."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        options: Any = super().parse_hookimpl_opts(plugin, name)
+        if options is None and name.startswith("holdfast_") and inspect.isroutine(getattr(plugin, name)):
+            flags = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
+            options = {**flags, "specname": None}
+        return options
+
+
+class Loader:
+    """Takes plugins in, one by one, each in its own try; `plugins` are all that were found, with what became of each.
+
+    pluggy's `load_setuptools_entrypoints` stops at the first failing import and silently drops one of two entry points
+    of the same name.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.manager = _PluginManager("holdfast")
+        self.manager.add_hookspecs(HoldfastSpecs)
+        self.plugins: list[Plugin] = []
+        self._hooks = {name for name in dir(HoldfastSpecs) if name.startswith("holdfast_")}
+        self._strict = environ.get("HOLDFAST_STRICT_PLUGINS", "") not in ("", "0")
+        self._allowed = _names(environ.get("HOLDFAST_PLUGINS")) or None
+        self._disabled = _names(environ.get("HOLDFAST_DISABLE_PLUGINS"))
+
+    def load(self, point: EntryPoint) -> None:
+        """Take one entry point in, or keep it with the reason why not."""
+        distribution, version = _origin(point)
+        found = Plugin(name=point.name, distribution=distribution, version=version, status="active")
+        names = {_normal(point.name), _normal(distribution)}
+        if names & self._disabled or (self._allowed is not None and not names & self._allowed):
+            variable = "HOLDFAST_DISABLE_PLUGINS" if names & self._disabled else "HOLDFAST_PLUGINS"
+            self.plugins.append(replace(found, status="disabled", reason=f"switched off by {variable}"))
+            return
+        try:
+            module = point.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
+            self._refuse(found, f"cannot be imported: {describe_error(error)}", error)
+        else:
+            self.add(found, module)
+
+    def add(self, found: Plugin, module: Any) -> None:
+        """Register a loaded plugin if it keeps its contract."""
+        taken = self.manager.is_registered(module)
+        try:
+            if taken:
+                raise PluginError("it is loaded already, by another entry point that names the same module")
+            if isinstance(module, type):
+                module = module()
+            self._check_hooks(module)
+            self.manager.register(module, name=f"{found.distribution}:{found.name}")
+            components = self._components(module)
+        except Exception as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
+            if not taken and self.manager.is_registered(module):
+                self.manager.unregister(module)
+            self._refuse(found, describe_error(error), error)
+        else:
+            self.plugins.append(replace(found, components=components, module=module))
+
+    def _check_hooks(self, module: Any) -> None:
+        """Refuse hooks that do not exist: a mistyped hook would never be called, and nobody would know."""
+        for name in dir(module):
+            options = self.manager.parse_hookimpl_opts(module, name)
+            if options is None:
+                continue
+            if (options.get("specname") or name) not in self._hooks and not options.get("optionalhook"):
+                raise PluginError(f"there is no hook '{name}'")
+            wraps = options.get("wrapper") or options.get("hookwrapper")
+            if wraps and (options.get("specname") or name) == "holdfast_observe":
+                raise PluginError(
+                    f"its hook '{name}' is a wrapper, which nothing would run: every plugin observes by itself"
+                )
+            if inspect.isgeneratorfunction(getattr(module, name)) and name != "holdfast_components":
+                if wraps:
+                    continue
+                raise PluginError(f"its hook '{name}' is a generator function, which would claim every name")
+
+    def _components(self, module: Any) -> tuple[Component, ...]:
+        others = self.manager.get_plugins() - {module}
+        listed = self.manager.subset_hook_caller("holdfast_components", others)()
+        return check_components(component for part in listed for component in part)
+
+    def _refuse(self, found: Plugin, why: str, error: BaseException) -> None:
+        if self._strict:
+            raise PluginError(f"plugin '{found.name}' of {found.title} is refused: {why}") from error
+        log.info("plugin %s refused: %s", found.name, why, extra={"plugin": found.name, "reason": why})
+        self.plugins.append(replace(found, status="refused", reason=why))
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    """Distribution and version of an entry point; a damaged installation has no metadata to tell them."""
+    if point.dist is None:
+        return "unknown", ""
+    known = point.dist.metadata.json  # metadata["Name"] of what has none warns, and will raise
+    return str(known.get("name", "unknown")), str(known.get("version", ""))
+
+
+def _names(text: str | None) -> set[str]:
+    return {_normal(name.strip()) for name in (text or "").split(",") if name.strip()}
+
+
+def _normal(name: str) -> str:
+    """The name of a distribution as all of its spellings are compared (PyPA: names and normalization)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def describe_error(error: BaseException) -> str:
+    """Write an error of a plugin on one line: ours by its message, others with their type."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HoldfastError) else f"{type(error).__name__}: {text}".removesuffix(": ")

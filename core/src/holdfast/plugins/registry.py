@@ -1,0 +1,160 @@
+"""Looks plugins up by what they offer, and calls them."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from typing import Any
+
+from holdfast.api import Codec, Event, Hasher, Kind, Storage
+from holdfast.errors import HoldfastError, PluginError
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error
+from holdfast.plugins.options import build_options, spec_options, split_spec
+
+log = logging.getLogger("holdfast.plugins")
+GROUP = "holdfast"
+BUILTIN = "holdfast"
+# Only names that the project itself publishes: a hint must never send anybody to a stranger's package.
+FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
+    (Kind.ENGINE, "sqlite"): "holdfast-sqlite",
+    (Kind.ENGINE, "postgresql"): "holdfast-postgres",
+    (Kind.ENGINE, "postgres"): "holdfast-postgres",
+    (Kind.ENGINE, "mysql"): "holdfast-mysql",
+    (Kind.ENGINE, "mariadb"): "holdfast-mysql",
+    (Kind.CODEC, "gzip"): "holdfast-gzip",
+    (Kind.CODEC, "zstd"): "holdfast-zstd",
+    (Kind.CHECKSUM, "sha256"): "holdfast-sha256",
+}
+
+
+class Registry:
+    """What is installed and switched on, by kind and name, and the calls to it.
+
+    `plugins` are modules or objects to use besides (or, with `discover=False`, instead of) what entry points
+    name. `environ` holds `HOLDFAST_DISABLE_PLUGINS`, `HOLDFAST_PLUGINS` and `HOLDFAST_STRICT_PLUGINS`.
+    """
+
+    def __init__(
+        self, *, plugins: Iterable[Any] = (), discover: bool = True, environ: Mapping[str, str] | None = None
+    ) -> None:
+        from holdfast import version
+        from holdfast.plugins import builtin
+
+        loader = Loader(os.environ if environ is None else environ)
+        loader.add(Plugin(name=BUILTIN, distribution="holdfast", version=version(), status="active"), builtin)
+        for number, module in enumerate(plugins):
+            name = getattr(module, "__name__", f"{type(module).__name__}-{number}")
+            loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
+        for point in entry_points(group=GROUP) if discover else ():
+            loader.load(point)
+        self.plugins = loader.plugins
+        self._manager = loader.manager
+
+    # --- looking up ---
+
+    def components(self, kind: Kind | None = None) -> list[Owned]:
+        """Everything that active plugins offer, sorted by kind and name."""
+        owned = [
+            Owned(component=component, plugin=plugin)
+            for plugin in self.plugins
+            for component in plugin.components
+            if kind in (None, component.kind)
+        ]
+        return sorted(owned, key=lambda one: (list(Kind).index(one.component.kind), one.component.name))
+
+    def names(self, kind: Kind) -> list[str]:
+        """The names of a kind, without aliases."""
+        return list(dict.fromkeys(one.component.name for one in self.components(kind)))
+
+    def claims(self, kind: Kind, name: str) -> list[Owned]:
+        """Everything that claims a name: more than one is a conflict."""
+        return [one for one in self.components(kind) if name in (one.component.name, *one.component.aliases)]
+
+    def find(self, kind: Kind, name: str) -> Owned:
+        """The one component of that name; a missing one and a conflict are a `PluginError`."""
+        claims = self.claims(kind, name)
+        if len(claims) == 1:
+            return claims[0]
+        if claims:
+            owners = " and ".join(one.plugin.title for one in claims)
+            off = f"switch one off: HOLDFAST_DISABLE_PLUGINS={claims[-1].plugin.distribution}"
+            raise PluginError(f"{kind} '{name}' is claimed by {owners}", hint=off)
+        installed = ", ".join(self.names(kind)) or "none"
+        raise PluginError(
+            f"no {kind} for '{name}' (installed: {installed})"
+            if kind is Kind.ENGINE
+            else f"no {kind} '{name}' (installed: {installed})",
+            hint=self._missing_hint(kind, name),
+        )
+
+    def _missing_hint(self, kind: Kind, name: str) -> str | None:
+        distribution = FIRST_PARTY.get((kind, name))
+        for plugin in self.plugins:
+            if plugin.status != "active" and (plugin.distribution == distribution or plugin.name == name):
+                return f"the plugin '{plugin.name}' of {plugin.title} is {plugin.status}: {plugin.reason}"
+        return f"pip install {distribution}" if distribution else None
+
+    # --- calling ---
+
+    def call(self, hook: str, owned: Owned, **arguments: Any) -> Any:
+        """Call one hook of the owner alone, with every wrapper around it."""
+        wrappers = {
+            implementation.plugin
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls()
+            if implementation.wrapper or implementation.hookwrapper
+        }
+        others = self._manager.get_plugins() - wrappers - {owned.plugin.module}
+        with attribute_errors(owned):
+            result = self._manager.subset_hook_caller(hook, others)(**arguments)
+        if result is None:
+            what = f"{owned.component.kind} '{owned.component.name}'"
+            raise PluginError(f"{owned.plugin.title} lists {what}, but its {hook} does not serve it")
+        return result
+
+    def engine(self, scheme: str) -> "InstalledEngine":
+        """The engine for URLs of that scheme."""
+        return InstalledEngine(registry=self, owned=self.find(Kind.ENGINE, scheme))
+
+    def codec(self, spec: str) -> Codec:
+        """The codec of a text such as `zstd:3`."""
+        name, shorthand, values = split_spec(spec)
+        owned = self.find(Kind.CODEC, name)
+        options = spec_options(owned.component, shorthand, values)
+        codec: Codec = self.call("holdfast_compress", owned, codec=owned.component.name, options=options)
+        return codec
+
+    def hasher(self, algorithm: str) -> Hasher:
+        """A new digest of the algorithm."""
+        owned = self.find(Kind.CHECKSUM, algorithm)
+        hasher: Hasher = self.call("holdfast_checksum", owned, algorithm=owned.component.name)
+        return hasher
+
+    def storage(self, url: str) -> Storage:
+        """The storage of a store's URL; text without a scheme is the path of a folder."""
+        scheme, mark, _ = url.partition("://")
+        owned = self.find(Kind.STORAGE, scheme.lower() if mark else "file")
+        options = build_options(owned.component, {})
+        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
+        return storage
+
+    def observe(self, event: Event) -> None:
+        """Tell every watching plugin, each in its own try."""
+        for implementation in self._manager.hook.holdfast_observe.get_hookimpls():
+            try:
+                implementation.function(*(event for _ in implementation.argnames))
+            except Exception:
+                log.exception("plugin %s failed to observe %s", implementation.plugin_name, event.type)
+
+
+@contextmanager
+def attribute_errors(owned: Owned) -> Iterator[None]:
+    """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass."""
+    try:
+        yield
+    except (HoldfastError, OSError):
+        raise
+    except Exception as error:
+        what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
+        raise HoldfastError(f"{what} failed: {describe_error(error)}") from error
