@@ -184,7 +184,7 @@ def test_accounts_come_along(mysql: MariaDB, odd: str, store: str) -> None:
 
 def test_a_drill_finds_what_was_there(mysql: MariaDB, odd: str, tmp_path: Path) -> None:
     from holdfast.api import DumpRequest
-    from holdfast_mysql import holdfast_scratch
+    from holdfast_mysql.plugin import plugin
 
     class Held:
         def __init__(self, name: str, data: bytes) -> None:
@@ -202,7 +202,7 @@ def test_a_drill_finds_what_was_there(mysql: MariaDB, odd: str, tmp_path: Path) 
         streams = {stream.name: b"".join(map(bytes, session.read(stream))) for stream in session.streams}
         recorded, facts = session.proof(), session.facts()
     assert recorded is not None
-    opened = holdfast_scratch(
+    opened = plugin.holdfast_scratch(
         "mysql", ScratchRequest(id="x", scratch=tmp_path, into=mysql.url(), options=options, jobs=2, facts=facts.hints)
     )
     assert opened is not None

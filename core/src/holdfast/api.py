@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -51,6 +52,7 @@ __all__ = [
     "DumpRequest",
     "DumpSession",
     "Engine",
+    "EngineHooks",
     "Event",
     "Facts",
     "Hasher",
@@ -441,6 +443,71 @@ class Engine(Protocol):
     def restore(self, request: RestoreRequest, /) -> AbstractContextManager[RestoreSession]:
         """Open a restore, as `holdfast_restore` does."""
         ...
+
+
+class EngineHooks:
+    """The hooks of an engine, for a plugin whose entry point names an object of this class.
+
+    Each part is named as `"module:function"` and imported when it is first called, so that listing what is installed
+    imports no driver; a part that an engine has not is left out. `dump`, `restore` and `scratch` name functions of the
+    request, `databases` one of the URL; they do what the hooks of these names do.
+
+    Example::
+
+        plugin = EngineHooks(
+            Component(kind=Kind.ENGINE, name="leveldb", options=LevelOptions),
+            dump="holdfast_leveldb.dump:open_dump",
+            restore="holdfast_leveldb.restore:open_restore",
+        )
+    """
+
+    def __init__(
+        self,
+        component: Component,
+        *,
+        dump: str,
+        restore: str,
+        scratch: str | None = None,
+        databases: str | None = None,
+    ) -> None:
+        self.component = component
+        self._parts = {"dump": dump, "restore": restore, "scratch": scratch, "databases": databases}
+
+    @hookimpl
+    def holdfast_components(self) -> Iterable[Component]:
+        """List the engine."""
+        return (self.component,)
+
+    @hookimpl
+    def holdfast_dump(self, scheme: str, request: DumpRequest) -> AbstractContextManager[DumpSession] | None:
+        """Open a dump."""
+        session: AbstractContextManager[DumpSession] | None = self._call("dump", scheme, request)
+        return session
+
+    @hookimpl
+    def holdfast_restore(self, scheme: str, request: RestoreRequest) -> AbstractContextManager[RestoreSession] | None:
+        """Open a restore."""
+        session: AbstractContextManager[RestoreSession] | None = self._call("restore", scheme, request)
+        return session
+
+    @hookimpl
+    def holdfast_scratch(self, scheme: str, request: ScratchRequest) -> AbstractContextManager[Scratch] | None:
+        """Make a database for a drill."""
+        scratch: AbstractContextManager[Scratch] | None = self._call("scratch", scheme, request)
+        return scratch
+
+    @hookimpl
+    def holdfast_databases(self, scheme: str, url: str) -> Sequence[str] | None:
+        """List the databases of a server."""
+        urls: Sequence[str] | None = self._call("databases", scheme, url)
+        return urls
+
+    def _call(self, part: str, scheme: str, argument: object) -> Any:
+        place = self._parts[part]
+        if scheme != self.component.name or place is None:
+            return None
+        module, _, function = place.partition(":")
+        return getattr(import_module(module), function)(argument)
 
 
 # --- codec, checksum, storage -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from servers.mariadb import MariaDB
 import holdfast
 from holdfast.api import DumpRequest, Facts, ObjectProof, Proof, RestoreRequest, Scratch, ScratchRequest, Stream
 from holdfast.plugins.registry import Registry
-from holdfast_mysql import holdfast_databases, holdfast_scratch
+from holdfast_mysql.plugin import plugin
 
 ODD = Path(__file__).with_name("odd.sql").read_bytes()
 ID = "20261123T201500Z-k3f9q2"
@@ -66,7 +66,7 @@ def drilling(mariadb: MariaDB, tmp_path: Path) -> Callable[[Taken], Any]:
     @contextlib.contextmanager
     def run(taken: Taken) -> Iterator[Scratch]:
         engine = Registry().engine("mysql")
-        opened = holdfast_scratch(
+        opened = plugin.holdfast_scratch(
             "mysql",
             ScratchRequest(
                 id=ID, scratch=tmp_path, into=mariadb.url(), options=engine.options({}), jobs=2, facts=taken.facts.hints
@@ -201,7 +201,7 @@ def test_what_killed_drills_left_is_dropped_and_nothing_else(
                 names = {name for (name,) in mariadb.rows("SHOW DATABASES")}
                 assert left not in names
                 assert {unmarked, held, named} <= names
-                listed = holdfast_databases("mysql", mariadb.url())
+                listed = plugin.holdfast_databases("mysql", mariadb.url())
                 assert listed is not None
                 assert mariadb.url(database) in listed
                 assert not [url for url in listed if held in url or "information_schema" in url or url[-6:] == "/mysql"]
@@ -217,7 +217,7 @@ def test_a_scratch_database_goes_whatever_happens_and_needs_a_server(
     with pytest.raises(RuntimeError, match="given up"), drilling(taken):
         raise RuntimeError("given up")
     assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
-    opened = holdfast_scratch("mysql", ScratchRequest(id=ID, scratch=tmp_path))
+    opened = plugin.holdfast_scratch("mysql", ScratchRequest(id=ID, scratch=tmp_path))
     assert opened is not None
     with pytest.raises(holdfast.UsageError) as caught:
         opened.__enter__()

@@ -13,8 +13,9 @@ from servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import DumpRequest, LockedError
-from holdfast_postgres import PostgresOptions, snapshot
+from holdfast_postgres import snapshot
 from holdfast_postgres.dump import open_dump
+from holdfast_postgres.options import PostgresOptions
 
 
 def _request(url: str, tmp_path: Path, **options: Any) -> DumpRequest:

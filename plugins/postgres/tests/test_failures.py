@@ -16,8 +16,8 @@ from servers.postgres import GUARDED, PostgresServer, free_port, running
 
 import holdfast
 from holdfast.api import CredentialsError, DumpRequest, UnreachableError
-from holdfast_postgres import PostgresOptions
 from holdfast_postgres.dump import open_dump
+from holdfast_postgres.options import PostgresOptions
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.api import HoldfastError, IntegrityError, PluginError, UsageError
-from holdfast_postgres import PostgresOptions, programs, script
+from holdfast_postgres import programs, script
 from holdfast_postgres.catalog import SequenceState, Table
 from holdfast_postgres.directory import directory_chunks, unpack
 from holdfast_postgres.lanes import parts
 from holdfast_postgres.location import Location
 from holdfast_postgres.messages import Judge, Weight, weigh
+from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.programs import Programs
 from holdfast_postgres.session import literal, quoted
 

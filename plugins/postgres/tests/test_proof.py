@@ -12,7 +12,8 @@ from servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import ObjectProof, Proof, ScratchRequest, UnsafeError, UsageError
-from holdfast_postgres import PostgresOptions, databases, definitions, proof, scratch
+from holdfast_postgres import databases, definitions, proof, scratch
+from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.scratch import MARKER, PREFIX, open_scratch
 from holdfast_postgres.session import settings
 

@@ -15,8 +15,8 @@ import pytest
 from servers.postgres import PostgresServer
 
 from holdfast.api import DumpRequest, LockedError, UnreachableError
-from holdfast_postgres import PostgresOptions
 from holdfast_postgres.dump import open_dump
+from holdfast_postgres.options import PostgresOptions
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -14,7 +14,7 @@ import pytest
 from holdfast.api import DumpRequest
 from holdfast_sqlite.child.wal import WalSnapshot
 from holdfast_sqlite.dump import open_dump
-from holdfast_sqlite.plugin import SqliteOptions
+from holdfast_sqlite.options import SqliteOptions
 
 PAGE = 4096
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.api import HoldfastError, IntegrityError, RestoreRequest, Step, Stream
-from holdfast_sqlite.plugin import SqliteOptions
+from holdfast_sqlite.options import SqliteOptions
 from holdfast_sqlite.restore import open_restore
 from holdfast_sqlite.script import Splitter
 

@@ -1,0 +1,42 @@
+"""The options of the engine: one frozen dataclass for backup, restore and drill."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MysqlOptions:
+    """Options of the engine; `backup`, `restore` and `drill` take the same ones."""
+
+    format: Literal["wire", "sql"] = field(
+        default="wire",
+        metadata={"help": "wire: rows as the server sends them, fast; sql: one portable script for any client"},
+    )
+    definer: Literal["keep", "current", "strip"] = field(
+        default="keep",
+        metadata={
+            "help": "definer of views, routines, triggers, events: keep it, make it the restoring user, leave it out"
+        },
+    )
+    users: bool = field(
+        default=False,
+        metadata={"help": "at backup: store accounts and grants of the whole server; at restore: apply them"},
+    )
+    lock_wait: float = field(
+        default=5.0, metadata={"help": "seconds that the short global lock at the start may wait for others"}
+    )
+    lock_nontransactional: bool = field(
+        default=False,
+        metadata={"help": "block writes to MyISAM, Aria and MEMORY tables during the backup, for one moment"},
+    )
+    incomplete: bool = field(
+        default=False, metadata={"help": "back up without what the account may not see, instead of refusing to"}
+    )
+    local_infile: bool = field(
+        default=True, metadata={"help": "restore by LOAD DATA LOCAL where the server allows it, else by INSERT"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse times that the server could not wait for."""
+        if not 1 <= self.lock_wait <= 86400:
+            raise ValueError(f"lock_wait is {self.lock_wait:g}, expected 1 to 86400 seconds")

@@ -1,0 +1,25 @@
+"""The options of the engine: one frozen dataclass for backup, restore and drill."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqliteOptions:
+    """Options of the engine."""
+
+    busy_timeout: float = field(
+        default=10.0, metadata={"help": "seconds to wait for a lock that another process holds"}
+    )
+    method: Literal["auto", "raw", "backup"] = field(
+        default="auto",
+        metadata={"help": "raw copies pages as they lie, backup asks SQLite for them, auto is raw wherever it is safe"},
+    )
+    format: Literal["image", "sql"] = field(
+        default="image", metadata={"help": "image is the database file, sql a script for the sqlite3 shell"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse times that SQLite could not wait for."""
+        if not 0 <= self.busy_timeout <= 86400:
+            raise ValueError(f"busy_timeout is {self.busy_timeout}, expected 0 to 86400 seconds")
