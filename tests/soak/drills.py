@@ -16,7 +16,7 @@ from pathlib import Path
 import holdfast
 from holdfast.legacy.manager import sqlite_url
 from holdfast.testing.drills import drill_mutated
-from holdfast_sqlite.location import database_path
+from holdfast_sqlite.location.path import database_path
 from soak import busy
 
 

@@ -17,7 +17,7 @@ from mutations import Mutation, assert_named, forge
 import holdfast
 from holdfast.api import HoldfastError, UsageError
 from holdfast.testing.drills import drill_mutated
-from holdfast_sqlite.location import database_path
+from holdfast_sqlite.location.path import database_path
 
 SCHEMA = """
 PRAGMA application_id = 4711; PRAGMA user_version = 3;

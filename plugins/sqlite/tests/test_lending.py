@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from holdfast.api import DumpRequest
-from holdfast_sqlite.child.wal import WalSnapshot
 from holdfast_sqlite.dump import open_dump
 from holdfast_sqlite.options import SqliteOptions
+from holdfast_sqlite.snapshot.wal import WalSnapshot
 
 PAGE = 4096
 

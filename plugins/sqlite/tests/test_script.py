@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from holdfast.api import HoldfastError, IntegrityError, RestoreRequest, Step, Stream
 from holdfast_sqlite.options import SqliteOptions
 from holdfast_sqlite.restore import open_restore
-from holdfast_sqlite.script import Splitter
+from holdfast_sqlite.script.loader import Splitter
 
 _SCHEMA = """
     CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);

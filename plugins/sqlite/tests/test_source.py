@@ -17,7 +17,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import CredentialsError, IntegrityError, LockedError, UnreachableError, UsageError
-from holdfast_sqlite.child.source import network_file_system
+from holdfast_sqlite.snapshot.source import network_file_system
 
 SIDE_FILES = ("", "-wal", "-journal")
 _DYING = """
@@ -384,8 +384,8 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     with_log(source)
     code = (
         "import sys, os, pathlib\n"
-        "from holdfast_sqlite.process import Child\n"
-        "from holdfast_sqlite.uri import sqlite_uri\n"
+        "from holdfast_sqlite.session import Child\n"
+        "from holdfast_sqlite.location.uri import sqlite_uri\n"
         "child = Child('dump', scratch=pathlib.Path(sys.argv[2]), path=sys.argv[1], uri=sqlite_uri(sys.argv[1], 'ro'),"
         " timeout=1, method='auto', format='image', select=(), exclude=(), check=True,"
         " proof=None, allow_damaged=False)\n"

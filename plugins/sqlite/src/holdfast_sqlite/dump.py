@@ -1,6 +1,6 @@
 """Dump: what a child process reads of a database that others may be writing to, as one stream.
 
-The child pins a snapshot and sends the pages of the file as they lie (`holdfast_sqlite.child.wal`), or spools an
+The child pins a snapshot and sends the pages of the file as they lie (`holdfast_sqlite.snapshot.wal`), or spools an
 image where writers would otherwise have to wait, or lets SQLite's own backup make one where the raw way is not
 certain to be right. In this process nothing of the source is ever opened.
 """
@@ -14,10 +14,10 @@ from typing import Any
 
 from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
 from holdfast_sqlite.errors import source_error
-from holdfast_sqlite.location import check_source, database_path
-from holdfast_sqlite.process import Child
-from holdfast_sqlite.proof import assemble
-from holdfast_sqlite.uri import sqlite_uri
+from holdfast_sqlite.location.path import check_source, database_path
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.proof.record import assemble
+from holdfast_sqlite.session import Child
 
 log = logging.getLogger("holdfast.sqlite")
 

@@ -21,14 +21,14 @@ from holdfast.api import (
     os_error_text,
     quote_name,
 )
+from holdfast_sqlite.child.channel import Refusal
 from holdfast_sqlite.child.check import quick_check
-from holdfast_sqlite.child.choose import choose
-from holdfast_sqlite.child.source import MAGIC
-from holdfast_sqlite.child.talk import Refusal
+from holdfast_sqlite.child.selection import choose
 from holdfast_sqlite.errors import database_error, error_class
-from holdfast_sqlite.script import ApplicationNeededError, load_script
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
+from holdfast_sqlite.snapshot.source import MAGIC
 from holdfast_sqlite.target import Target
-from holdfast_sqlite.uri import sqlite_uri
 
 log = logging.getLogger("holdfast.sqlite")
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, ScratchRequest, UsageError
 from holdfast_sqlite.child.check import integrity_check, quick_check
-from holdfast_sqlite.content import describe
-from holdfast_sqlite.proof import METHOD, assemble
-from holdfast_sqlite.uri import sqlite_uri
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.proof.content import describe
+from holdfast_sqlite.proof.record import METHOD, assemble
 
 
 class ScratchFile:

@@ -24,9 +24,9 @@ from holdfast.api import (
 )
 from holdfast_sqlite.errors import error_class
 from holdfast_sqlite.holders import holders
-from holdfast_sqlite.location import database_path
-from holdfast_sqlite.process import Child
-from holdfast_sqlite.uri import sqlite_uri
+from holdfast_sqlite.location.path import database_path
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.session import Child
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 _PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use

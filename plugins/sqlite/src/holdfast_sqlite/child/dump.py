@@ -9,18 +9,18 @@ import sys
 import threading
 import time
 
-from holdfast_sqlite.child import spool
+from holdfast_sqlite.child.channel import Channel, Refusal
 from holdfast_sqlite.child.check import is_damage, quick_check
-from holdfast_sqlite.child.source import Source
-from holdfast_sqlite.child.talk import Channel, Refusal
-from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size, write_all
-from holdfast_sqlite.uri import sqlite_uri
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.snapshot import spool
+from holdfast_sqlite.snapshot.source import Source
+from holdfast_sqlite.snapshot.wal import Doubt, WalSnapshot, page_count, page_size, write_all
 
 TYPE_CHECKING = False  # see `talk`
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast_sqlite.content import Described
+    from holdfast_sqlite.proof.content import Described
 
 _PIECE = 1 << 20
 
@@ -200,7 +200,7 @@ class Dump:
         """Leave out what is not chosen."""
         if not self._task["select"] and not self._task["exclude"]:
             return
-        from holdfast_sqlite.child.choose import choose
+        from holdfast_sqlite.child.selection import choose
 
         chosen = os.path.join(self._task["scratch"], "chosen.sqlite")
         connection = sqlite3.connect(self._image, isolation_level=None)
@@ -214,7 +214,7 @@ class Dump:
         """Have the parent read the image while it is checked here, or write it as a script."""
         self._start_check(self._open_image())
         if self._task["format"] == "sql":
-            from holdfast_sqlite.child.script import write_script
+            from holdfast_sqlite.script.writer import write_script
 
             connection = self._open_image()
             with open(self._image, "rb") as file:
@@ -269,7 +269,7 @@ class Check:
             self._describe()
 
     def _describe(self) -> None:
-        from holdfast_sqlite.content import describe  # its hashlib is a tenth of this process's start
+        from holdfast_sqlite.proof.content import describe  # its hashlib is a tenth of this process's start
 
         tolerate = self._task["allow_damaged"]
         try:

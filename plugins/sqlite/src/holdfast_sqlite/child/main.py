@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 
-from holdfast_sqlite.child.talk import Channel, Refusal
+from holdfast_sqlite.child.channel import Channel, Refusal
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def _run() -> int:
 
             dump(channel)
         elif channel.task["task"] == "tidy":
-            from holdfast_sqlite.child.locks import remove_unused
+            from holdfast_sqlite.snapshot.locks import remove_unused
 
             remove_unused(channel.task["path"], channel.task["absent"])
             channel.send("tidied")

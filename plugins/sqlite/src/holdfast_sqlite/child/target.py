@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from holdfast_sqlite.child.locks import remove_unused
-from holdfast_sqlite.child.source import MAGIC
-from holdfast_sqlite.child.spool import patience
-from holdfast_sqlite.child.talk import Channel, Refusal
-from holdfast_sqlite.uri import sqlite_uri
+from holdfast_sqlite.child.channel import Channel, Refusal
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.source import MAGIC
+from holdfast_sqlite.snapshot.spool import patience
 
 _STEP = 10_000
 

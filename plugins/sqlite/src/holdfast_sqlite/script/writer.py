@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from holdfast_sqlite.child.schema import Entry, entries, identifier, literal
-from holdfast_sqlite.child.talk import Refusal
+from holdfast_sqlite.catalog import Entry, entries, identifier, literal
+from holdfast_sqlite.child.channel import Refusal
 
 Write = Callable[[bytes], object]
 

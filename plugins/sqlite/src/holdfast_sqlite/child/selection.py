@@ -12,8 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from holdfast_sqlite.child.schema import Entry, entries, identifier, literal, shadows
-from holdfast_sqlite.child.talk import Refusal
+from holdfast_sqlite.catalog import Entry, entries, identifier, literal, shadows
+from holdfast_sqlite.child.channel import Refusal
 
 
 def choose(connection: sqlite3.Connection, target: str, *, select: Sequence[str], exclude: Sequence[str]) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 
+from holdfast_sqlite.child.channel import Refusal
 from holdfast_sqlite.child.check import is_damage
-from holdfast_sqlite.child.locks import remove_unused
-from holdfast_sqlite.child.talk import Refusal
-from holdfast_sqlite.child.wal import Doubt, WalSnapshot, page_count, page_size
+from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.wal import Doubt, WalSnapshot, page_count, page_size
 
 MAGIC = b"SQLite format 3\0"
 _WAL, _ROLLBACK = b"\2\2", b"\1\1"

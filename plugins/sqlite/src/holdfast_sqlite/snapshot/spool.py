@@ -7,9 +7,9 @@ import os
 import sqlite3
 import time
 
-from holdfast_sqlite.child.locks import share
-from holdfast_sqlite.child.talk import Refusal
-from holdfast_sqlite.child.wal import read_at, write_all
+from holdfast_sqlite.child.channel import Refusal
+from holdfast_sqlite.snapshot.locks import share
+from holdfast_sqlite.snapshot.wal import read_at, write_all
 
 _PIECE = 1 << 20
 _KERNEL_PIECE = 64 << 20

@@ -8,7 +8,7 @@ from SQL text.
 from collections.abc import Iterable
 
 from holdfast.api import ObjectProof, Proof
-from holdfast_sqlite.content import Described
+from holdfast_sqlite.proof.content import Described
 
 METHOD = "sqlite-1"
 
