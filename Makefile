@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := core $(wildcard plugins/*)
+# The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
+DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
-.PHONY: help venv demo test test-matrix lint format docs bench dist clean
+.PHONY: help venv demo test test-matrix lint format docs bench dist lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -16,52 +18,74 @@ help:
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
 	@echo "make dist    build wheels and sdists into dist/"
+	@echo "make lock    pin anew what development needs (ARGS=--upgrade: the newest of all)"
 
-venv: $(STAMP)
+venv: $(addprefix $(VENV)/.ready-,test docs lint release)
 
-$(STAMP): .ci/constraints.txt .ci/dev.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+# What is installed for which purpose, a stamp each. Everything after the demo's needs all the distributions.
+$(VENV)/.ready-python: .ci/constraints.txt
 	@PYTHON="$(PYTHON)" .ci/prepare python
 	@# A Python without ensurepip leaves an environment without pip behind: ask for what is needed, not for the folder.
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@echo "installing into $(VENV) …"
-	@PIP_CONSTRAINT=.ci/constraints.txt $(BIN)/python -m pip install -qq --disable-pip-version-check \
-		-r .ci/dev.txt $(foreach distribution,$(DISTRIBUTIONS),-e ./$(distribution))
 	@touch $@
 
-demo: $(STAMP)
+$(VENV)/.ready-demo: $(VENV)/.ready-python .ci/requirements/demo.txt $(addsuffix /pyproject.toml,$(DEMO))
+	@echo "installing into $(VENV) …"
+	@$(PIP) install -qq -c .ci/constraints.txt -r .ci/requirements/demo.txt
+	@$(PIP) install -qq -c .ci/constraints.txt --no-build-isolation $(addprefix -e ./,$(DEMO))
+	@touch $@
+
+$(VENV)/.ready-all: $(VENV)/.ready-demo $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@echo "installing all distributions into $(VENV) …"
+	@$(PIP) install -qq -c .ci/constraints.txt --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@touch $@
+
+$(VENV)/.ready-%: $(VENV)/.ready-all .ci/requirements/%.txt
+	@echo "installing what $* needs into $(VENV) …"
+	@$(PIP) install -qq -c .ci/constraints.txt -r .ci/requirements/$*.txt
+	@touch $@
+
+demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" docs/demo
 
-test: $(STAMP)
+test: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@.ci/prepare test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-matrix: $(STAMP)
+test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$(CURDIR)/$(BIN):$$PATH" "$$script" $(ARGS) || exit 1; done
 
-lint: $(STAMP)
+lint: $(VENV)/.ready-lint $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(STAMP)
+format: $(VENV)/.ready-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)
+docs: $(VENV)/.ready-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(STAMP)
+bench: $(VENV)/.ready-test
 	@.ci/prepare bench
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
 
-dist: $(STAMP)
+dist: $(VENV)/.ready-release
 	@rm -rf dist
 	@for distribution in $(DISTRIBUTIONS); do \
 		$(BIN)/python -m build --no-isolation --outdir dist $$distribution > /dev/null || exit 1; \
 	done
 	@ls dist
+
+# A universal lock: one file of pins, with markers, for each supported Python on each platform.
+lock: $(VENV)/.ready-lock
+	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) | $(BIN)/uv --no-config pip compile -q --universal --python-version 3.11.0 \
+		--all-extras --no-annotate --custom-compile-command "make lock" $(ARGS) --output-file .ci/constraints.txt \
+		--no-emit-package holdfast $(addprefix --no-emit-package holdfast-,$(notdir $(wildcard plugins/*))) \
+		- $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) .ci/requirements/*.txt
 
 clean:
 	rm -rf $(VENV) dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
