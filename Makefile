@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CONSTRAINTS := .ci/constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := core $(wildcard plugins/*)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
@@ -13,7 +14,8 @@ DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
 	@echo "make test    run the test suite (installs what is missing)"
-	@echo "make test-matrix  the engines against other server versions (minutes, and gigabytes of downloads)"
+	@echo "make test-matrix  other Pythons, dependencies and servers (hours, and gigabytes of downloads): all of them,"
+	@echo "             or ARGS=\"3.12 3.13 oldest newest 17 mariadb …\""
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -23,7 +25,7 @@ help:
 venv: $(addprefix $(VENV)/.ready-,test docs lint release)
 
 # What is installed for which purpose, a stamp each. Everything after the demo's needs all the distributions.
-$(VENV)/.ready-python: .ci/constraints.txt
+$(VENV)/.ready-python: $(CONSTRAINTS)
 	@PYTHON="$(PYTHON)" .ci/prepare python
 	@# A Python without ensurepip leaves an environment without pip behind: ask for what is needed, not for the folder.
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
@@ -31,30 +33,30 @@ $(VENV)/.ready-python: .ci/constraints.txt
 
 $(VENV)/.ready-demo: $(VENV)/.ready-python .ci/requirements/demo.txt $(addsuffix /pyproject.toml,$(DEMO))
 	@echo "installing into $(VENV) …"
-	@$(PIP) install -qq -c .ci/constraints.txt -r .ci/requirements/demo.txt
-	@$(PIP) install -qq -c .ci/constraints.txt --no-build-isolation $(addprefix -e ./,$(DEMO))
+	@$(PIP) install -qq -c $(CONSTRAINTS) -r .ci/requirements/demo.txt
+	@$(PIP) install -qq -c $(CONSTRAINTS) --no-build-isolation $(addprefix -e ./,$(DEMO))
 	@touch $@
 
 $(VENV)/.ready-all: $(VENV)/.ready-demo $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@echo "installing all distributions into $(VENV) …"
-	@$(PIP) install -qq -c .ci/constraints.txt --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@$(PIP) install -qq -c $(CONSTRAINTS) --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
 	@touch $@
 
 $(VENV)/.ready-%: $(VENV)/.ready-all .ci/requirements/%.txt
 	@echo "installing what $* needs into $(VENV) …"
-	@$(PIP) install -qq -c .ci/constraints.txt -r .ci/requirements/$*.txt
+	@$(PIP) install -qq -c $(CONSTRAINTS) -r .ci/requirements/$*.txt
 	@touch $@
 
 demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
-	@PATH="$(CURDIR)/$(BIN):$$PATH" docs/demo
+	@PATH="$$(realpath $(BIN)):$$PATH" docs/demo
 
 test: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@.ci/prepare test
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
-	@for script in .ci/matrix/*; do PATH="$(CURDIR)/$(BIN):$$PATH" "$$script" $(ARGS) || exit 1; done
+	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done
 
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -71,7 +73,7 @@ docs: $(VENV)/.ready-docs
 
 bench: $(VENV)/.ready-test
 	@.ci/prepare bench
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
+	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m benchmarks $(ARGS)
 
 dist: $(VENV)/.ready-release
 	@rm -rf dist
