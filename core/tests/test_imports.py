@@ -141,3 +141,12 @@ def test_every_public_name_can_be_imported() -> None:
         assert getattr(holdfast, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = holdfast.nothing
+
+
+@pytest.mark.parametrize("module", ["holdfast", "holdfast.api", "holdfast.store.folder", "holdfast.cli"])
+def test_on_windows_an_import_says_that_it_is_not_supported(module: str) -> None:
+    """Instead of the first module that is missing there, such as fcntl."""
+    code = f"import sys; sys.platform = 'win32'; sys.modules['fcntl'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ImportError: holdfast does not run on Windows")

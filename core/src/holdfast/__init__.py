@@ -5,8 +5,12 @@ parts; `holdfast.api` is what plugins import. Names are imported on first use, s
 programs that need one name pay for no more.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "win32":
+    raise ImportError("holdfast does not run on Windows: it needs a POSIX system, for instance Linux in WSL")
 
 if TYPE_CHECKING:
     from holdfast.api import Event
