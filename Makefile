@@ -9,7 +9,7 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
-.PHONY: help venv demo test test-matrix lint format docs bench dist lock clean
+.PHONY: help venv demo test test-matrix lint format docs bench dist release-check lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -20,6 +20,7 @@ help:
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
 	@echo "make dist    build wheels and sdists into dist/"
+	@echo "make release-check  build, check and test what is released (RELEASING.md)"
 	@echo "make lock    pin anew what development needs (ARGS=--upgrade: the newest of all)"
 
 venv: $(addprefix $(VENV)/.ready-,test docs lint release)
@@ -81,6 +82,10 @@ dist: $(VENV)/.ready-release
 		$(BIN)/python -m build --no-isolation --outdir dist $$distribution > /dev/null || exit 1; \
 	done
 	@ls dist
+
+release-check: dist $(VENV)/.ready-test
+	@$(BIN)/twine check --strict dist/*
+	@HOLDFAST_TEST_DISTRIBUTIONS="$(CURDIR)/dist" $(BIN)/python -m pytest -q tests/test_wheels.py
 
 # A universal lock: one file of pins, with markers, for each supported Python on each platform.
 lock: $(VENV)/.ready-lock
