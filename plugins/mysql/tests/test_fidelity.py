@@ -47,7 +47,7 @@ def by_hand(mariadb: MariaDB, store: str, new_name: Callable[[], str], tmp_path:
         record = holdfast.backup(mariadb.url(source), store=store, options={"format": form, **options})
         commands = re.findall(r"```sh\n(.*?)```", Path(record.path, "RESTORE.md").read_text(), re.DOTALL)
         target = new_name()
-        (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
+        (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\nskip-ssl\n")
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(commands).replace("TARGET_DB", target)],
             cwd=record.path,

@@ -37,7 +37,10 @@ def source(tmp_path: Path) -> Path:
 
 def names(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        try:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        except sqlite3.OperationalError as error:  # SQLite 3.44 and newer ask the modules of virtual tables as well
+            assert str(error) == "no such tokenizer: snow"  # noqa: PT017
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")}
 
 
