@@ -4,11 +4,11 @@ A plugin is a distribution with an entry point in the group `holdfast`. The entr
 object) with functions called after the hooks of `holdfast.plugins.hookspecs`, marked with `hookimpl`. It lists what it
 offers as `Component` data and does the work in the operation hooks.
 
-Vocabulary: an *engine* dumps and restores one kind of database, a *codec* compresses, a *checksum* digests, a
-*storage* keeps. A *stream* is one named sequence of bytes of a dump; a *blob* is a stream as stored.
+Vocabulary (all of it is in `docs/glossary.md`): an *engine* dumps and restores one kind of database, a *codec*
+compresses, a *checksum* digests, a *storage* keeps. A *stream* is one named sequence of bytes of a dump; a *blob* is
+a stream as stored.
 
-Calls of hooks are made once a run or once a stream, never per chunk. Sizes are bytes and times are UTC
-throughout.
+Hooks are called once a run or once a stream, never per chunk. Sizes are bytes and times are UTC throughout.
 """
 
 from __future__ import annotations
@@ -88,58 +88,65 @@ __all__ = [
     "redact",
 ]
 
+# Lines that begin with `#:` document the name below them, or on their line: the reference shows them.
+
+#: The version of this interface; it changes only together with the major version of Holdfast.
 API_VERSION = 1
 
+#: Marks a function as the specification of a hook; only the core needs it.
 hookspec = pluggy.HookspecMarker("holdfast")
+#: Marks a function as the implementation of a hook, with pluggy's options such as `wrapper=True`.
 hookimpl = pluggy.HookimplMarker("holdfast")
 
+#: A piece of a stream, 256 KiB to 4 MiB where the source allows, never one row. Who hands it over does not change it.
 Chunk = bytes | bytearray | memoryview
-"""A piece of a stream, 256 KiB to 4 MiB where the source allows, never one row.
-
-Whoever hands a chunk over does not touch it again."""
 
 
 class Kind(StrEnum):
     """What a component is."""
 
-    ENGINE = "engine"
-    CODEC = "codec"
-    CHECKSUM = "checksum"
-    STORAGE = "storage"
+    ENGINE = "engine"  #: dumps and restores one kind of database
+    CODEC = "codec"  #: compresses
+    CHECKSUM = "checksum"  #: computes digests
+    STORAGE = "storage"  #: keeps backups
 
 
 class Capability(StrEnum):
     """What an engine can do beyond dumping and restoring; the core refuses options that need a missing one."""
 
-    SNAPSHOT = "snapshot"  # the dump shows one moment, while others write
-    PARALLEL_DUMP = "parallel-dump"  # read() may run in several threads at once
-    PARALLEL_RESTORE = "parallel-restore"  # load() may run in several threads at once
-    SELECT = "select"  # --select and --exclude
-    PROOF = "proof"  # proof() says what the snapshot held
-    ATOMIC_RESTORE = "atomic-restore"  # a failed restore leaves the target as it was
-    CHECK = "check"  # --check: the engine's own test of soundness, at backup and at restore
-    LIVE = "live"  # --live: restores into a database that others have open
+    SNAPSHOT = "snapshot"  #: the dump shows one moment, while others write
+    PARALLEL_DUMP = "parallel-dump"  #: `DumpSession.read` may run in several threads at once
+    PARALLEL_RESTORE = "parallel-restore"  #: `RestoreSession.load` may run in several threads at once
+    SELECT = "select"  #: it honours `select` and `exclude`
+    PROOF = "proof"  #: `DumpSession.proof` says what the snapshot held
+    ATOMIC_RESTORE = "atomic-restore"  #: a failed restore leaves the target as it was
+    CHECK = "check"  #: it has a test of soundness of its own, at backup and at restore
+    LIVE = "live"  #: it restores into a database that others have open
 
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """One thing that a plugin offers, as plain data.
 
-    `name` is the URL scheme of an engine or storage, the name of a codec or the algorithm of a checksum;
-    `aliases` are further names for the same thing. `options` is a frozen dataclass whose fields (with defaults;
-    `metadata={"help": …}` documents one) become `-o KEY=VALUE`, TOML keys and a JSON Schema. A `ValueError`
-    from its `__post_init__` is shown to the user as the reason why a value is refused. The first field is the
-    one that `--codec name:VALUE` sets. Options are recorded in the manifest as they were given, so none is a
-    secret: those are in the URL, in the environment or in a file. `api_version` is the version of this API that
-    the component is made for.
+    Options are recorded in the manifest as they were given, so none is a secret: those are in the URL, in the
+    environment or in a file. A `ValueError` from `__post_init__` of the options is shown to the user as the reason
+    why a value is refused.
     """
 
+    #: What it is.
     kind: Kind
+    #: The URL scheme of an engine or storage, the name of a codec, the algorithm of a checksum.
     name: str
+    #: Further names for the same thing.
     aliases: tuple[str, ...] = ()
+    #: A few words for lists.
     summary: str = ""
+    #: What an engine can do beyond dumping and restoring.
     capabilities: frozenset[Capability] = frozenset()
+    #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` and a JSON Schema;
+    #: `metadata={"help": …}` documents one, and the first is the one that `--codec NAME:VALUE` sets.
     options: type | None = None
+    #: The version of this interface that the component is made for.
     api_version: int = 1  # not API_VERSION: what says nothing is made for the first one, under any later core too
 
 
@@ -148,86 +155,90 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A named sequence of bytes of a dump.
+    """A named sequence of bytes of a dump."""
 
-    `name` is unique in the dump and may hold any characters (`data/public.orders`); the core makes the file
-    name. `suffix` (".sql") says what the plain bytes are. `size` is a hint in bytes for progress and planning at
-    dump, and exact at restore.
-    """
-
+    #: Unique in the dump, of any characters (`data/public.orders`); the core makes the file name.
     name: str
+    #: What the plain bytes are, as the ending of a file name (".sql").
     suffix: str = ""
+    #: Plain bytes: a hint for progress and planning at dump, exact at restore.
     size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DumpRequest:
-    """What to dump: `url` in full, with its secrets; `scratch` is a private empty folder that the core removes.
+    """What to dump, and how."""
 
-    `options` is an instance of the component's `options` class, or None where it has none. `check` asks for
-    the engine's own test of the source; `allow_damaged` to go on and report `Facts.damage` when it fails.
-    `proof` True asks for a proof and False for none; None means the engine's default, which is to record one
-    where that costs less than a third of the dump's time.
-    """
-
+    #: The source's URL in full, with its secrets.
     url: str = field(repr=False)
+    #: A private empty folder, which the core removes.
     scratch: Path
+    #: An instance of the component's `options` class, or None where it has none.
     options: Any = None
+    #: The number of threads that may read at once.
     jobs: int = 1
+    #: Patterns of the objects to dump; empty means all of them.
     select: tuple[str, ...] = ()
+    #: Patterns of objects to leave out.
     exclude: tuple[str, ...] = ()
+    #: Whether to record a proof; None is the engine's default: where it costs less than a third of the dump's time.
     proof: bool | None = None
+    #: Whether to run the engine's own test of the source.
     check: bool = True
+    #: Whether to go on and report `Facts.damage` when that test fails.
     allow_damaged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectProof:
-    """What was recorded of one object: the number of its rows and a digest of its content, in hexadecimal.
+    """What was recorded of one object; `kind` and `name` together are unique in a proof.
 
-    `kind` and `name` are what a drill says of an object that differs (`table public.orders`); together they are
-    unique in a proof. An object of kind `stream` with an empty digest stands for the plain SHA-256 of the stream
-    of that name: the core, which computes it anyway, fills it in.
+    An object of kind `stream` with an empty digest stands for the plain SHA-256 of the stream of that name: the core,
+    which computes it anyway, fills it in.
     """
 
+    #: What it is, such as `table`.
     kind: str
+    #: Which it is, such as `public.orders`.
     name: str
+    #: The number of its rows, or None where that says nothing.
     rows: int | None = None
+    #: A digest of its content in lowercase hexadecimal.
     digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the dump's own snapshot held.
+    """What the dump's own snapshot held."""
 
-    `method` names how it was computed, so that it can be repeated, and `settings` is plain data for JSON that
-    repeating it takes, such as the ranges of keys by which a table was digested.
-    """
-
+    #: The name of the way in which it was computed, so that this can be repeated.
     method: str
+    #: What was recorded of each object.
     objects: tuple[ObjectProof, ...] = ()
+    #: What repeating it takes, such as ranges of keys: plain data that JSON can hold.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What an engine tells about a finished dump; all of it goes into the manifest, so it holds no secret.
+    """What an engine tells about a finished dump; all of it goes into the manifest, so it holds no secret."""
 
-    `consistency_point` says which moment the dump shows (LSN, binlog position, change counter). `programs` maps
-    the client programs used to their versions. `restore_steps` are the lines of shell that
-    restore by hand: `{decode:NAME}` stands for a command that writes the plain stream NAME to standard output,
-    and TARGET_DB for the database to make. `files` are
-    further small files that lie in the backup, such as a decoder. `hints` come back in `RestoreRequest.facts`.
-    `damage` lists what was wrong with the source: such a backup is `damaged` from birth.
-    """
-
+    #: The version of the server or library that the dump was made from.
     server_version: str = ""
+    #: Which moment the dump shows: LSN, binlog position, change counter.
     consistency_point: Mapping[str, Any] = field(default_factory=dict)
+    #: What the user has to know, one line each.
     warnings: tuple[str, ...] = ()
+    #: The client programs that were used, with their versions.
     programs: Mapping[str, str] = field(default_factory=dict)
+    #: The lines of shell that restore by hand: `{decode:NAME}` stands for a command that writes the plain stream NAME
+    #: to standard output, TARGET_DB for the database to make.
     restore_steps: tuple[str, ...] = ()
+    #: Further small files for the backup's folder, such as a decoder.
     files: Mapping[str, bytes] = field(default_factory=dict)
+    #: Plain data that comes back in `RestoreRequest.facts`.
     hints: Mapping[str, Any] = field(default_factory=dict)
+    #: What was wrong with the source; such a backup is `damaged` from the start.
     damage: tuple[str, ...] = ()
 
 
@@ -258,9 +269,11 @@ class DumpSession(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Which database a URL led to: `identity` is the same for every way to write it, `name` is for people."""
+    """Which database a URL led to."""
 
+    #: Its name, for people; the name of the source in the store is made from it.
     name: str
+    #: What tells it from every other database, and is the same for every way to write its URL.
     identity: str
 
 
@@ -279,36 +292,48 @@ class SupportsSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
-    """What to restore: `streams` as recorded, `facts` the hints that the dump left, `url` the target in full.
+    """What to restore, where to, and how."""
 
-    Without `replace` a target that holds data is refused with `UnsafeError` before anything is touched. `drill`
-    tells that the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays switched
-    off, and accounts and other objects of the whole server are not made, whatever the options say. `dry_run` tells
-    that nothing will be loaded: an engine may log what it would do to the target, beyond the names of its steps.
-    """
-
+    #: The target's URL in full, with its secrets.
     url: str = field(repr=False)
+    #: A private empty folder, which the core removes.
     scratch: Path
+    #: The streams of the backup, with their exact sizes.
     streams: tuple[Stream, ...]
+    #: The `hints` that the dump left.
     facts: Mapping[str, Any] = field(default_factory=dict)
+    #: An instance of the component's `options` class, or None where it has none.
     options: Any = None
+    #: The number of threads that may load at once.
     jobs: int = 1
+    #: Whether a target that holds data may be replaced; otherwise it is refused with `UnsafeError`, untouched.
     replace: bool = False
+    #: Whether to restore into a database that others have open.
     live: bool = False
+    #: Whether to run the engine's own test of what was restored, before it becomes visible.
     check: bool = True
+    #: Whether to restore a damaged backup as far as possible.
     allow_damaged: bool = False
+    #: Patterns of the objects to restore; empty means all of them.
     select: tuple[str, ...] = ()
+    #: Patterns of objects to leave out.
     exclude: tuple[str, ...] = ()
+    #: Whether the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays off, and
+    #: accounts and other objects of the whole server are not made, whatever the options say.
     drill: bool = False
+    #: Whether nothing will be loaded: an engine may log what it would do to the target, beyond the names of its steps.
     dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One piece of a restore: phases run in ascending order, the parallel steps of a phase side by side."""
+    """One piece of a restore."""
 
+    #: The name of the stream to load; a stream may occur in several steps.
     stream: str
+    #: Phases run in ascending order.
     phase: int = 0
+    #: Whether it may run at the same time as the other parallel steps of its phase.
     parallel: bool = False
 
 
@@ -377,20 +402,23 @@ class SupportsSelection(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchRequest:
-    """Where a drill may restore to: `into` is a server's URL, or None for a place of the engine's own choice.
+    """Where a drill may restore to, and what."""
 
-    `id` is the backup's, `size` its plain bytes, `server_version` what it was made from, `facts` the hints that
-    the dump left; up to `jobs` threads may work on `check` and `proof`. `options` are the engine's, as for a
-    restore.
-    """
-
+    #: The id of the backup.
     id: str
+    #: A private empty folder, which the core removes.
     scratch: Path
+    #: The URL of a server, with its secrets, or None for a place of the engine's own choice.
     into: str | None = field(default=None, repr=False)
+    #: The engine's options, as for a restore.
     options: Any = None
+    #: The number of threads that may work on `Scratch.check` and `Scratch.proof`.
     jobs: int = 1
+    #: The plain bytes of the backup.
     size: int = 0
+    #: The version of the server or library that the backup was made from.
     server_version: str = ""
+    #: The `hints` that the dump left.
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -470,7 +498,7 @@ class EngineHooks:
         scratch: str | None = None,
         databases: str | None = None,
     ) -> None:
-        self.component = component
+        self.component = component  #: the engine, as `holdfast_components` lists it
         self._parts = {"dump": dump, "restore": restore, "scratch": scratch, "databases": databases}
 
     @hookimpl
@@ -580,13 +608,13 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Stat:
-    """One object of a storage: `path` relative to its root with `/`, `size` in bytes.
+    """One object of a storage."""
 
-    `regular` is False for what is not plain stored data, such as a link or a FIFO in a folder.
-    """
-
+    #: Its path, relative to the root of the storage, with `/`.
     path: str
+    #: Its size in bytes.
     size: int
+    #: False for what is not plain stored data, such as a link or a FIFO in a folder.
     regular: bool = True
 
 
@@ -648,27 +676,32 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened in a run. Further types and operations may come: ignore those that you do not know.
+    """Something that happened in a run. Further types and operations may come: ignore those that you do not know."""
 
-    `type` is `started`, `progress`, `stream`, `warning`, `finished` or `failed`; `operation` is `backup`,
-    `restore` or `verify`; `id` is the backup's. `done` and `total` count the bytes read: plain ones, and
-    stored ones where these are checked first; `total` is None while unknown. `detail` is plain data that JSON can hold.
-    """
-
+    #: What happened: `started`, `progress`, `stream`, `warning`, `finished` or `failed`.
     type: str
+    #: What is being done: `backup`, `restore`, `verify` or `drill`.
     operation: str
+    #: The id of the backup.
     id: str
+    #: When it happened (UTC).
     time: datetime
+    #: The name of the backup's source.
     name: str = ""
+    #: The stream that an event of type `stream` is about.
     stream: str | None = None
+    #: Bytes read so far: plain ones, and stored ones where these are checked first.
     done: int = 0
+    #: Bytes to read altogether, or None while unknown.
     total: int | None = None
+    #: The text of a warning or failure.
     message: str = ""
+    #: Further plain data that JSON can hold; with `finished` the whole record.
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: What a program passes as `on_event`: called in the thread that runs the operation; its errors end the run.
 Watcher = Callable[[Event], object]
-"""What a program passes as `on_event`: called in the thread that runs the operation; its errors end the run."""
 
+#: What starts a new digest, such as `hashlib.sha256`.
 HasherFactory = Callable[[], Hasher]
-"""What starts a new digest, such as `hashlib.sha256`."""
