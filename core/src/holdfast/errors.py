@@ -8,18 +8,14 @@ from typing import ClassVar
 
 
 class HoldfastError(Exception):
-    """An operation failed; nothing that looks like a result was left behind.
+    """An operation failed; nothing that looks like a result was left behind."""
 
-    `message` is one line that says what was found and what was expected; `hint`, where there is one, says
-    what to do next. `exit_code` is what the command line returns for the class.
-    """
-
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1  #: what the command line returns for the class
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = message  #: one line that says what was found and what was expected
+        self.hint = hint  #: what to do next, or None
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions pickle by their positional arguments alone: the hint travels as state.

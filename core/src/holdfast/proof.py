@@ -9,11 +9,11 @@ from holdfast.errors import quote_name
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One object that is not as recorded: which, and in what way."""
+    """One object that is not as recorded."""
 
-    kind: str
-    name: str
-    what: str
+    kind: str  #: what it is, such as `table`
+    name: str  #: which it is, such as `public.orders`
+    what: str  #: in what way it differs
 
     def __str__(self) -> str:
         return f"{self.kind} {quote_name(self.name)}: {self.what}"

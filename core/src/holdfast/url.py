@@ -39,12 +39,12 @@ HARMLESS = frozenset(
 class DatabaseURL:
     """A database URL in parts, each decoded; `repr` and `redacted()` hide what is secret."""
 
-    scheme: str
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    hosts: tuple[tuple[str, int | None], ...] = ()
-    path: str = ""
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    scheme: str  #: what names the engine, in lowercase
+    user: str | None = None  #: the account
+    password: str | None = field(default=None, repr=False)  #: its password
+    hosts: tuple[tuple[str, int | None], ...] = ()  #: each host with its port, or None for the engine's own
+    path: str = ""  #: what follows the hosts, with its first `/`: a database or a file
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)  #: the parameters after `?`
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -26,29 +26,25 @@ from holdfast.store.names import check_source_name
 class BackupFormat(StrEnum):
     """The forms in which `pg_dump` writes a database; an engine that has them takes them as its option `format`."""
 
-    SQL = "sql"
-    CUSTOM = "custom"
-    DIRECTORY = "directory"
-    TAR = "tar"
+    SQL = "sql"  #: one script
+    CUSTOM = "custom"  #: one archive for `pg_restore`
+    DIRECTORY = "directory"  #: an archive of one file for each table
+    TAR = "tar"  #: the same as one file
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupMetadata:
-    """A backup as the older system's `manifest.json` lists it.
+    """A backup as the `manifest.json` of the earlier BackupManager lists it."""
 
-    `destination` is the path of the file, `format` one of `sql_dump`, `file_copy` and `compressed`, `timestamp`
-    seconds since 1970 (UTC), `checksum` that of the file.
-    """
-
-    backup_id: str
-    source: str
-    destination: str
-    format: str
-    timestamp: float
-    size_bytes: int
-    checksum: str
-    success: bool = True
-    error: str | None = None
+    backup_id: str  #: its id
+    source: str  #: the database that it was made from
+    destination: str  #: the path of the file, or of the backup's folder
+    format: str  #: `sql_dump`, `file_copy` or `compressed`
+    timestamp: float  #: when it was begun, in seconds since 1970 (UTC)
+    size_bytes: int  #: its size
+    checksum: str  #: the digest of the file, or the SHA-256 of the backup's manifest
+    success: bool = True  #: whether it was made
+    error: str | None = None  #: why not
 
     @classmethod
     def of(cls, backup: Backup) -> Self:
@@ -70,13 +66,13 @@ class BackupMetadata:
 
 @dataclass(frozen=True, kw_only=True)
 class BackupResult:
-    """How an operation ended: `backup` where it succeeded, `error` where it did not; it took `duration_seconds`."""
+    """How an operation ended."""
 
-    success: bool
-    backup: Backup | None = None
-    duration_seconds: float = 0.0
-    error: str | None = None
-    exception: HoldfastError | None = field(default=None, repr=False, compare=False)
+    success: bool  #: whether it was done
+    backup: Backup | None = None  #: the backup, where it was
+    duration_seconds: float = 0.0  #: how long it took
+    error: str | None = None  #: why not, in one line
+    exception: HoldfastError | None = field(default=None, repr=False, compare=False)  #: the same as an exception
 
     def raise_for_error(self) -> Self:
         """Raise what went wrong as the `HoldfastError` that it was; return itself if nothing did."""
@@ -96,7 +92,7 @@ class BackupManager:
     """
 
     def __init__(self, backup_dir: str | os.PathLike[str] | None = None) -> None:
-        self.backup_dir = _folder(backup_dir)
+        self.backup_dir = _folder(backup_dir)  #: the store, as text
 
     def backup(self, url: str, **options: Any) -> BackupResult:
         """Back the database at `url` up; `options` are the fields of `BackupPlan`."""
@@ -153,7 +149,7 @@ class DatabaseBackup:
     """
 
     def __init__(self, backup_dir: str | os.PathLike[str]) -> None:
-        self.backup_dir = _folder(backup_dir)
+        self.backup_dir = _folder(backup_dir)  #: the store, as text
 
     def backup_sqlite(self, path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Backup:
         """Back an SQLite file up under a name, that of the file if None."""

@@ -54,16 +54,16 @@ log = logging.getLogger("holdfast.backup")
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a backup would do: streams with the size hints of the engine (bytes, None while unknown)."""
+    """What a backup would do."""
 
-    source: str
-    name: str
-    engine: str
-    codec: str
-    checksums: tuple[str, ...]
-    store: str
-    jobs: int
-    streams: tuple[Stream, ...]
+    source: str  #: the source's URL, without its secrets
+    name: str  #: the name that the source has in the store
+    engine: str  #: the engine that would dump it
+    codec: str  #: the codec, such as `zstd:1`
+    checksums: tuple[str, ...]  #: the algorithms of all digests
+    store: str  #: where the store is
+    jobs: int  #: the number of parallel jobs
+    streams: tuple[Stream, ...]  #: the streams, with the engine's hints of their sizes
 
 
 def backup(

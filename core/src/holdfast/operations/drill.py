@@ -40,24 +40,21 @@ VARIABLE = "HOLDFAST_DRILL_URL"
 class DrillResult:
     """What a drill found.
 
-    `differences` are the objects that are not as recorded; `problems` are all that is wrong, a line each, those
-    included. `compared` is the number of objects compared, 0 where the backup holds no proof: then the backup
-    was restored and checked, which makes it `verified` but not `proven`. `state` is that of the backup
-    afterwards.
+    A backup that holds no proof was restored and checked but not compared, which makes it `verified`, not `proven`.
     """
 
-    id: str
-    name: str
-    engine: str
-    state: str
-    depth: str
-    passed: bool
-    compared: int
-    server_version: str
-    duration_seconds: float
-    problems: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    warnings: tuple[str, ...] = ()
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    engine: str  #: the engine that restored it
+    state: str  #: the state of the backup afterwards: `verified`, `proven` or `damaged`
+    depth: str  #: `drill`, or `restore` where the backup holds no proof
+    passed: bool  #: whether all is well
+    compared: int  #: the number of objects compared; 0 where the backup holds no proof
+    server_version: str  #: the version of the server or library that ran the drill
+    duration_seconds: float  #: how long it took
+    problems: tuple[str, ...] = ()  #: all that is wrong, a line each, the differences included
+    differences: tuple[Difference, ...] = ()  #: the objects that are not as recorded
+    warnings: tuple[str, ...] = ()  #: what to know besides, a line each
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""

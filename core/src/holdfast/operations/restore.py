@@ -45,20 +45,17 @@ log = logging.getLogger("holdfast.restore")
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreResult:
-    """What a restore did: `target` without secrets, plain bytes loaded, and what the user has to know.
+    """What a restore did, or would do."""
 
-    After a dry run `dry_run` is set and nothing was touched; `steps` are the streams in their order.
-    """
-
-    id: str
-    name: str
-    engine: str
-    target: str
-    size_bytes: int
-    duration_seconds: float
-    steps: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    dry_run: bool = False
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    engine: str  #: the engine that restored it
+    target: str  #: the target's URL, without its secrets
+    size_bytes: int  #: the plain bytes loaded
+    duration_seconds: float  #: how long it took
+    steps: tuple[str, ...] = ()  #: the streams in the order in which they were loaded
+    warnings: tuple[str, ...] = ()  #: what was restored in another form than it was dumped, a line each
+    dry_run: bool = False  #: whether nothing was touched
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""

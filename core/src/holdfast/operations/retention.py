@@ -25,18 +25,15 @@ log = logging.getLogger("holdfast.retention")
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a prune decided about one backup, and whether it was deleted (or would be, in a dry run).
+    """What a prune decided about one backup, and whether it was deleted (or would be, in a dry run)."""
 
-    `failure` says why a deletion did not come about, `unknown` why nothing can be said of a backup that is kept.
-    """
-
-    id: str
-    name: str
-    keep: bool
-    reasons: tuple[str, ...]
-    protected: bool = False
-    unknown: str = ""
-    failure: str = ""
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    keep: bool  #: whether it stays
+    reasons: tuple[str, ...]  #: why, a few words each
+    protected: bool = False  #: whether the policy would delete it and it stays as the newest good or proven one
+    unknown: str = ""  #: why nothing can be said of a backup that is kept, otherwise empty
+    failure: str = ""  #: why it could not be deleted, otherwise empty
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -45,11 +42,11 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class PruneResult:
-    """What a prune did: every choice, newest first within a source, and the unfinished folders it removed."""
+    """What a prune did, or would do."""
 
-    choices: tuple[Choice, ...]
-    leftovers: tuple[str, ...]
-    dry_run: bool
+    choices: tuple[Choice, ...]  #: what was decided about each backup, newest first within a source
+    leftovers: tuple[str, ...]  #: the folders of unfinished backups that were removed
+    dry_run: bool  #: whether nothing was deleted
 
     @property
     def deleted(self) -> tuple[Choice, ...]:

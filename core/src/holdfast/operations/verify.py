@@ -27,20 +27,17 @@ log = logging.getLogger("holdfast.verify")
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyResult:
-    """What a check of one backup found: `depth` is how deep it went, `problems` is empty where all is well.
+    """What a check of one backup found."""
 
-    `state` is that of the backup afterwards.
-    """
-
-    id: str
-    name: str
-    state: str
-    depth: str
-    passed: bool
-    problems: tuple[str, ...]
-    size_bytes: int
-    duration_seconds: float
-    warnings: tuple[str, ...] = ()
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    state: str  #: the state of the backup afterwards: `complete`, `verified`, `proven` or `damaged`
+    depth: str  #: how deep the check went: `structure`, `stored` or `decode`
+    passed: bool  #: whether all is well
+    problems: tuple[str, ...]  #: what is wrong, a line each
+    size_bytes: int  #: the plain bytes of the backup
+    duration_seconds: float  #: how long it took
+    warnings: tuple[str, ...] = ()  #: what to know besides, a line each
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -20,15 +20,15 @@ log = logging.getLogger("holdfast.plugins")
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A plugin that was found: `status` is `active`, `refused` or `disabled`, `reason` says why."""
+    """A plugin that was found, whether it is used or not."""
 
-    name: str
-    distribution: str
-    version: str
-    status: str
-    reason: str = ""
-    components: tuple[Component, ...] = ()
-    module: Any = field(default=None, repr=False, compare=False)
+    name: str  #: the name of its entry point
+    distribution: str  #: the distribution that it comes from
+    version: str  #: the version of that distribution
+    status: str  #: `active`, `refused` or `disabled`
+    reason: str = ""  #: why it is not active
+    components: tuple[Component, ...] = ()  #: what it offers
+    module: Any = field(default=None, repr=False, compare=False)  #: the module or object with its hooks, once loaded
 
     @property
     def title(self) -> str:
@@ -40,8 +40,8 @@ class Plugin:
 class Owned:
     """A component together with the plugin that offers it."""
 
-    component: Component
-    plugin: Plugin
+    component: Component  #: the component
+    plugin: Plugin  #: the plugin that lists it
 
 
 class _PluginManager(pluggy.PluginManager):

@@ -49,7 +49,7 @@ class Registry:
             loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
         for point in entry_points(group=GROUP) if discover else ():
             loader.load(point)
-        self.plugins = loader.plugins
+        self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
 
     # --- looking up ---

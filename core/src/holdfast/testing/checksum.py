@@ -9,8 +9,8 @@ from holdfast.plugins.registry import Registry
 class ChecksumSuite:
     """Set `algorithm` to what `--checksum` takes, and `known` to the digest of `b"holdfast"` in hexadecimal."""
 
-    algorithm: str
-    known: str
+    algorithm: str  #: what `--checksum` takes
+    known: str  #: the digest of `b"holdfast"` in hexadecimal, computed by another implementation
 
     def start(self) -> Hasher:
         """A new digest of the algorithm under test."""

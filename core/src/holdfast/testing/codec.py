@@ -44,7 +44,7 @@ def decode(codec: Codec, stored: Iterable[Chunk]) -> bytes:
 class CodecSuite:
     """Set `spec` to what `--codec` takes; the plugin must be installed, or override the fixture `codec`."""
 
-    spec: str
+    spec: str  #: what `--codec` takes, such as `lz4:1`
 
     @pytest.fixture
     def codec(self) -> Codec:

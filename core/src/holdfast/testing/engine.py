@@ -22,7 +22,7 @@ class EngineSuite:
     An engine with `Capability.PROOF` overrides `into` and `change` as well.
     """
 
-    password: str = ""
+    password: str = ""  #: the password in the URLs, which must be shown nowhere
 
     @pytest.fixture
     def source(self) -> str:
