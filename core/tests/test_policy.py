@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,13 +24,23 @@ SPANS = (240, 6000, 1_200_000)  # minutes: within hours, within days, over two y
     ("rule", "value"),
     [
         ("keep_tags", "nightly"), ("keep_tags", 5), ("keep_tags", [5]), ("max_age_days", "30"), ("max_backups", 1.5),
+        ("max_age", "30"), ("max_age", "soon"), ("max_age", 30),
         ("keep_last", "2"), ("keep_daily", True), ("max_age_days", float("nan")), ("keep_last", 0), ("max_backups", -1),
     ],
 )  # fmt: skip
-def test_a_rule_that_means_nothing_is_a_usage_error(rule: str, value: object) -> None:
-    with pytest.raises(UsageError, match=rule):
-        Policy(**{rule: value})  # type: ignore[arg-type]
-    assert Policy(keep_tags=["a"]).keep_tags == ("a",)  # type: ignore[arg-type]
+def test_a_rule_that_means_nothing_is_a_usage_error(rule: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"{rule}|not a duration"):
+        Policy(**{rule: value})
+    assert Policy(keep_tags=["a"]).keep_tags == ("a",)
+
+
+def test_the_maximal_age_is_a_duration_or_a_number_of_days_but_not_both() -> None:
+    assert Policy(max_age="36h") == Policy(max_age=timedelta(hours=36)) == Policy(max_age_days=1.5)
+    assert replace(Policy(max_age="2w"), keep_last=3) == Policy(max_age_days=14, keep_last=3)
+    with pytest.raises(UsageError, match="max_age and max_age_days are the same rule"):
+        Policy(max_age="1d", max_age_days=1)
+    with pytest.raises(UsageError, match=r"max_age_days is -1\.0, expected a number from 0"):
+        Policy(max_age=timedelta(days=-1))
 
 
 def step_of(number: int) -> timedelta:
@@ -40,13 +51,13 @@ def step_of(number: int) -> timedelta:
 
 def series_of(numbers: list[int]) -> list[Candidate]:
     """Backups in the order in which they were made, by clocks that jump, in any time zone."""
-    at, found = BASE, []
+    at, candidates = BASE, []
     for position, number in enumerate(numbers):
         rest, flags = divmod(number, 256)
         rest, quarters = divmod(rest, 113)
         at += step_of(rest)
         good = flags % 4 > 0
-        found.append(
+        candidates.append(
             Candidate(
                 id=f"{position:02}",
                 at=at.astimezone(timezone(timedelta(minutes=15 * (quarters - 56)))),
@@ -56,7 +67,7 @@ def series_of(numbers: list[int]) -> list[Candidate]:
                 tags=(("a",), ("b",), ("a", "b"), (), (), (), (), ())[flags // 32],
             )
         )
-    return found
+    return candidates
 
 
 def policy_of(numbers: list[int]) -> Policy:
@@ -79,13 +90,13 @@ policies = (
 moments = numbers.map(lambda number: NOW + step_of(number))
 
 
-def order(one: Candidate) -> tuple[float, str]:
-    return (one.at.timestamp(), one.id)
+def order(backup: Candidate) -> tuple[float, str]:
+    return (backup.at.timestamp(), backup.id)
 
 
 def left(candidates: list[Candidate], decisions: list[Decision]) -> list[Candidate]:
     kept = {decision.id for decision in decisions if decision.keep}
-    return [one for one in candidates if one.id in kept]
+    return [backup for backup in candidates if backup.id in kept]
 
 
 @CASES
@@ -93,14 +104,14 @@ def left(candidates: list[Candidate], decisions: list[Decision]) -> list[Candida
 def test_the_newest_good_and_the_newest_proven_backup_survive(
     candidates: list[Candidate], policy: Policy, now: datetime
 ) -> None:
-    kept = {one.id for one in left(candidates, decide(candidates, policy, now=now))}
-    good = [one for one in candidates if one.good]
-    for group in (good, [one for one in good if one.proven]):
+    kept = {backup.id for backup in left(candidates, decide(candidates, policy, now=now))}
+    good = [backup for backup in candidates if backup.good]
+    for group in (good, [backup for backup in good if backup.proven]):
         if group:
             assert max(group, key=order).id in kept
-    for one in candidates:
-        if one.pinned or set(one.tags) & set(policy.keep_tags):
-            assert one.id in kept
+    for backup in candidates:
+        if backup.pinned or set(backup.tags) & set(policy.keep_tags):
+            assert backup.id in kept
 
 
 @CASES
@@ -116,24 +127,26 @@ def test_keep_rules_keep_what_they_say_and_maxima_take_what_they_say(
     candidates: list[Candidate], policy: Policy, now: datetime
 ) -> None:
     decisions = {decision.id: decision for decision in decide(candidates, policy, now=now)}
-    good = sorted((one for one in candidates if one.good), key=order, reverse=True)
-    ruled: set[str] = {one.id for one in good[: policy.keep_last or 0]}
+    good = sorted((backup for backup in candidates if backup.good), key=order, reverse=True)
+    ruled: set[str] = {backup.id for backup in good[: policy.keep_last or 0]}
     for name, form in FORMATS.items():
         newest: dict[str, str] = {}
-        for one in good:
-            newest.setdefault(one.at.astimezone(UTC).strftime(form), one.id)
+        for backup in good:
+            newest.setdefault(backup.at.astimezone(UTC).strftime(form), backup.id)
         ruled |= set(list(newest.values())[: policy.period(name) or 0])
-    stays = {one.id for one in good[:1]} | {one.id for one in [one for one in good if one.proven][:1]}
-    for rank, one in enumerate(good):
+    stays = {backup.id for backup in good[:1]} | {
+        backup.id for backup in [backup for backup in good if backup.proven][:1]
+    }
+    for rank, backup in enumerate(good):
         too_old = policy.max_age_days is not None and (
-            now.timestamp() - one.at.timestamp() > policy.max_age_days * 86400
+            now.timestamp() - backup.at.timestamp() > policy.max_age_days * 86400
         )
         exceeds = too_old or (policy.max_backups is not None and rank >= policy.max_backups)
-        wanted = not exceeds and (one.id in ruled or not policy.has_keep_rules)
-        always = one.pinned or bool(set(one.tags) & set(policy.keep_tags)) or one.id in stays
-        assert decisions[one.id].keep == (wanted or always)
-        assert decisions[one.id].protected == (
-            not wanted and one.id in stays and not (one.pinned or set(one.tags) & set(policy.keep_tags))
+        wanted = not exceeds and (backup.id in ruled or not policy.has_keep_rules)
+        always = backup.pinned or bool(set(backup.tags) & set(policy.keep_tags)) or backup.id in stays
+        assert decisions[backup.id].keep == (wanted or always)
+        assert decisions[backup.id].protected == (
+            not wanted and backup.id in stays and not (backup.pinned or set(backup.tags) & set(policy.keep_tags))
         )
 
 
@@ -143,18 +156,21 @@ def test_a_damaged_backup_counts_for_nothing_and_goes_only_after_a_newer_good_on
     candidates: list[Candidate], policy: Policy, now: datetime
 ) -> None:
     decisions = {decision.id: decision for decision in decide(candidates, policy, now=now)}
-    sound = [one for one in candidates if one.good]
+    sound = [backup for backup in candidates if backup.good]
     without = {decision.id: decision.keep for decision in decide(sound, policy, now=now)}
     assert {key: decisions[key].keep for key in without} == without
     newest = max(sound, key=order) if sound else None
-    for one in candidates:
-        if not one.good and (newest is None or order(one) > order(newest)):
-            assert decisions[one.id].keep
-        elif not one.good and not decisions[one.id].keep:
+    for backup in candidates:
+        if not backup.good and (newest is None or order(backup) > order(newest)):
+            assert decisions[backup.id].keep
+        elif not backup.good and not decisions[backup.id].keep:
             # It would not have stayed as a good one either.
-            assert not one.pinned
-            alone = [*(other for other in sound if order(other) > order(one)), replace(one, good=True, proven=False)]
-            assert not {decision.id: decision.keep for decision in decide(alone, policy, now=now)}[one.id]
+            assert not backup.pinned
+            alone = [
+                *(other for other in sound if order(other) > order(backup)),
+                replace(backup, good=True, proven=False),
+            ]
+            assert not {decision.id: decision.keep for decision in decide(alone, policy, now=now)}[backup.id]
 
 
 @CASES
@@ -178,9 +194,9 @@ def test_a_life_of_backups_failures_drills_and_prunes_never_loses_the_newest_goo
             }[what]
             store[store.index(which)] = changed
         elif what == "prune":
-            good = [one for one in store if one.good]
-            newest = [max(group, key=order) for group in (good, [one for one in good if one.proven]) if group]
-            pinned = [one for one in store if one.pinned]
+            good = [backup for backup in store if backup.good]
+            newest = [max(group, key=order) for group in (good, [backup for backup in good if backup.proven]) if group]
+            pinned = [backup for backup in store if backup.pinned]
             store = left(store, decide(store, policy, now=clock))
             assert set(newest) | set(pinned) <= set(store)
             assert store == left(store, decide(store, policy, now=clock))
@@ -193,8 +209,8 @@ def test_allow_last_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> N
         Candidate(id="3", at=BASE + timedelta(hours=2)),
     ]
     policy = Policy(max_age_days=0)
-    assert [one.keep for one in decide(candidates, policy, now=NOW)] == [True, True, True]
-    assert [one.keep for one in decide(candidates, policy, now=NOW, allow_last=True)] == [False, True, False]
+    assert [decision.keep for decision in decide(candidates, policy, now=NOW)] == [True, True, True]
+    assert [decision.keep for decision in decide(candidates, policy, now=NOW, allow_last=True)] == [False, True, False]
 
 
 def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
@@ -202,20 +218,20 @@ def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
     first = Candidate(id="1", at=datetime(2025, 1, 1, 1, tzinfo=east))  # 11:00 of the day before in UTC
     second = Candidate(id="2", at=datetime(2024, 12, 31, 23, tzinfo=UTC))
     decisions = decide([first, second], Policy(keep_daily=5, keep_yearly=5), now=NOW)
-    assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False)]
+    assert [(decision.id, decision.keep) for decision in decisions] == [("2", True), ("1", False)]
 
 
 def test_a_week_is_that_of_iso_8601_and_may_belong_to_two_years() -> None:
     days = (datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC))
     candidates = [Candidate(id=str(number), at=day) for number, day in enumerate(days)]
     decisions = decide(candidates, Policy(keep_weekly=5), now=NOW)
-    assert [(one.id, one.keep) for one in decisions] == [("2", True), ("1", False), ("0", True)]
+    assert [(decision.id, decision.keep) for decision in decisions] == [("2", True), ("1", False), ("0", True)]
 
 
 def test_every_decision_says_why() -> None:
     candidates = [Candidate(id=str(day), at=BASE - timedelta(days=day)) for day in range(4)]
     decisions = decide(candidates, Policy(max_backups=2, keep_last=1), now=NOW)
-    assert [one.reasons for one in decisions] == [
+    assert [decision.reasons for decision in decisions] == [
         ("the newest good backup", "keep-last"),
         ("kept by no rule",),
         ("beyond the newest 2", "kept by no rule"),

@@ -295,7 +295,8 @@ def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
     assert shelf.run("unpin", old).returncode == 0
     done = shelf.run("tag", old, "gold", "--json")
     assert json.loads(done.stdout)["tags"] == ["gold"]
-    done = shelf.run("prune", "--max-age-days", "0")
+    assert shelf.run("prune", "--max-age-days", "0", "--max-age", "0d").returncode == 2
+    done = shelf.run("prune", "--max-age", "0d")
     assert done.returncode == 0
     assert f"kept app/{new}, the newest good backup" in done.stderr
     assert shelf.ids() == [new]

@@ -8,11 +8,18 @@ said stays. All of it in UTC.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from holdfast.duration import parse_duration
 from holdfast.errors import UsageError
+
+# Callers may give a list of texts, what holds them has a tuple. A single text, a sequence of texts as well, is neither.
+if TYPE_CHECKING:
+    Texts: TypeAlias = list[str] | tuple[str, ...]
+else:
+    Texts = tuple[str, ...]
 
 # Name of the rule: what two backups have in common of which it keeps the newer.
 PERIODS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
@@ -28,12 +35,14 @@ PERIODS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
 class Policy:
     """What to keep of each source; None means that there is no such rule.
 
-    `max_age_days` and `max_backups` are maxima. `keep_last` keeps the newest N; `keep_daily` the newest backup of
+    `max_age_days` and `max_backups` are maxima; `max_age`, a duration such as `30d` or `36h`, is another way to write
+    the former. `keep_last` keeps the newest N; `keep_daily` the newest backup of
     each of the N newest days (UTC) that have one, and so on (weeks are those of ISO 8601). `keep_tags` protects
     the backups that bear one of these tags.
     """
 
     max_age_days: float | None = None
+    max_age: InitVar[str | timedelta | None] = None
     max_backups: int | None = None
     keep_last: int | None = None
     keep_hourly: int | None = None
@@ -41,12 +50,14 @@ class Policy:
     keep_weekly: int | None = None
     keep_monthly: int | None = None
     keep_yearly: int | None = None
-    keep_tags: tuple[str, ...] = ()
+    keep_tags: Texts = ()
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, max_age: str | timedelta | None) -> None:
         """Refuse what no rule could mean."""
+        if max_age is not None:
+            object.__setattr__(self, "max_age_days", _days(max_age, self.max_age_days))
         object.__setattr__(self, "keep_tags", check_texts("keep_tags", self.keep_tags))
-        for field in fields(self):
+        for field in fields(Policy):
             value = getattr(self, field.name)
             if field.name == "keep_tags" or value is None:
                 continue
@@ -72,13 +83,22 @@ class Policy:
         return value
 
 
+def _days(age: Any, days: float | None) -> float:
+    """The maximal age in days, which can be given in one way only."""
+    if days is not None:
+        raise UsageError("max_age and max_age_days are the same rule: give one of them")
+    if not isinstance(age, str | timedelta):
+        raise UsageError(f"max_age is {age!r}, expected a duration such as 30d")
+    return (parse_duration(age) if isinstance(age, str) else age) / timedelta(days=1)
+
+
 def check_texts(what: str, texts: Any) -> tuple[str, ...]:
     """Return texts as a tuple; a single text, which Python would take for its letters, is a `UsageError`."""
     several = isinstance(texts, Iterable) and not isinstance(texts, str)
-    found = tuple(texts) if several else ()
-    if not several or not all(isinstance(text, str) for text in found):
+    checked = tuple(texts) if several else ()
+    if not several or not all(isinstance(text, str) for text in checked):
         raise UsageError(f"{what} is {texts!r}, expected a list of texts")
-    return found
+    return checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,60 +136,60 @@ def decide(
 ) -> list[Decision]:
     """Decide on the backups of one source, newest first; `allow_last` lifts the protection of the newest ones."""
     ordered = sorted(candidates, key=_order, reverse=True)
-    good = [one for one in ordered if one.good]
-    proven = [one for one in good if one.proven]
+    good = [candidate for candidate in ordered if candidate.good]
+    proven = [candidate for candidate in good if candidate.proven]
     kept_by = _kept_by(good, policy)
-    newer = {one.id: count for count, one in enumerate(good)}
+    newer = {candidate.id: count for count, candidate in enumerate(good)}
     decisions = []
-    for one in ordered:
-        always = _always(one, policy)
+    for candidate in ordered:
+        always = _always(candidate, policy)
         newest = [
             text
             for text, group in (("the newest good backup", good), ("the newest proven backup", proven))
-            if group and group[0].id == one.id
+            if group and group[0].id == candidate.id
         ]
-        if one.good:
-            against = _against(one, newer[one.id], policy, now, kept_by[one.id])
-            keeps = kept_by[one.id]
+        if candidate.good:
+            against = _against(candidate, newer[candidate.id], policy, now, kept_by[candidate.id])
+            keeps = kept_by[candidate.id]
         else:
-            against, keeps = _against_damaged(one, good, policy, now)
+            against, keeps = _against_damaged(candidate, good, policy, now)
         protected = bool(newest and against and not always and not allow_last)
         keep = bool(always or not against or protected)
         # Kept in spite of something: say what keeps it; otherwise the rules that do, or that none is against it.
         why = [*always, *([] if allow_last else newest), *keeps] if keep else against
-        reasons = why or ["within the policy" if one.good else "damaged, but newer than the policy reaches"]
-        decisions.append(Decision(id=one.id, keep=keep, reasons=tuple(reasons), protected=protected))
+        reasons = why or ["within the policy" if candidate.good else "damaged, but newer than the policy reaches"]
+        decisions.append(Decision(id=candidate.id, keep=keep, reasons=tuple(reasons), protected=protected))
     return decisions
 
 
-def _order(one: Candidate) -> tuple[datetime, str]:
-    return (one.at.astimezone(UTC), one.id)
+def _order(candidate: Candidate) -> tuple[datetime, str]:
+    return (candidate.at.astimezone(UTC), candidate.id)
 
 
-def _always(one: Candidate, policy: Policy) -> list[str]:
-    tags = [f"tag {tag}" for tag in policy.keep_tags if tag in one.tags]
-    return [*(["pinned"] if one.pinned else []), *tags, *(["cannot be read"] if one.unknown else [])]
+def _always(candidate: Candidate, policy: Policy) -> list[str]:
+    tags = [f"tag {tag}" for tag in policy.keep_tags if tag in candidate.tags]
+    return [*(["pinned"] if candidate.pinned else []), *tags, *(["cannot be read"] if candidate.unknown else [])]
 
 
 def _kept_by(good: Sequence[Candidate], policy: Policy) -> dict[str, list[str]]:
     """Which keep-rules keep each good backup, newest first."""
-    kept: dict[str, list[str]] = {one.id: [] for one in good}
-    for one in good[: policy.keep_last or 0]:
-        kept[one.id].append("keep-last")
+    kept: dict[str, list[str]] = {candidate.id: [] for candidate in good}
+    for candidate in good[: policy.keep_last or 0]:
+        kept[candidate.id].append("keep-last")
     for name, key in PERIODS.items():
         seen: set[tuple[int, ...]] = set()
-        for one in good:
-            period = key(one.at.astimezone(UTC))
+        for candidate in good:
+            period = key(candidate.at.astimezone(UTC))
             if period not in seen and len(seen) < (policy.period(name) or 0):
                 seen.add(period)
-                kept[one.id].append(f"keep-{name}")
+                kept[candidate.id].append(f"keep-{name}")
     return kept
 
 
-def _against(one: Candidate, newer: int, policy: Policy, now: datetime, keeps: Sequence[str]) -> list[str]:
+def _against(candidate: Candidate, newer: int, policy: Policy, now: datetime, keeps: Sequence[str]) -> list[str]:
     """What speaks against a backup that has `newer` good ones after it."""
     against = []
-    if policy.max_age_days is not None and _older(one.at, now, policy.max_age_days):
+    if policy.max_age_days is not None and _older(candidate.at, now, policy.max_age_days):
         against.append(f"older than {policy.max_age_days:g} days")
     if policy.max_backups is not None and newer >= policy.max_backups:
         against.append(f"beyond the newest {policy.max_backups}")
@@ -184,12 +204,12 @@ def _older(at: datetime, now: datetime, days: float) -> bool:
 
 
 def _against_damaged(
-    one: Candidate, good: Sequence[Candidate], policy: Policy, now: datetime
+    candidate: Candidate, good: Sequence[Candidate], policy: Policy, now: datetime
 ) -> tuple[list[str], list[str]]:
     """The same for a damaged backup: it counts for nothing, but is judged as if it alone were good."""
-    newer = [other for other in good if _order(other) > _order(one)]
+    newer = [other for other in good if _order(other) > _order(candidate)]
     if not newer:
         return [], []  # nothing good has taken its place yet
-    keeps = _kept_by([*newer, one], policy)[one.id]
-    against = _against(one, len(newer), policy, now, keeps)
+    keeps = _kept_by([*newer, candidate], policy)[candidate.id]
+    against = _against(candidate, len(newer), policy, now, keeps)
     return [f"damaged, {reason}" for reason in against], keeps

@@ -56,10 +56,11 @@ store_option = click.option(
     help="Where backups are kept.",
 )
 jobs_option = click.option(
+    "-j",
     "--jobs",
     envvar="HOLDFAST_JOBS",
     type=click.IntRange(1, 256),
-    help="How much to do side by side  [default: CPUs, at most 4]",
+    help="Number of parallel jobs  [default: CPUs, at most 4]",
 )
 assign_option = click.option(
     "-o",
@@ -70,7 +71,12 @@ assign_option = click.option(
     help="An option of the engine (see: plugins show).",
 )
 select_option = click.option(
-    "--select", multiple=True, metavar="PATTERN", help="Only these objects, where the engine can."
+    "--select",
+    "--include",
+    "select",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only these objects, where the engine can.",
 )
 exclude_option = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="All but these objects, where the engine can."

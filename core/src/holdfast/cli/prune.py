@@ -1,5 +1,7 @@
 """holdfast prune."""
 
+from typing import Any
+
 import click
 
 from holdfast.cli.console import Console
@@ -11,7 +13,8 @@ _COUNT = click.IntRange(1)
 @click.command("prune")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @store_option
-@click.option("--max-age-days", type=click.FloatRange(0), metavar="DAYS", help="Delete what is older.")
+@click.option("--max-age", metavar="DURATION", help="Delete what is older, such as 30d or 36h.")
+@click.option("--max-age-days", type=click.FloatRange(0), metavar="DAYS", help="The same in days.")
 @click.option("--max-backups", type=click.IntRange(0), metavar="N", help="Delete all but the newest N.")
 @click.option("--keep-last", type=_COUNT, metavar="N", help="Keep the newest N.")
 @click.option("--keep-hourly", type=_COUNT, metavar="N", help="Keep the newest of each of the newest N hours.")
@@ -26,7 +29,7 @@ _COUNT = click.IntRange(1)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, **rules: object
+    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, **rules: Any
 ) -> None:
     """Delete old backups by a policy, for every source of the store by itself or for each NAME.
 
@@ -39,16 +42,16 @@ def command(
     from holdfast.policy import Policy
     from holdfast.store.catalog import Catalog
 
-    policy = Policy(**rules)  # type: ignore[arg-type]
+    policy = Policy(**rules)
     catalog = Catalog(installed().storage(store))
     catalog.open()
     result = prune(catalog, policy, names=names, dry_run=dry_run, allow_last=allow_last)
-    for one in result.choices:
+    for choice in result.choices:
         if console.json:
-            console.data({"type": "keep" if one.keep else "delete", **one.as_data()})
-        elif dry_run or not one.keep:
-            word = "keep" if one.keep else "delete" if dry_run else "FAILED" if one.failure else "deleted"
-            console.out(f"{word:7} {one.name}/{one.id}  {one.failure or ', '.join(one.reasons)}")
+            console.data({"type": "keep" if choice.keep else "delete", **choice.as_data()})
+        elif dry_run or not choice.keep:
+            word = "keep" if choice.keep else "delete" if dry_run else "FAILED" if choice.failure else "deleted"
+            console.out(f"{word:7} {choice.name}/{choice.id}  {choice.failure or ', '.join(choice.reasons)}")
     for folder in result.leftovers:
         if not console.json:
             console.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")
@@ -57,7 +60,7 @@ def command(
     if console.json:
         console.data({"type": "plan" if dry_run else "prune", **result.as_data()})
     else:
-        gone, kept = len(result.deleted), sum(one.keep for one in result.choices)
+        gone, kept = len(result.deleted), sum(choice.keep for choice in result.choices)
         console.say(f"would delete {gone}, would keep {kept}" if dry_run else f"deleted {gone}, kept {kept}")
     if result.failed:
         first = result.failed[0]
