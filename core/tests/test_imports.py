@@ -17,7 +17,7 @@ PLUGINS = SOURCE.parents[2] / "plugins"
 # From the ground up: a module imports from its own floor and those below. A new module gets its floor here.
 FLOORS = [
     {"errors", "url"},
-    {"api", "duration", "policy", "proof"},
+    {"api", "duration", "policy", "proof", "signature"},
     {"plugins"},
     {"plan", "defaults"},
     {"streaming", "error_boundary", "run", "scratch"},

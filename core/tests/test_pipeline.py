@@ -44,8 +44,33 @@ def test_every_part_can_be_an_object() -> None:
 def test_a_pipeline_is_frozen_and_replace_gives_another() -> None:
     pipeline = Pipeline(source=URL, jobs=2)
     with pytest.raises(AttributeError):
-        pipeline.jobs = 3  # type: ignore[misc]
-    assert (pipeline.replace(jobs=8).jobs, pipeline.jobs) == (8, 2)
+        pipeline._plan = pipeline.plan.replace(jobs=3)  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        pipeline.jobs = 3  # type: ignore[attr-defined]
+    assert (pipeline.replace(jobs=8).plan.jobs, pipeline.plan.jobs) == (8, 2)
+
+
+def test_replace_changes_a_part_from_a_name_to_an_object_and_back() -> None:
+    storage, engine = MemoryStorage(), MemoryEngine()
+    named = Pipeline(source=URL, codec="none", checksums=["sha256"], store="./b", jobs=2)
+    objects = named.replace(codec=Reversing(), checksums=[hashlib.blake2b], store=storage, engine=engine)
+    with pytest.raises(UsageError, match=r"engine \(M.*\), codec \(R.*\), store \(M.*\), checksums \(blake2b\)"):
+        _ = objects.plan
+    assert objects.replace(tags=["x"], registry=memory_registry()).run().tags == ("x",)
+    again = objects.replace(codec="none", checksums=["sha256"], store="./b", engine=None)
+    assert (again, again.plan) == (named, named.plan)
+
+
+def test_a_pipeline_of_a_plan_has_that_plan() -> None:
+    plan = holdfast.BackupPlan(source=URL, tags=["x"], options={"a": 1})
+    assert Pipeline.of(plan).plan == plan
+
+
+@pytest.mark.parametrize("keyword", ["sauce", "jbos"])
+def test_a_misspelt_keyword_is_refused_and_told_which_there_are(keyword: str) -> None:
+    for make in (lambda: Pipeline(**{"source": URL, keyword: 1}), lambda: Pipeline(source=URL).replace(**{keyword: 1})):
+        with pytest.raises(UsageError, match=rf"no option '{keyword}' \(there are: source, store, name, .*registry"):
+            make()
 
 
 def test_a_pipeline_of_names_is_a_plan() -> None:
@@ -76,8 +101,11 @@ def test_a_pipeline_with_an_object_is_not_portable_and_says_which(part: str, val
     assert name.split(" (", maxsplit=1)[0] + " (" in caught.value.message
 
 
-def test_a_pipeline_is_shown_without_its_source() -> None:
-    assert "SECRET" not in repr(Pipeline(source="mysql://me:SECRET@h/db"))
+def test_a_pipeline_is_shown_as_it_was_made_without_secrets() -> None:
+    pipeline = Pipeline(source="mysql://me:SECRET@h/db", jobs=2, codec=NoCodec(), checksums=["x", hashlib.blake2b])
+    assert repr(pipeline) == (
+        "Pipeline(source='mysql://me:***@h/db', checksums=('x',), jobs=2, codec=NoCodec, checksums=blake2b)"
+    )
 
 
 def test_a_preview_writes_nothing() -> None:

@@ -2,54 +2,74 @@
 
 import copy
 import pickle
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.api import DumpRequest, RestoreRequest
 from holdfast.errors import UsageError
 from holdfast.pipeline import Pipeline
-from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.plan import BackupPlan, Plan, RestorePlan
 from holdfast.plugins.builtin import NoCodec
 
 TEXTS = st.lists(st.text(max_size=10), max_size=3).map(tuple)
-PLANS = st.builds(
+URLS = st.sampled_from(["sqlite:///app.db", "mysql://me@h:3306/db", "memory://host/app?mode=x"])
+OPTIONS = st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 9) | st.booleans(), max_size=3)
+BACKUPS = st.builds(
     BackupPlan,
-    source=st.sampled_from(["sqlite:///app.db", "mysql://me@h:3306/db", "memory://host/app?mode=x"]),
+    source=URLS,
     store=st.none() | st.text(max_size=10),
     codec=st.none() | st.just("zstd:3"),
     checksums=TEXTS,
     jobs=st.none() | st.integers(1, 256),
     select=TEXTS,
-    options=st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 9) | st.booleans(), max_size=3),
+    options=OPTIONS,
     proof=st.none() | st.booleans(),
     adopt=st.booleans(),
     tags=st.lists(st.sampled_from(["nightly", "before upgrade", "é", "v1.2"]), max_size=3).map(tuple),
 )
+RESTORES = st.builds(
+    RestorePlan,
+    backup=st.sampled_from(["latest", "app/latest", "20260101T000000Z-aaaaaa"]),
+    target=URLS,
+    store=st.none() | st.text(max_size=10),
+    replace=st.booleans(),
+    live=st.booleans(),
+    check=st.none() | st.booleans(),
+    jobs=st.none() | st.integers(1, 256),
+    select=TEXTS,
+    options=OPTIONS,
+)
 
 
-@given(PLANS)
-def test_a_plan_is_equal_after_pickle_json_and_plain_data(plan: BackupPlan) -> None:
-    assert pickle.loads(pickle.dumps(plan)) == plan
-    assert BackupPlan.from_json(plan.to_json()) == plan
-    assert BackupPlan.from_data(plan.as_data()) == plan
-    assert plan.replace() == plan
+@given(BACKUPS | RESTORES)
+def test_a_plan_is_equal_after_pickle_json_and_plain_data(plan: BackupPlan | RestorePlan) -> None:
+    kind = type(plan)
+    for same in (
+        pickle.loads(pickle.dumps(plan)),
+        kind.from_json(plan.to_json()),
+        kind.from_data(plan.as_data()),
+        plan.replace() if isinstance(plan, BackupPlan) else plan.evolve(),
+    ):
+        assert (same, hash(same)) == (plan, hash(plan))
 
 
 SECRETS = ["mysql://me:SECRET@h/db", "postgresql://h/db?password=SECRET", "postgresql://h/db?sslpassword=SECRET"]
 
 
 @pytest.mark.parametrize("source", SECRETS)
-def test_a_plan_with_a_secret_in_its_url_can_neither_be_written_down_nor_sent_away(source: str) -> None:
-    plan = BackupPlan(source=source)
-    ways: list[Any] = [plan.as_data, plan.to_json, lambda: pickle.dumps(plan)]
-    for way in ways:
-        with pytest.raises(UsageError) as caught:
-            way()
-        assert "password_command" in (caught.value.hint or "")
-        assert "SECRET" not in caught.value.message
+def test_a_plan_with_a_secret_in_its_url_cannot_be_serialized(source: str) -> None:
+    for plan in (BackupPlan(source=source), RestorePlan(backup="latest", target=source)):
+        for way in (plan.as_data, plan.to_json, partial(pickle.dumps, plan)):
+            with pytest.raises(UsageError, match=r"(secret|password) and cannot be serialized") as caught:
+                way()
+            assert "SECRET" not in caught.value.message
+            assert all(where in (caught.value.hint or "") for where in ("PGPASSWORD", "MYSQL_PWD", "~/.pgpass"))
 
 
 @pytest.mark.parametrize("source", SECRETS)
@@ -76,12 +96,16 @@ def test_jobs_are_a_number_from_1_to_256(jobs: int) -> None:
 def test_data_that_is_no_plan_is_a_usage_error(data: Any) -> None:
     with pytest.raises(UsageError):
         BackupPlan.from_data(data)
+    with pytest.raises(UsageError, match="not a restore plan"):
+        RestorePlan.from_data(data)
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", b"\xff"])
 def test_json_that_is_no_plan_is_a_usage_error(text: str | bytes) -> None:
     with pytest.raises(UsageError, match="not a backup plan"):
         BackupPlan.from_json(text)
+    with pytest.raises(UsageError, match="not a restore plan"):
+        RestorePlan.from_json(text)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +134,11 @@ def test_a_text_is_no_switch_of_a_restore(name: str) -> None:
 
 def test_lists_become_tuples_and_options_are_the_plans_own() -> None:
     options = {"a": 1}
-    plan = BackupPlan(source="sqlite:///a", tags=["x"], options=options)  # type: ignore[arg-type]
+    plan = BackupPlan(source="sqlite:///a", tags=["x"], options=options)
+    restore = RestorePlan(backup="latest", target="sqlite:///a", select=["x"], options=options)
     options["a"] = 2
     assert (plan.tags, plan.options) == (("x",), {"a": 1})
+    assert (restore.select, restore.options) == (("x",), {"a": 1})
 
 
 def test_a_secret_in_the_url_of_the_store_stays_in_the_process_too() -> None:
@@ -122,7 +148,7 @@ def test_a_secret_in_the_url_of_the_store_stays_in_the_process_too() -> None:
     assert "SECRET" not in repr(plan) + repr(restore) + repr(Pipeline(source="sqlite:///a", store=store))
     ways: list[Any] = [plan.to_json, lambda: pickle.dumps(plan), lambda: pickle.dumps(restore)]
     for way in ways:
-        with pytest.raises(UsageError, match="cannot be written down"):
+        with pytest.raises(UsageError, match="cannot be serialized"):
             way()
 
 
@@ -130,8 +156,23 @@ def test_a_plan_of_a_restore_pickles_unless_its_target_holds_a_secret() -> None:
     plan = RestorePlan(backup="latest", target="sqlite:///a", select=("x",), options={"a": 1})
     assert pickle.loads(pickle.dumps(plan)) == plan
     for target in SECRETS:
-        with pytest.raises(UsageError, match="cannot be written down"):
+        with pytest.raises(UsageError, match="cannot be serialized"):
             pickle.dumps(RestorePlan(backup="latest", target=target))
+
+
+def test_a_plan_of_a_restore_is_shown_as_it_was_made() -> None:
+    plan = RestorePlan(backup="latest", target="mysql://me:SECRET@h/db", replace=True, jobs=2)
+    assert repr(plan) == "RestorePlan(backup='latest', target='mysql://me:***@h/db', replace=True, jobs=2)"
+    assert plan.evolve(replace=False, target="sqlite:///a").to_json() == (
+        '{"backup":"latest","target":"sqlite:///a","jobs":2}'
+    )
+
+
+@pytest.mark.parametrize("plan", [BackupPlan(source="sqlite:///a"), RestorePlan(backup="latest", target="sqlite:///a")])
+def test_a_misspelt_field_is_refused_and_told_which_there_are(plan: BackupPlan | RestorePlan) -> None:
+    change: Any = plan.replace if isinstance(plan, BackupPlan) else plan.evolve
+    with pytest.raises(UsageError, match=rf"no option 'jbos' \(there are: {', '.join(plan.__struct_fields__)}\)"):
+        change(jbos=2)
 
 
 def test_a_plan_cannot_be_changed() -> None:
@@ -140,7 +181,8 @@ def test_a_plan_cannot_be_changed() -> None:
         plan.source = "sqlite:///b"  # type: ignore[misc]
     assert plan.replace(jobs=3).jobs == 3
     plan = BackupPlan(source="sqlite:///a", options={"method": ["raw"]})
-    for change in (lambda: plan.options.update(x=1), lambda: plan.options.pop("method")):
+    options: Any = plan.options
+    for change in (lambda: options.update(x=1), lambda: options.pop("method")):
         with pytest.raises(TypeError, match="make another plan"):
             change()
     assert len({plan, pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan), plan.replace(jobs=None)}) == 1
@@ -164,3 +206,19 @@ def test_a_tag_that_could_not_be_shown_or_taken_off_again_is_refused(tag: str) -
             make()
         assert "\n" not in caught.value.message
     assert BackupPlan(source="a:///b", tags=("before upgrade", "x" * 80)).tags == ("before upgrade", "x" * 80)
+
+
+@pytest.mark.parametrize(("plan", "request_type"), [(BackupPlan, DumpRequest), (RestorePlan, RestoreRequest)])
+def test_what_a_request_takes_from_a_plan_by_name_has_the_same_type_there(plan: type[Plan], request_type: type) -> None:
+    wanted = get_type_hints(request_type)
+    shared = [field for field in msgspec.structs.fields(plan) if field.name in wanted.keys() - {"options", "jobs"}]
+    assert {"select", "exclude", "check", "allow_damaged"} <= {field.name for field in shared}
+    for field in shared:
+        assert field.type in (wanted[field.name], wanted[field.name] | None), field.name
+
+
+def test_a_request_gets_what_a_plan_says_and_its_own_default_where_it_says_nothing() -> None:
+    plan = BackupPlan(source="sqlite:///a", select=["x"], proof=False, jobs=3, options={"a": 1})
+    fields = {"select": ("x",), "exclude": (), "proof": False, "allow_damaged": False}
+    assert plan.request_fields(DumpRequest) == fields
+    assert plan.replace(check=False).request_fields(DumpRequest) == {**fields, "check": False}

@@ -1,16 +1,14 @@
 """The short way in Python: one function a verb, over the same operations as the command line."""
 
-import dataclasses
+import inspect
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
-
-import msgspec
 
 from holdfast.api import Codec, Engine, Storage, Watcher
 from holdfast.defaults import default_store, installed
 from holdfast.errors import UsageError
-from holdfast.operations import backup as backup_operation
 from holdfast.operations import drill as drill_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations import retention
@@ -19,17 +17,25 @@ from holdfast.operations.drill import DrillResult
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.retention import PruneResult
 from holdfast.operations.verify import VerifyResult
-from holdfast.pipeline import Pipeline
-from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.pipeline import Pipeline, PipelineOptions
+from holdfast.plan import BackupPlan, RestoreOptions, RestorePlan
 from holdfast.plugins.registry import Registry
-from holdfast.policy import Policy, check_texts
+from holdfast.policy import Policy, Texts, check_texts
 from holdfast.record import Backup
 from holdfast.setup import check_part
+from holdfast.signature import check_names, keywords_of, signature_of
 from holdfast.store.catalog import Catalog
 
 __all__ = ["backup", "delete", "drill", "installed", "list_backups", "pin", "prune", "restore", "tag", "verify"]
 
 
+class BackupArguments(PipelineOptions, frozen=True, kw_only=True):
+    """The keywords of `backup`."""
+
+    on_event: Watcher | None = None
+
+
+@keywords_of(BackupArguments)
 def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **options: Any) -> Backup:
     """Back a database up and return the record of it.
 
@@ -42,19 +48,30 @@ def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **op
         record = holdfast.backup("sqlite:///app.db", store="./backups", codec="zstd:3")
     """
     if isinstance(source, BackupPlan):
-        fields = _fields(BackupPlan.__struct_fields__, options)
-        if isinstance(fields.get("store"), os.PathLike):
-            fields["store"] = os.fspath(fields["store"])
-        plan = source.replace(**fields)
-        return backup_operation.backup(plan, registry=installed(), on_event=on_event)
-    parts = [field.name for field in dataclasses.fields(Pipeline) if field.name != "source"]
-    return Pipeline(source=source, **_fields(parts, options)).run(on_event)
+        return Pipeline.of(source).replace(**options).run(on_event)
+    return Pipeline(source=source, **options).run(on_event)
 
 
+class RestoreTarget(RestoreOptions, frozen=True):
+    """What `restore` takes by its place as well."""
+
+    target: str = ""
+
+
+class RestoreArguments(RestoreTarget, frozen=True, kw_only=True):
+    """The parameters of `restore` after the first."""
+
+    engine: Engine | None = None
+    codec: Codec | None = None
+    registry: Registry | None = None
+    on_event: Watcher | None = None
+
+
+@keywords_of(RestoreArguments)
 def restore(
     backup: str | Backup | RestorePlan,
-    target: str = "",
     /,
+    target: str = "",
     *,
     store: str | os.PathLike[str] | Storage | None = None,
     engine: Engine | None = None,
@@ -73,17 +90,17 @@ def restore(
 
         holdfast.restore("latest", "sqlite:///copy.db", store="./backups")
     """
-    fields = _fields(RestorePlan.__struct_fields__, options)
     for kind, part in (("engine", engine), ("codec", codec)):
         check_part(kind, part)
     storage = None if store is None or isinstance(store, str | os.PathLike) else store
     check_part("store", storage)
     if isinstance(store, str | os.PathLike):
-        fields["store"] = os.fspath(store)
+        options["store"] = os.fspath(store)
     if isinstance(backup, RestorePlan):
-        plan = msgspec.structs.replace(backup, **fields, **({"target": target} if target else {}))
+        plan = backup.evolve(**{**options, "target": target or backup.target})
     else:
-        plan = RestorePlan(backup=reference(backup), target=target, **fields)
+        check_names(options, RestorePlan.__struct_fields__)
+        plan = RestorePlan(backup=reference(backup), target=target, **options)
     return restore_operation.restore(
         plan, registry=registry or installed(), storage=storage, engine=engine, codec=codec, on_event=on_event
     )
@@ -153,10 +170,23 @@ def drill(
     )
 
 
+@dataclass(frozen=True)
+class PruneArguments(Policy):
+    """The parameters of `prune`: the rules of a policy, and where and how to apply it."""
+
+    store: str | os.PathLike[str] | Storage | None = None
+    _: KW_ONLY
+    names: Texts = ()
+    dry_run: bool = False
+    allow_last: bool = False
+    registry: Registry | None = None
+
+
+@signature_of(PruneArguments)
 def prune(
     store: str | os.PathLike[str] | Storage | None = None,
     *,
-    names: Sequence[str] = (),
+    names: Texts = (),
     dry_run: bool = False,
     allow_last: bool = False,
     registry: Registry | None = None,
@@ -166,7 +196,7 @@ def prune(
 
     Example::
 
-        holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age_days=400)
+        holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age="400d")
     """
     policy = policy_of(rules)
     names = check_texts("names", names)
@@ -175,8 +205,9 @@ def prune(
 
 
 def policy_of(rules: dict[str, Any]) -> Policy:
-    """Make a policy of keyword arguments; unknown ones are a `UsageError`."""
-    return Policy(**_fields([field.name for field in dataclasses.fields(Policy)], rules))
+    """Make a policy of keywords; unknown ones are a `UsageError`."""
+    check_names(rules, [*inspect.signature(Policy).parameters])
+    return Policy(**rules)
 
 
 def pin(
@@ -187,7 +218,7 @@ def pin(
     pinned: bool = True,
     registry: Registry | None = None,
 ) -> None:
-    """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` take the pin off."""
+    """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` unpin it."""
     catalog = _catalog(store, registry)
     retention.pin(catalog, catalog.find(reference(backup)), pinned=pinned)
 
@@ -232,11 +263,3 @@ def _catalog(store: str | os.PathLike[str] | Storage | None, registry: Registry 
     catalog = Catalog(store)
     catalog.open()
     return catalog
-
-
-def _fields(known: Collection[str], fields: dict[str, Any]) -> dict[str, Any]:
-    """Turn lists into tuples and refuse fields that a plan has not."""
-    unknown = [name for name in fields if name not in known]
-    if unknown:
-        raise UsageError(f"there is no option '{unknown[0]}' (there are: {', '.join(known)})")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -1,25 +1,40 @@
-"""Plans: what a run is described by, the same frozen plain data for Python, jobs, agents and the command line."""
+"""Plans: what a run is described by, the same frozen plain data for Python, jobs, agents and the command line.
 
-from typing import Any, Self
+`BackupOptions` and `RestoreOptions` are the only lists of what a run can be told. The functions of the package,
+`Pipeline` and the tasks take their keywords from them (`holdfast.signature`), plans narrow them to plain data, and the
+request that an engine gets takes from a plan what it names alike. A new option is a field there, a line of its command
+in `holdfast.cli`, and a field of the request in `holdfast.api`.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn, Self
 
 import msgspec
 
+from holdfast.api import Codec, Hasher, Storage
 from holdfast.errors import UsageError, lower_first, quote_name
+from holdfast.policy import Texts
+from holdfast.signature import check_names, keywords_of
 from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
 _LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and has to stay below 255
+_RESOLVED = {"options", "jobs"}  # a request has them too, but checked and with their defaults
+
+Checksum = str | Callable[[], Hasher]
 
 
 class FrozenOptions(dict[str, Any]):
     """The options of a plan, which cannot be changed either: they compare, hash and pickle by value."""
 
-    def _refuse(self, *_args: object, **_more: object) -> Any:
+    def _refuse(self, *_args: object, **_more: object) -> NoReturn:
         raise TypeError("the options of a plan cannot be changed: make another plan of it")
 
     __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict says that it has none
         """Equal options have equal keys; the values may be lists."""
         return hash(frozenset(self))
 
@@ -28,65 +43,42 @@ class FrozenOptions(dict[str, Any]):
         return (FrozenOptions, (dict(self),))
 
 
-class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One backup of one source.
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What all plans can do: they compare by value, hash, pickle and go through JSON.
 
-    `source` is a database URL; `store` None means `HOLDFAST_STORE`, else `./backups`; `codec` None means the
-    best that is installed; `checksums` are taken besides SHA-256; `jobs` None means the usable CPUs, at most 4;
-    `proof` and `check` None mean that the engine's default holds. `options` are the engine's own.
-
-    It compares by value, pickles and goes through JSON; with a secret in its URL it does neither.
+    A plan with a secret in one of its URLs stays in its process: it is shown without the secret, and neither pickles
+    nor turns into data.
     """
 
-    source: str
-    store: str | None = None
-    name: str | None = None
-    codec: str | None = None
-    checksums: tuple[str, ...] = ()
-    jobs: int | None = None
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    options: dict[str, Any] = {}
-    proof: bool | None = None
-    check: bool | None = None
-    allow_damaged: bool = False
-    adopt: bool = False
-    tags: tuple[str, ...] = ()
+    kind: ClassVar[str] = "plan"
+    database: ClassVar[str] = ""  # the field that holds the URL of the database
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
         _check_types(self)
-        DatabaseURL.parse(self.source)
-        check_jobs(self.jobs)
-        for tag in self.tags:
-            check_tag(tag)
+        DatabaseURL.parse(self._url)
 
     def __repr__(self) -> str:
-        """Show the plan without the secrets of its source."""
-        given = {
-            key: value for key, value in msgspec.structs.asdict(self).items() if value not in (None, (), {}, False)
+        """Show what was given, without secrets."""
+        shown = {
+            name: redact(value) if isinstance(value, str) and "://" in value else value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value not in (None, (), {}, False)
         }
-        given["source"] = redact(self.source)
-        if self.store is not None and "://" in self.store:
-            given["store"] = redact(self.store)
-        return f"BackupPlan({', '.join(f'{key}={value!r}' for key, value in given.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by value, unless that would carry a password away."""
-        return (_build, (self.as_data(),))
-
-    def replace(self, **changes: Any) -> Self:
-        """Return another plan with some fields changed."""
-        return msgspec.structs.replace(self, **changes)
+        """Pickle by value, unless that would carry a secret away."""
+        return (type(self).from_data, (self.as_data(),))
 
     def as_data(self) -> dict[str, Any]:
-        """Return plain data that `from_data` takes; a secret in the URL is a `UsageError`."""
-        _check_portable(self.source, self.store)
+        """Return plain data that `from_data` takes; a secret in a URL is a `UsageError`."""
+        _check_portable(self._url, self._store)
         data: dict[str, Any] = msgspec.to_builtins(self)
-        return {key: value for key, value in data.items() if value != {}}
+        return {name: value for name, value in data.items() if value != {}}
 
     def to_json(self) -> str:
-        """Write the plan as JSON; a secret in the URL is a `UsageError`."""
+        """Write the plan as JSON; a secret in a URL is a `UsageError`."""
         return msgspec.json.encode(self.as_data()).decode()
 
     @classmethod
@@ -95,7 +87,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"not a backup plan: {lower_first(str(error))}") from error
+            raise UsageError(f"not a {cls.kind}: {lower_first(str(error))}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -103,7 +95,126 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return cls.from_data(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
-            raise UsageError(f"not a backup plan: {lower_first(str(error))}") from error
+            raise UsageError(f"not a {cls.kind}: {lower_first(str(error))}") from error
+
+    def request_fields(self, request: type) -> dict[str, Any]:
+        """What a request to an engine takes over as it is: the fields of the same name, except those left at None."""
+        names = {field.name for field in dataclasses.fields(request)} - _RESOLVED
+        fields = msgspec.structs.asdict(self)
+        return {name: value for name, value in fields.items() if name in names and value is not None}
+
+    def _changed(self, changes: dict[str, Any]) -> Self:
+        check_names(changes, self.__struct_fields__)
+        return msgspec.structs.replace(self, **changes)
+
+    @property
+    def _url(self) -> str:
+        return str(getattr(self, self.database))
+
+    @property
+    def _store(self) -> str:
+        return getattr(self, "store", None) or ""
+
+
+class BackupOptions(Plan, frozen=True, kw_only=True):
+    """Everything that a backup can be told: the keywords of the functions that make one.
+
+    `source` is a database URL; `store` None means `HOLDFAST_STORE`, else `./backups`; `codec` None means the
+    best that is installed; `checksums` are taken besides SHA-256; `jobs` None means the usable CPUs, at most 4;
+    `proof` and `check` None mean that the engine's default holds. `options` are the engine's own.
+    """
+
+    source: str = ""
+    store: str | os.PathLike[str] | Storage | None = None
+    name: str | None = None
+    codec: str | Codec | None = None
+    checksums: list[Checksum] | list[str] | tuple[Checksum, ...] = ()
+    jobs: int | None = None
+    select: Texts = ()
+    exclude: Texts = ()
+    options: Mapping[str, Any] = {}
+    proof: bool | None = None
+    check: bool | None = None
+    allow_damaged: bool = False
+    adopt: bool = False
+    tags: Texts = ()
+
+
+class BackupFields(BackupOptions, frozen=True, kw_only=True):
+    """The same with every part by name, as data can hold it."""
+
+    store: str | None = None
+    codec: str | None = None
+    checksums: Texts = ()
+
+
+class BackupPlan(BackupFields, frozen=True, kw_only=True):
+    """One backup of one source, with every part by name; the fields are those of `BackupOptions`.
+
+    It compares by value, pickles and goes through JSON; with a secret in a URL it does neither.
+    """
+
+    kind: ClassVar[str] = "backup plan"
+    database: ClassVar[str] = "source"
+
+    source: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could mean."""
+        super().__post_init__()
+        check_jobs(self.jobs)
+        for tag in self.tags:
+            check_tag(tag)
+
+    @keywords_of(BackupFields)
+    def replace(self, **changes: Any) -> "BackupPlan":
+        """Return another plan with some fields changed."""
+        return self._changed(changes)
+
+
+class RestoreOptions(Plan, frozen=True, kw_only=True):
+    """Everything that a restore can be told: the keywords of the functions that make one.
+
+    `backup` is an id, a unique prefix, `latest` or `NAME/latest`; `target` a database URL; the rest is as for a backup.
+    """
+
+    backup: str = ""
+    target: str = ""
+    store: str | os.PathLike[str] | Storage | None = None
+    replace: bool = False
+    live: bool = False
+    allow_damaged: bool = False
+    check: bool | None = None
+    jobs: int | None = None
+    select: Texts = ()
+    exclude: Texts = ()
+    options: Mapping[str, Any] = {}
+
+
+class RestoreFields(RestoreOptions, frozen=True, kw_only=True):
+    """The same with the store by name, as data can hold it."""
+
+    store: str | None = None
+
+
+class RestorePlan(RestoreFields, frozen=True, kw_only=True):
+    """One restore of one backup; the fields are those of `RestoreOptions`, the guarantees those of a `BackupPlan`."""
+
+    kind: ClassVar[str] = "restore plan"
+    database: ClassVar[str] = "target"
+
+    backup: str
+    target: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could mean."""
+        super().__post_init__()
+        check_jobs(self.jobs)
+
+    @keywords_of(RestoreFields)
+    def evolve(self, **changes: Any) -> "RestorePlan":
+        """Return another plan with some fields changed: what `replace` does for a backup, which here is an option."""
+        return self._changed(changes)
 
 
 def check_jobs(jobs: int | None) -> None:
@@ -122,7 +233,7 @@ def check_tag(tag: str) -> str:
     return tag
 
 
-def _check_types(plan: msgspec.Struct) -> None:
+def _check_types(plan: Plan) -> None:
     """Refuse values of a wrong type, which a Struct made in a program takes as they are; a list is a tuple.
 
     A text is also a sequence and a true value: `tags="nightly"` would be seven tags, `replace="no"` would replace.
@@ -137,54 +248,14 @@ def _check_types(plan: msgspec.Struct) -> None:
         msgspec.structs.force_setattr(plan, field.name, frozen)
 
 
-def _check_portable(url: str, store: str | None) -> None:
-    """Refuse to write a plan down, or send it away, with a secret in a URL."""
+def _check_portable(url: str, store: str) -> None:
+    """Refuse to turn a plan into data, or to pickle it, with a secret in a URL."""
     parsed = DatabaseURL.parse(url)
-    if not parsed.secrets and not secrets_of(store or ""):
+    if not parsed.secrets and not secrets_of(store):
         return
-    where = url if parsed.secrets else store or ""
     what = "a password" if parsed.password else "a secret"
     raise UsageError(
-        f"the plan for {redact(where)} holds {what} and cannot be written down or sent away",
-        hint="leave the password out of the URL and name a password_command, a file or an environment "
-        "variable where the plan runs",
+        f"the plan for {redact(url if parsed.secrets else store)} holds {what} and cannot be serialized",
+        hint="leave the secret out of the URL, and give it where the plan runs: in the environment (PGPASSWORD, "
+        "MYSQL_PWD) or in a file such as ~/.pgpass or ~/.my.cnf",
     )
-
-
-def _build(data: dict[str, Any]) -> BackupPlan:
-    return BackupPlan.from_data(data)
-
-
-class RestorePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One restore: `backup` is an id, a unique prefix, `latest` or `NAME/latest`; `target` a database URL."""
-
-    backup: str
-    target: str
-    store: str | None = None
-    replace: bool = False
-    live: bool = False
-    allow_damaged: bool = False
-    check: bool | None = None
-    jobs: int | None = None
-    select: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    options: dict[str, Any] = {}
-
-    def __post_init__(self) -> None:
-        """Refuse what no run could mean."""
-        _check_types(self)
-        DatabaseURL.parse(self.target)
-        check_jobs(self.jobs)
-
-    def __repr__(self) -> str:
-        """Show the plan without the secrets of its target."""
-        return f"RestorePlan(backup={self.backup!r}, target={redact(self.target)!r})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by value, unless that would carry a password away."""
-        _check_portable(self.target, self.store)
-        return (_build_restore, (msgspec.structs.asdict(self),))
-
-
-def _build_restore(data: dict[str, Any]) -> RestorePlan:
-    return RestorePlan(**data)

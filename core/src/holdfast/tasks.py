@@ -1,26 +1,38 @@
-"""Steps of a workflow: plain functions that pickle, take plain data and return plain data.
+"""Tasks of a workflow: plain functions that pickle, take plain data and return plain data.
 
-Any orchestrator or executor can run them as its tasks, in other processes and on other machines. A step that does
+Any orchestrator or executor can run them, in other processes and on other machines. A task that does
 not reach its aim raises a `HoldfastError`, which pickles too, so that the workflow fails or tries again. The result
-of `backup_task` can be handed to the steps that follow.
+of `backup_task` can be handed to the tasks that follow.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import msgspec
 
-from holdfast import functions as manager
+from holdfast import functions
 from holdfast.defaults import default_store
 from holdfast.errors import IntegrityError, UsageError
-from holdfast.plan import BackupPlan
+from holdfast.plan import BackupOptions, BackupPlan
+from holdfast.policy import Policy, Texts
 from holdfast.proof import summary
+from holdfast.signature import keywords_of, signature_of
 
 Data = dict[str, Any]
 Store = str | os.PathLike[str] | None
 
 
+class BackupTaskArguments(BackupOptions, frozen=True, kw_only=True):
+    """The keywords of `backup_task`: those of a backup, with every part by name."""
+
+    store: Store = None
+    codec: str | None = None
+    checksums: Texts = ()
+
+
+@keywords_of(BackupTaskArguments)
 def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     """Back a database up; `source` is its URL or a whole plan as plain data, `options` fields of `BackupPlan`.
 
@@ -28,20 +40,20 @@ def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
 
     Example::
 
-        record = backup_step("sqlite:///app.db", store="./backups")
+        record = backup_task("sqlite:///app.db", store="./backups")
     """
     plan = BackupPlan(source=source) if isinstance(source, str) else BackupPlan.from_data(dict(source))
     store = os.fspath(options.pop("store", None) or plan.store or default_store())
-    record = manager.backup(plan, store=store, **options)
+    record = functions.backup(plan, store=store, **options)
     return {**_plain(record.as_data()), "store": store}
 
 
 def verify_task(
     backup: str | Mapping[str, Any], /, *, store: Store = None, read_data: bool = False, jobs: int | None = None
 ) -> Data:
-    """Verify one backup, named by reference or by the result of another step; damage raises `IntegrityError`."""
+    """Verify one backup, named by reference or by the result of another task; damage raises `IntegrityError`."""
     reference, store = _find(backup, store)
-    (result,) = manager.verify(reference, store=store, read_data=read_data, jobs=jobs)
+    (result,) = functions.verify(reference, store=store, read_data=read_data, jobs=jobs)
     if not result.passed:
         raise IntegrityError(f"backup {result.id} is damaged: {summary(result.problems)}")
     return {**_plain(result.as_data()), "store": store}
@@ -56,18 +68,29 @@ def drill_task(
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
 ) -> Data:
-    """Drill one backup, named by reference or by the result of another step; a difference raises `IntegrityError`."""
+    """Drill one backup, named by reference or by the result of another task; a difference raises `IntegrityError`."""
     reference, store = _find(backup, store)
-    result = manager.drill(reference, store=store, into=into, options=options, jobs=jobs)
+    result = functions.drill(reference, store=store, into=into, options=options, jobs=jobs)
     if not result.passed:
         raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}")
     return {**_plain(result.as_data()), "store": store}
 
 
-def prune_task(store: Store = None, /, *, names: Sequence[str] = (), dry_run: bool = False, **rules: Any) -> Data:
+@dataclass(frozen=True)
+class PruneTaskArguments(Policy):
+    """The parameters of `prune_task`."""
+
+    store: Store = None
+    _: KW_ONLY
+    names: Texts = ()
+    dry_run: bool = False
+
+
+@signature_of(PruneTaskArguments)
+def prune_task(store: Store = None, *, names: Texts = (), dry_run: bool = False, **rules: Any) -> Data:
     """Prune a store; `rules` are the fields of `Policy`. Returns the ids deleted and kept, and warnings."""
     place = os.fspath(store or default_store())
-    result = manager.prune(place, names=names, dry_run=dry_run, **rules)
+    result = functions.prune(place, names=names, dry_run=dry_run, **rules)
     return {**_plain(result.as_data()), "store": place}
 
 
@@ -75,9 +98,9 @@ def _find(backup: Any, store: Store) -> tuple[str, str]:
     """The reference and the store of a backup given in either way."""
     if isinstance(backup, str):
         return backup, os.fspath(store or default_store())
-    known = backup if isinstance(backup, Mapping) else {}
-    if not {"name", "id"} <= known.keys():
-        raise UsageError("a backup is named by a reference, or by the result of another step, which has an id and name")
+    record = backup if isinstance(backup, Mapping) else {}
+    if not {"name", "id"} <= record.keys():
+        raise UsageError("a backup is named by a reference, or by the result of another task, which has an id and name")
     return f"{backup['name']}/{backup['id']}", os.fspath(store or backup.get("store") or default_store())
 
 

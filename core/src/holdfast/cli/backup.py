@@ -1,5 +1,7 @@
 """holdfast backup."""
 
+from typing import Any
+
 import click
 
 from holdfast.cli.console import Console
@@ -38,7 +40,7 @@ from holdfast.errors import HoldfastError, PartialError, UsageError
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: object) -> None:
+def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: Any) -> None:
     """Back up one or more databases, each named by its URL.
 
     Prints the id of each new backup.
@@ -60,13 +62,13 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 
 
-def _all(console: Console, servers: tuple[str, ...], options: dict[str, object]) -> tuple[str, ...]:
+def _all(console: Console, servers: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
     """The URLs of every database of the servers; --select and --exclude have done their work with that."""
     from holdfast.defaults import installed
     from holdfast.operations.databases import databases
 
-    select: tuple[str, ...] = options["select"]  # type: ignore[assignment]
-    exclude: tuple[str, ...] = options["exclude"]  # type: ignore[assignment]
+    select: tuple[str, ...] = options["select"]
+    exclude: tuple[str, ...] = options["exclude"]
     options.update(select=(), exclude=())
     urls = tuple(
         url for server in servers for url in databases(server, registry=installed(), select=select, exclude=exclude)
@@ -76,16 +78,16 @@ def _all(console: Console, servers: tuple[str, ...], options: dict[str, object])
     return urls
 
 
-def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, object]) -> None:
+def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) -> None:
     from holdfast.defaults import installed
     from holdfast.operations.backup import backup, preview
     from holdfast.plan import BackupPlan
     from holdfast.plugins.options import parse_assignments
 
     console.last_id = ""
-    assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
-    checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))  # type: ignore[attr-defined]
-    plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)  # type: ignore[arg-type]
+    assignments = parse_assignments(options.pop("assignments"))
+    checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
+    plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
     if dry_run:
         found = preview(plan, registry=installed())
         streams = [{"name": stream.name, "size_bytes": stream.size} for stream in found.streams]

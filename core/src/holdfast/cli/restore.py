@@ -1,5 +1,7 @@
 """holdfast restore."""
 
+from typing import Any
+
 import click
 
 from holdfast.cli.console import Console
@@ -31,7 +33,7 @@ from holdfast.cli.text import size
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, /, backup: str, target: str, dry_run: bool, **options: object) -> None:
+def command(console: Console, /, backup: str, target: str, dry_run: bool, **options: Any) -> None:
     """Restore the backup ID into the database at URL.
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
@@ -45,8 +47,8 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
 
     if "://" in backup and "://" not in target:
         raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")
-    assignments = parse_assignments(options.pop("assignments"))  # type: ignore[arg-type]
-    plan = RestorePlan(backup=backup, target=target, options=assignments, **options)  # type: ignore[arg-type]
+    assignments = parse_assignments(options.pop("assignments"))
+    plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
     result = restore(plan, registry=installed(), on_event=console.watch, dry_run=dry_run)
     if console.json:
         console.data({"type": "plan" if dry_run else "restore", **result.as_data()})

@@ -152,15 +152,7 @@ def _discarding(catalog: Catalog, name: str, backup_id: str, source: Source) -> 
 def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
     plan = setup.plan
     return DumpRequest(
-        url=plan.source,
-        scratch=scratch,
-        options=setup.options,
-        jobs=setup.jobs,
-        select=plan.select,
-        exclude=plan.exclude,
-        proof=plan.proof,
-        check=plan.check is not False,
-        allow_damaged=plan.allow_damaged,
+        url=plan.source, scratch=scratch, options=setup.options, jobs=setup.jobs, **plan.request_fields(DumpRequest)
     )
 
 

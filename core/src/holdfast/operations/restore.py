@@ -183,14 +183,9 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
         facts=manifest.hints,
         options=setup.options,
         jobs=setup.jobs,
-        replace=plan.replace,
-        live=plan.live,
-        check=plan.check is not False,
-        allow_damaged=plan.allow_damaged,
-        select=plan.select,
-        exclude=plan.exclude,
         drill=setup.drill,
         dry_run=dry_run,
+        **plan.request_fields(RestoreRequest),
     )
     with ExitStack() as opened, _releasing(opened):
         session = opened.enter_context(setup.engine.restore(request))
