@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from holdfast.api import HoldfastError, IntegrityError, PluginError, UsageError
-from holdfast_postgres import programs, script
 from holdfast_postgres.catalog import SequenceState, Table
-from holdfast_postgres.directory import directory_chunks, unpack
-from holdfast_postgres.lanes import parts
+from holdfast_postgres.client import programs
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.table_parts import parts
+from holdfast_postgres.formats import script
+from holdfast_postgres.formats.directory import directory_chunks, unpack
 from holdfast_postgres.location import Location
-from holdfast_postgres.messages import Judge, Weight, weigh
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.programs import Programs
+from holdfast_postgres.restore.restore_log import Classifier, Severity, classify
 from holdfast_postgres.session import literal, quoted
 
 
@@ -157,26 +158,30 @@ def test_a_psql_that_cannot_be_restricted_is_refused(major: int, minor: int, fit
 @pytest.mark.parametrize(
     ("command", "text", "expected"),
     [
-        ("SET transaction_timeout = 0;", 'unrecognized configuration parameter "transaction_timeout"', Weight.HARMLESS),
-        ("CREATE SCHEMA public;", 'schema "public" already exists', Weight.HARMLESS),
-        ("COMMENT ON EXTENSION hstore IS 'x';", "must be owner of extension hstore", Weight.HARMLESS),
-        ("ALTER TABLE public.t OWNER TO x;", 'role "x" does not exist', Weight.DEGRADED),
-        ("GRANT SELECT ON TABLE t TO x;", 'role "x" does not exist', Weight.DEGRADED),
-        ("COMMENT ON TABLE t IS 'x';", "must be owner of table t", Weight.DEGRADED),
-        ("CREATE PUBLICATION p FOR ALL TABLES;", "must be superuser to create FOR ALL TABLES", Weight.DEGRADED),
-        ("CREATE TABLE public.t (", 'type "x" does not exist', Weight.FATAL),
-        ("ALTER TABLE ONLY public.t", "could not create unique index", Weight.FATAL),
-        ("REFRESH MATERIALIZED VIEW m;", "division by zero", Weight.FATAL),
-        ("CREATE PUBLICATION p FOR TABLE t;", 'relation "t" does not exist', Weight.FATAL),
-        ("", "missing data", Weight.FATAL),
+        (
+            "SET transaction_timeout = 0;",
+            'unrecognized configuration parameter "transaction_timeout"',
+            Severity.HARMLESS,
+        ),
+        ("CREATE SCHEMA public;", 'schema "public" already exists', Severity.HARMLESS),
+        ("COMMENT ON EXTENSION hstore IS 'x';", "must be owner of extension hstore", Severity.HARMLESS),
+        ("ALTER TABLE public.t OWNER TO x;", 'role "x" does not exist', Severity.DEGRADED),
+        ("GRANT SELECT ON TABLE t TO x;", 'role "x" does not exist', Severity.DEGRADED),
+        ("COMMENT ON TABLE t IS 'x';", "must be owner of table t", Severity.DEGRADED),
+        ("CREATE PUBLICATION p FOR ALL TABLES;", "must be superuser to create FOR ALL TABLES", Severity.DEGRADED),
+        ("CREATE TABLE public.t (", 'type "x" does not exist', Severity.FATAL),
+        ("ALTER TABLE ONLY public.t", "could not create unique index", Severity.FATAL),
+        ("REFRESH MATERIALIZED VIEW m;", "division by zero", Severity.FATAL),
+        ("CREATE PUBLICATION p FOR TABLE t;", 'relation "t" does not exist', Severity.FATAL),
+        ("", "missing data", Severity.FATAL),
     ],
 )
-def test_messages_are_weighed_by_what_failed(command: str, text: str, expected: Weight) -> None:
-    assert weigh(command, text) is expected
+def test_messages_are_weighed_by_what_failed(command: str, text: str, expected: Severity) -> None:
+    assert classify(command, text) is expected
 
 
 def test_the_judge_names_the_object_and_raises_the_first_fatal_message() -> None:
-    judge = Judge(doing="cannot restore")
+    judge = Classifier(doing="cannot restore")
     for line in (
         "pg_restore: while PROCESSING TOC:",
         "pg_restore: from TOC entry 215; 1259 16389 TABLE t someone",
@@ -203,7 +208,7 @@ def test_the_judge_names_the_object_and_raises_the_first_fatal_message() -> None
     ],
 )
 def test_workers_that_speak_at_once_are_understood(starts: tuple[str, str]) -> None:
-    judge = Judge(doing="cannot restore")
+    judge = Classifier(doing="cannot restore")
     for start in starts:
         judge.line(
             f'{start}could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'

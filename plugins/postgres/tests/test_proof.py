@@ -12,10 +12,13 @@ from servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import ObjectProof, Proof, ScratchRequest, UnsafeError, UsageError
-from holdfast_postgres import databases, definitions, proof, scratch
+from holdfast_postgres import scratch
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.proof import definitions
+from holdfast_postgres.proof import record as proof_record
 from holdfast_postgres.scratch import MARKER, PREFIX, open_scratch
 from holdfast_postgres.session import settings
+from holdfast_postgres.target import databases
 
 Differences = set[tuple[str, str]]
 
@@ -49,7 +52,7 @@ def changed(server: PostgresServer, odd: str, store: str) -> Iterator[Callable[.
                 connection.execute(settings(15))
                 session: Any = lambda: contextlib.nullcontext(connection)  # noqa: E731
                 major = connection.info.server_version // 10000
-                return differences(before, proof.repeat(before, session, major=major, jobs=1))
+                return differences(before, proof_record.repeat_proof(before, session, major=major, jobs=1))
 
         yield change
 
@@ -237,8 +240,8 @@ def test_columns_of_many_megabytes_count_by_length_and_digest(
     server: PostgresServer, database: str, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond 64 MB, here lowered: their text would be too large for the server."""
-    monkeypatch.setattr(proof, "_BIG", 100_000)
-    monkeypatch.setattr(proof, "_TOAST", 1000)
+    monkeypatch.setattr(proof_record, "_BIG", 100_000)
+    monkeypatch.setattr(proof_record, "_TOAST", 1000)
     server.execute(
         database,
         "CREATE DOMAIN blob AS bytea",
@@ -264,9 +267,11 @@ def test_columns_of_many_megabytes_count_by_length_and_digest(
         ):
             with connection.transaction(force_rollback=True):
                 connection.execute(settings(15))
-                assert differences(before, proof.repeat(before, session, major=15, jobs=1)) == set()
+                assert differences(before, proof_record.repeat_proof(before, session, major=15, jobs=1)) == set()
                 connection.execute(f"UPDATE public.big SET {column} = {value} WHERE id = 2")
-                assert differences(before, proof.repeat(before, session, major=15, jobs=1)) == {("table", "public.big")}
+                assert differences(before, proof_record.repeat_proof(before, session, major=15, jobs=1)) == {
+                    ("table", "public.big")
+                }
 
 
 def test_between_major_versions_only_what_they_write_alike_is_compared(
@@ -284,7 +289,7 @@ def test_between_major_versions_only_what_they_write_alike_is_compared(
             with connection.transaction(force_rollback=True):
                 connection.execute(settings(15))
                 connection.execute(statement)
-                assert differences(before, proof.repeat(before, session, major=99, jobs=1)) == expected
+                assert differences(before, proof_record.repeat_proof(before, session, major=99, jobs=1)) == expected
 
 
 def test_many_definitions_are_grouped(
@@ -309,7 +314,7 @@ def test_a_proof_is_recorded_by_default_only_where_it_costs_little(
     manifest = "backup_manifest.json"
     assert json.loads(Path(holdfast.backup(url, store=store).path, manifest).read_text())["proof"] is not None
     assert json.loads(Path(holdfast.backup(url, store=store, proof=False).path, manifest).read_text())["proof"] is None
-    monkeypatch.setattr(proof, "DEFAULT_UP_TO", 100)
+    monkeypatch.setattr(proof_record, "DEFAULT_UP_TO", 100)
     assert json.loads(Path(holdfast.backup(url, store=store).path, manifest).read_text())["proof"] is None
     assert recorded(holdfast.backup(url, store=store, proof=True)).objects
 

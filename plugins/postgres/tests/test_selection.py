@@ -10,8 +10,9 @@ import pytest
 from servers.postgres import PostgresServer
 
 import holdfast
-from holdfast_postgres import archive, choice
-from holdfast_postgres.selection import Selection
+from holdfast_postgres.formats import archive
+from holdfast_postgres.selection import restore_scope
+from holdfast_postgres.selection.patterns import Selection
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_the_table_of_contents_is_read_exactly(server: PostgresServer, odd: str,
     assert found["custom"] == found["tar"] == found["directory"]
     tags = {tag for _, _, tag, _ in found["custom"]}
     assert "table\nwith 'line break' } ` ü --x" in tags
-    chosen = choice.choose(entries, Selection(select=("app.totals_of_totals",)))
+    chosen = restore_scope.choose(entries, Selection(select=("app.totals_of_totals",)))
     assert ("app", "node") in chosen.relations  # a view's rows need the table below it
 
 

@@ -1,6 +1,6 @@
 """What a dump leaves for its restore, in the manifest: checked when it comes back, since a manifest can be forged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -9,11 +9,12 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import IntegrityError
 from holdfast_postgres.catalog import USER_SCHEMA, strings
+from holdfast_postgres.session import quoted
 
 Format = Literal["parallel", "plain", "custom", "directory", "tar"]
 
 
-class LaneHint(msgspec.Struct, frozen=True, kw_only=True):
+class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
     """One table whose rows are in streams of their own."""
 
     schema: str
@@ -48,7 +49,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     schema_only: bool = False
     data_only: bool = False
     selected: bool = False
-    lanes: list[LaneHint] = []
+    lanes: list[LargeTableHint] = []
     extensions: list[str] = []
     owners: list[str] = []
     grantees: list[str] = []
@@ -138,3 +139,9 @@ def database_hint(connection: "Connection[TupleRow]", major: int) -> tuple[Datab
         rules=found_rules,
     )
     return hint, size
+
+
+def copy_in(schema: str, table: str, columns: Sequence[str], *, binary: bool) -> str:
+    """The statement that loads rows from standard input."""
+    names = ", ".join(quoted(column) for column in columns)
+    return f"COPY {quoted(schema, table)} ({names}) FROM STDIN" + (" (FORMAT binary)" if binary else "")

@@ -10,12 +10,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
-from holdfast_postgres import checks, databases, proof
-from holdfast_postgres.failures import failure
+from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import Hints, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.session import Server, connect, our_failures, pin, quoted, settings, survey
+from holdfast_postgres.proof.record import repeat_proof
+from holdfast_postgres.session import Server, connect, pin, quoted, settings, survey
+from holdfast_postgres.target import checks, databases
 
 log = logging.getLogger("holdfast.postgres.scratch")
 
@@ -37,7 +38,10 @@ class PostgresScratch:
 
     def check(self) -> Sequence[str]:
         """Look for invalid indexes, and with amcheck, where the server has it, into every table and B-tree."""
-        with our_failures("cannot check the scratch database"), _session(self._location, self._server) as connection:
+        with (
+            translate_errors("cannot check the scratch database"),
+            _session(self._location, self._server) as connection,
+        ):
             problems = [f"index {name} is not valid" for name in _strings(connection, _INVALID)]
             if _amcheck(connection):
                 problems += _check_indexes(connection)
@@ -47,7 +51,7 @@ class PostgresScratch:
 
     def proof(self, recorded: Proof) -> Proof:
         """Compute the proof anew."""
-        return proof.repeat(
+        return repeat_proof(
             recorded,
             lambda: _session(self._location, self._server),
             major=self._server.major,
@@ -155,7 +159,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
     options: PostgresOptions = request.options
     hints = read_hints(request.facts)
     location = Location.parse(request.into, connect_timeout=options.connect_timeout, database=False)
-    with databases.maintenance(location) as admin, our_failures("cannot make a scratch database"):
+    with databases.maintenance(location) as admin, translate_errors("cannot make a scratch database"):
         location = pin(location, admin)
         server = survey(admin)
         checks.check_version(server, hints, options)
@@ -198,7 +202,7 @@ def _drop(location: Location, name: str) -> None:
         try:
             databases.drop(admin, name)
         except psycopg.Error as error:
-            found = failure(error, f"the scratch database {name} could not be dropped")
+            found = server_error(error, f"the scratch database {name} could not be dropped")
             found.hint = "the next drill on that server drops it"
             raise found from error
 
@@ -233,7 +237,7 @@ def list_databases(url: str) -> list[str]:
     location = Location.parse(url, connect_timeout=PostgresOptions().connect_timeout, database=False)
     with databases.maintenance(location) as admin:
         names = databases.listed(admin)
-        with our_failures("cannot list the databases"):
+        with translate_errors("cannot list the databases"):
             scratch = {
                 row[0]
                 for row in admin.execute(

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import UnreachableError
-from holdfast_postgres.failures import failure
+from holdfast_postgres.errors import server_error
 from holdfast_postgres.location import Location
 
 # psycopg logs a second error that a failed COPY has at its end: without any handler Python would print it.
@@ -87,17 +87,17 @@ def connect(location: Location) -> "Connection[TupleRow]":
             location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
         )
     except psycopg.OperationalError as error:
-        found = failure(error, f"cannot connect to {location.shown}")
+        found = server_error(error, f"cannot connect to {location.shown}")
         if type(found).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
             found = UnreachableError(found.message, hint=found.hint)
         raise found from error
     except psycopg.Error as error:
-        raise failure(error, f"cannot connect to {location.shown}") from error
+        raise server_error(error, f"cannot connect to {location.shown}") from error
     try:
         connection.execute("SET statement_timeout TO 0; SET lock_timeout TO 0")
     except psycopg.Error as error:
         connection.close()
-        raise failure(error, f"cannot connect to {location.shown}") from error
+        raise server_error(error, f"cannot connect to {location.shown}") from error
     return connection
 
 
@@ -137,15 +137,6 @@ def connected(location: Location) -> Iterator["Connection[TupleRow]"]:
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def our_failures(doing: str) -> Iterator[None]:
-    """Turn psycopg's errors into ours."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise failure(error, doing) from error
 
 
 def quoted(*names: str) -> str:

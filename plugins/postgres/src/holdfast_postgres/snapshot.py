@@ -17,14 +17,15 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError
-from holdfast_postgres import catalog, extent
+from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Relation, Table
-from holdfast_postgres.extent import Extent
-from holdfast_postgres.failures import failure
+from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.location import Location
-from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import Server, connect, our_failures, pin, settings, survey
-from holdfast_postgres.watch import LOST, Watch, marked
+from holdfast_postgres.lock_monitor import LOST, LockMonitor, marked
+from holdfast_postgres.selection import backup_scope
+from holdfast_postgres.selection.backup_scope import BackupScope
+from holdfast_postgres.selection.patterns import Selection
+from holdfast_postgres.session import Server, connect, pin, settings, survey
 
 log = logging.getLogger("holdfast.postgres.snapshot")
 
@@ -44,12 +45,12 @@ class Snapshot:
     connection: "Connection[TupleRow]"
     location: Location
     server: Server
-    watch: Watch
+    watch: LockMonitor
     pooled: bool
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
-    extent: Extent | None
+    extent: BackupScope | None
     point: dict[str, Any]
     identity: str
 
@@ -67,7 +68,7 @@ class Snapshot:
         )
 
 
-_Finder = Callable[["Connection[TupleRow]", Sequence[Relation] | None], Extent | None]
+_Finder = Callable[["Connection[TupleRow]", Sequence[Relation] | None], BackupScope | None]
 
 
 class _Moved(Exception):  # noqa: N818 (a signal to try again, never seen outside)
@@ -86,20 +87,20 @@ def open_snapshot(
     connection = connect(location)
     with ExitStack() as stack:
         stack.callback(_release, connection)
-        with our_failures(f"cannot read {location.shown}"):
+        with translate_errors(f"cannot read {location.shown}"):
             server = survey(connection)
             location = pin(location, connection)
             connection.execute(settings(server.major))
-            watch = stack.enter_context(Watch(location, mark, major=server.major, lock_timeout=lock_timeout))
+            watch = stack.enter_context(LockMonitor(location, mark, major=server.major, lock_timeout=lock_timeout))
             find = _finder(selection, definitions=definitions)
-            with watch.explained(), our_failures(f"cannot read {location.shown}"):
+            with watch.explained(), translate_errors(f"cannot read {location.shown}"):
                 snapshot = _take(connection, location, server, find, watch)
             watch.holds(connection)
         yield snapshot
 
 
 def _take(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: Watch
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: LockMonitor
 ) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         try:
@@ -115,7 +116,7 @@ def _take(
 
 
 def _attempt(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: Watch
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: LockMonitor
 ) -> Snapshot:
     listed = _chosen(catalog.tables(watch.connection), find(watch.connection, None))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -153,16 +154,16 @@ def _pooled(connection: "Connection[TupleRow]") -> bool:
 def _finder(selection: Selection, *, definitions: bool) -> _Finder:
     """How to find what a selection takes, in a connection with the relations that it lists, if they are known."""
 
-    def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> Extent | None:
+    def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> BackupScope | None:
         if not selection:
             return None
         relations = catalog.relations(connection) if relations is None else relations
-        return extent.find(connection, selection, relations, definitions=definitions)
+        return backup_scope.find(connection, selection, relations, definitions=definitions)
 
     return find
 
 
-def _chosen(tables: Sequence[Table], found: Extent | None) -> list[Table]:
+def _chosen(tables: Sequence[Table], found: BackupScope | None) -> list[Table]:
     """Those whose rows the dump can hold: what an extension brings comes back with the extension."""
     return [
         table
@@ -171,14 +172,16 @@ def _chosen(tables: Sequence[Table], found: Extent | None) -> list[Table]:
     ]
 
 
-def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], watch: Watch) -> None:
+def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], watch: LockMonitor) -> None:
     for start in range(0, len(tables), _BATCH):
         batch = tables[start : start + _BATCH]
         names = ", ".join(f"ONLY {table.quoted}" for table in batch)
         try:
             connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
         except psycopg.errors.LockNotAvailable as error:
-            raise watch.explain(failure(error, "cannot lock the tables"), [table.oid for table in batch]) from error
+            raise watch.explain(
+                server_error(error, "cannot lock the tables"), [table.oid for table in batch]
+            ) from error
         except psycopg.Error as error:
             if error.sqlstate in _GONE:
                 raise _Moved(error.diag.message_primary or "") from error
@@ -241,7 +244,7 @@ def _optional(connection: "Connection[TupleRow]", query: str) -> Any:
 
 def still_held(snapshot: Snapshot) -> None:
     """Make sure at the end that the locks have been there all the time: their session is still the same."""
-    with our_failures(LOST):
+    with translate_errors(LOST):
         snapshot.connection.execute("SELECT 1")
 
 

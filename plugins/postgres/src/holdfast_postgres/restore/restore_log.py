@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from holdfast_postgres.failures import restore_failure
+from holdfast_postgres.errors import restore_error
 
 # Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
 _ERROR = re.compile(
@@ -41,7 +41,7 @@ _LEADING_OUT = re.compile(
 _COMMAND_LINES = 20  # of a statement: enough to tell what it is
 
 
-class Weight(StrEnum):
+class Severity(StrEnum):
     """How bad a message is."""
 
     HARMLESS = "harmless"
@@ -49,23 +49,23 @@ class Weight(StrEnum):
     FATAL = "fatal"
 
 
-def weigh(command: str, text: str) -> Weight:
+def classify(command: str, text: str) -> Severity:
     """Judge an error of the server by the statement that failed."""
     if re.match(r"SET \w+ = ", command) and "unrecognized configuration parameter" in text:
-        return Weight.HARMLESS  # a newer pg_restore switches off a time-out that this server does not have
+        return Severity.HARMLESS  # a newer pg_restore switches off a time-out that this server does not have
     if command.startswith("CREATE SCHEMA public;") and "already exists" in text:
-        return Weight.HARMLESS
+        return Severity.HARMLESS
     if re.match(r"COMMENT ON (EXTENSION|SCHEMA public)", command):
-        return Weight.HARMLESS  # brought by every new database, and owned by whoever made that
+        return Severity.HARMLESS  # brought by every new database, and owned by whoever made that
     if _ASIDE.match(command):
-        return Weight.DEGRADED
+        return Severity.DEGRADED
     if _ACTING.match(command) and _FORBIDDEN.search(text):
-        return Weight.DEGRADED
-    return Weight.FATAL
+        return Severity.DEGRADED
+    return Severity.FATAL
 
 
 @dataclass(kw_only=True)
-class Judge:
+class Classifier:
     """Listens to one pg_restore; `degraded` is what the user has to know, the first fatal message is raised.
 
     `script` says that it is a psql that goes on after errors and echoes what failed.
@@ -101,11 +101,11 @@ class Judge:
         elif error:
             server = _SERVER.match(error["text"])
             if not server:
-                raise restore_failure(error["text"], self.doing)
+                raise restore_error(error["text"], self.doing)
             self._text = server["text"]
         elif failed:
             if failed["own"]:
-                raise restore_failure(failed["text"], self.doing)
+                raise restore_error(failed["text"], self.doing)
             self._text = failed["text"]
         elif warning := _WARNING.match(line):
             self._note(self.degraded, f"the server warned: {warning['text']}")
@@ -116,14 +116,14 @@ class Judge:
         self._text, self._command = "", None
         if not text:
             return
-        weight = weigh(command, text)
+        weight = classify(command, text)
         if self.selected and _LEADING_OUT.match(command) and "does not exist" in text:
-            weight = Weight.DEGRADED
+            weight = Severity.DEGRADED
         # With several jobs pg_restore does not name the entry, and the statement has to do.
         about = self._entry or " ".join(command.split()[:12])
-        if weight is Weight.FATAL:
-            raise restore_failure(f"{about}: {text}" if about else text, self.doing)
-        self._note(self.degraded if weight is Weight.DEGRADED else self.harmless, f"not restored: {about}: {text}")
+        if weight is Severity.FATAL:
+            raise restore_error(f"{about}: {text}" if about else text, self.doing)
+        self._note(self.degraded if weight is Severity.DEGRADED else self.harmless, f"not restored: {about}: {text}")
 
     def _note(self, kept: list[str], text: str) -> None:
         if len(kept) < _NOTED:

@@ -13,8 +13,8 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation, schemas
-from holdfast_postgres.choice import some
-from holdfast_postgres.selection import Selection, nothing_left
+from holdfast_postgres.errors import some_names
+from holdfast_postgres.selection.patterns import Selection, nothing_left
 from holdfast_postgres.session import quoted
 
 Node = tuple[str, int]  # a catalog and an OID in it
@@ -81,7 +81,7 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extent:
+class BackupScope:
     """OIDs of relations, names of schemas and extensions; `added` and `lost` are for people.
 
     `beyond` are the parts and routines that lead to what is not taken, by their catalog and OID.
@@ -98,9 +98,9 @@ class Extent:
         """What differs from what was asked for."""
         found = []
         if self.added:
-            found.append(f"backed up besides, since the selection needs it: {some(self.added)}")
+            found.append(f"backed up besides, since the selection needs it: {some_names(self.added)}")
         if self.lost:
-            found.append(f"not backed up, since it needs what is excluded: {some(self.lost)}")
+            found.append(f"not backed up, since it needs what is excluded: {some_names(self.lost)}")
         return found
 
     def pg_dump_arguments(
@@ -126,7 +126,7 @@ class Extent:
 
 def find(
     connection: "Connection[TupleRow]", selection: Selection, relations: Sequence[Relation], *, definitions: bool
-) -> Extent:
+) -> BackupScope:
     """Find what a backup takes; `UsageError` where that is nothing, or could not be restored.
 
     Without `definitions` nothing is made at a restore, and nothing is needed besides.
@@ -137,7 +137,7 @@ def find(
     whole = {schema for schema in listed if selection.whole(schema)}
     if not definitions:
         wanted = whole | ({one.schema for one in relations if one.oid in taken} if selection.select else set())
-        return Extent(relations=frozenset(taken), schemas=frozenset(wanted))
+        return BackupScope(relations=frozenset(taken), schemas=frozenset(wanted))
     return _Search(connection, selection, relations, taken, whole).extent()
 
 
@@ -203,7 +203,7 @@ class _Search:
         self._missing = self._find_missing()
         self._broken = self._closed_upwards(self._missing)
 
-    def extent(self) -> Extent:
+    def extent(self) -> BackupScope:
         roots = {(_RELATION, oid) for oid in self._taken}
         lost = self._lost(roots)
         roots -= self._broken
@@ -220,7 +220,7 @@ class _Search:
         added = [self._named((_RELATION, oid)) for oid in sorted(reached - self._taken)]
         added += [f"schema {name}" for name in sorted(names - known)]
         every: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
-        return Extent(
+        return BackupScope(
             relations=frozenset(reached),
             schemas=frozenset(names | known),
             extensions=frozenset(every[oid] for kind, oid in found if kind == _EXTENSION),

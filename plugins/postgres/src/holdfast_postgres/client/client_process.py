@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.api import HoldfastError, os_error_text
-from holdfast_postgres.failures import child_failure
+from holdfast_postgres.errors import client_error
 from holdfast_postgres.location import Location
 
 READ = 1 << 20
@@ -35,14 +35,14 @@ _F_SETPIPE_SZ = 1031
 _KEPT = 200  # lines of a child's talk that are kept, half from the start and half from the end
 
 
-class Children:
+class ClientProcesses:
     """All client programs of one session; leaving it kills those that still run, also from another thread."""
 
     def __init__(self, location: Location, scratch: Path) -> None:
         self._location = location
         self._scratch = scratch
         self._lock = threading.Lock()
-        self._running: set[Child] = set()
+        self._running: set[ClientProcess] = set()
         self._closed = False
         self._failed: HoldfastError | None = None
         self._lifeline = os.pipe()
@@ -65,7 +65,7 @@ class Children:
         tied: bool = False,
         offline: bool = False,
         watch: Callable[[str], object] | None = None,
-    ) -> "Child":
+    ) -> "ClientProcess":
         """Start a program on the session's database.
 
         `before` are the words of a program that runs it. `feed` gives it a pipe as standard input; `tied` is for one
@@ -96,11 +96,11 @@ class Children:
                 )
             except OSError as error:
                 raise HoldfastError(f"cannot start {command[0]}: {os_error_text(error)}") from error
-            child = Child(process, os.path.basename(command[0]), watch, self._forget)
+            child = ClientProcess(process, os.path.basename(command[0]), watch, self._forget)
             self._running.add(child)
         return child
 
-    def _forget(self, child: "Child") -> None:
+    def _forget(self, child: "ClientProcess") -> None:
         with self._lock:
             self._running.discard(child)
 
@@ -127,7 +127,7 @@ class Children:
             os.close(end)
 
 
-class Child:
+class ClientProcess:
     """One running program: its standard output is read in blocks of 1 MiB, its standard error kept."""
 
     def __init__(
@@ -135,7 +135,7 @@ class Child:
         process: "subprocess.Popen[bytes]",
         program: str,
         watch: Callable[[str], object] | None,
-        ended: Callable[["Child"], None],
+        ended: Callable[["ClientProcess"], None],
     ) -> None:
         self.program = program
         self._process = process
@@ -211,7 +211,7 @@ class Child:
         """Wait for its end; anything but a clean one is raised as what it means."""
         code = self.finish_watched()
         if code:
-            raise child_failure(self.program, code, self.lines, doing)
+            raise client_error(self.program, code, self.lines, doing)
 
     def finish_watched(self) -> int:
         """Wait for its end and return the exit code; raises only what `watch` raised."""

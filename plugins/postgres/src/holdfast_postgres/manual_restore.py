@@ -1,7 +1,6 @@
 """The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
 
-from holdfast_postgres.hints import DatabaseHint, Hints
-from holdfast_postgres.lanes import copy_in
+from holdfast_postgres.hints import DatabaseHint, Hints, copy_in
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
 _TIMEOUT = "/^SET transaction_timeout = 0;$/"

@@ -21,7 +21,7 @@ from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_nam
 from holdfast_postgres.location import Location
 from holdfast_postgres.session import connect, settings
 
-log = logging.getLogger("holdfast.postgres.watch")
+log = logging.getLogger("holdfast.postgres.lock_monitor")
 
 LOST = "the session that held the snapshot was lost"
 _LONGEST = 1.0  # seconds between two looks, each of which takes the server a millisecond
@@ -58,7 +58,7 @@ def marked(location: Location) -> tuple[Location, str]:
     return location.called(mark), mark
 
 
-class Watch:
+class LockMonitor:
     """Looks at the sessions of one backup, whose application_name ends in `mark`, from a thread of its own.
 
     It is left with `end` called for what went wrong, once, and with no session of the backup at work.

@@ -15,27 +15,22 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Blob, HoldfastError, PluginError, RestoreRequest, Step, UsageError, quote_name
-from holdfast_postgres import archive, order, programs, script
-from holdfast_postgres.checks import Findings
-from holdfast_postgres.children import Children
-from holdfast_postgres.choice import Choice, choose, list_file, some
-from holdfast_postgres.directory import unpack
-from holdfast_postgres.hints import Hints, LaneHint, read_hints
-from holdfast_postgres.lanes import copy_in
+from holdfast_postgres.client import programs
+from holdfast_postgres.client.client_process import ClientProcesses
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.errors import some_names, translate_errors
+from holdfast_postgres.formats import archive, script
+from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.hints import Hints, LargeTableHint, copy_in, read_hints
 from holdfast_postgres.location import Location
-from holdfast_postgres.messages import Judge
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.programs import Programs
-from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import (
-    Server,
-    connect,
-    literal,
-    our_failures,
-    quoted,
-    settings,
-)
-from holdfast_postgres.target import Target
+from holdfast_postgres.restore import load_order
+from holdfast_postgres.restore.restore_log import Classifier
+from holdfast_postgres.selection.patterns import Selection
+from holdfast_postgres.selection.restore_scope import RestoreScope, choose, list_file
+from holdfast_postgres.session import Server, connect, literal, quoted, settings
+from holdfast_postgres.target.checks import Findings
+from holdfast_postgres.target.restore_target import RestoreTarget
 
 log = logging.getLogger("holdfast.postgres.restore")
 
@@ -50,7 +45,7 @@ class PostgresRestore:
         self,
         request: RestoreRequest,
         hints: Hints,
-        target: Target,
+        target: RestoreTarget,
         found: Programs,
         server: Server,
         findings: Findings,
@@ -66,10 +61,10 @@ class PostgresRestore:
         self._stack = stack
         self._lock = threading.Lock()
         self._prepared = False
-        self._children: Children | None = None
+        self._children: ClientProcesses | None = None
         self._loading: set[Connection[TupleRow]] = set()
         self._selection = Selection(select=request.select, exclude=request.exclude)
-        self._choice: Choice | None = None
+        self._choice: RestoreScope | None = None
         self._degraded: list[str] = []
         self.failed: HoldfastError | None = None
         self._lanes = {stream: lane for lane in hints.lanes for stream in lane.streams}
@@ -99,12 +94,12 @@ class PostgresRestore:
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=_AFTER)
 
-    def _order(self) -> dict[order.Name, int]:
+    def _order(self) -> dict[load_order.Name, int]:
         """Which tables have to wait for which, where foreign keys are checked row by row."""
         if not self._one_by_one or not self._lanes:
             return {}  # pg_dump has put its own tables in order
-        with self._connected() as connection, our_failures(f"cannot read {self._target.into.shown}"):
-            return order.levels(order.references(connection))
+        with self._connected() as connection, translate_errors(f"cannot read {self._target.into.shown}"):
+            return load_order.levels(load_order.references(connection))
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -116,7 +111,7 @@ class PostgresRestore:
         """The streams of tables that the selection does not need."""
         return [stream for stream, lane in self._lanes.items() if not self._chosen(lane)]
 
-    def _chosen(self, lane: LaneHint) -> bool:
+    def _chosen(self, lane: LargeTableHint) -> bool:
         if not self._selection:
             return True
         if self._choice is None:
@@ -180,7 +175,7 @@ class PostgresRestore:
             if self._server.major >= _WATCHED_SINCE:
                 limits["client_connection_check_interval"] = "2s"
             location = self._target.into.with_options(limits)
-            self._children = self._stack.enter_context(Children(location, self._request.scratch))
+            self._children = self._stack.enter_context(ClientProcesses(location, self._request.scratch))
 
     def _load_archive(self, step: Step, blob: Blob) -> None:
         path = self._spool(blob)
@@ -195,7 +190,7 @@ class PostgresRestore:
             arguments.append(f"--use-list={self._list_level(path, step.phase - _ROWS)}")
         if parallel and self._request.jobs > 1 and not self._one_by_one:
             arguments.append(f"--jobs={self._request.jobs}")
-        judge = Judge(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
+        judge = Classifier(doing=f"cannot restore into {self._target.into.shown}", selected=self._hints.selected)
         command = [self._programs.path("pg_restore"), "--no-password", *arguments, str(path)]
         with self._started().start(command, tied=True, watch=judge.line) as child:
             code = child.finish_watched()
@@ -238,12 +233,12 @@ class PostgresRestore:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(list_file(entry for entry in entries if entry.id in self._choice.ids))
         if self._choice.added:
-            self._degraded.append(f"restored besides, since the selection needs it: {some(self._choice.added)}")
+            self._degraded.append(f"restored besides, since the selection needs it: {some_names(self._choice.added)}")
         if self._choice.lost:
-            self._degraded.append(f"not restored, since it needs what is excluded: {some(self._choice.lost)}")
+            self._degraded.append(f"not restored, since it needs what is excluded: {some_names(self._choice.lost)}")
         if self._choice.dropped:
             self._degraded.append(
-                f"not restored, since it leads to a table that was not selected: {some(self._choice.dropped)}"
+                f"not restored, since it leads to a table that was not selected: {some_names(self._choice.dropped)}"
             )
 
     def _list_level(self, path: Path, level: int) -> Path:
@@ -255,11 +250,11 @@ class PostgresRestore:
         listing.write_text("".join(f"{entry.id};\n" for entry in turn if entry.id in chosen))
         return listing
 
-    def _load_lane(self, lane: LaneHint, blob: Blob) -> None:
+    def _load_lane(self, lane: LargeTableHint, blob: Blob) -> None:
         """Rows in blocks through libpq: one COPY a part, which the server takes whole or not at all."""
         what = f"cannot load rows into {quote_name(f'{lane.schema}.{lane.table}')}"
         statement = copy_in(lane.schema, lane.table, lane.columns, binary=lane.binary)
-        with self._connected() as connection, our_failures(what):
+        with self._connected() as connection, translate_errors(what):
             connection.execute(settings(self._server.major, encoding=self._hints.database.encoding))
             connection.execute("SET synchronous_commit TO off")
             if self._without_triggers:
@@ -272,7 +267,7 @@ class PostgresRestore:
         text = b"".join(bytes(chunk) for chunk in blob.chunks()).decode()
         if self._selection:
             text = self._chosen_sequences(text)
-        with self._connected() as connection, our_failures("cannot set the sequences"):
+        with self._connected() as connection, translate_errors("cannot set the sequences"):
             connection.execute(settings(self._server.major))
             for start in range(0, len(lines := text.splitlines(keepends=True)), 500):
                 connection.execute("".join(lines[start : start + 500]))
@@ -296,7 +291,7 @@ class PostgresRestore:
         command += [f"--set=ON_ERROR_STOP={int(stop and not judged)}", "--set=VERBOSITY=verbose"]
         if judged:
             command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
-        judge = Judge(doing=f"cannot restore into {(location or self._target.into).shown}", script=judged)
+        judge = Classifier(doing=f"cannot restore into {(location or self._target.into).shown}", script=judged)
         end = f"psql: end {secrets.token_hex(8)}"
         with self._started().start(command, feed=True, tied=True, location=location, watch=judge.line) as child:
             try:
@@ -324,7 +319,7 @@ class PostgresRestore:
                 if not text.startswith("42710")
             ]
 
-    def _started(self) -> Children:
+    def _started(self) -> ClientProcesses:
         if self._children is None:
             raise PluginError("nothing is prepared")
         return self._children
@@ -355,7 +350,7 @@ class PostgresRestore:
     def _analyze(self) -> None:
         """By several sessions where vacuumdb is installed, which is a package of its own on some systems."""
         if not self._programs.has("vacuumdb"):
-            with self._connected() as connection, our_failures("cannot collect statistics"):
+            with self._connected() as connection, translate_errors("cannot collect statistics"):
                 connection.execute("ANALYZE")
             return
         command = [self._programs.path("vacuumdb"), "--analyze-only", "--quiet", "--no-password"]
@@ -395,7 +390,7 @@ def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
     hints = read_hints(request.facts)
     _check_options(request, hints)
     location = Location.parse(request.url, connect_timeout=options.connect_timeout)
-    target = Target(request, hints, location)
+    target = RestoreTarget(request, hints, location)
     server, findings = target.check()
     found = _programs(hints, server)
     if hints.format == "plain" or (options.globals and hints.globals):

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from holdfast.api import Chunk, PluginError
-from holdfast_postgres.programs import Programs
+from holdfast_postgres.client.programs import Programs
 
 # The first minor version of each major one that knows \restrict.
 _SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}

@@ -1,4 +1,4 @@
-from holdfast_postgres.order import levels
+from holdfast_postgres.restore.load_order import levels
 
 
 def test_what_is_referred_to_goes_first_and_circles_go_last() -> None:

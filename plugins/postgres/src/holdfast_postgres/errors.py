@@ -4,7 +4,8 @@ Manual: appendix "PostgreSQL Error Codes".
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
@@ -54,7 +55,7 @@ _HINTS = {
 }
 
 
-def failure(error: psycopg.Error, doing: str) -> HoldfastError:
+def server_error(error: psycopg.Error, doing: str) -> HoldfastError:
     """Say what an error of psycopg means; the message is one line that begins with `doing`."""
     state = error.sqlstate or ""
     text = _one_line(error.diag.message_primary or str(error))
@@ -64,7 +65,7 @@ def failure(error: psycopg.Error, doing: str) -> HoldfastError:
     return kind(f"{doing}: {text}", hint=_hint(state, text, kind))
 
 
-def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> HoldfastError:
+def client_error(program: str, code: int, lines: Sequence[str], doing: str) -> HoldfastError:
     """Say what the death of a client program means, from what it said on standard error."""
     state, text = "", ""
     for line in lines:
@@ -90,7 +91,7 @@ def child_failure(program: str, code: int, lines: Sequence[str], doing: str) -> 
     return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
 
 
-def restore_failure(text: str, doing: str) -> HoldfastError:
+def restore_error(text: str, doing: str) -> HoldfastError:
     """Say what a fatal message of pg_restore means."""
     flat = _one_line(text)
     kind = _kind("", flat)
@@ -131,3 +132,18 @@ def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
 def _one_line(text: str) -> str:
     flat = " ".join(text.split()).removeprefix("connection failed: ")
     return flat if flat.isprintable() else quote_name(flat)
+
+
+def some_names(names: Sequence[str], limit: int = 5) -> str:
+    """A few names and how many more."""
+    text = ", ".join(quote_name(name) for name in names[:limit])
+    return f"{text} and {len(names) - limit} more" if len(names) > limit else text
+
+
+@contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise psycopg's errors of the block as ours, which begin with `action`."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise server_error(error, action) from error

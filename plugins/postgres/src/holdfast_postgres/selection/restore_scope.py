@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.api import UsageError, quote_name
-from holdfast_postgres.archive import Entry
 from holdfast_postgres.catalog import Relation
-from holdfast_postgres.selection import Selection, nothing_left
+from holdfast_postgres.formats.archive import Entry
+from holdfast_postgres.selection.patterns import Selection, nothing_left
 
 _RELATIONS = {
     "TABLE": "r",
@@ -48,7 +48,7 @@ _FILLED = {"TABLE", "FOREIGN TABLE", "SEQUENCE"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class RestoreScope:
     """Entry ids to restore, the relations among them as (schema, name), and what differs from what was asked.
 
     That is for people: `dropped` leads to what is not selected, `lost` needs what is excluded, `added` is needed.
@@ -61,7 +61,7 @@ class Choice:
     added: tuple[str, ...]
 
 
-def choose(entries: Sequence[Entry], selection: Selection) -> Choice:
+def choose(entries: Sequence[Entry], selection: Selection) -> RestoreScope:
     """Find what to restore; a pattern that matches nothing, or excludes what a table needs, is a `UsageError`."""
     relations = {entry.id: entry for entry in entries if entry.kind in _RELATIONS}
     schemas = {entry.tag for entry in entries if entry.kind == "SCHEMA"} | {entry.schema for entry in entries} - {""}
@@ -94,7 +94,7 @@ def choose(entries: Sequence[Entry], selection: Selection) -> Choice:
     chosen = _with_needs(wanted, by_id)
     chosen, dropped = _with_dependents(chosen, entries, by_id, relations)
     added = tuple(relations[number].shown for number in chosen if number in relations and number not in asked)
-    return Choice(
+    return RestoreScope(
         ids=frozenset(chosen),
         relations=frozenset((relations[one].schema, relations[one].tag) for one in chosen if one in relations),
         dropped=dropped,
@@ -279,9 +279,3 @@ def is_public(entry: Entry) -> bool:
 def list_file(entries: Iterable[Entry]) -> str:
     """The text for `pg_restore --use-list`: only the number before the semicolon counts."""
     return "".join(f"{entry.id};\n" for entry in entries)
-
-
-def some(names: Sequence[str], limit: int = 5) -> str:
-    """A few names and how many more."""
-    text = ", ".join(quote_name(name) for name in names[:limit])
-    return f"{text} and {len(names) - limit} more" if len(names) > limit else text

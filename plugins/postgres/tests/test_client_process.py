@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from holdfast_postgres.children import Children
+from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.location import Location
 
 
@@ -15,7 +15,7 @@ def test_a_tied_program_ends_with_us_however_many_files_are_open(tmp_path: Path)
     with ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(open(os.devnull, encoding="utf-8"))
-        children = stack.enter_context(Children(location, tmp_path))
+        children = stack.enter_context(ClientProcesses(location, tmp_path))
         child = stack.enter_context(children.start(["/bin/sh", "-c", "exec sleep 20"], tied=True))
         # What our death does: nobody holds the other end any more.
         reading, writing = children._lifeline

@@ -100,12 +100,6 @@ def _stream_name(table: Table, taken: set[str]) -> str:
     return name
 
 
-def copy_in(schema: str, table: str, columns: Sequence[str], *, binary: bool) -> str:
-    """The statement that loads rows from standard input."""
-    names = ", ".join(quoted(column) for column in columns)
-    return f"COPY {quoted(schema, table)} ({names}) FROM STDIN" + (" (FORMAT binary)" if binary else "")
-
-
 def by_table(found: Sequence[Part]) -> Iterator[tuple[Table, list[str]]]:
     """Each table with its streams in the order of its blocks."""
     streams: dict[int, list[Part]] = {}

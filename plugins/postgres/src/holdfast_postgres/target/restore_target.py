@@ -8,19 +8,19 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, RestoreRequest, UnreachableError, UsageError, quote_name
-from holdfast_postgres import checks, contents, databases
-from holdfast_postgres.checks import Findings
-from holdfast_postgres.choice import some
-from holdfast_postgres.contents import Before
+from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.session import Server, connect, connected, our_failures, pin, survey
+from holdfast_postgres.session import Server, connect, connected, pin, survey
+from holdfast_postgres.target import checks, contents, databases
+from holdfast_postgres.target.checks import Findings
+from holdfast_postgres.target.contents import Before
 
 log = logging.getLogger("holdfast.postgres.target")
 
 
-class Target:
+class RestoreTarget:
     """One target, from the first look at it to the end of the restore."""
 
     def __init__(self, request: RestoreRequest, hints: Hints, location: Location) -> None:
@@ -39,7 +39,7 @@ class Target:
     def check(self) -> tuple[Server, Findings]:
         """Look at everything that can be known, and touch nothing."""
         connection, server = self._open()
-        with connection, our_failures(f"cannot look at {self._location.shown}"):
+        with connection, translate_errors(f"cannot look at {self._location.shown}"):
             checks.check_version(server, self._hints, self._options)
             found = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
             if not (self._options.globals and self._hints.globals):
@@ -66,7 +66,7 @@ class Target:
             self._location = pin(self._location, connection)
             self.name = self._location.database
         self.into = self._location
-        with our_failures(f"cannot read {self._location.shown}"):
+        with translate_errors(f"cannot read {self._location.shown}"):
             return connection, survey(connection)
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
@@ -87,12 +87,12 @@ class Target:
     def prepare(self) -> None:
         """Make the database that is restored into, if it is not the empty one at the URL."""
         if self.exists and not self._request.replace:
-            with connected(self._location) as connection, our_failures(f"cannot read {self._location.shown}"):
+            with connected(self._location) as connection, translate_errors(f"cannot read {self._location.shown}"):
                 self._before = contents.remember(connection)
             return
         name = databases.beside(self.name, "holdfast") if self.exists else self.name
         with databases.maintenance(self._location, avoid=self.name) as connection:
-            with our_failures(f"cannot make database {quote_name(name)}"):
+            with translate_errors(f"cannot make database {quote_name(name)}"):
                 tablespace = databases.properties(connection, self.name).tablespace if self.exists else ""
                 self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
             self._made = name
@@ -108,7 +108,7 @@ class Target:
         old = databases.beside(self.name, "holdfast_old")
         disconnect = self._options.disconnect
         with databases.maintenance(self._location, avoid=self.name) as connection:
-            with our_failures(f"cannot put the backup in the place of database {quote_name(self.name)}"):
+            with translate_errors(f"cannot put the backup in the place of database {quote_name(self.name)}"):
                 found = databases.properties(connection, self.name)
                 databases.give(connection, self._made, found)
                 databases.swap(connection, self.name, self._made, old, found.comment, disconnect=disconnect)
@@ -140,7 +140,9 @@ class Target:
             text = " ".join(str(error).split())
             raise kind(f"{begin}; {what} is left behind, since: {text}", hint="drop it by hand") from error
         if left:
-            raise kind(f"{begin}; in database {quote_name(self.name)} is left: {some(left)}", hint="drop it by hand")
+            raise kind(
+                f"{begin}; in database {quote_name(self.name)} is left: {some_names(left)}", hint="drop it by hand"
+            )
 
     def _drop_made(self) -> Sequence[str]:
         with databases.maintenance(self._location, avoid=self._made) as connection:

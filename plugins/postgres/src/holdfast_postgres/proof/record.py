@@ -18,9 +18,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quote_name
-from holdfast_postgres import definitions
 from holdfast_postgres.catalog import SequenceState, Table
-from holdfast_postgres.session import literal, our_failures, quoted
+from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.proof import definitions
+from holdfast_postgres.session import literal, quoted
 
 METHOD = "postgresql-rows-1"
 TABLE, SEQUENCE, OBJECTS = "table", "sequence", "large objects"
@@ -51,7 +52,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
+class ProofScope:
     """What the dump holds and a proof therefore covers."""
 
     tables: tuple[Table, ...]
@@ -60,9 +61,11 @@ class Scope:
     large_objects: bool
 
 
-def record(scope: Scope, open_session: "Callable[[], Connection[TupleRow]]", *, major: int, jobs: int) -> Proof:
+def record_proof(
+    scope: ProofScope, open_session: "Callable[[], Connection[TupleRow]]", *, major: int, jobs: int
+) -> Proof:
     """Compute the proof of a dump; `open_session` gives a session in its snapshot, one for each of `jobs` threads."""
-    with our_failures("cannot compute the proof"), open_session() as connection:
+    with translate_errors("cannot compute the proof"), open_session() as connection:
         wide = _wide_columns(connection, scope.tables)
         settings = [TableSetting(table.schema, table.name, wide.get(table.oid, [])) for table in scope.tables]
         found, grouped = _whole(connection, major, scope.definitions, None, large_objects=scope.large_objects)
@@ -83,13 +86,15 @@ def record(scope: Scope, open_session: "Callable[[], Connection[TupleRow]]", *, 
     return Proof(method=METHOD, objects=tuple(objects), settings=msgspec.to_builtins(settings_))
 
 
-def repeat(recorded: Proof, open_session: "Callable[[], Connection[TupleRow]]", *, major: int, jobs: int) -> Proof:
+def repeat_proof(
+    recorded: Proof, open_session: "Callable[[], Connection[TupleRow]]", *, major: int, jobs: int
+) -> Proof:
     """Compute a recorded proof anew in another database; what is not there is left out."""
     try:
         settings = msgspec.convert(dict(recorded.settings), ProofSettings)
     except msgspec.ValidationError as error:
         raise IntegrityError(f"the proof's settings are not those of a PostgreSQL proof: {error}") from error
-    with our_failures("cannot compute the proof"), open_session() as connection:
+    with translate_errors("cannot compute the proof"), open_session() as connection:
         grouped = settings.grouped
         found, _ = _whole(connection, major, settings.definitions, grouped, large_objects=settings.large_objects)
         sequences = _read_sequences(connection, settings.sequences)
@@ -142,7 +147,7 @@ def _tables(
 
     def work() -> None:
         try:
-            with our_failures("cannot compute the proof"), open_session() as connection:
+            with translate_errors("cannot compute the proof"), open_session() as connection:
                 while not failed:
                     number = todo.get_nowait()
                     found[number] = _table(connection, settings[number])

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import CredentialsError, HoldfastError, UnsafeError, quote_name
 from holdfast_postgres.catalog import USER_SCHEMA, strings
-from holdfast_postgres.choice import some
+from holdfast_postgres.errors import some_names
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server
@@ -67,17 +67,17 @@ def check_needs(
             if hints.format != "plain":
                 way += "; -o no_owner=true -o no_privileges=true leaves ownership and rights out"
             raise HoldfastError(
-                f"the target has no role {some(missing)}, which own objects of the backup or have rights in it",
+                f"the target has no role {some_names(missing)}, which own objects of the backup or have rights in it",
                 hint=way,
             )
-        warnings.append(f"the target has no role {some(missing)}: ownership and rights are not restored")
+        warnings.append(f"the target has no role {some_names(missing)}: ownership and rights are not restored")
         no_owner, no_privileges = no_owner or bool(owners), no_privileges or bool(grantees)
     if not server.superuser and not no_owner and not made:
         no_owner = _check_membership(connection, server, hints, drill=drill, warnings=warnings)
     spaces = set(strings(connection, "SELECT spcname FROM pg_catalog.pg_tablespace"))
     without = [name for name in hints.tablespaces if name not in spaces]
     if without and not made:
-        warnings.append(f"the target has no tablespace {some(without)}: all goes to the default one")
+        warnings.append(f"the target has no tablespace {some_names(without)}: all goes to the default one")
     return Findings(
         no_owner=no_owner,
         no_privileges=no_privileges,
@@ -92,7 +92,7 @@ def check_policies(connection: "Connection[TupleRow]", hints: Hints) -> None:
     missing = [name for name in hints.policy_roles if name not in known]
     if missing and not (hints.selected or hints.data_only):
         raise HoldfastError(
-            f"the server has no role {some(missing)}, which policies of the backup name",
+            f"the server has no role {some_names(missing)}, which policies of the backup name",
             hint="CREATE ROLE … NOLOGIN there, or restore with -o globals=true if the backup holds its roles",
         )
 
@@ -105,7 +105,7 @@ def _check_rows(connection: "Connection[TupleRow]", server: Server, options: Pos
         no_owner=options.no_owner,
         no_privileges=options.no_privileges,
         no_tablespaces=False,
-        warnings=(f"these triggers fire as the rows come in, since {why}: {some(firing)}",) if firing else (),
+        warnings=(f"these triggers fire as the rows come in, since {why}: {some_names(firing)}",) if firing else (),
     )
 
 
@@ -114,7 +114,7 @@ def _check_extensions(connection: "Connection[TupleRow]", hints: Hints) -> None:
     missing = [name for name in hints.extensions if name not in available]
     if missing and not hints.selected:
         raise HoldfastError(
-            f"the server of the target does not have the extension {some(missing)}",
+            f"the server of the target does not have the extension {some_names(missing)}",
             hint="install its package on that server",
         )
 
@@ -127,10 +127,12 @@ def _check_membership(
     if not others or hints.selected:
         return False
     if drill:
-        warnings.append(f"role {quote_name(server.role)} is no member of {some(others)}: ownership is not restored")
+        warnings.append(
+            f"role {quote_name(server.role)} is no member of {some_names(others)}: ownership is not restored"
+        )
         return True
     raise CredentialsError(
-        f"role {quote_name(server.role)} cannot give objects to {some(others)}, since it is no member of that",
+        f"role {quote_name(server.role)} cannot give objects to {some_names(others)}, since it is no member of that",
         hint="restore as a superuser, or with -o no_owner=true",
     )
 
@@ -167,4 +169,4 @@ def refuse_content(
 ) -> None:
     """Refuse a target that holds something."""
     if names:
-        raise UnsafeError(f"{where} is not empty: it holds {some(names, 3)}", hint=hint)
+        raise UnsafeError(f"{where} is not empty: it holds {some_names(names, 3)}", hint=hint)

@@ -11,10 +11,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, UnsafeError, quote_name
-from holdfast_postgres.failures import failure
+from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
-from holdfast_postgres.session import connect, literal, our_failures, quoted, survey
+from holdfast_postgres.session import connect, literal, quoted, survey
 
 log = logging.getLogger("holdfast.postgres.databases")
 
@@ -81,13 +81,13 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
             failed = failed or error
             continue
         except psycopg.Error as error:
-            raise failure(error, f"cannot make database {quote_name(name)}") from error
+            raise server_error(error, f"cannot make database {quote_name(name)}") from error
         if not instead:
             return []
         name = quote_name(hint.collate or hint.locale or "")
         return [f"the server does not have the source's locale {name}: made with {instead}, text may sort otherwise"]
     assert failed is not None  # noqa: S101 (every attempt failed)
-    raise failure(failed, f"cannot make database {quote_name(name)}") from failed
+    raise server_error(failed, f"cannot make database {quote_name(name)}") from failed
 
 
 def _locale(hint: DatabaseHint, major: int) -> str:
@@ -265,7 +265,7 @@ def swap(
 
 def listed(connection: "Connection[TupleRow]") -> Sequence[str]:
     """The databases that can be backed up: no templates, none that takes no connections, no scratch ones."""
-    with our_failures("cannot list the databases"):
+    with translate_errors("cannot list the databases"):
         rows = connection.execute(
             "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
         )

@@ -12,17 +12,24 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
-from holdfast_postgres import archive, byhand, catalog, choice, lanes, programs, proof, script
+from holdfast_postgres import catalog, manual_restore
 from holdfast_postgres.catalog import SequenceState
-from holdfast_postgres.children import Children
-from holdfast_postgres.directory import directory_chunks
-from holdfast_postgres.hints import Hints, LaneHint, database_hint, foreign_options, needs
-from holdfast_postgres.lanes import Part
+from holdfast_postgres.client import programs
+from holdfast_postgres.client.client_process import ClientProcesses
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump import table_parts
+from holdfast_postgres.dump.table_parts import Part
+from holdfast_postgres.errors import some_names, translate_errors
+from holdfast_postgres.formats import archive, script
+from holdfast_postgres.formats.directory import directory_chunks
+from holdfast_postgres.hints import Hints, LargeTableHint, database_hint, foreign_options, needs
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.programs import Programs
-from holdfast_postgres.selection import Selection
-from holdfast_postgres.session import connect, our_failures, settings
+from holdfast_postgres.proof import record
+from holdfast_postgres.proof.record import ProofScope, record_proof
+from holdfast_postgres.selection import restore_scope
+from holdfast_postgres.selection.patterns import Selection
+from holdfast_postgres.session import connect, settings
 from holdfast_postgres.snapshot import Snapshot, open_snapshot, still_held
 
 log = logging.getLogger("holdfast.postgres.dump")
@@ -38,7 +45,7 @@ _SUFFIX = {"parallel": ".dump", "custom": ".dump", "plain": ".sql", "tar": ".tar
 class PostgresDump:
     """One dump: the streams that its snapshot is written as."""
 
-    def __init__(self, request: DumpRequest, snapshot: Snapshot, found: Programs, children: Children) -> None:
+    def __init__(self, request: DumpRequest, snapshot: Snapshot, found: Programs, children: ClientProcesses) -> None:
         options: PostgresOptions = request.options
         self._request = request
         self._options = options
@@ -48,9 +55,9 @@ class PostgresDump:
         self._format = options.pg_format
         self._selection = Selection(select=request.select, exclude=request.exclude)
         self._parts = self._plan_parts()
-        self._large = tuple(table for table, _ in lanes.by_table(self._parts))
+        self._large = tuple(table for table, _ in table_parts.by_table(self._parts))
         self._sequences = self._read_sequences()
-        with our_failures(f"cannot read {snapshot.location.shown}"):
+        with translate_errors(f"cannot read {snapshot.location.shown}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._needs = needs(snapshot.connection)
         self._warnings = self._warn()
@@ -64,9 +71,11 @@ class PostgresDump:
         if self._format != "parallel" or self._options.schema_only:
             return []
         server = self._snapshot.server
-        found = lanes.large(self._snapshot.tables, threshold=self._options.large_table * _MB, standby=server.standby)
+        found = table_parts.large(
+            self._snapshot.tables, threshold=self._options.large_table * _MB, standby=server.standby
+        )
         size, jobs = self._options.part_size * _MB, self._request.jobs
-        return lanes.parts(found, part_size=size, jobs=jobs, major=server.major)
+        return table_parts.parts(found, part_size=size, jobs=jobs, major=server.major)
 
     def _read_sequences(self) -> list[SequenceState]:
         """Read sequences here, once, in the formats where the reading is ours to write."""
@@ -75,7 +84,7 @@ class PostgresDump:
         snapshot = self._snapshot
         skip = frozenset(one.oid for one in snapshot.relations if not snapshot.takes(one))
         doing = f"cannot read the sequences of {snapshot.location.shown}"
-        with snapshot.watch.explained(), our_failures(doing):
+        with snapshot.watch.explained(), translate_errors(doing):
             return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)
 
     def _plan_readers(self) -> dict[Stream, Any]:
@@ -105,7 +114,7 @@ class PostgresDump:
         if server.standby and unlogged:
             warnings.append(
                 f"the rows of {len(unlogged)} unlogged tables are not in the backup, since a standby does not have "
-                f"them: {_some(unlogged)}"
+                f"them: {some_names(unlogged)}"
             )
         foreign = [
             f"{one.schema}.{one.name}"
@@ -115,15 +124,15 @@ class PostgresDump:
         if foreign:
             warnings.append(
                 f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
-                f"{_some(foreign)}"
+                f"{some_names(foreign)}"
             )
         if self._programs.major > server.major:
-            with our_failures(f"cannot read {self._snapshot.location.shown}"):
+            with translate_errors(f"cannot read {self._snapshot.location.shown}"):
                 options = foreign_options(self._snapshot.connection)
             if options:
                 warnings.append(
                     f"pg_dump {self._programs.version} may write column options of PostgreSQL {server.version} that "
-                    f"other servers refuse ({_some(options)}): install postgresql-client-{server.major}"
+                    f"other servers refuse ({some_names(options)}): install postgresql-client-{server.major}"
                 )
         if self._options.globals:
             warnings.append("the backup holds roles with their password hashes: keep it as secret as those")
@@ -159,15 +168,15 @@ class PostgresDump:
         with self._children.start(self._pg_dump("--format=custom", f"--file={path}"), tied=True) as child:
             child.finish("pg_dump failed")
         entries = archive.read_entries(path)
-        kept = choice.contained(entries, extent.beyond)
+        kept = restore_scope.contained(entries, extent.beyond)
         held = {entry.id for entry in kept}
         left_out = [entry.shown for entry in entries if entry.id not in held]
         if left_out:
-            self._warnings.append(f"not in the script, since it leads beyond the selection: {_some(left_out)}")
-        listing.write_text(choice.list_file(kept), encoding="utf-8")
+            self._warnings.append(f"not in the script, since it leads beyond the selection: {some_names(left_out)}")
+        listing.write_text(restore_scope.list_file(kept), encoding="utf-8")
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
         chunks = self._children.start(command, offline=True).chunks("pg_restore failed")
-        yield from script.sparing_public(chunks) if choice.is_public(kept[0]) else chunks
+        yield from script.sparing_public(chunks) if restore_scope.is_public(kept[0]) else chunks
         path.unlink()
 
     def _read_directory(self) -> Iterator[Chunk]:
@@ -230,21 +239,21 @@ class PostgresDump:
         if self._request.proof is False:
             return None
         snapshot = self._snapshot
-        if self._request.proof is None and sum(table.size for table in snapshot.tables) > proof.DEFAULT_UP_TO:
+        if self._request.proof is None and sum(table.size for table in snapshot.tables) > record.DEFAULT_UP_TO:
             return None
         whole = not (self._selection or self._options.data_only)
         rows = not self._options.schema_only
         standby = snapshot.server.standby
         # What an extension keeps in its tables it partly makes itself, and another version of it makes other rows.
         plain = [table for table in snapshot.tables if table.kind == "r" and not table.config]
-        scope = proof.Scope(
+        scope = ProofScope(
             tables=tuple(table for table in plain if table.persistence == "p" or not standby) if rows else (),
             sequences=tuple(self._sequences),
             definitions=whole,
             large_objects=whole and rows,
         )
         with snapshot.watch.explained():
-            return proof.record(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
+            return record_proof(scope, self._proof_session, major=snapshot.server.major, jobs=self._request.jobs)
 
     def _proof_session(self) -> "Connection[TupleRow]":
         """Another session that sees the snapshot."""
@@ -271,8 +280,8 @@ class PostgresDump:
             consistency_point=self._snapshot.point,
             warnings=tuple(self._warnings),
             programs=self._programs.recorded(*used),
-            restore_steps=byhand.steps(hints),
-            files=byhand.files(hints),
+            restore_steps=manual_restore.steps(hints),
+            files=manual_restore.files(hints),
             hints=hints.as_data(),
         )
 
@@ -290,14 +299,14 @@ class PostgresDump:
             data_only=self._options.data_only,
             selected=bool(self._selection),
             lanes=[
-                LaneHint(
+                LargeTableHint(
                     schema=table.schema,
                     table=table.name,
                     columns=list(table.columns),
                     binary=table.binary,
                     streams=streams,
                 )
-                for table, streams in lanes.by_table(self._parts)
+                for table, streams in table_parts.by_table(self._parts)
             ],
             **self._needs,
         )
@@ -311,11 +320,6 @@ def _large_writes() -> tuple[str, ...]:
 
 
 _PSQL = ("--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose")
-
-
-def _some(names: list[str], limit: int = 5) -> str:
-    text = ", ".join(quote_name(name) for name in names[:limit])
-    return f"{text} and {len(names) - limit} more" if len(names) > limit else text
 
 
 def _checked(snapshot: Snapshot) -> Location:
@@ -340,6 +344,6 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
         )
         server = snapshot.server
         found = programs.find(server.major, why=f"a server of version {server.version}")
-        children = stack.enter_context(Children(_checked(snapshot), request.scratch))
+        children = stack.enter_context(ClientProcesses(_checked(snapshot), request.scratch))
         snapshot.watch.ends(children.end)
         yield PostgresDump(request, snapshot, found, children)

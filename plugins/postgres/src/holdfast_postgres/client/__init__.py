@@ -1,0 +1,1 @@
+"""PostgreSQL's client programs: which are there, and how they run."""

@@ -1,0 +1,5 @@
+"""The dump: pg_dump for definitions and small tables, COPY in parallel parts for large ones, in one snapshot."""
+
+from holdfast_postgres.dump.session import PostgresDump, open_dump
+
+__all__ = ["PostgresDump", "open_dump"]
