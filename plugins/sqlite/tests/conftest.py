@@ -1,9 +1,9 @@
-"""What the tests of the engine have in common: a store, and a picture of all that a database holds."""
+"""What the tests of the engine have in common: a store, scripts to load, and a picture of all that a database holds."""
 
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from urllib.parse import quote
 import pytest
 
 import holdfast
+from holdfast.api import RestoreRequest, Step, Stream
+from holdfast_sqlite.options import SqliteOptions
+from holdfast_sqlite.restore import open_restore
 
 _PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id", "journal_mode")
 _LAYOUT = ("schema_version", "page_count", "freelist_count")
@@ -43,6 +46,36 @@ class Backups:
 @pytest.fixture
 def backups(tmp_path: Path) -> Backups:
     return Backups(tmp_path / "store")
+
+
+class Script:
+    """A stored stream of SQL text, in pieces of a given size."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data = data
+        self._size = size
+        self.stream = Stream(name="database", suffix=".sql", size=len(data))
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from (self._data[at : at + self._size] for at in range(0, len(self._data), self._size))
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Path]:
+    """A function that restores SQL text which no Holdfast made: no hints, whatever the codec left of it."""
+
+    def restore(data: bytes, *, size: int = 1000) -> Path:
+        target = tmp_path / "target.db"
+        script = Script(data, size)
+        request = RestoreRequest(
+            url=f"sqlite:///{target}", scratch=tmp_path, streams=(script.stream,), options=SqliteOptions()
+        )
+        with open_restore(request) as session:
+            session.load(Step(stream="database"), script)  # type: ignore[arg-type]
+            session.commit()
+        return target
+
+    return restore
 
 
 @pytest.fixture

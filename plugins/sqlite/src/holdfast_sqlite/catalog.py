@@ -1,11 +1,14 @@
-"""What a database is made of, as far as a script or a selection has to know."""
+"""The catalog of a database: the rows of `sqlite_schema`, as far as a script or a selection has to know them.
+
+Standard library only: child processes and restores need it alike.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 
 # Tables that the virtual tables of SQLite's own modules keep their content in (their xShadowName methods).
-_SHADOWS = {
+SHADOWS = {
     "fts3": ("content", "segdir", "segments", "stat", "docsize"),
     "fts4": ("content", "segdir", "segments", "stat", "docsize"),
     "fts5": ("config", "content", "data", "docsize", "idx"),
@@ -47,7 +50,7 @@ def entries(connection: sqlite3.Connection) -> list[Entry]:
 
 def shadows(table: Entry, all_entries: list[Entry]) -> list[Entry]:
     """The tables in which a virtual table keeps its content."""
-    names = _SHADOWS.get(table.module)
+    names = SHADOWS.get(table.module)
     prefix = f"{table.name}_".lower()
     tables = [entry for entry in all_entries if entry.kind == "table" and entry.name.lower().startswith(prefix)]
     if names is None:  # a module that we do not know: what is named after its table is taken for its own
