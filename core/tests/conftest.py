@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alive import children, our_threads
 from hypothesis import settings
-from memory import children, our_threads
 
 settings.register_profile("core", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.load_profile("core")

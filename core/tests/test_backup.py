@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_threads
+from alive import our_threads
 
 from holdfast.api import Capability, Component, Event, Facts, Kind, ObjectProof, Proof, Stream, hookimpl
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UnsafeError, UsageError
@@ -21,6 +21,7 @@ from holdfast.record import Backup
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.streaming.blocks import BLOCK
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 
 class Boom(Exception):  # noqa: N818 (what a foreign part raises is called anything)
@@ -344,7 +345,7 @@ def test_a_read_that_waits_for_its_source_is_ended_by_leaving_the_session() -> N
         raise Boom("the session was left")
         yield
 
-    engine.streams = {"hangs": hangs, "bad": reader_that_fails(0)}
+    engine.contents["app"] = {"hangs": hangs, "bad": reader_that_fails(0)}
     storage = MemoryStorage()
     with pytest.raises(HoldfastError, match="cannot read bad"):
         run(engine, storage, jobs=2)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory import MemoryStorage
 
 from holdfast.api import Stat
 from holdfast.errors import HoldfastError, IntegrityError
@@ -16,6 +15,7 @@ from holdfast.store.blob import SHA256, StoredBlob
 from holdfast.store.manifest import BlobRecord, StreamRecord
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.workers import Stop
+from holdfast.testing.memory import MemoryStorage
 
 PLAIN = b"abc" * BLOCK
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.api import Source
 from holdfast.errors import HoldfastError, IntegrityError, LockedError, NotFoundError, UnsafeError, UsageError
@@ -22,6 +21,7 @@ from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 APP = Source(name="app", identity="app")
 OTHER = Source(name="app", identity="other")
@@ -357,7 +357,7 @@ def test_a_leftover_that_cannot_be_removed_does_not_stop_the_next_backup(
 
 PROCESS = """
 import sys
-from memory import MemoryEngine, URL, memory_registry
+from holdfast.testing.memory import MemoryEngine, URL, memory_registry
 from holdfast.operations.backup import backup
 from holdfast.setup import Parts
 from holdfast.plan import BackupPlan

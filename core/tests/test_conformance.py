@@ -1,12 +1,15 @@
 """What the core itself offers keeps the contracts that plugins keep."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from holdfast.api import Storage
+from holdfast.api import Capability, Storage
+from holdfast.plugins.registry import Registry
 from holdfast.store.folder import FolderStorage
-from holdfast.testing import CodecSuite, StorageSuite
+from holdfast.testing import CodecSuite, EngineSuite, MemoryEngine, MemoryStorage, StorageSuite, memory_registry
+from holdfast.testing.memory import TARGET, URL
 
 
 class TestNone(CodecSuite):
@@ -17,3 +20,36 @@ class TestFolder(StorageSuite):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Storage:
         return FolderStorage.at(str(tmp_path / "store"))
+
+
+class TestMemoryStorage(StorageSuite):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return MemoryStorage()
+
+
+class TestMemoryEngine(EngineSuite):
+    @pytest.fixture(autouse=True)
+    def server(self) -> None:
+        capabilities = frozenset({Capability.PROOF, Capability.SNAPSHOT, Capability.ATOMIC_RESTORE})
+        self.memory = MemoryEngine(capabilities=capabilities, streams={"a": [b"1" * 5000], "b": [], "c": [b"3", b"4"]})
+
+    def registry(self, *plugins: Any) -> Registry:
+        return memory_registry(*plugins, engine=self.memory)
+
+    @pytest.fixture
+    def source(self) -> str:
+        return URL
+
+    @pytest.fixture
+    def target(self) -> str:
+        return TARGET
+
+    def content(self, url: str) -> dict[str, bytes] | None:
+        return self.memory.content(url)
+
+    def into(self, target: str) -> None:
+        return None
+
+    def change(self, url: str) -> None:
+        self.memory.contents[url.rpartition("/")[2]]["c"] = [b"35"]

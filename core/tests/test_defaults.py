@@ -1,10 +1,10 @@
 """What a run takes from its surroundings."""
 
 import pytest
-from memory import memory_registry
 
 from holdfast.defaults import default_codec, default_jobs, default_store, scratch_root
 from holdfast.errors import UsageError
+from holdfast.testing.memory import memory_registry
 
 
 def test_the_environment_names_store_codec_and_jobs() -> None:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memory import MemoryStorage
 
 from holdfast.errors import NotFoundError
 from holdfast.store.findings import Depth, Finding, State, parse_name, record, state_of
+from holdfast.testing.memory import MemoryStorage
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 MARKS = {"T": Depth.STRUCTURE, "S": Depth.STORED, "D": Depth.DECODE, "R": Depth.DRILL}

@@ -28,7 +28,7 @@ FLOORS = [
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # Inside of a function, for the sake of import time or because the name is looked up once all is loaded.
-LATE = {("plugins", "store")}
+LATE = {("plugins", "store"), ("api", "plugins")}
 SIDEWAYS = {("operations.drill", "operations.restore")}
 PLUGINS_MAY = {"holdfast.api"}
 

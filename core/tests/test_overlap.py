@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from memory import MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.errors import UnsafeError
 from holdfast.operations.backup import backup
@@ -13,6 +12,7 @@ from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.setup import Parts
 from holdfast.store.folder import FolderStorage
 from holdfast.store.overlap import check_outside
+from holdfast.testing.memory import MemoryEngine, MemoryStorage, memory_registry
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 import holdfast
 from holdfast.api import Event
@@ -13,6 +12,7 @@ from holdfast.errors import UsageError
 from holdfast.pipeline import Pipeline
 from holdfast.plugins.builtin import NoCodec
 from holdfast.store.catalog import Catalog
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 
 class Reversing(NoCodec):

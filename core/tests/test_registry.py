@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory import MemoryPlugin, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import PluginError, UsageError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.loading import Plugin
 from holdfast.plugins.registry import Registry
+from holdfast.testing.memory import MemoryPlugin, memory_registry
 
 Install = Callable[..., None]
 

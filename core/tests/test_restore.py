@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry, our_threads
+from alive import our_threads
 
 from holdfast.api import Capability, Event, Facts, Step
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, attached
@@ -20,6 +20,7 @@ from holdfast.plugins.builtin import NoCodec
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.streaming.blocks import BLOCK
+from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
 
 STREAMS = {"one": [b"hello"], "two": [b"world" * 100]}
 ATOMIC = frozenset({Capability.ATOMIC_RESTORE})
@@ -40,7 +41,7 @@ def stored(streams: Any = None, *, facts: Facts | None = None) -> MemoryStorage:
 
 def run(engine: MemoryEngine, storage: MemoryStorage | None = None, **more: Any) -> RestoreResult:
     given = {key: more.pop(key) for key in ("on_event", "dry_run", "codec") if key in more}
-    plan = RestorePlan(**{"backup": "latest", "target": URL, **more})
+    plan = RestorePlan(**{"backup": "latest", "target": TARGET, **more})
     return restore(plan, registry=memory_registry(), storage=storage or stored(), engine=engine, **given)
 
 
@@ -55,7 +56,7 @@ def test_every_stream_is_loaded_and_then_committed() -> None:
     engine = MemoryEngine(capabilities=ATOMIC)
     events: list[Event] = []
     result = run(engine, on_event=events.append)
-    assert engine.target == {"one": b"hello", "two": b"world" * 100}
+    assert engine.content(TARGET) == {"one": b"hello", "two": b"world" * 100}
     assert engine.trace == ["enter", "load one", "load two", "commit", "leave"]
     assert (result.size_bytes, result.steps, result.dry_run) == (505, ("one", "two"), False)
     assert [event.type for event in events if event.type != "progress"] == ["started", "finished"]
@@ -73,7 +74,7 @@ def test_a_dry_run_enters_the_session_and_loads_nothing() -> None:
     engine = MemoryEngine()
     assert run(engine, dry_run=True).dry_run
     assert engine.trace == ["enter", "leave"]
-    assert engine.target == {}
+    assert engine.content(TARGET) is None
 
 
 def test_the_request_carries_what_the_dump_and_the_user_said() -> None:
@@ -132,7 +133,7 @@ def test_a_stream_that_a_selection_leaves_out_is_not_read() -> None:
     flip(storage, "two.txt")
     engine, events = Choosy(capabilities=ATOMIC), list[Event]()
     run(engine, storage, on_event=events.append)
-    assert engine.target == {"one": b"hello"}
+    assert engine.content(TARGET) == {"one": b"hello"}
     assert (events[-1].done, events[-1].total) == (5, 5)
 
 
@@ -160,7 +161,7 @@ def test_a_flipped_bit_is_found_before_anything_is_committed(atomic: bool) -> No
     engine = MemoryEngine(capabilities=ATOMIC if atomic else frozenset())
     with pytest.raises(IntegrityError, match="is not what was stored: its sha256 differs"):
         run(engine, storage)
-    assert engine.target == {}
+    assert engine.content(TARGET) is None
     # What cannot be undone does not even begin.
     assert engine.trace == (["enter", "load one", "load two", "leave"] if atomic else ["enter", "leave"])
 
@@ -177,7 +178,7 @@ def test_a_damaged_backup_is_restored_as_far_as_it_goes_where_that_is_allowed() 
             allow_damaged=True,
             on_event=lambda event, told=told: told.append((event.type, threading.get_ident())),
         )
-        assert engine.target["two"][:10] == b"worldworld"
+        assert (engine.content(TARGET) or {})["two"][:10] == b"worldworld"
         assert "is not what was stored" in result.warnings[0]
         assert [kind for kind, _ in told].count("warning") == len(result.warnings)
         assert {thread for _, thread in told} == {threading.get_ident()}
@@ -201,9 +202,9 @@ def test_a_load_that_fails_undoes_the_restore_with_its_error(after: int, paralle
 
     steps = tuple(Step(stream=name, parallel=parallel) for name in ("one", "two"))
     engine = MemoryEngine(capabilities=PARALLEL, steps=steps, on_load=fail)
-    with pytest.raises(HoldfastError, match=r"^restore into memory://host/app failed: Boom: load$"):
+    with pytest.raises(HoldfastError, match=r"^restore into memory://host/copy failed: Boom: load$"):
         run(engine, stored({"one": [bytes(BLOCK)] * 9, "two": [bytes(BLOCK)] * 9}))
-    assert engine.target == {}
+    assert engine.content(TARGET) is None
     assert engine.trace[-1] == "leave"
     assert our_threads() == set()
 
@@ -254,7 +255,7 @@ def test_a_watcher_that_fails_undoes_the_restore(kind: str) -> None:
     engine = MemoryEngine(capabilities=ATOMIC)
     with pytest.raises(KeyboardInterrupt):
         run(engine, on_event=watch)
-    assert engine.target == {}
+    assert engine.content(TARGET) is None
     assert engine.trace[-1] == "leave"
 
 
@@ -326,7 +327,7 @@ def test_a_store_that_fails_in_the_middle_undoes_the_restore(monkeypatch: pytest
     with pytest.raises(HoldfastError, match=r"cannot read blob one\.txt: the device reports") as caught:
         run(engine, storage)
     assert type(caught.value) is HoldfastError
-    assert engine.target == {}
+    assert engine.content(TARGET) is None
 
 
 def test_a_decoder_that_hangs_is_left_behind_when_another_part_fails() -> None:
@@ -377,9 +378,9 @@ def test_a_backup_of_another_engine_is_refused() -> None:
     engine = MemoryEngine(name="other")
     storage = MemoryStorage()
     parts = Parts(engine=engine, storage=storage)
-    backup(BackupPlan(source="other://h/x", codec="none"), registry=memory_registry(), parts=parts)
-    with pytest.raises(UsageError, match="the backup is of engine 'other', the target memory://host/app of 'memory'"):
-        restore(RestorePlan(backup="latest", target=URL), registry=memory_registry(), storage=storage)
+    backup(BackupPlan(source="other://h/app", codec="none"), registry=memory_registry(), parts=parts)
+    with pytest.raises(UsageError, match="the backup is of engine 'other', the target memory://host/copy of 'memory'"):
+        restore(RestorePlan(backup="latest", target=TARGET), registry=memory_registry(), storage=storage)
 
 
 def test_a_missing_store_is_not_made_by_a_restore() -> None:

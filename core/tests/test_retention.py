@@ -1,7 +1,6 @@
 """Deleting: the newest good and the newest proven backup of a source are never deleted by accident."""
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.errors import UnsafeError
 from holdfast.operations.backup import backup
@@ -10,6 +9,7 @@ from holdfast.plan import BackupPlan
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.findings import Depth, record
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 
 @pytest.fixture

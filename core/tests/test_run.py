@@ -5,12 +5,12 @@ import threading
 from typing import Any
 
 import pytest
-from memory import memory_registry
 
 from holdfast.api import Event, IntegrityError
 from holdfast.error_boundary import scrub, translate_errors
 from holdfast.errors import HoldfastError
 from holdfast.run import Run
+from holdfast.testing.memory import memory_registry
 
 
 def a_run(on_event: Any = None) -> Run:

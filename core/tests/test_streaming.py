@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from alive import our_threads
 from hypothesis import given
 from hypothesis import strategies as st
-from memory import our_threads
 
 from holdfast.errors import HoldfastError, IntegrityError, attached
 from holdfast.plugins.builtin import NoCodec

@@ -4,7 +4,6 @@ import errno
 from typing import Any
 
 import pytest
-from memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
@@ -13,6 +12,7 @@ from holdfast.operations.verify import VerifyResult, verify
 from holdfast.plan import BackupPlan
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 
 @pytest.fixture

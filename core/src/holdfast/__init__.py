@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         UnsafeError,
         UsageError,
     )
-    from holdfast.functions import backup, delete, drill, list_backups, pin, prune, restore, tag, verify
+    from holdfast.functions import backup, delete, drill, list_backups, list_databases, pin, prune, restore, tag, verify
     from holdfast.legacy.manager import (
         BackupFormat,
         BackupManager,
@@ -79,6 +79,7 @@ _HOMES = {
     "delete": "functions",
     "drill": "functions",
     "list_backups": "functions",
+    "list_databases": "functions",
     "pin": "functions",
     "prune": "functions",
     "restore": "functions",
@@ -119,6 +120,7 @@ __all__ = [
     "delete",
     "drill",
     "list_backups",
+    "list_databases",
     "pin",
     "prune",
     "restore",

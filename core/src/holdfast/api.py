@@ -83,6 +83,7 @@ __all__ = [
     "Writer",
     "hookimpl",
     "hookspec",
+    "options_of",
     "os_error_text",
     "quote_name",
     "redact",
@@ -452,17 +453,33 @@ class Scratch(Protocol):
 
 
 class Engine(Protocol):
-    """An engine as an object: what the two hooks of an engine plugin do, for programs that bring their own."""
+    """An engine as an object, for programs that bring their own: all that an engine plugin does.
+
+    `name`, `capabilities`, `dump` and `restore` are what a backup and a restore take. The rest is for whoever inherits
+    from this class: it has no aliases and no options, and says that it can neither drill nor list databases.
+    """
 
     @property
     def name(self) -> str:
-        """The URL scheme."""
+        """The URL scheme, and what manifests record."""
         ...
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What it can do."""
         ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Further URL schemes that mean the same."""
+        return ()
+
+    def options(self, values: Mapping[str, Any], /) -> Any:
+        """Check options and return what requests carry as `options`; `UsageError` for those that it does not have.
+
+        `options_of` makes them of a frozen dataclass.
+        """
+        return options_of(self.name, None, values)
 
     def dump(self, request: DumpRequest, /) -> AbstractContextManager[DumpSession]:
         """Open a dump, as `holdfast_dump` does."""
@@ -471,6 +488,26 @@ class Engine(Protocol):
     def restore(self, request: RestoreRequest, /) -> AbstractContextManager[RestoreSession]:
         """Open a restore, as `holdfast_restore` does."""
         ...
+
+    def scratch(self, request: ScratchRequest, /) -> AbstractContextManager[Scratch]:
+        """Make a database for a drill, as `holdfast_scratch` does."""
+        del request
+        raise UsageError(f"engine '{self.name}' makes no scratch databases, which a drill needs")
+
+    def databases(self, url: str, /) -> Sequence[str]:
+        """The URLs of every database of the server at `url`, as `holdfast_databases` does."""
+        del url
+        raise UsageError(f"engine '{self.name}' cannot list databases", hint="name each database by its URL")
+
+
+def options_of(engine: str, options: type[Any] | None, values: Mapping[str, Any]) -> Any:
+    """Make an instance of an engine's options, a frozen dataclass, of values given as text or plain data.
+
+    Without a class the result is None. Unknown names and values that do not fit are a `UsageError` that says what fits.
+    """
+    from holdfast.plugins.options import build_options
+
+    return build_options(Component(kind=Kind.ENGINE, name=engine, options=options), values)
 
 
 class EngineHooks:

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.api import Codec, Engine, Storage, Watcher
 from holdfast.defaults import default_store, installed
 from holdfast.errors import UsageError
+from holdfast.operations import databases as databases_operation
 from holdfast.operations import drill as drill_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations import retention
@@ -26,7 +27,19 @@ from holdfast.setup import check_part
 from holdfast.signature import check_names, keywords_of, signature_of
 from holdfast.store.catalog import Catalog
 
-__all__ = ["backup", "delete", "drill", "installed", "list_backups", "pin", "prune", "restore", "tag", "verify"]
+__all__ = [
+    "backup",
+    "delete",
+    "drill",
+    "installed",
+    "list_backups",
+    "list_databases",
+    "pin",
+    "prune",
+    "restore",
+    "tag",
+    "verify",
+]
 
 
 class BackupArguments(PipelineOptions, frozen=True, kw_only=True):
@@ -136,6 +149,23 @@ def list_backups(
     return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
 
 
+def list_databases(
+    url: str,
+    /,
+    *,
+    select: Texts = (),
+    exclude: Texts = (),
+    engine: Engine | None = None,
+    registry: Registry | None = None,
+) -> list[str]:
+    """List the URLs of the databases of the server at `url`, for a backup of each: no templates, no system databases.
+
+    `select` and `exclude` are shell patterns of names. A server on which nothing fits is a `NotFoundError`.
+    """
+    patterns = {"select": check_texts("select", select), "exclude": check_texts("exclude", exclude)}
+    return databases_operation.databases(url, registry=registry or installed(), engine=engine, **patterns)
+
+
 def drill(
     backup: str | Backup,
     /,
@@ -144,12 +174,15 @@ def drill(
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
     registry: Registry | None = None,
     on_event: Watcher | None = None,
 ) -> DrillResult:
     """Restore a backup into a scratch database, compare it with what its source held, and record the result.
 
     `into` is the URL of a server for the scratch database (else `HOLDFAST_DRILL_URL`, else the engine's choice).
+    `engine` and `codec` may be objects in the place of those that the manifest names.
     A backup that is not as recorded is a result, not an error: look at `passed` and `problems`. A drill that
     cannot be carried out raises and records nothing.
 
@@ -157,6 +190,8 @@ def drill(
 
         assert holdfast.drill("latest", store="./backups").passed
     """
+    for kind, part in (("engine", engine), ("codec", codec)):
+        check_part(kind, part)
     registry = registry or installed()
     catalog = _catalog(store, registry)
     return drill_operation.drill(
@@ -166,6 +201,8 @@ def drill(
         into=into,
         options=options,
         jobs=jobs,
+        engine=engine,
+        codec=codec,
         on_event=on_event,
     )
 

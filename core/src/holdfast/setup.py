@@ -8,7 +8,7 @@ from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, 
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
 from holdfast.plan import BackupPlan
-from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.engine import CompletedEngine
 from holdfast.plugins.options import split_spec
 from holdfast.plugins.registry import BUILTIN, Registry
 from holdfast.store.names import check_source_name
@@ -56,7 +56,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
     url = DatabaseURL.parse(plan.source)
     for kind, part in (("engine", parts.engine), ("codec", parts.codec), ("store", parts.storage)):
         check_part(kind, part)
-    engine = parts.engine or registry.engine(url.scheme)
+    engine = complete(parts.engine) if parts.engine else registry.engine(url.scheme)
     if plan.name is not None:
         check_source_name(plan.name)
     check_capabilities(
@@ -67,7 +67,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
             Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
         },
     )
-    options = engine.options(plan.options) if isinstance(engine, InstalledEngine) else dict(plan.options)
+    options = engine.options(plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
     hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
@@ -75,8 +75,8 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
     if not parts.codec:
         owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
         codec_name = owned[-1].component.name
-    if isinstance(engine, InstalledEngine):
-        owned.append(engine.owned)
+    if not parts.engine:
+        owned.append(registry.find(Kind.ENGINE, engine.name))
     return BackupSetup(
         plan=plan,
         url=url,
@@ -102,6 +102,12 @@ def check_capabilities(engine: Engine, asked: Mapping[Capability, tuple[str, boo
     for capability, (option, wanted) in asked.items():
         if wanted and capability not in engine.capabilities:
             raise UsageError(f"engine '{engine.name}' cannot do {option}")
+
+
+def complete(engine: Engine) -> Engine:
+    """Return an engine given as an object with all that an engine has, whether or not it inherits from `Engine`."""
+    check_part("engine", engine)
+    return engine if Engine in type(engine).__mro__ else CompletedEngine(engine)
 
 
 def check_part(kind: str, part: Any) -> None:

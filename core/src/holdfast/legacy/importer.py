@@ -22,6 +22,7 @@ from holdfast.api import (
     DatabaseURL,
     DumpRequest,
     DumpSession,
+    Engine,
     Facts,
     RestoreRequest,
     RestoreSession,
@@ -251,14 +252,16 @@ def _source(file: _File, url: DatabaseURL) -> Source:
     return Source(name=os.path.splitext(name)[0], identity=path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _OldEngine:
-    """Reads one old file as if it were a database being dumped."""
+class _OldEngine(Engine):
+    """Reads one old file as if it were a database being dumped; its name is that of the engine that will restore it."""
 
-    name: str
-    file: _File
-    source: Source
+    name = ""
     capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(self, *, name: str, file: _File, source: Source) -> None:
+        self.name = name
+        self.file = file
+        self.source = source
 
     def dump(self, request: DumpRequest) -> AbstractContextManager[DumpSession]:
         """Open the file."""

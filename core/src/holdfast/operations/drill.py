@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.api import Capability, DatabaseURL, Scratch, ScratchRequest, Storage, Watcher
+from holdfast.api import Capability, Codec, DatabaseURL, Engine, Scratch, ScratchRequest, Storage, Watcher
 from holdfast.defaults import default_jobs
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations import restore
 from holdfast.operations.restore import RestoreSetup
 from holdfast.plan import RestorePlan
-from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.registry import Registry
 from holdfast.proof import Difference, compare
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
+from holdfast.setup import complete
 from holdfast.store import findings
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
@@ -79,18 +79,21 @@ def drill(
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
     on_event: Watcher | None = None,
 ) -> DrillResult:
     """Test one backup and append the result to it; the scratch database is dropped whatever happens.
 
     `into` is the URL of a server of the backup's engine where the scratch database may be made; None means
-    `HOLDFAST_DRILL_URL`, else a place of the engine's own choice.
+    `HOLDFAST_DRILL_URL`, else a place of the engine's own choice. `engine` and `codec` stand in for those that the
+    manifest names.
     """
     entry.check_readable()
     if entry.manifest is None:
         raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
-    engine = registry.engine(entry.manifest.source.engine)
-    into = _server(registry, engine, into, os.environ)
+    engine = complete(engine) if engine else registry.engine(entry.manifest.source.engine)
+    into = _server(engine, into, os.environ)
     run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event, url=into or "")
     urls = [into] if into else []
     with translate_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
@@ -102,7 +105,15 @@ def drill(
             with translate_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
                 plan = _plan(entry, scratch, engine, request, options or {})
                 setup = restore.resolve_restore(
-                    plan, entry, entry.manifest, run=run, registry=registry, storage=storage, engine=engine, drill=True
+                    plan,
+                    entry,
+                    entry.manifest,
+                    run=run,
+                    registry=registry,
+                    storage=storage,
+                    engine=engine,
+                    codec=codec,
+                    drill=True,
                 )
                 _test(setup, scratch, folder, outcome)
             # Recorded before the scratch database is dropped: what goes wrong then is not the backup's.
@@ -111,21 +122,19 @@ def drill(
         return result
 
 
-def _server(registry: Registry, engine: InstalledEngine, into: str | None, environ: Mapping[str, str]) -> str | None:
+def _server(engine: Engine, into: str | None, environ: Mapping[str, str]) -> str | None:
     """The server to use: as asked, else the first in the environment that is of the engine."""
+    schemes = (engine.name, *engine.aliases)
     if into is not None:
-        other = registry.engine(DatabaseURL.parse(into).scheme).name
-        if other != engine.name:
+        other = DatabaseURL.parse(into).scheme
+        if other not in schemes:
             raise UsageError(f"the backup is of engine '{engine.name}', but {redact(into)} is of '{other}'")
         return into
-    for url in environ.get(VARIABLE, "").split():
-        if DatabaseURL.parse(url).scheme in (engine.name, *engine.owned.component.aliases):
-            return url
-    return None
+    return next((url for url in environ.get(VARIABLE, "").split() if DatabaseURL.parse(url).scheme in schemes), None)
 
 
 def _request(
-    manifest: Manifest, engine: InstalledEngine, folder: Path, into: str | None, options: Mapping[str, Any], jobs: int
+    manifest: Manifest, engine: Engine, folder: Path, into: str | None, options: Mapping[str, Any], jobs: int
 ) -> ScratchRequest:
     own = folder / "scratch"
     own.mkdir(mode=0o700)
@@ -142,7 +151,7 @@ def _request(
 
 
 @contextmanager
-def _scratch(engine: InstalledEngine, request: ScratchRequest) -> Iterator[Scratch]:
+def _scratch(engine: Engine, request: ScratchRequest) -> Iterator[Scratch]:
     """Make the scratch database; whatever goes wrong with that is never the backup's fault."""
     with ExitStack() as stack:
         try:
@@ -153,7 +162,7 @@ def _scratch(engine: InstalledEngine, request: ScratchRequest) -> Iterator[Scrat
 
 
 def _plan(
-    entry: Entry, scratch: Scratch, engine: InstalledEngine, request: ScratchRequest, options: Mapping[str, Any]
+    entry: Entry, scratch: Scratch, engine: Engine, request: ScratchRequest, options: Mapping[str, Any]
 ) -> RestorePlan:
     return RestorePlan(
         backup=f"{entry.name}/{entry.id}",

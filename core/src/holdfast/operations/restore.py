@@ -27,11 +27,10 @@ from holdfast.defaults import default_jobs, default_store
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
 from holdfast.plan import RestorePlan
-from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.registry import Registry
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.setup import check_capabilities
+from holdfast.setup import check_capabilities, complete
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
@@ -125,7 +124,7 @@ def resolve_restore(
     drill: bool = False,
 ) -> RestoreSetup:
     """Find every part of a restore of one backup and check every option; touches nothing."""
-    engine = engine or _engine(registry, DatabaseURL.parse(plan.target), manifest)
+    engine = complete(engine) if engine else _engine(registry, DatabaseURL.parse(plan.target), manifest)
     check_capabilities(
         engine,
         {
@@ -141,7 +140,7 @@ def resolve_restore(
         manifest=manifest,
         storage=storage,
         engine=engine,
-        options=engine.options(plan.options) if isinstance(engine, InstalledEngine) else dict(plan.options),
+        options=engine.options(plan.options),
         codec=codec or registry.codec(manifest.codec.name),
         hashers=hashers,
         jobs=plan.jobs or default_jobs(),
@@ -150,7 +149,7 @@ def resolve_restore(
     )
 
 
-def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> InstalledEngine:
+def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Engine:
     engine = registry.engine(target.scheme)
     if engine.name != manifest.source.engine:
         raise UsageError(

@@ -1,11 +1,20 @@
-"""An engine that an installed plugin offers, as the operations use it."""
+"""Engines as the operations use them: of an installed plugin, or an object that a program brings."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from holdfast.api import Capability, DumpRequest, DumpSession, RestoreRequest, RestoreSession, Scratch, ScratchRequest
+from holdfast.api import (
+    Capability,
+    DumpRequest,
+    DumpSession,
+    Engine,
+    RestoreRequest,
+    RestoreSession,
+    Scratch,
+    ScratchRequest,
+)
 from holdfast.errors import PluginError
 from holdfast.plugins.loading import Owned
 from holdfast.plugins.options import build_options
@@ -30,6 +39,11 @@ class InstalledEngine:
     def capabilities(self) -> frozenset[Capability]:
         """What the component lists."""
         return self.owned.component.capabilities
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What the component lists."""
+        return self.owned.component.aliases
 
     def options(self, values: Mapping[str, Any]) -> Any:
         """Check options against the component's."""
@@ -60,3 +74,50 @@ class InstalledEngine:
         if not hasattr(session, "__enter__"):
             raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
         return session
+
+
+class CompletedEngine(Engine):
+    """An engine object that lacks what only some verbs need: it has what `Engine` has by default."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def name(self) -> str:
+        """As the object says."""
+        return self._engine.name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """As the object says."""
+        return self._engine.capabilities
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Those of the object, or none."""
+        return getattr(self._engine, "aliases", ())
+
+    def options(self, values: Mapping[str, Any]) -> Any:
+        """As the object checks them; without that it has none."""
+        own = getattr(self._engine, "options", super().options)
+        return own(values)
+
+    def dump(self, request: DumpRequest) -> AbstractContextManager[DumpSession]:
+        """Open a dump."""
+        return self._engine.dump(request)
+
+    def restore(self, request: RestoreRequest) -> AbstractContextManager[RestoreSession]:
+        """Open a restore."""
+        return self._engine.restore(request)
+
+    def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
+        """Make a database for a drill, or say that the object cannot."""
+        own = getattr(self._engine, "scratch", super().scratch)
+        scratch: AbstractContextManager[Scratch] = own(request)
+        return scratch
+
+    def databases(self, url: str) -> Sequence[str]:
+        """List databases, or say that the object cannot."""
+        own = getattr(self._engine, "databases", super().databases)
+        urls: Sequence[str] = own(url)
+        return urls

@@ -7,7 +7,9 @@ A distribution's own tests subclass a suite and give it what it tests, as a fixt
     class TestLz4(CodecSuite):
         spec = "lz4"
 
-It runs under pytest, which `pip install holdfast[testing]` brings. Holdfast's own plugins pass the same suites.
+`MemoryEngine` and `MemoryStorage` are there for whoever tests a part against something that is small and real.
+
+The suites run under pytest, which `pip install holdfast[testing]` brings. Holdfast's own plugins pass the same suites.
 """
 
 import pytest
@@ -18,6 +20,16 @@ pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in ("checks
 from holdfast.testing.checksum import ChecksumSuite  # noqa: E402
 from holdfast.testing.codec import CodecSuite  # noqa: E402
 from holdfast.testing.engine import EngineSuite  # noqa: E402
+from holdfast.testing.memory import MemoryEngine, MemoryPlugin, MemoryStorage, memory_registry  # noqa: E402
 from holdfast.testing.storage import StorageSuite  # noqa: E402
 
-__all__ = ["ChecksumSuite", "CodecSuite", "EngineSuite", "StorageSuite"]
+__all__ = [
+    "ChecksumSuite",
+    "CodecSuite",
+    "EngineSuite",
+    "MemoryEngine",
+    "MemoryPlugin",
+    "MemoryStorage",
+    "StorageSuite",
+    "memory_registry",
+]

@@ -49,12 +49,16 @@ class Mutator:
 
 
 def drill_mutated(
-    reference: str, store: str, apply: Apply, *, into: str | None = None, options: dict[str, Any] | None = None
+    reference: str,
+    store: str,
+    apply: Apply,
+    *,
+    registry: Callable[..., Registry] = lambda plugin: Registry(plugins=[plugin]),
+    into: str | None = None,
+    options: dict[str, Any] | None = None,
 ) -> DrillResult:
-    """Drill a backup whose restored database `apply` changes."""
-    registry = Registry(plugins=[Mutator(apply)])
-    catalog = Catalog(registry.storage(store))
+    """Drill a backup whose restored database `apply` changes; `registry` makes one that has a further plugin."""
+    lookup = registry(Mutator(apply))
+    catalog = Catalog(lookup.storage(store))
     catalog.open()
-    return drill(
-        catalog.find(reference), storage=catalog.storage, registry=registry, into=into, options=options, jobs=2
-    )
+    return drill(catalog.find(reference), storage=catalog.storage, registry=lookup, into=into, options=options, jobs=2)

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 import holdfast
-from holdfast.api import Capability, DumpRequest, HoldfastError, IntegrityError, UnsafeError, UsageError
+from holdfast.api import Capability, DumpRequest, Engine, HoldfastError, IntegrityError, UnsafeError, UsageError
 from holdfast.operations.drill import DrillResult
-from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.registry import Registry
 from holdfast.testing.drills import Apply, drill_mutated
 from holdfast.url import DatabaseURL
@@ -43,9 +42,13 @@ class EngineSuite:
         """A place for backups."""
         return str(tmp_path / "conformance-store")
 
-    def engine(self, url: str) -> InstalledEngine:
+    def registry(self, *plugins: Any) -> Registry:
+        """Where the engine is found: what is installed, and these; override it for an engine that is not."""
+        return Registry(plugins=plugins)
+
+    def engine(self, url: str) -> Engine:
         """The engine under test."""
-        return Registry().engine(DatabaseURL.parse(url).scheme)
+        return self.registry().engine(DatabaseURL.parse(url).scheme)
 
     def request(self, url: str, scratch: Path, **fields: Any) -> DumpRequest:
         """A request to dump with default options."""
@@ -55,8 +58,8 @@ class EngineSuite:
     def test_a_restored_database_has_the_content_of_the_source(self, source: str, target: str, store: str) -> None:
         """Whatever the engine calls content."""
         before = self.content(source)
-        record = holdfast.backup(source, store=store)
-        holdfast.restore(record.id, target, store=store)
+        record = holdfast.backup(source, store=store, registry=self.registry())
+        holdfast.restore(record.id, target, store=store, registry=self.registry())
         assert self.content(target) == before
         assert self.content(source) == before
 
@@ -97,19 +100,19 @@ class EngineSuite:
 
     def test_a_target_with_data_is_refused_and_stays_as_it_is(self, source: str, target: str, store: str) -> None:
         """Without `replace` nothing of it is touched; with it the backup takes its place."""
-        record = holdfast.backup(source, store=store)
-        holdfast.restore(record.id, target, store=store)
+        record = holdfast.backup(source, store=store, registry=self.registry())
+        holdfast.restore(record.id, target, store=store, registry=self.registry())
         before = self.content(target)
         with pytest.raises(UnsafeError):
-            holdfast.restore(record.id, target, store=store)
+            holdfast.restore(record.id, target, store=store, registry=self.registry())
         assert self.content(target) == before
-        holdfast.restore(record.id, target, store=store, replace=True)
+        holdfast.restore(record.id, target, store=store, replace=True, registry=self.registry())
         assert self.content(target) == before
 
     def test_a_damaged_backup_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
         """A flipped bit in any blob is found before anything is visible."""
         before = self.content(target)
-        record = holdfast.backup(source, store=store, codec="none")
+        record = holdfast.backup(source, store=store, codec="none", registry=self.registry())
         manifest = msgspec.json.decode(Path(record.path, "backup_manifest.json").read_bytes())
         largest = max(manifest["streams"], key=lambda stream: stream["blob"]["size"])["blob"]
         blob = Path(record.path, largest["path"])
@@ -117,7 +120,7 @@ class EngineSuite:
         data[len(data) // 2] ^= 1
         blob.write_bytes(data)
         with pytest.raises(IntegrityError):
-            holdfast.restore(record.id, target, store=store)
+            holdfast.restore(record.id, target, store=store, registry=self.registry())
         assert self.content(target) == before
 
     @pytest.mark.parametrize(
@@ -134,10 +137,10 @@ class EngineSuite:
         """Nothing is quietly not done: `--select`, `--proof` and `--check` work or say that they cannot."""
         if capability in self.engine(source).capabilities:
             if capability is not Capability.SELECT:
-                assert holdfast.backup(source, store=store, **fields).state == "complete"
+                assert holdfast.backup(source, store=store, **fields, registry=self.registry()).state == "complete"
             return
         with pytest.raises(UsageError):
-            holdfast.backup(source, store=store, **fields)
+            holdfast.backup(source, store=store, **fields, registry=self.registry())
         assert not Path(store).exists()
 
     # --- drills ---
@@ -158,9 +161,9 @@ class EngineSuite:
             urls.append(url)
             apply(url)
 
-        record = holdfast.backup(source, store=store, proof=True)
+        record = holdfast.backup(source, store=store, proof=True, registry=self.registry())
         try:
-            return drill_mutated(record.id, store, seen, into=self.into(target))
+            return drill_mutated(record.id, store, seen, registry=self.registry, into=self.into(target))
         finally:
             request = self.request(urls[0], Path(store).with_name("scratch-of-a-drill"))
             with pytest.raises(HoldfastError), self.engine(source).dump(request):
@@ -185,7 +188,7 @@ class EngineSuite:
             result = self.drill(source, target, store, self.change)
             assert (result.passed, result.state) == (False, "damaged")
             assert result.differences
-            assert all(one.name for one in result.differences)
+            assert all(difference.name for difference in result.differences)
 
     def test_a_drill_that_is_given_up_leaves_nothing_behind_and_says_nothing_of_the_backup(
         self, source: str, target: str, store: str
@@ -198,4 +201,4 @@ class EngineSuite:
         if self.proves(source):
             with pytest.raises(KeyboardInterrupt):
                 self.drill(source, target, store, give_up)
-            assert [one.state for one in holdfast.list_backups(store)] == ["complete"]
+            assert [backup.state for backup in holdfast.list_backups(store)] == ["complete"]
