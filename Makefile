@@ -9,6 +9,7 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
+.NOTPARALLEL: # all of it installs into one environment
 .PHONY: help venv demo test test-matrix lint format docs bench dist release-check lock clean
 
 help:

@@ -12,11 +12,10 @@ _WAYS = (("unshare", "-r", "-m"), ("unshare", "-m"))
 _ENTER = ("nsenter", "-m", "-t")
 # What unshare and mount say in a container, with user namespaces limited to none, and of a kernel without any.
 _FORBIDDEN = ("Operation not permitted", "ermission denied", "No space left on device", "Invalid argument")
-_ALLOW = (
-    "user namespaces allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=1000, and "
-    "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or root with CAP_SYS_ADMIN "
-    "(docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined)"
-)
+# What allows them: user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=1000, and
+# kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or root with CAP_SYS_ADMIN
+# (docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined).
+_ALLOW = "user namespaces or CAP_SYS_ADMIN would allow them, tests/disks.py says how"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""`.ci/prepare`, by which `make` finds out what is missing."""
+"""`.ci/prepare`, by which `make` finds out what is missing, and the pins of what it installs."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,3 +19,10 @@ def test_a_purpose_that_nobody_knows_is_an_error(arguments: list[str]) -> None:
 def test_a_purpose_whose_needs_are_met_passes_in_silence() -> None:
     done = subprocess.run([PREPARE, "demo"], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_pins_name_neither_an_index_nor_a_place_on_the_machine_that_made_them() -> None:
+    for line in (PREPARE.parent / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"#.*|[\w.-]+==[\w.]+( ; .+)?", line), line
+        assert "/" not in line
+        assert "--" not in line
