@@ -121,8 +121,8 @@ def test_tags_and_further_checksums_are_kept_with_the_backup(shell: Shell) -> No
 
 
 def test_jobs_and_engine_options_are_taken(shell: Shell) -> None:
-    shell.backup("sqlite:///app.db", "--jobs", "1", "-o", "busy_timeout=3", "--no-check", "--no-proof")
-    shell.backup("sqlite:///app.db", "-o", "busy-timeout=0.5", env={"HOLDFAST_JOBS": "2", "HOLDFAST_CODEC": "gzip:2"})
+    shell.backup("sqlite:///app.db", "--jobs", "1", "-o", "lock_timeout=3", "--no-check", "--no-proof")
+    shell.backup("sqlite:///app.db", "-o", "lock-timeout=0.5", env={"HOLDFAST_JOBS": "2", "HOLDFAST_CODEC": "gzip:2"})
     assert shell.listing()[-1]["codec"] == "gzip:2"
 
 

@@ -76,8 +76,8 @@ def test_a_truncated_database_is_exit_13(shell: Shell) -> None:
 
 def test_a_database_that_is_locked_is_exit_11_and_the_hint_says_how_to_wait(shell: Shell) -> None:
     with held_by_another_process(shell.folder / "app.db", "BEGIN EXCLUSIVE"):
-        ran = shell.fails(11, "backup", "sqlite:///app.db", "-o", "busy_timeout=0")
-    assert "busy_timeout" in ran.hint
+        ran = shell.fails(11, "backup", "sqlite:///app.db", "-o", "lock_timeout=0")
+    assert "lock_timeout" in ran.hint
     assert nothing_was_made(shell)
 
 
@@ -126,10 +126,10 @@ def test_a_codec_that_is_ours_and_not_installed_has_a_hint(shell: Shell) -> None
         ["--jobs", "0"],
         ["--jobs", "many"],
         ["-o", "nonsense=1"],
-        ["-o", "busy_timeout=never"],
-        ["-o", "busy_timeout=-1"],
+        ["-o", "lock_timeout=never"],
+        ["-o", "lock_timeout=-1"],
         ["-o", "=1"],
-        ["-o", "busy_timeout=1", "-o", "busy-timeout=2"],
+        ["-o", "lock_timeout=1", "-o", "lock-timeout=2"],
         ["--name", "Upper Case"],
         ["--name", "../up"],
         ["--name", "latest"],
@@ -149,7 +149,7 @@ def test_a_bad_level_option_or_name_is_exit_2(shell: Shell, options: list[str]) 
 def test_an_unknown_option_names_the_known_ones(shell: Shell) -> None:
     ran = shell.fails(2, "backup", "sqlite:///app.db", "-o", "nonsense=1")
     assert "'nonsense'" in ran.error
-    assert "busy_timeout" in ran.error
+    assert "lock_timeout" in ran.error
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_plugins_as_json_tells_kind_name_distribution_version_capabilities_and_o
     assert sqlite["version"]
     assert "snapshot" in sqlite["capabilities"]
     assert "atomic-restore" in sqlite["capabilities"]
-    (timeout,) = (option for option in sqlite["options"] if option["name"] == "busy_timeout")
+    (timeout,) = (option for option in sqlite["options"] if option["name"] == "lock_timeout")
     assert timeout["type"] == "number"
     assert timeout["default"] == 10.0
     assert timeout["help"]

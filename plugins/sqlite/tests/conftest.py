@@ -1,6 +1,7 @@
-"""What the tests of the engine have in common: a store, scripts to load, and a picture of all that a database holds."""
+"""What the tests of the engine have in common: a store, scripts to load, a sample, and a picture of a database."""
 
 import os
+import random
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,6 +19,31 @@ from holdfast_sqlite.restore import open_restore
 
 _PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id", "journal_mode")
 _LAYOUT = ("schema_version", "page_count", "freelist_count")
+
+_SAMPLE = """
+PRAGMA application_id = 4711; PRAGMA user_version = 3;
+CREATE TABLE customer (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL COLLATE NOCASE, email TEXT UNIQUE, balance REAL,
+  photo BLOB, note TEXT DEFAULT 'a  b', CHECK (length(name) > 0)
+);
+CREATE TABLE purchase (
+  id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customer, at TEXT, cents INTEGER,
+  euros REAL GENERATED ALWAYS AS (cents / 100.0) STORED
+);
+CREATE TABLE pair (a TEXT, b TEXT, n INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE "odd ""name"" too" ("a b" ANY, "c'd" TEXT) STRICT;
+CREATE TABLE empty (x);
+CREATE TABLE heap (value);
+CREATE VIRTUAL TABLE prose USING fts5(title, body);
+CREATE INDEX customer_name ON customer (name);
+CREATE INDEX purchase_big ON purchase (customer, cents) WHERE cents > 500;
+CREATE INDEX purchase_day ON purchase (substr(at, 1, 10));
+CREATE UNIQUE INDEX pair_n ON pair (n);
+CREATE VIEW spent AS SELECT customer, sum(cents) AS total FROM purchase GROUP BY customer;
+CREATE VIEW nobody AS SELECT * FROM customer WHERE 0;
+CREATE TRIGGER audit AFTER DELETE ON purchase BEGIN INSERT INTO heap VALUES (old.id); END;
+CREATE TRIGGER heap_once BEFORE UPDATE ON heap BEGIN SELECT raise(ABORT, 'append only'); END;
+"""
 
 
 def url(path: Path) -> str:
@@ -78,6 +104,32 @@ def load(tmp_path: Path) -> Callable[..., Path]:
     return restore
 
 
+def make_sample(path: Path, seed: int = 1) -> None:
+    chance = random.Random(seed)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(_SAMPLE)
+        for n in range(60):
+            photo = chance.randbytes(chance.choice([0, 7, 900, 9000])) if n % 3 else None
+            row = (f"name-{seed}-{n:04}", f"{n}@mail.example", n / 7, photo, None if n % 5 == 0 else f"note-{n:04}")
+            db.execute("INSERT INTO customer (name, email, balance, photo, note) VALUES (?, ?, ?, ?, ?)", row)
+        for n in range(200):
+            row = (n, chance.randrange(1, 61), f"2026-11-{n % 28 + 1:02}T10:00:00Z", chance.randrange(1000))
+            db.execute("INSERT INTO purchase (id, customer, at, cents) VALUES (?, ?, ?, ?)", row)
+            db.execute("INSERT INTO pair VALUES (?, ?, ?)", (f"a{n % 7}", f"b{n}", n))
+            db.execute("INSERT INTO heap VALUES (?)", (chance.choice([n, n / 2, str(n), b"%d" % n, None]),))
+        db.execute("""INSERT INTO "odd ""name"" too" VALUES (1, 'one'), ('1', 'text'), (x'31', 'blob'), (1.5, NULL)""")
+        db.execute("INSERT INTO heap VALUES (?)", (sqlite3.Binary(b""),))
+        db.execute("INSERT INTO heap VALUES (cast(x'ff41' AS TEXT))")  # text that is not UTF-8
+        db.execute("INSERT INTO prose VALUES ('kelp', 'holdfasts grip rock'), ('storm', 'waves break')")
+        db.commit()
+
+
+@pytest.fixture(scope="session", name="make_sample")
+def _make_sample() -> Callable[..., None]:
+    """A function that makes a database with objects and values of all kinds, the same for the same seed."""
+    return make_sample
+
+
 @pytest.fixture
 def picture() -> Callable[..., dict[str, Any]]:
     """A function that tells all that a database holds: pragmas, schema, and the bytes and types of every row."""
@@ -85,17 +137,17 @@ def picture() -> Callable[..., dict[str, Any]]:
     def take(path: Path, *, layout: bool = True) -> dict[str, Any]:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.text_factory = bytes
-            found: dict[str, Any] = {
+            content: dict[str, Any] = {
                 name: connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in (*_PRAGMAS, *(_LAYOUT if layout else ()))
             }
             columns = "type, name, tbl_name, sql" + (", rootpage" if layout else "")
             schema = connection.execute(f"SELECT {columns} FROM sqlite_schema ORDER BY type, name").fetchall()
-            found["schema"] = schema
+            content["schema"] = schema
             for entry in schema:
                 if entry[0] == b"table":
-                    found[f"rows of {entry[1]!r}"] = _rows(connection, entry[1].decode())
-            return found
+                    content[f"rows of {entry[1]!r}"] = _rows(connection, entry[1].decode())
+            return content
 
     return take
 

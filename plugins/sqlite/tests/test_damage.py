@@ -231,7 +231,7 @@ def test_a_damaged_source_is_not_written_as_a_script_and_the_hint_says_what_work
             backups.make(source, options={"format": "sql"}, check=check, proof=False)
         with pytest.raises(IntegrityError, match="cannot be written as SQL") as failure:
             backups.make(source, options={"format": "sql"}, check=check, allow_damaged=True)
-        assert failure.value.hint == "-o format=image --allow-damaged backs it up as it is"
+        assert failure.value.hint == "use -o format=image and add --allow-damaged to back it up as it is"
     assert backups.make(source, options={"format": "image"}, allow_damaged=True).state == "damaged"
 
 

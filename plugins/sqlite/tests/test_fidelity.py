@@ -191,7 +191,9 @@ def test_texts_that_are_not_valid_utf_16_come_back_in_a_script(
         0xFFFE,
         0xFFFF,
     ]
-    pairs = [struct.pack("<2H" if encoding.endswith("le") else ">2H", one, other) for one in units for other in units]
+    pairs = [
+        struct.pack("<2H" if encoding.endswith("le") else ">2H", first, second) for first in units for second in units
+    ]
     texts = [*pairs, *(pair[:2] for pair in pairs[:: len(units) - 1]), b"", *map(bytes.__add__, pairs[7:], pairs)]
     with closing(sqlite3.connect(source, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA encoding='{encoding}'")

@@ -139,10 +139,10 @@ sys.stdout.buffer.write("\\n".join(connection.iterdump()).encode())
 def pythons() -> list[str]:
     """Every Python of this machine that `iterdump` could have been called in, the one that runs the tests first."""
     versions = Path.home().glob(".pyenv/versions/3.*/bin/python")
-    programs = [f"python3.{minor}" for minor in range(8, 20)]
-    found = [*map(str, versions), *filter(None, map(shutil.which, programs)), "/usr/bin/python3"]
+    names = [f"python3.{minor}" for minor in range(8, 20)]
+    programs = [*map(str, versions), *filter(None, map(shutil.which, names)), "/usr/bin/python3"]
     usable = {}
-    for program in [sys.executable, *sorted(found)]:
+    for program in [sys.executable, *sorted(programs)]:
         code = "import sqlite3, sys; print(*sys.version_info[:3], sep='.')"
         done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=False)
         if done.returncode == 0 and int(done.stdout.split(".")[1]) >= 8:

@@ -30,7 +30,7 @@ def make(path: Path, *, wal: bool = False) -> None:
 
 def proof(record: holdfast.Backup) -> dict[tuple[str, str], tuple[int | None, str]]:
     manifest = json.loads(Path(record.path, "backup_manifest.json").read_text())
-    return {(one["kind"], one["name"]): (one["rows"], one["digest"]) for one in manifest["proof"]["objects"]}
+    return {(entry["kind"], entry["name"]): (entry["rows"], entry["digest"]) for entry in manifest["proof"]["objects"]}
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_each_way_to_dump_is_proven_by_a_drill(parts: dict[str, Any], wal: bool,
     record = holdfast.backup(sqlite_url(path), store=store, **parts)
     result = holdfast.drill(record, store=store)
     assert (result.passed, result.state, result.problems) == (True, "proven", ())
-    found = proof(record)
+    objects = proof(record)
     chosen = [
         name for name in ("a", "b") if name in parts.get("select", ("a", "b")) and name not in parts.get("exclude", ())
     ]
-    assert [name for kind, name in found if kind == "table" and name in "ab"] == chosen
-    assert (("stream", "database") in found) == (parts.get("options", {}).get("format") != "sql")
+    assert [name for kind, name in objects if kind == "table" and name in "ab"] == chosen
+    assert (("stream", "database") in objects) == (parts.get("options", {}).get("format") != "sql")
 
 
 def test_the_same_content_has_the_same_proof_by_every_way(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_the_same_content_has_the_same_proof_by_every_way(tmp_path: Path) -> Non
     ways = [{}, {"options": {"method": "backup"}}, {"options": {"format": "sql"}}, {"proof": True}]
     url, store = f"sqlite:///{tmp_path}/app.db", str(tmp_path / "store")
     proofs = [proof(holdfast.backup(url, store=store, **way)) for way in ways]  # type: ignore[arg-type]
-    without = [{key: value for key, value in one.items() if key[0] != "stream"} for one in proofs]
-    assert all(one == without[0] for one in without)
+    tables = [{key: value for key, value in objects.items() if key[0] != "stream"} for objects in proofs]
+    assert all(objects == tables[0] for objects in tables)
 
 
 @pytest.mark.parametrize("asked", [None, True])
@@ -120,9 +120,9 @@ def test_sql_text_of_the_older_system_is_taken_over_restored_and_drilled(tmp_pat
              "timestamp": 1.7e9, "size_bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}  # fmt: skip
     (tmp_path / "old" / "manifest.json").write_text(json.dumps([entry]))
     store = str(tmp_path / "store")
-    assert [one.status for one in import_backups(str(tmp_path / "old"), registry=Registry(), store=store)] == [
-        "imported"
-    ]
+    assert [
+        imported.status for imported in import_backups(str(tmp_path / "old"), registry=Registry(), store=store)
+    ] == ["imported"]
     assert holdfast.DatabaseBackup(store).restore_sqlite("app", tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as db:
         assert list(db.execute("SELECT * FROM a")) == rows

@@ -157,8 +157,8 @@ def test_live_waits_for_a_writer_no_longer_than_it_was_told_to(
     make(target, "old")
     with holding(target, "BEGIN IMMEDIATE", "UPDATE t SET x = 'old but changed'") as holder:
         with pytest.raises(LockedError) as failure:
-            backups.restore(new, target, replace=True, live=True, options={"busy_timeout": 0.3})
-        assert "busy_timeout" in str(failure.value.hint)
+            backups.restore(new, target, replace=True, live=True, options={"lock_timeout": 0.3})
+        assert "lock_timeout" in str(failure.value.hint)
         assert holder.run("COMMIT") == "[]"
     assert words(target) == {"old"}
 
@@ -306,8 +306,8 @@ def test_restored_by_hand_with_the_commands_of_the_backup(
     make(source, "old", mode="wal")
     for style in ("image", "sql"):
         record = backups.make(source, options={"format": style})
-        guide = (Path(record.path) / "RESTORE.md").read_text()
-        lines = guide.rpartition("```sh\n")[2].partition("```")[0]
+        instructions = (Path(record.path) / "RESTORE.md").read_text()
+        lines = instructions.rpartition("```sh\n")[2].partition("```")[0]
         copy = tmp_path / f"{style}.db"
         subprocess.run(["bash", "-ec", lines.replace("TARGET_DB", str(copy))], cwd=record.path, check=True)
         assert picture(copy, layout=False) == picture(source, layout=False)

@@ -112,9 +112,9 @@ def test_a_backup_shows_one_moment_while_a_second_connection_writes(tmp_path: Pa
         copy = tmp_path / f"copy-{number}.db"
         holdfast.restore(record.id, url(copy))
         with contextlib.closing(sqlite3.connect(copy)) as connection:
-            ((one, two),) = connection.execute("SELECT a, b FROM pair").fetchall()
-            assert one == two
-            assert connection.execute("SELECT count(*) FROM item WHERE name = 'new'").fetchone()[0] == one
+            ((first, second),) = connection.execute("SELECT a, b FROM pair").fetchall()
+            assert first == second
+            assert connection.execute("SELECT count(*) FROM item WHERE name = 'new'").fetchone()[0] == first
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 

@@ -116,6 +116,6 @@ def test_statements_are_the_same_wherever_the_text_is_cut(statements: list[list[
     texts = [" ".join(pieces) + ";" for pieces in statements]
     text = "".join(texts)
     splitter = Splitter()
-    found = [each for at in range(0, len(text), size) for each in splitter.feed(text[at : at + size])]
-    assert found == [each for each in texts if each.strip("; \t\r\n")]
+    cut = [each for at in range(0, len(text), size) for each in splitter.feed(text[at : at + size])]
+    assert cut == [each for each in texts if each.strip("; \t\r\n")]
     assert splitter.rest() == ""

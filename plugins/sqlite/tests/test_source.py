@@ -3,11 +3,9 @@
 import hashlib
 import logging
 import os
-import select
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.errors import CredentialsError, IntegrityError, LockedError, UnreachableError, UsageError
+from holdfast.errors import CredentialsError, IntegrityError, LockedError
 from holdfast_sqlite.snapshot.source import network_file_system
 
 SIDE_FILES = ("", "-wal", "-journal")
@@ -242,8 +240,8 @@ def test_a_database_held_exclusively_is_a_lock_that_was_not_obtained(mode: str, 
     with open_elsewhere(source, *statements):
         before = state(source)
         with pytest.raises(LockedError, match="locked") as failure:
-            backups.make(source, options={"busy_timeout": 0.2})
-        assert "busy_timeout" in str(failure.value.hint)
+            backups.make(source, options={"lock_timeout": 0.2})
+        assert "lock_timeout" in str(failure.value.hint)
         assert state(source) == before
 
 
@@ -261,7 +259,7 @@ def test_a_doubt_sends_the_backup_to_sqlite_and_is_logged(
         record = backups.make(stray)
     assert method(record) == "backup"
     assert "copied by SQLite's backup: it is in rollback mode and has a write-ahead log" in caplog.text
-    with pytest.raises(holdfast.HoldfastError, match="raw copy is not certain"):
+    with pytest.raises(holdfast.HoldfastError, match="raw copy is not safe"):
         backups.make(stray, options={"method": "raw"})
 
 
@@ -300,31 +298,6 @@ def test_unknown_and_encrypted_files_are_told_apart_from_databases(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("url", "error", "words"),
-    [
-        ("sqlite:///:memory:", UsageError, "in memory"),
-        ("sqlite://:memory:", UsageError, "in memory"),
-        ("sqlite://:memory:/x", UsageError, "in memory"),
-        ("sqlite://", UsageError, "names no file"),
-        ("sqlite:///", UsageError, "names no file"),
-        ("sqlite://host/app.db", UsageError, "names a host"),
-        ("sqlite:///app.db?mode=ro", UsageError, "takes no parameters"),
-        ("sqlite:///a%zz.db", UsageError, "hexadecimal"),
-        ("sqlite:///a%00b.db", UsageError, "names no file"),
-        ("sqlite:////no/such/app.db", UnreachableError, "does not exist"),
-        ("sqlite:////etc/passwd/app.db", UnreachableError, "does not exist"),
-        ("sqlite:////etc", IntegrityError, "not a regular file"),
-        ("sqlite:////dev/null", IntegrityError, "not a regular file"),
-        (f"sqlite:////{'x' * 300}", UnreachableError, "too long"),
-    ],
-)
-def test_a_url_that_leads_nowhere_says_why(url: str, error: type[Exception], words: str, backups: Any) -> None:
-    with pytest.raises(error, match=words):
-        holdfast.backup(url, store=str(backups.store))
-    assert not backups.store.exists()
-
-
-@pytest.mark.parametrize(
     "name",
     ["plain.db", "a b.db", "100%.db", "what?.db", "a#b.db", "ä☃.db", "it's \"x\".db", "new\nline.db", "--x", "a&b=c;d",
      "file:x.db", ":memory:x", b"\xff\xfe.db"],
@@ -356,50 +329,6 @@ def test_a_source_that_may_not_be_read_is_a_matter_of_credentials(tmp_path: Path
     result = read_only(tmp_path / "other", *command)
     assert result.returncode == CredentialsError.exit_code, result.stderr
     assert "permission denied" in result.stderr
-
-
-def test_a_dump_that_is_given_up_leaves_no_process_and_no_lock(tmp_path: Path, backups: Any) -> None:
-    source = tmp_path / "app.db"
-    with_log(source, rows=20_000)
-
-    class EnoughError(Exception):
-        pass
-
-    def stop(event: Any) -> None:
-        if event.type == "started":
-            raise EnoughError
-
-    with pytest.raises((EnoughError, holdfast.HoldfastError)):
-        backups.make(source, on_event=stop)
-    children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text().split()
-    running = [pid for pid in children if "holdfast_sqlite" in Path(f"/proc/{pid}/cmdline").read_text()]
-    assert not running
-    with closing(sqlite3.connect(source, timeout=0)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        assert os.path.getsize(f"{source}-wal") == 0
-
-
-def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
-    source = tmp_path / "app.db"
-    with_log(source)
-    code = (
-        "import sys, os, pathlib\n"
-        "from holdfast_sqlite.session import Child\n"
-        "from holdfast_sqlite.location.uri import sqlite_uri\n"
-        "child = Child('dump', scratch=pathlib.Path(sys.argv[2]), path=sys.argv[1], uri=sqlite_uri(sys.argv[1], 'ro'),"
-        " timeout=1, method='auto', format='image', select=(), exclude=(), check=True,"
-        " proof=None, allow_damaged=False)\n"
-        "child.receive(); print(child.pid, flush=True); os.kill(os.getpid(), 9)\n"
-    )
-    command = [sys.executable, "-c", code, str(source), str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    pid = int(result.stdout)
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return  # it has ended already
-    with open(process, "rb"):
-        assert select.select([process], [], [], 10)[0], "the child still runs"
 
 
 def test_network_file_systems_are_found_by_their_mounts(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Dump: what a child process reads of a database that others may be writing to, as one stream.
 
 The child pins a snapshot and sends the pages of the file as they lie (`holdfast_sqlite.snapshot.wal`), or spools an
-image where writers would otherwise have to wait, or lets SQLite's own backup make one where the raw way is not
+image where writers would otherwise have to wait, or lets SQLite's own backup make one where a raw copy is not
 certain to be right. In this process nothing of the source is ever opened.
 """
 
@@ -14,8 +14,10 @@ from typing import Any
 
 from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
 from holdfast_sqlite.errors import source_error
+from holdfast_sqlite.header import SIZE, change_counter
 from holdfast_sqlite.location.path import check_source, database_path
 from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.manual_restore import restore_steps
 from holdfast_sqlite.proof.record import assemble
 from holdfast_sqlite.session import Child
 
@@ -62,7 +64,7 @@ class Dump:
         total = 0
         while piece := _fill(descriptor):
             if not total:
-                self._header = bytes(piece[:100])
+                self._header = bytes(piece[:SIZE])
             total += len(piece)
             yield piece
         self._child.send("read")
@@ -73,14 +75,14 @@ class Dump:
     def _expect(self, event: str) -> dict[str, Any]:
         message = self._child.receive()
         if message["event"] == "error":
-            raise source_error(message, f"database {quote_name(self._path)}", self._request.options.busy_timeout)
+            raise source_error(message, f"database {quote_name(self._path)}", self._request.options.lock_timeout)
         if message["event"] != event:
             raise HoldfastError(f"the SQLite engine's child process said '{message['event']}', expected '{event}'")
         return message
 
     def proof(self) -> Proof | None:
         """What the snapshot held; an image is compared by the core's own digest of the stream."""
-        described = [tuple(one) for one in self._done["described"]]
+        described = [tuple(row) for row in self._done["described"]]
         return assemble(described, image=STREAM if self._is_image else None) if described else None
 
     def facts(self) -> Facts:
@@ -88,16 +90,15 @@ class Dump:
         done = self._done
         point: dict[str, Any] = {}
         if self._is_image and self._header:
-            point["change_counter"] = int.from_bytes(self._header[24:28], "big")
+            point["change_counter"] = change_counter(self._header)
         if done["frames"] is not None:
             point["wal_frames"] = done["frames"]
-        steps = f"{{decode:{STREAM}}} > TARGET_DB" if self._is_image else f"{{decode:{STREAM}}} | sqlite3 TARGET_DB"
         return Facts(
             server_version=done["version"],
             consistency_point=point,
             warnings=tuple(done["warnings"]),
-            restore_steps=(steps,),
-            hints={"format": self._request.options.format, "method": done["way"]},
+            restore_steps=restore_steps(STREAM, self._request.options.format),
+            hints={"format": self._request.options.format, "method": done["method"]},
             damage=tuple(done["damage"]),
         )
 
@@ -145,7 +146,7 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
             scratch=request.scratch,
             path=real,
             uri=sqlite_uri(real, "ro"),
-            timeout=options.busy_timeout,
+            lock_timeout=options.lock_timeout,
             method=options.method,
             format=options.format,
             select=request.select,

@@ -34,8 +34,9 @@ KINDS: dict[str, type[HoldfastError]] = {
     "space": HoldfastError,
     "failed": HoldfastError,
 }
-_ALLOW = "--allow-damaged backs it up all the same and marks the backup as damaged"
-_ENCRYPTED = "an encrypted database (SQLCipher) looks like this too: it needs the program that has its key"
+WAIT_LONGER = "use -o lock_timeout=SECONDS to wait longer for other processes"
+_ALLOW = "use --allow-damaged to back it up nevertheless, as a backup that is marked as damaged"
+_ENCRYPTED = "if it is encrypted (SQLCipher), use the program that has its key"
 
 
 def error_class(kind: str) -> type[HoldfastError]:
@@ -48,22 +49,21 @@ def database_error(error: sqlite3.Error, what: str) -> HoldfastError:
     return error_class(getattr(error, "sqlite_errorname", ""))(f"{what}: {error}")
 
 
-def source_error(message: Mapping[str, Any], database: str, timeout: float) -> HoldfastError:
+def source_error(message: Mapping[str, Any], database: str, lock_timeout: float) -> HoldfastError:
     """Say what the error message of a dumping child means; `database` is the name to show."""
     kind, text, hint = str(message["kind"]), str(message["text"]), message.get("hint")
     if kind == "os":
         return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
     if kind == "notadb":
         return IntegrityError(f"{database} is not an SQLite database: {text}", hint=_ENCRYPTED)
-    found = error_class(kind)
-    if found is IntegrityError:
+    error = error_class(kind)
+    if error is IntegrityError:
         return IntegrityError(f"{database} is damaged: {text}", hint=hint or _ALLOW)
-    if found is LockedError:
-        waits = f"another process holds a lock; -o busy_timeout=SECONDS waits longer than {timeout:g}"
-        return LockedError(f"cannot read {database}: {text}", hint=hint or waits)
+    if error is LockedError:
+        return LockedError(f"could not lock {database} within {lock_timeout:g} s: {text}", hint=hint or WAIT_LONGER)
     if kind in ("space", "usage"):
-        return found(text, hint=hint)
-    return found(f"cannot read {database}: {text}", hint=hint)
+        return error(text, hint=hint)
+    return error(f"cannot read {database}: {text}", hint=hint)
 
 
 def _os_reason(message: Mapping[str, Any]) -> str:

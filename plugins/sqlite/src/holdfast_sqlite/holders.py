@@ -15,10 +15,10 @@ def holders(path: str, *, besides: Collection[int] = ()) -> list[int]:
     files = set()
     for suffix in _SIDE_FILES:
         try:
-            found = os.stat(path + suffix)
+            status = os.stat(path + suffix)
         except OSError:
             continue
-        files.add((found.st_dev, found.st_ino))
+        files.add((status.st_dev, status.st_ino))
     return sorted(pid for pid in {*_with_descriptors(files), *_with_locks(files)} if pid not in besides)
 
 
@@ -41,10 +41,10 @@ def _opens(pid: int, files: set[tuple[int, int]]) -> bool:
         return False  # ended, or somebody else's
     for name in names:
         try:
-            found = os.stat(f"{folder}/{name}")
+            status = os.stat(f"{folder}/{name}")
         except OSError:
             continue
-        if (found.st_dev, found.st_ino) in files:
+        if (status.st_dev, status.st_ino) in files:
             return True
     return False
 
@@ -56,9 +56,9 @@ def _with_locks(files: set[tuple[int, int]]) -> set[int]:
             lines = locks.readlines()
     except OSError:
         return set()
-    found = set()
+    pids = set()
     for line in lines:
         match = re.search(r"POSIX\s+\S+\s+\S+\s+(\d+)\s+([0-9a-f]+):([0-9a-f]+):(\d+)\s", line)
         if match and (os.makedev(int(match[2], 16), int(match[3], 16)), int(match[4])) in files:
-            found.add(int(match[1]))
-    return found
+            pids.add(int(match[1]))
+    return pids

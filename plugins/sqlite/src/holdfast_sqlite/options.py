@@ -8,7 +8,7 @@ from typing import Literal
 class SqliteOptions:
     """Options of the engine."""
 
-    busy_timeout: float = field(
+    lock_timeout: float = field(
         default=10.0, metadata={"help": "seconds to wait for a lock that another process holds"}
     )
     method: Literal["auto", "raw", "backup"] = field(
@@ -20,6 +20,6 @@ class SqliteOptions:
     )
 
     def __post_init__(self) -> None:
-        """Refuse times that SQLite could not wait for."""
-        if not 0 <= self.busy_timeout <= 86400:
-            raise ValueError(f"busy_timeout is {self.busy_timeout}, expected 0 to 86400 seconds")
+        """Refuse times that SQLite cannot wait for."""
+        if not 0 <= self.lock_timeout <= 86400:
+            raise ValueError(f"lock_timeout is {self.lock_timeout}, expected 0 to 86400 seconds")

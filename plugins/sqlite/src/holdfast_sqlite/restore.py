@@ -21,13 +21,13 @@ from holdfast.api import (
     os_error_text,
     quote_name,
 )
-from holdfast_sqlite.child.channel import Refusal
+from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import quick_check
-from holdfast_sqlite.child.selection import choose
+from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
+from holdfast_sqlite.header import MAGIC
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
-from holdfast_sqlite.snapshot.source import MAGIC
 from holdfast_sqlite.target import Target
 
 log = logging.getLogger("holdfast.sqlite")
@@ -59,7 +59,7 @@ class Restore:
             self._target.claim()
             self._fill(blob, whole)
             if selected:
-                self._choose(whole, image)
+                self._select(whole, image)
             if self._request.check:
                 self._check(image)
             _sync(image)
@@ -93,15 +93,16 @@ class Restore:
         told = self._request.facts.get("format")
         return magic != MAGIC and (told == "sql" if told else bool(magic))
 
-    def _choose(self, whole: str, image: str) -> None:
+    def _select(self, whole: str, image: str) -> None:
         with self._connection(whole, "cannot select tables") as connection:
             try:
-                found = choose(connection, image, select=self._request.select, exclude=self._request.exclude)
-            except Refusal as refusal:
-                raise error_class(refusal.kind)(str(refusal), hint=refusal.hint) from refusal
+                self._warnings += select_tables(
+                    connection, image, select=self._request.select, exclude=self._request.exclude
+                )
+            except TaskError as error:
+                raise error_class(error.kind)(str(error), hint=error.hint) from error
         os.chmod(image, 0o600)
         os.unlink(whole)
-        self._warnings += found
 
     def _check(self, image: str) -> None:
         if not os.path.getsize(image):
@@ -115,7 +116,10 @@ class Restore:
         if problems and self._request.allow_damaged:
             self._warnings.append(f"the restored database is damaged: {problems[0]}")
         elif problems:
-            raise IntegrityError(f"the restored database is damaged: {problems[0]}", hint="--allow-damaged restores it")
+            raise IntegrityError(
+                f"the restored database is damaged: {problems[0]}",
+                hint="use --allow-damaged to restore it nevertheless",
+            )
 
     @contextmanager
     def _connection(self, path: str, doing: str, mode: str = "rw") -> Iterator[sqlite3.Connection]:
@@ -125,7 +129,7 @@ class Restore:
             with self._lock:
                 self._running = None if self._closed else connection
             if self._closed:
-                raise HoldfastError("the restore has been given up")
+                raise HoldfastError("the restore was aborted")
             yield connection
         except sqlite3.Error as error:
             raise database_error(error, doing) from error
@@ -189,7 +193,7 @@ def open_restore(request: RestoreRequest) -> Iterator[Restore]:
     elif not request.replace and target.holds_data(Path(request.scratch)):
         raise UnsafeError(
             f"{quote_name(target.path)} exists and holds data",
-            hint="--replace puts the backup in its place" + (", --live as one transaction" if request.live else ""),
+            hint="use --replace to overwrite it" + (", with --live in one transaction" if request.live else ""),
         )
     if target.exists and not request.live:
         target.refuse_in_use()

@@ -47,12 +47,12 @@ class ScratchFile:
         except sqlite3.Error as error:
             raise IntegrityError(f"the restored database cannot be read: {error}") from error
         images = [
-            ObjectProof(kind="stream", name=one.name, digest=_digest(self._path))
-            for one in recorded.objects
-            if one.kind == "stream"
+            ObjectProof(kind="stream", name=entry.name, digest=_digest(self._path))
+            for entry in recorded.objects
+            if entry.kind == "stream"
         ]
-        found = assemble(described, image=None)
-        return Proof(method=METHOD, objects=(*images, *found.objects), settings=recorded.settings)
+        restored = assemble(described, image=None)
+        return Proof(method=METHOD, objects=(*images, *restored.objects), settings=recorded.settings)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchFile]:
     if request.into is not None:
         raise UsageError(
             "an SQLite backup is drilled in a temporary file, not on a server",
-            hint="leave --into away; TMPDIR names the folder for temporary files",
+            hint="leave out --into; set TMPDIR to choose the folder for temporary files",
         )
     yield ScratchFile(os.path.realpath(request.scratch / "restored.sqlite"))
 

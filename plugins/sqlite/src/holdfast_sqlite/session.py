@@ -1,4 +1,4 @@
-"""The child processes that open sources and targets: started, spoken to, and never left behind."""
+"""Sessions with child processes, which open sources and targets: started, spoken to, and never left behind."""
 
 import contextlib
 import fcntl
@@ -32,14 +32,14 @@ class Child:
         if not sys.executable:
             raise HoldfastError("there is no Python interpreter to run the SQLite engine's child process with")
         control, remote = os.pipe()
-        self._talk = scratch / f"{task}-{control}.stderr"
+        self._errors = scratch / f"{task}-{control}.stderr"
         try:
-            with open(self._talk, "wb") as talk:
+            with open(self._errors, "wb") as errors:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _START, _ROOT],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=talk,
+                    stderr=errors,
                     pass_fds=(remote,),
                     # Ctrl-C in a terminal goes to the group of the parent, which then ends us in its own way.
                     process_group=0,
@@ -83,7 +83,7 @@ class Child:
                 return message
             log.info("%s", message["text"])
         code = self._process.wait()
-        last = self._talk.read_text(errors="replace").strip().rpartition("\n")[2] if self._talk.exists() else ""
+        last = self._errors.read_text(errors="replace").strip().rpartition("\n")[2] if self._errors.exists() else ""
         raise HoldfastError(f"the SQLite engine's child process ended with code {code}{': ' if last else ''}{last}")
 
     def end(self) -> None:

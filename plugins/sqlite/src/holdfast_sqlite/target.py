@@ -22,7 +22,7 @@ from holdfast.api import (
     os_error_text,
     quote_name,
 )
-from holdfast_sqlite.errors import error_class
+from holdfast_sqlite.errors import WAIT_LONGER, error_class
 from holdfast_sqlite.holders import holders
 from holdfast_sqlite.location.path import database_path
 from holdfast_sqlite.location.uri import sqlite_uri
@@ -30,13 +30,13 @@ from holdfast_sqlite.session import Child
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 _PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
-_STOP = "stop the programs that have it open, or restore into it with --live"
+_STOP = "stop the programs that have it open, or use --live to restore into it while they run"
 
 
 class Target:
     """A database file, there or not; `image` is the temporary file beside it which is to take its place."""
 
-    def __init__(self, path: str, *, timeout: float) -> None:
+    def __init__(self, path: str, *, lock_timeout: float) -> None:
         # A link stays a link: the file that it leads to is replaced.
         self.path = os.path.realpath(path)
         # Not the name itself with something behind it: a name may have all of the 255 bytes that file systems allow.
@@ -45,33 +45,33 @@ class Target:
         self.image = os.path.join(folder, f"{self._mark}{secrets.token_hex(6)}")
         self.warnings: list[str] = []
         self._descriptor: int | None = None
-        self._timeout = timeout
+        self._lock_timeout = lock_timeout
         self._previous = self._look()
 
     @classmethod
     def of(cls, request: RestoreRequest) -> Self:
         """The target of a request; refused where no file could be put."""
-        return cls(database_path(request.url), timeout=request.options.busy_timeout)
+        return cls(database_path(request.url), lock_timeout=request.options.lock_timeout)
 
     def _look(self) -> os.stat_result | None:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             raise UnreachableError(
-                f"the folder {quote_name(folder)} of the target does not exist", hint="make it first"
+                f"the folder {quote_name(folder)} of the target does not exist", hint="create it first"
             )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CredentialsError(
                 f"the folder {quote_name(folder)} of the target cannot be written: permission denied"
             )
         try:
-            found = os.lstat(self.path)
+            status = os.lstat(self.path)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UnreachableError(f"{quote_name(self.path)} cannot be reached: {os_error_text(error)}") from error
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise UnsafeError(f"{quote_name(self.path)} exists and is not a regular file")
-        return found
+        return status
 
     @property
     def exists(self) -> bool:
@@ -114,16 +114,16 @@ class Target:
         if not os.access(self.path, os.R_OK):
             return True
         with Child(
-            "probe", scratch=scratch, path=self.path, uri=sqlite_uri(self.path, "ro"), timeout=_PATIENCE
+            "probe", scratch=scratch, path=self.path, uri=sqlite_uri(self.path, "ro"), lock_timeout=_PATIENCE
         ) as child:
             message = child.receive()
             return message["event"] != "probed" or bool(message["data"])
 
     def refuse_in_use(self, *, besides: tuple[int, ...] = ()) -> None:
         """Refuse a target that some process has open: it would go on with a file that is no longer there."""
-        found = holders(self.path, besides=besides)
-        if found:
-            raise UnsafeError(f"{quote_name(self.path)} is in use by {_processes(found)}", hint=_STOP)
+        pids = holders(self.path, besides=besides)
+        if pids:
+            raise UnsafeError(f"{quote_name(self.path)} is in use by {_processes(pids)}", hint=_STOP)
 
     def replace(self, scratch: Path) -> None:
         """Put the image in the target's place, with its mode, owner and attributes."""
@@ -142,8 +142,8 @@ class Target:
         try:
             os.chown(self.image, self._previous.st_uid, self._previous.st_gid)
         except PermissionError:
-            found = os.stat(self.image)
-            if (found.st_uid, found.st_gid) != (self._previous.st_uid, self._previous.st_gid):
+            image = os.stat(self.image)
+            if (image.st_uid, image.st_gid) != (self._previous.st_uid, self._previous.st_gid):
                 self.warnings.append(f"{quote_name(self.path)} belonged to another user, and now belongs to this one")
         os.chmod(self.image, stat.S_IMODE(self._previous.st_mode))
         if hasattr(os, "listxattr"):  # access control lists and security labels, where the file system has them
@@ -154,7 +154,7 @@ class Target:
     def _swap(self, scratch: Path) -> None:
         """Rename over the old file while nobody can begin to use it."""
         uri = sqlite_uri(self.path, "rw")
-        with Child("hold", scratch=scratch, path=self.path, uri=uri, timeout=_PATIENCE) as child:
+        with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=_PATIENCE) as child:
             message = child.receive()
             if message["event"] == "error":
                 raise self._not_held(str(message["kind"]), str(message["text"]), child.pid)
@@ -170,12 +170,12 @@ class Target:
             child.send("release")
 
     def _not_held(self, kind: str, text: str, ours: int) -> HoldfastError:
-        found = error_class(kind)
-        if found is LockedError:
+        error = error_class(kind)
+        if error is LockedError:
             users = holders(self.path, besides=(ours,))
             by = f" by {_processes(users)}" if users else f": {text}"
             return UnsafeError(f"{quote_name(self.path)} is in use{by}", hint=_STOP)
-        return found(f"cannot take {quote_name(self.path)} over: {text}")
+        return error(f"cannot replace {quote_name(self.path)}: {text}")
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
@@ -203,7 +203,7 @@ class Target:
             try:
                 os.link(self.image, self.path)
             except FileExistsError as error:
-                raise UnsafeError(f"{quote_name(self.path)} was made by somebody else meanwhile") from error
+                raise UnsafeError(f"{quote_name(self.path)} was created by another process meanwhile") from error
             except OSError:
                 os.rename(self.image, self.path)  # no hard links on this file system
             else:
@@ -214,22 +214,20 @@ class Target:
         if not os.path.getsize(self.image):
             raise UnsafeError(
                 "the backup is of an empty file, and cannot be copied into a database in use",
-                hint="stop the programs that use it, and restore with --replace",
+                hint="stop the programs that use it, and use --replace",
             )
         uri = sqlite_uri(self.path, "rw")
-        with Child("live", scratch=scratch, uri=uri, image=self.image, timeout=self._timeout) as child:
+        with Child("live", scratch=scratch, uri=uri, image=self.image, lock_timeout=self._lock_timeout) as child:
             message = child.receive()
             if message["event"] == "error":
-                found = error_class(str(message["kind"]))
-                hint = message["hint"] or (
-                    "-o busy_timeout=SECONDS waits longer for its users" if found is LockedError else None
-                )
-                raise found(f"cannot restore into {quote_name(self.path)}: {message['text']}", hint=hint)
+                error = error_class(str(message["kind"]))
+                hint = message["hint"] or (WAIT_LONGER if error is LockedError else None)
+                raise error(f"cannot restore into {quote_name(self.path)}: {message['text']}", hint=hint)
 
 
-def _processes(found: list[int]) -> str:
-    named = ", ".join(str(pid) for pid in found[:10])
-    return f"process {named}" if len(found) == 1 else f"processes {named}{' and more' if len(found) > 10 else ''}"
+def _processes(pids: list[int]) -> str:
+    named = ", ".join(str(pid) for pid in pids[:10])
+    return f"process {named}" if len(pids) == 1 else f"processes {named}{' and more' if len(pids) > 10 else ''}"
 
 
 def _remove(path: str) -> None:

@@ -1,4 +1,4 @@
-"""How a child process talks to its parent."""
+"""The channel between a child process and its parent: the task, commands and messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818 (told to the parent, which raises the error)
+class TaskError(Exception):
     """The task cannot be done: `kind` names the parent's error class (see `holdfast_sqlite.errors.KINDS`)."""
 
     def __init__(self, kind: str, text: str, hint: str | None = None) -> None:
@@ -23,7 +23,7 @@ class Refusal(Exception):  # noqa: N818 (told to the parent, which raises the er
 
 
 class Channel:
-    """The two ways between child and parent; messages may be sent from any thread."""
+    """Commands from the parent and messages to it; messages may be sent from any thread."""
 
     def __init__(self) -> None:
         self.task: dict[str, Any] = json.loads(sys.stdin.buffer.readline())

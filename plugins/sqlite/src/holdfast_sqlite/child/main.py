@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 
-from holdfast_sqlite.child.channel import Channel, Refusal
+from holdfast_sqlite.child.channel import Channel, TaskError
 
 
 def main() -> None:
@@ -33,8 +33,8 @@ def _run() -> int:
 
             TASKS[channel.task["task"]](channel)
         return 0
-    except Refusal as refusal:
-        channel.send("error", kind=refusal.kind, text=str(refusal), hint=refusal.hint)
+    except TaskError as error:
+        channel.send("error", kind=error.kind, text=str(error), hint=error.hint)
     except sqlite3.Error as error:
         channel.send("error", kind=getattr(error, "sqlite_errorname", ""), text=str(error), hint=None)
     except OSError as error:

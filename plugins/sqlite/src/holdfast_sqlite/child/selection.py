@@ -13,31 +13,37 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from holdfast_sqlite.catalog import Entry, entries, identifier, literal, shadows
-from holdfast_sqlite.child.channel import Refusal
+from holdfast_sqlite.child.channel import TaskError
+from holdfast_sqlite.header import WAL, write_versions
+
+_MOST_NAMES = 20  # in an error
 
 
-def choose(connection: sqlite3.Connection, target: str, *, select: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    """Drop from a private database what is not chosen and write the rest to `target`; what the user has to know.
+def select_tables(
+    connection: sqlite3.Connection, target: str, *, select: Sequence[str], exclude: Sequence[str]
+) -> list[str]:
+    """Drop from a private database what is not selected and write the rest to `target`; what the user has to know.
 
     `select` and `exclude` are names of tables or views, or patterns for them, without regard to case; indexes and
     triggers go with their tables, inner tables with their virtual table.
     """
-    found = entries(connection)
-    keep = _kept(found, select, exclude)
+    schema = entries(connection)
+    keep = _kept(schema, select, exclude)
     wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     connection.execute("PRAGMA journal_mode=OFF" if not wal else "PRAGMA synchronous=OFF")
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("PRAGMA secure_delete=OFF")
-    for entry in found:
+    for entry in schema:
         if entry.kind == "view" and entry.name not in keep:
             connection.execute(f"DROP VIEW IF EXISTS {identifier(entry.name)}")
-    for entry in sorted(found, key=lambda entry: not entry.module):  # virtual tables take their inner ones along
+    for entry in sorted(schema, key=lambda entry: not entry.module):  # virtual tables take their inner ones along
         if entry.kind == "table" and not entry.internal and entry.name not in keep:
             _drop(connection, entry)
     connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
-    if wal:
-        _mark_wal(target)
-    return _dangling(connection, found, keep)
+    if wal:  # VACUUM INTO does not copy the mark
+        with open(target, "r+b") as file:
+            write_versions(file.fileno(), WAL)
+    return _dangling(connection, schema, keep)
 
 
 def _drop(connection: sqlite3.Connection, entry: Entry) -> None:
@@ -52,40 +58,53 @@ def _drop(connection: sqlite3.Connection, entry: Entry) -> None:
         connection.execute("PRAGMA writable_schema=RESET")
 
 
-def _kept(found: list[Entry], select: Sequence[str], exclude: Sequence[str]) -> set[str]:
-    """The names of tables and views to keep."""
-    inner = {shadow.name for entry in found if entry.module for shadow in shadows(entry, found)}
-    things = [
-        entry for entry in found if entry.kind in ("table", "view") and not entry.internal and entry.name not in inner
+def _kept(schema: list[Entry], select: Sequence[str], exclude: Sequence[str]) -> set[str]:
+    """The names of tables and views to keep; a pattern that matches none is an error."""
+    inner = {entry.name: _inner_names(entry, schema) for entry in schema if entry.module}
+    hidden = {name for names in inner.values() for name in names}
+    names = [
+        entry.name
+        for entry in schema
+        if entry.kind in ("table", "view") and not entry.internal and entry.name not in hidden
     ]
-    names = [entry.name for entry in things]
     for pattern in (*select, *exclude):
         if not any(_matches(name, pattern) for name in names):
-            listed = ", ".join(repr(name) for name in names[:20]) or "none"
-            raise Refusal("usage", f"the database has no table {pattern!r} (it has: {listed})")
+            listed = ", ".join(repr(name) for name in names[:_MOST_NAMES]) or "none"
+            raise TaskError("usage", f"the database has no table {pattern!r} (it has: {listed})")
     keep: set[str] = set()
-    for entry in things:
-        wanted = any(_matches(entry.name, pattern) for pattern in select) if select else True
-        if wanted and not any(_matches(entry.name, pattern) for pattern in exclude):
-            keep |= {entry.name, *(shadow.name for shadow in (shadows(entry, found) if entry.module else ()))}
+    for name in names:
+        if _is_selected(name, select, exclude):
+            keep |= {name, *inner.get(name, ())}
     return keep
+
+
+def _inner_names(table: Entry, schema: list[Entry]) -> list[str]:
+    return [shadow.name for shadow in shadows(table, schema)]
+
+
+def _is_selected(name: str, select: Sequence[str], exclude: Sequence[str]) -> bool:
+    if select and not any(_matches(name, pattern) for pattern in select):
+        return False
+    return not any(_matches(name, pattern) for pattern in exclude)
 
 
 def _matches(name: str, pattern: str) -> bool:
     return name.lower() == pattern.lower() or fnmatchcase(name.lower(), pattern.lower())
 
 
-def _dangling(connection: sqlite3.Connection, found: list[Entry], keep: set[str]) -> list[str]:
+def _dangling(connection: sqlite3.Connection, schema: list[Entry], keep: set[str]) -> list[str]:
     """Name triggers and views that stay but speak of tables that are gone."""
-    gone = [entry.name for entry in found if entry.kind in ("table", "view") and entry.name not in keep]
-    return [
-        f"{entry.kind} {entry.name} is restored and refers to {name}, which is not"
-        for entry in entries(connection)
-        if entry.kind in ("trigger", "view")
-        for mentioned in [_mentioned(entry.sql)]
-        for name in gone
-        if name.lower() in mentioned
-    ]
+    gone = [entry.name for entry in schema if entry.kind in ("table", "view") and entry.name not in keep]
+    warnings = []
+    for entry in entries(connection):
+        if entry.kind in ("trigger", "view"):
+            names = _mentioned(entry.sql)
+            warnings += [
+                f"{entry.kind} {entry.name} is restored and refers to {name}, which is not"
+                for name in gone
+                if name.lower() in names
+            ]
+    return warnings
 
 
 # What is no name comes first: comments, literals, and numbers such as 0xb.
@@ -98,15 +117,9 @@ _TOKEN = re.compile(
 
 def _mentioned(sql: str) -> set[str]:
     """The names in a definition, in lowercase."""
-    found = set()
+    names = set()
     for match in _TOKEN.finditer(sql):
         double, back, bracketed, bare = match.groups()
         name = bare or bracketed or (double or "").replace('""', '"') or (back or "").replace("``", "`")
-        found.add(name.lower())
-    return found
-
-
-def _mark_wal(path: str) -> None:
-    """Put the mark of WAL mode, which VACUUM INTO does not copy, on a finished file."""
-    with open(path, "r+b") as file:
-        os.pwrite(file.fileno(), b"\2\2", 18)
+        names.add(name.lower())
+    return names

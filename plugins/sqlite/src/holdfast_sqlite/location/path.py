@@ -42,8 +42,8 @@ def check_source(path: str) -> os.stat_result:
     """Make sure that there is a readable file, without opening it: see `holdfast_sqlite.child` for why not."""
     where = f"database {quote_name(path)}"
     try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise IntegrityError(f"{where} is not a regular file")
         if not os.access(path, os.R_OK):
             raise CredentialsError(f"{where} cannot be read: permission denied")
@@ -53,4 +53,4 @@ def check_source(path: str) -> os.stat_result:
         raise CredentialsError(f"{where} cannot be reached: permission denied") from error
     except OSError as error:
         raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
-    return found
+    return status

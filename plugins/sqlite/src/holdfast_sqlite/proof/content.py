@@ -35,25 +35,25 @@ def describe(connection: sqlite3.Connection, *, digests: bool | None = None, tol
     SQLite's error is raised.
     """
     schema = _schema(connection)
-    found = [_pragma(connection, name) for name in _PRAGMAS]
-    found += [(_KINDS.get(kind, kind), name, None, _digest(sql, on)) for kind, name, on, sql in schema]
+    described = [_pragma(connection, name) for name in _PRAGMAS]
+    described += [(_KINDS.get(kind, kind), name, None, _digest(sql, on)) for kind, name, on, sql in schema]
     tables = {name: _tolerant(_count, connection, name, tolerate) for name in _stored_tables(schema)}
     size = _number(connection, "page_count") * _number(connection, "page_size")
     small = size <= SMALL_SIZE and sum(rows or 0 for _, _, rows, _ in tables.values()) <= SMALL_ROWS
     if digests or (digests is None and small):
         tables = {name: _tolerant(_table, connection, name, tolerate) for name in tables}
-    return [*found, *tables.values()]
+    return [*described, *tables.values()]
 
 
 def _tolerant(
-    describe_one: Callable[[sqlite3.Connection, str], Described],
+    describe_table: Callable[[sqlite3.Connection, str], Described],
     connection: sqlite3.Connection,
     name: str,
     tolerate: bool,
 ) -> Described:
     while True:
         try:
-            return describe_one(connection, name)
+            return describe_table(connection, name)
         except sqlite3.Error as error:
             if lend_collation(connection, error):
                 continue

@@ -22,7 +22,7 @@ def assemble(described: Iterable[Described], *, image: str | None) -> Proof:
     return Proof(
         method=METHOD,
         objects=(*stream, *objects),
-        settings={"digests": any(one.kind == "table" and one.digest for one in objects)},
+        settings={"digests": any(entry.kind == "table" and entry.digest for entry in objects)},
     )
 
 

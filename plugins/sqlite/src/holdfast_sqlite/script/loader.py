@@ -109,7 +109,7 @@ def _failure(error: Exception, statement: str, number: int) -> HoldfastError:
         return HoldfastError(f"cannot load the SQL script: {error}")
     text = f"cannot load the SQL script: statement {number} ({words} …): {error}"
     if str(error).startswith(_APPLICATION):
-        hint = "have the program that brings it along load what `holdfast cat` writes; -o format=image needs nothing"
+        hint = "load the output of `holdfast cat` in the program that has it; -o format=image would not need it"
         return ApplicationNeededError(text, hint=hint)
     return IntegrityError(text)
 

@@ -13,7 +13,7 @@ _ALL_SIZE = 2 + _SHARED_SIZE
 
 
 def share(descriptor: int, timeout: float) -> bool:
-    """Take the SHARED lock: nobody can write to the file while it is held; False if it was not to be had in time."""
+    """Take the SHARED lock: nobody can write to the file while it is held; False if that was not possible in time."""
     deadline = time.monotonic() + timeout
     while True:
         try:

@@ -1,17 +1,16 @@
-"""Opening a source: which way its content can be had, and what is wrong with it."""
+"""Opening a source: how its content can be read, and what is wrong with it."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 
-from holdfast_sqlite.child.channel import Refusal
+from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
+from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, versions
 from holdfast_sqlite.snapshot.locks import remove_unused
-from holdfast_sqlite.snapshot.wal import Doubt, WalSnapshot, page_count, page_size
+from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
-MAGIC = b"SQLite format 3\0"
-_WAL, _ROLLBACK = b"\2\2", b"\1\1"
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
 _NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
 # Their locks and caches are not to be trusted with what the raw way assumes of them.
@@ -21,17 +20,17 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "f
 class Source:
     """A database file, opened to be read and never to be written.
 
-    `way` is how to get at its content: `empty` (no bytes at all), `wal` (pinned, in `snapshot`), `file` (raw, under
-    the SHARED lock), `private` (a copy has to be recovered first) or `as-is` (SQLite cannot read it). `doubt` says
-    why the raw way may not be taken. Descriptors stay open until the process ends: closing one drops all locks.
+    `access` is how to read its content: `empty` (no bytes at all), `wal` (pinned, in `snapshot`), `file` (raw, under
+    the SHARED lock), `private` (a copy has to be recovered first) or `as-is` (SQLite cannot read it). `unsafe` says
+    why pages may not be copied as they lie. Descriptors stay open until the process ends: closing one drops all locks.
     """
 
-    def __init__(self, path: str, uri: str, timeout: float, *, allow_damaged: bool) -> None:
+    def __init__(self, path: str, uri: str, lock_timeout: float, *, allow_damaged: bool) -> None:
         self.path = path
-        self.timeout = timeout
+        self.lock_timeout = lock_timeout
         self.allow_damaged = allow_damaged
-        self.way = "file"
-        self.doubt = ""
+        self.access = "file"
+        self.unsafe = ""
         self.damage: list[str] = []
         self.warnings: list[str] = []
         self.connection: sqlite3.Connection | None = None
@@ -45,13 +44,13 @@ class Source:
     @property
     def header(self) -> bytes:
         """The first 100 bytes of the file as they are now."""
-        return os.pread(self._file, 100, 0)
+        return os.pread(self._file, SIZE, 0)
 
     @property
     def database(self) -> sqlite3.Connection:
         """The read-only connection."""
         if self.connection is None:
-            raise RuntimeError(self.way)
+            raise RuntimeError(self.access)
         return self.connection
 
     @property
@@ -61,7 +60,7 @@ class Source:
 
     def _open(self) -> None:
         if not self.size:
-            self.way = "empty"
+            self.access = "empty"
             log = f"{self.path}-wal"
             if os.path.exists(log) and os.path.getsize(log):
                 # SQLite, too, would take this for an empty database: it deletes such a log.
@@ -74,21 +73,21 @@ class Source:
     def _connect(self) -> None:
         try:
             self.connection = sqlite3.connect(
-                self._uri, uri=True, timeout=self.timeout, isolation_level=None, check_same_thread=False
+                self._uri, uri=True, timeout=self.lock_timeout, isolation_level=None, check_same_thread=False
             )
             self.begin()
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")
             if name.startswith(_NOT_IN_PLACE):
-                self.way = "private"
-                self.doubt = "a journal or log has to be recovered first, and the source is not to be changed"
+                self.access = "private"
+                self.unsafe = "a journal or log has to be recovered first, and the source is not to be changed"
             elif is_damage(error):
                 self._unreadable(str(error), kind=name)
             else:
                 raise
             return
-        self._choose()
-        self.database.execute("ROLLBACK") if self.way == "file" else None
+        self._choose_access()
+        self.database.execute("ROLLBACK") if self.access == "file" else None
 
     def begin(self) -> None:
         """Begin a read transaction; in rollback mode nobody can commit while it lasts."""
@@ -96,38 +95,38 @@ class Source:
         # Reads the header and no more, so that a damaged schema does not stop it.
         self.database.execute("PRAGMA schema_version").fetchone()
 
-    def _choose(self) -> None:
-        """Take the raw way where it is certain."""
+    def _choose_access(self) -> None:
+        """Copy pages as they lie where that is certain to be right."""
         header = self.header
-        versions = header[18:20]
+        mode = versions(header)
         self.size = page_size(header) * page_count(header, os.fstat(self._file).st_size)
         log = f"{self.path}-wal"
         if (system := network_file_system(self.path)) is not None:
-            self.doubt = f"the file system is {system}"
-        elif versions == _WAL:
+            self.unsafe = f"the file system is {system}"
+        elif mode == WAL:
             self._pin()
-        elif versions != _ROLLBACK:
-            self.doubt = f"its header names the format versions {versions[0]} and {versions[1]}"
+        elif mode != ROLLBACK:
+            self.unsafe = f"its header names the format versions {mode[0]} and {mode[1]}"
         elif os.path.exists(log) and os.path.getsize(log):
-            self.doubt = "it is in rollback mode and has a write-ahead log"
+            self.unsafe = "it is in rollback mode and has a write-ahead log"
 
     def _pin(self) -> None:
         self.database.execute("ROLLBACK")
         snapshot = WalSnapshot(self.database, self.path)
         try:
             snapshot.pin()
-        except (Doubt, OSError) as doubt:
-            self.doubt = str(doubt)
+        except (RawCopyUnsafe, OSError) as error:
+            self.unsafe = str(error)
             if self.database.in_transaction:
                 self.database.execute("ROLLBACK")
             self.begin()
             return
-        self.snapshot, self.way, self.size = snapshot, "wal", snapshot.size
+        self.snapshot, self.access, self.size = snapshot, "wal", snapshot.size
 
     def _unreadable(self, text: str, *, kind: str) -> None:
         if not self.allow_damaged:
-            raise Refusal(kind, text)
-        self.way = "as-is"
+            raise TaskError(kind, text)
+        self.access = "as-is"
         self.damage.append(f"SQLite cannot read it: {text}")
 
     def tidy(self) -> None:

@@ -7,7 +7,8 @@ import os
 import sqlite3
 import time
 
-from holdfast_sqlite.child.channel import Refusal
+from holdfast_sqlite.child.channel import TaskError
+from holdfast_sqlite.header import write_versions
 from holdfast_sqlite.snapshot.locks import share
 from holdfast_sqlite.snapshot.wal import read_at, write_all
 
@@ -20,12 +21,12 @@ _SIDE_FILES = ("-wal", "-journal")
 
 def check_space(folder: str, size: int) -> None:
     """Refuse to begin what cannot end."""
-    found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
+    file_system = os.statvfs(folder)
+    free = file_system.f_bavail * file_system.f_frsize
     if free < size:
-        raise Refusal(
+        raise TaskError(
             "space",
-            f"not enough space in {os.path.dirname(folder)}: {size} bytes are needed for a moment, {free} are free",
+            f"not enough space in {os.path.dirname(folder)}: {size} bytes are needed for a while, {free} are free",
             hint="set TMPDIR to a folder with more space",
         )
 
@@ -42,7 +43,7 @@ def copy_file(source: int, target: int, size: int) -> None:
     while done < size:
         piece = view[: min(_PIECE, size - done)]
         if read_at(source, piece, done) < len(piece):
-            raise Refusal("SQLITE_CORRUPT", f"the file ends before byte {size}, which its header tells")
+            raise TaskError("SQLITE_CORRUPT", f"the file ends before byte {size}, which its header tells")
         write_all(target, piece)
         done += len(piece)
 
@@ -62,11 +63,11 @@ def _copy_in_kernel(source: int, target: int, size: int) -> int:
     return done
 
 
-def backup(connection: sqlite3.Connection, path: str, timeout: float, versions: bytes) -> None:
+def backup(connection: sqlite3.Connection, path: str, lock_timeout: float, versions: bytes) -> None:
     """Copy what a connection sees by SQLite's online backup, pinned by a read transaction.
 
     Unpinned it would start again whenever another connection commits, and never end on a busy database. `versions`
-    are bytes 18 and 19 of the source, the mark of WAL mode, which a copy without a journal does not get.
+    are those of the source's header, the mark of WAL mode, which a copy without a journal does not get.
     """
     connection.execute("BEGIN")
     connection.execute("PRAGMA schema_version").fetchone()
@@ -74,19 +75,19 @@ def backup(connection: sqlite3.Connection, path: str, timeout: float, versions: 
     # The image is thrown away unless it is whole: nothing in it needs a journal or an fsync.
     target.execute("PRAGMA synchronous=OFF")
     target.execute("PRAGMA journal_mode=OFF")
-    connection.backup(target, pages=_STEP, progress=patience(timeout))
+    connection.backup(target, pages=_STEP, progress=ProgressTimeout(lock_timeout))
     target.close()
     connection.execute("ROLLBACK")
     with open(path, "r+b") as file:
         if file.read(1):
-            os.pwrite(file.fileno(), versions, 18)
+            write_versions(file.fileno(), versions)
 
 
-class patience:  # noqa: N801 (a callback with a memory)
-    """Ends a backup that makes no progress: CPython's loop would retry a busy database for ever."""
+class ProgressTimeout:
+    """The callback of a backup, which ends it without progress: CPython's loop would retry a busy database for ever."""
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+    def __init__(self, lock_timeout: float) -> None:
+        self._timeout = lock_timeout
         self._left = -1
         self._since = time.monotonic()
 
@@ -97,19 +98,19 @@ class patience:  # noqa: N801 (a callback with a memory)
         if remaining != self._left:
             self._left, self._since = remaining, now
         elif now - self._since > self._timeout:
-            raise Refusal("SQLITE_BUSY", "the database is locked")
+            raise TaskError("SQLITE_BUSY", "the database is locked")
 
 
-def private_copy(path: str, target: str, timeout: float) -> bool:
-    """Copy a database with its journal or log and let SQLite recover the copy; False if there is nothing to recover.
+def private_copy(path: str, target: str, lock_timeout: float) -> None:
+    """Copy a database with its journal or log and let SQLite recover the copy.
 
     For a hot journal, and for logs on media where the index of the log cannot be made: what a reader would have to
     write to the source is written to the copy. The SHARED lock keeps a rollback from beginning; a log has no such
     lock, but nobody can use one without an index, and size and times of the files tell whether somebody did.
     """
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if not share(source, timeout):
-        raise Refusal("SQLITE_BUSY", "database is locked")
+    if not share(source, lock_timeout):
+        raise TaskError("SQLITE_BUSY", "database is locked")
     for _ in range(_TRIES):
         names = [suffix for suffix in ("", *_SIDE_FILES) if os.path.exists(path + suffix)]
         before = _state(path, names)
@@ -119,12 +120,11 @@ def private_copy(path: str, target: str, timeout: float) -> bool:
             break
         time.sleep(0.1)
     else:
-        raise Refusal("SQLITE_BUSY", "the database changes while it is copied, and its log cannot be read in place")
+        raise TaskError("SQLITE_BUSY", "the database changes while it is copied, and its log cannot be read in place")
     connection = sqlite3.connect(target, isolation_level=None)
     connection.execute("PRAGMA schema_version").fetchone()  # rolls back, or reads the log
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.close()
-    return True
 
 
 def _copy(path: str, target: str) -> None:
@@ -137,15 +137,15 @@ def _copy(path: str, target: str) -> None:
 
 
 def _state(path: str, suffixes: list[str]) -> list[tuple[int, int, int]]:
-    found = [os.stat(path + suffix) for suffix in suffixes]
-    return [(one.st_ino, one.st_size, one.st_mtime_ns) for one in found]
+    files = [os.stat(path + suffix) for suffix in suffixes]
+    return [(file.st_ino, file.st_size, file.st_mtime_ns) for file in files]
 
 
-def as_it_is(path: str, target: str, timeout: float) -> None:
+def as_it_is(path: str, target: str, lock_timeout: float) -> None:
     """Copy a file that SQLite cannot read, byte by byte; its locks are kept nevertheless."""
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if not share(source, timeout):
-        raise Refusal("SQLITE_BUSY", "database is locked")
+    if not share(source, lock_timeout):
+        raise TaskError("SQLITE_BUSY", "database is locked")
     copy = create(target)
     copy_file(source, copy, os.fstat(source).st_size)
     os.close(copy)

@@ -18,6 +18,8 @@ import time
 from array import array
 from collections.abc import Iterator
 
+from holdfast_sqlite.header import SIZE, page_count, page_size
+
 _VERSION = 3007000
 # Wal-index header: version, unused, change counter, initialised, big-endian checksums, page size, frames, pages.
 _INDEX = struct.Struct("=IIIBBHII")
@@ -35,8 +37,8 @@ _MOST_FRAMES = 500_000
 _LENT = 1 << 20  # bytes at a time, as many as the pipe holds
 
 
-class Doubt(Exception):  # noqa: N818 (sends the dump another way; nobody sees it as an error)
-    """The raw way is not certain to be right here; SQLite's own backup is."""
+class RawCopyUnsafe(Exception):  # noqa: N818 (sends the dump another way; nobody sees it as an error)
+    """A copy of the pages as they lie is not certain to be right here; SQLite's own backup is."""
 
 
 class WalSnapshot:
@@ -58,21 +60,21 @@ class WalSnapshot:
         return self.page_size * self.page_count
 
     def pin(self) -> None:
-        """Begin the read transaction and map the log; `Doubt` if that cannot be done for certain."""
+        """Begin the read transaction and map the log; `RawCopyUnsafe` if that cannot be done for certain."""
         index = self._begin()
         version, _, _, _, _, size, self.frames, pages = _INDEX.unpack_from(index)
         if version != _VERSION:
-            raise Doubt(f"the index of the log has version {version}")
+            raise RawCopyUnsafe(f"the index of the log has version {version}")
         backfilled = struct.unpack_from("=I", index, _BACKFILLED)[0]
         self._salt = index[_INDEX_SALT]
-        header = os.pread(self._file, 100, 0)
+        header = os.pread(self._file, SIZE, 0)
         # 65536 does not fit into 16 bits: both formats write it as 1.
         self.page_size = (size & 0xFF00) | (size & 1) << 16 if self.frames else page_size(header)
         self.page_count = pages if self.frames else page_count(header, os.fstat(self._file).st_size)
         if backfilled < self.frames:
             self._map()
         if _read_index(self._shm)[_INDEX_SALT] != self._salt:
-            raise Doubt("the log was started anew while it was mapped")
+            raise RawCopyUnsafe("the log was started anew while it was mapped")
         self._check_file()
 
     def _begin(self) -> bytes:
@@ -80,7 +82,7 @@ class WalSnapshot:
         try:
             self._shm = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise Doubt("the log has no index in a file") from error
+            raise RawCopyUnsafe("the log has no index in a file") from error
         for _ in range(_TRIES):
             before = _read_index(self._shm)
             self._connection.execute("BEGIN")
@@ -92,30 +94,30 @@ class WalSnapshot:
                 return after
             self._connection.execute("ROLLBACK")
             time.sleep(0.0003)
-        raise Doubt(f"no quiet moment in {_TRIES} tries")
+        raise RawCopyUnsafe(f"no quiet moment in {_TRIES} tries")
 
     def _map(self) -> None:
         """Find the newest frame of each page in the index, and see that the log holds just that frame."""
         if self.frames > _MOST_FRAMES:
-            raise Doubt(f"the log has {self.frames} frames")
+            raise RawCopyUnsafe(f"the log has {self.frames} frames")
         self._wal = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
         header = os.pread(self._wal, _WAL_HEADER, 0)
         if len(header) < _WAL_HEADER or header[16:24] != self._salt or header[8:12] != _big(self.page_size):
-            raise Doubt("the log and its index differ")
+            raise RawCopyUnsafe("the log and its index differ")
         newest = {page: number for number, page in enumerate(_entries(self._shm, self.frames))}
         self._pages = array("I", sorted(page for page in newest if page <= self.page_count))
         self._frames = array("I", [newest[page] for page in self._pages])
         for page, frame in zip(self._pages, self._frames, strict=True):
-            found = os.pread(self._wal, 16, self._offset(frame) - _FRAME_HEADER)
-            if found[:4] != _big(page) or found[8:16] != self._salt:
-                raise Doubt(f"frame {frame} of the log is not that of page {page}")
+            frame_header = os.pread(self._wal, 16, self._offset(frame) - _FRAME_HEADER)
+            if frame_header[:4] != _big(page) or frame_header[8:16] != self._salt:
+                raise RawCopyUnsafe(f"frame {frame} of the log is not that of page {page}")
 
     def _check_file(self) -> None:
         """Pages that are not in the database file yet must all be in the log."""
         there = os.fstat(self._file).st_size // self.page_size
         missing = self.page_count - there
         if missing > 0 and len(self._pages) - bisect.bisect_right(self._pages, there) != missing:
-            raise Doubt(f"the file has {there} pages of {self.page_count}, and the log not all of the others")
+            raise RawCopyUnsafe(f"the file has {there} pages of {self.page_count}, and the log not all of the others")
 
     def _offset(self, frame: int) -> int:
         return _WAL_HEADER + frame * (_FRAME_HEADER + self.page_size) + _FRAME_HEADER
@@ -190,21 +192,6 @@ class WalSnapshot:
             raise OSError(None, "the write-ahead log has become shorter under a read lock")
 
 
-def page_size(header: bytes) -> int:
-    """The page size that a database's first 100 bytes tell."""
-    size = int.from_bytes(header[16:18], "big")
-    return 65536 if size == 1 else size
-
-
-def page_count(header: bytes, file_size: int) -> int:
-    """The number of pages as SQLite takes it: from the header where that is up to date, else from the file."""
-    told = int.from_bytes(header[28:32], "big")
-    if told and header[24:28] == header[92:96]:
-        return told
-    size = max(page_size(header), 1)
-    return (file_size + size - 1) // size
-
-
 def read_at(descriptor: int, view: memoryview, offset: int) -> int:
     """Fill a view from a file, with zeros beyond its end; the number of bytes that were there."""
     done = 0
@@ -236,7 +223,7 @@ def _entries(descriptor: int, frames: int) -> array[int]:
         count = min(room, frames - len(numbers))
         data = os.pread(descriptor, 4 * count, block * _INDEX_BLOCK + skip)
         if len(data) < 4 * count:
-            raise Doubt("the index of the log is cut off")
+            raise RawCopyUnsafe("the index of the log is cut off")
         numbers.frombytes(data)
         block += 1
     return numbers

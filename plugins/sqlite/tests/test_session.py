@@ -1,0 +1,92 @@
+"""Child processes load little, end with their parents, and leave no lock behind."""
+
+import os
+import select
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import holdfast
+import holdfast_sqlite
+
+# What a child may load for its tasks, besides the modules of this package: all of it is loaded by Python's start, or
+# by sqlite3, json, queue and threading. `typing` alone would take a tenth of the time in which a child starts.
+HEAVY = {"typing", "dataclasses", "inspect", "logging", "subprocess", "hashlib", "msgspec", "pluggy", "contextvars"}
+
+
+@pytest.mark.parametrize("module", ["main", "dump", "target", "selection"])
+def test_a_child_process_loads_the_standard_library_alone_and_little_of_it(module: str) -> None:
+    root = Path(holdfast_sqlite.__file__).parent.parent
+    code = f"import sys; sys.path.append({str(root)!r}); import holdfast_sqlite.child.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not {name for name in loaded if name.startswith("holdfast.")}
+    assert not loaded & HEAVY
+    allowed = ("child", "snapshot", "catalog", "header", "location", "location.uri")
+    ours = {name.partition(".")[2] for name in loaded if name.startswith("holdfast_sqlite.")}
+    assert {name for name in ours if name.partition(".")[0] in ("child", "snapshot") or name in allowed} == ours
+
+
+def test_no_module_but_those_of_child_processes_reaches_for_sources() -> None:
+    """Whoever opens a source in the caller's process drops the caller's locks on it when it closes it."""
+    folder = Path(holdfast_sqlite.__file__).parent
+    importing = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.py")
+        if "from holdfast_sqlite.snapshot" in path.read_text()
+    }
+    assert {name.partition("/")[0] for name in importing} == {"child", "snapshot"}
+
+
+def test_a_dump_that_is_aborted_leaves_no_process_and_no_lock(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(event: Any) -> None:
+        if event.type == "started":
+            raise EnoughError
+
+    with closing(sqlite3.connect(source, timeout=0, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("CREATE TABLE t AS SELECT randomblob(1000000) AS x")
+        assert os.path.getsize(f"{source}-wal") > 1_000_000
+        with pytest.raises((EnoughError, holdfast.HoldfastError)):
+            backups.make(source, on_event=stop)
+        children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text().split()
+        running = [pid for pid in children if "holdfast_sqlite" in Path(f"/proc/{pid}/cmdline").read_text()]
+        assert not running
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert os.path.getsize(f"{source}-wal") == 0
+
+
+def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("CREATE TABLE t(x)")
+    code = (
+        "import sys, os, pathlib\n"
+        "from holdfast_sqlite.session import Child\n"
+        "from holdfast_sqlite.location.uri import sqlite_uri\n"
+        "child = Child('dump', scratch=pathlib.Path(sys.argv[2]), path=sys.argv[1], uri=sqlite_uri(sys.argv[1], 'ro'),"
+        " lock_timeout=1, method='auto', format='image', select=(), exclude=(), check=True,"
+        " proof=None, allow_damaged=False)\n"
+        "child.receive(); print(child.pid, flush=True); os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", code, str(source), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    pid = int(result.stdout)
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return  # it has ended already
+    with open(process, "rb"):
+        assert select.select([process], [], [], 10)[0], "the child still runs"
