@@ -17,7 +17,7 @@ import holdfast_sqlite
 
 # What a child may load for its tasks, besides the modules of this package: all of it is loaded by Python's start, or
 # by sqlite3, json, queue and threading. `typing` alone would take a tenth of the time in which a child starts.
-HEAVY = {"typing", "dataclasses", "inspect", "logging", "subprocess", "hashlib", "msgspec", "pluggy", "contextvars"}
+HEAVY = {"typing", "dataclasses", "inspect", "logging", "subprocess", "hashlib", "msgspec", "pluggy", "contextlib"}
 
 
 @pytest.mark.parametrize("module", ["main", "dump", "target", "selection"])
