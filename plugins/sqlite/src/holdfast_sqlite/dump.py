@@ -115,7 +115,7 @@ def _fill(descriptor: int) -> bytes | bytearray:
 
 
 @contextmanager
-def _tidied(path: str, scratch: Path) -> Iterator[None]:
+def _cleaned_up(path: str, scratch: Path) -> Iterator[None]:
     """Remove the side files that a child has made which could not do so itself: it failed, or was killed.
 
     That opens the database, which this process must not do.
@@ -126,7 +126,7 @@ def _tidied(path: str, scratch: Path) -> Iterator[None]:
     finally:
         if "-wal" in absent and os.path.exists(f"{path}-wal"):
             try:
-                with Child("tidy", scratch=scratch, path=path, absent=absent) as child:
+                with Child("clean-up", scratch=scratch, path=path, absent=absent) as child:
                     child.receive()
             except HoldfastError as error:  # must not take the place of what ended the backup
                 log.warning("the side files of %s were not removed: %s", quote_name(path), error.message)
@@ -140,7 +140,7 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
     options = request.options
     real = os.path.realpath(path)
     with (
-        _tidied(real, request.scratch),
+        _cleaned_up(real, request.scratch),
         Child(
             "dump",
             scratch=request.scratch,

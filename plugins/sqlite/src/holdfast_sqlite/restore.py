@@ -84,14 +84,14 @@ class Restore:
             try:
                 load_script(connection, rest)
             except ApplicationNeededError:
-                # A blob that is not what was stored is told instead: its digests are compared at the end.
+                # That the blob is not what was stored goes first: its digests are compared at the end.
                 collections.deque(rest, maxlen=0)
                 raise
 
     def _is_script(self, magic: bytes) -> bool:
-        """Whether a backup that begins so is SQL text; those of older programs do not tell."""
-        told = self._request.facts.get("format")
-        return magic != MAGIC and (told == "sql" if told else bool(magic))
+        """Whether a backup that begins so is SQL text; those of older programs do not say."""
+        recorded = self._request.facts.get("format")
+        return magic != MAGIC and (recorded == "sql" if recorded else bool(magic))
 
     def _select(self, whole: str, image: str) -> None:
         with self._connection(whole, "cannot select tables") as connection:

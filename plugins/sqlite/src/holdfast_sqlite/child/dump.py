@@ -64,7 +64,7 @@ class Dump:
             self._channel.wait()  # until the parent has read everything: what the kernel lends it must not change
             self._spliced.check_log()
         damage, unchecked, described = self._check.result() if self._check is not None else ([], [], [])
-        source.tidy()
+        source.clean_up()
         warnings = [*source.warnings, *unchecked]
         frames = source.snapshot.frames if source.snapshot is not None else None
         self._channel.send(
@@ -86,7 +86,7 @@ class Dump:
             write_all(1, piece)
 
     def _spool(self) -> None:
-        """Put an image into the scratch folder, the raw way if that is certain."""
+        """Put an image into the scratch folder, by a raw copy if that is safe."""
         source, task = self._source, self._task
         spool.check_space(task["scratch"], source.size)
         started = time.monotonic()
@@ -102,7 +102,7 @@ class Dump:
         elif task["method"] == "backup" or not self._raw():
             self._method = "backup"
             self._backup()
-        self._channel.log(f"image of {source.path} by way of {self._method} after {time.monotonic() - started:.3f} s")
+        self._channel.log(f"image of {source.path} by method '{self._method}' after {time.monotonic() - started:.3f} s")
 
     def _raw(self) -> bool:
         """Copy the pages as they lie; False if that is not certain to be right."""

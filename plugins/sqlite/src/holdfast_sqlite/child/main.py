@@ -23,11 +23,11 @@ def _run() -> int:
             from holdfast_sqlite.child.dump import dump
 
             dump(channel)
-        elif channel.task["task"] == "tidy":
+        elif channel.task["task"] == "clean-up":
             from holdfast_sqlite.snapshot.locks import remove_unused
 
             remove_unused(channel.task["path"], channel.task["absent"])
-            channel.send("tidied")
+            channel.send("cleaned-up")
         else:
             from holdfast_sqlite.child.target import TASKS
 

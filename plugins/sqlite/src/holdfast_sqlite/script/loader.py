@@ -93,7 +93,7 @@ class _Script:
         return ""
 
     def end(self) -> None:
-        """Raise what could not be told before the last statement."""
+        """Raise what could not be known before the last statement."""
         self._virtual_tables.check()
 
 

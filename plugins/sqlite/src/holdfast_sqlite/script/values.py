@@ -32,7 +32,7 @@ def _joined(expressions: list[str]) -> str:
 def _expression(column: str, *, utf8: bool) -> str:
     """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
     mark = f"char({_MARK})"
-    # trim() of nothing gives the text by way of UTF-8, as a script does, in which not all UTF-16 comes back the same.
+    # trim() of nothing gives the text through UTF-8, as a script does, in which not all UTF-16 comes back the same.
     lost = "" if utf8 else f"OR CAST(trim({column},'') AS BLOB) <> CAST({column} AS BLOB) "
     returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
     return (

@@ -69,10 +69,9 @@ class VirtualTables:
         """Let the shadow tables that follow be the content of a virtual table: only its row in the schema stays."""
         execute = self._connection.execute
         sql = table.sql
-        if table.is_made:
-            (sql,) = execute(
-                "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,)
-            ).fetchone()
+        stored = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
+        if table.is_made and (row := execute(stored, (table.name,)).fetchone()):
+            sql = row[0]
             self._drop(table.name)
         (writable,) = execute("PRAGMA writable_schema").fetchone()
         execute("PRAGMA writable_schema=ON")
@@ -87,7 +86,7 @@ class VirtualTables:
         self._entered.add(table.name.lower())
 
     def _drop(self, name: str) -> None:
-        """Drop a virtual table, but not what the script may have told before of the statistics of its shadow tables."""
+        """Drop a virtual table, but keep what the script has said before of the statistics of its shadow tables."""
         statistics: list[tuple[int, str, str, str]] = []
         if self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone():
             statistics = self._connection.execute("SELECT rowid, tbl, idx, stat FROM sqlite_stat1").fetchall()
@@ -97,7 +96,7 @@ class VirtualTables:
             self._connection.execute(insert, row)
 
     def excuses(self, statement: str, error: sqlite3.Error, failure: HoldfastError) -> bool:
-        """Whether a statement that failed loses nothing, or is told of at the end, with `failure`, if it does."""
+        """Whether a statement that failed loses nothing; `failure` is raised at the end if that turns out otherwise."""
         match = _INSERT.match(statement)
         name = _unquoted(match[1]) if match else ""
         if match and str(error) == f"{_NO_TABLE}{name}" and name.lower() in self._entered:

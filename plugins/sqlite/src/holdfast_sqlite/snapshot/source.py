@@ -13,7 +13,7 @@ from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
 _NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
-# Their locks and caches are not to be trusted with what the raw way assumes of them.
+# Their locks and caches are not to be trusted with what a raw copy assumes of them.
 _NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.")
 
 
@@ -129,7 +129,7 @@ class Source:
         self.access = "as-is"
         self.damage.append(f"SQLite cannot read it: {text}")
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Remove the side files that our opening has made."""
         if self.connection is not None and "-wal" in self._absent:
             self.connection.close()
