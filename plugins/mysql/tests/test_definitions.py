@@ -5,11 +5,19 @@ import re
 import pytest
 
 from holdfast.api import IntegrityError
-from holdfast_mysql.ddl import split
-from holdfast_mysql.needs import needs_of
-from holdfast_mysql.rewrite import check_head, disabled, doubtful, follow, order_views, with_collations, with_definer
-from holdfast_mysql.script import ScriptWriter, Statement, read_script
-from holdfast_mysql.tokens import code, tokens
+from holdfast_mysql.catalog.requirements import needs_of
+from holdfast_mysql.definitions.create_table import split
+from holdfast_mysql.definitions.rewrite import (
+    check_head,
+    disabled,
+    doubtful,
+    follow,
+    order_views,
+    with_collations,
+    with_definer,
+)
+from holdfast_mysql.definitions.script import ScriptWriter, Statement, read_script
+from holdfast_mysql.definitions.tokens import code, tokens
 
 
 def made(body: str, kind: str = "procedure", **more: str) -> Statement:

@@ -105,9 +105,9 @@ def test_what_was_restored_has_the_proof_of_what_was_there(
     monkeypatch: pytest.MonkeyPatch, form: str,
 ) -> None:  # fmt: skip
     """Of every type, engine and kind of object; with tables divided into ranges, which are repeated."""
-    import holdfast_mysql.units
+    import holdfast_mysql.rows.key_ranges
 
-    monkeypatch.setattr(holdfast_mysql.units, "ROWS", 500)
+    monkeypatch.setattr(holdfast_mysql.rows.key_ranges, "ROWS", 500)
     mariadb.client(ODD, database=database, options=("--comments", "--binary-mode", "--default-character-set=utf8mb4"))
     mariadb.rows(f"CREATE TABLE {database}.word(id VARCHAR(20) COLLATE utf8mb4_unicode_ci PRIMARY KEY, v INT, KEY (v))")
     mariadb.rows("INSERT INTO word SELECT CONCAT('ä', seq), seq FROM seq_1_to_3000", database=database)
@@ -134,9 +134,9 @@ def test_tables_without_a_key_are_summed_up_only_while_that_is_cheap_or_asked_fo
     mariadb: MariaDB, database: str, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default their rows are counted, and digested up to a size; `--proof` digests them all."""
-    import holdfast_mysql.proof
+    import holdfast_mysql.proof.record
 
-    monkeypatch.setattr(holdfast_mysql.proof, "_FREE", 0)
+    monkeypatch.setattr(holdfast_mysql.proof.record, "_FREE", 0)
     mariadb.rows(f"CREATE TABLE {database}.loose(a INT)")
     mariadb.rows(f"INSERT INTO {database}.loose VALUES (1), (2)")
     assert ObjectProof(kind="rows", name="loose", rows=2, digest="") in take(database, proof=None).proof.objects

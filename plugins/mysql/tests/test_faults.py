@@ -103,14 +103,14 @@ def test_what_a_restore_cannot_take_back_is_named(tmp_path: Path) -> None:
         server.rows("CREATE DATABASE source")
         fill(server, "source", 10)
         record = holdfast.backup(server.url("source"), store=store)
-        import holdfast_mysql.restore
+        import holdfast_mysql.restore.session
 
         def die(self: object, stream: str, blob: object) -> None:
             subprocess.run(["kill", "-KILL", str(server.pid)], check=True)
             raise holdfast.UnreachableError("the server is gone")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(holdfast_mysql.restore.MysqlRestore, "_load_rows", die)
+            patch.setattr(holdfast_mysql.restore.session.MysqlRestore, "_load_rows", die)
             with pytest.raises(holdfast.UnreachableError, match=r"^the server is gone; left behind: database copy \("):
                 holdfast.restore(record.id, server.url("copy"), store=store)
 

@@ -114,9 +114,9 @@ def test_a_table_of_many_units_comes_back_whole(
     mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ranges of integer, text, composite and temporal keys have neither gaps nor overlaps."""
-    import holdfast_mysql.units
+    import holdfast_mysql.rows.key_ranges
 
-    monkeypatch.setattr(holdfast_mysql.units, "ROWS", 500)
+    monkeypatch.setattr(holdfast_mysql.rows.key_ranges, "ROWS", 500)
     for table, columns in {
         "whole": "id BIGINT PRIMARY KEY, v INT, KEY (v)",
         "word": "id VARCHAR(20) COLLATE utf8mb4_unicode_ci PRIMARY KEY, v INT",
@@ -144,9 +144,9 @@ def test_a_table_of_many_units_comes_back_whole(
 def test_keys_of_large_tables_are_built_after_the_rows_and_are_the_same(
     mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import holdfast_mysql.restore
+    import holdfast_mysql.restore.session
 
-    monkeypatch.setattr(holdfast_mysql.restore, "_DEFER", 0)
+    monkeypatch.setattr(holdfast_mysql.restore.session, "_DEFER", 0)
     mariadb.client(ODD, database=database, options=("--comments", "--binary-mode", "--default-character-set=utf8mb4"))
     assert content(round_trip(database)) == content(database)
 

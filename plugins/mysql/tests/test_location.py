@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
-from holdfast_mysql.location import locate
-from holdfast_mysql.optionfile import client_options
-from holdfast_mysql.server import Server
-from holdfast_mysql.session import connect
+from holdfast_mysql.location.database_url import locate
+from holdfast_mysql.location.option_files import client_options
+from holdfast_mysql.session.connection import connect
+from holdfast_mysql.session.server import Server
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from servers.mariadb import MariaDB
 import holdfast
 from holdfast.api import RestoreRequest, Step, Stream
 from holdfast.plugins.registry import Registry
-from holdfast_mysql.needs import needs_of
-from holdfast_mysql.script import ScriptWriter, Statement
-from holdfast_mysql.wire import Column, Unit
+from holdfast_mysql.catalog.requirements import needs_of
+from holdfast_mysql.definitions.script import ScriptWriter, Statement
+from holdfast_mysql.rows.wire import Column, Unit
 
 Content = Callable[[str], dict[str, object] | None]
 
@@ -358,9 +358,9 @@ def test_a_replacement_that_fails_half_way_puts_the_target_back(
         mariadb.rows(f"DROP TRIGGER {target}.tr")
     before = content(target)
     record = holdfast.backup(mariadb.url(database), store=store, options={"definer": "keep"})
-    import holdfast_mysql.objects
+    import holdfast_mysql.restore.objects
 
-    made = holdfast_mysql.objects.ObjectMaker._execute
+    made = holdfast_mysql.restore.objects.ObjectMaker._execute
     failed = []
 
     def fail_once(self: Any, statement: Statement) -> None:
@@ -369,7 +369,7 @@ def test_a_replacement_that_fails_half_way_puts_the_target_back(
             self._session.execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'")
         made(self, statement)
 
-    monkeypatch.setattr(holdfast_mysql.objects.ObjectMaker, "_execute", fail_once)
+    monkeypatch.setattr(holdfast_mysql.restore.objects.ObjectMaker, "_execute", fail_once)
     with pytest.raises(holdfast.HoldfastError, match="not today"):
         holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
     assert content(target) == before

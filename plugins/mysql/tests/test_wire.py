@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.api import IntegrityError
-from holdfast_mysql import decode_rows
-from holdfast_mysql.fields import Fields, Parameters
-from holdfast_mysql.rowsum import RowSum
-from holdfast_mysql.wire import FULL, Column, RowReader, Unit
+from holdfast_mysql.rows import decode_rows
+from holdfast_mysql.rows.parsers import Fields, Parameters
+from holdfast_mysql.rows.row_sum import RowSum
+from holdfast_mysql.rows.wire import FULL, Column, RowReader, Unit
 
 VALUES = st.one_of(
     st.none(),

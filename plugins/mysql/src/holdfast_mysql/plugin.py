@@ -23,5 +23,5 @@ plugin = EngineHooks(
     dump="holdfast_mysql.dump:open_dump",
     restore="holdfast_mysql.restore:open_restore",
     scratch="holdfast_mysql.scratch:open_scratch",
-    databases="holdfast_mysql.databases:list_databases",
+    databases="holdfast_mysql.catalog.databases:list_databases",
 )

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
 from holdfast_mysql import snapshot
-from holdfast_mysql.catalog import BROKEN_VIEW, Definitions, Selection, Table, read_tables
-from holdfast_mysql.compat import known_collations
-from holdfast_mysql.location import Location, locate
+from holdfast_mysql.catalog.tables import BROKEN_VIEW, Definitions, Selection, Table, read_tables
+from holdfast_mysql.definitions.collations import known_collations
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.location.database_url import Location, locate
 from holdfast_mysql.names import MARKER
-from holdfast_mysql.proof import (
+from holdfast_mysql.proof.record import (
     METHOD,
     Summed,
     UnitDigest,
@@ -27,9 +28,8 @@ from holdfast_mysql.proof import (
     sum_of,
     table_proof,
 )
-from holdfast_mysql.rows import RowUnit
-from holdfast_mysql.script import Statement
-from holdfast_mysql.session import Session, connect, literal, plain_literal, quoted, saying, use
+from holdfast_mysql.rows.key_ranges import RowUnit
+from holdfast_mysql.session.connection import Session, connect, literal, plain_literal, quoted, saying, use
 
 log = logging.getLogger("holdfast.mysql")
 

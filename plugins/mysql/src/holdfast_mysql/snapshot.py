@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
-from holdfast_mysql.session import Session, failure, number, quoted
+from holdfast_mysql.session.connection import Session, failure, number, quoted
 
 log = logging.getLogger("holdfast.mysql")
 

@@ -1,0 +1,71 @@
+"""What an account may see: without the privilege, triggers, events and tables are not refused but missing from lists.
+
+Sources: MySQL 8.4 manual §28.3 ("you can see only the rows that correspond to objects for which you have the proper
+access privileges"), MariaDB "Grant".
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from holdfast_mysql.session.connection import Session
+
+_GRANT = re.compile(r"GRANT (?P<what>.+) ON (?P<place>\*\.\*|`(?:[^`]|``)*`\.\*|`mysql`\.`proc`) TO ", re.DOTALL)
+_ROUTINES = frozenset({"EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"})
+
+
+def unseen(session: Session, database: str, *, everything: bool) -> list[str]:
+    """What of a database could be hidden from the account, each with the privilege that shows it."""
+    held, everywhere = _held(session, database)
+    if "ALL PRIVILEGES" in held:
+        return []
+    found = []
+    if "SELECT" not in held:
+        found.append("tables (SELECT)")
+    if "TRIGGER" not in held:
+        found.append("triggers (TRIGGER)")
+    if everything:
+        if "EVENT" not in held:
+            found.append("events (EVENT)")
+        # A global SELECT, and in MariaDB one on mysql.proc, shows routines with their definitions.
+        if not held & _ROUTINES and "SELECT" not in everywhere:
+            found.append(f"routines ({'SELECT on mysql.proc' if session.server.mariadb else 'SHOW_ROUTINE'})")
+    return found
+
+
+def _held(session: Session, database: str) -> tuple[set[str], set[str]]:
+    """The privileges on the database, and those that hold for the whole server or the table of routines."""
+    held: set[str] = set()
+    everywhere: set[str] = set()
+    for (line,) in session.texts(_query(session)):
+        match = _GRANT.match(line)
+        if match is None:
+            continue
+        privileges = {part.strip().upper() for part in re.sub(r"\([^)]*\)", "", match["what"]).split(",")}
+        if match["place"] in ("*.*", "`mysql`.`proc`"):
+            everywhere |= privileges
+        if match["place"] == "*.*" or _covers(match["place"][1:-3].replace("``", "`"), database):
+            held |= privileges
+    return held, everywhere
+
+
+def _query(session: Session) -> str:
+    """SHOW GRANTS, in MySQL with the grants of the roles that are active."""
+    if session.server.mysql_since(8, 0):
+        roles = session.value("SELECT CURRENT_ROLE()")
+        if roles and roles != "NONE":
+            return f"SHOW GRANTS FOR CURRENT_USER() USING {roles}"
+    return "SHOW GRANTS"
+
+
+def _covers(pattern: str, database: str) -> bool:
+    """Whether the pattern of a grant fits a name: % and _ stand for others, unless a backslash is before them."""
+    return re.fullmatch("".join(_parts(pattern)), database, re.DOTALL | re.IGNORECASE) is not None
+
+
+def _parts(pattern: str) -> Iterator[str]:
+    tokens: Iterable[str] = re.findall(r"\\.|.", pattern, re.DOTALL)
+    for token in tokens:
+        if token.startswith("\\") and len(token) > 1:
+            yield re.escape(token[1:])
+        else:
+            yield {"%": ".*", "_": "."}.get(token, re.escape(token))

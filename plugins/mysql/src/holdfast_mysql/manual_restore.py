@@ -1,0 +1,32 @@
+"""The commands that restore a backup by hand, and the decoder that lies in it."""
+
+from collections.abc import Sequence
+from importlib.resources import files as package_files
+
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.session.server import Server
+
+DECODER = "decode_rows.py"
+
+
+def files() -> dict[str, bytes]:
+    """The files that a backup of rows holds besides its streams."""
+    return {DECODER: package_files("holdfast_mysql.rows").joinpath(DECODER).read_bytes()}
+
+
+def steps(server: Server, database: Statement, units: Sequence[str], *, wire: bool, broken: bool) -> tuple[str, ...]:
+    """Lines of shell; the account comes from the client's option file."""
+    client = "mariadb" if server.mariadb else "mysql"
+    run = f"{client} --comments --binary-mode --default-character-set=utf8mb4 --max-allowed-packet=1G TARGET_DB"
+    create = f"CHARACTER SET {database.extra['charset']} COLLATE {database.collation}"
+    lines = [f"{client} -e 'CREATE DATABASE `TARGET_DB` {create}'"]
+    if wire:
+        lines.append(f"{{decode:schema}} | {run}")
+        lines += [f"{{decode:{name}}} | python3 {DECODER} | {run}" for name in units]
+        lines.append(f"{{decode:objects}} | {run}")
+    else:
+        lines.append(f"{{decode:script}} | {run}")
+    if broken:
+        # The server takes none whose tables are missing: the client says so of each, and goes on.
+        lines.append(f"{{decode:broken}} | {run.replace(client, f'{client} --force', 1)}")
+    return tuple(lines)

@@ -1,0 +1,1 @@
+"""The proof of a backup: rows and definitions as digests that a restored copy is compared by."""

@@ -1,0 +1,140 @@
+"""Views, routines, triggers and events, each made under the settings that it was first made under."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pymysql
+
+from holdfast.api import CredentialsError, HoldfastError, quote_name
+from holdfast_mysql.catalog.tables import BROKEN_VIEW
+from holdfast_mysql.definitions.rewrite import check_head, disabled, doubtful, follow, with_definer
+from holdfast_mysql.definitions.script import OPENING, Statement
+from holdfast_mysql.names import BROKEN, OBJECTS
+from holdfast_mysql.restore.placeholder_tables import Stubs
+from holdfast_mysql.session.connection import Session, failure, number, quoted, use
+
+log = logging.getLogger("holdfast.mysql")
+
+_ORDER = ("function", "procedure", "package", "package body", "view", "trigger", "event")
+# What a view meets that refers to something which is not there (yet): table, column, function, view, access by a
+# definer who is missing.
+_ABSENT = frozenset({1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
+
+
+class ObjectMaker:
+    """Makes objects in a database; `source` is the name that the database had."""
+
+    def __init__(
+        self, session: Session, *, database: str, source: str, collation: str, definer: str, disable_events: bool
+    ) -> None:
+        self._session = session
+        self._database = database
+        self._source = source
+        self._collation = collation
+        self._definer = definer
+        self._disable_events = disable_events
+
+    def make(self, statements: Sequence[Statement], *, made: list[tuple[str, str]]) -> None:
+        """Make all of them in the order of their kinds; each is added to `made`. Broken views are told of."""
+        use(self._session, self._database)
+        names = [statement.name for statement in statements] + [name for _, name in made]
+        kept = self._session.value("SELECT @@collation_database")
+        collation = kept
+        try:
+            for kind in _ORDER:
+                chosen = [self._fitted(statement, names) for statement in statements if statement.kind == kind]
+                if kind == "view":
+                    self._make_views(chosen, made)
+                    continue
+                for statement in chosen:
+                    # Parameters without a character set get the database's own: for this moment it is what it was.
+                    if statement.collation and statement.collation != collation:
+                        collation = self._alter_collation(statement.collation)
+                    self._make(statement)
+                    made.append((kind, statement.name))
+        finally:
+            if collation != kept:
+                self._alter_collation(kept)
+            self._session.execute(OPENING[0])
+
+    def _alter_collation(self, collation: str) -> str:
+        self._session.execute(f"ALTER DATABASE {quoted(self._database)} COLLATE {collation}")
+        return collation
+
+    def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
+        fitted = replace(statement, body=with_definer(statement, self._definer))
+        if self._source != self._database:
+            objects = [*names, statement.table]
+            for reference in doubtful(fitted, old=self._source, objects=objects):
+                log.warning(
+                    "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
+                    "database %s, put the definition right by hand",
+                    statement.kind, quote_name(statement.name), quote_name(reference), quote_name(self._source),
+                )  # fmt: skip
+            fitted = replace(fitted, body=follow(fitted, old=self._source, new=self._database, objects=objects))
+        check_head(fitted, fitted.body, database=self._database)
+        if statement.kind == "event" and self._disable_events:
+            fitted = replace(fitted, body=disabled(fitted))
+        return fitted
+
+    def _make(self, statement: Statement) -> None:
+        try:
+            self._execute(statement)
+        except pymysql.MySQLError as error:
+            raise self._failure(statement, error) from error
+
+    def _execute(self, statement: Statement) -> None:
+        settings = statement.settings()
+        self._session.execute(OPENING[0])
+        if settings:
+            self._session.execute("SET " + ", ".join(settings))
+        self._session.execute(statement.body)
+
+    def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
+        raised = failure(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
+        if isinstance(raised, CredentialsError) and self._definer == "keep":
+            raised.hint = "-o definer=current makes the restoring account the definer"
+        return raised
+
+    def _make_views(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
+        """Make views in passes, for what their text does not tell about their order."""
+        while views:
+            left: list[Statement] = []
+            for view in views:
+                try:
+                    self._execute(view)
+                except pymysql.MySQLError as error:
+                    if number(error) not in _ABSENT:
+                        raise self._failure(view, error) from error
+                    left.append(view)
+                else:
+                    made.append(("view", view.name))
+            if len(left) == len(views):
+                self._make_broken(left, made)
+                return
+            views = left
+
+    def _make_broken(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
+        """Make views of what is not there, as far as that can stand in for a moment; the others are told of."""
+        stubs = Stubs(self._session, self._database)
+        try:
+            for view in views:
+                broken = view.extra == BROKEN_VIEW
+                try:
+                    stubs.make(lambda view=view: self._execute(view))  # type: ignore[misc]
+                except pymysql.MySQLError as error:
+                    log.warning(
+                        "view %s is broken and cannot be made (%s); its definition is in the stream %s of the backup"
+                        if broken else
+                        "view %s refers to what is not in this restore and cannot be made (%s); its definition is in "
+                        "the stream %s of the backup",
+                        quote_name(view.name), error.args[1], BROKEN if broken else OBJECTS,
+                    )  # fmt: skip
+                else:
+                    made.append(("view", view.name))
+                    when = "not there, as it did when it was backed up" if broken else "not in this restore"
+                    log.warning("view %s refers to what is %s", quote_name(view.name), when)
+        finally:
+            self._session.execute(OPENING[0])
+            stubs.clear()

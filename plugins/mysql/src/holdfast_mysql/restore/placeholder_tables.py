@@ -1,0 +1,74 @@
+"""Broken views made all the same: the tables that they miss stand there for a moment.
+
+A server makes no view of what is not there, but keeps one whose tables go. So they come, with the columns that the
+server asks for one after another, and go again when the views are made.
+"""
+
+import re
+from collections.abc import Callable
+
+import pymysql
+
+from holdfast_mysql.session.connection import Session, number, quoted
+
+_NO_TABLE, _NO_COLUMN = 1146, 1054
+_TABLE = re.compile(r"Table '(.+)' doesn't exist", re.DOTALL)
+_COLUMN = re.compile(r"Unknown column '(.+)' in '[^']*'", re.DOTALL)
+_MOST = 5000  # columns and tables for one view
+
+
+class Stubs:
+    """Tables of the database that are not there and that views need; `clear` takes them away."""
+
+    def __init__(self, session: Session, database: str) -> None:
+        self._session = session
+        self._database = database
+        self._tables: list[str] = []
+
+    def make(self, create: Callable[[], None]) -> None:
+        """Call `create` until the server has everything; what it misses elsewhere is raised."""
+        for _ in range(_MOST):
+            try:
+                create()
+            except pymysql.MySQLError as error:
+                if not self._add(error):
+                    raise
+            else:
+                return
+
+    def _add(self, error: pymysql.MySQLError) -> bool:
+        text = str(error.args[1])
+        if number(error) == _NO_TABLE and (match := _TABLE.search(text)):
+            prefix = f"{self._database}."
+            name = match[1].removeprefix(prefix)
+            if not match[1].startswith(prefix) or name in self._tables:
+                return False
+            self._session.execute(f"CREATE TABLE {self._place(name)} (`holdfast stub` INT)")
+            self._tables.append(name)
+            return True
+        if number(error) == _NO_COLUMN and self._tables and (match := _COLUMN.search(text)):
+            # Which table it belongs to is hidden by an alias: every one of them gets it, for views name them in full.
+            parts = match[1].split(".")
+            # Names may hold dots themselves: whatever the column could be called is added.
+            columns = {".".join(parts[start:]) for start in range(min(3, len(parts)))}
+            before = self._columns()
+            for name in self._tables:
+                for column in sorted(columns - before[name]):
+                    self._session.execute(f"ALTER TABLE {self._place(name)} ADD {quoted(column)} INT")
+            return self._columns() != before
+        return False
+
+    def _columns(self) -> dict[str, set[str]]:
+        return {
+            name: {row[0] for row in self._session.texts(f"SHOW COLUMNS FROM {self._place(name)}")}
+            for name in self._tables
+        }
+
+    def _place(self, name: str) -> str:
+        return f"{quoted(self._database)}.{quoted(name)}"
+
+    def clear(self) -> None:
+        """Take the tables away again."""
+        for name in self._tables:
+            self._session.execute(f"DROP TABLE {self._place(name)}")
+        self._tables.clear()

@@ -1,0 +1,168 @@
+"""A target with data replaced: built beside it in a database of its own, then swapped by one RENAME TABLE.
+
+Only the tables change places in one moment. Triggers have to be dropped before, and views, routines and events are
+made after; a failure in between puts the old definitions back.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+
+import pymysql
+
+from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.catalog.tables import Definitions, Selection, names_of
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.target import drop
+from holdfast_mysql.session.connection import Session, literal, quoted, saying, use
+
+log = logging.getLogger("holdfast.mysql")
+
+_LONGEST = 64
+
+
+def beside(database: str, token: str) -> str:
+    """The name of the database that is built in."""
+    end = f"_holdfast_{token}"
+    return database[: _LONGEST - len(end)] + end
+
+
+def announce(session: Session, database: str, found: Sequence[tuple[str, str]]) -> None:
+    """Say what the replacement does and what of it is not atomic."""
+    del session
+    kinds = sorted({kind for kind, _ in found} - {"table", "sequence"})
+    others = f" {', '.join(kinds)} definitions" if kinds else " Views, routines and events"
+    log.warning(
+        "replacing %s: the tables change places in one RENAME TABLE; not atomic with it are triggers (dropped "
+        "before) and%s (dropped before, made after): a program that runs meanwhile may miss them",
+        quote_name(database), others,
+    )  # fmt: skip
+
+
+def explain(
+    session: Session, *, building: str, target: str, new: list[str], views: Collection[str], only: Selection | None
+) -> None:
+    """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
+    going = _going(session, target, new, only)
+    use(session, target)
+    saved = [f"{one.kind} {quote_name(one.name)}" for one in _saved(session, target, views, going, only)]
+    away = _away(building, target)
+    if saved:
+        log.warning("would drop, to be put back if it fails: %s", ", ".join(saved))
+    log.warning("would run: %s", _renaming(_moves(building, target, away, going, new)))
+    log.warning("would drop at the end: database %s and database %s", quote_name(away), quote_name(building))
+
+
+def swap(
+    session: Session, maker: ObjectMaker, statements: list[Statement], *, building: str, target: str,
+    only: Selection | None,
+) -> None:  # fmt: skip
+    """Put what was built in the target's place; with `only`, tables and views outside of it stay."""
+    new = [name for name, kind in names_of(session, building) if kind != "VIEW"]
+    going = _going(session, target, new, only)
+    use(session, target)
+    views = {statement.name for statement in statements if statement.kind == "view"}
+    saved = _saved(session, target, views, going, only)
+    away = _away(building, target)
+    with saying(f"cannot create database {quote_name(away)}"):
+        session.execute(f"CREATE DATABASE {quoted(away)}")
+    moved = False
+    try:
+        with saying(f"cannot replace {quote_name(target)}"):
+            _drop(session, target, saved)
+            _rename(session, _moves(building, target, away, going, new))
+            moved = True
+            _repair_sequences(session, building, target)
+        maker.make(statements, made=[("table", name) for name in new])
+    except BaseException as error:
+        log.warning("the replacement failed, %s is put back", quote_name(target))
+        _put_back(session, saved, building=building, target=target, away=away,
+                  old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
+        raise
+    with saying("cannot drop the old tables"):
+        session.execute(f"DROP DATABASE {quoted(away)}")
+        session.execute(f"DROP DATABASE {quoted(building)}")
+
+
+def _away(building: str, target: str) -> str:
+    """The database that the old tables go into."""
+    return beside(target, "old_" + building.rpartition("_")[2])
+
+
+def _going(session: Session, target: str, new: Collection[str], only: Selection | None) -> list[str]:
+    """The tables and sequences that leave the target."""
+    old = names_of(session, target)
+    return [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
+
+
+def _moves(building: str, target: str, away: str, going: list[str], new: list[str]) -> list[tuple[str, str, str]]:
+    """Each table with the database that it leaves and the one that it goes into."""
+    return [*((target, away, name) for name in going), *((building, target, name) for name in new)]
+
+
+def _saved(
+    session: Session, target: str, names: Collection[str], going: list[str], only: Selection | None
+) -> list[Statement]:
+    """The definitions of everything in the target that has to be dropped, so that it can be put back."""
+    definitions = Definitions(session, target)
+    everything = Selection()
+    triggers = [one for one in definitions.triggers(everything) if one.table in going]
+    views = [one for one in definitions.views(everything) if only is None or one.name in only or one.name in names]
+    if only is not None:
+        return [*triggers, *views]
+    return [*triggers, *views, *definitions.routines(), *definitions.events()]
+
+
+def _drop(session: Session, target: str, saved: Sequence[Statement]) -> None:
+    for statement in saved:
+        drop(session, target, statement.kind, statement.name)
+
+
+def _rename(session: Session, moves: Sequence[tuple[str, str, str]]) -> None:
+    """Move tables between databases, all of them at once."""
+    if moves:
+        session.execute(_renaming(moves))
+
+
+def _renaming(moves: Sequence[tuple[str, str, str]]) -> str:
+    return "RENAME TABLE " + ", ".join(
+        f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(name)}" for old, new, name in moves
+    )
+
+
+def _repair_sequences(session: Session, building: str, target: str) -> None:
+    """Let defaults that name a sequence follow it: the server keeps the name of the database it was in."""
+    if not session.server.mariadb:
+        return
+    mark = f"{quoted(building)}."
+    for table, column, default in session.texts(
+        "SELECT table_name, column_name, column_default FROM information_schema.columns"
+        f" WHERE table_schema={literal(target)} AND column_default LIKE '%nextval(%'"
+    ):
+        if mark in default:
+            fixed = default.replace(mark, f"{quoted(target)}.")
+            session.execute(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")
+
+
+def _put_back(
+    session: Session, saved: list[Statement], *, building: str, target: str, away: str,
+    old: list[str], new: list[str], error: BaseException,
+) -> None:  # fmt: skip
+    """Undo a swap that failed half-way; what cannot be undone is named, with where it is."""
+    try:
+        made = Definitions(session, target)
+        current = [*made.triggers(Selection()), *made.views(Selection()), *made.routines(), *made.events()]
+        names = {(one.kind, one.name) for one in saved}
+        _drop(session, target, [one for one in current if old or new or (one.kind, one.name) in names])
+        _rename(session, [*((target, building, name) for name in new), *((away, target, name) for name in old)])
+        own = ObjectMaker(session, database=target, source=target, collation="", definer="keep", disable_events=False)
+        own.make(saved, made=[])
+        session.execute(f"DROP DATABASE {quoted(away)}")
+    except (HoldfastError, pymysql.MySQLError) as failed:
+        log.warning(
+            "could not put %s back: %s; its old tables are in database %s",
+            quote_name(target),
+            failed,
+            quote_name(away),
+            extra={"reason": str(error)},
+        )
