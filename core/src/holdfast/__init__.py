@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from holdfast.policy import Policy
     from holdfast.record import Backup
 
+    __version__: str
+
 _HOMES = {
     "Backup": "record",
     "BackupFormat": "legacy.manager",
@@ -115,6 +117,7 @@ __all__ = [
     "UnsafeError",
     "UsageError",
     "VerifyResult",
+    "__version__",
     "backup",
     "backup_database",
     "delete",
@@ -126,23 +129,22 @@ __all__ = [
     "restore",
     "tag",
     "verify",
-    "version",
 ]
 
+# Hidden from type checkers, which would otherwise believe in every name, also a misspelt one.
+if not TYPE_CHECKING:
 
-def version() -> str:
-    """The version of the installed core."""
-    from importlib.metadata import version as installed_version
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-    return installed_version("holdfast")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"holdfast.{_HOMES[name]}"), name)
+            value = version("holdfast")
+        elif name in _HOMES:
+            value = getattr(import_module(f"holdfast.{_HOMES[name]}"), name)
+        else:
+            raise AttributeError(f"module 'holdfast' has no attribute '{name}'")
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'holdfast' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

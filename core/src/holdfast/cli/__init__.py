@@ -74,9 +74,9 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from holdfast import version
+        from holdfast import __version__
 
-        click.echo(f"holdfast {version()}")
+        click.echo(f"holdfast {__version__}")
         ctx.exit()
 
 

@@ -312,10 +312,10 @@ def _stream_record(stream: Stream, path: str, stored: Stored) -> StreamRecord:
 
 
 def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:
-    from holdfast import version
+    from holdfast import __version__
 
     return ToolRecord(
-        holdfast=version(),
+        holdfast=__version__,
         python=platform.python_version(),
         plugins=dict(setup.plugins),
         programs=dict(facts.programs),

@@ -39,11 +39,11 @@ class Registry:
     def __init__(
         self, *, plugins: Iterable[Any] = (), discover: bool = True, environ: Mapping[str, str] | None = None
     ) -> None:
-        from holdfast import version
+        from holdfast import __version__
         from holdfast.plugins import builtin
 
         loader = Loader(os.environ if environ is None else environ)
-        loader.add(Plugin(name=BUILTIN, distribution="holdfast", version=version(), status="active"), builtin)
+        loader.add(Plugin(name=BUILTIN, distribution="holdfast", version=__version__, status="active"), builtin)
         for number, module in enumerate(plugins):
             name = getattr(module, "__name__", f"{type(module).__name__}-{number}")
             loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
