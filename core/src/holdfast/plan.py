@@ -8,7 +8,7 @@ in `holdfast.cli`, and a field of the request in `holdfast.api`.
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self
 
 import msgspec
@@ -24,6 +24,7 @@ _LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and
 _RESOLVED = {"options", "jobs"}  # a request has them too, but checked and with their defaults
 
 Checksum = str | Callable[[], Hasher]
+Checksums = Sequence[Checksum]
 
 
 class FrozenOptions(dict[str, Any]):
@@ -60,12 +61,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __repr__(self) -> str:
         """Show what was given, without secrets."""
-        shown = {
+        given = {
             name: redact(value) if isinstance(value, str) and "://" in value else value
             for name, value in msgspec.structs.asdict(self).items()
             if value not in (None, (), {}, False)
         }
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by value, unless that would carry a secret away."""
@@ -128,7 +129,7 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     store: str | os.PathLike[str] | Storage | None = None
     name: str | None = None
     codec: str | Codec | None = None
-    checksums: list[Checksum] | list[str] | tuple[Checksum, ...] = ()
+    checksums: Checksums = ()
     jobs: int | None = None
     select: Texts = ()
     exclude: Texts = ()

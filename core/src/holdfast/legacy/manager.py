@@ -7,17 +7,21 @@ that return a `BackupResult` never raise for an operation that failed and say so
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from holdfast import functions as manager
+from holdfast import functions
+from holdfast.api import Codec, Engine, Watcher
 from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.operations import retention
-from holdfast.policy import Policy
+from holdfast.plan import Checksums
+from holdfast.plugins.registry import Registry
+from holdfast.policy import Policy, Texts
 from holdfast.record import Backup
 from holdfast.store.catalog import Catalog
 from holdfast.store.names import check_source_name
@@ -81,6 +85,41 @@ class BackupResult:
         return self
 
 
+class BackupOptions(TypedDict, total=False):
+    """The options of a backup in this contract, which are those of a `holdfast.Pipeline` of the same names.
+
+    A further option of a backup works here as well; type checkers learn of it when it is entered.
+    """
+
+    engine: Engine | None
+    codec: str | Codec | None
+    checksums: Checksums
+    jobs: int | None
+    select: Texts
+    exclude: Texts
+    options: Mapping[str, Any]
+    proof: bool | None
+    check: bool | None
+    allow_damaged: bool
+    adopt: bool
+    tags: Texts
+    registry: Registry | None
+    on_event: Watcher | None
+
+
+class KeepRules(TypedDict, total=False):
+    """The rules of a `holdfast.Policy` besides the two maxima."""
+
+    max_age: str | timedelta | None
+    keep_last: int | None
+    keep_hourly: int | None
+    keep_daily: int | None
+    keep_weekly: int | None
+    keep_monthly: int | None
+    keep_yearly: int | None
+    keep_tags: Texts
+
+
 class BackupManager:
     """Backs databases of any engine up into a folder and restores them, by URL.
 
@@ -94,20 +133,20 @@ class BackupManager:
     def __init__(self, backup_dir: str | os.PathLike[str] | None = None) -> None:
         self.backup_dir = _folder(backup_dir)  #: the store, as text
 
-    def backup(self, url: str, **options: Any) -> BackupResult:
+    def backup(self, url: str, *, name: str | None = None, **options: Unpack[BackupOptions]) -> BackupResult:
         """Back the database at `url` up; `options` are the fields of `BackupPlan`."""
-        return _result(lambda: _backup(self.backup_dir, url, options))
+        return _result(lambda: _backup(self.backup_dir, url, name, options))
 
-    def create_backup(self, url: str, **options: Any) -> BackupResult:
+    def create_backup(self, url: str, *, name: str | None = None, **options: Unpack[BackupOptions]) -> BackupResult:
         """The same as `backup`."""
-        return self.backup(url, **options)
+        return self.backup(url, name=name, **options)
 
     def restore(self, backup_id: str | Backup, target_url: str, *, replace: bool = False) -> BackupResult:
         """Restore a backup into the database at `target_url`; one that holds data only with `replace`."""
 
         def run() -> Backup:
             record = self.get_backup(backup_id)
-            manager.restore(record, target_url, store=self.backup_dir, replace=replace)
+            functions.restore(record, target_url, store=self.backup_dir, replace=replace)
             return record
 
         return _result(run)
@@ -120,21 +159,23 @@ class BackupManager:
     def get_backup(self, backup_id: str | Backup) -> Backup:
         """One backup by its id; an unknown one is a `NotFoundError`."""
         catalog = _catalog(self.backup_dir)
-        return Backup.of(catalog.find(manager.reference(backup_id)), catalog.storage)
+        return Backup.of(catalog.find(functions.reference(backup_id)), catalog.storage)
 
     def delete_backup(self, backup_id: str | Backup, *, allow_last: bool = False) -> bool:
         """Delete a backup; the newest good or newest proven one of a source is refused without `allow_last`."""
         catalog = _catalog(self.backup_dir)
-        retention.delete(catalog, catalog.find(manager.reference(backup_id)), allow_last=allow_last)
+        retention.delete(catalog, catalog.find(functions.reference(backup_id)), allow_last=allow_last)
         return True
 
-    def prune(self, max_age_days: float | None = None, max_backups: int | None = None, **rules: Any) -> int:
+    def prune(
+        self, max_age_days: float | None = None, max_backups: int | None = None, **rules: Unpack[KeepRules]
+    ) -> int:
         """Delete what exceeds a maximum, or what no keep-rule keeps; returns how many are gone.
 
         The newest good and the newest proven backup of each source always stay. `rules` are the further fields
         of `Policy`.
         """
-        policy = manager.policy_of({"max_age_days": max_age_days, "max_backups": max_backups, **rules})
+        policy = functions.policy_of({"max_age_days": max_age_days, "max_backups": max_backups, **rules})
         return _prune(self.backup_dir, policy)
 
 
@@ -151,9 +192,11 @@ class DatabaseBackup:
     def __init__(self, backup_dir: str | os.PathLike[str]) -> None:
         self.backup_dir = _folder(backup_dir)  #: the store, as text
 
-    def backup_sqlite(self, path: str | os.PathLike[str], name: str | None = None, **options: Any) -> Backup:
+    def backup_sqlite(
+        self, path: str | os.PathLike[str], name: str | None = None, **options: Unpack[BackupOptions]
+    ) -> Backup:
         """Back an SQLite file up under a name, that of the file if None."""
-        return _backup(self.backup_dir, sqlite_url(path), {**options, "name": name})
+        return _backup(self.backup_dir, sqlite_url(path), name, options)
 
     def restore_sqlite(self, name: str, path: str | os.PathLike[str], *, replace: bool = False) -> bool:
         """Restore the newest good backup of that name into a file; one that holds data only with `replace`."""
@@ -162,7 +205,7 @@ class DatabaseBackup:
             raise NotFoundError(f"no good backup of {quote_name(name)} in {quote_name(self.backup_dir)}")
         target = os.fspath(path)
         _make(os.path.dirname(os.path.abspath(target)))
-        manager.restore(newest.folder, sqlite_url(target), store=self.backup_dir, replace=replace)
+        functions.restore(newest.folder, sqlite_url(target), store=self.backup_dir, replace=replace)
         return True
 
     def backup_postgres(
@@ -170,14 +213,14 @@ class DatabaseBackup:
         url: str,
         name: str | None = None,
         format: BackupFormat | str | None = None,  # noqa: A002 (the name in the contract)
-        **options: Any,
+        **options: Unpack[BackupOptions],
     ) -> Backup:
         """Back a PostgreSQL database up under a name; `format` None means the engine's own."""
         if format is not None:
             if format not in tuple(BackupFormat):
                 raise UsageError(f"no format {quote_name(str(format))} (there are: {', '.join(BackupFormat)})")
             options["options"] = {**options.get("options", {}), "format": str(format)}
-        return _backup(self.backup_dir, url, {**options, "name": name})
+        return _backup(self.backup_dir, url, name, options)
 
     def list_backups(self) -> list[Backup]:
         """All backups, oldest first."""
@@ -189,7 +232,13 @@ class DatabaseBackup:
         return _prune(self.backup_dir, Policy(max_age_days=max_age_days, max_backups=max_backups))
 
 
-def backup_database(url: str, backup_dir: str | os.PathLike[str] | None = None, **options: Any) -> BackupResult:
+def backup_database(
+    url: str,
+    backup_dir: str | os.PathLike[str] | None = None,
+    *,
+    name: str | None = None,
+    **options: Unpack[BackupOptions],
+) -> BackupResult:
     """Back the database at `url` up into a folder (`HOLDFAST_STORE`, else `./backups`, if None).
 
     Never raises for an operation that failed: look at `success` and `error`, or call `raise_for_error()`.
@@ -199,7 +248,7 @@ def backup_database(url: str, backup_dir: str | os.PathLike[str] | None = None, 
         result = backup_database("sqlite:///app.db", "./backups")
         print(result.backup.id if result.success else result.error)
     """
-    return _result(lambda: BackupManager(backup_dir).backup(url, **options).raise_for_error().backup)
+    return _result(lambda: BackupManager(backup_dir).backup(url, name=name, **options).raise_for_error().backup)
 
 
 def sqlite_url(path: str | os.PathLike[str]) -> str:
@@ -228,10 +277,10 @@ def _folder(backup_dir: str | os.PathLike[str] | None) -> str:
     return place
 
 
-def _backup(backup_dir: str, url: str, options: dict[str, Any]) -> Backup:
+def _backup(backup_dir: str, url: str, name: str | None, options: BackupOptions) -> Backup:
     if "store" in options:
         raise UsageError("backups go to the folder that was named first: 'store' is no option here")
-    return manager.backup(url, store=backup_dir, **options)
+    return functions.backup(url, store=backup_dir, name=name, **options)
 
 
 def _make(folder: str) -> None:
@@ -242,7 +291,7 @@ def _make(folder: str) -> None:
 
 
 def _catalog(backup_dir: str) -> Catalog:
-    catalog = Catalog(manager.installed().storage(backup_dir))
+    catalog = Catalog(functions.installed().storage(backup_dir))
     catalog.open_or_create()
     return catalog
 

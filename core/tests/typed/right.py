@@ -1,0 +1,160 @@
+"""All that the package offers, used as it is meant to be. Never run: a type checker has nothing to say against it."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import holdfast
+from holdfast import (
+    Backup,
+    BackupFormat,
+    BackupManager,
+    BackupMetadata,
+    BackupPlan,
+    BackupResult,
+    DatabaseBackup,
+    DrillResult,
+    Event,
+    Pipeline,
+    Policy,
+    PruneResult,
+    Registry,
+    RestorePlan,
+    RestoreResult,
+    VerifyResult,
+)
+from holdfast.api import Capability, Chunk, Decoder, DumpRequest, DumpSession, RestoreRequest, RestoreSession
+from holdfast.tasks import backup_task, drill_task, prune_task, verify_task
+
+URL = "sqlite:///app.db"
+STORE = Path("backups")
+
+
+class Plain:
+    suffix = ".plain"
+
+    def encode(self, block: Chunk, /) -> Chunk:
+        return block
+
+    def decoder(self) -> Decoder:
+        raise NotImplementedError
+
+
+def watch(event: Event) -> None:
+    print(event.type, event.done, event.total)
+
+
+version: str = holdfast.__version__
+registry = Registry(discover=False)
+
+# backups
+record: Backup = holdfast.backup(URL)
+record = holdfast.backup(
+    URL,
+    store=STORE,
+    name="app",
+    codec=Plain(),
+    checksums=[hashlib.blake2b, "sha256"],
+    jobs=2,
+    select=["a"],
+    exclude=("b",),
+    options={"method": "raw"},
+    proof=True,
+    check=None,
+    allow_damaged=True,
+    adopt=False,
+    tags=["nightly"],
+    registry=registry,
+    on_event=watch,
+)
+plan = BackupPlan(source=URL, store="backups", codec="zstd:3", checksums=["sha256"], tags=["nightly"])
+plan = BackupPlan.from_json(plan.replace(source=URL, jobs=3, tags=("a", "b")).to_json())
+plan = BackupPlan.from_data(plan.as_data())
+record = holdfast.backup(plan, store=None, on_event=print)
+pipeline = Pipeline(source=URL, store=STORE, codec="zstd", checksums=[hashlib.blake2b], options=plan.options)
+pipeline = Pipeline.of(pipeline.replace(codec=Plain(), jobs=None, tags=plan.tags).plan)
+names: list[str] = [stream.name for stream in pipeline.preview().streams]
+record = pipeline.run(on_event=watch)
+texts: list[str] = [record.id, record.name, record.engine, record.state, record.checksum, record.codec, record.problem]
+numbers: list[float] = [record.size_bytes, record.stored_bytes, record.duration_seconds]
+proven: datetime | None = record.proven_at
+
+# restores
+restored: RestoreResult = holdfast.restore("latest", "sqlite:///copy.db", store=STORE, replace=True)
+restored = holdfast.restore(
+    record, target="sqlite:///copy.db", codec=Plain(), registry=registry, on_event=watch, jobs=2
+)
+restore_plan = RestorePlan(backup="latest", target=URL, select=["a"], options={"a": 1})
+restore_plan = RestorePlan.from_json(restore_plan.evolve(replace=True, live=False, target=URL).to_json())
+restored = holdfast.restore(RestorePlan.from_data(restore_plan.as_data()))
+restored = holdfast.restore(restore_plan, "sqlite:///other.db", replace=False, check=False)
+
+# keeping them
+checks: list[VerifyResult] = holdfast.verify(record, "latest", store=STORE, read_data=True, jobs=2, on_event=watch)
+drilled: DrillResult = holdfast.drill(record, store=STORE, into=None, options={"a": "b"}, jobs=1, registry=registry)
+pruned: PruneResult = holdfast.prune(STORE, keep_daily=7, keep_tags=["gold"], names=["app"], dry_run=True)
+pruned = holdfast.prune(max_age="30d", max_backups=10, allow_last=False)
+pruned = holdfast.prune(store=STORE, max_age=timedelta(days=30))
+policy = Policy(max_age="36h", keep_last=3, keep_hourly=1, keep_weekly=5, keep_monthly=12, keep_yearly=None)
+holdfast.pin(record, store=STORE)
+holdfast.pin("latest", pinned=False)
+tags: tuple[str, ...] = holdfast.tag(record, "a", "b", store=STORE, remove=True)
+records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
+holdfast.delete(record, store=STORE, allow_last=True)
+
+# tasks
+task = backup_task(URL, store=STORE, codec="zstd:3", tags=["nightly"])
+task = backup_task(plan.as_data(), proof=False)
+task = verify_task(task, read_data=True)
+task = drill_task("app/latest", store="backups", into=None)
+task = prune_task(STORE, names=["app"], keep_daily=7, max_age="400d")
+
+# the contract of the older system
+manager = BackupManager(STORE)
+result: BackupResult = manager.backup(URL, name="app", codec="gzip", tags=["a"], on_event=watch).raise_for_error()
+result = manager.create_backup(url=URL, jobs=2)
+result = manager.restore(record.id, target_url=URL, replace=True)
+count: int = manager.prune(30, 10, keep_daily=7) + manager.prune(max_age="30d")
+listed: list[Backup] = [manager.get_backup(record.id), *manager.list_backups("app")]
+gone: bool = manager.delete_backup(record, allow_last=True)
+result = holdfast.backup_database(URL, STORE, options={"method": "raw"})
+backups = DatabaseBackup(STORE)
+record = backups.backup_sqlite("app.db", "app", tags=("a",))
+record = backups.backup_sqlite(path=STORE / "app.db", name="app")
+record = backups.backup_postgres("postgresql://h/app", "app", BackupFormat.CUSTOM, jobs=2)
+gone = backups.restore_sqlite("app", "copy.db", replace=True)
+metadata = BackupMetadata.of(record)
+
+
+class Engine:
+    name = "notes"
+    capabilities = frozenset({Capability.SELECT})
+
+    @contextmanager
+    def dump(self, request: DumpRequest, /) -> Iterator[DumpSession]:
+        raise NotImplementedError
+
+    @contextmanager
+    def restore(self, request: RestoreRequest, /) -> Iterator[RestoreSession]:
+        raise NotImplementedError
+
+
+try:
+    holdfast.backup("notes:///app", engine=Engine())
+except (
+    holdfast.CredentialsError,
+    holdfast.IntegrityError,
+    holdfast.LockedError,
+    holdfast.NotFoundError,
+    holdfast.OverdueError,
+    holdfast.PartialError,
+    holdfast.PluginError,
+    holdfast.UnreachableError,
+    holdfast.UnsafeError,
+    holdfast.UsageError,
+) as error:
+    print(error.message, error.hint, error.exit_code)
+except holdfast.HoldfastError as error:
+    raise SystemExit(error.exit_code) from error
