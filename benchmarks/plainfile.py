@@ -5,7 +5,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from holdfast import Pipeline, Registry, RestorePlan
@@ -74,4 +74,5 @@ def load(path: str, store: str) -> None:
 
 
 if __name__ == "__main__":
-    {"dump": dump, "load": load}[sys.argv[1]](*sys.argv[2:])
+    actions: dict[str, Callable[..., None]] = {"dump": dump, "load": load}
+    actions[sys.argv[1]](*sys.argv[2:])

@@ -43,7 +43,7 @@ def add_row(path: Path, name: str = "another") -> None:
 def dump(path: Path) -> str:
     """All of a database as the sqlite3 shell writes it."""
     # The child of a restore that was just killed holds its lock for the moment that it takes to notice.
-    command = ["sqlite3", "-readonly", "-cmd", ".timeout 10000", path, ".dump"]
+    command = ["sqlite3", "-readonly", "-cmd", ".timeout 10000", str(path), ".dump"]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     assert done.stdout.rstrip().endswith("COMMIT;"), done.stderr
     return done.stdout

@@ -399,9 +399,13 @@ def _objects() -> Iterator[Change]:
         ("sequence_cycle", "CYCLE"),
         ("sequence_cache", "CACHE 7"),
     ):
-        make, change = (f"CREATE SEQUENCE {name} NOCACHE",), (f"ALTER SEQUENCE {name} {option}",)
-        found = (("sequence", name), ("sequence state", name))
-        yield Change(name=name, make=make, change=change, found=found, only="mariadb")
+        yield Change(
+            name=name,
+            make=(f"CREATE SEQUENCE {name} NOCACHE",),
+            change=(f"ALTER SEQUENCE {name} {option}",),
+            found=(("sequence", name), ("sequence state", name)),
+            only="mariadb",
+        )
     found = (("sequence", "sequence_lost"), ("sequence state", "sequence_lost"))
     yield Change(
         name="sequence_lost",

@@ -109,7 +109,7 @@ def set_server(server: MariaDB, seed: int) -> Iterator[None]:
         before = {}
         for name in chosen:
             cursor.execute(f"SELECT @@global.{name}")
-            before[name] = cursor.fetchone()[0]  # type: ignore[index]
+            before[name] = cursor.fetchone()[0]
         try:
             for name in chosen:
                 cursor.execute(f"SET GLOBAL {name} = {chance.choice(_SETTINGS[name])}")

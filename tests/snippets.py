@@ -23,6 +23,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _FENCE = re.compile(
     r"^(?P<marks>`{3,})(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=marks)[ ]*$", re.MULTILINE | re.DOTALL
@@ -135,7 +136,7 @@ class Page:
                 continue
             self.ran += 1
 
-    def _install(self, project: dict) -> None:
+    def _install(self, project: dict[str, Any]) -> None:
         """Lay down what an editable install of a project would: its entry points, found on PYTHONPATH."""
         about = project["project"]
         info = self.folder / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"

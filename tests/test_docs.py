@@ -277,8 +277,9 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees", DOCS]
-    done = subprocess.run([*command, tmp_path / "html"], capture_output=True, text=True, check=False)
+    options = ["-q", "-W", "--keep-going", "-b", "html", "-d", str(tmp_path / "trees")]
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS)]
+    done = subprocess.run([*command, str(tmp_path / "html")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 'id="unreleased"' in (tmp_path / "html/changes.html").read_text()
 

@@ -160,8 +160,8 @@ def blob(**values: Any) -> Callable[[Path], None]:
     return edit(lambda document: document["streams"][0]["blob"].update(values))
 
 
-def raw(content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / MANIFEST).write_bytes(content) and None
+def raw(content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / MANIFEST).write_bytes(content)
 
 
 def replaced_by_fifo(folder: Path) -> None:

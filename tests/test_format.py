@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import Shell
@@ -124,7 +125,14 @@ def check(value: object, schema: dict[str, object], definitions: dict[str, dict[
             except AssertionError:
                 continue
         raise AssertionError(f"{value!r} fits none of {options}")
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "null": type(None)}
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "null": type(None),
+    }
     if "type" in schema:
         assert isinstance(value, kinds[str(schema["type"])]), f"{value!r} is no {schema['type']}"
     members = schema.get("properties")

@@ -29,6 +29,7 @@ from holdfast import (
     backup_database,
 )
 from holdfast.legacy.importer import import_backups
+from holdfast.legacy.manager import sqlite_url
 from holdfast.operations.verify import verify
 from holdfast.plugins.registry import Registry
 from holdfast.store.catalog import Catalog
@@ -57,7 +58,7 @@ class TestBackupManager:
         manager = BackupManager(tmp_path / "new" / "backups")
         assert (tmp_path / "new" / "backups").is_dir()
         assert manager.list_backups() == []
-        result = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
+        result = manager.backup(sqlite_url(app)).raise_for_error()
         assert result.success
         assert result.error is None
         assert result.duration_seconds >= 0
@@ -67,14 +68,14 @@ class TestBackupManager:
         assert Path(record.file_path).is_dir()
         manifest = Path(record.file_path, "backup_manifest.json").read_bytes()
         assert record.checksum == hashlib.sha256(manifest).hexdigest()
-        assert [one.id for one in manager.list_backups()] == [record.id]
+        assert [backup.id for backup in manager.list_backups()] == [record.id]
         assert manager.get_backup(record.id) == record
         assert manager.restore(record.id, f"sqlite:///{tmp_path}/copy.db").success
         assert rows(tmp_path / "copy.db") == ["one"]
-        again = manager.create_backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
+        again = manager.create_backup(sqlite_url(app)).raise_for_error()
         assert again.backup is not None
         assert manager.delete_backup(record.id)
-        assert [one.id for one in BackupManager(tmp_path / "new/backups").list_backups()] == [again.backup.id]
+        assert [backup.id for backup in BackupManager(tmp_path / "new/backups").list_backups()] == [again.backup.id]
 
     def test_an_operation_that_failed_is_a_result_and_not_an_exception(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
@@ -85,11 +86,12 @@ class TestBackupManager:
         with pytest.raises(UnreachableError):
             result.raise_for_error()
         assert not (tmp_path / "missing.db").exists()
-        record = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error().backup
-        refused = manager.restore(record.id, holdfast.legacy.manager.sqlite_url(app))
+        record = manager.backup(sqlite_url(app)).raise_for_error().backup
+        assert record is not None
+        refused = manager.restore(record.id, sqlite_url(app))
         with pytest.raises(UnsafeError):
             refused.raise_for_error()
-        assert manager.restore(record.id, holdfast.legacy.manager.sqlite_url(app), replace=True).success
+        assert manager.restore(record.id, sqlite_url(app), replace=True).success
 
     def test_everything_else_raises(self, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
@@ -113,13 +115,14 @@ class TestBackupManager:
 
     def test_a_wrong_argument_is_a_failed_operation_too(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
-        assert "'store' is no option" in str(manager.backup(holdfast.legacy.manager.sqlite_url(app), store="x").error)
+        refused = manager.backup(sqlite_url(app), store="x")  # type: ignore[call-arg]
+        assert "'store' is no option" in str(refused.error)
         assert "of type int" in str(manager.restore(5, "sqlite:///copy.db").error)  # type: ignore[arg-type]
-        assert not backup_database(holdfast.legacy.manager.sqlite_url(app), 5).success  # type: ignore[arg-type]
+        assert not backup_database(sqlite_url(app), 5).success  # type: ignore[arg-type]
 
     def test_a_record_is_taken_wherever_an_id_is(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
-        record = manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error().backup
+        record = manager.backup(sqlite_url(app)).raise_for_error().backup
         assert isinstance(record, Backup)
         assert manager.get_backup(record) == record
         assert manager.restore(record, f"sqlite:///{tmp_path}/copy.db").success
@@ -128,12 +131,12 @@ class TestBackupManager:
     def test_prune_tells_how_many_are_gone_and_keeps_the_newest(self, app: Path, tmp_path: Path) -> None:
         manager = BackupManager(tmp_path / "store")
         for _ in range(3):
-            manager.backup(holdfast.legacy.manager.sqlite_url(app)).raise_for_error()
+            manager.backup(sqlite_url(app)).raise_for_error()
         newest = manager.list_backups()[-1].id
         assert manager.prune(max_backups=2) == 1
         assert manager.prune(max_age_days=0) == 1
         assert manager.prune(keep_daily=3) == 0
-        assert [one.id for one in manager.list_backups()] == [newest]
+        assert [backup.id for backup in manager.list_backups()] == [newest]
 
 
 class TestDatabaseBackup:
@@ -167,13 +170,13 @@ class TestDatabaseBackup:
             backups.restore_sqlite("", tmp_path / "copy2.db")
 
     def test_a_format_that_is_none_is_refused(self, tmp_path: Path) -> None:
-        assert [str(one) for one in BackupFormat] == ["sql", "custom", "directory", "tar"]
+        assert [str(form) for form in BackupFormat] == ["sql", "custom", "directory", "tar"]
         with pytest.raises(UsageError, match="no format zip"):
             DatabaseBackup(tmp_path).backup_postgres("postgresql://localhost/app", "app", "zip")
 
 
 def test_backup_database_tells_success_and_error(app: Path, tmp_path: Path) -> None:
-    result = backup_database(holdfast.legacy.manager.sqlite_url(app), tmp_path / "store")
+    result = backup_database(sqlite_url(app), tmp_path / "store")
     assert result.success
     assert result.backup
     metadata = BackupMetadata.of(result.backup)
@@ -226,19 +229,19 @@ def old(app: Path, tmp_path: Path) -> OldFolder:
 
 def imported(old: OldFolder, store: Path) -> dict[str, tuple[str, str]]:
     return {
-        one.file: (one.status, one.message)
-        for one in import_backups(str(old.path), registry=Registry(), store=str(store))
+        result.file: (result.status, result.message)
+        for result in import_backups(str(old.path), registry=Registry(), store=str(store))
     }
 
 
 def test_every_file_of_the_older_system_becomes_a_backup_with_its_old_time(old: OldFolder, tmp_path: Path) -> None:
-    found = list(import_backups(str(old.path), registry=Registry(), store=str(tmp_path / "store")))
-    assert [one.status for one in found] == ["imported"] * 3
-    records = {one.id: one for one in holdfast.list_backups(str(tmp_path / "store"))}
-    stamps = [records[one.id].timestamp.timestamp() for one in found]
+    results = list(import_backups(str(old.path), registry=Registry(), store=str(tmp_path / "store")))
+    assert [result.status for result in results] == ["imported"] * 3
+    records = {record.id: record for record in holdfast.list_backups(str(tmp_path / "store"))}
+    stamps = [records[result.id].timestamp.timestamp() for result in results]
     assert stamps == [1_700_000_000.5, 1_700_001_000.5, 1_700_002_000.5]
-    assert found[0].id.startswith("20231114T221320Z-")
-    assert [records[one.id].name for one in found] == ["app", "app", "customers"]
+    assert results[0].id.startswith("20231114T221320Z-")
+    assert [records[result.id].name for result in results] == ["app", "app", "customers"]
     catalog = Catalog(Registry().storage(str(tmp_path / "store")))
     for entry in catalog.listing().entries:
         assert verify(entry, storage=catalog.storage, registry=Registry(), read_data=True).passed
@@ -285,8 +288,8 @@ def test_what_is_damaged_missing_or_failed_is_named_and_stops_nothing_else(old: 
     old.add("empty.db", b"", source="empty.db")
     old.add("letter.db", b"Dear Sir or Madam", source="letter.db")
     old.write()
-    found = imported(old, tmp_path / "store")
-    status = {name: state for name, (state, _) in found.items()}
+    results = imported(old, tmp_path / "store")
+    status = {name: state for name, (state, _) in results.items()}
     assert [name for name, state in status.items() if state == "imported"] == [
         "app_20231114.sql.gz", "app_20231115.sql", "customers.db", "unchecked.sql", "empty.db"
     ]  # fmt: skip
@@ -296,8 +299,8 @@ def test_what_is_damaged_missing_or_failed_is_named_and_stops_nothing_else(old: 
         "strange.sql": "oracle", "linked.sql": "regular", "short.sql": "6 are recorded", "no-time": "timestamp",
         "empty.sql.gz": "empty", "letter.db": "not an SQLite database",
     }.items():  # fmt: skip
-        assert found[name][0] == "failed"
-        assert word in found[name][1]
+        assert results[name][0] == "failed"
+        assert word in results[name][1]
     assert len(holdfast.list_backups(str(tmp_path / "store"))) == 5
     assert not Catalog(Registry().storage(str(tmp_path / "store"))).listing().leftovers
 

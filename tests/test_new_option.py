@@ -7,6 +7,7 @@ Schema, the command line.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,19 +17,15 @@ import pytest
 
 import holdfast
 
-# File of the core: what is inserted, and before which line.
-ADDED = {
-    "plan.py": (
-        ("    quiesce: bool = False\n", "    adopt: bool = False\n"),
-        ("    skip_indexes: bool = False\n", "    live: bool = False\n"),
-    ),
-    "api.py": (
-        ("    quiesce: bool = False\n", "    proof: bool | None = None\n    check: bool = True\n"),
-        ("    skip_indexes: bool = False\n", "    live: bool = False\n"),
-    ),
-    "cli/backup.py": (('@click.option("--quiesce", is_flag=True, help="Hold writers back.")\n', "@jobs_option\n"),),
-    "cli/restore.py": (('@click.option("--skip-indexes", is_flag=True, help="Without indexes.")\n', "@jobs_option\n"),),
-}
+# File of the core, what is inserted there, and after which class or before which decorator.
+ADDED = [
+    ("plan.py", "class BackupOptions", "    quiesce: bool = False\n"),
+    ("plan.py", "class RestoreOptions", "    skip_indexes: bool = False\n"),
+    ("api.py", "class DumpRequest", "    quiesce: bool = False\n"),
+    ("api.py", "class RestoreRequest", "    skip_indexes: bool = False\n"),
+    ("cli/backup.py", "@jobs_option", '@click.option("--quiesce", is_flag=True, help="Hold writers back.")\n'),
+    ("cli/restore.py", "@jobs_option", '@click.option("--skip-indexes", is_flag=True, help="Without indexes.")\n'),
+]
 
 ENGINE = '''
 """An engine that dumps and restores what it was asked for."""
@@ -132,12 +129,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the core as it would be, and an engine that is found as an installed one is."""
     root = tmp_path_factory.mktemp("new_option")
     shutil.copytree(Path(holdfast.__file__).parent, root / "holdfast", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, insertions in ADDED.items():
+    for name, place, line in ADDED:
         text = (root / "holdfast" / name).read_text()
-        for line, before in insertions:
-            assert text.count(before) == 1, f"{name} has {text.count(before)} places for {line}"
-            text = text.replace(before, line + before)
-        (root / "holdfast" / name).write_text(text)
+        # A field goes before the first one of its class, which begins behind the docstring.
+        behind = rf"^{place}\b.*?\"\"\"$\n+" if place.startswith("class") else rf"^(?={place}$)"
+        match = re.search(behind, text, re.MULTILINE | re.DOTALL)
+        assert match, f"{name} has no {place}"
+        (root / "holdfast" / name).write_text(text[: match.end()] + line + text[match.end() :])
     (root / "echo_engine.py").write_text(ENGINE)
     (root / "echo_engine-1.dist-info").mkdir()
     (root / "echo_engine-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-engine\nVersion: 1\n")

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,11 +51,12 @@ def test_a_store_may_be_a_path_and_what_is_no_backup_is_a_usage_error(url: str, 
     record = backup_task(url, store=tmp_path / "store")
     for result in (verify_task(record["id"], store=tmp_path / "store"), prune_task(tmp_path / "store", keep_last=1)):
         assert json.loads(json.dumps(result))["store"] == str(tmp_path / "store")
+    wrong: Any
     for wrong in ({}, None, 5):
         with pytest.raises(UsageError, match="named by a reference"):
-            verify_task(wrong, store=tmp_path)  # type: ignore[arg-type]
+            verify_task(wrong, store=tmp_path)
     with pytest.raises(UsageError, match="names is 'app'"):
-        prune_task(tmp_path / "store", names="app", keep_last=1)
+        prune_task(tmp_path / "store", names="app", keep_last=1)  # type: ignore[arg-type]
 
 
 def test_a_step_that_does_not_reach_its_aim_raises_an_error_that_pickles(url: str, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_store_that_cannot_be_used_is_found_out_before_the_source_is_opened(
             raise marker
         return bytes(storage.objects[path])
 
-    storage.read = read  # type: ignore[method-assign]
+    storage.read = read  # type: ignore[assignment,method-assign]
     engine = MemoryEngine()
     with pytest.raises(HoldfastError) as caught:
         make(engine, storage)
@@ -341,9 +341,9 @@ def test_a_read_that_waits_for_its_source_is_ended_by_leaving_the_session() -> N
     engine = MemoryEngine(capabilities=frozenset({Capability.PARALLEL_DUMP}))
 
     def hangs() -> Iterator[bytes]:
+        yield from ()
         engine.left.wait(30)
         raise Boom("the session was left")
-        yield
 
     engine.contents["app"] = {"hangs": hangs, "bad": reader_that_fails(0)}
     storage = MemoryStorage()

@@ -32,9 +32,7 @@ def blob(content: bytes = PLAIN, recorded: bytes = PLAIN, **fields: Any) -> Stor
 def test_the_chunks_are_the_stream_however_often_they_are_asked_for() -> None:
     counted: list[int] = []
     found = blob(count=counted.append)
-    assert not found.whole
-    assert b"".join(found.chunks()) == PLAIN
-    assert found.whole
+    assert [found.whole, b"".join(found.chunks()), found.whole] == [False, PLAIN, True]
     assert b"".join(found.chunks()) == PLAIN
     assert sum(counted) == 2 * len(PLAIN)
     assert found.stream.size == len(PLAIN)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -303,7 +303,8 @@ def test_without_a_proof_a_drill_restores_and_checks_and_earns_verified(bench: B
 
 
 def test_a_blob_that_is_missing_or_changed_fails_the_drill(bench: Bench) -> None:
-    for change in (lambda path: path.write_bytes(b"{}"), lambda path: path.unlink()):
+    changes: list[Callable[[Path], object]] = [lambda path: path.write_bytes(b"{}"), lambda path: path.unlink()]
+    for change in changes:
         entry = bench.backup()
         (blob,) = Path(bench.catalog.storage.location, entry.folder).glob("all*")
         change(blob)
@@ -327,7 +328,12 @@ def test_a_backup_deleted_at_the_end_of_the_drill_does_not_come_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = bench.catalog.find(bench.backup().id)
-    monkeypatch.setattr(bench.toy, "_break", lambda where: where == "proof" and bench.catalog.delete(entry))
+
+    def delete_before_the_proof(where: str) -> None:
+        if where == "proof":
+            bench.catalog.delete(entry)
+
+    monkeypatch.setattr(bench.toy, "_break", delete_before_the_proof)
     with pytest.raises(NotFoundError, match="deleted meanwhile"):
         drill(entry, storage=bench.catalog.storage, registry=bench.registry)
     assert not Path(bench.catalog.storage.location, entry.folder).exists()

@@ -18,7 +18,7 @@ def history(text: str) -> list[Finding]:
     """`S+ D- R+`: a stored check that passed, a decode that failed, a drill that passed, in this order."""
     return [
         Finding(time=START + timedelta(minutes=number), depth=MARKS[mark], passed=sign == "+")
-        for number, (mark, sign) in enumerate(text.split())
+        for number, (mark, sign) in enumerate((pair[0], pair[1]) for pair in text.split())
     ]
 
 

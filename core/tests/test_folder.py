@@ -120,7 +120,9 @@ def test_files_and_folders_are_private(storage: FolderStorage) -> None:
 
 
 @given(offset=st.integers(0, 30), length=st.none() | st.integers(0, 30))
-def test_any_range_of_an_object_is_read(tmp_path_factory: pytest.TempPathFactory, offset: int, length: int) -> None:
+def test_any_range_of_an_object_is_read(
+    tmp_path_factory: pytest.TempPathFactory, offset: int, length: int | None
+) -> None:
     storage = FolderStorage(str(tmp_path_factory.getbasetemp() / "ranges"))
     content = bytes(range(20))
     if not os.path.exists(storage.root):

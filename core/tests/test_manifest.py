@@ -140,7 +140,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-PATHS = [["id"], ["created_at"], ["duration_seconds"], ["source"], ["source", "name"], ["codec", "name"], ["checksums"]]
+PATHS: list[list[str | int]] = [
+    ["id"],
+    ["created_at"],
+    ["duration_seconds"],
+    ["source"],
+    ["source", "name"],
+    ["codec", "name"],
+    ["checksums"],
+]
 PATHS += [["streams"], ["streams", 0], *(["streams", 0, key] for key in ("name", "suffix", "size", "digests", "blob"))]
 PATHS += [["streams", 0, "blob", key] for key in ("path", "size", "digests")] + [["tool"], ["proof"], ["hints"]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from holdfast.api import Chunk
+from holdfast.api import Chunk, Component, Kind
 from holdfast.store.folder import FolderStorage
 
 
@@ -77,7 +77,7 @@ def test_a_backup_made_with_objects_is_restored_with_objects(database: Path, tmp
 def test_backup_takes_objects_too(database: Path, tmp_path: Path) -> None:
     store = FolderStorage(str(tmp_path / "store"))
     record = holdfast.backup(f"sqlite:///{database}", store=store, codec="none")
-    assert [one.id for one in holdfast.list_backups(store)] == [record.id]
+    assert [backup.id for backup in holdfast.list_backups(store)] == [record.id]
 
 
 def test_a_store_may_be_a_path_and_the_pipeline_stays_portable(database: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_store_may_be_a_path_and_the_pipeline_stays_portable(database: Path, t
     holdfast.restore(record, f"sqlite:///{tmp_path}/copy.db", store=tmp_path / "store")
     newer = pipeline.run()
     holdfast.delete(record, store=tmp_path / "store")
-    assert [one.id for one in holdfast.list_backups(tmp_path / "store")] == [newer.id]
+    assert [backup.id for backup in holdfast.list_backups(tmp_path / "store")] == [newer.id]
 
 
 def test_a_plan_that_is_given_with_further_arguments_is_changed_by_them(database: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_parts_given_as_objects_are_named_in_the_error_that_the_pipeline_is_not_
 
 def test_an_unknown_argument_is_an_error_that_names_the_known_ones(database: Path) -> None:
     with pytest.raises(holdfast.UsageError, match=r"no option 'levle' \(there are: source, store, name, codec"):
-        holdfast.backup(f"sqlite:///{database}", levle=3)
+        holdfast.backup(f"sqlite:///{database}", levle=3)  # type: ignore[call-arg]
 
 
 def test_a_registry_brings_a_plugin_of_the_program_itself(database: Path, tmp_path: Path) -> None:
@@ -125,19 +125,17 @@ def test_a_registry_brings_a_plugin_of_the_program_itself(database: Path, tmp_pa
 
 
 class HexPlugin:
-    def holdfast_components(self):
-        from holdfast.api import Component, Kind
-
+    def holdfast_components(self) -> Iterator[Component]:
         yield Component(kind=Kind.CODEC, name="hex")
 
-    def holdfast_compress(self, codec: str):
+    def holdfast_compress(self, codec: str) -> Hexed | None:
         return Hexed() if codec == "hex" else None
 
 
 def test_records_are_plain_frozen_data(database: Path, tmp_path: Path) -> None:
     record = holdfast.backup(f"sqlite:///{database}", store=tmp_path / "store")
     with pytest.raises(dataclasses.FrozenInstanceError):
-        record.id = "other"
+        record.id = "other"  # type: ignore[misc]
     assert record.as_data()["path"] == record.path
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,9 +69,10 @@ def test_a_pipeline_of_a_plan_has_that_plan() -> None:
 
 @pytest.mark.parametrize("keyword", ["sauce", "jbos"])
 def test_a_misspelt_keyword_is_refused_and_told_which_there_are(keyword: str) -> None:
-    for make in (lambda: Pipeline(**{"source": URL, keyword: 1}), lambda: Pipeline(source=URL).replace(**{keyword: 1})):
+    misspelt: Any = {keyword: 1}
+    for make in (partial(Pipeline, source=URL), Pipeline(source=URL).replace):
         with pytest.raises(UsageError, match=rf"no option '{keyword}' \(there are: source, store, name, .*registry"):
-            make()
+            make(**misspelt)
 
 
 def test_a_pipeline_of_names_is_a_plan() -> None:

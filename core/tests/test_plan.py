@@ -182,7 +182,7 @@ def test_a_plan_cannot_be_changed() -> None:
     assert plan.replace(jobs=3).jobs == 3
     plan = BackupPlan(source="sqlite:///a", options={"method": ["raw"]})
     options: Any = plan.options
-    for change in (lambda: options.update(x=1), lambda: options.pop("method")):
+    for change in (partial(options.update, x=1), partial(options.pop, "method")):
         with pytest.raises(TypeError, match="make another plan"):
             change()
     assert len({plan, pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan), plan.replace(jobs=None)}) == 1
@@ -198,12 +198,9 @@ def test_a_restore_into_what_is_no_url_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("tag", ["", " ", "two\nlines", " before", "after ", "bell\a", "x" * 81, "é" * 41])
 def test_a_tag_that_could_not_be_shown_or_taken_off_again_is_refused(tag: str) -> None:
-    for make in (
-        lambda: BackupPlan(source="a:///b", tags=(tag,)),
-        lambda: BackupPlan(source="a:///b").replace(tags=[tag]),
-    ):
+    for make in (partial(BackupPlan, source="a:///b"), BackupPlan(source="a:///b").replace):
         with pytest.raises(UsageError, match="not a tag") as caught:
-            make()
+            make(tags=[tag])
         assert "\n" not in caught.value.message
     assert BackupPlan(source="a:///b", tags=("before upgrade", "x" * 80)).tags == ("before upgrade", "x" * 80)
 

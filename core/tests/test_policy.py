@@ -74,11 +74,14 @@ def policy_of(numbers: list[int]) -> Policy:
     """A policy with any of the rules; zero stands for a rule that is not there."""
     age, most, *keeps, tags = numbers
     rules = ("last", *FORMATS)
+    periods: dict[str, Any] = {
+        f"keep_{rule}": keep % 13 - 6 if keep % 13 > 6 else None for rule, keep in zip(rules, keeps, strict=True)
+    }
     return Policy(
         max_age_days=None if age % 3 else (age * 7.3) % 500 if age % 2 else 1e300,
         max_backups=None if most % 3 else most // 3 % 9,
         keep_tags=("a",) if tags % 4 == 0 else (),
-        **{f"keep_{rule}": keep % 13 - 6 if keep % 13 > 6 else None for rule, keep in zip(rules, keeps, strict=True)},
+        **periods,
     )
 
 

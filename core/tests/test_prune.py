@@ -245,8 +245,8 @@ def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypa
 
     monkeypatch.setattr(shelf.catalog, "delete", refuse)
     result = prune(shelf.catalog, Policy(max_backups=1), now=NOW)
-    assert [(one.id, one.failure) for one in result.failed] == [(first, "permission denied")]
-    assert [one.id for one in result.deleted] == [second]
+    assert [(choice.id, choice.failure) for choice in result.failed] == [(first, "permission denied")]
+    assert [choice.id for choice in result.deleted] == [second]
     assert shelf.ids() == [first, newest]
 
 
@@ -276,7 +276,7 @@ def test_a_source_is_overdue_unless_a_backup_that_is_still_proven_passed_a_drill
     findings.record(shelf.storage, f"fallen/{fallen}", depth=Depth.DRILL, problems=["x"], detail={})
     entries = shelf.catalog.listing().entries
     late = overdue(entries, timedelta(days=7))
-    assert [(one.newest.name, one.newest.id) for one in late] == [("fallen", fallen), ("never", never)]
+    assert [(source.newest.name, source.newest.id) for source in late] == [("fallen", fallen), ("never", never)]
     assert len(overdue(entries, timedelta(days=7), now=datetime.now(UTC) + timedelta(days=8))) == 3
 
 
@@ -302,7 +302,7 @@ def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
     assert shelf.ids() == [new]
     assert shelf.run("delete", new).returncode == 16
     done = shelf.run("list", "--unproven-for", "7d", "--json")
-    assert (done.returncode, [one["id"] for one in json.loads(done.stdout)]) == (17, [new])
+    assert (done.returncode, [backup["id"] for backup in json.loads(done.stdout)]) == (17, [new])
     findings.record(shelf.storage, f"app/{new}", depth=Depth.DRILL, problems=[], detail={})
     done = shelf.run("list", "--unproven-for", "7d", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
@@ -335,8 +335,8 @@ class Server:
 
 def test_all_databases_of_a_server_are_chosen_by_name() -> None:
     registry = Registry(plugins=[Server()])
-    found = databases("srv://me@host", registry=registry, exclude=["*_test"])
-    assert found == ["srv://me@host/app", "srv://me@host/odd%2Fname"]
+    urls = databases("srv://me@host", registry=registry, exclude=["*_test"])
+    assert urls == ["srv://me@host/app", "srv://me@host/odd%2Fname"]
     assert databases("srv://host", registry=registry, select=["odd/*"]) == ["srv://host/odd%2Fname"]
     with pytest.raises(NotFoundError, match="of 3 none fits"):
         databases("srv://me:pw@host", registry=registry, exclude=["*"])

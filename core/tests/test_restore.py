@@ -123,7 +123,8 @@ def test_a_stream_that_a_selection_leaves_out_is_not_read() -> None:
     class Choosy(MemoryEngine):
         @contextmanager
         def restore(self, request: Any) -> Iterator[Any]:
-            with super().restore(request) as session:
+            with super().restore(request) as plain:
+                session: Any = plain
                 session.skipped_streams = ("two",)
                 load = session.load
                 session.load = lambda step, blob: load(step, blob) if step.stream == "one" else None
@@ -142,7 +143,7 @@ def test_an_engine_that_does_not_read_to_the_end_is_read_to_the_end_for_it() -> 
         @contextmanager
         def restore(self, request: Any) -> Iterator[Any]:
             with super().restore(request) as session:
-                session.load = lambda step, blob: next(iter(blob.chunks()))
+                session.load = lambda step, blob: next(iter(blob.chunks()))  # type: ignore[method-assign]
                 yield session
 
     storage = stored()
@@ -234,7 +235,7 @@ def test_a_session_that_fails_is_no_success(where: str) -> None:
                 raise Boom(where)
             with super().restore(request) as session:
                 if where == "commit":
-                    session.commit = fail
+                    session.commit = fail  # type: ignore[method-assign]
                 yield session
             if where == "leave":
                 raise Boom(where)

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -15,6 +15,7 @@ from alive import our_threads
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.api import Chunk
 from holdfast.errors import HoldfastError, IntegrityError, attached
 from holdfast.plugins.builtin import NoCodec
 from holdfast.streaming.blocks import BLOCK, blocks
@@ -152,7 +153,7 @@ def test_a_failed_write_ends_the_run_while_the_source_gives_nothing() -> None:
             raise Boom("disk full")
 
     with pytest.raises(Boom, match="disk full"):
-        run([lambda: store(chunks(), writer=Full(), stop=stop) and None], stop=stop)
+        run([lambda: store(chunks(), writer=Full(), stop=stop)], stop=stop)
     assert our_threads() == set()
 
 
@@ -198,14 +199,14 @@ def test_an_error_of_the_codec_is_raised_as_it_is(error: BaseException, after: i
     assert caught.value is error
 
 
-class EndsLate(Future[bytes]):
+class EndsLate(Future[Chunk]):
     """Ends just after a wait for it has timed out, and before anybody looks whether it has ended."""
 
     def __init__(self, end: Callable[["EndsLate"], None]) -> None:
         super().__init__()
         self._end = end
 
-    def result(self, timeout: float | None = None) -> bytes:
+    def result(self, timeout: float | None = None) -> Chunk:
         if not self.done():
             self._end(self)
             raise TimeoutError
@@ -224,7 +225,7 @@ def test_a_timeout_of_the_codec_itself_is_an_error() -> None:
 # --- tasks ---
 
 
-def run(tasks: list[Callable[[], None]], *, stop: Stop | None = None, **more: Any) -> None:
+def run(tasks: Sequence[Callable[[], Any]], *, stop: Stop | None = None, **more: Any) -> None:
     more = {"jobs": 4, "tick": lambda: None, "release": lambda: None, **more}
     run_tasks(tasks, stop=stop or Stop(), **more)
 

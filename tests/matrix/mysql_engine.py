@@ -120,7 +120,7 @@ def test_the_position_and_the_gtid_are_recorded(mysql: MariaDB, odd: str, store:
     assert point["by"] == "global lock"
     assert point["file"].startswith("binlog.")
     assert point["position"] > 0
-    assert point["gtid"] == "".join(mysql.rows("SELECT @@global.gtid_executed")[0][0].split())
+    assert point["gtid"] == "".join(str(mysql.rows("SELECT @@global.gtid_executed")[0][0]).split())
 
 
 @pytest.mark.parametrize("query", ["?ssl_mode=disabled", "?ssl_mode=required", ""])

@@ -143,7 +143,12 @@ class _Work:
 
 def _main(path: str, rate: float, *flags: str) -> None:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     with suppress(PermissionError):
         os.nice(-10)  # a loaded machine's scheduler is not what is measured
     work = _Work(path, vacuum="vacuum" in flags)

@@ -10,7 +10,9 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import holdfast
@@ -44,6 +46,10 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
+def _apply(change: Callable[[Path, random.Random], None], chance: random.Random, url: str) -> None:
+    change(Path(database_path(url)), chance)
+
+
 def _drills(source: Path, folder: Path, count: int, chance: random.Random, title: str) -> int:
     store = str(folder / "store")
     alarms, missed, seconds = [], [], 0.0
@@ -55,7 +61,7 @@ def _drills(source: Path, folder: Path, count: int, chance: random.Random, title
         if not clean.passed or clean.state != "proven":
             alarms.append(clean.problems)
         change = chance.choice([_one_byte, _one_row])
-        result = drill_mutated(record.id, store, lambda url, change=change: change(Path(database_path(url)), chance))
+        result = drill_mutated(record.id, store, partial(_apply, change, chance))
         if result.passed or not result.problems:
             missed.append(change.__name__)
         holdfast.prune(store, keep_last=1, allow_last=True)
