@@ -14,20 +14,23 @@ from holdfast.store.entry import Entry
 class Backup:
     """One backup.
 
-    `timestamp` is when it was begun (UTC), `file_path` its absolute folder (or URL), `size_bytes` the plain and
-    `stored_bytes` the stored size, `checksum` the SHA-256 of its published manifest. `state` is `complete`,
-    `verified`, `proven` or `damaged`; `problem` says why a manifest cannot be used, and then the fields that
-    only a manifest knows are empty. `proven_at` is when a drill last proved it (UTC), `pinned` whether retention
-    leaves it alone.
+    `source_url` is the database without its secrets, `path` the absolute folder of the backup (or its URL),
+    `created_at` when it was begun (UTC), `size_bytes` the plain and `stored_bytes` the stored size, `checksum` the
+    SHA-256 of its published manifest. `state` is `complete`, `verified`, `proven` or `damaged`; `problem` says why a
+    manifest cannot be used, and then the fields that only a manifest knows are empty. `proven_at` is when a drill last
+    proved it (UTC), `pinned` whether retention leaves it alone.
+
+    `database_url`, `file_path` and `timestamp` are the names of the older contract for `source_url`, `path` and
+    `created_at`.
     """
 
     id: str
     name: str
     engine: str
     state: str
-    database_url: str
-    file_path: str
-    timestamp: datetime
+    source_url: str
+    path: str
+    created_at: datetime
     size_bytes: int
     stored_bytes: int
     checksum: str
@@ -40,14 +43,19 @@ class Backup:
     proven_at: datetime | None = None
 
     @property
-    def path(self) -> str:
-        """The same as `file_path`."""
-        return self.file_path
+    def database_url(self) -> str:
+        """The same as `source_url`, as the older contract calls it."""
+        return self.source_url
 
     @property
-    def created_at(self) -> datetime:
-        """The same as `timestamp`."""
-        return self.timestamp
+    def file_path(self) -> str:
+        """The same as `path`, as the older contract calls it."""
+        return self.path
+
+    @property
+    def timestamp(self) -> datetime:
+        """The same as `created_at`, as the older contract calls it."""
+        return self.created_at
 
     @classmethod
     def of(cls, entry: Entry, storage: Storage) -> "Backup":
@@ -58,9 +66,9 @@ class Backup:
             name=entry.name,
             engine=document.source.engine if document else "",
             state=str(entry.state),
-            database_url=document.source.url if document else "",
-            file_path=place(storage, entry.folder),
-            timestamp=entry.created_at,
+            source_url=document.source.url if document else "",
+            path=place(storage, entry.folder),
+            created_at=entry.created_at,
             size_bytes=document.size if document else 0,
             stored_bytes=document.stored_size if document else 0,
             checksum=entry.checksum,
@@ -74,12 +82,12 @@ class Backup:
         )
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data for JSON, with `path` and `created_at` besides the older names."""
+        """Plain data for JSON, under the names of the older contract too."""
         data = asdict(self)
-        data["path"] = self.path
-        data["timestamp"] = data["created_at"] = _text(self.timestamp)
+        data["created_at"] = _text(self.created_at)
         data["proven_at"] = _text(self.proven_at) if self.proven_at else None
-        return data
+        older = {"database_url": "source_url", "file_path": "path", "timestamp": "created_at"}
+        return {**data, **{name: data[field] for name, field in older.items()}}
 
 
 def _text(time: datetime) -> str:
