@@ -268,7 +268,7 @@ def test_a_scratch_folder_that_cannot_be_made_is_a_clear_error(shell: Shell, fol
 
 def test_a_slip_in_the_order_of_arguments_is_told_as_that(shell: Shell) -> None:
     ran = shell.fails(2, "--store", "x", "list")
-    assert ran.hint == "--store goes after the command"
+    assert ran.hint == "put --store after the command"
     ran = shell.fails(2, "--nonsense", "list")
     assert ran.hint.startswith("usage: ")
     ran = shell.fails(2, "restore", "sqlite:///copy.db", "latest")

@@ -1,4 +1,4 @@
-"""The older system's contract holds, and its backups can be taken over, verified and restored."""
+"""The contract of the earlier BackupManager holds, and its backups can be imported, verified and restored."""
 
 import gzip
 import hashlib
@@ -194,7 +194,7 @@ def test_backup_database_tells_success_and_error(app: Path, tmp_path: Path) -> N
 
 
 class OldFolder:
-    """A folder as the older system left it."""
+    """A folder as the earlier BackupManager left it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -234,7 +234,7 @@ def imported(old: OldFolder, store: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_every_file_of_the_older_system_becomes_a_backup_with_its_old_time(old: OldFolder, tmp_path: Path) -> None:
+def test_every_file_of_the_earlier_manager_becomes_a_backup_with_its_old_time(old: OldFolder, tmp_path: Path) -> None:
     results = list(import_backups(str(old.path), registry=Registry(), store=str(tmp_path / "store")))
     assert [result.status for result in results] == ["imported"] * 3
     records = {record.id: record for record in holdfast.list_backups(str(tmp_path / "store"))}

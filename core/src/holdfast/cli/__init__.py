@@ -23,18 +23,18 @@ from holdfast.errors import HoldfastError, attached, lower_first, os_error_text
 COMMANDS = {
     "backup": "Back databases up into a store.",
     "list": "List the backups of a store.",
-    "show": "Show all that is known of one backup.",
+    "show": "Show everything about one backup.",
     "verify": "Check that backups are still what was stored.",
     "restore": "Restore a backup into a database.",
     "drill": "Restore a backup into a scratch database and compare it with its source.",
     "delete": "Delete one backup, never the last good one by accident.",
     "prune": "Delete old backups by a policy, never the last good ones.",
-    "pin": "Keep a backup whatever the policy says.",
-    "unpin": "Take the pin off a backup.",
-    "tag": "Give a backup tags, or take them off.",
-    "import": "Take over the backups of the older system.",
-    "cat": "Write one plain stream of a backup to stdout.",
-    "plugins": "Show what is installed, and what was refused and why.",
+    "pin": "Pin a backup: prune and delete leave it alone.",
+    "unpin": "Unpin a backup.",
+    "tag": "Add tags to a backup, or remove them.",
+    "import": "Import backups of the earlier BackupManager.",
+    "cat": "Write one stream of a backup, decompressed, to stdout.",
+    "plugins": "List the plugins that are installed, and why any was refused.",
     "schema": "Print JSON Schemas of plans, manifests and options.",
     "completion": "Print the completion script of a shell.",
 }
@@ -84,12 +84,12 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some of several failed, 10 no such store or backup, 11 locked, "
-    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused to be unsafe, 17 overdue.",
+    "12 credentials, 13 integrity, 14 plugin, 15 database unreachable, 16 refused as unsafe, 17 overdue.",
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
-@click.option("-v", "--verbose", count=True, help="Log what happens; twice, in detail. Tracebacks of errors.")
-@click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors on stderr.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), envvar="HOLDFAST_LOG_FORMAT", help="Form of logs.")
+@click.option("-v", "--verbose", count=True, help="Log what happens, and show tracebacks; -vv logs in detail.")
+@click.option("-q", "--quiet", is_flag=True, help="Write only warnings and errors to stderr.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), envvar="HOLDFAST_LOG_FORMAT", help="Format of logs.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -> None:
     """Back up and restore databases, and prove that the backups can be restored.
@@ -149,19 +149,19 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(context, HoldfastError(f"{place}{os_error_text(error)}"), 1, arguments, error)
-    except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours, told in one line all the same)
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours, reported in one line too)
         text = " ".join(str(error).split())
         failure = HoldfastError(
-            f"internal error: {type(error).__name__}: {text}", hint="-v shows where; please report it"
+            f"internal error: {type(error).__name__}: {text}", hint="run it again with -v to see where, and report it"
         )
         return _fail(context, failure, 1, arguments, error)
 
 
 def _open_standard_streams() -> None:
-    """Lead what was closed when we were started to /dev/null.
+    """Open /dev/null in the place of each standard stream that was closed when we were started.
 
     Otherwise the next file to be opened, maybe a blob, would get the number of stdout or stderr, and what a child
-    or a library says would be written into it.
+    or a library prints would be written into it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -176,7 +176,7 @@ def _open_standard_streams() -> None:
 
 
 def flush() -> None:
-    """Write out what is buffered; a stream that takes it no more leads to /dev/null, or Python would exit with 120."""
+    """Flush; a stream that cannot be written to is replaced by /dev/null, or Python would exit with 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -186,7 +186,7 @@ def flush() -> None:
 
 
 def _nobody_reads() -> int:
-    """End as a shell's own programs do when the reader of their stdout has gone: nowhere is left to say why."""
+    """Exit as programs in a pipe do when the reader of their stdout is gone: nobody is left to be told why."""
     flush()
     return 128 + signal.SIGPIPE
 
@@ -194,7 +194,7 @@ def _nobody_reads() -> int:
 def _fail(
     context: dict[str, Any], failure: HoldfastError, code: int, arguments: list[str], error: BaseException | None = None
 ) -> int:
-    """Say what went wrong in one message, with its traceback where that was asked for."""
+    """Report an error in one message, with its traceback under -v."""
     from holdfast.cli.console import Console
 
     console = context["console"]() if "console" in context else None
@@ -223,12 +223,12 @@ def _origin(error: click.ClickException) -> str:
 
 
 def _order(error: click.ClickException) -> str | None:
-    """Say where an option goes that stands before the command but is one of a command's."""
+    """Say where an option belongs that stands before the command but is one of a command's."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.command is not cli:
         return None
     commands = (cli.get_command(error.ctx, name) for name in COMMANDS)
     known = {option for command in commands if command for parameter in command.params for option in parameter.opts}
-    return f"{error.option_name} goes after the command" if error.option_name in known else None
+    return f"put {error.option_name} after the command" if error.option_name in known else None
 
 
 def _lower(text: str) -> str:

@@ -15,9 +15,9 @@ from holdfast.cli.options import output_options, store_option
 @click.option("--allow-damaged", is_flag=True, help="Read a backup that is known to be damaged.")
 @output_options
 def command(backup: str, stream: str | None, store: str, allow_damaged: bool) -> None:
-    """Write the plain bytes of STREAM of the backup ID to stdout; STREAM may be left out where there is one.
+    """Write STREAM of the backup ID, decompressed, to stdout; STREAM can be omitted if there is only one.
 
-    The digest is compared at the end: only exit 0 means that all of it was right.
+    The digest is compared at the end: only exit 0 means that all of it is right.
     """
     from holdfast.defaults import installed
     from holdfast.operations.read import read

@@ -1,6 +1,6 @@
-"""What the command line says: data on stdout, talk on stderr, logs, and JSON in the place of each.
+"""What the command line prints: data on stdout, diagnostics and logs on stderr, and JSON in the place of each.
 
-What a store, a database or an argument says is shown with its control characters escaped: a manifest that
+Text of a store, a database or an argument is shown with its control characters escaped: a manifest that
 somebody else wrote could otherwise steer the terminal, or add lines of its own to a list.
 """
 
@@ -22,7 +22,7 @@ class StdoutError(HoldfastError):
 
 
 class Console:
-    """How one call of the command line speaks; made by the group, changed by each command's options."""
+    """What one call of the command line prints, and where; made by the group, changed by each command's options."""
 
     def __init__(self, *, verbose: int, quiet: bool, log_format: str | None) -> None:
         self.verbose = verbose
@@ -52,15 +52,15 @@ class Console:
         logger.addHandler(new)
         logger.propagate = False
 
-    # --- talk ---
+    # --- diagnostics ---
 
     def say(self, text: str) -> None:
-        """Tell a person something on stderr."""
+        """Print a line for people to stderr."""
         if not self.quiet and self.log_format != "json":
             _tell(visible(text))
 
     def warn(self, text: str) -> None:
-        """Warn a person on stderr."""
+        """Print a warning to stderr."""
         self.stop_progress()
         if self.log_format == "json":
             logging.getLogger("holdfast.cli").warning("%s", text)
@@ -68,7 +68,7 @@ class Console:
             _tell(visible(f"warning: {text}"))
 
     def failed(self, failure: HoldfastError, code: int, *, trace: str = "") -> None:
-        """Say why the command failed, once."""
+        """Report why the command failed, once."""
         self.stop_progress()
         if self.json and self.run_output:
             about = {"id": self.last_id} if self.last_id else {}
@@ -76,13 +76,18 @@ class Console:
                 self.data(
                     {"type": "error", **about, "message": failure.message, "hint": failure.hint, "exit_code": code}
                 )
-        shown = trace if self.verbose else ""
+        traceback = trace if self.verbose else ""
         if self.log_format == "json":
-            extra = {"hint": failure.hint, "exit_code": code, "id": self.last_id or None, "exception": shown or None}
+            extra = {
+                "hint": failure.hint,
+                "exit_code": code,
+                "id": self.last_id or None,
+                "exception": traceback or None,
+            }
             self.start_logging()
             logging.getLogger("holdfast.cli").error("%s", failure.message, extra=extra)
             return
-        _tell(f"{shown}error: {one_line(failure.message)}")
+        _tell(f"{traceback}error: {one_line(failure.message)}")
         if failure.hint:
             _tell(f"hint: {one_line(failure.hint)}")
 
@@ -147,7 +152,7 @@ def event_data(event: Event) -> dict[str, Any]:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Say that it was stdout that could not be written to; a reader who has gone is no error of ours."""
+    """Name stdout in an error of writing to it; a reader that is gone is not such an error."""
     try:
         yield
     except BrokenPipeError:

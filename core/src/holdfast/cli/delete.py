@@ -14,7 +14,7 @@ from holdfast.cli.options import json_option, output_options, store_option
 @output_options
 @click.pass_obj
 def command(console: Console, backup: str, store: str, allow_last: bool) -> None:
-    """Delete the backup ID; the newest good and the newest proven one of a source are kept (exit 16)."""
+    """Delete the backup ID; the newest good and the newest proven one of a source are refused (exit 16)."""
     from holdfast.defaults import installed
     from holdfast.errors import HoldfastError, os_error_text
     from holdfast.operations.retention import delete

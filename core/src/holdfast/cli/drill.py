@@ -13,7 +13,7 @@ from holdfast.cli.text import size
 @click.option(
     "--into",
     metavar="URL",
-    help="A server where the scratch database may be made  [default: HOLDFAST_DRILL_URL, else the engine's choice]",
+    help="Server for the scratch database  [default: HOLDFAST_DRILL_URL, else the engine's choice]",
 )
 @jobs_option
 @assign_option
@@ -26,7 +26,7 @@ def command(
     """Restore the backup ID into a scratch database and compare it with what its source held.
 
     The scratch database is checked by the engine, compared object by object, and dropped. The result is recorded
-    with the backup: proven, or damaged (exit 13). A drill that cannot be carried out records nothing.
+    with the backup: proven, or damaged (exit 13). A drill that cannot run records nothing.
     """
     from holdfast.defaults import installed
     from holdfast.errors import IntegrityError

@@ -10,7 +10,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class TextLines(logging.Formatter):
-    """Logs for people; tracebacks only where they were asked for."""
+    """Logs for people; tracebacks only on request."""
 
     def __init__(self, *, traces: bool) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
@@ -38,5 +38,5 @@ class JsonLines(logging.Formatter):
 
 
 def is_no_run_warning(record: logging.LogRecord) -> bool:
-    """Leave warnings out that the watcher shows in any case."""
+    """Drop the warnings that the console prints anyway."""
     return getattr(record, "event", "") != "warning"

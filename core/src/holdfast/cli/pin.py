@@ -1,24 +1,35 @@
-"""holdfast pin."""
+"""holdfast pin, and what it shares with holdfast unpin."""
 
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
 
-
-@click.command("pin")
-@click.argument("backup", metavar="ID")
-@store_option
-@json_option(run=True)
-@output_options
-@click.pass_obj
-def command(console: Console, backup: str, store: str) -> None:
-    """Pin the backup ID: neither prune nor delete touches it until it is unpinned."""
-    set_pin(console, backup, store, pinned=True)
+_OUTCOMES = {
+    # pinned, changed
+    (True, True): "is now pinned",
+    (True, False): "was already pinned",
+    (False, True): "is no longer pinned",
+    (False, False): "was not pinned",
+}
 
 
-def set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
-    """Put a pin on a backup, or take it off, and say which it was."""
+def pin_command(name: str, *, pinned: bool, help: str) -> click.Command:  # noqa: A002 (as click calls it)
+    """Make the command that pins a backup, or the one that unpins it."""
+
+    @click.command(name, help=help)
+    @click.argument("backup", metavar="ID")
+    @store_option
+    @json_option(run=True)
+    @output_options
+    @click.pass_obj
+    def command(console: Console, backup: str, store: str) -> None:
+        _set_pin(console, backup, store, pinned=pinned)
+
+    return command
+
+
+def _set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
     from holdfast.defaults import installed
     from holdfast.operations.retention import pin
     from holdfast.store.catalog import Catalog
@@ -30,11 +41,10 @@ def set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
     changed = pin(catalog, entry, pinned=pinned)
     if console.json:
         console.data({"type": "pin" if pinned else "unpin", "id": entry.id, "name": entry.name, "changed": changed})
-        return
-    outcome = {
-        (True, True): "is pinned now",
-        (True, False): "was pinned already",
-        (False, True): "is no longer pinned",
-        (False, False): "was not pinned",
-    }
-    console.say(f"{entry.name}/{entry.id} {outcome[pinned, changed]}")
+    else:
+        console.say(f"{entry.name}/{entry.id} {_OUTCOMES[pinned, changed]}")
+
+
+command = pin_command(
+    "pin", pinned=True, help="Pin the backup ID: prune and delete leave it alone until it is unpinned."
+)

@@ -14,7 +14,7 @@ from holdfast.cli.text import table
 @output_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Show every component that is installed, and plugins that were refused or switched off with the reason."""
+    """List the components of all installed plugins, and the plugins that are refused or disabled, with the reason."""
     if ctx.invoked_subcommand is None:
         _overview(ctx.find_object(Console) or Console(verbose=0, quiet=False, log_format=None))
 
@@ -30,19 +30,19 @@ def show(console: Console, name: str) -> None:
     from holdfast.errors import PluginError
 
     registry = installed()
-    found = [
-        _describe(one, registry)
-        for one in registry.components()
-        if name in (one.component.name, *one.component.aliases, one.plugin.distribution, one.plugin.name)
+    components = [
+        _describe(owned, registry)
+        for owned in registry.components()
+        if name in (owned.component.name, *owned.component.aliases, owned.plugin.distribution, owned.plugin.name)
     ]
-    others = [one for one in _without_components(registry) if name in (one["name"], one["distribution"])]
-    if not found and not others:
-        names = ", ".join(dict.fromkeys(one.component.name for one in registry.components()))
+    others = [plugin for plugin in _without_components(registry) if name in (plugin["name"], plugin["distribution"])]
+    if not components and not others:
+        names = ", ".join(dict.fromkeys(owned.component.name for owned in registry.components()))
         raise PluginError(f"no component or plugin '{name}' (installed: {names})")
     if console.json:
-        console.data({"components": found, "plugins": others})
+        console.data({"components": components, "plugins": others})
         return
-    for component in found:
+    for component in components:
         _print(console, component)
     for plugin in others:
         why = f", {plugin['reason']}" if plugin["reason"] else ""
@@ -53,24 +53,29 @@ def _overview(console: Console) -> None:
     from holdfast.defaults import installed
 
     registry = installed()
-    components = [_describe(one, registry) for one in registry.components()]
+    components = [_describe(owned, registry) for owned in registry.components()]
     others = _without_components(registry)
     if console.json:
         console.data({"components": components, "plugins": others})
         return
     rows = [
         {
-            "KIND": one["kind"],
-            "NAME": one["name"],
-            "DISTRIBUTION": f"{one['distribution']} {one['version']}",
-            "SUMMARY": "CONFLICT: " + " and ".join(one["conflict"]) if one["conflict"] else one["summary"],
+            "KIND": component["kind"],
+            "NAME": component["name"],
+            "DISTRIBUTION": f"{component['distribution']} {component['version']}",
+            "SUMMARY": _summary(component),
         }
-        for one in components
+        for component in components
     ]
     console.out(table(rows))
     for plugin in others:
         title = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
         console.out(f"{plugin['status'].upper()} {title}" + (f": {plugin['reason']}" if plugin["reason"] else ""))
+
+
+def _summary(component: dict[str, Any]) -> str:
+    conflict: list[str] = component["conflict"]
+    return f"CONFLICT: {' and '.join(conflict)}" if conflict else component["summary"]
 
 
 def _describe(owned: Any, registry: Any) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def _describe(owned: Any, registry: Any) -> dict[str, Any]:
 
 
 def _without_components(registry: Any) -> list[dict[str, Any]]:
-    """Plugins that no component tells of: refused, switched off, or active and only watching runs."""
+    """Plugins without components: refused, disabled, or active and only watching runs."""
     return [
         {
             "name": plugin.name,

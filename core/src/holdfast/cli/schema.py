@@ -8,7 +8,7 @@ from holdfast.cli.options import output_options
 
 @click.command("schema")
 @click.argument("name", required=False, metavar="[plan|manifest|NAME]")
-@click.option("--json", is_flag=True, expose_value=False, hidden=True, help="It is always JSON.")
+@click.option("--json", is_flag=True, expose_value=False, hidden=True, help="Output is always JSON.")
 @output_options
 @click.pass_obj
 def command(console: Console, name: str | None) -> None:
@@ -22,14 +22,14 @@ def command(console: Console, name: str | None) -> None:
     from holdfast.store import manifest
 
     fixed = {"plan": lambda: msgspec.json.schema(BackupPlan), "manifest": manifest.schema}
-    components = {one.component.name: one.component for one in installed().components()}
+    components = {owned.component.name: owned.component for owned in installed().components()}
     if name is None:
-        found = {key: make() for key, make in fixed.items()}
-        found["options"] = {key: options_schema(component) for key, component in components.items()}
+        document = {key: make() for key, make in fixed.items()}
+        document["options"] = {key: options_schema(component) for key, component in components.items()}
     elif name in fixed:
-        found = fixed[name]()
+        document = fixed[name]()
     elif name in components:
-        found = options_schema(components[name])
+        document = options_schema(components[name])
     else:
         raise PluginError(f"no schema '{name}' (there are: {', '.join([*fixed, *components])})")
-    console.out(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    console.out(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -14,7 +14,7 @@ from holdfast.cli.text import size, visible
 @output_options
 @click.pass_obj
 def command(console: Console, backup: str, store: str) -> None:
-    """Show one backup: its record, its manifest and what checks have found.
+    """Show one backup: its record, its manifest and its findings.
 
     ID is an id, a unique beginning of one, latest or NAME/latest.
     """

@@ -9,13 +9,13 @@ from holdfast.cli.options import json_option, output_options, store_option
 @click.command("tag")
 @click.argument("backup", metavar="ID")
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
-@click.option("--remove", is_flag=True, help="Take the tags off.")
+@click.option("--remove", is_flag=True, help="Remove the tags.")
 @store_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
-    """Give the backup ID tags; prune --keep-tag TAG keeps what bears one."""
+    """Add tags to the backup ID, or remove them; prune --keep-tag TAG keeps the backups that have one."""
     from holdfast.defaults import installed
     from holdfast.operations.retention import tag
     from holdfast.store.catalog import Catalog
@@ -24,8 +24,8 @@ def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, 
     catalog.open()
     entry = catalog.find(backup)
     console.last_id = entry.id
-    left = tag(catalog, entry, tags, remove=remove)
+    remaining = tag(catalog, entry, tags, remove=remove)
     if console.json:
-        console.data({"type": "tag", "id": entry.id, "name": entry.name, "tags": left})
+        console.data({"type": "tag", "id": entry.id, "name": entry.name, "tags": remaining})
     else:
-        console.say(f"{entry.name}/{entry.id} has {'the tags ' + ', '.join(left) if left else 'no tags'}")
+        console.say(f"{entry.name}/{entry.id} has {'the tags ' + ', '.join(remaining) if remaining else 'no tags'}")

@@ -18,12 +18,14 @@ def as_json(value: Any) -> str:
 
 
 def visible(text: str) -> str:
-    """Write what cannot be printed, line breaks too, as Python's escapes; bytes that are no UTF-8 stay those bytes."""
+    """Write unprintable characters, line breaks too, as Python's escapes; bytes that are not UTF-8 stay as they are."""
     if text.isprintable():
         return text
-    plain = (one.isprintable() or "\udc80" <= one <= "\udcff" for one in text)
     return "".join(
-        one if kept else one.encode("unicode_escape").decode() for one, kept in zip(text, plain, strict=True)
+        character
+        if character.isprintable() or "\udc80" <= character <= "\udcff"
+        else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 

@@ -1,6 +1,6 @@
-"""Taking over the older system's backups: each of its files becomes a backup of this store, with its old time.
+"""Importing backups of the earlier BackupManager: each file becomes a backup of this store, with its old time.
 
-The older system kept `<id>.sql` or `<id>.sql.gz`, `<name>.db` copies, and a `manifest.json` that lists them. A file
+That library kept `<id>.sql` or `<id>.sql.gz`, `<name>.db` copies, and a `manifest.json` that lists them. A file
 is compared with its recorded checksum, streamed through the ordinary backup, and left where it is.
 """
 
@@ -74,7 +74,7 @@ class ImportResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """A file of the older system, opened safely and understood."""
+    """A file that is to be imported, opened safely and understood."""
 
     path: str
     metadata: BackupMetadata
@@ -105,7 +105,7 @@ def import_backups(folder: str, *, registry: Registry, store: str | None = None)
         try:
             metadata = _metadata(listed)
             if not metadata.success:
-                why = f"the older system says that it failed: {metadata.error or 'no reason given'}"
+                why = f"its manifest.json says that the backup failed: {metadata.error or 'no reason given'}"
                 yield ImportResult(file=title, status="skipped", message=why)
                 continue
             file = _examine(folder, metadata, registry)
@@ -141,7 +141,7 @@ def read_listing(folder: str) -> list[Any]:
     except FileNotFoundError as error:
         raise NotFoundError(
             f"no {LISTING} in {quote_name(folder)}",
-            hint="name the folder into which the older system wrote its backups",
+            hint="name the folder that holds manifest.json and the files that it lists",
         ) from error
     except OSError as error:
         raise NotFoundError(f"cannot read {quote_name(path)}: {os_error_text(error)}") from error
@@ -159,7 +159,7 @@ def _title(listed: Any) -> str:
 
 
 def _metadata(listed: Any) -> BackupMetadata:
-    """Read one entry; what the older system may have left out has a default."""
+    """Read one entry; what may be missing has a default."""
     if not isinstance(listed, dict):
         raise IntegrityError(f"the entry is {type(listed).__name__}, expected an object")
     empty = {"source": "", "destination": "", "format": "", "size_bytes": -1, "checksum": ""}
@@ -321,7 +321,7 @@ class _OldDump:
             decoder.finish()
 
     def proof(self) -> None:
-        """The older system recorded none."""
+        """Its files hold none."""
 
     def facts(self) -> Facts:
         """Say where the backup is from, so that it is imported once."""
@@ -329,5 +329,5 @@ class _OldDump:
         client = _BY_HAND.get(engine, "the database's own client")
         how = f"{{decode:{STREAM}}} | {client}" if file.form == "sql" else f"{{decode:{STREAM}}} > TARGET_DB"
         origin: Mapping[str, Any] = {"backup_id": file.metadata.backup_id, "sha256": file.sha256}
-        warnings = () if file.compared else ("the older system recorded no checksum, so that nothing was compared",)
+        warnings = () if file.compared else ("manifest.json has no checksum of it, so nothing was compared",)
         return Facts(warnings=warnings, restore_steps=(how,), hints={"format": file.form, "imported": origin})

@@ -1,4 +1,4 @@
-"""The contract of the older system, as thin faces over the same operations as everything else.
+"""The contract of the earlier BackupManager, as thin faces over the same operations as everything else.
 
 `BackupManager` takes URLs of any engine, `DatabaseBackup` names and paths; `backup_database` is one call. Methods
 that return a `BackupResult` never raise for an operation that failed and say so in it; all others raise
