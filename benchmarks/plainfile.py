@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from holdfast import Pipeline, Registry, RestorePlan
-from holdfast.api import Blob, Capability, Chunk, DumpRequest, Facts, RestoreRequest, Step, Stream
+from holdfast.api import Blob, Capability, Chunk, DumpRequest, Engine, Facts, RestoreRequest, Step, Stream
 from holdfast.operations.restore import restore
 
 SCHEME = "plain://"
 
 
-class FileEngine:
+class FileEngine(Engine):
     """Dumps a file and restores it."""
 
     name = "plain"

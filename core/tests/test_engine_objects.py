@@ -68,14 +68,20 @@ def test_a_drill_with_it_finds_what_is_not_as_recorded(tmp_path: Path) -> None:
     assert result.problems == ("content data: is missing",)
 
 
+class LosingScratch(MemoryScratch):
+    """It has lost all of its content by the time that it is checked."""
+
+    def check(self) -> list[str]:
+        self._engine.contents["lost"] = {}
+        return []
+
+
 def _emptied(engine: MemoryEngine) -> Any:
     """Scratch databases that lose what is restored into them."""
 
     @contextmanager
     def scratch(request: Any) -> Any:
-        made = MemoryScratch(engine, "memory://host/lost")
-        made.check = lambda: engine.contents.update(lost={}) or []  # type: ignore[method-assign,func-returns-value]
-        yield made
+        yield LosingScratch(engine, "memory://host/lost")
 
     return scratch
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Component, DatabaseURL, Facts, Kind, Storage, Stream
+from holdfast.api import Component, DatabaseURL, Engine, Facts, Kind, Storage, Stream
 from holdfast.cli import run
 from holdfast.errors import NotFoundError, UnsafeError, UsageError
 from holdfast.operations.backup import backup
@@ -28,7 +28,7 @@ from holdfast.store.labels import Act
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-class Words:
+class Words(Engine):
     """An engine whose database is its own URL."""
 
     name = "words"

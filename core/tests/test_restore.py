@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from alive import our_threads
 
-from holdfast.api import Capability, Event, Facts, Step
+from holdfast.api import Blob, Capability, Chunk, Event, Facts, Step
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, attached
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
@@ -100,7 +100,7 @@ def test_phases_run_in_order_and_parallel_steps_side_by_side() -> None:
     engine = MemoryEngine(capabilities=PARALLEL, steps=steps)
     loads = itertools.count()
 
-    def meet(_piece: bytes) -> None:
+    def meet(_piece: Chunk) -> None:
         if 1 <= next(loads) <= 2:
             meeting.wait()
 
@@ -139,11 +139,14 @@ def test_a_stream_that_a_selection_leaves_out_is_not_read() -> None:
 
 
 def test_an_engine_that_does_not_read_to_the_end_is_read_to_the_end_for_it() -> None:
+    def begin(step: Step, blob: Blob) -> None:
+        next(iter(blob.chunks()))
+
     class Lazy(MemoryEngine):
         @contextmanager
         def restore(self, request: Any) -> Iterator[Any]:
             with super().restore(request) as session:
-                session.load = lambda step, blob: next(iter(blob.chunks()))  # type: ignore[method-assign]
+                session.load = begin  # type: ignore[method-assign]
                 yield session
 
     storage = stored()
@@ -197,7 +200,7 @@ def test_a_source_that_was_damaged_is_restored_only_where_that_is_allowed() -> N
 def test_a_load_that_fails_undoes_the_restore_with_its_error(after: int, parallel: bool) -> None:
     loads = itertools.count()
 
-    def fail(_piece: bytes) -> None:
+    def fail(_piece: Chunk) -> None:
         if next(loads) >= after:
             raise Boom("load")
 
@@ -213,7 +216,7 @@ def test_a_load_that_fails_undoes_the_restore_with_its_error(after: int, paralle
 def test_a_load_that_waits_for_its_target_is_ended_by_leaving_the_session() -> None:
     engine = MemoryEngine(capabilities=PARALLEL, steps=tuple(Step(stream=name, parallel=True) for name in STREAMS))
 
-    def load(piece: bytes) -> None:
+    def load(piece: Chunk) -> None:
         if piece == b"hello":
             raise Boom("load")
         engine.left.wait(30)
@@ -343,7 +346,7 @@ def test_a_decoder_that_hangs_is_left_behind_when_another_part_fails() -> None:
         def decoder(self) -> "Hanging":
             return self
 
-    def fail(_piece: bytes) -> None:
+    def fail(_piece: Chunk) -> None:
         raise Boom("load")
 
     steps = tuple(Step(stream=name, parallel=True) for name in STREAMS)

@@ -9,6 +9,7 @@ from holdfast.api import (
     Capability,
     DumpRequest,
     DumpSession,
+    Engine,
     Event,
     Facts,
     RestoreRequest,
@@ -46,7 +47,7 @@ class Session:
         self.warnings = ("the comment on table a is missing",)
 
 
-class Remarks:
+class Remarks(Engine):
     """An engine whose restores have warnings."""
 
     name = "remarks"

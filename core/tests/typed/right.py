@@ -25,7 +25,7 @@ from holdfast import (
     RestoreResult,
     VerifyResult,
 )
-from holdfast.api import Capability, Chunk, Decoder, DumpRequest, DumpSession, RestoreRequest, RestoreSession
+from holdfast.api import Capability, Chunk, Decoder, DumpRequest, DumpSession, Engine, RestoreRequest, RestoreSession
 from holdfast.tasks import backup_task, drill_task, prune_task, verify_task
 
 URL = "sqlite:///app.db"
@@ -128,7 +128,7 @@ gone = backups.restore_sqlite("app", "copy.db", replace=True)
 metadata = BackupMetadata.of(record)
 
 
-class Engine:
+class Notes(Engine):
     name = "notes"
     capabilities = frozenset({Capability.SELECT})
 
@@ -142,7 +142,7 @@ class Engine:
 
 
 try:
-    holdfast.backup("notes:///app", engine=Engine())
+    holdfast.backup("notes:///app", engine=Notes())
 except (
     holdfast.CredentialsError,
     holdfast.IntegrityError,
