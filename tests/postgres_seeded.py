@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 
 import postgres_mutations
 from background import beside
-from postgres_mutations import SHARED, VALUES
+from postgres_mutations import SHARED
+from postgres_value_mutations import VALUES
 from servers.postgres import PostgresServer
 
 # What an administrator may have set for a database or a role; all of it changes how values or definitions are written,

@@ -91,13 +91,21 @@ class PostgresServer:
         names = {row[0] for row in self.rows("postgres", "SELECT datname FROM pg_database")}
         return names - {"postgres", "template0", "template1"}
 
+    def relations(self, database: str) -> set[str]:
+        """The tables and views of a database, each with its schema."""
+        query = """
+            SELECT n.nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE relkind IN ('r', 'v', 'm', 'p') AND n.nspname !~ '^pg_|information_schema'
+        """
+        return {row[0] for row in self.rows(database, query)}
+
     def sessions(self) -> int:
         """How many sessions of clients there are besides the one that asks."""
         query = (
             "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        found: int = self.value("postgres", query)
-        return found
+        count: int = self.value("postgres", query)
+        return count
 
     def quiet(self, seconds: float = 10) -> bool:
         """Whether all sessions end soon: the server notices a closed connection some milliseconds later."""
@@ -144,7 +152,7 @@ class PostgresServer:
         )  # fmt: skip
         server = PostgresServer(folder, self.run, free_port())
         with open(server.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            sockets = self.run.inside(folder)
+            sockets = self.run.path_in_root(folder)
             file.write(f"port = {server.port}\nunix_socket_directories = '{sockets}'\nhot_standby = on\n")
         server.start()
         return server
@@ -181,7 +189,7 @@ class Programs:
         fields = next(line.split(":") for line in lines if line.startswith("postgres:"))
         return int(fields[2]), int(fields[3])
 
-    def inside(self, path: Path) -> str:
+    def path_in_root(self, path: Path) -> str:
         """A path as the server sees it."""
         return str(path).removeprefix(str(self.root)) if self.root is not None else str(path)
 
@@ -218,8 +226,8 @@ def find_programs() -> Programs:
 
         return matrix_programs(version)
     chosen = os.environ.get("HOLDFAST_TEST_PG_BINDIR")
-    found = [chosen] if chosen else sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=_major)
-    usable = [folder for folder in found if os.access(os.path.join(folder, "initdb"), os.X_OK)]
+    folders = [chosen] if chosen else sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=_major)
+    usable = [folder for folder in folders if os.access(os.path.join(folder, "initdb"), os.X_OK)]
     if not usable:
         raise RuntimeError(
             "there is no PostgreSQL server to test with: apt-get install postgresql-15, or name the folder of "
@@ -235,9 +243,9 @@ def _major(folder: str) -> int:
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
@@ -268,7 +276,7 @@ def running(programs: Programs | None = None, *, settings: str = "") -> Iterator
             "--no-sync", "--no-instructions",
         )  # fmt: skip
         with open(server.data / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(_SETTINGS.format(port=server.port, folder=run.inside(folder)) + settings)
+            file.write(_SETTINGS.format(port=server.port, folder=run.path_in_root(folder)) + settings)
         (server.data / "pg_hba.conf").write_text(_ACCESS.format(guarded=GUARDED))
         server.start()
         try:

@@ -20,12 +20,12 @@ def matrix_programs(version: str) -> Programs:
     if not (root / folder.lstrip("/") / "postgres").exists():
         raise RuntimeError(f"there is no PostgreSQL {version} in {PLACE}: `make test-matrix` unpacks it")
 
-    def inside(name: str, arguments: list[str]) -> list[str]:
-        # Files of a server in a chroot have other paths inside than outside.
+    def path_in_root(name: str, arguments: list[str]) -> list[str]:
+        # Files of a server in a chroot have other paths path_in_root than outside.
         seen = [argument.replace(str(root), "") for argument in arguments]
         return ["chroot", "--userspec=postgres:postgres", str(root), f"{folder}/{name}", *seen]
 
-    return Programs(folder, wrap=inside, root=root)
+    return Programs(folder, wrap=path_in_root, root=root)
 
 
 def client_folder(version: str) -> Path:

@@ -61,6 +61,19 @@ def odd(server: PostgresServer, odd_roles: None) -> Iterator[str]:
 
 
 @pytest.fixture
+def role(server: PostgresServer, database: str) -> Iterator[str]:
+    """A role that may make databases and is no superuser."""
+    name = f"maker_{database}"
+    server.execute("postgres", f"CREATE ROLE {name} LOGIN CREATEDB")
+    try:
+        yield name
+    finally:
+        server.execute(
+            "postgres", f"REASSIGN OWNED BY {name} TO postgres", f"DROP OWNED BY {name}", f"DROP ROLE {name}"
+        )
+
+
+@pytest.fixture
 def holdfast_cli(store: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """The command, run as a process of its own."""
 

@@ -36,7 +36,7 @@ def test_the_balances_agree_in_twenty_backups_under_load(
         stderr=subprocess.DEVNULL,
     )
     try:
-        options = {"large_table": "0", "part_size": "2"}
+        options = {"large_table": "0", "part_size": "2MB"}
         url = server.url(database)
         records = [holdfast.backup(url, store=store, codec="none", jobs=2, options=options) for _ in range(20)]
     finally:
@@ -95,9 +95,9 @@ def test_a_change_between_listing_and_locking_is_seen(
         lock(*arguments)
 
     monkeypatch.setattr(snapshot, "_lock", late)
-    with open_dump(_request(server.url(database), tmp_path, large_table=0)) as session:
-        found = {stream.name: b"".join(bytes(chunk) for chunk in session.read(stream)) for stream in session.streams}
-    counted = {name: len(data.splitlines()) for name, data in found.items() if name.startswith("data/")}
+    with open_dump(_request(server.url(database), tmp_path, large_table="0")) as session:
+        streams = {stream.name: b"".join(bytes(chunk) for chunk in session.read(stream)) for stream in session.streams}
+    counted = {name: len(data.splitlines()) for name, data in streams.items() if name.startswith("data/")}
     with server.connect(database) as connection:
         for name, rows in counted.items():
             table = name.removeprefix("data/")
@@ -128,7 +128,7 @@ def test_a_change_during_the_dump_is_an_error_and_never_missing_rows(
 ) -> None:
     """It waits for our lock, our readers would wait behind it: they give up after lock_timeout."""
     server.execute(database, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
-    with open_dump(_request(server.url(database), tmp_path, large_table=0, lock_timeout=0.3)) as session:
+    with open_dump(_request(server.url(database), tmp_path, large_table="0", lock_timeout=0.3)) as session:
         waiting = threading.Thread(target=lambda: _try(server, database, statement))
         waiting.start()
         _wait(lambda: server.value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted") > 0)
@@ -269,7 +269,7 @@ def test_leaving_a_dump_frees_every_session_and_lock(server: PostgresServer, dat
         "CREATE TABLE t AS SELECT n AS id, repeat('x', 1000) AS text FROM generate_series(1, 20000) n",
     )
     ended: list[BaseException] = []
-    with open_dump(_request(server.url(database), tmp_path, large_table=0)) as session:
+    with open_dump(_request(server.url(database), tmp_path, large_table="0")) as session:
         part = next(stream for stream in session.streams if stream.name == "data/public.t")
         begun = threading.Event()
 

@@ -98,7 +98,7 @@ def test_a_change_that_waits_for_the_backup_is_named(server: PostgresServer, app
         changing = threading.Thread(target=change)
         changing.start()
         _wait(lambda: _waiting(server, app))
-        with pytest.raises(LockedError, match=r"table public\.t is waited for .*changer"):
+        with pytest.raises(LockedError, match=r"another session is waiting to change table public\.t .*changer"):
             list(session.read(session.streams[0]))
     changing.join(10)
     assert not changing.is_alive()

@@ -26,13 +26,15 @@ def mutated(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_the_drill_names_what_was_changed(change: Change, mutated: DrillResult) -> None:
-    assert set(change.found) <= {(one.kind, one.name) for one in mutated.differences}
+    assert set(change.found) <= {(entry.kind, entry.name) for entry in mutated.differences}
 
 
 def test_the_drill_names_nothing_else(mutated: DrillResult) -> None:
     """Of hundreds of objects, those alone that were changed."""
     assert_named(mutated, "definition of table public.column_added")
-    assert {(one.kind, one.name) for one in mutated.differences} == {one for change in CHANGES for one in change.found}
+    assert {(entry.kind, entry.name) for entry in mutated.differences} == {
+        place for change in CHANGES for place in change.found
+    }
 
 
 @pytest.fixture(scope="module")
@@ -82,4 +84,4 @@ def test_rows_that_were_forged_with_all_their_digests_are_found_out(
     (name,) = (name for name, data in blobs.items() if text in data)
     forge(record, name, blobs[name].replace(text, text[:-3] + b"3" + text[-2:]))
     result = drill_mutated(record.id, store, lambda _url: None, into=postgres_server.url(""))
-    assert [(one.kind, one.name) for one in result.differences] == [("table", "public.note")]
+    assert [(entry.kind, entry.name) for entry in result.differences] == [("table", "public.note")]

@@ -40,8 +40,8 @@ def test_a_missing_role_of_a_policy_is_told_first(
     with pytest.raises(HoldfastError, match=f"no role {gone}.* polic"):
         holdfast.drill(record.id, store=store, into=server.url("postgres"))
     assert server.databases() == databases
-    (found,) = holdfast.list_backups(store=store)
-    assert found.state == "complete"
+    (backup,) = holdfast.list_backups(store=store)
+    assert backup.state == "complete"
     server.execute(database, f"CREATE ROLE {gone}")
     assert holdfast.drill(record.id, store=store, into=server.url("postgres")).state == "proven"
 
@@ -59,10 +59,10 @@ def test_a_drill_needs_no_role_that_owns_or_may_use_something(
     )
     record = holdfast.backup(server.url(database), store=store, proof=True, options={"format": kind})
     server.execute(database, f"REASSIGN OWNED BY {gone} TO postgres", f"DROP OWNED BY {gone}", f"DROP ROLE {gone}")
-    found = holdfast.drill(record.id, store=store, into=server.url("postgres"))
-    assert found.problems == ()
-    assert found.state == "proven"
-    assert any(gone in warning for warning in found.warnings)
+    result = holdfast.drill(record.id, store=store, into=server.url("postgres"))
+    assert result.problems == ()
+    assert result.state == "proven"
+    assert any(gone in warning for warning in result.warnings)
     with pytest.raises(HoldfastError, match=gone) as caught:
         holdfast.restore(record.id, server.url(target), store=store)
     assert ("no_owner" in str(caught.value.hint)) is (kind != "plain")

@@ -59,7 +59,7 @@ def test_a_table_read_in_ranges_has_every_row_once(
         "UPDATE wide SET text = text || 'moved' WHERE id % 7 = 0",
         "DELETE FROM wide WHERE id % 11 = 0",
     )
-    options = {"large_table": "1", "part_size": "1"}
+    options = {"large_table": "1MB", "part_size": "1MB"}
     record = holdfast.backup(server.url(database), store=store, options=options)
     folder = Path(record.path)
     assert len(list(folder.glob("data/public.wide/*.copy*"))) > 5
@@ -154,10 +154,10 @@ def test_the_manual_steps_restore_the_backup_without_holdfast(
     import re
     import subprocess
 
-    parts = {"large_table": "0", "part_size": "1"} if kind == "parallel" else {}
+    parts = {"large_table": "0", "part_size": "1MB"} if kind == "parallel" else {}
     record = holdfast.backup(server.url(odd), store=store, options={"format": kind, **parts})
-    guide = Path(record.path, "RESTORE.md").read_text()
-    commands = "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))
+    instructions = Path(record.path, "RESTORE.md").read_text()
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", instructions, re.DOTALL))
     made = f"{odd}_by_hand"
     environment = {
         **os.environ,
@@ -167,8 +167,8 @@ def test_the_manual_steps_restore_the_backup_without_holdfast(
         "PATH": f"{os.environ.get('HOLDFAST_PG_BINDIR', server.run.folder)}:{os.environ['PATH']}",
     }
     try:
-        # The one error that the guide tells of, from a pg_restore that is newer than the server, must not end it.
-        told = "does not know transaction_timeout" in guide
+        # The one error that the instructions name, from a pg_restore newer than the server, must not end it.
+        told = "does not know transaction_timeout" in instructions
         done = subprocess.run(
             ["bash", "-uo" if told else "-euo", "pipefail", "-c", commands.replace("TARGET_DB", made)],
             cwd=record.path, check=False, env=environment, capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""What there is in a database: tables with what reading them takes, sequences, and what a restore will need."""
+"""What there is in a database: tables, relations, schemas and sequences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,8 +47,8 @@ class Table:
         return quoted(self.schema, self.name)
 
     @property
-    def shown(self) -> str:
-        """The name for people."""
+    def label(self) -> str:
+        """Schema and name for messages."""
         return f"{self.schema}.{self.name}"
 
     @property
@@ -91,24 +91,21 @@ ORDER BY n.nspname, c.relname
 
 def tables(connection: "Connection[TupleRow]") -> list[Table]:
     """Every table and partition root, by schema and name; as the connection's snapshot sees them."""
-    found = []
-    for row in connection.execute(_TABLES):
-        oid, schema, name, kind, persistence, heap, member, config, columns, types = row
-        found.append(
-            Table(
-                oid=oid,
-                schema=schema,
-                name=name,
-                kind=kind,
-                persistence=persistence,
-                heap=heap,
-                member=member,
-                config=config,
-                columns=tuple(columns),
-                types=tuple(types),
-            )
+    return [
+        Table(
+            oid=oid,
+            schema=schema,
+            name=name,
+            kind=kind,
+            persistence=persistence,
+            heap=heap,
+            member=member,
+            config=config,
+            columns=tuple(columns),
+            types=tuple(types),
         )
-    return found
+        for oid, schema, name, kind, persistence, heap, member, config, columns, types in connection.execute(_TABLES)
+    ]
 
 
 _SIZES = """
@@ -130,7 +127,7 @@ def with_sizes(connection: "Connection[TupleRow]", listed: Sequence[Table]) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
-    """A name in a schema that --select and --exclude can mean; `parts` are relations that come and go with it."""
+    """A name in a schema that --select and --exclude can mean; `owner_table` is the OID of the table of its column."""
 
     schema: str
     name: str
@@ -203,7 +200,7 @@ def sequences(
 ) -> list[SequenceState]:
     """Read every sequence once; they follow no snapshot, so that a second reading could differ."""
     listed = [row for row in connection.execute(_SEQUENCES) if row[0] not in skip and (unlogged or row[3] != "u")]
-    found = []
+    states = []
     for start in range(0, len(listed), _BATCH):
         batch = listed[start : start + _BATCH]
         query = " UNION ALL ".join(
@@ -211,10 +208,10 @@ def sequences(
         )
         for number, last_value, is_called in connection.execute(query):
             oid, schema, name, _ = batch[number]
-            found.append(SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called))
-    return sorted(found, key=lambda one: (one.schema, one.name))
+            states.append(SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called))
+    return sorted(states, key=lambda state: (state.schema, state.name))
 
 
-def strings(connection: "Connection[TupleRow]", query: str, parameters: Sequence[object] = ()) -> list[str]:
-    """The first column of a query."""
+def first_column(connection: "Connection[TupleRow]", query: str, parameters: Sequence[object] = ()) -> list[str]:
+    """The first column of the rows that a query returns."""
     return [row[0] for row in connection.execute(query, parameters or None)]

@@ -1,4 +1,4 @@
-"""What an error of the server, of libpq or of a client program means for a backup, by its SQLSTATE.
+"""Errors of the server, of libpq and of client programs as errors of Holdfast, by their SQLSTATE.
 
 Manual: appendix "PostgreSQL Error Codes".
 """
@@ -40,7 +40,7 @@ _LOST = re.compile(
     r"|shutting down|starting up|recovery mode",
     re.IGNORECASE,
 )
-# What importing a snapshot says whose session has ended; the words change between versions.
+# What the import of a snapshot says once its session has ended; the words change between versions.
 _SNAPSHOT = re.compile(
     r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
 )
@@ -48,25 +48,25 @@ _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)"
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 _HINTS = {
-    "55P03": "another session holds a lock on the table; -o lock_timeout=SECONDS waits longer",
-    "53300": "the server takes no more connections: lower --jobs, or raise max_connections",
-    "53200": "the server is out of memory, maybe of locks: raise max_locks_per_transaction",
-    "42501": "the role needs SELECT on every table and sequence and USAGE on every schema, as pg_read_all_data gives",
+    "55P03": "end the session that holds the lock, or use -o lock_timeout=SECONDS to wait longer",
+    "53300": "lower --jobs, or raise max_connections on the server",
+    "53200": "raise max_locks_per_transaction on the server, or free memory there",
+    "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
 }
 
 
-def server_error(error: psycopg.Error, doing: str) -> HoldfastError:
-    """Say what an error of psycopg means; the message is one line that begins with `doing`."""
+def server_error(error: psycopg.Error, action: str) -> HoldfastError:
+    """Translate an error of psycopg; the message is one line that begins with `action`."""
     state = error.sqlstate or ""
     text = _one_line(error.diag.message_primary or str(error))
     if "row-level security" in text or "row security" in text:
-        return _row_security(doing, text)
+        return _row_security(action, text)
     kind = _kind(state, text)
-    return kind(f"{doing}: {text}", hint=_hint(state, text, kind))
+    return kind(f"{action}: {text}", hint=_hint(state, text, kind))
 
 
-def client_error(program: str, code: int, lines: Sequence[str], doing: str) -> HoldfastError:
-    """Say what the death of a client program means, from what it said on standard error."""
+def client_error(program: str, code: int, lines: Sequence[str], action: str) -> HoldfastError:
+    """Translate the failure of a client program, from its exit code and its lines on standard error."""
     state, text = "", ""
     for line in lines:
         match = _SEVERITY.search(line)
@@ -79,36 +79,36 @@ def client_error(program: str, code: int, lines: Sequence[str], doing: str) -> H
     cause = next((match["text"] for line in lines if (match := _CAUSE.search(line))), "")
     text = _one_line(f"{text} {cause}" if cause not in text else text)
     if "row-level security" in text:
-        return _row_security(doing, text)
+        return _row_security(action, text)
     if not text:
-        text = f"killed by signal {-code}" if code < 0 else f"exit code {code} without a word"
+        text = f"killed by signal {-code}" if code < 0 else f"exit code {code} with no error output"
     if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
         # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
-        state, text = "55P03", "no lock on a table was to be had in time"
+        state, text = "55P03", "could not lock a table in time"
     if _SNAPSHOT.search(text):
-        return UnreachableError(f"{doing}: the session that held the snapshot was lost")
+        return UnreachableError(f"{action}: the session that held the snapshot was lost")
     kind = _kind(state, text)
-    return kind(f"{doing}: {program}: {text}", hint=_hint(state, text, kind))
+    return kind(f"{action}: {program}: {text}", hint=_hint(state, text, kind))
 
 
-def restore_error(text: str, doing: str) -> HoldfastError:
-    """Say what a fatal message of pg_restore means."""
+def restore_error(text: str, action: str) -> HoldfastError:
+    """Translate a fatal message of pg_restore."""
     flat = _one_line(text)
     kind = _kind("", flat)
-    return kind(f"{doing}: {flat}", hint=_hint("", flat, kind))
+    return kind(f"{action}: {flat}", hint=_hint("", flat, kind))
 
 
-def _row_security(doing: str, text: str) -> CredentialsError:
+def _row_security(action: str, text: str) -> CredentialsError:
     return CredentialsError(
-        f"{doing}: {text}, so that rows would be missing",
+        f"{action}: {text}, so that rows would be missing",
         hint="back up as the owner of the table, as a superuser, or as a role with BYPASSRLS",
     )
 
 
 def _kind(state: str, text: str) -> type[HoldfastError]:
-    found = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
-    if found:
-        return found
+    known = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+    if known:
+        return known
     if state in ("", "XX000"):
         if re.search(r'database ".*" does not exist', text):
             return UnreachableError
@@ -123,7 +123,7 @@ def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
     if state in _HINTS:
         return _HINTS[state]
     if kind is UnreachableError and "does not exist" in text:
-        return "look at the name of the database in the URL"
+        return "check the name of the database in the URL"
     if kind is CredentialsError and "password" in text:
         return "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"
     return None

@@ -16,17 +16,17 @@ from psycopg.conninfo import make_conninfo
 
 from holdfast.api import DatabaseURL, UsageError, quote_name
 
-# A peer that vanished without a word is noticed after a minute instead of libpq's two hours.
+# A peer that is gone is noticed after a minute instead of libpq's two hours.
 _KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 _EXAMPLE = "postgresql://user@host:5432/database, or postgresql:///database?host=/var/run/postgresql"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """One database on one server: libpq's parameters, and how to show it to people."""
+    """One database on one server: libpq's parameters, and as `label` its URL without secrets, for messages."""
 
     parameters: Mapping[str, str] = field(repr=False)
-    shown: str
+    label: str
 
     @classmethod
     def parse(cls, url: str, *, connect_timeout: int, database: bool = True) -> Self:
@@ -36,10 +36,10 @@ class Location:
         if database and not parameters.get("dbname") and "service" not in parameters:
             raise UsageError(
                 f"the URL {parsed.redacted()} names no database",
-                hint=f"{_EXAMPLE}; --all-databases backs up every database of a server",
+                hint=f"write {_EXAMPLE}; or use --all-databases to back up every database of a server",
             )
         defaults = {**_KEEPALIVE, "connect_timeout": str(connect_timeout)}
-        return cls(parameters={**defaults, **parameters}, shown=parsed.redacted())
+        return cls(parameters={**defaults, **parameters}, label=parsed.redacted())
 
     @property
     def database(self) -> str:
@@ -59,7 +59,7 @@ class Location:
             parameters["hostaddr"] = hostaddr
         return replace(self, parameters=parameters)
 
-    def called(self, mark: str) -> Self:
+    def with_mark(self, mark: str) -> Self:
         """The same under an application_name that ends in `mark`, ASCII, within PostgreSQL's 63 bytes."""
         given = self.parameters.get("application_name", "") or os.environ.get("PGAPPNAME", "") or "holdfast"
         name = given.encode("ascii", "replace").decode()[:40] + mark
@@ -132,17 +132,17 @@ _SERVICE_FILE = "pg_service.conf"
 
 
 def _parameters(parsed: DatabaseURL) -> dict[str, str]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     if any(name for name, _ in parsed.hosts):
-        found["host"] = ",".join(name for name, _ in parsed.hosts)
+        parameters["host"] = ",".join(name for name, _ in parsed.hosts)
     if any(port for _, port in parsed.hosts):
-        found["port"] = ",".join("" if port is None else str(port) for _, port in parsed.hosts)
+        parameters["port"] = ",".join("" if port is None else str(port) for _, port in parsed.hosts)
     if parsed.user:
-        found["user"] = parsed.user
+        parameters["user"] = parsed.user
     if parsed.password:
-        found["password"] = parsed.password
+        parameters["password"] = parsed.password
     if parsed.path.strip("/"):
-        found["dbname"] = parsed.path.removeprefix("/")
+        parameters["dbname"] = parsed.path.removeprefix("/")
     for key, value in parsed.query:
         name, text = _alias(key, value)
         if name not in _keywords():
@@ -150,9 +150,9 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
                 f"the URL {parsed.redacted()} has a parameter {quote_name(key)} that libpq does not know",
                 hint="percent-encode / ? # % @ : in a user name or password, for instance ? as %3F",
             )
-        found[name] = text
-    _check_text(found, parsed)
-    return found
+        parameters[name] = text
+    _check_text(parameters, parsed)
+    return parameters
 
 
 def _alias(key: str, value: str) -> tuple[str, str]:
@@ -162,8 +162,8 @@ def _alias(key: str, value: str) -> tuple[str, str]:
     return ("dbname", value) if key == "database" else (key, value)
 
 
-def _check_text(found: Mapping[str, str], parsed: DatabaseURL) -> None:
-    for key, value in found.items():
+def _check_text(parameters: Mapping[str, str], parsed: DatabaseURL) -> None:
+    for key, value in parameters.items():
         try:
             whole = "\0" not in value and value.encode()
         except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""One more session that looks on while the others work: what they wait for, and whether the snapshot is still held.
+"""A session that monitors the others of a backup: what they wait for, and whether the snapshot is still held.
 
 pg_dump sets lock_timeout to 0 for itself and limits only its LOCK TABLE: to read the definition of a view, an index or
-a sequence that somebody has locked it would wait without end, and hold its locks on all tables for as long.
+a sequence that somebody has locked it would wait for ever, and hold its locks on all tables for as long.
 """
 
 import logging
@@ -24,17 +24,17 @@ from holdfast_postgres.session import connect, settings
 log = logging.getLogger("holdfast.postgres.lock_monitor")
 
 LOST = "the session that held the snapshot was lost"
-_LONGEST = 1.0  # seconds between two looks, each of which takes the server a millisecond
+_LONGEST_PAUSE = 1.0  # seconds between two queries, each of which takes the server a millisecond
 
 _SESSIONS = """
 SELECT pid, coalesce(wait_event_type = 'Lock', false) FROM pg_catalog.pg_stat_activity
 WHERE pg_catalog.right(application_name, %s) = %s AND pid <> pg_catalog.pg_backend_pid()
 """
-_WANTED = """
+_WAITED_FOR = """
 SELECT relation::int8 FROM pg_catalog.pg_locks WHERE pid = ANY (%s) AND NOT granted AND locktype = 'relation'
 """
 # Ours are ACCESS SHARE, which waits for nothing but ACCESS EXCLUSIVE, held or waited for by somebody before us.
-_HOLDER = """
+_LOCK_HOLDER = """
 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
         WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
     n.nspname || '.' || c.relname, l.granted, l.pid, coalesce(a.usename, ''), coalesce(a.application_name, '')
@@ -45,23 +45,24 @@ WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation 
     AND l.database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
 ORDER BY l.granted DESC LIMIT 1
 """
-# Those that are killed while the server works for them: others see that their client has gone.
-_END = """
+# Those whose client was killed while the server works for them: the others see that their client has gone.
+_TERMINATE = """
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 WHERE pg_catalog.right(application_name, %s) = %s AND pid <> pg_catalog.pg_backend_pid() AND state = 'active'
 """
 
 
-def marked(location: Location) -> tuple[Location, str]:
+def with_mark(location: Location) -> tuple[Location, str]:
     """The location with an application_name for the sessions of one backup alone, and how that name ends."""
     mark = f" {secrets.token_hex(4)}"
-    return location.called(mark), mark
+    return location.with_mark(mark), mark
 
 
 class LockMonitor:
-    """Looks at the sessions of one backup, whose application_name ends in `mark`, from a thread of its own.
+    """Monitors the sessions of one backup, whose application_name ends in `mark`, from a thread of its own.
 
-    It is left with `end` called for what went wrong, once, and with no session of the backup at work.
+    The first thing that must end the backup is given to `on_error`. Leaving it ends what the server still does for
+    the backup.
     """
 
     def __init__(self, location: Location, mark: str, *, major: int, lock_timeout: float) -> None:
@@ -69,16 +70,16 @@ class LockMonitor:
         self._mark = (len(mark), mark)
         self._settings = settings(major)
         self._lock_timeout = lock_timeout
-        self._pause = min(_LONGEST, max(0.02, lock_timeout / 5))
-        self._holder: int | None = None
-        self._end: Callable[[HoldfastError], None] | None = None
+        self._pause = min(_LONGEST_PAUSE, max(0.02, lock_timeout / 5))
+        self._holder_pid: int | None = None
+        self._on_error: Callable[[HoldfastError], None] | None = None
         self._since: dict[tuple[int, int], float] = {}
         self._seen = ""
         self._seen_at = 0.0
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         self._stop = threading.Event()
         self.connection = self._connect()
-        self._thread = threading.Thread(target=self._run, name="holdfast-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="holdfast-locks", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -90,9 +91,9 @@ class LockMonitor:
         self._stop.set()
         self._thread.join()
         try:
-            self.connection.execute(_END, self._mark)
-        except psycopg.Error as gone:
-            log.info("the sessions of the backup cannot be looked for: %s", gone)  # the server has gone, and they too
+            self.connection.execute(_TERMINATE, self._mark)
+        except psycopg.Error as lost:
+            log.info("cannot look for the sessions of the backup: %s", lost)  # they are gone with the server
         finally:
             self.connection.close()
 
@@ -106,22 +107,22 @@ class LockMonitor:
         return connection
 
     @property
-    def milliseconds(self) -> int:
-        """What lock_timeout is to be in every session of the backup."""
+    def lock_timeout_ms(self) -> int:
+        """The lock_timeout of every session of the backup, in milliseconds."""
         return max(1, round(self._lock_timeout * 1000))
 
-    def holds(self, connection: "Connection[TupleRow]") -> None:
+    def set_holder(self, connection: "Connection[TupleRow]") -> None:
         """From now on the loss of this session, which holds the snapshot, is the end of the backup."""
         # Asked of the server: behind a pooler libpq knows another number.
-        (self._holder,) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() or (None,)
+        (self._holder_pid,) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() or (None,)
 
-    def ends(self, end: Callable[[HoldfastError], None]) -> None:
-        """Call this, in the thread of the watch, for what must end the backup."""
-        self._end = end
+    def on_error(self, callback: Callable[[HoldfastError], None]) -> None:
+        """Call this, in the thread of the monitor, with what must end the backup."""
+        self._on_error = callback
 
     @contextmanager
-    def explained(self, relations: Sequence[int] = ()) -> Iterator[None]:
-        """Let a lock that was not to be had in this block say who holds it."""
+    def explain_locks(self, relations: Sequence[int] = ()) -> Iterator[None]:
+        """Let a `LockedError` of this block say who holds the lock."""
         try:
             yield
         except LockedError as error:
@@ -131,54 +132,58 @@ class LockMonitor:
         """Say who locks one of these, or what a session of the backup was seen waiting for just now."""
         text = self._seen if time.monotonic() - self._seen_at < 2 * self._pause + 0.5 else ""
         try:
-            text = self._who(relations) or text
-        except psycopg.Error as gone:
-            log.info("who holds the lock cannot be looked for: %s", gone)
+            text = self._describe_holder(relations) or text
+        except psycopg.Error as lost:
+            log.info("cannot look for who holds the lock: %s", lost)
         if not text:
             return error
-        hint = f"wait for it, end it, or wait longer than {self._lock_timeout:g} s with -o lock_timeout=SECONDS"
+        hint = f"end that session, or use -o lock_timeout=SECONDS to wait longer than {self._lock_timeout:g} s"
         return LockedError(text, hint=hint)
 
     def _run(self) -> None:
         while not self._stop.wait(self._pause):
             try:
-                failed = self._look()
+                failure = self._check()
             except psycopg.Error as error:
-                failed = self._again(error)
-            if failed is not None and self._end is not None:
-                self._end(failed)
+                failure = self._reconnect(error)
+            if failure is not None and self._on_error is not None:
+                self._on_error(failure)
                 return
 
-    def _again(self, error: psycopg.Error) -> HoldfastError | None:
+    def _reconnect(self, error: psycopg.Error) -> HoldfastError | None:
         """Somebody may have ended this session alone, which says nothing about the others."""
-        log.info("the session that watches was lost: %s", error)
+        log.info("the session of the lock monitor was lost: %s", error)
         try:
             self.connection = self._connect()
-        except HoldfastError as failed:
-            return failed
-        except psycopg.Error as failed:
-            return UnreachableError(f"the session that watches the backup was lost: {failed}")
+        except HoldfastError as failure:
+            return failure
+        except psycopg.Error as failure:
+            return UnreachableError(f"the session that monitors the backup was lost: {failure}")
         return None
 
-    def _look(self) -> HoldfastError | None:
-        found: dict[int, bool] = dict(self.connection.execute(_SESSIONS, self._mark).fetchall())
-        if self._holder is not None and self._holder not in found:
+    def _check(self) -> HoldfastError | None:
+        sessions: dict[int, bool] = dict(self.connection.execute(_SESSIONS, self._mark).fetchall())
+        if self._holder_pid is not None and self._holder_pid not in sessions:
             return UnreachableError(LOST)
-        before, self._looked = self._looked, time.monotonic()
-        waiting = [pid for pid, waits in found.items() if waits]
-        wanted = [(pid, one) for pid in waiting for (one,) in self.connection.execute(_WANTED, ([pid],)).fetchall()]
-        self._since = {one: self._since.get(one, before) for one in wanted}
-        if not wanted:
+        before, self._checked_at = self._checked_at, time.monotonic()
+        waits = [
+            (pid, relation)
+            for pid, is_waiting in sessions.items()
+            if is_waiting
+            for (relation,) in self.connection.execute(_WAITED_FOR, ([pid],)).fetchall()
+        ]
+        self._since = {wait: self._since.get(wait, before) for wait in waits}
+        if not waits:
             return None
-        if text := self._who([relation for _, relation in wanted]):
-            self._seen, self._seen_at = text, self._looked
+        if text := self._describe_holder([relation for _, relation in waits]):
+            self._seen, self._seen_at = text, self._checked_at
         # A little later than the sessions that have a lock_timeout of their own.
-        if all(self._looked - since < self._lock_timeout + self._pause for since in self._since.values()):
+        if all(self._checked_at - since < self._lock_timeout + self._pause for since in self._since.values()):
             return None
         return self.explain(LockedError(f"what the backup needs was locked for more than {self._lock_timeout:g} s"))
 
-    def _who(self, relations: Sequence[int]) -> str:
-        row = self.connection.execute(_HOLDER, (list(relations),)).fetchone() if relations else None
+    def _describe_holder(self, relations: Sequence[int]) -> str:
+        row = self.connection.execute(_LOCK_HOLDER, (list(relations),)).fetchone() if relations else None
         if row is None:
             return ""
         kind, name, granted, pid, *parts = row
@@ -186,4 +191,4 @@ class LockMonitor:
         session = f"process {pid}: {who}" if pid else "a prepared transaction"
         if granted:
             return f"{kind} {quote_name(name)} is locked by another session ({session})"
-        return f"{kind} {quote_name(name)} is waited for by another session that would change it ({session})"
+        return f"another session is waiting to change {kind} {quote_name(name)} ({session})"

@@ -1,6 +1,6 @@
 """The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
 
-from holdfast_postgres.hints import DatabaseHint, Hints, copy_in
+from holdfast_postgres.hints import DatabaseHint, Hints
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
 _TIMEOUT = "/^SET transaction_timeout = 0;$/"
@@ -32,18 +32,18 @@ def steps(hints: Hints) -> tuple[str, ...]:
         return (*lines, f"{script} | {_OPEN} --quiet")
     if newer:
         lines += [
-            "# a server older than 17 does not know transaction_timeout: pg_restore says so, goes on, and ends with 1;",
-            "# that error alone means nothing",
+            "# a server older than 17 does not know transaction_timeout: pg_restore reports that and ends with",
+            "# exit code 1, with nothing missing",
         ]
     if hints.format == "directory":
         return (*lines, "mkdir directory", f"{archive} | tar --extract --directory=directory",
                 "pg_restore --dbname=TARGET_DB --jobs=4 directory")  # fmt: skip
-    if hints.format != "parallel" or not (hints.lanes or hints.sequences):
+    if hints.format != "parallel" or not (hints.large_tables or hints.sequences):
         return (*lines, f"{archive} | pg_restore --dbname=TARGET_DB")
     for section in ("pre-data", "data"):
         lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section={section}")
-    for number, lane in enumerate(hints.lanes, start=1):
-        lines += [f'{{decode:{stream}}} | {_OPEN} --command="$(cat {_file(number)})"' for stream in lane.streams]
+    for number, table in enumerate(hints.large_tables, start=1):
+        lines += [f'{{decode:{stream}}} | {_OPEN} --command="$(cat {_file(number)})"' for stream in table.streams]
     if hints.sequences:
         lines.append(f"{{decode:{hints.sequences}}} | {_OPEN} --quiet --output=/dev/null")
     lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section=post-data")
@@ -55,9 +55,9 @@ def files(hints: Hints) -> dict[str, bytes]:
     """The COPY statement of each large table, in a file of its own."""
     return {
         _file(number): f"SET client_encoding TO '{hints.database.encoding}';\n".encode()
-        + copy_in(lane.schema, lane.table, lane.columns, binary=lane.binary).encode()
+        + table.copy_in.encode()
         + b"\n"
-        for number, lane in enumerate(hints.lanes, start=1)
+        for number, table in enumerate(hints.large_tables, start=1)
     }
 
 

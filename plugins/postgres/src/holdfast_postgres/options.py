@@ -4,7 +4,29 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-_SIZE = re.compile(r"[1-9][0-9]{0,8}(kB|MB|GB|TB)?")
+from holdfast.api import UsageError
+
+Format = Literal["parallel", "plain", "custom", "directory", "tar"]
+
+# As PostgreSQL writes sizes in its settings: kB, MB, GB and TB, each 1024 of the unit before. Manual: chapter "Setting
+# Parameters".
+_UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_MEMORY = re.compile(r"[1-9][0-9]{0,8}(kB|MB|GB|TB)?")
+_LEAST_PART = 1 << 20
+_SIZE = re.compile(r"([0-9]{1,9})(kB|MB|GB|TB)")
+
+
+def parse_size(name: str, text: str) -> int:
+    """The bytes of a size with its unit, such as `512MB`, or `0`; anything else is a `UsageError`."""
+    if text == "0":
+        return 0
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        example = f"{text}MB" if text.isdecimal() else "8MB"
+        raise UsageError(
+            f"option '{name}' is '{text}', expected a size with a unit", hint=f"use kB, MB, GB or TB: {name}={example}"
+        )
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _option(default: Any, text: str) -> Any:
@@ -13,7 +35,7 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresOptions:
-    """Options of the engine; those that a verb does not know are without effect there."""
+    """Options of the engine; those of another operation have no effect."""
 
     format: Literal["parallel", "plain", "sql", "custom", "directory", "tar"] = _option(
         "parallel", "backup: parallel, or one of pg_dump's own: plain (or sql), custom, directory, tar"
@@ -24,33 +46,44 @@ class PostgresOptions:
         False, "backup: roles and tablespaces too, with password hashes; restore: make those of the backup"
     )
     create: bool = _option(False, "restore: make the target database if it is not there")
-    no_owner: bool = _option(False, "restore: everything belongs to the connecting role")
-    no_privileges: bool = _option(False, "restore: no GRANT and REVOKE")
+    no_owner: bool = _option(False, "restore: make the connecting role the owner of everything")
+    no_privileges: bool = _option(False, "restore: leave GRANT and REVOKE out")
     older_server: bool = _option(False, "restore: allow a target older than the server that was backed up")
     disconnect: bool = _option(False, "restore --replace: end the sessions that use the target")
     analyze: bool = _option(True, "restore: collect the planner's statistics at the end")
-    maintenance_work_mem: str = _option("", "restore: memory for building one index, such as 1GB; as the server is set")
-    connect_timeout: int = _option(10, "seconds to wait for the server; connect_timeout in the URL goes first")
+    maintenance_work_mem: str = _option(
+        "", "restore: memory for building one index, such as 1GB; by default that of the server"
+    )
+    connect_timeout: int = _option(10, "seconds to wait for the server; connect_timeout in the URL takes precedence")
     lock_timeout: float = _option(5.0, "seconds to wait for a lock that another session holds on a table")
-    large_table: int = _option(8, "backup: MB from which a table is read apart from pg_dump, in several lanes")
-    part_size: int = _option(512, "backup: MB of a large table that one lane reads at a time, at most")
+    large_table: str = _option("8MB", "backup: size from which COPY reads a table in parallel parts, not pg_dump")
+    part_size: str = _option("512MB", "backup: size of one part of a large table, at most")
 
     def __post_init__(self) -> None:
-        """Refuse what no run could mean."""
+        """Refuse values out of range, and options that exclude each other."""
         if self.schema_only and self.data_only:
             raise ValueError("schema_only and data_only exclude each other")
         if not 1 <= self.connect_timeout <= 3600:
             raise ValueError(f"connect_timeout is {self.connect_timeout}, expected 1 to 3600 seconds")
         if not 0.001 <= self.lock_timeout <= 86400:
             raise ValueError(f"lock_timeout is {self.lock_timeout}, expected 0.001 to 86400 seconds")
-        if not 0 <= self.large_table <= 1_000_000:
-            raise ValueError(f"large_table is {self.large_table}, expected 0 to 1000000 MB")
-        if not 1 <= self.part_size <= 1_000_000:
-            raise ValueError(f"part_size is {self.part_size}, expected 1 to 1000000 MB")
-        if self.maintenance_work_mem and not _SIZE.fullmatch(self.maintenance_work_mem):
+        parse_size("large_table", self.large_table)
+        if parse_size("part_size", self.part_size) < _LEAST_PART:
+            raise ValueError(f"part_size is {self.part_size}, expected 1MB or more")
+        if self.maintenance_work_mem and not _MEMORY.fullmatch(self.maintenance_work_mem):
             raise ValueError(f"maintenance_work_mem is '{self.maintenance_work_mem}', expected a size such as 256MB")
 
     @property
-    def pg_format(self) -> str:
+    def pg_format(self) -> Format:
         """The format, `sql` being another name for `plain`."""
         return "plain" if self.format == "sql" else self.format
+
+    @property
+    def large_table_bytes(self) -> int:
+        """The size from which a table is read in parallel parts."""
+        return parse_size("large_table", self.large_table)
+
+    @property
+    def part_size_bytes(self) -> int:
+        """The size of a part, at most."""
+        return parse_size("part_size", self.part_size)

@@ -19,7 +19,7 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 OLDEST = 12  # attgenerated, and what pg_dump of today still is tested with
 
 # Those of pg_dump (setup_connection), and what the text of rows depends on: it is hashed for the proof.
-FIXED = {
+_FIXED = {
     "search_path": "''",
     "datestyle": "'ISO, MDY'",
     "intervalstyle": "'postgres'",
@@ -37,7 +37,7 @@ FIXED = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
-_NEWER = (
+_SINCE = (
     ("client_connection_check_interval", "'2s'", 14),  # a query whose client died ends soon, not at its own end
     ("idle_session_timeout", "0", 14),
     ("transaction_timeout", "0", 17),
@@ -46,9 +46,9 @@ _NEWER = (
 
 def settings(major: int, *, encoding: str = "UTF8") -> str:
     """The `SET` statements of a session on a server of that major version."""
-    chosen = {**FIXED, "client_encoding": f"'{encoding}'"}
-    chosen |= {name: value for name, value, since in _NEWER if major >= since}
-    return "".join(f"SET {name} TO {value};\n" for name, value in chosen.items())
+    values = {**_FIXED, "client_encoding": f"'{encoding}'"}
+    values |= {name: value for name, value, since in _SINCE if major >= since}
+    return "".join(f"SET {name} TO {value};\n" for name, value in values.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +87,22 @@ def connect(location: Location) -> "Connection[TupleRow]":
             location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
         )
     except psycopg.OperationalError as error:
-        found = server_error(error, f"cannot connect to {location.shown}")
-        if type(found).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
-            found = UnreachableError(found.message, hint=found.hint)
-        raise found from error
+        translated = server_error(error, f"cannot connect to {location.label}")
+        if type(translated).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
+            translated = UnreachableError(translated.message, hint=translated.hint)
+        raise translated from error
     except psycopg.Error as error:
-        raise server_error(error, f"cannot connect to {location.shown}") from error
+        raise server_error(error, f"cannot connect to {location.label}") from error
     try:
         connection.execute("SET statement_timeout TO 0; SET lock_timeout TO 0")
     except psycopg.Error as error:
         connection.close()
-        raise server_error(error, f"cannot connect to {location.shown}") from error
+        raise server_error(error, f"cannot connect to {location.label}") from error
     return connection
 
 
-def survey(connection: "Connection[TupleRow]") -> Server:
-    """Ask who answers."""
+def read_server(connection: "Connection[TupleRow]") -> Server:
+    """Ask the server for its version, role and database; one that is too old is an `UnreachableError`."""
     row = connection.execute(_SERVER).fetchone()
     assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
     version, number, encoding, database, standby, superuser, role = row

@@ -21,42 +21,42 @@ from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.location import Location
-from holdfast_postgres.lock_monitor import LOST, LockMonitor, marked
+from holdfast_postgres.lock_monitor import LOST, LockMonitor, with_mark
 from holdfast_postgres.selection import backup_scope
 from holdfast_postgres.selection.backup_scope import BackupScope
 from holdfast_postgres.selection.patterns import Selection
-from holdfast_postgres.session import Server, connect, pin, settings, survey
+from holdfast_postgres.session import Server, connect, pin, read_server, settings
 
 log = logging.getLogger("holdfast.postgres.snapshot")
 
 _ATTEMPTS = 5
 _BATCH = 500
-_GONE = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
+_REMOVED = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """A transaction that holds the locks and the snapshot; `point` says which moment it shows.
 
-    `extent` is what a selection takes, None without one.
+    `scope` is what a selection takes, None without one.
     """
 
     id: str
     connection: "Connection[TupleRow]"
     location: Location
     server: Server
-    watch: LockMonitor
+    monitor: LockMonitor
     pooled: bool
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
-    extent: BackupScope | None
+    scope: BackupScope | None
     point: dict[str, Any]
     identity: str
 
     def takes(self, relation: Relation) -> bool:
         """Whether the dump holds a relation."""
-        return self.extent is None or relation.oid in self.extent.relations
+        return self.scope is None or relation.oid in self.scope.relations
 
     @property
     def begin(self) -> str:
@@ -68,10 +68,10 @@ class Snapshot:
         )
 
 
-_Finder = Callable[["Connection[TupleRow]", Sequence[Relation] | None], BackupScope | None]
+_FindScope = Callable[["Connection[TupleRow]", Sequence[Relation] | None], BackupScope | None]
 
 
-class _Moved(Exception):  # noqa: N818 (a signal to try again, never seen outside)
+class _TablesChanged(Exception):  # noqa: N818 (a signal to try again, never raised to a caller)
     """A table was made, changed or removed between listing and locking."""
 
 
@@ -83,66 +83,66 @@ def open_snapshot(
 
     With `definitions` a selection takes what it cannot be restored without, too.
     """
-    location, mark = marked(location)
+    location, mark = with_mark(location)
     connection = connect(location)
     with ExitStack() as stack:
         stack.callback(_release, connection)
-        with translate_errors(f"cannot read {location.shown}"):
-            server = survey(connection)
+        with translate_errors(f"cannot read {location.label}"):
+            server = read_server(connection)
             location = pin(location, connection)
             connection.execute(settings(server.major))
-            watch = stack.enter_context(LockMonitor(location, mark, major=server.major, lock_timeout=lock_timeout))
-            find = _finder(selection, definitions=definitions)
-            with watch.explained(), translate_errors(f"cannot read {location.shown}"):
-                snapshot = _take(connection, location, server, find, watch)
-            watch.holds(connection)
+            monitor = stack.enter_context(LockMonitor(location, mark, major=server.major, lock_timeout=lock_timeout))
+            find = _scope_finder(selection, definitions=definitions)
+            with monitor.explain_locks(), translate_errors(f"cannot read {location.label}"):
+                snapshot = _take(connection, location, server, find, monitor)
+            monitor.set_holder(connection)
         yield snapshot
 
 
 def _take(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: LockMonitor
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _FindScope, monitor: LockMonitor
 ) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         try:
-            return _attempt(connection, location, server, find, watch)
-        except _Moved as moved:
-            log.info("tables changed while they were being locked, attempt %d: %s", attempt + 1, moved)
+            return _try_once(connection, location, server, find, monitor)
+        except _TablesChanged as changed:
+            log.info("tables changed while they were being locked, attempt %d: %s", attempt + 1, changed)
             connection.execute("ROLLBACK")
             time.sleep(0.05 * attempt)
     raise LockedError(
-        f"the tables of {location.shown} changed {_ATTEMPTS} times while they were being locked",
-        hint="another session makes and removes tables all the time; --exclude leaves them out",
+        f"the tables of {location.label} changed {_ATTEMPTS} times while they were being locked",
+        hint="use --exclude to leave out the tables that another session makes and removes all the time",
     )
 
 
-def _attempt(
-    connection: "Connection[TupleRow]", location: Location, server: Server, find: _Finder, watch: LockMonitor
+def _try_once(
+    connection: "Connection[TupleRow]", location: Location, server: Server, find: _FindScope, monitor: LockMonitor
 ) -> Snapshot:
-    listed = _chosen(catalog.tables(watch.connection), find(watch.connection, None))
+    listed = _readable(catalog.tables(monitor.connection), find(monitor.connection, None))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     # For all of the transaction: reading a sequence, and the size of a table with its indexes, may have to wait too.
-    connection.execute(f"SET LOCAL lock_timeout = {watch.milliseconds}")
-    _lock(connection, listed, watch)
+    connection.execute(f"SET LOCAL lock_timeout = {monitor.lock_timeout_ms}")
+    _lock(connection, listed, monitor)
     function = "pg_current_snapshot" if server.major >= 13 else "txid_current_snapshot"
     row = connection.execute(f"SELECT pg_catalog.pg_export_snapshot(), pg_catalog.{function}()::text").fetchone()
     assert row is not None  # noqa: S101 (a SELECT without FROM has one row)
     relations = catalog.relations(connection)
-    found = find(connection, relations)
-    tables = _chosen(catalog.tables(connection), found)
+    scope = find(connection, relations)
+    tables = _readable(catalog.tables(connection), scope)
     _recheck(connection, listed, tables)
     return Snapshot(
         id=row[0],
         connection=connection,
         location=location,
         server=server,
-        watch=watch,
+        monitor=monitor,
         pooled=_pooled(connection),
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(catalog.schemas(connection)),
-        extent=found,
+        scope=scope,
         point={**_point(connection, server), "snapshot": row[1]},
-        identity=_identity(connection, location, server),
+        identity=_source_identity(connection, location, server),
     )
 
 
@@ -151,54 +151,54 @@ def _pooled(connection: "Connection[TupleRow]") -> bool:
     return connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() != (connection.info.backend_pid,)
 
 
-def _finder(selection: Selection, *, definitions: bool) -> _Finder:
+def _scope_finder(selection: Selection, *, definitions: bool) -> _FindScope:
     """How to find what a selection takes, in a connection with the relations that it lists, if they are known."""
 
     def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> BackupScope | None:
         if not selection:
             return None
         relations = catalog.relations(connection) if relations is None else relations
-        return backup_scope.find(connection, selection, relations, definitions=definitions)
+        return backup_scope.find_scope(connection, selection, relations, definitions=definitions)
 
     return find
 
 
-def _chosen(tables: Sequence[Table], found: BackupScope | None) -> list[Table]:
+def _readable(tables: Sequence[Table], scope: BackupScope | None) -> list[Table]:
     """Those whose rows the dump can hold: what an extension brings comes back with the extension."""
     return [
         table
         for table in tables
-        if (found is None or table.oid in found.relations) and (not table.member or table.config)
+        if (scope is None or table.oid in scope.relations) and (not table.member or table.config)
     ]
 
 
-def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], watch: LockMonitor) -> None:
+def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], monitor: LockMonitor) -> None:
     for start in range(0, len(tables), _BATCH):
         batch = tables[start : start + _BATCH]
         names = ", ".join(f"ONLY {table.quoted}" for table in batch)
         try:
             connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
         except psycopg.errors.LockNotAvailable as error:
-            raise watch.explain(
+            raise monitor.explain(
                 server_error(error, "cannot lock the tables"), [table.oid for table in batch]
             ) from error
         except psycopg.Error as error:
-            if error.sqlstate in _GONE:
-                raise _Moved(error.diag.message_primary or "") from error
+            if error.sqlstate in _REMOVED:
+                raise _TablesChanged(error.diag.message_primary or "") from error
             raise
 
 
 def _recheck(connection: "Connection[TupleRow]", listed: Sequence[Table], tables: Sequence[Table]) -> None:
     before, after = ({table.identity for table in group} for group in (listed, tables))
     if before != after:
-        raise _Moved(f"{len(before ^ after)} differences")
+        raise _TablesChanged(f"{len(before ^ after)} differences")
     held = connection.execute(
         "SELECT relation::int8 FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() "
         "AND locktype = 'relation' AND mode = 'AccessShareLock' AND granted"
     )
     missing = {table.oid for table in tables} - {row[0] for row in held}
     if missing:
-        raise _Moved(f"{len(missing)} tables are not the ones that were locked")
+        raise _TablesChanged(f"{len(missing)} tables are not the ones that were locked")
 
 
 _SETTINGS = """
@@ -222,7 +222,7 @@ def _point(connection: "Connection[TupleRow]", server: Server) -> dict[str, Any]
     return point
 
 
-def _identity(connection: "Connection[TupleRow]", location: Location, server: Server) -> str:
+def _source_identity(connection: "Connection[TupleRow]", location: Location, server: Server) -> str:
     """The same for every way to reach a database, and for a standby of it."""
     system = _optional(connection, "SELECT system_identifier FROM pg_catalog.pg_control_system()")
     if system is None:
@@ -242,8 +242,8 @@ def _optional(connection: "Connection[TupleRow]", query: str) -> Any:
     return row[0] if row else None
 
 
-def still_held(snapshot: Snapshot) -> None:
-    """Make sure at the end that the locks have been there all the time: their session is still the same."""
+def check_held(snapshot: Snapshot) -> None:
+    """Make sure at the end that the locks were held all the time: their session still answers."""
     with translate_errors(LOST):
         snapshot.connection.execute("SELECT 1")
 

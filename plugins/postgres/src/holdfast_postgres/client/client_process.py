@@ -32,7 +32,7 @@ kill -KILL "$watch"
 exit "$code"
 """
 _F_SETPIPE_SZ = 1031
-_KEPT = 200  # lines of a child's talk that are kept, half from the start and half from the end
+_KEPT = 200  # lines of standard error that are kept, half from the start and half from the end
 
 
 class ClientProcesses:
@@ -44,7 +44,7 @@ class ClientProcesses:
         self._lock = threading.Lock()
         self._running: set[ClientProcess] = set()
         self._closed = False
-        self._failed: HoldfastError | None = None
+        self._error: HoldfastError | None = None
         self._lifeline = os.pipe()
 
     def __enter__(self) -> Self:
@@ -64,21 +64,21 @@ class ClientProcesses:
         feed: bool = False,
         tied: bool = False,
         offline: bool = False,
-        watch: Callable[[str], object] | None = None,
+        on_line: Callable[[str], object] | None = None,
     ) -> "ClientProcess":
         """Start a program on the session's database.
 
         `before` are the words of a program that runs it. `feed` gives it a pipe as standard input; `tied` is for one
-        that works without streaming to us, which would not notice our sudden death. `offline` is for one that is told
-        no database. `watch` is called with each line that it says on standard error, in a thread of the child.
+        that works without streaming to us, which would not notice our sudden death. `offline` is for one that connects
+        to no database. `on_line` is called with each line of its standard error, in a thread of its own.
         """
         location = location or self._location
         environment = location.environment(self._scratch)
         with self._lock:
             if self._closed:
                 raise HoldfastError("the session has been closed")
-            if self._failed is not None:
-                raise self._failed
+            if self._error is not None:
+                raise self._error
             line = self._lifeline[0]
             database = () if offline else ("--dbname", location.argument(self._scratch))
             wrapper = ["/bin/sh", "-c", _TIED, "holdfast", str(line)] if tied else []
@@ -96,7 +96,7 @@ class ClientProcesses:
                 )
             except OSError as error:
                 raise HoldfastError(f"cannot start {command[0]}: {os_error_text(error)}") from error
-            child = ClientProcess(process, os.path.basename(command[0]), watch, self._forget)
+            child = ClientProcess(process, os.path.basename(command[0]), on_line, self._forget)
             self._running.add(child)
         return child
 
@@ -104,12 +104,12 @@ class ClientProcesses:
         with self._lock:
             self._running.discard(child)
 
-    def end(self, failed: HoldfastError) -> None:
+    def abort(self, error: HoldfastError) -> None:
         """Kill what runs, from any thread; whoever waits for it, or starts more, gets this error."""
         with self._lock:
-            self._failed = failed
+            self._error = error
             for child in self._running:
-                child.watch_error = child.watch_error or failed
+                child.callback_error = child.callback_error or error
                 child.kill()
 
     def close(self) -> None:
@@ -123,8 +123,8 @@ class ClientProcesses:
             child.kill()
         for child in running:
             child.wait()
-        for end in self._lifeline:
-            os.close(end)
+        for descriptor in self._lifeline:
+            os.close(descriptor)
 
 
 class ClientProcess:
@@ -134,18 +134,18 @@ class ClientProcess:
         self,
         process: "subprocess.Popen[bytes]",
         program: str,
-        watch: Callable[[str], object] | None,
+        on_line: Callable[[str], object] | None,
         ended: Callable[["ClientProcess"], None],
     ) -> None:
         self.program = program
         self._process = process
-        self._watch = watch
+        self._on_line = on_line
         self._ended = ended
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_KEPT // 2)
-        self.watch_error: BaseException | None = None
-        self._talk = threading.Thread(target=self._listen, name=f"holdfast-{program}", daemon=True)
-        self._talk.start()
+        self.callback_error: BaseException | None = None
+        self._reader = threading.Thread(target=self._read_stderr, name=f"holdfast-{program}", daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -157,21 +157,21 @@ class ClientProcess:
 
     @property
     def lines(self) -> list[str]:
-        """What it said on standard error."""
+        """The lines that it wrote on standard error."""
         return [*self._first, *self._last]
 
-    def _listen(self) -> None:
-        """Read standard error to its end: a program that nobody listens to would block."""
+    def _read_stderr(self) -> None:
+        """Read standard error to its end: a program whose pipe is full would block."""
         assert self._process.stderr is not None  # noqa: S101 (it is a pipe)
-        with open(self._process.stderr.fileno(), encoding="utf-8", errors="backslashreplace", closefd=False) as talk:
-            for line in talk:
+        with open(self._process.stderr.fileno(), encoding="utf-8", errors="backslashreplace", closefd=False) as stderr:
+            for line in stderr:
                 text = line.rstrip("\n")
                 (self._first if len(self._first) < _KEPT // 2 else self._last).append(text[:10_000])
-                if self._watch is not None and self.watch_error is None:
+                if self._on_line is not None and self.callback_error is None:
                     try:
-                        self._watch(text)
+                        self._on_line(text)
                     except BaseException as error:  # noqa: BLE001 (raised by `finish`, in the thread that waits)
-                        self.watch_error = error
+                        self.callback_error = error
                         self.kill()
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -187,13 +187,13 @@ class ClientProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
 
-    def script(self, text: str) -> None:
+    def write_script(self, text: str) -> None:
         """Give it a whole script to read."""
         with contextlib.suppress(BrokenPipeError):  # it failed before it had read all: `finish` says why
             self.feed(text.encode())
         self.end_input()
 
-    def chunks(self, doing: str) -> Iterator[bytes | bytearray]:
+    def chunks(self, action: str) -> Iterator[bytes | bytearray]:
         """Yield its standard output; raises what its failure means, before the end could be taken for one."""
         assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
         # A pipe of 1 MiB instead of 64 KiB: a sixteenth of the switches between the program and us.
@@ -203,21 +203,21 @@ class ClientProcess:
         try:
             while block := _fill(descriptor):
                 yield block
-            self.finish(doing)
+            self.finish(action)
         finally:
             self.release()
 
-    def finish(self, doing: str) -> None:
+    def finish(self, action: str) -> None:
         """Wait for its end; anything but a clean one is raised as what it means."""
-        code = self.finish_watched()
+        code = self.wait_checked()
         if code:
-            raise client_error(self.program, code, self.lines, doing)
+            raise client_error(self.program, code, self.lines, action)
 
-    def finish_watched(self) -> int:
-        """Wait for its end and return the exit code; raises only what `watch` raised."""
+    def wait_checked(self) -> int:
+        """Wait for its end and return the exit code; raises only what `on_line` raised."""
         code = self.wait()
-        if self.watch_error is not None:
-            raise self.watch_error
+        if self.callback_error is not None:
+            raise self.callback_error
         return code
 
     def kill(self) -> None:
@@ -227,9 +227,9 @@ class ClientProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Wait until it has ended and all of its talk is read; from any thread."""
+        """Wait until it has ended and all of its standard error is read; from any thread."""
         code = self._process.wait()
-        self._talk.join(10)
+        self._reader.join(10)
         self._ended(self)
         return code
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's client programs: the lowest major version that is not older than what it has to talk to.
+"""PostgreSQL's client programs: the lowest major version that is not older than the server or archive.
 
 pg_dump refuses a server newer than itself; the dump of a newer one is less likely to load into an older server.
 """
@@ -14,7 +14,7 @@ from functools import lru_cache
 from holdfast.api import PluginError
 
 VARIABLE = "HOLDFAST_PG_BINDIR"
-_PLACES = (
+_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
     "/usr/local/pgsql/bin",
@@ -40,51 +40,51 @@ class Programs:
         """The full path of one of them; `PluginError` if it is not there."""
         path = os.path.join(self.folder, name)
         if not self.has(name):
-            raise PluginError(f"there is no {name} beside {self.folder}/pg_dump", hint=_install(self.major))
+            raise PluginError(f"there is no {name} in {self.folder}, where pg_dump is", hint=_install_hint(self.major))
         return path
 
     def has(self, name: str) -> bool:
         """Whether one of them is there."""
         return os.access(os.path.join(self.folder, name), os.X_OK)
 
-    def recorded(self, *names: str) -> dict[str, str]:
+    def as_versions(self, *names: str) -> dict[str, str]:
         """Programs and versions for the manifest."""
         return dict.fromkeys(names, self.version)
 
 
-def find(at_least: int, *, why: str) -> Programs:
+def find_programs(at_least: int, *, why: str) -> Programs:
     """The programs to use for a server or archive of major version `at_least`; `why` completes the error."""
-    found = installed()
-    fitting = [programs for programs in found if programs.major >= at_least]
+    sets = installed_programs()
+    fitting = [programs for programs in sets if programs.major >= at_least]
     if fitting:
         return min(fitting, key=lambda programs: programs.major)
-    if not found:
-        place = f" in {VARIABLE}={os.environ[VARIABLE]}" if os.environ.get(VARIABLE) else ""
+    if not sets:
+        where = f" in {VARIABLE}={os.environ[VARIABLE]}" if os.environ.get(VARIABLE) else ""
         raise PluginError(
-            f"there are no PostgreSQL client programs{place}, and {why} needs pg_dump, pg_restore and psql "
+            f"there are no PostgreSQL client programs{where}, and {why} needs pg_dump, pg_restore and psql "
             f"of version {at_least} or newer",
-            hint=_install(at_least),
+            hint=_install_hint(at_least),
         )
-    newest = max(found, key=lambda programs: programs.major)
+    newest = max(sets, key=lambda programs: programs.major)
     raise PluginError(
         f"{why} needs client programs of version {at_least} or newer, found {newest.version} in {newest.folder}",
-        hint=_install(at_least),
+        hint=_install_hint(at_least),
     )
 
 
-def installed() -> list[Programs]:
-    """Every folder with a whole set of client programs, those on PATH first."""
+def installed_programs() -> list[Programs]:
+    """The complete sets of client programs, one for each folder, those on PATH first."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
         folders = [chosen]
     else:
-        places = [path for pattern in _PLACES for path in sorted(glob.glob(pattern))]
-        folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *places]
+        known = [path for pattern in _FOLDERS for path in sorted(glob.glob(pattern))]
+        folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *known]
     unique = dict.fromkeys(os.path.realpath(folder) for folder in folders if folder)
-    return [programs for folder in unique if (programs := _look(folder)) is not None]
+    return [programs for folder in unique if (programs := _programs_in(folder)) is not None]
 
 
-def _look(folder: str) -> Programs | None:
+def _programs_in(folder: str) -> Programs | None:
     path = os.path.join(folder, "pg_dump")
     try:
         changed = os.stat(path).st_mtime_ns
@@ -95,21 +95,21 @@ def _look(folder: str) -> Programs | None:
         return None
     if any(shutil.which(os.path.join(folder, name)) is None for name in _NEEDED):
         return None
-    return _ask(path, changed)
+    return _read_version(path, changed)
 
 
 @lru_cache(maxsize=64)
-def _ask(path: str, changed: int) -> Programs | None:
+def _read_version(path: str, changed: int) -> Programs | None:
     del changed  # a part of the key: an upgrade puts other programs in the same place
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+        output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None  # a program for another machine, or half of one: as good as none
-    match = _VERSION.search(said)
+    match = _VERSION.search(output)
     if match is None:
         return None
     return Programs(folder=os.path.dirname(path), version=match[1], major=int(match[2]), minor=int(match[3] or 0))
 
 
-def _install(major: int) -> str:
-    return f"install postgresql-client-{major} or newer, or name a folder that holds such programs in {VARIABLE}"
+def _install_hint(major: int) -> str:
+    return f"install postgresql-client-{major} or newer, or set {VARIABLE} to a folder with such programs"

@@ -12,15 +12,15 @@ from holdfast_postgres.catalog import Table
 from holdfast_postgres.session import quoted
 
 _MB = 1 << 20
-_MANY = 256 * _MB  # of small tables: then pg_dump, which reads one table at a time, would be what all wait for
+_MANY_SMALL = 256 * _MB  # of small tables: then pg_dump, which reads one table at a time, would be what all wait for
 _SMALL = _MB
-_PARTS = 256  # of one table at most, a blob each
-_LEAST = 32 * _MB
+_MOST_PARTS = 256  # of one table, a blob each
+_LEAST_SIZE = 32 * _MB
 _RANGES_SINCE = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class TablePart:
     """A piece of a table that one COPY reads; `first` and `last` are blocks, None at the open ends."""
 
     table: Table
@@ -45,34 +45,34 @@ class Part:
         return f"COPY (SELECT {columns} FROM ONLY {self.table.quoted} WHERE {where}) TO STDOUT{binary};\n"
 
 
-def large(tables: Sequence[Table], *, threshold: int, standby: bool) -> list[Table]:
+def large_tables(tables: Sequence[Table], *, threshold: int, standby: bool) -> list[Table]:
     """The tables that are worth a COPY of their own; `threshold` in bytes."""
-    able = [table for table in tables if _able(table, standby=standby)]
-    rest = sum(table.size for table in able if table.size < threshold)
-    if rest > _MANY:
+    readable = [table for table in tables if _readable(table, standby=standby)]
+    rest = sum(table.size for table in readable if table.size < threshold)
+    if rest > _MANY_SMALL:
         threshold = min(threshold, _SMALL)
-    return [table for table in able if table.size >= threshold]
+    return [table for table in readable if table.size >= threshold]
 
 
-def _able(table: Table, *, standby: bool) -> bool:
-    readable = table.persistence == "p" or not standby  # an unlogged table is empty and unreadable on a standby
-    return table.kind == "r" and not table.config and bool(table.columns) and readable
+def _readable(table: Table, *, standby: bool) -> bool:
+    logged = table.persistence == "p" or not standby  # an unlogged table is empty and unreadable on a standby
+    return table.kind == "r" and not table.config and bool(table.columns) and logged
 
 
-def parts(tables: Sequence[Table], *, part_size: int, jobs: int, major: int) -> list[Part]:
-    """Cut tables into parts of about `part_size` bytes, the largest first.
+def split_tables(tables: Sequence[Table], *, part_size: int, jobs: int, major: int) -> list[TablePart]:
+    """Split tables into parts of about `part_size` bytes, the largest first.
 
-    Each part costs 0.05 s for its psql and session; fewer than two for each lane would leave one idle at the end.
+    Each part costs 0.05 s for its psql and session; with fewer than two for each job one would be idle at the end.
     """
-    part_size = min(part_size, max(_LEAST, sum(table.size for table in tables) // (2 * jobs)))
-    found: list[Part] = []
-    taken: set[str] = set()
+    part_size = min(part_size, max(_LEAST_SIZE, sum(table.size for table in tables) // (2 * jobs)))
+    parts: list[TablePart] = []
+    names: set[str] = set()
     for table in tables:
-        name = _stream_name(table, taken)
+        name = _stream_name(table, names)
         splits = _splits(table, part_size) if table.heap and major >= _RANGES_SINCE else 1
         step = -(-table.blocks // splits)
-        found += [
-            Part(
+        parts += [
+            TablePart(
                 table=table,
                 stream=name if splits == 1 else f"{name}/{number + 1:04d}",
                 first=number * step if number else None,
@@ -81,16 +81,15 @@ def parts(tables: Sequence[Table], *, part_size: int, jobs: int, major: int) -> 
             )
             for number in range(splits)
         ]
-    return sorted(found, key=lambda part: -part.size)
+    return sorted(parts, key=lambda part: -part.size)
 
 
 def _splits(table: Table, part_size: int) -> int:
-    wanted = round(table.size / part_size)
-    return max(1, min(wanted, _PARTS, table.blocks))
+    return max(1, min(round(table.size / part_size), _MOST_PARTS, table.blocks))
 
 
 def _stream_name(table: Table, taken: set[str]) -> str:
-    """`data/public.orders`; the manifest keeps the exact name elsewhere, so that this one may be tamed."""
+    """`data/public.orders`; the manifest keeps the exact name elsewhere, so that this one may be made plain."""
     base = "data/" + ".".join(re.sub(r"[^\w-]", "_", part) for part in (table.schema, table.name))
     name, number = base, 1
     while name in taken:
@@ -100,10 +99,10 @@ def _stream_name(table: Table, taken: set[str]) -> str:
     return name
 
 
-def by_table(found: Sequence[Part]) -> Iterator[tuple[Table, list[str]]]:
+def by_table(parts: Sequence[TablePart]) -> Iterator[tuple[Table, list[str]]]:
     """Each table with its streams in the order of its blocks."""
-    streams: dict[int, list[Part]] = {}
-    for part in found:
+    streams: dict[int, list[TablePart]] = {}
+    for part in parts:
         streams.setdefault(part.table.oid, []).append(part)
     for group in streams.values():
         ordered = sorted(group, key=lambda part: part.first or 0)

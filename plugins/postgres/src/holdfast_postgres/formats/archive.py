@@ -32,8 +32,8 @@ class Entry:
     needs: tuple[int, ...]
 
     @property
-    def shown(self) -> str:
-        """Kind and name for people."""
+    def label(self) -> str:
+        """Kind and name for messages."""
         return f"{self.kind.lower()} {self.schema}.{self.tag}" if self.schema else f"{self.kind.lower()} {self.tag}"
 
 
@@ -46,7 +46,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         data = self._file.read(size)
         if len(data) != size:
-            raise IntegrityError("the archive ends in its table of contents")
+            raise IntegrityError("the archive is truncated in its table of contents")
         return data
 
     def byte(self) -> int:
@@ -79,7 +79,7 @@ def read_entries(path: Path) -> list[Entry]:
         with tarfile.open(path, "r:") as tar:
             member = tar.extractfile("toc.dat")
             if member is None:
-                raise IntegrityError("the archive's toc.dat is no file")
+                raise IntegrityError("the archive's toc.dat is not a file")
             return _entries(member)  # type: ignore[arg-type]
     except (tarfile.TarError, KeyError) as error:
         raise IntegrityError("the stream is not an archive of pg_dump") from error
@@ -90,7 +90,7 @@ def _entries(file: BinaryIO) -> list[Entry]:
     version, form = _head(reader)
     count = reader.integer()
     if not 0 <= count < 1 << 31:
-        raise IntegrityError(f"the archive says that it holds {count} objects")
+        raise IntegrityError(f"the archive has an impossible number of objects: {count}")
     return [_entry(reader, version, form) for _ in range(count)]
 
 
@@ -100,7 +100,7 @@ def _head(reader: _Reader) -> tuple[tuple[int, int], int]:
     version = (reader.byte(), reader.byte())
     reader.byte()
     if not _OLDEST <= version <= _NEWEST:
-        raise IntegrityError(f"the archive has format {version[0]}.{version[1]}, known are 1.12 to 1.16")
+        raise IntegrityError(f"the archive has format {version[0]}.{version[1]}, expected 1.12 to 1.16")
     reader.int_size, reader.offset_size, form = reader.byte(), reader.byte(), reader.byte()
     if not 4 <= reader.int_size <= 8 or form not in (_CUSTOM, _TAR, _DIRECTORY):
         raise IntegrityError("the head of the archive is damaged")

@@ -83,6 +83,6 @@ def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
         while left:
             piece = source.read(min(_READ, left))
             if not piece:
-                raise IntegrityError(f"the directory's file {quote_name(entry.name)} is cut short")
+                raise IntegrityError(f"the directory's file {quote_name(entry.name)} is truncated")
             left -= len(piece)
             target.write(piece)

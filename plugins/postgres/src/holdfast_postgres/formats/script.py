@@ -12,7 +12,7 @@ from holdfast.api import Chunk, PluginError
 from holdfast_postgres.client.programs import Programs
 
 # The first minor version of each major one that knows \restrict.
-_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+_RESTRICT_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 _HEAD = 1 << 16  # pg_dump writes its \restrict within the first lines
 _OPENING = re.compile(rb"(?:\A|(?<=\n))\\restrict ([0-9A-Za-z]+)\n")
 _TIMEOUT = b"SET transaction_timeout = 0;\n"
@@ -20,7 +20,7 @@ _TIMEOUT = b"SET transaction_timeout = 0;\n"
 
 def check_psql(programs: Programs) -> None:
     r"""Refuse a psql without `\restrict`: 13.22, 14.19, 15.14, 16.10, 17.6 and 18 have it."""
-    since = _SINCE.get(programs.major, 0 if programs.major >= 18 else 1 << 30)
+    since = _RESTRICT_SINCE.get(programs.major, 0 if programs.major >= 18 else 1 << 30)
     if programs.minor < since:
         raise PluginError(
             f"psql {programs.version} in {programs.folder} runs commands that hide in a script (CVE-2025-8714)",
@@ -28,7 +28,7 @@ def check_psql(programs: Programs) -> None:
         )
 
 
-def sparing_public(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+def keep_public_schema(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Let a script whose first statement makes the schema public run where that is, as in every new database."""
     source = iter(chunks)
     head = _head_of(source)
@@ -40,7 +40,7 @@ def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[byt
     r"""Wrap a script for a server of that version: our `\restrict` around it, that of pg_dump taken away.
 
     Only pg_dump's own line in the head goes, and its counterpart with the same word: such a line anywhere else is
-    data or a trick, and psql then takes it for data or refuses it. psql says `end` on standard error once it has read
+    data or a trick, and psql then takes it for data or refuses it. psql writes `end` to standard error once it has read
     all of it.
     """
     word = secrets.token_hex(16)
@@ -76,12 +76,12 @@ def _only_comments(text: bytes) -> bool:
 
 def _without(line: bytes, head: bytes, source: Iterator[Chunk]) -> Iterator[bytes]:
     """Yield everything but one line, which may lie across two chunks."""
-    left = head
+    rest = head
     for chunk in source:
-        text = left + bytes(chunk)
+        text = rest + bytes(chunk)
         if line and line in text:
             text = text.replace(line, b"\n", 1)
         keep = len(line)
-        left = text[len(text) - keep :] if keep else b""
+        rest = text[len(text) - keep :] if keep else b""
         yield text[: len(text) - keep] if keep else text
-    yield left.replace(line, b"\n", 1) if line else left
+    yield rest.replace(line, b"\n", 1) if line else rest

@@ -296,8 +296,8 @@ FROM (
 """
 
 
-def read(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]:
-    """Every object of the database; the search_path is empty, so that each name says its schema."""
+def read_definitions(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]:
+    """Every object of the database; the search_path is empty, so that each name has its schema."""
     for kind, query in _QUERIES.items():
         text = query.replace("{parts}", _PARTS if major >= 15 else "''")
         if major < 14:
@@ -306,35 +306,47 @@ def read(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]
             yield Definition(kind=kind, schema=schema, name=name, portable=portable or "", full=full or "")
 
 
-def proofs(connection: "Connection[TupleRow]", major: int, *, grouped: bool | None) -> tuple[list[ObjectProof], bool]:
+def prove_definitions(
+    connection: "Connection[TupleRow]", major: int, *, grouped: bool | None
+) -> tuple[list[ObjectProof], bool]:
     """One object for each definition, or for each kind in a schema; `grouped` None decides by their number."""
-    definitions = sorted(read(connection, major), key=lambda one: (one.kind, one.schema, one.name))
+    definitions = sorted(read_definitions(connection, major), key=lambda entry: (entry.kind, entry.schema, entry.name))
     if grouped is None:
         grouped = len(definitions) >= GROUPED
     groups: dict[tuple[str, str], list[Definition]] = {}
-    for one in definitions:
-        name = one.schema or "database" if grouped else f"{one.schema}.{one.name}" if one.schema else one.name
-        groups.setdefault((f"definition of {'every ' if grouped else ''}{one.kind}", name), []).append(one)
-    found = [
+    for definition in definitions:
+        groups.setdefault(_group(definition, grouped=grouped), []).append(definition)
+    objects = [
         ObjectProof(kind=kind, name=name, rows=len(group) if grouped else None, digest=_digest(group))
         for (kind, name), group in groups.items()
     ]
     row = connection.execute(_COMMENTS).fetchone()
     assert row is not None  # noqa: S101 (an aggregate has one row)
-    found.append(ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF))
-    return found, grouped
+    objects.append(ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF))
+    return objects, grouped
+
+
+def _group(definition: Definition, *, grouped: bool) -> tuple[str, str]:
+    """Kind and name of the object of a proof that a definition belongs to."""
+    if grouped:
+        return f"definition of every {definition.kind}", definition.schema or "database"
+    name = f"{definition.schema}.{definition.name}" if definition.schema else definition.name
+    return f"definition of {definition.kind}", name
 
 
 def _digest(group: list[Definition]) -> str:
     """The full half, then the portable half."""
-    halves = []
-    for texts in ([one.full for one in group], [one.portable for one in group]):
-        text = "".join(f"{len(part.encode())}:{part}" for one, part in zip(group, texts, strict=True) for part in
-                       (one.kind, one.schema, one.name, part))  # fmt: skip
-        halves.append(hashlib.sha256(text.encode()).hexdigest()[:_HALF])
-    return "".join(halves)
+    full = [(definition, definition.full) for definition in group]
+    portable = [(definition, definition.portable) for definition in group]
+    return _half(full) + _half(portable)
 
 
-def portable_only(found: str, recorded: str) -> str:
+def _half(texts: list[tuple[Definition, str]]) -> str:
+    parts = (part for definition, text in texts for part in (definition.kind, definition.schema, definition.name, text))
+    joined = "".join(f"{len(part.encode())}:{part}" for part in parts)
+    return hashlib.sha256(joined.encode()).hexdigest()[:_HALF]
+
+
+def portable_digest(computed: str, recorded: str) -> str:
     """The digest to compare between two major versions: the full half is taken as recorded."""
-    return recorded[:_HALF] + found[_HALF:]
+    return recorded[:_HALF] + computed[_HALF:]

@@ -19,11 +19,11 @@ WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND {USER_SCHEMA}
 
 def references(connection: "Connection[TupleRow]") -> dict[Name, set[Name]]:
     """Each table that takes part in a foreign key, with the others that it refers to."""
-    found: dict[Name, set[Name]] = {}
+    tables: dict[Name, set[Name]] = {}
     for schema, name, other_schema, other in connection.execute(_REFERENCES):
-        found.setdefault((schema, name), set()).add((other_schema, other))
-        found.setdefault((other_schema, other), set())
-    return found
+        tables.setdefault((schema, name), set()).add((other_schema, other))
+        tables.setdefault((other_schema, other), set())
+    return tables
 
 
 def levels(referring: Mapping[Name, set[Name]]) -> dict[Name, int]:
@@ -32,12 +32,12 @@ def levels(referring: Mapping[Name, set[Name]]) -> dict[Name, int]:
     For tables that refer to each other in a circle, and for those behind them, no order is known: they are all the
     last, and what the server says of them stands.
     """
-    left, found = dict(referring), dict[Name, int]()
-    number = 0
-    while left:
-        free = [name for name, others in left.items() if left.keys().isdisjoint(others)] or list(left)
+    waiting, order = dict(referring), dict[Name, int]()
+    level = 0
+    while waiting:
+        free = [name for name, others in waiting.items() if waiting.keys().isdisjoint(others)] or list(waiting)
         for name in free:
-            found[name] = number
-            del left[name]
-        number += 1
-    return found
+            order[name] = level
+            del waiting[name]
+        level += 1
+    return order

@@ -26,20 +26,20 @@ class Selection:
         """Whether a relation belongs to it."""
         if self.select and not any(_matches(pattern, schema, name) for pattern in self.select):
             return False
-        return not self.leaves_out(schema, name)
+        return not self.excludes(schema, name)
 
-    def leaves_out(self, schema: str, name: str) -> bool:
+    def excludes(self, schema: str, name: str) -> bool:
         """Whether a relation is excluded, which it also stays where something needs it."""
         return any(_matches(pattern, schema, name) for pattern in self.exclude)
 
-    def whole(self, schema: str) -> bool:
+    def takes_schema(self, schema: str) -> bool:
         """Whether it takes the schema itself: types, routines and whatever else is in it."""
         if self.select and not any(_means_schema(pattern, schema) for pattern in self.select):
             return False
         return not any(_means_schema(pattern, schema) for pattern in self.exclude)
 
     def check(self, schemas: Iterable[str], relations: Sequence[Relation]) -> None:
-        """Refuse a pattern that matches nothing, which is mistyped, and patterns that together leave nothing."""
+        """Refuse a pattern that matches nothing, most likely mistyped, and patterns that together leave nothing."""
         names = list(schemas)
         for pattern in (*self.select, *self.exclude):
             if any(_means_schema(pattern, schema) for schema in names):
@@ -49,20 +49,24 @@ class Selection:
                     f"no schema and no table matches {quote_name(pattern)}",
                     hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
                 )
-        if self and not self.taken(relations) and not any(self.whole(schema) for schema in names):
+        if self and not self.taken(relations) and not any(self.takes_schema(schema) for schema in names):
             raise nothing_left()
 
     def taken(self, relations: Sequence[Relation]) -> set[int]:
         """The OIDs of those that belong to it; the sequence of a serial or identity column follows its table."""
-        tables = {one.oid for one in relations if one.owner_table is None and self.takes(one.schema, one.name)}
-        return tables | {one.oid for one in relations if one.owner_table in tables}
+        tables = {
+            relation.oid
+            for relation in relations
+            if relation.owner_table is None and self.takes(relation.schema, relation.name)
+        }
+        return tables | {relation.oid for relation in relations if relation.owner_table in tables}
 
 
 def nothing_left() -> UsageError:
-    """The refusal of a selection that would make an empty backup or restore."""
+    """The error of a selection that would make an empty backup or restore."""
     return UsageError(
         "all that is selected is excluded, so that nothing is left",
-        hint="select or exclude less: --select, and --exclude, which goes before it",
+        hint="exclude less: --exclude takes precedence over --select",
     )
 
 

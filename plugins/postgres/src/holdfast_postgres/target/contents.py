@@ -1,22 +1,23 @@
 """What a database holds besides what every new one has, and how to remove it again."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import USER_SCHEMA, strings
+from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.session import quoted
 
 log = logging.getLogger("holdfast.postgres.contents")
 
+_SHOWN = 100  # objects that are left, of which a message names a few
+
 # An extension and its members are no content: installing some is how an empty database is prepared.
-_FOUND = f"""
+_OBJECTS = f"""
 WITH member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
-found AS (
+object AS (
     SELECT 1 AS rank, 'table' AS kind, n.nspname || '.' || c.relname AS name
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA}
@@ -62,12 +63,12 @@ found AS (
     FROM pg_catalog.pg_cast c WHERE c.oid >= 16384
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_cast'::regclass AND objid = c.oid)
 )
-SELECT kind, name FROM found ORDER BY rank, name LIMIT 100
+SELECT kind, name FROM object ORDER BY rank, name
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class DatabaseObject:
     """One object that makes a database count as not empty."""
 
     kind: str
@@ -77,9 +78,10 @@ class Found:
         return f"{self.kind} {self.name}"
 
 
-def found(connection: "Connection[TupleRow]") -> list[Found]:
-    """The first hundred objects of a database; none means that it is empty."""
-    return [Found(kind=kind, name=name) for kind, name in connection.execute(_FOUND)]
+def read_objects(connection: "Connection[TupleRow]", *, limit: int | None = None) -> list[DatabaseObject]:
+    """The objects of a database, the first `limit` of them if given; none means that it is empty."""
+    rows = connection.execute(_OBJECTS + (f"LIMIT {limit}" if limit is not None else ""))
+    return [DatabaseObject(kind=kind, name=name) for kind, name in rows]
 
 
 def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[str]:
@@ -98,7 +100,7 @@ def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[st
 
 
 @dataclass(frozen=True, kw_only=True)
-class Before:
+class EmptyState:
     """What an empty database had before we restored into it: to be there again after a failure."""
 
     extensions: frozenset[str]
@@ -108,9 +110,9 @@ class Before:
     public_comment: str | None
 
 
-def remember(connection: "Connection[TupleRow]") -> Before:
-    """Note what an empty database has."""
-    extensions = frozenset(strings(connection, "SELECT extname FROM pg_catalog.pg_extension"))
+def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
+    """What an empty database has, to be kept for `remove_objects`."""
+    extensions = frozenset(first_column(connection, "SELECT extname FROM pg_catalog.pg_extension"))
     row = connection.execute(
         "SELECT pg_catalog.pg_get_userbyid(nspowner), pg_catalog.obj_description(oid, 'pg_namespace') "
         "FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
@@ -124,7 +126,7 @@ def remember(connection: "Connection[TupleRow]") -> Before:
         WHERE n.nspname = 'public'
         """
     ).fetchall()
-    return Before(
+    return EmptyState(
         extensions=extensions,
         public=row is not None,
         public_owner=row[0] if row else "",
@@ -137,8 +139,8 @@ def remember(connection: "Connection[TupleRow]") -> Before:
     )
 
 
-def remove(connection: "Connection[TupleRow]", before: Before) -> list[str]:
-    """Make a database empty again; returns what is left, for people."""
+def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
+    """Make a database empty again; returns what is left, for messages."""
     failed: list[str] = []
     connection.execute("SET client_min_messages TO error")
     for statement in _removals(connection, before):
@@ -149,14 +151,15 @@ def remove(connection: "Connection[TupleRow]", before: Before) -> list[str]:
         except psycopg.Error as error:
             log.info("cannot undo with %s: %s", statement, error)
             failed.append(statement)
-    left = [str(one) for one in found(connection)]
-    return left or ([f"what these would have removed: {'; '.join(failed[:3])}"] if failed else [])
+    remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
+    return remaining or ([f"what these statements would have removed: {'; '.join(failed[:3])}"] if failed else [])
 
 
-def _removals(connection: "Connection[TupleRow]", before: Before) -> list[str]:
+def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
     """The statements that undo a restore, those first that could act on the others."""
-    objects = found_all(connection)
-    of_kind = {kind: [one.name for one in objects if one.kind == kind] for kind in {one.kind for one in objects}}
+    of_kind: dict[str, list[str]] = {}
+    for entry in read_objects(connection):
+        of_kind.setdefault(entry.kind, []).append(entry.name)
     statements = [f"DROP EVENT TRIGGER {quoted(name)}" for name in of_kind.get("event trigger", ())]
     for name in of_kind.get("subscription", ()):
         # A restored subscription was never connected: without its slot nothing on the publisher is touched.
@@ -166,7 +169,7 @@ def _removals(connection: "Connection[TupleRow]", before: Before) -> list[str]:
             f"DROP SUBSCRIPTION {quoted(name)}",
         ]
     statements += [f"DROP PUBLICATION {quoted(name)}" for name in of_kind.get("publication", ())]
-    schemas = strings(
+    schemas = first_column(
         connection,
         f"""
         SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} AND NOT EXISTS (
@@ -176,7 +179,7 @@ def _removals(connection: "Connection[TupleRow]", before: Before) -> list[str]:
         """,
         (sorted(before.extensions),),
     )
-    new = [name for name in strings(connection, "SELECT extname FROM pg_catalog.pg_extension")
+    new = [name for name in first_column(connection, "SELECT extname FROM pg_catalog.pg_extension")
            if name not in before.extensions]  # fmt: skip
     statements += [f"DROP EXTENSION IF EXISTS {quoted(name)} CASCADE" for name in new]
     statements += [f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE" for name in schemas if name != "public"]
@@ -195,7 +198,7 @@ def _removals(connection: "Connection[TupleRow]", before: Before) -> list[str]:
     return statements
 
 
-def _public(before: Before) -> list[str]:
+def _public(before: EmptyState) -> list[str]:
     """The schema public as it was; it is kept if extensions that were there live in it."""
     if before.extensions - {"plpgsql"}:
         return _public_contents()
@@ -231,13 +234,7 @@ def _public_contents() -> list[str]:
     ]
 
 
-def found_all(connection: "Connection[TupleRow]") -> Sequence[Found]:
-    """As `found`, without its limit."""
-    rows = connection.execute(_FOUND.replace("LIMIT 100", ""))
-    return [Found(kind=kind, name=name) for kind, name in rows]
-
-
-def empty(connection: "Connection[TupleRow]") -> list[str]:
+def remove_rows(connection: "Connection[TupleRow]") -> list[str]:
     """Remove all rows, of tables that held none before; returns the tables that still hold some."""
     filled = filled_tables(connection, limit=1_000_000)
     query = f"""

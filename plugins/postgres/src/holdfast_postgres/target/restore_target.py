@@ -12,10 +12,11 @@ from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.session import Server, connect, connected, pin, survey
+from holdfast_postgres.session import Server, connect, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases
-from holdfast_postgres.target.checks import Findings
-from holdfast_postgres.target.contents import Before
+from holdfast_postgres.target.checks import Adjustments
+from holdfast_postgres.target.contents import EmptyState
+from holdfast_postgres.target.properties import read_properties, set_properties
 
 log = logging.getLogger("holdfast.postgres.target")
 
@@ -28,27 +29,27 @@ class RestoreTarget:
         self._hints = hints
         self._options: PostgresOptions = request.options
         self._location = location
-        self._made = ""
-        self._before: Before | None = None
+        self._new = ""  # the name of the database that was made for this restore
+        self._empty_state: EmptyState | None = None
         self._done = False
         self.warnings: list[str] = []
         self.name = location.database
         self.into = location
         self.exists = True
 
-    def check(self) -> tuple[Server, Findings]:
-        """Look at everything that can be known, and touch nothing."""
+    def check(self) -> tuple[Server, Adjustments]:
+        """Check everything that can be known, and change nothing."""
         connection, server = self._open()
-        with connection, translate_errors(f"cannot look at {self._location.shown}"):
+        with connection, translate_errors(f"cannot read {self._location.label}"):
             checks.check_version(server, self._hints, self._options)
-            found = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
+            adjustments = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
             if not (self._options.globals and self._hints.globals):
                 checks.check_policies(connection, self._hints)
             checks.check_space(connection, self._hints)
             if self.exists:
                 self._check_content(connection)
-        self.warnings += found.warnings
-        return server, found
+        self.warnings += adjustments.warnings
+        return server, adjustments
 
     def _open(self) -> "tuple[Connection[TupleRow], Server]":
         """Connect to the target, or to its server where it is to be made."""
@@ -58,16 +59,16 @@ class RestoreTarget:
             if "does not exist" not in error.message:
                 raise
             if not self._options.create:
-                raise UnreachableError(error.message, hint="-o create=true makes the database") from error
+                raise UnreachableError(error.message, hint="use -o create=true to make the database") from error
             self.exists = False
-            connection = databases.reach(self._location)
+            connection = databases.connect_to_server(self._location)
             self._location = pin(self._location, connection).at(self.name)
         else:
             self._location = pin(self._location, connection)
             self.name = self._location.database
         self.into = self._location
-        with translate_errors(f"cannot read {self._location.shown}"):
-            return connection, survey(connection)
+        with translate_errors(f"cannot read {self._location.label}"):
+            return connection, read_server(connection)
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
         where = f"database {quote_name(self.name)}"
@@ -82,78 +83,77 @@ class RestoreTarget:
             with databases.maintenance(self._location, avoid=self.name) as other:
                 databases.check_unused(other, self.name, disconnect=self._options.disconnect, ours=ours)
         else:
-            checks.refuse_content([str(one) for one in contents.found(connection)], where)
+            checks.refuse_content([str(entry) for entry in contents.read_objects(connection, limit=100)], where)
 
     def prepare(self) -> None:
         """Make the database that is restored into, if it is not the empty one at the URL."""
         if self.exists and not self._request.replace:
-            with connected(self._location) as connection, translate_errors(f"cannot read {self._location.shown}"):
-                self._before = contents.remember(connection)
+            with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
+                self._empty_state = contents.read_empty_state(connection)
             return
-        name = databases.beside(self.name, "holdfast") if self.exists else self.name
+        name = databases.temporary_name(self.name, "holdfast") if self.exists else self.name
         with databases.maintenance(self._location, avoid=self.name) as connection:
             with translate_errors(f"cannot make database {quote_name(name)}"):
-                tablespace = databases.properties(connection, self.name).tablespace if self.exists else ""
+                tablespace = read_properties(connection, self.name).tablespace if self.exists else ""
                 self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
-            self._made = name
+            self._new = name
             self.into = self._location.at(name)
 
     def finish(self) -> None:
         """Let the database beside the target take its place."""
-        if self._made and self.exists:
+        if self._new and self.exists:
             self._swap()
         self._done = True
 
     def _swap(self) -> None:
-        old = databases.beside(self.name, "holdfast_old")
+        old = databases.temporary_name(self.name, "holdfast_old")
         disconnect = self._options.disconnect
         with databases.maintenance(self._location, avoid=self.name) as connection:
             with translate_errors(f"cannot put the backup in the place of database {quote_name(self.name)}"):
-                found = databases.properties(connection, self.name)
-                databases.give(connection, self._made, found)
-                databases.swap(connection, self.name, self._made, old, found.comment, disconnect=disconnect)
+                properties = read_properties(connection, self.name)
+                set_properties(connection, self._new, properties)
+                databases.swap(connection, self.name, self._new, old, properties.comment, disconnect=disconnect)
             self._done = True
             try:
                 databases.drop(connection, old)
             except psycopg.Error as error:
-                log.warning("database %s is left behind: %s", old, error)
-                self.warnings.append(f"the replaced database is left as {quote_name(old)}: it could not be dropped")
+                log.warning("could not drop the replaced database %s: %s", old, error)
+                self.warnings.append(f"could not drop the replaced database, which is now {quote_name(old)}")
 
-    def close(self, failed: HoldfastError | None) -> None:
+    def close(self, error: HoldfastError | None) -> None:
         """Undo, unless it was finished; where that fails, the error that ended the restore says what is left."""
         if self._done:
             return
         self._done = True
-        if self._made:
-            self._undo(self._drop_made, f"database {quote_name(self._made)}", failed)
-        elif self._before is not None and self._hints.data_only:
-            self._undo(self._empty_tables, f"rows in database {quote_name(self.name)}", failed)
-        elif self._before is not None:
-            self._undo(self._remove_content, f"objects in database {quote_name(self.name)}", failed)
+        if self._new:
+            self._undo(self._drop_new, f"database {quote_name(self._new)}", error)
+        elif self._empty_state is not None and self._hints.data_only:
+            self._undo(self._empty_tables, f"rows in database {quote_name(self.name)}", error)
+        elif self._empty_state is not None:
+            self._undo(self._remove_content, f"objects in database {quote_name(self.name)}", error)
 
-    def _undo(self, how: Callable[[], Sequence[str]], what: str, failed: HoldfastError | None) -> None:
-        begin = failed.message if failed else "the restore failed"
-        kind = type(failed) if failed else HoldfastError
+    def _undo(self, undo: Callable[[], Sequence[str]], what: str, cause: HoldfastError | None) -> None:
+        begin = cause.message if cause else "the restore failed"
+        kind = type(cause) if cause else HoldfastError
         try:
-            left = how()
+            remaining = undo()
         except (psycopg.Error, HoldfastError) as error:
             text = " ".join(str(error).split())
-            raise kind(f"{begin}; {what} is left behind, since: {text}", hint="drop it by hand") from error
-        if left:
-            raise kind(
-                f"{begin}; in database {quote_name(self.name)} is left: {some_names(left)}", hint="drop it by hand"
-            )
+            raise kind(f"{begin}; could not remove {what}: {text}", hint="drop it by hand") from error
+        if remaining:
+            where = f"database {quote_name(self.name)}"
+            raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint="drop it by hand")
 
-    def _drop_made(self) -> Sequence[str]:
-        with databases.maintenance(self._location, avoid=self._made) as connection:
-            databases.drop(connection, self._made)
+    def _drop_new(self) -> Sequence[str]:
+        with databases.maintenance(self._location, avoid=self._new) as connection:
+            databases.drop(connection, self._new)
         return ()
 
     def _remove_content(self) -> Sequence[str]:
-        assert self._before is not None  # noqa: S101 (asked by the caller)
+        assert self._empty_state is not None  # noqa: S101 (asked by the caller)
         with connected(self._location) as connection:
-            return contents.remove(connection, self._before)
+            return contents.remove_objects(connection, self._empty_state)
 
     def _empty_tables(self) -> Sequence[str]:
         with connected(self._location) as connection:
-            return contents.empty(connection)
+            return contents.remove_rows(connection)

@@ -10,20 +10,22 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
+from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import Hints, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof.record import repeat_proof
-from holdfast_postgres.session import Server, connect, pin, quoted, settings, survey
+from holdfast_postgres.scratch.amcheck import integrity_problems
+from holdfast_postgres.session import Server, connect, pin, quoted, read_server, settings
 from holdfast_postgres.target import checks, databases
 
 log = logging.getLogger("holdfast.postgres.scratch")
 
 PREFIX = "holdfast_drill_"
 MARKER = "holdfast: scratch database of a drill, dropped at its end"
-# Any constant will do: advisory locks are a database's own, and nobody else is in this one.
-_LOCK = 0x686F6C64
+# Any constant will do: advisory locks belong to a database, and nobody else uses this one.
+_LOCK_KEY = 0x686F6C64
 
 
 class PostgresScratch:
@@ -42,12 +44,7 @@ class PostgresScratch:
             translate_errors("cannot check the scratch database"),
             _session(self._location, self._server) as connection,
         ):
-            problems = [f"index {name} is not valid" for name in _strings(connection, _INVALID)]
-            if _amcheck(connection):
-                problems += _check_indexes(connection)
-                problems += _check_heaps(connection, self._server)
-                connection.execute("ROLLBACK")  # with it goes the extension
-            return problems
+            return integrity_problems(connection, self._server)
 
     def proof(self, recorded: Proof) -> Proof:
         """Compute the proof anew."""
@@ -59,28 +56,6 @@ class PostgresScratch:
         )
 
 
-# A partitioned index is not valid as long as one partition has none: that is how the source may be, too.
-_INVALID = """
-SELECT c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
-"""
-_BTREES = """
-SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-JOIN pg_catalog.pg_am a ON a.oid = c.relam
-WHERE a.amname = 'btree' AND i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't' ORDER BY 2
-"""
-_HEAPS = """
-SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
-WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY 2
-"""
-_HEAPS_SINCE = 14
-_LIMIT = 10
-
-
-def _strings(connection: "Connection[TupleRow]", query: str) -> list[str]:
-    return [row[0] for row in connection.execute(query)]
-
-
 def _session(location: Location, server: Server) -> "Connection[TupleRow]":
     """A session in a transaction, under the settings that the proof was recorded with."""
     connection = connect(location)
@@ -88,60 +63,6 @@ def _session(location: Location, server: Server) -> "Connection[TupleRow]":
     connection.execute("SET lc_monetary TO 'C'")
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     return connection
-
-
-def _amcheck(connection: "Connection[TupleRow]") -> bool:
-    """Whether amcheck can be used; it is made inside the transaction, which is rolled back after the check."""
-    if not _strings(connection, "SELECT name FROM pg_catalog.pg_available_extensions WHERE name = 'amcheck'"):
-        log.info("the server has no amcheck: only the validity of indexes is checked")
-        return False
-    connection.execute("SAVEPOINT amcheck")
-    try:
-        connection.execute("CREATE SCHEMA holdfast_amcheck")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA holdfast_amcheck")
-    except psycopg.errors.InsufficientPrivilege:
-        connection.execute("ROLLBACK TO SAVEPOINT amcheck")
-        log.info("the role may not use amcheck: only the validity of indexes is checked")
-        return False
-    return True
-
-
-def _schema(connection: "Connection[TupleRow]") -> str:
-    query = """
-        SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-        WHERE e.extname = 'amcheck'
-    """
-    return quoted(_strings(connection, query)[0])
-
-
-def _check_indexes(connection: "Connection[TupleRow]") -> list[str]:
-    schema, problems = _schema(connection), []
-    for oid, name in connection.execute(_BTREES).fetchall():
-        connection.execute("SAVEPOINT one")
-        try:
-            connection.execute(f"SELECT {schema}.bt_index_check(%s::regclass, true)", (oid,))
-        except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
-            problems.append(f"index {name}: {error.diag.message_primary}")
-            connection.execute("ROLLBACK TO SAVEPOINT one")
-        connection.execute("RELEASE SAVEPOINT one")
-        if len(problems) >= _LIMIT:
-            break
-    return problems
-
-
-def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str]:
-    problems: list[str] = []
-    if server.major < _HEAPS_SINCE:
-        return problems
-    schema = _schema(connection)
-    for oid, name in connection.execute(_HEAPS).fetchall():
-        query = f"SELECT blkno, offnum, msg FROM {schema}.verify_heapam(%s::regclass) LIMIT {_LIMIT}"
-        problems += [
-            f"table {name}, block {block}, row {row}: {text}" for block, row, text in connection.execute(query, (oid,))
-        ]
-        if len(problems) >= _LIMIT:
-            break
-    return problems
 
 
 @contextmanager
@@ -154,21 +75,21 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
     if request.into is None:
         raise UsageError(
             "a PostgreSQL drill needs a server to restore on",
-            hint="name one: --into postgresql://user@host/, or HOLDFAST_DRILL_URL",
+            hint="name a server with --into postgresql://user@host/, or with HOLDFAST_DRILL_URL",
         )
     options: PostgresOptions = request.options
     hints = read_hints(request.facts)
     location = Location.parse(request.into, connect_timeout=options.connect_timeout, database=False)
     with databases.maintenance(location) as admin, translate_errors("cannot make a scratch database"):
         location = pin(location, admin)
-        server = survey(admin)
+        server = read_server(admin)
         checks.check_version(server, hints, options)
         checks.check_policies(admin, hints)
         checks.check_space(admin, hints)
-        _sweep(admin, location)
-        name = _make(admin, hints, request.id)
+        _drop_abandoned(admin, location)
+        name = _create(admin, hints, request.id)
     try:
-        holder = _hold(location.at(name))
+        holder = _lock(location.at(name))
         try:
             yield PostgresScratch(location.at(name), server, request.jobs)
         finally:
@@ -177,7 +98,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         _drop(location, name)
 
 
-def _make(admin: "Connection[TupleRow]", hints: Hints, backup: str) -> str:
+def _create(admin: "Connection[TupleRow]", hints: Hints, backup: str) -> str:
     safe = "".join(letter for letter in backup.lower() if letter.isalnum())
     name = f"{PREFIX}{safe[:32]}_{secrets.token_hex(4)}"
     for difference in databases.create(admin, name, hints.database):
@@ -185,11 +106,11 @@ def _make(admin: "Connection[TupleRow]", hints: Hints, backup: str) -> str:
     return name
 
 
-def _hold(location: Location) -> "Connection[TupleRow]":
+def _lock(location: Location) -> "Connection[TupleRow]":
     """Lock the database from inside, and only then mark it: without a marker nobody drops it."""
     holder = connect(location)
     try:
-        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK,))
+        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK_KEY,))
         holder.execute(f"COMMENT ON DATABASE {quoted(location.database)} IS '{MARKER}'")
     except BaseException:
         holder.close()
@@ -202,12 +123,12 @@ def _drop(location: Location, name: str) -> None:
         try:
             databases.drop(admin, name)
         except psycopg.Error as error:
-            found = server_error(error, f"the scratch database {name} could not be dropped")
-            found.hint = "the next drill on that server drops it"
-            raise found from error
+            translated = server_error(error, f"could not drop the scratch database {name}")
+            translated.hint = "drop it, or leave it to the next drill on that server"
+            raise translated from error
 
 
-def _sweep(admin: "Connection[TupleRow]", location: Location) -> None:
+def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
     """Drop the scratch databases of drills that were killed."""
     query = """
         SELECT datname FROM pg_catalog.pg_database
@@ -215,7 +136,7 @@ def _sweep(admin: "Connection[TupleRow]", location: Location) -> None:
     """
     for (name,) in admin.execute(query, (PREFIX, MARKER)).fetchall():
         try:
-            if _abandoned(location.at(name)):
+            if _is_abandoned(location.at(name)):
                 admin.execute(f"DROP DATABASE {quoted(name)}")
                 log.info("dropped scratch database %s of a drill that was killed", name)
         except (psycopg.Error, HoldfastError) as error:
@@ -223,10 +144,10 @@ def _sweep(admin: "Connection[TupleRow]", location: Location) -> None:
             log.info("left scratch database %s: %s", name, error)
 
 
-def _abandoned(location: Location) -> bool:
+def _is_abandoned(location: Location) -> bool:
     connection = connect(location)
     try:
-        row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (_LOCK_KEY,)).fetchone()
         return bool(row and row[0])
     finally:
         connection.close()
@@ -236,14 +157,10 @@ def list_databases(url: str) -> list[str]:
     """The URL of every database of a server, but for templates and scratch databases."""
     location = Location.parse(url, connect_timeout=PostgresOptions().connect_timeout, database=False)
     with databases.maintenance(location) as admin:
-        names = databases.listed(admin)
+        names = databases.list_databases(admin)
         with translate_errors("cannot list the databases"):
-            scratch = {
-                row[0]
-                for row in admin.execute(
-                    "SELECT datname FROM pg_catalog.pg_database "
-                    "WHERE pg_catalog.shobj_description(oid, 'pg_database') = %s",
-                    (MARKER,),
-                )
-            }
+            query = (
+                "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.shobj_description(oid, 'pg_database') = %s"
+            )
+            scratch = set(first_column(admin, query, (MARKER,)))
     return [location.url(name) for name in names if name not in scratch]

@@ -1,0 +1,46 @@
+"""What a dump reads from its snapshot, and how: by pg_dump, by COPY in parts, or here."""
+
+from dataclasses import dataclass
+
+from holdfast.api import DumpRequest
+from holdfast_postgres import catalog
+from holdfast_postgres.catalog import SequenceState, Table
+from holdfast_postgres.dump.table_parts import TablePart, by_table, large_tables, split_tables
+from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.snapshot import Snapshot
+
+ARCHIVE = "archive"
+SEQUENCES = "sequences"
+GLOBALS = "globals"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpPlan:
+    """The parts of large tables that COPY reads, and the sequences that are read here; pg_dump reads the rest."""
+
+    parts: tuple[TablePart, ...]
+    sequences: tuple[SequenceState, ...]
+
+    @property
+    def large_tables(self) -> tuple[tuple[Table, list[str]], ...]:
+        """Each large table with its streams in the order of its blocks."""
+        return tuple(by_table(self.parts))
+
+
+def make_plan(request: DumpRequest, snapshot: Snapshot) -> DumpPlan:
+    """Plan the dump of a snapshot; it reads the sequences, once, in the format where that is not pg_dump's affair."""
+    options: PostgresOptions = request.options
+    if options.pg_format != "parallel" or options.schema_only:
+        return DumpPlan(parts=(), sequences=())
+    server = snapshot.server
+    tables = large_tables(snapshot.tables, threshold=options.large_table_bytes, standby=server.standby)
+    parts = split_tables(tables, part_size=options.part_size_bytes, jobs=request.jobs, major=server.major)
+    return DumpPlan(parts=tuple(parts), sequences=tuple(_read_sequences(snapshot)))
+
+
+def _read_sequences(snapshot: Snapshot) -> list[SequenceState]:
+    skip = frozenset(relation.oid for relation in snapshot.relations if not snapshot.takes(relation))
+    action = f"cannot read the sequences of {snapshot.location.label}"
+    with snapshot.monitor.explain_locks(), translate_errors(action):
+        return catalog.sequences(snapshot.connection, skip=skip, unlogged=not snapshot.server.standby)

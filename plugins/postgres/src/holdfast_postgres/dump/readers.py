@@ -1,0 +1,159 @@
+"""How the streams of a dump are read: each by a client program that shares the snapshot."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+from holdfast.api import Chunk, DumpRequest, HoldfastError, Stream, quote_name
+from holdfast_postgres.client.client_process import ClientProcesses
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, SEQUENCES, DumpPlan
+from holdfast_postgres.dump.table_parts import TablePart
+from holdfast_postgres.errors import some_names
+from holdfast_postgres.formats import script
+from holdfast_postgres.formats.archive import read_entries
+from holdfast_postgres.formats.directory import directory_chunks
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.selection import Selection
+from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
+from holdfast_postgres.snapshot import Snapshot
+
+_MB = 1 << 20
+_SUFFIX = {"parallel": ".dump", "custom": ".dump", "plain": ".sql", "tar": ".tar", "directory": ".tar"}
+_PSQL = ("--no-psqlrc", "--quiet", "--no-password", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
+         "--set=VERBOSITY=verbose")  # fmt: skip
+
+Reader = Callable[[], Iterator[Chunk]]
+
+
+class StreamReaders:
+    """Reads the streams of one dump; `warnings` grow while they are read."""
+
+    def __init__(
+        self,
+        request: DumpRequest,
+        snapshot: Snapshot,
+        plan: DumpPlan,
+        programs: Programs,
+        processes: ClientProcesses,
+    ) -> None:
+        self._request = request
+        self._options: PostgresOptions = request.options
+        self._snapshot = snapshot
+        self._plan = plan
+        self._programs = programs
+        self._processes = processes
+        self._format = self._options.pg_format
+        self.warnings: list[str] = []
+
+    def by_stream(self) -> dict[Stream, Reader]:
+        """The streams with what reads each, the slowest first."""
+        large = sum(table.size for table, _ in self._plan.large_tables)
+        total = sum(table.size for table in self._snapshot.tables)
+        size = _MB if self._options.schema_only else total - large + _MB
+        read_archive = {"directory": self._read_directory, "plain": self._read_script}.get(
+            self._format, self._read_archive
+        )
+        readers: dict[Stream, Reader] = {
+            Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=size): read_archive,
+        }
+        for part in self._plan.parts:
+            readers[Stream(name=part.stream, suffix=".copy", size=part.size)] = partial(self._read_part, part)
+        if self._plan.sequences:
+            text = "".join(sequence.statement for sequence in self._plan.sequences).encode()
+            readers[Stream(name=SEQUENCES, suffix=".sql", size=len(text))] = lambda: iter([text])
+        if self._options.globals:
+            readers[Stream(name=GLOBALS, suffix=".sql", size=_MB)] = self._read_globals
+        return readers
+
+    def _read_archive(self) -> Iterator[Chunk]:
+        flag = {"plain": "p", "tar": "t"}.get(self._format, "c")
+        arguments = [f"--format={flag}"]
+        if flag == "c":
+            arguments.append("--compress=0")
+        arguments += [f"--exclude-table-data={table.quoted}" for table, _ in self._plan.large_tables]
+        arguments += [f"--exclude-table-data={sequence.quoted}" for sequence in self._plan.sequences]
+        # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
+        child = self._processes.start(self._pg_dump(*arguments), tied=True)
+        return child.chunks("pg_dump failed")
+
+    def _read_script(self) -> Iterator[Chunk]:
+        """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
+        scope = self._snapshot.scope
+        if scope is None or self._options.data_only:
+            yield from self._read_archive()
+            return
+        path, listing = self._request.scratch / "selection.dump", self._request.scratch / "selection.list"
+        self._check_space(path.parent, "a script of a selection")
+        with self._processes.start(self._pg_dump("--format=custom", f"--file={path}"), tied=True) as child:
+            child.finish("pg_dump failed")
+        entries = read_entries(path)
+        kept = script_entries(entries, scope.dangling)
+        ids = {entry.id for entry in kept}
+        omitted = [entry.label for entry in entries if entry.id not in ids]
+        if omitted:
+            self.warnings.append(f"not in the script, since it leads beyond the selection: {some_names(omitted)}")
+        listing.write_text(list_file(kept), encoding="utf-8")
+        command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
+        chunks = self._processes.start(command, offline=True).chunks("pg_restore failed")
+        yield from script.keep_public_schema(chunks) if is_public(kept[0]) else chunks
+        path.unlink()
+
+    def _read_directory(self) -> Iterator[Chunk]:
+        """The directory is made in the scratch folder and handed on as a tar of its files."""
+        folder = self._request.scratch / "directory"
+        self._check_space(folder.parent, "a directory")
+        jobs = f"--jobs={self._request.jobs}"
+        command = self._pg_dump("--format=directory", "--compress=0", jobs, f"--file={folder}")
+        with self._processes.start(command, tied=True) as child:
+            child.finish("pg_dump failed")
+        return directory_chunks(folder)
+
+    def _check_space(self, folder: Path, what: str) -> None:
+        needed = sum(table.size for table in self._snapshot.tables)
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise HoldfastError(
+                f"not enough space in {quote_name(str(folder.parent))} for {what}: about {needed} bytes are needed for "
+                f"a moment, {free} are free",
+                hint="set TMPDIR to a folder with more space, or use the parallel format, which needs none",
+            )
+
+    def _read_part(self, part: TablePart) -> Iterator[Chunk]:
+        timeout = f"SET lock_timeout TO {self._snapshot.monitor.lock_timeout_ms};\n"
+        child = self._processes.start([self._programs.path("psql"), *_PSQL], before=_large_writes(), feed=True)
+        child.write_script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
+        return child.chunks(f"cannot read table {quote_name(part.table.label)}")
+
+    def _read_globals(self) -> Iterator[Chunk]:
+        location = self._snapshot.location
+        command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
+        child = self._processes.start([*command, f"--database={location.database}"], location=location)
+        return child.chunks("cannot read the roles and tablespaces")
+
+    def _pg_dump(self, *arguments: str) -> list[str]:
+        command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]
+        # Else the dump would be in the encoding that role or database have for their clients, which may not hold it.
+        command.append(f"--encoding={self._snapshot.server.encoding}")
+        command.append(f"--lock-wait-timeout={self._snapshot.monitor.lock_timeout_ms}")
+        if self._options.schema_only:
+            command.append("--schema-only")
+        if self._options.data_only:
+            command.append("--data-only")
+        return [*command, *self._selection_arguments()]
+
+    def _selection_arguments(self) -> Sequence[str]:
+        snapshot = self._snapshot
+        if snapshot.scope is None:
+            return ()
+        selection = Selection(select=self._request.select, exclude=self._request.exclude)
+        extensions = self._programs.major >= 14 and not self._options.data_only
+        return snapshot.scope.pg_dump_arguments(snapshot.schemas, snapshot.relations, selection, extensions=extensions)
+
+
+@cache
+def _large_writes() -> tuple[str, ...]:
+    """Coreutils' stdbuf, where there is one: psql writes 4 KiB at a time to a pipe, which is 40 % of its CPU time."""
+    stdbuf = shutil.which("stdbuf")
+    return (stdbuf, "--output=1M") if stdbuf else ()

@@ -1,0 +1,77 @@
+"""What a server must have before a database can be restored there as it was: recorded with each dump."""
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.catalog import USER_SCHEMA, first_column
+from holdfast_postgres.hints import DatabaseHint
+
+_DATABASE = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+_ROLES = f"""
+SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
+WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
+    AND r.rolname !~ '^pg_' ORDER BY 1
+"""
+# Dependencies on the superuser that initdb made are pinned and recorded nowhere.
+_BOOTSTRAP_ROLE = f"""
+SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = 10 AND EXISTS (
+    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relowner = 10 AND {USER_SCHEMA}
+    UNION ALL SELECT FROM pg_catalog.pg_proc c JOIN pg_catalog.pg_namespace n ON n.oid = c.pronamespace
+        WHERE c.proowner = 10 AND {USER_SCHEMA}
+    UNION ALL SELECT FROM pg_catalog.pg_namespace n WHERE n.nspowner = 10 AND {USER_SCHEMA})
+"""
+_TABLESPACES = f"""
+SELECT DISTINCT s.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace WHERE {USER_SCHEMA} AND s.spcname <> 'pg_global' ORDER BY 1
+"""
+# PostgreSQL 15.20 keeps a random pg_attver with each column, which its own pg_dump hides and that of 18 writes out.
+_FOREIGN_OPTIONS = f"""
+SELECT DISTINCT split_part(o, '=', 1) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(a.attoptions) o
+WHERE {USER_SCHEMA} AND o NOT LIKE 'n_distinct%' ORDER BY 1
+"""
+_EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+
+
+def read_requirements(connection: "Connection[TupleRow]") -> dict[str, list[str]]:
+    """Extensions, roles and tablespaces, by the names of the fields of `Hints`."""
+    owners = first_column(connection, _ROLES, (["o"],)) + first_column(connection, _BOOTSTRAP_ROLE)
+    return {
+        "extensions": first_column(connection, _EXTENSIONS),
+        "owners": sorted(set(owners)),
+        "grantees": first_column(connection, _ROLES, (["a", "r"],)),
+        "policy_roles": first_column(connection, _ROLES, (["r"],)),
+        "tablespaces": first_column(connection, _TABLESPACES),
+    }
+
+
+def foreign_column_options(connection: "Connection[TupleRow]") -> list[str]:
+    """Options of columns that only this server's own version knows."""
+    return first_column(connection, _FOREIGN_OPTIONS)
+
+
+def database_hint(connection: "Connection[TupleRow]", major: int) -> tuple[DatabaseHint, int]:
+    """How this database was made, and how many bytes it takes."""
+    provider, locale, rules = "'c'", "NULL", "NULL"
+    if major >= 15:
+        provider, locale = "datlocprovider::text", "daticulocale"
+    if major >= 16:
+        rules = "daticurules"
+    if major >= 17:
+        locale = "datlocale"
+    row = connection.execute(
+        f"SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, {provider}, {locale}, {rules}, "
+        "pg_catalog.pg_database_size(oid) FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+    ).fetchone()
+    assert row is not None  # noqa: S101 (we are connected to it)
+    encoding, collate, ctype, provider, locale, rules, size = row
+    hint = DatabaseHint(
+        encoding=encoding,
+        collate=collate,
+        ctype=ctype,
+        provider=provider,
+        locale=locale,
+        rules=rules,
+    )
+    return hint, size

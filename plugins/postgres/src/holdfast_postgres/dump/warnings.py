@@ -1,0 +1,46 @@
+"""What a dump does not hold, or holds in a way that its owner should know of."""
+
+from collections.abc import Iterator
+
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.requirements import foreign_column_options
+from holdfast_postgres.errors import some_names, translate_errors
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.snapshot import Snapshot
+
+
+def dump_warnings(snapshot: Snapshot, options: PostgresOptions, programs: Programs) -> Iterator[str]:
+    """The warnings that are known before anything is read."""
+    if snapshot.scope:
+        yield from snapshot.scope.warnings()
+    yield from _missing_rows(snapshot)
+    server = snapshot.server
+    if programs.major > server.major:
+        with translate_errors(f"cannot read {snapshot.location.label}"):
+            column_options = foreign_column_options(snapshot.connection)
+        if column_options:
+            yield (
+                f"pg_dump {programs.version} may write column options of PostgreSQL {server.version} that other "
+                f"servers refuse ({some_names(column_options)}): install postgresql-client-{server.major}"
+            )
+    if options.globals:
+        yield "the backup holds roles with their password hashes: keep it secret"
+
+
+def _missing_rows(snapshot: Snapshot) -> Iterator[str]:
+    unlogged = [table.label for table in snapshot.tables if table.persistence == "u"]
+    if snapshot.server.standby and unlogged:
+        yield (
+            f"the rows of {len(unlogged)} unlogged tables are not in the backup, since a standby does not have them: "
+            f"{some_names(unlogged)}"
+        )
+    foreign = [
+        f"{relation.schema}.{relation.name}"
+        for relation in snapshot.relations
+        if relation.kind == "f" and snapshot.takes(relation)
+    ]
+    if foreign:
+        yield (
+            f"the rows of {len(foreign)} foreign tables are on other servers and not in the backup: "
+            f"{some_names(foreign)}"
+        )

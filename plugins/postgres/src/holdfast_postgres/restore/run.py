@@ -1,0 +1,138 @@
+"""What the loaders of one restore share: the target, the sessions and programs in it, the warnings."""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import PluginError, RestoreRequest
+from holdfast_postgres.client.client_process import ClientProcesses
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.hints import Hints
+from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.session import Server, connect
+from holdfast_postgres.target import RestoreTarget
+from holdfast_postgres.target.checks import Adjustments
+
+# The phases of a restore, in their order; rows take one more for each level of foreign keys.
+GLOBALS, PRE_DATA, ROWS, POST_DATA = range(4)
+_CONNECTION_CHECKS_SINCE = 14
+
+
+class RestoreRun:
+    """One restore into one target; its methods may be called by any thread."""
+
+    def __init__(
+        self,
+        request: RestoreRequest,
+        hints: Hints,
+        target: RestoreTarget,
+        programs: Programs,
+        server: Server,
+        adjustments: Adjustments,
+        stack: ExitStack,
+    ) -> None:
+        self.request = request
+        self.options: PostgresOptions = request.options
+        self.hints = hints
+        self.target = target
+        self.programs = programs
+        self.server = server
+        self.adjustments = adjustments
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._prepared = False
+        self._processes: ClientProcesses | None = None
+        self._connections: set[Connection[TupleRow]] = set()
+        self._warnings: list[str] = []
+
+    @property
+    def disables_triggers(self) -> bool:
+        """Rows alone come into tables that have triggers and foreign keys, which only a superuser can disable."""
+        return self.hints.data_only and self.server.superuser
+
+    @property
+    def follows_foreign_keys(self) -> bool:
+        """Without that, no table may be loaded before those that it refers to."""
+        return self.hints.data_only and not self.server.superuser and self.target.exists
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was restored otherwise than it was dumped."""
+        with self._lock:
+            return [*self.target.warnings, *self._warnings]
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Add warnings."""
+        with self._lock:
+            self._warnings += warnings
+
+    def prepare(self) -> None:
+        """Prepare the target, once; later calls return when that is done."""
+        with self._lock:
+            if self._prepared:
+                return
+            self._prepared = True
+            self.target.prepare()
+            location = self.target.into.with_options(self._settings())
+            self._processes = self._stack.enter_context(ClientProcesses(location, self.request.scratch))
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "synchronous_commit": "off",
+            "default_transaction_read_only": "off",
+            "statement_timeout": "0",
+            # Left by pg_dump as role or database have them: a NULL in an array would become a text.
+            "array_nulls": "on",
+            "transform_null_equals": "off",
+        }
+        if self.options.maintenance_work_mem:
+            settings["maintenance_work_mem"] = self.options.maintenance_work_mem
+        if self.disables_triggers:
+            # --disable-triggers would enable those, too, that somebody has disabled.
+            settings["session_replication_role"] = "replica"
+        if self.server.major >= _CONNECTION_CHECKS_SINCE:
+            settings["client_connection_check_interval"] = "2s"
+        return settings
+
+    @property
+    def processes(self) -> ClientProcesses:
+        """The client programs of the restore, once `prepare` has been called."""
+        if self._processes is None:
+            raise PluginError("the restore has not been prepared")
+        return self._processes
+
+    @contextmanager
+    def connected(self) -> "Iterator[Connection[TupleRow]]":
+        """A connection that `abort` can cut while this thread waits for the server."""
+        connection = connect(self.target.into)
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            connection.close()
+
+    def abort(self) -> None:
+        """End what other threads do: the sockets of their connections are shut, their programs killed.
+
+        Closing a connection that another thread uses would free memory under it.
+        """
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError, psycopg.Error):
+                    duplicate = socket.socket(fileno=os.dup(connection.fileno()))
+                    try:
+                        duplicate.shutdown(socket.SHUT_RDWR)
+                    finally:
+                        duplicate.close()
+        if self._processes is not None:
+            self._processes.close()

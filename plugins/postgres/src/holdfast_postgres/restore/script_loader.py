@@ -1,0 +1,68 @@
+"""Scripts, run by psql: a backup in format plain, and the roles and tablespaces of a server."""
+
+import logging
+import secrets
+from collections.abc import Sequence
+
+from holdfast.api import Blob, HoldfastError
+from holdfast_postgres.formats import script
+from holdfast_postgres.location import Location
+from holdfast_postgres.restore.restore_log import Classifier
+from holdfast_postgres.restore.run import RestoreRun
+
+log = logging.getLogger("holdfast.postgres.restore")
+
+
+def load_plain(run: RestoreRun, blob: Blob) -> None:
+    """Run the script of a backup in the target; it ends at the first error.
+
+    Where roles are missing psql continues after errors, and its log is classified as that of pg_restore is.
+    """
+    adjustments = run.adjustments
+    continues = adjustments.no_owner or adjustments.no_privileges or run.hints.data_only
+    _run_script(run, blob, run.target.into, None, continues=continues, classifies=continues)
+
+
+def load_globals(run: RestoreRun, blob: Blob) -> None:
+    """Make roles and tablespaces; those that exist are left as they are, all else that fails is a warning."""
+    location = run.target.into.at("postgres")
+    lines = _run_script(run, blob, location, location, continues=True, classifies=False)
+    errors = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+    run.warn(
+        f"a role or tablespace was not restored: {text.partition(': ')[2] or text}"
+        for text in errors
+        if not text.startswith("42710")
+    )
+
+
+def _run_script(
+    run: RestoreRun,
+    blob: Blob,
+    target: Location,
+    location: Location | None,
+    *,
+    continues: bool,
+    classifies: bool,
+) -> Sequence[str]:
+    """Feed a script to psql; returns the lines of its standard error."""
+    script.check_psql(run.programs)
+    command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
+    command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
+    if classifies:
+        command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
+    classifier = Classifier(action=f"cannot restore into {target.label}", script=classifies)
+    end = f"psql: end {secrets.token_hex(8)}"
+    with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
+        try:
+            for piece in script.restricted(blob.chunks(), major=run.server.major, end=end):
+                child.feed(piece)
+        except BrokenPipeError:
+            log.info("psql ended before the script did")  # `finish` raises why
+        child.end_input()
+        child.finish(classifier.action)
+        classifier.end()
+        if end not in child.lines:
+            raise HoldfastError(f"{classifier.action}: psql ended before it had read the whole script")
+        lines = child.lines
+    run.warn(classifier.degraded)
+    return lines

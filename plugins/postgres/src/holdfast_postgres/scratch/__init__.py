@@ -1,0 +1,5 @@
+"""Scratch databases for drills: marked, locked, checked, and dropped whatever happens."""
+
+from holdfast_postgres.scratch.database import MARKER, PREFIX, PostgresScratch, list_databases, open_scratch
+
+__all__ = ["MARKER", "PREFIX", "PostgresScratch", "list_databases", "open_scratch"]

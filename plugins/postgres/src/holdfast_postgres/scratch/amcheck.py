@@ -1,0 +1,96 @@
+"""Integrity of a restored database: valid indexes, and tables and B-trees by amcheck where the server has it.
+
+Manual: "amcheck" in the appendix on additional supplied modules.
+"""
+
+import logging
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.catalog import first_column
+from holdfast_postgres.session import Server, quoted
+
+log = logging.getLogger("holdfast.postgres.scratch")
+
+# A partitioned index is not valid as long as one partition has none: that is how the source may be, too.
+_INVALID = """
+SELECT c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
+"""
+_BTREES = """
+SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_am a ON a.oid = c.relam
+WHERE a.amname = 'btree' AND i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't' ORDER BY 2
+"""
+_HEAPS = """
+SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
+WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY 2
+"""
+_HEAPS_SINCE = 14
+_LIMIT = 10
+
+
+def integrity_problems(connection: "Connection[TupleRow]", server: Server) -> list[str]:
+    """What is damaged, for messages; the transaction of the connection is rolled back."""
+    problems = [f"index {name} is not valid" for name in first_column(connection, _INVALID)]
+    if _create_amcheck(connection):
+        problems += _check_indexes(connection)
+        problems += _check_heaps(connection, server)
+        connection.execute("ROLLBACK")  # with it goes the extension
+    return problems
+
+
+def _create_amcheck(connection: "Connection[TupleRow]") -> bool:
+    """Whether amcheck can be used; it is made inside the transaction, which is rolled back after the check."""
+    if not first_column(connection, "SELECT name FROM pg_catalog.pg_available_extensions WHERE name = 'amcheck'"):
+        log.info("the server has no amcheck: only the validity of indexes is checked")
+        return False
+    connection.execute("SAVEPOINT amcheck")
+    try:
+        connection.execute("CREATE SCHEMA holdfast_amcheck")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA holdfast_amcheck")
+    except psycopg.errors.InsufficientPrivilege:
+        connection.execute("ROLLBACK TO SAVEPOINT amcheck")
+        log.info("the role may not use amcheck: only the validity of indexes is checked")
+        return False
+    return True
+
+
+def _schema(connection: "Connection[TupleRow]") -> str:
+    query = """
+        SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname = 'amcheck'
+    """
+    return quoted(first_column(connection, query)[0])
+
+
+def _check_indexes(connection: "Connection[TupleRow]") -> list[str]:
+    schema, problems = _schema(connection), []
+    for oid, name in connection.execute(_BTREES).fetchall():
+        connection.execute("SAVEPOINT holdfast_check")
+        try:
+            connection.execute(f"SELECT {schema}.bt_index_check(%s::regclass, true)", (oid,))
+        except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
+            problems.append(f"index {name}: {error.diag.message_primary}")
+            connection.execute("ROLLBACK TO SAVEPOINT holdfast_check")
+        connection.execute("RELEASE SAVEPOINT holdfast_check")
+        if len(problems) >= _LIMIT:
+            break
+    return problems
+
+
+def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str]:
+    problems: list[str] = []
+    if server.major < _HEAPS_SINCE:
+        return problems
+    schema = _schema(connection)
+    for oid, name in connection.execute(_HEAPS).fetchall():
+        query = f"SELECT blkno, offnum, msg FROM {schema}.verify_heapam(%s::regclass) LIMIT {_LIMIT}"
+        problems += [
+            f"table {name}, block {block}, row {row}: {text}" for block, row, text in connection.execute(query, (oid,))
+        ]
+        if len(problems) >= _LIMIT:
+            break
+    return problems

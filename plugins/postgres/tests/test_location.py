@@ -1,0 +1,52 @@
+"""URLs, and what of them reaches client programs."""
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.api import UsageError
+from holdfast_postgres.location import Location
+
+
+def _parse(url: str) -> Location:
+    return Location.parse(url, connect_timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://db/app", {"host": "db", "dbname": "app"}),
+        ("postgres://u:p%40s%2Fs@[::1]:5433/a%2Fb", {
+            "host": "::1", "port": "5433", "user": "u", "password": "p@s/s", "dbname": "a/b"}),
+        ("postgresql://a:1,b,c:3/app?target_session_attrs=primary", {
+            "host": "a,b,c", "port": "1,,3", "dbname": "app", "target_session_attrs": "primary"}),
+        ("postgresql:///app?host=/run/pg&sslmode=verify-full&sslrootcert=/ca.pem", {
+            "host": "/run/pg", "dbname": "app", "sslmode": "verify-full", "sslrootcert": "/ca.pem"}),
+        ("postgresql://%2Frun%2Fpg/app?ssl=true", {"host": "/run/pg", "dbname": "app", "sslmode": "require"}),
+        ("postgresql://?service=mine", {"service": "mine"}),
+        ("postgresql://h/?dbname=app&connect_timeout=3", {"host": "h", "dbname": "app", "connect_timeout": "3"}),
+    ],
+)  # fmt: skip
+def test_a_url_becomes_the_parameters_of_libpq(url: str, expected: dict[str, str]) -> None:
+    defaults = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+    assert _parse(url).parameters == {**defaults, **expected}
+
+
+@pytest.mark.parametrize("url", ["postgresql://host", "postgresql://host/", "postgresql://host/app?color=red"])
+def test_a_url_without_a_database_or_with_an_unknown_parameter_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        _parse(url)
+
+
+def test_argv_holds_neither_passwords_nor_settings(tmp_path: Path) -> None:
+    """sslpassword, for which libpq has no environment variable, goes through a file of mode 0600."""
+    location = _parse("postgresql://u:secret1@h/app?sslpassword=secret2&options=-c%20app.key%3Dsecret3&sslkey=/k")
+    assert "secret" not in location.argument(tmp_path)
+    assert "secret" not in location.label
+    assert "secret" not in repr(location)
+    environment = location.environment(tmp_path)
+    assert environment["PGPASSWORD"] == "secret1"
+    assert environment["PGOPTIONS"] == "-c app.key=secret3"
+    service = Path(environment["PGSERVICEFILE"])
+    assert "secret2" in service.read_text()
+    assert service.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,90 @@
+"""SIGKILL, SIGTERM and SIGINT: no child, no session and no lock is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from postgres_faults import assert_nothing_published, fill_big, wait_until
+from servers.postgres import PostgresServer
+
+import holdfast
+
+_SIGNALS = pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=["kill", "term", "int"])
+
+
+@_SIGNALS
+def test_a_signal_to_a_backup_leaves_no_child_no_session_and_no_lock(
+    server: PostgresServer, database: str, store: str, kind: signal.Signals
+) -> None:
+    """Even SIGKILL, after which nobody of ours can clean up."""
+    fill_big(server, database)
+    process = _start("backup", server.url(database), "--store", store, "-o", "part_size=1MB")
+    wait_until(lambda: _active(server, database, "") >= 1)
+    _signal_and_look(server, database, process, kind)
+    assert_nothing_published(store)
+
+
+@_SIGNALS
+def test_a_signal_to_a_restore_ends_what_the_server_does_for_it(
+    server: PostgresServer, database: str, target: str, store: str, kind: signal.Signals
+) -> None:
+    """The index that is being built is given up; after all but SIGKILL the target is empty again."""
+    server.execute(
+        database,
+        f"""
+        CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+        BEGIN
+            IF current_database() <> '{database}' THEN PERFORM pg_sleep(60); END IF;
+            RETURN 1;
+        END $$
+        """,
+        "CREATE TABLE t AS SELECT generate_series(1, 10) AS a",
+        "CREATE INDEX slowly ON t (slow(a))",
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    process = _start("restore", record.id, server.url(target), "--store", store)
+    wait_until(lambda: _active(server, target, "CREATE INDEX") >= 1)
+    _signal_and_look(server, target, process, kind)
+    if kind is not signal.SIGKILL:
+        assert server.value(target, "SELECT to_regclass('public.t')") is None
+
+
+def _start(*arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "holdfast", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _active(server: PostgresServer, database: str, query: str) -> int:
+    count: int = server.value(
+        "postgres",
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+        f"AND datname = '{database}' AND query LIKE '{query}%'",
+    )
+    return count
+
+
+def _signal_and_look(
+    server: PostgresServer, database: str, process: "subprocess.Popen[bytes]", kind: signal.Signals
+) -> None:
+    children = _descendants(process.pid)
+    process.send_signal(kind)
+    assert process.wait(20) in (128 + kind, -kind)
+    wait_until(lambda: _active(server, database, "") == 0)
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+def _descendants(root: int) -> set[int]:
+    children: set[int] = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == root:
+                children.add(int(entry))
+    return children
