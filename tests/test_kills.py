@@ -18,7 +18,8 @@ RUNNER = """
 import json, os, shutil, signal, sys
 from holdfast.cli import run
 import holdfast.cli.delete, holdfast.cli.drill, holdfast.cli.prune, holdfast.functions, holdfast.policy, holdfast.proof
-import holdfast.operations.drill, holdfast.operations.retention, holdfast_sqlite.restore, holdfast_sqlite.scratch
+import holdfast.operations.delete, holdfast.operations.drill, holdfast.operations.prune
+import holdfast_sqlite.restore, holdfast_sqlite.scratch
 holdfast.functions.installed()
 
 template, work, stride, arguments = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]

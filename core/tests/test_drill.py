@@ -169,7 +169,7 @@ class Bench:
         return self.catalog.find(record.id)
 
     def drill(self, entry: Entry, **fields: Any) -> DrillResult:
-        return drill(self.catalog.find(entry.id), storage=self.catalog.storage, registry=self.registry, **fields)
+        return drill(entry.id, store=self.catalog.storage, registry=self.registry, **fields)
 
     def findings(self, entry: Entry) -> list[dict[str, Any]]:
         folder = Path(self.catalog.storage.location, entry.folder, "findings")
@@ -324,26 +324,19 @@ def test_a_file_beside_the_data_that_was_changed_fails_the_drill_as_it_fails_ver
     assert name in result.problems[0]
 
 
-def test_a_backup_deleted_at_the_end_of_the_drill_does_not_come_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["scratch", "proof"])
+def test_a_backup_deleted_under_the_drill_is_not_damaged_and_does_not_come_back(
+    moment: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = bench.catalog.find(bench.backup().id)
 
-    def delete_before_the_proof(where: str) -> None:
-        if where == "proof":
+    def delete(where: str) -> None:
+        if where == moment:
             bench.catalog.delete(entry)
 
-    monkeypatch.setattr(bench.toy, "_break", delete_before_the_proof)
-    with pytest.raises(NotFoundError, match="deleted meanwhile"):
-        drill(entry, storage=bench.catalog.storage, registry=bench.registry)
-    assert not Path(bench.catalog.storage.location, entry.folder).exists()
-
-
-def test_a_backup_deleted_under_the_drill_is_not_damaged_and_does_not_come_back(bench: Bench) -> None:
-    entry = bench.catalog.find(bench.backup().id)
-    bench.catalog.delete(entry)
+    monkeypatch.setattr(bench.toy, "_break", delete)
     with pytest.raises(NotFoundError, match="has been deleted meanwhile"):
-        drill(entry, storage=bench.catalog.storage, registry=bench.registry)
+        bench.drill(entry)
     assert not Path(bench.catalog.storage.location, entry.folder).exists()
 
 

@@ -14,7 +14,10 @@ from holdfast.cli import run
 from holdfast.errors import NotFoundError, UnsafeError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.operations.databases import databases
-from holdfast.operations.retention import delete, overdue, pin, prune, tag
+from holdfast.operations.delete import delete
+from holdfast.operations.labels import pin, tag
+from holdfast.operations.listing import overdue
+from holdfast.operations.prune import PruneResult, prune
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy
@@ -81,6 +84,12 @@ class Shelf:
     def find(self, backup_id: str) -> Entry:
         return self.catalog.find(backup_id)
 
+    def prune(self, policy: Policy, **more: Any) -> PruneResult:
+        return prune(policy, store=self.storage, registry=self.registry, **more)
+
+    def delete(self, backup_id: str, **more: Any) -> None:
+        delete(backup_id, store=self.storage, registry=self.registry, **more)
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "holdfast", *arguments, "--store", str(self.path)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -98,15 +107,15 @@ def test_each_source_is_pruned_by_itself_and_the_newest_good_and_proven_stay(she
     newest = shelf.add("app", 10)
     broken = shelf.add("app", 5, state="damaged")
     alone = shelf.add("web", 400)
-    result = prune(shelf.catalog, Policy(max_age_days=7), now=NOW)
+    result = shelf.prune(Policy(max_age_days=7), now=NOW)
     assert shelf.ids("app") == [proven, newest, broken]
     assert shelf.ids("web") == [alone]
     assert len(result.deleted) == 2
     assert [text.split(",")[0] for text in result.warnings] == [
         f"kept app/{newest}", f"kept app/{proven}", f"kept web/{alone}"
     ]  # fmt: skip
-    assert prune(shelf.catalog, Policy(max_age_days=7), now=NOW).deleted == ()
-    prune(shelf.catalog, Policy(max_age_days=7), names=["web"], allow_last=True, now=NOW)
+    assert shelf.prune(Policy(max_age_days=7), now=NOW).deleted == ()
+    shelf.prune(Policy(max_age_days=7), names=["web"], allow_last=True, now=NOW)
     assert (shelf.ids("web"), len(shelf.ids("app"))) == ([], 3)
     assert not (shelf.path / "web").exists()
 
@@ -115,9 +124,9 @@ def test_a_dry_run_says_the_same_and_deletes_nothing(shelf: Shelf) -> None:
     for days in range(5):
         shelf.add("app", days)
     before = shelf.ids()
-    planned = prune(shelf.catalog, Policy(keep_last=2), now=NOW, dry_run=True)
+    planned = shelf.prune(Policy(keep_last=2), now=NOW, dry_run=True)
     assert shelf.ids() == before
-    done = prune(shelf.catalog, Policy(keep_last=2), now=NOW)
+    done = shelf.prune(Policy(keep_last=2), now=NOW)
     assert planned.choices == done.choices
     assert shelf.ids() == before[-2:]
 
@@ -133,15 +142,15 @@ def test_pins_and_tags_keep_a_backup_whatever_the_maxima(shelf: Shelf) -> None:
     assert not pin(shelf.catalog, shelf.find(pinned))
     assert tag(shelf.catalog, shelf.find(later), ["gold", "a b ü"]) == ("gold", "a b ü")
     policy = Policy(max_backups=1, keep_tags=("gold",))
-    prune(shelf.catalog, policy, now=NOW)
+    shelf.prune(policy, now=NOW)
     assert shelf.ids() == [pinned, tagged, later, newest]
     assert plain not in shelf.ids()
     assert manifest.read_bytes() == before
     with pytest.raises(UnsafeError, match="pinned"):
-        delete(shelf.catalog, shelf.find(pinned), allow_last=True)
+        shelf.delete(pinned, allow_last=True)
     assert pin(shelf.catalog, shelf.find(pinned), pinned=False)
     assert tag(shelf.catalog, shelf.find(tagged), ["gold"], remove=True) == ()
-    prune(shelf.catalog, policy, now=NOW)
+    shelf.prune(policy, now=NOW)
     assert shelf.ids() == [later, newest]
 
 
@@ -181,14 +190,14 @@ def test_a_label_for_a_backup_that_is_gone_leaves_nothing_behind(shelf: Shelf) -
 
 def test_a_pin_set_after_the_decision_still_keeps_the_backup(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = shelf.add(days=3), shelf.add(days=1)
-    again = shelf.catalog.again
+    reload = Catalog.reload
 
-    def pinned_meanwhile(entry: Entry) -> Entry | None:
+    def pinned_meanwhile(catalog: Catalog, entry: Entry) -> Entry | None:
         labels.record(shelf.storage, entry.folder, Act.PIN)
-        return again(entry)
+        return reload(catalog, entry)
 
-    monkeypatch.setattr(shelf.catalog, "again", pinned_meanwhile)
-    result = prune(shelf.catalog, Policy(max_backups=1), now=NOW)
+    monkeypatch.setattr(Catalog, "reload", pinned_meanwhile)
+    result = shelf.prune(Policy(max_backups=1), now=NOW)
     assert (result.deleted, shelf.ids()) == ((), [old, new])
 
 
@@ -209,12 +218,12 @@ def test_a_backup_of_which_nothing_can_be_said_stays(
             return read(path, *where)
 
         monkeypatch.setattr(shelf.catalog.storage, "read", refused)
-    result = prune(shelf.catalog, Policy(keep_last=1), now=NOW, allow_last=True)
+    result = shelf.prune(Policy(keep_last=1), now=NOW, allow_last=True)
     assert (result.deleted, shelf.ids()) == ((), [old, new])
     assert result.warnings[0].startswith(f"kept app/{old}: ")
     with pytest.raises(UnsafeError, match="it cannot be told whether it is good"):
-        delete(shelf.catalog, shelf.find(old))
-    delete(shelf.catalog, shelf.find(old), allow_last=True)
+        shelf.delete(old)
+    shelf.delete(old, allow_last=True)
     assert shelf.ids() == [new]
 
 
@@ -226,25 +235,25 @@ def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: S
         folder.mkdir()
         (folder / "words").write_text("half")
     with shelf.storage.lease(owned):
-        assert prune(shelf.catalog, Policy(keep_last=9), dry_run=True).leftovers == (f"app/{left}",)
+        assert shelf.prune(Policy(keep_last=9), dry_run=True).leftovers == (f"app/{left}",)
         assert (shelf.path / "app" / left).exists()
-        assert prune(shelf.catalog, Policy(keep_last=9)).leftovers == (f"app/{left}",)
+        assert shelf.prune(Policy(keep_last=9)).leftovers == (f"app/{left}",)
         assert (shelf.path / "app" / owned).exists()
         assert not (shelf.path / "app" / left).exists()
-    assert prune(shelf.catalog, Policy(keep_last=9)).leftovers == (f"app/{owned}",)
+    assert shelf.prune(Policy(keep_last=9)).leftovers == (f"app/{owned}",)
 
 
 def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, newest = shelf.add(days=3), shelf.add(days=2), shelf.add(days=1)
-    really = shelf.catalog.delete
+    delete_entry = Catalog.delete
 
-    def refuse(entry: Entry) -> None:
+    def refuse(catalog: Catalog, entry: Entry) -> None:
         if entry.id == first:
             raise PermissionError(13, "no")
-        really(entry)
+        delete_entry(catalog, entry)
 
-    monkeypatch.setattr(shelf.catalog, "delete", refuse)
-    result = prune(shelf.catalog, Policy(max_backups=1), now=NOW)
+    monkeypatch.setattr(Catalog, "delete", refuse)
+    result = shelf.prune(Policy(max_backups=1), now=NOW)
     assert [(choice.id, choice.failure) for choice in result.failed] == [(first, "permission denied")]
     assert [choice.id for choice in result.deleted] == [second]
     assert shelf.ids() == [first, newest]
@@ -253,9 +262,9 @@ def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypa
 def test_a_damaged_manifest_is_pruned_by_the_time_in_its_id_and_never_counts(shelf: Shelf) -> None:
     hurt, old, new = shelf.add(days=30), shelf.add(days=20), shelf.add(days=1)
     (shelf.path / "app" / hurt / "backup_manifest.json").write_text("{")
-    prune(shelf.catalog, Policy(keep_last=3), now=NOW)
+    shelf.prune(Policy(keep_last=3), now=NOW)
     assert shelf.ids() == [hurt, old, new]
-    prune(shelf.catalog, Policy(keep_last=2), now=NOW)
+    shelf.prune(Policy(keep_last=2), now=NOW)
     assert shelf.ids() == [old, new]
 
 
@@ -263,9 +272,9 @@ def test_an_empty_policy_and_an_unknown_source_are_refused(shelf: Shelf) -> None
     shelf.add()
     for policy in (Policy(), Policy(keep_tags=("gold",))):
         with pytest.raises(UsageError, match="empty"):
-            prune(shelf.catalog, policy)
+            shelf.prune(policy)
     with pytest.raises(NotFoundError, match="there are: app"):
-        prune(shelf.catalog, Policy(keep_last=1), names=["nope"])
+        shelf.prune(Policy(keep_last=1), names=["nope"])
     assert len(shelf.ids()) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from alive import our_threads
 
 from holdfast.api import Blob, Capability, Chunk, Event, Facts, Step
-from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, attached
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError, cleanup_notes
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
 from holdfast.plan import BackupPlan, RestorePlan
@@ -307,7 +307,7 @@ def test_what_an_interrupted_restore_left_behind_is_told(place: str) -> None:
     events: list[Event] = []
     with pytest.raises(KeyboardInterrupt) as caught:
         run(Leaving(failing=place, error=KeyboardInterrupt()), on_event=events.append)
-    assert attached(caught.value) == "; table t is left behind (drop it by hand)"
+    assert cleanup_notes(caught.value) == "; table t is left behind (drop it by hand)"
     assert events[-1].message == "interrupted; table t is left behind (drop it by hand)"
 
 

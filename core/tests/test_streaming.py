@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.api import Chunk
-from holdfast.errors import HoldfastError, IntegrityError, attached
+from holdfast.errors import HoldfastError, IntegrityError, cleanup_notes
 from holdfast.plugins.builtin import NoCodec
 from holdfast.streaming.blocks import BLOCK, blocks
 from holdfast.streaming.decode import plain_chunks
@@ -331,7 +331,7 @@ def test_an_error_while_releasing_is_told_with_the_first_one_and_does_not_hide_i
 
     with pytest.raises(Boom, match="first") as caught:
         run([fails], release=release)
-    assert attached(caught.value) == "; the source or target was not released: RuntimeError: second"
+    assert cleanup_notes(caught.value) == "; the source or target was not released: RuntimeError: second"
 
 
 def test_a_stop_keeps_the_first_error_and_no_echo_of_it() -> None:

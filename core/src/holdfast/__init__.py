@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         backup_database,
     )
     from holdfast.operations.drill import DrillResult
+    from holdfast.operations.prune import PruneResult
     from holdfast.operations.restore import RestoreResult
-    from holdfast.operations.retention import PruneResult
     from holdfast.operations.verify import VerifyResult
     from holdfast.pipeline import Pipeline
     from holdfast.plan import BackupPlan, RestorePlan
@@ -68,7 +68,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "PluginError": "errors",
     "Policy": "policy",
-    "PruneResult": "operations.retention",
+    "PruneResult": "operations.prune",
     "Registry": "plugins.registry",
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",

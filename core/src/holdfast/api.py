@@ -54,6 +54,7 @@ __all__ = [
     "Engine",
     "EngineHooks",
     "Event",
+    "EventType",
     "Facts",
     "Hasher",
     "HoldfastError",
@@ -62,6 +63,7 @@ __all__ = [
     "LockedError",
     "NotFoundError",
     "ObjectProof",
+    "Operation",
     "PluginError",
     "Proof",
     "RestoreRequest",
@@ -711,19 +713,60 @@ class Storage(Protocol):
 # --- events -------------------------------------------------------------------------------------------------
 
 
+class EventType(StrEnum):
+    """What an event tells; each is equal to its text."""
+
+    #: Work begins: everything is found and open. `total` is known now, or never.
+    STARTED = "started"
+    #: More bytes have been read: `done` of `total`; about ten times a second.
+    PROGRESS = "progress"
+    #: A stream of a backup is stored; `detail` has `size_bytes` and `stored_bytes`.
+    STREAM = "stream"
+    #: Something that the user has to know and that does not end the run: `message`.
+    WARNING = "warning"
+    #: The operation was carried out; `detail` is its whole result, which may say that a backup is damaged.
+    FINISHED = "finished"
+    #: The operation was not carried out: `message`; `detail` has the class of the `error`, `exit_code` and `hint`.
+    FAILED = "failed"
+
+
+class Operation(StrEnum):
+    """What a run does; each is equal to its text."""
+
+    #: Makes one backup.
+    BACKUP = "backup"
+    #: Restores one backup into a database.
+    RESTORE = "restore"
+    #: Checks one backup; several are as many runs.
+    VERIFY = "verify"
+    #: Restores one backup into a scratch database and compares it with what was recorded.
+    DRILL = "drill"
+    #: Deletes one backup, alone or as a part of a prune.
+    DELETE = "delete"
+    #: Deletes what a policy does not keep; each deletion is a run of its own in this one.
+    PRUNE = "prune"
+    #: Makes a backup of one file of the older system; several are as many runs.
+    IMPORT = "import"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened in a run. Further types and operations may come: ignore those that you do not know."""
+    """Something that happened in a run. Further types and operations may come: ignore those that you do not know.
 
-    #: What happened: `started`, `progress`, `stream`, `warning`, `finished` or `failed`.
-    type: str
-    #: What is being done: `backup`, `restore`, `verify` or `drill`.
-    operation: str
-    #: The id of the backup.
+    A run ends with one `finished` or one `failed` and tells nothing afterwards. A failure is told from the first line
+    on, so that `failed` may be the only event of a run. A dry run tells of warnings and of a failure alone, in whose
+    detail `dry_run` is true.
+    """
+
+    #: What happened.
+    type: EventType
+    #: What is being done.
+    operation: Operation
+    #: The id of the backup; empty in a run of a whole store, and in one that failed before it was known.
     id: str
     #: When it happened (UTC).
     time: datetime
-    #: The name of the backup's source.
+    #: The name of the backup's source; empty where `id` is.
     name: str = ""
     #: The stream that an event of type `stream` is about.
     stream: str | None = None
@@ -733,7 +776,7 @@ class Event:
     total: int | None = None
     #: The text of a warning or failure.
     message: str = ""
-    #: Further plain data that JSON can hold; with `finished` the whole record.
+    #: Further plain data that JSON can hold; with `finished` the whole result, with `failed` its class and exit code.
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,37 +1,56 @@
 """The error boundary: what plugins, drivers and the system raise becomes our errors, without secrets."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from holdfast.errors import HoldfastError, attached, os_error_text, quote_name
+from holdfast.errors import HoldfastError, cleanup_notes, os_error_text, quote_name
 from holdfast.url import redact, secrets_of
 
 
 @contextmanager
-def translate_errors(doing: str, *urls: str) -> Iterator[None]:
-    """Turn what plugins and the system raise into `HoldfastError`s without the secrets of these URLs."""
+def translate_errors(action: str, *urls: str) -> Iterator[None]:
+    """Turn what plugins and the system raise into `HoldfastError`s without the secrets of these URLs.
+
+    `action` begins the message of an error that is not ours: `cannot open app.db`. Ours pass, so that of several
+    boundaries around each other the innermost says what was being done.
+    """
     try:
         yield
-    except HoldfastError as error:
-        message, hint = scrub(error.message, *urls), scrub(error.hint or "", *urls) or None
-        if (message, hint) == (error.message, error.hint):
-            raise
-        error.message, error.hint, error.args = message, hint, (message,)
-        raise error from None  # what it was raised from still holds the secret
-    except OSError as error:
-        raise HoldfastError(scrub(_told(doing, error), *urls)) from error
     except Exception as error:
-        raise HoldfastError(scrub(f"{doing}: {error_message(error)}", *urls)) from error
+        failure = translated(error, action, urls)
+        if failure is error:
+            raise
+        raise failure from error
 
 
 @contextmanager
-def translate_os_errors(doing: str) -> Iterator[None]:
+def translate_os_errors(action: str) -> Iterator[None]:
     """Say what could not be done when the system refuses; all other errors pass."""
     try:
         yield
     except OSError as error:
-        raise HoldfastError(_told(doing, error)) from error
+        raise HoldfastError(_os_error_message(action, error)) from error
+
+
+def translated(error: BaseException, action: str, urls: Iterable[str] = ()) -> BaseException:
+    """The error to report in the place of this one: itself, without secrets, where it is ours or a signal."""
+    if isinstance(error, HoldfastError):
+        _hide_secrets(error, *urls)
+        return error
+    if isinstance(error, OSError):
+        return HoldfastError(scrub(_os_error_message(action, error), *urls))
+    if isinstance(error, Exception):
+        return HoldfastError(scrub(f"{action}: {error_message(error)}", *urls))
+    return error
+
+
+def _hide_secrets(error: HoldfastError, *urls: str) -> None:
+    message, hint = scrub(error.message, *urls), scrub(error.hint or "", *urls) or None
+    if (message, hint) == (error.message, error.hint):
+        return
+    error.message, error.hint, error.args = message, hint, (message,)
+    error.__cause__, error.__suppress_context__ = None, True  # what it was raised from still holds the secret
 
 
 def scrub(text: str, *urls: str) -> str:
@@ -44,9 +63,9 @@ def scrub(text: str, *urls: str) -> str:
     return text
 
 
-def _told(doing: str, error: OSError) -> str:
+def _os_error_message(action: str, error: OSError) -> str:
     where = f" {quote_name(error.filename)}:" if error.filename else ""
-    return f"{doing}:{where} {os_error_text(error)}{attached(error)}"
+    return f"{action}:{where} {os_error_text(error)}{cleanup_notes(error)}"
 
 
 def error_message(error: BaseException) -> str:
@@ -55,5 +74,5 @@ def error_message(error: BaseException) -> str:
     if isinstance(error, HoldfastError):
         return error.message
     if isinstance(error, KeyboardInterrupt):
-        return f"interrupted{attached(error)}"
-    return f"{type(error).__name__}: {text}".removesuffix(": ") + attached(error)
+        return f"interrupted{cleanup_notes(error)}"
+    return f"{type(error).__name__}: {text}".removesuffix(": ") + cleanup_notes(error)

@@ -82,19 +82,21 @@ class OverdueError(HoldfastError):
     exit_code = 17
 
 
-def attach(error: BaseException, rest: HoldfastError) -> None:
-    """Add to an error what the cleaning up after it could not do; see `attached` for errors that are not ours."""
+def add_cleanup_failure(error: BaseException, failure: HoldfastError) -> None:
+    """Add to an error what the cleaning up after it could not do; see `cleanup_notes` for errors that are not ours."""
     if not isinstance(error, HoldfastError):
-        error.add_note(f"{rest.message} ({rest.hint})" if rest.hint else rest.message)
+        error.add_note(f"{failure.message} ({failure.hint})" if failure.hint else failure.message)
         return
     # An engine that knows why it cleans up begins with that.
-    error.message = rest.message if rest.message.startswith(error.message) else f"{error.message}; {rest.message}"
-    error.hint = "; ".join(dict.fromkeys(filter(None, (error.hint, rest.hint)))) or None
+    error.message = (
+        failure.message if failure.message.startswith(error.message) else f"{error.message}; {failure.message}"
+    )
+    error.hint = "; ".join(dict.fromkeys(filter(None, (error.hint, failure.hint)))) or None
     error.args = (error.message,)
 
 
-def attached(error: BaseException) -> str:
-    """What was attached to an error that is not ours, as the end of a message."""
+def cleanup_notes(error: BaseException) -> str:
+    """What `add_cleanup_failure` added to an error that is not ours, as the end of a message."""
     return "".join(f"; {' '.join(note.split())}" for note in getattr(error, "__notes__", ()))
 
 

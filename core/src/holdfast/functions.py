@@ -6,26 +6,27 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from holdfast.api import Codec, Engine, Storage, Watcher
-from holdfast.defaults import default_store, installed
-from holdfast.errors import UsageError
+from holdfast.api import Codec, Engine, Operation, Storage, Watcher
+from holdfast.defaults import installed
 from holdfast.operations import databases as databases_operation
+from holdfast.operations import delete as delete_operation
 from holdfast.operations import drill as drill_operation
+from holdfast.operations import labels
+from holdfast.operations import prune as prune_operation
 from holdfast.operations import restore as restore_operation
-from holdfast.operations import retention
-from holdfast.operations import verify as verify_operation
 from holdfast.operations.drill import DrillResult
+from holdfast.operations.prune import PruneResult
 from holdfast.operations.restore import RestoreResult
-from holdfast.operations.retention import PruneResult
-from holdfast.operations.verify import VerifyResult
+from holdfast.operations.verify import Verification, VerifyResult
 from holdfast.pipeline import Pipeline, PipelineOptions
 from holdfast.plan import BackupPlan, RestoreOptions, RestorePlan
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy, Texts, check_texts
-from holdfast.record import Backup
+from holdfast.record import Backup, reference
+from holdfast.run import Run
 from holdfast.setup import check_part
 from holdfast.signature import check_names, keywords_of, signature_of
-from holdfast.store.catalog import Catalog
+from holdfast.store.catalog import open_catalog
 
 __all__ = [
     "backup",
@@ -60,9 +61,12 @@ def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **op
 
         record = holdfast.backup("sqlite:///app.db", store="./backups", codec="zstd:3")
     """
-    if isinstance(source, BackupPlan):
-        return Pipeline.of(source).replace(**options).run(on_event)
-    return Pipeline(source=source, **options).run(on_event)
+    with Run(Operation.BACKUP, registry=options.get("registry") or installed(), on_event=on_event):
+        if isinstance(source, BackupPlan):
+            pipeline = Pipeline.of(source).replace(**options)
+        else:
+            pipeline = Pipeline(source=source, **options)
+    return pipeline.run(on_event)
 
 
 class RestoreTarget(RestoreOptions, frozen=True):
@@ -103,19 +107,20 @@ def restore(
 
         holdfast.restore("latest", "sqlite:///copy.db", store="./backups")
     """
-    for kind, part in (("engine", engine), ("codec", codec)):
-        check_part(kind, part)
+    registry = registry or installed()
     storage = None if store is None or isinstance(store, str | os.PathLike) else store
-    check_part("store", storage)
-    if isinstance(store, str | os.PathLike):
-        options["store"] = os.fspath(store)
-    if isinstance(backup, RestorePlan):
-        plan = backup.evolve(**{**options, "target": target or backup.target})
-    else:
-        check_names(options, RestorePlan.__struct_fields__)
-        plan = RestorePlan(backup=reference(backup), target=target, **options)
+    with Run(Operation.RESTORE, registry=registry, on_event=on_event):
+        for kind, part in (("engine", engine), ("codec", codec), ("store", storage)):
+            check_part(kind, part)
+        if isinstance(store, str | os.PathLike):
+            options["store"] = os.fspath(store)
+        if isinstance(backup, RestorePlan):
+            plan = backup.evolve(**{**options, "target": target or backup.target})
+        else:
+            check_names(options, RestorePlan.__struct_fields__)
+            plan = RestorePlan(backup=reference(backup), target=target, **options)
     return restore_operation.restore(
-        plan, registry=registry or installed(), storage=storage, engine=engine, codec=codec, on_event=on_event
+        plan, registry=registry, storage=storage, engine=engine, codec=codec, on_event=on_event
     )
 
 
@@ -131,21 +136,22 @@ def verify(
 
     Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well.
     """
-    registry = registry or installed()
-    catalog = _catalog(store, registry)
-    return [
-        verify_operation.verify(
-            entry, storage=catalog.storage, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event
-        )
-        for entry in verify_operation.select(catalog, tuple(map(reference, backups)))
-    ]
+    verification = Verification(
+        backups,
+        store=store,
+        registry=registry or installed(),
+        read_data=read_data,
+        jobs=jobs,
+        on_event=on_event,
+    )
+    return [verification.check(entry) for entry in verification.entries]
 
 
 def list_backups(
     store: str | os.PathLike[str] | Storage | None = None, *, name: str | None = None, registry: Registry | None = None
 ) -> list[Backup]:
     """List the backups of a store, or of one source of it, oldest first."""
-    catalog = _catalog(store, registry)
+    catalog = open_catalog(store, registry or installed())
     return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
 
 
@@ -162,8 +168,13 @@ def list_databases(
 
     `select` and `exclude` are shell patterns of names. A server on which nothing fits is a `NotFoundError`.
     """
-    patterns = {"select": check_texts("select", select), "exclude": check_texts("exclude", exclude)}
-    return databases_operation.databases(url, registry=registry or installed(), engine=engine, **patterns)
+    return databases_operation.databases(
+        url,
+        registry=registry or installed(),
+        select=check_texts("select", select),
+        exclude=check_texts("exclude", exclude),
+        engine=engine,
+    )
 
 
 def drill(
@@ -190,14 +201,10 @@ def drill(
 
         assert holdfast.drill("latest", store="./backups").passed
     """
-    for kind, part in (("engine", engine), ("codec", codec)):
-        check_part(kind, part)
-    registry = registry or installed()
-    catalog = _catalog(store, registry)
     return drill_operation.drill(
-        catalog.find(reference(backup)),
-        storage=catalog.storage,
-        registry=registry,
+        backup,
+        store=store,
+        registry=registry or installed(),
         into=into,
         options=options,
         jobs=jobs,
@@ -217,6 +224,7 @@ class PruneArguments(Policy):
     dry_run: bool = False
     allow_last: bool = False
     registry: Registry | None = None
+    on_event: Watcher | None = None
 
 
 @signature_of(PruneArguments)
@@ -227,6 +235,7 @@ def prune(
     dry_run: bool = False,
     allow_last: bool = False,
     registry: Registry | None = None,
+    on_event: Watcher | None = None,
     **rules: Any,
 ) -> PruneResult:
     """Delete what a policy does not keep, for each source by itself; `rules` are the fields of `Policy`.
@@ -235,10 +244,19 @@ def prune(
 
         holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age="400d")
     """
-    policy = policy_of(rules)
-    names = check_texts("names", names)
-    catalog = _catalog(store, registry)
-    return retention.prune(catalog, policy, names=names, dry_run=dry_run, allow_last=allow_last)
+    registry = registry or installed()
+    with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run):
+        policy = policy_of(rules)
+        names = check_texts("names", names)
+    return prune_operation.prune(
+        policy,
+        store=store,
+        registry=registry,
+        names=names,
+        dry_run=dry_run,
+        allow_last=allow_last,
+        on_event=on_event,
+    )
 
 
 def policy_of(rules: dict[str, Any]) -> Policy:
@@ -256,8 +274,8 @@ def pin(
     registry: Registry | None = None,
 ) -> None:
     """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` unpin it."""
-    catalog = _catalog(store, registry)
-    retention.pin(catalog, catalog.find(reference(backup)), pinned=pinned)
+    catalog = open_catalog(store, registry or installed())
+    labels.pin(catalog, catalog.find(reference(backup)), pinned=pinned)
 
 
 def tag(
@@ -269,8 +287,8 @@ def tag(
     registry: Registry | None = None,
 ) -> tuple[str, ...]:
     """Give a backup tags, or take them off, and return those that it has afterwards."""
-    catalog = _catalog(store, registry)
-    return retention.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
+    catalog = open_catalog(store, registry or installed())
+    return labels.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
 
 
 def delete(
@@ -280,23 +298,9 @@ def delete(
     store: str | os.PathLike[str] | Storage | None = None,
     allow_last: bool = False,
     registry: Registry | None = None,
+    on_event: Watcher | None = None,
 ) -> None:
     """Delete a backup; the newest good and the newest proven one of a source only with `allow_last`."""
-    catalog = _catalog(store, registry)
-    retention.delete(catalog, catalog.find(reference(backup)), allow_last=allow_last)
-
-
-def reference(backup: str | Backup) -> str:
-    """What names a backup in its store; anything else than an id or a record is a `UsageError`."""
-    if not isinstance(backup, str | Backup):
-        raise UsageError(f"a backup is of type {type(backup).__name__}, expected an id or a record")
-    return f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup
-
-
-def _catalog(store: str | os.PathLike[str] | Storage | None, registry: Registry | None = None) -> Catalog:
-    if store is None or isinstance(store, str | os.PathLike):
-        store = (registry or installed()).storage(default_store() if store is None else os.fspath(store))
-    check_part("store", store)
-    catalog = Catalog(store)
-    catalog.open()
-    return catalog
+    delete_operation.delete(
+        backup, store=store, registry=registry or installed(), allow_last=allow_last, on_event=on_event
+    )

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, attached, lower_first, os_error_text
+from holdfast.errors import HoldfastError, cleanup_notes, lower_first, os_error_text
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -46,6 +46,11 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(f"terminated by {signal.Signals(number).name}")
         self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with, as a shell would report the signal."""
+        return 128 + self.number
 
 
 class Commands(click.Group):
@@ -137,9 +142,9 @@ def run(arguments: list[str]) -> int:
         message = _lower(error.format_message()) + _origin(error)
         return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
-        return _fail(context, HoldfastError(f"interrupted{attached(error)}"), 130, arguments, error)
+        return _fail(context, HoldfastError(f"interrupted{cleanup_notes(error)}"), 130, arguments, error)
     except Terminated as error:
-        return _fail(context, HoldfastError(f"{error}{attached(error)}"), 128 + error.number, arguments, error)
+        return _fail(context, HoldfastError(f"{error}{cleanup_notes(error)}"), error.exit_code, arguments, error)
     except HoldfastError as error:
         if isinstance(error.__cause__, BrokenPipeError):  # of the watcher, which writes JSON lines
             return _nobody_reads()

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import (
     assign_option,
@@ -83,13 +84,16 @@ def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) 
     from holdfast.operations.backup import backup, preview
     from holdfast.plan import BackupPlan
     from holdfast.plugins.options import parse_assignments
+    from holdfast.run import Run
 
     console.last_id = ""
-    assignments = parse_assignments(options.pop("assignments"))
-    checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
-    plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
+    registry = installed()
+    with Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=dry_run):
+        assignments = parse_assignments(options.pop("assignments"))
+        checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
+        plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
     if dry_run:
-        found = preview(plan, registry=installed())
+        found = preview(plan, registry=registry)
         streams = [{"name": stream.name, "size_bytes": stream.size} for stream in found.streams]
         if console.json:
             console.data(
@@ -112,7 +116,7 @@ def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) 
         for stream in found.streams:
             console.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")
         return
-    record = backup(plan, registry=installed(), on_event=console.watch)
+    record = backup(plan, registry=registry, on_event=console.watch)
     if console.json:
         console.data({"type": "backup", **record.as_data()})
         return

@@ -21,11 +21,10 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
     """
     from holdfast.defaults import installed
     from holdfast.operations.read import read
-    from holdfast.store.catalog import Catalog
+    from holdfast.store.catalog import open_catalog
 
     registry = installed()
-    catalog = Catalog(registry.storage(store))
-    catalog.open()
+    catalog = open_catalog(store, registry)
     _, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
     output = sys.stdout.buffer
     for piece in read(manifest, stream, storage=catalog.storage, registry=registry):

@@ -105,9 +105,13 @@ class Console:
 
     # --- runs ---
 
+    def note_id(self, event: Event) -> None:
+        """Remember which backup an event is about, so that an error can say it; shows nothing."""
+        self.last_id = event.id or self.last_id
+
     def watch(self, event: Event) -> None:
         """Show an event: as a JSON line, or as progress and warnings."""
-        self.last_id = event.id
+        self.note_id(event)
         if self.json and self._due(event):
             self.data(event_data(event))
         if event.type == "warning":

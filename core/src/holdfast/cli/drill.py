@@ -2,6 +2,7 @@
 
 import click
 
+from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import assign_option, jobs_option, json_option, output_options, store_option
 from holdfast.cli.text import size
@@ -29,37 +30,21 @@ def command(
     with the backup: proven, or damaged (exit 13). A drill that cannot run records nothing.
     """
     from holdfast.defaults import installed
-    from holdfast.errors import IntegrityError
-    from holdfast.operations.drill import drill
+    from holdfast.operations.drill import drill, raise_for_failure
     from holdfast.plugins.options import parse_assignments
-    from holdfast.proof import summary
-    from holdfast.store.catalog import Catalog, is_latest
+    from holdfast.run import Run
 
     registry = installed()
-    catalog = Catalog(registry.storage(store))
-    catalog.open()
-    entry = catalog.find(backup)
-    options = parse_assignments(assignments)
+    with Run(Operation.DRILL, registry=registry, on_event=console.watch):
+        options = parse_assignments(assignments)
     result = drill(
-        entry,
-        storage=catalog.storage,
-        registry=registry,
-        into=into,
-        options=options,
-        jobs=jobs,
-        on_event=console.watch,
+        backup, store=store, registry=registry, into=into, options=options, jobs=jobs, on_event=console.watch
     )
     if console.json:
         console.data({"type": "drill", **result.as_data()})
     else:
         word = "DAMAGED" if not result.passed else result.state
-        total = size(entry.manifest.size if entry.manifest else 0)
-        console.out(f"{word} {result.id}  {result.name}  {result.compared} objects compared, {total}")
+        console.out(f"{word} {result.id}  {result.name}  {result.compared} objects compared, {size(result.size_bytes)}")
         for problem in result.problems:
             console.out(f"        {problem}")
-    if not result.passed:
-        hint = None
-        if is_latest(backup):
-            good = catalog.newest_good(entry.name)
-            hint = f"the newest good backup is {good.id}" if good else "no backup of this source is good"
-        raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}", hint=hint)
+    raise_for_failure(result, backup, store=store, registry=registry)

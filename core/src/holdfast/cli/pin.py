@@ -31,11 +31,10 @@ def pin_command(name: str, *, pinned: bool, help: str) -> click.Command:  # noqa
 
 def _set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
     from holdfast.defaults import installed
-    from holdfast.operations.retention import pin
-    from holdfast.store.catalog import Catalog
+    from holdfast.operations.labels import pin
+    from holdfast.store.catalog import open_catalog
 
-    catalog = Catalog(installed().storage(store))
-    catalog.open()
+    catalog = open_catalog(store, installed())
     entry = catalog.find(backup)
     console.last_id = entry.id
     changed = pin(catalog, entry, pinned=pinned)

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
 
@@ -37,15 +38,14 @@ def command(
     newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
     """
     from holdfast.defaults import installed
-    from holdfast.errors import PartialError
-    from holdfast.operations.retention import prune
+    from holdfast.operations.prune import prune
     from holdfast.policy import Policy
-    from holdfast.store.catalog import Catalog
+    from holdfast.run import Run
 
-    policy = Policy(**rules)
-    catalog = Catalog(installed().storage(store))
-    catalog.open()
-    result = prune(catalog, policy, names=names, dry_run=dry_run, allow_last=allow_last)
+    registry = installed()
+    with Run(Operation.PRUNE, registry=registry, dry_run=dry_run):
+        policy = Policy(**rules)
+    result = prune(policy, store=store, registry=registry, names=names, dry_run=dry_run, allow_last=allow_last)
     for choice in result.choices:
         if console.json:
             console.data({"type": "keep" if choice.keep else "delete", **choice.as_data()})
@@ -60,11 +60,6 @@ def command(
     if console.json:
         console.data({"type": "plan" if dry_run else "prune", **result.as_data()})
     else:
-        gone, kept = len(result.deleted), sum(choice.keep for choice in result.choices)
+        gone, kept = len(result.deleted), len(result.kept)
         console.say(f"would delete {gone}, would keep {kept}" if dry_run else f"deleted {gone}, kept {kept}")
-    if result.failed:
-        first = result.failed[0]
-        raise PartialError(
-            f"{len(result.failed)} of {len(result.failed) + len(result.deleted)} backups could not be deleted: "
-            f"{first.name}/{first.id}: {first.failure}"
-        )
+    result.raise_for_failures()

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import (
     assign_option,
@@ -44,12 +45,15 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     from holdfast.operations.restore import restore
     from holdfast.plan import RestorePlan
     from holdfast.plugins.options import parse_assignments
+    from holdfast.run import Run
 
     if "://" in backup and "://" not in target:
         raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")
-    assignments = parse_assignments(options.pop("assignments"))
-    plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
-    result = restore(plan, registry=installed(), on_event=console.watch, dry_run=dry_run)
+    registry = installed()
+    with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
+        assignments = parse_assignments(options.pop("assignments"))
+        plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
+    result = restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
     if console.json:
         console.data({"type": "plan" if dry_run else "restore", **result.as_data()})
     elif dry_run:

@@ -23,11 +23,10 @@ def command(console: Console, backup: str, store: str) -> None:
     from holdfast.defaults import installed
     from holdfast.errors import IntegrityError
     from holdfast.record import Backup
-    from holdfast.store.catalog import Catalog, is_latest
+    from holdfast.store.catalog import is_latest, open_catalog
     from holdfast.store.names import MANIFEST
 
-    catalog = Catalog(installed().storage(store))
-    catalog.open()
+    catalog = open_catalog(store, installed())
     entry = catalog.find(backup)
     if entry.manifest is None:
         raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
@@ -61,8 +60,8 @@ def _show(console: Console, record: object, findings: list[dict[str, str]]) -> N
         "id": record.id,
         "name": record.name,
         "state": record.state + (f" ({record.problem})" if record.problem else ""),
-        "source": f"{record.database_url} ({record.engine})",
-        "created": f"{record.timestamp:%Y-%m-%d %H:%M:%S} UTC, took {record.duration_seconds:.1f} s",
+        "source": f"{record.source_url} ({record.engine})",
+        "created": f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC, took {record.duration_seconds:.1f} s",
         "size": f"{size(record.size_bytes)}, stored {size(record.stored_bytes)} ({record.codec})",
         "manifest": f"sha256 {record.checksum}",
         "folder": record.path,

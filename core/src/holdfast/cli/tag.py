@@ -17,11 +17,10 @@ from holdfast.cli.options import json_option, output_options, store_option
 def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
     """Add tags to the backup ID, or remove them; prune --keep-tag TAG keeps the backups that have one."""
     from holdfast.defaults import installed
-    from holdfast.operations.retention import tag
-    from holdfast.store.catalog import Catalog
+    from holdfast.operations.labels import tag
+    from holdfast.store.catalog import open_catalog
 
-    catalog = Catalog(installed().storage(store))
-    catalog.open()
+    catalog = open_catalog(store, installed())
     entry = catalog.find(backup)
     console.last_id = entry.id
     remaining = tag(catalog, entry, tags, remove=remove)

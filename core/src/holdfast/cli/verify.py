@@ -1,10 +1,15 @@
 """holdfast verify."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console, StdoutError
 from holdfast.cli.options import jobs_option, json_option, output_options, store_option
 from holdfast.cli.text import size, visible
+
+if TYPE_CHECKING:
+    from holdfast.operations.verify import Unchecked, VerifyResult
 
 
 @click.command("verify")
@@ -24,54 +29,40 @@ def command(
     The result is recorded with each backup. Exit 13 if one is damaged, 3 if some of several could not be checked.
     """
     from holdfast.defaults import installed
-    from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError
-    from holdfast.operations.verify import VerifyResult, select, verify
-    from holdfast.store.catalog import Catalog
+    from holdfast.errors import UsageError
+    from holdfast.operations.verify import Unchecked, Verification
 
     if everything and backups:
         raise UsageError("--all and ids exclude each other")
-    registry = installed()
-    catalog = Catalog(registry.storage(store))
-    catalog.open()
-    failed: list[VerifyResult] = []
-    unchecked = 0
-    entries = select(catalog, backups)
-    for entry in entries:
-        console.last_id = entry.id
-        try:
-            result = verify(
-                entry,
-                storage=catalog.storage,
-                registry=registry,
-                read_data=read_data,
-                jobs=jobs,
-                on_event=console.watch,
-            )
-        except HoldfastError as error:
-            if len(entries) == 1 or isinstance(error, StdoutError) or isinstance(error.__cause__, BrokenPipeError):
-                raise
-            if isinstance(error, NotFoundError) and not entry.unreadable and not backups:
-                console.warn(error.message)  # nobody asked for that one, and it is gone
-                continue
-            unchecked += 1
-            console.failed(error, error.exit_code)
-            continue
-        if console.json:
-            console.data({"type": "verify", **result.as_data()})
+    verification = Verification(
+        backups, store=store, registry=installed(), read_data=read_data, jobs=jobs, on_event=console.watch
+    )
+    for outcome in verification:
+        console.last_id = outcome.id
+        if isinstance(outcome, Unchecked):
+            _show_unchecked(console, outcome)
         else:
-            word = "ok     " if result.passed else "DAMAGED"
-            console.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
-            for problem in result.problems:
-                console.out(f"        {visible(problem)}")
-        if not result.passed:
-            failed.append(result)
-    if not entries:
+            _show(console, outcome)
+    if not verification.entries:
         console.say("no backups to verify")
-    if failed:
-        good = catalog.newest_good(failed[0].name)
-        hint = f"the newest good backup is {good.id}" if good else f"no backup of '{failed[0].name}' is good"
-        names = ", ".join(result.id for result in failed[:5]) + (", …" if len(failed) > 5 else "")
-        are = "backup is" if len(entries) == 1 else "backups is" if len(failed) == 1 else "backups are"
-        raise IntegrityError(f"{len(failed)} of {len(entries)} {are} damaged: {names}", hint=hint)
-    if unchecked:
-        raise PartialError(f"{unchecked} of {len(entries)} backups could not be checked")
+    verification.raise_for_failures()
+
+
+def _show_unchecked(console: Console, unchecked: "Unchecked") -> None:
+    error = unchecked.error
+    if isinstance(error, StdoutError) or isinstance(error.__cause__, BrokenPipeError):
+        raise error  # going on would tell nobody anything
+    if unchecked.gone:
+        console.warn(error.message)
+    else:
+        console.failed(error, error.exit_code)
+
+
+def _show(console: Console, result: "VerifyResult") -> None:
+    if console.json:
+        console.data({"type": "verify", **result.as_data()})
+        return
+    word = "ok     " if result.passed else "DAMAGED"
+    console.out(f"{word} {result.id}  {result.name}  {result.depth}, {size(result.size_bytes)}")
+    for problem in result.problems:
+        console.out(f"        {visible(problem)}")

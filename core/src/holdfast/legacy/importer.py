@@ -24,11 +24,13 @@ from holdfast.api import (
     DumpSession,
     Engine,
     Facts,
+    Operation,
     RestoreRequest,
     RestoreSession,
     Source,
     Storage,
     Stream,
+    Watcher,
 )
 from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, os_error_text, quote_name
@@ -37,6 +39,7 @@ from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
+from holdfast.run import Run
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
@@ -89,31 +92,35 @@ class _File:
         return ".sql" if self.form == "sql" else ".sqlite"
 
 
-def import_backups(folder: str, *, registry: Registry, store: str | None = None) -> Iterator[ImportResult]:
+def import_backups(
+    folder: str, *, registry: Registry, store: str | None = None, on_event: Watcher | None = None
+) -> Iterator[ImportResult]:
     """Import every backup that `manifest.json` in `folder` lists, yielding what became of each.
 
     A damaged, missing or unknown file is a result with status `failed` and stops no other; importing again
-    imports nothing twice. Raises if the folder or its list cannot be read, or the store not be used.
+    imports nothing twice. Raises if the folder or its list cannot be read, or the store not be used. Watchers hear of
+    each file that is imported, or cannot be, as of a run of its own.
     """
-    storage = registry.storage(store or default_store())
-    entries = read_listing(folder)
-    catalog = Catalog(storage)
-    catalog.open_or_create()
-    known = dict(_known(catalog))
+    with Run(Operation.IMPORT, registry=registry, on_event=on_event):
+        entries = read_listing(folder)
+        catalog = Catalog(registry.storage(store or default_store()))
+        catalog.open_or_create()
+        known = dict(_known(catalog))
     for listed in entries:
         title = _title(listed)
         try:
-            metadata = _metadata(listed)
-            if not metadata.success:
+            with Run(Operation.IMPORT, registry=registry, on_event=on_event):
+                metadata = _metadata(listed)
+                file = _examine(folder, metadata, registry) if metadata.success else None
+            if file is None:
                 why = f"its manifest.json says that the backup failed: {metadata.error or 'no reason given'}"
                 yield ImportResult(file=title, status="skipped", message=why)
                 continue
-            file = _examine(folder, metadata, registry)
             before = known.get((metadata.backup_id, file.sha256))
             if before is not None:
                 yield ImportResult(file=title, status="present", id=before.id, name=before.name)
                 continue
-            record = _import(file, registry, storage)
+            record = _import(file, registry, catalog.storage, on_event)
         except HoldfastError as error:
             yield ImportResult(file=title, status="failed", message=error.message)
         else:
@@ -230,16 +237,23 @@ def _digests(chunks: Iterator[bytes], algorithms: set[str]) -> tuple[int, dict[s
     return size, {name: hasher.hexdigest() for name, hasher in running.items()}
 
 
-def _import(file: _File, registry: Registry, storage: Storage) -> Backup:
-    source = file.metadata.source or file.path
-    url = source if "://" in source else sqlite_url(source)
-    parsed = DatabaseURL.parse(url)
-    engine = _OldEngine(name=registry.engine(parsed.scheme).name, file=file, source=_source(file, parsed))
+def _import(file: _File, registry: Registry, storage: Storage, on_event: Watcher | None) -> Backup:
+    with Run(Operation.IMPORT, registry=registry, on_event=on_event):
+        source = file.metadata.source or file.path
+        url = source if "://" in source else sqlite_url(source)
+        parsed = DatabaseURL.parse(url)
+        engine = _OldEngine(name=registry.engine(parsed.scheme).name, file=file, source=_source(file, parsed))
+        at = _time(file.metadata)
+        plan = BackupPlan(source=url)
+    parts = Parts(engine=engine, storage=storage)
+    return backup(plan, registry=registry, parts=parts, at=at, on_event=on_event, operation=Operation.IMPORT)
+
+
+def _time(metadata: BackupMetadata) -> datetime:
     try:
-        at = datetime.fromtimestamp(file.metadata.timestamp, UTC)
+        return datetime.fromtimestamp(metadata.timestamp, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise IntegrityError(f"the recorded time {file.metadata.timestamp} is none") from error
-    return backup(BackupPlan(source=url), registry=registry, parts=Parts(engine=engine, storage=storage), at=at)
+        raise IntegrityError(f"the recorded time {metadata.timestamp} is none") from error
 
 
 def _source(file: _File, url: DatabaseURL) -> Source:

@@ -18,11 +18,11 @@ from holdfast import functions
 from holdfast.api import Codec, Engine, Watcher
 from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
-from holdfast.operations import retention
+from holdfast.operations.prune import prune
 from holdfast.plan import Checksums
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy, Texts
-from holdfast.record import Backup
+from holdfast.record import Backup, reference
 from holdfast.store.catalog import Catalog
 from holdfast.store.names import check_source_name
 
@@ -55,10 +55,10 @@ class BackupMetadata:
         """Describe a backup in these terms."""
         return cls(
             backup_id=backup.id,
-            source=backup.database_url,
-            destination=backup.file_path,
+            source=backup.source_url,
+            destination=backup.path,
             format="compressed" if backup.codec.partition(":")[0] != "none" else "file_copy",
-            timestamp=backup.timestamp.timestamp(),
+            timestamp=backup.created_at.timestamp(),
             size_bytes=backup.size_bytes,
             checksum=backup.checksum,
         )
@@ -159,12 +159,12 @@ class BackupManager:
     def get_backup(self, backup_id: str | Backup) -> Backup:
         """One backup by its id; an unknown one is a `NotFoundError`."""
         catalog = _catalog(self.backup_dir)
-        return Backup.of(catalog.find(functions.reference(backup_id)), catalog.storage)
+        return Backup.of(catalog.find(reference(backup_id)), catalog.storage)
 
     def delete_backup(self, backup_id: str | Backup, *, allow_last: bool = False) -> bool:
         """Delete a backup; the newest good or newest proven one of a source is refused without `allow_last`."""
-        catalog = _catalog(self.backup_dir)
-        retention.delete(catalog, catalog.find(functions.reference(backup_id)), allow_last=allow_last)
+        store = _catalog(self.backup_dir).storage
+        functions.delete(backup_id, store=store, allow_last=allow_last)
         return True
 
     def prune(
@@ -297,7 +297,7 @@ def _catalog(backup_dir: str) -> Catalog:
 
 
 def _prune(backup_dir: str, policy: Policy) -> int:
-    result = retention.prune(_catalog(backup_dir), policy)
+    result = prune(policy, store=_catalog(backup_dir).storage, registry=functions.installed())
     if result.failed:
         first = result.failed[0]
         raise HoldfastError(f"{len(result.failed)} backups could not be deleted: {first.id}: {first.failure}")

@@ -1,10 +1,9 @@
 """Drill: restore a backup into a scratch database, check it there, and compare it with what the snapshot held.
 
-What is wrong with the backup is a result and is recorded beside it. A drill that cannot be carried out (no
+What is wrong with the backup is a result and is recorded with it. A drill that cannot be carried out (no
 server, no space, no client program, a signal) says nothing about the backup: it raises and records nothing.
 """
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,26 +11,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.api import Capability, Codec, DatabaseURL, Engine, Scratch, ScratchRequest, Storage, Watcher
+from holdfast.api import Capability, Codec, DatabaseURL, Engine, Operation, Scratch, ScratchRequest, Watcher
 from holdfast.defaults import default_jobs
-from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
-from holdfast.operations import restore
-from holdfast.operations.restore import RestoreSetup
+from holdfast.operations._loading import RestoreSetup, load, resolve_restore
 from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
-from holdfast.proof import Difference, compare
+from holdfast.proof import Difference, compare, summary
+from holdfast.record import Backup, reference
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.setup import complete
+from holdfast.setup import check_part, complete
 from holdfast.store import findings
+from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.sums import verify_sidecars
 from holdfast.url import redact
-
-log = logging.getLogger("holdfast.drill")
 
 VARIABLE = "HOLDFAST_DRILL_URL"
 
@@ -51,6 +48,7 @@ class DrillResult:
     passed: bool  #: whether all is well
     compared: int  #: the number of objects compared; 0 where the backup holds no proof
     server_version: str  #: the version of the server or library that ran the drill
+    size_bytes: int  #: the plain bytes of all streams
     duration_seconds: float  #: how long it took
     problems: tuple[str, ...] = ()  #: all that is wrong, a line each, the differences included
     differences: tuple[Difference, ...] = ()  #: the objects that are not as recorded
@@ -72,9 +70,9 @@ class _Outcome:
 
 
 def drill(
-    entry: Entry,
+    backup: str | Backup,
     *,
-    storage: Storage,
+    store: StoreLike,
     registry: Registry,
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -89,37 +87,50 @@ def drill(
     `HOLDFAST_DRILL_URL`, else a place of the engine's own choice. `engine` and `codec` stand in for those that the
     manifest names.
     """
-    entry.check_readable()
-    if entry.manifest is None:
-        raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
-    engine = complete(engine) if engine else registry.engine(entry.manifest.source.engine)
-    into = _server(engine, into, os.environ)
-    run = Run("drill", entry.id, name=entry.name, registry=registry, on_event=on_event, url=into or "")
-    urls = [into] if into else []
-    with translate_errors(f"the drill of {entry.id} could not be carried out", *urls), run.telling():
-        with ExitStack() as stack:
-            folder = stack.enter_context(scratch_folder())
-            request = _request(entry.manifest, engine, folder, into, options or {}, jobs or default_jobs())
-            scratch = stack.enter_context(_scratch(engine, request))
-            outcome = _Outcome(server_version=scratch.server_version)
-            with translate_errors(f"the drill of {entry.id} could not be carried out", scratch.url):
-                plan = _plan(entry, scratch, engine, request, options or {})
-                setup = restore.resolve_restore(
-                    plan,
+    with Run(Operation.DRILL, registry=registry, on_event=on_event) as run:
+        check_part("codec", codec)
+        catalog = open_catalog(store, registry)
+        entry, manifest = _testable(catalog, reference(backup))
+        run.identify(entry.id, entry.name)
+        run.action = f"the drill of {entry.id} could not be carried out"
+        engine = complete(engine) if engine else registry.engine(manifest.source.engine)
+        into = _server(engine, into, os.environ)
+        run.hide(into or "")
+        with scratch_folder() as folder:
+            request = _request(manifest, engine, folder, into, options or {}, jobs or default_jobs())
+            with _scratch(engine, request) as scratch:
+                run.hide(scratch.url)
+                setup = resolve_restore(
+                    _plan(entry, scratch, engine, request, options or {}),
                     entry,
-                    entry.manifest,
+                    manifest,
                     run=run,
-                    registry=registry,
-                    storage=storage,
+                    storage=catalog.storage,
                     engine=engine,
                     codec=codec,
                     drill=True,
                 )
-                _test(setup, scratch, folder, outcome)
-            # Recorded before the scratch database is dropped: what goes wrong then is not the backup's.
-            result = _record(setup, outcome)
-        run.emit("finished", **result.as_data())
+                # Recorded before the scratch database is dropped: what goes wrong then is not the backup's.
+                result = _record(setup, _test(setup, scratch, folder))
+        run.finish(**result.as_data())
         return result
+
+
+def raise_for_failure(result: DrillResult, name: str, *, store: StoreLike, registry: Registry) -> None:
+    """Raise `IntegrityError` if a drill found the backup damaged; where it was `latest`, name a good one."""
+    if result.passed:
+        return
+    hint = open_catalog(store, registry).newest_good_hint(result.name) if is_latest(name) else None
+    raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}", hint=hint)
+
+
+def _testable(catalog: Catalog, name: str) -> tuple[Entry, Manifest]:
+    """Find a backup whose manifest can be used; what is known to be damaged otherwise can be drilled."""
+    entry = catalog.find(name)
+    entry.check_readable()
+    if entry.manifest is None:
+        raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
+    return entry, entry.manifest
 
 
 def _server(engine: Engine, into: str | None, environ: Mapping[str, str]) -> str | None:
@@ -174,34 +185,36 @@ def _plan(
     )
 
 
-def _test(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
+def _test(setup: RestoreSetup, scratch: Scratch, folder: Path) -> _Outcome:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
+    outcome = _Outcome(server_version=scratch.server_version)
     # A drill includes what `verify` looks at, or it could not clear a failure of that.
     outcome.problems += verify_sidecars(setup.entry, setup.storage)
     try:
-        restore.load(setup, folder)
+        load(setup, folder)
     except IntegrityError as error:
         outcome.problems.append(error.message)
-        return
-    with _noting(outcome):
+        return outcome
+    with _as_problem(outcome):
         outcome.problems += [" ".join(line.split()) for line in scratch.check()]
     if setup.manifest.proof is None:
         setup.run.warn("the backup holds no proof: it was restored and checked, but could not be compared")
-        return
+        return outcome
     recorded = setup.manifest.proof.proof()
-    with _noting(outcome):
-        found = scratch.proof(recorded)
-        if found.method != recorded.method:
+    with _as_problem(outcome):
+        restored = scratch.proof(recorded)
+        if restored.method != recorded.method:
             raise PluginError(
                 f"the proof was recorded by the method '{recorded.method}', which the installed engine "
-                f"'{setup.engine.name}' cannot repeat (it has '{found.method}')"
+                f"'{setup.engine.name}' cannot repeat (it has '{restored.method}')"
             )
         outcome.compared = len(recorded.objects)
-        outcome.differences += compare(recorded, found)
+        outcome.differences += compare(recorded, restored)
+    return outcome
 
 
 @contextmanager
-def _noting(outcome: _Outcome) -> Iterator[None]:
+def _as_problem(outcome: _Outcome) -> Iterator[None]:
     """Take an `IntegrityError` of the restored database for what it is: a problem of the backup."""
     try:
         yield
@@ -212,7 +225,7 @@ def _noting(outcome: _Outcome) -> Iterator[None]:
 def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
     """Append the finding and describe it."""
     entry, run = setup.entry, setup.run
-    problems = [*(str(one) for one in outcome.differences), *outcome.problems]
+    problems = [*(str(difference) for difference in outcome.differences), *outcome.problems]
     depth = Depth.DRILL if setup.manifest.proof is not None else Depth.RESTORE
     known = entry.findings
     detail = {
@@ -238,6 +251,7 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         passed=not problems,
         compared=outcome.compared,
         server_version=outcome.server_version,
+        size_bytes=setup.manifest.size,
         duration_seconds=round(run.seconds, 3),
         problems=tuple(problems),
         differences=tuple(outcome.differences),

@@ -1,28 +1,26 @@
 """Verify: is a backup still what was stored? Structure, stored digests, and on request all of it decoded."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from holdfast.api import HasherFactory, Kind, Storage, Watcher
+from holdfast.api import EventType, HasherFactory, Kind, Operation, Storage, Watcher
 from holdfast.defaults import default_jobs
-from holdfast.error_boundary import translate_errors
-from holdfast.errors import IntegrityError, os_error_text
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, os_error_text
 from holdfast.plan import check_jobs
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
+from holdfast.record import Backup, reference
 from holdfast.run import Run
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.sums import verify_sidecars
 from holdfast.streaming.workers import run_tasks
-
-log = logging.getLogger("holdfast.verify")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +55,10 @@ def verify(
 
     A check that cannot be carried out (unreachable store, missing codec, a signal) raises and records nothing.
     """
-    check_jobs(jobs)
-    run = Run("verify", entry.id, name=entry.name, registry=registry, on_event=on_event)
-    with translate_errors(f"cannot verify {entry.id}"), run.telling():
+    with Run(Operation.VERIFY, registry=registry, on_event=on_event) as run:
+        run.identify(entry.id, entry.name)
+        run.action = f"cannot verify {entry.id}"
+        check_jobs(jobs)
         depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
         known = entry.findings
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
@@ -79,7 +78,7 @@ def verify(
             duration_seconds=round(run.seconds, 3),
             warnings=tuple(run.warnings),
         )
-        run.emit("finished", **result.as_data())
+        run.finish(**result.as_data())
         return result
 
 
@@ -96,7 +95,7 @@ def _check(
     for name in missing:
         run.warn(f"checksum '{name}' is not installed and was not compared")
     run.total = entry.manifest.stored_size + (entry.manifest.size if read_data else 0)
-    run.emit("started", depth=depth.name.lower())
+    run.emit(EventType.STARTED, depth=depth.name.lower())
 
     def check(blob: StoredBlob) -> None:
         try:
@@ -123,8 +122,75 @@ def _hashers(manifest: Manifest, registry: Registry) -> tuple[Mapping[str, Hashe
     return usable, [name for name in manifest.checksums if name not in usable]
 
 
-def select(catalog: Catalog, references: tuple[str, ...]) -> list[Entry]:
-    """The backups to verify: those named, else all of the store."""
+@dataclass(frozen=True, kw_only=True)
+class Unchecked:
+    """A backup whose check could not be carried out, and why; `gone` says that it was deleted meanwhile."""
+
+    id: str
+    name: str
+    error: HoldfastError
+    gone: bool
+
+
+class Verification:
+    """Checks of several backups, one after the other, all of the store if none is named.
+
+    Iterating makes the checks and yields what came of each. A check that cannot be carried out is an `Unchecked`, and
+    stops no other; where only one backup is checked, it is raised.
+    """
+
+    def __init__(
+        self,
+        backups: Sequence[str | Backup],
+        *,
+        store: StoreLike,
+        registry: Registry,
+        read_data: bool = False,
+        jobs: int | None = None,
+        on_event: Watcher | None = None,
+    ) -> None:
+        self._check = partial(verify, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event)
+        self._named = bool(backups)
+        self._damaged: list[VerifyResult] = []
+        self._unchecked = 0
+        with Run(Operation.VERIFY, registry=registry, on_event=on_event):
+            self._catalog = open_catalog(store, registry)
+            self.entries = _select(self._catalog, [reference(backup) for backup in backups])
+
+    def check(self, entry: Entry) -> VerifyResult:
+        """Check one of the backups."""
+        return self._check(entry, storage=self._catalog.storage)
+
+    def __iter__(self) -> Iterator[VerifyResult | Unchecked]:
+        for entry in self.entries:
+            try:
+                result = self.check(entry)
+            except HoldfastError as error:
+                if len(self.entries) == 1:
+                    raise
+                # Nobody asked for that one, and it is gone.
+                gone = isinstance(error, NotFoundError) and not entry.unreadable and not self._named
+                self._unchecked += not gone
+                yield Unchecked(id=entry.id, name=entry.name, error=error, gone=gone)
+            else:
+                if not result.passed:
+                    self._damaged.append(result)
+                yield result
+
+    def raise_for_failures(self) -> None:
+        """Raise `IntegrityError` if a backup is damaged, else `PartialError` if one could not be checked."""
+        count = len(self.entries)
+        if self._damaged:
+            hint = self._catalog.newest_good_hint(self._damaged[0].name)
+            names = ", ".join(result.id for result in self._damaged[:5]) + (", …" if len(self._damaged) > 5 else "")
+            are = "backup is" if count == 1 else "backups is" if len(self._damaged) == 1 else "backups are"
+            raise IntegrityError(f"{len(self._damaged)} of {count} {are} damaged: {names}", hint=hint)
+        if self._unchecked:
+            raise PartialError(f"{self._unchecked} of {count} backups could not be checked")
+
+
+def _select(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
+    """The backups to verify: those named, each once, else all of the store."""
     if not references:
         return list(catalog.listing().entries)
     return list({entry.folder: entry for entry in map(catalog.find, references)}.values())

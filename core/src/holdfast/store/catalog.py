@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Source, Stat, Storage
+from holdfast.defaults import default_store
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
@@ -23,6 +25,8 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
+from holdfast.plugins.registry import Registry
+from holdfast.setup import check_part
 from holdfast.store import findings, labels, manifest
 from holdfast.store.entry import Entry, Listing, missing
 from holdfast.store.manifest import Manifest, NewerFormat
@@ -30,6 +34,9 @@ from holdfast.store.names import CLAIM, FINDINGS, ID, LABELS, MANIFEST, MARKER, 
 
 log = logging.getLogger("holdfast.store")
 
+
+StoreLike = str | os.PathLike[str] | Storage | None
+"""How a program names a store: a path, a URL, an object, or None for the default."""
 
 _Folders = Mapping[tuple[str, str], dict[str, Stat]]
 
@@ -134,7 +141,7 @@ class Catalog:
         checksum = hashlib.sha256(data).hexdigest()
         return replace(found, manifest=document, checksum=checksum, problem=missing(document, files))
 
-    def again(self, entry: Entry) -> Entry | None:
+    def reload(self, entry: Entry) -> Entry | None:
         """Read one backup anew; None if it is gone."""
         files = {stat.path.removeprefix(f"{entry.folder}/"): stat for stat in self.storage.list(entry.folder)}
         return self._entry(entry.name, entry.id, files) if MANIFEST in files else None
@@ -182,16 +189,20 @@ class Catalog:
         why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
         hint = entry.hint
         if is_latest(reference):
-            good = self.newest_good(entry.name)
-            hint = f"the newest good backup is {good.id}" if good else "no backup of this source is good"
+            hint = self.newest_good_hint(entry.name)
         elif document is not None:
-            hint = hint or "--allow-damaged takes it all the same"
+            hint = hint or "use --allow-damaged to take it all the same"
         raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
 
     def newest_good(self, name: str) -> Entry | None:
         """The newest backup of a source that counts."""
         good = [entry for entry in self.listing(name).entries if entry.good]
         return good[-1] if good else None
+
+    def newest_good_hint(self, name: str) -> str:
+        """Say which backup of a source to use in the place of a damaged one."""
+        good = self.newest_good(name)
+        return f"the newest good backup is {good.id}" if good else f"no backup of '{name}' is good"
 
     def abandoned(self, leftovers: tuple[str, ...]) -> list[str]:
         """Of unfinished folders, those that no running process owns; needs to write to the store, else none."""
@@ -348,6 +359,19 @@ class Catalog:
 
 def _leftovers(folders: _Folders) -> tuple[str, ...]:
     return tuple(sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files))
+
+
+def open_catalog(store: StoreLike, registry: Registry) -> Catalog:
+    """Open the catalog of a store: a path, a URL, a `Storage`, or None for `HOLDFAST_STORE`, else `./backups`.
+
+    A store that is not there, or cannot be read, is a `NotFoundError`.
+    """
+    if store is None or isinstance(store, str | os.PathLike):
+        store = registry.storage(default_store() if store is None else os.fspath(store))
+    check_part("store", store)
+    catalog = Catalog(store)
+    catalog.open()
+    return catalog
 
 
 def is_latest(reference: str) -> bool:

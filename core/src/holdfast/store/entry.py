@@ -72,6 +72,11 @@ class Entry:
         return labels.tags_of(self.labels, self.manifest.tags if self.manifest else ())
 
     @property
+    def stored_size(self) -> int:
+        """Stored bytes of all blobs, 0 where only the manifest would know."""
+        return self.manifest.stored_size if self.manifest else 0
+
+    @property
     def created_at(self) -> datetime:
         """When it was begun: from the manifest, else from the id."""
         if self.manifest is not None:
@@ -94,11 +99,11 @@ class Listing:
 def missing(document: Manifest, files: dict[str, Stat]) -> str:
     """Say what a folder lacks of what its manifest names, or return nothing."""
     for stream in document.streams:
-        found = files.get(stream.blob.path)
-        if found is None:
+        stat = files.get(stream.blob.path)
+        if stat is None:
             return f"blob {stream.blob.path} is missing"
-        if not found.regular:
+        if not stat.regular:
             return f"blob {stream.blob.path} is not a regular file"
-        if found.size != stream.blob.size:
-            return f"blob {stream.blob.path} has {found.size} bytes, expected {stream.blob.size}"
+        if stat.size != stream.blob.size:
+            return f"blob {stream.blob.path} has {stat.size} bytes, expected {stream.blob.size}"
     return ""

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from holdfast.api import Chunk
-from holdfast.errors import HoldfastError, attach
+from holdfast.errors import HoldfastError, add_cleanup_failure
 
 log = logging.getLogger("holdfast.streaming")
 
@@ -156,19 +156,21 @@ def run_tasks(
         stop.set(error)
     if stop.error is not None:
         join(threads, _GRACE, quietly=True)
-        release_after(stop.error, release)
+        release_after_failure(stop.error, release)
         join(threads, PATIENCE)
         raise stop.error
     join(threads, PATIENCE)
 
 
-def release_after(failure: BaseException, release: Callable[[], None]) -> None:
+def release_after_failure(failure: BaseException, release: Callable[[], None]) -> None:
     """Free what tasks wait for; the failure that led here is the one to report, with what the release left behind."""
     try:
         release()
     except HoldfastError as error:
         log.info("cleaning up after the failure failed too: %s", error.message, exc_info=error)
-        attach(failure, error)
+        add_cleanup_failure(failure, error)
     except Exception as error:
         log.info("cleaning up after the failure failed too: %s", error, exc_info=error)
-        attach(failure, HoldfastError(f"the source or target was not released: {type(error).__name__}: {error}"))
+        add_cleanup_failure(
+            failure, HoldfastError(f"the source or target was not released: {type(error).__name__}: {error}")
+        )

@@ -7,7 +7,6 @@ from typing import Any
 from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
 from holdfast.operations.drill import DrillResult, drill
 from holdfast.plugins.registry import Registry
-from holdfast.store.catalog import Catalog
 
 Apply = Callable[[str], None]
 """Changes the scratch database at a URL."""
@@ -58,7 +57,4 @@ def drill_mutated(
     options: dict[str, Any] | None = None,
 ) -> DrillResult:
     """Drill a backup whose restored database `apply` changes; `registry` makes one that has a further plugin."""
-    lookup = registry(Mutator(apply))
-    catalog = Catalog(lookup.storage(store))
-    catalog.open()
-    return drill(catalog.find(reference), storage=catalog.storage, registry=lookup, into=into, options=options, jobs=2)
+    return drill(reference, store=store, registry=registry(Mutator(apply)), into=into, options=options, jobs=2)

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.errors import UnsafeError
 from holdfast.operations.backup import backup
-from holdfast.operations.retention import delete
+from holdfast.operations.delete import delete
 from holdfast.plan import BackupPlan
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
@@ -32,7 +32,7 @@ def kept(catalog: Catalog) -> list[str]:
     why = []
     for entry in catalog.listing().entries:
         try:
-            delete(Catalog(Frozen(catalog.storage)), entry)  # type: ignore[arg-type]
+            delete(entry.id, store=Frozen(catalog.storage), registry=memory_registry())  # type: ignore[arg-type]
             why.append("")
         except UnsafeError as error:
             why.append(error.message.split(" is the ")[1].split(" of ")[0])
@@ -68,7 +68,7 @@ def test_the_newest_proven_one_is_kept_besides(catalog: Catalog) -> None:
 def test_force_deletes_it_all_the_same(catalog: Catalog) -> None:
     newest = catalog.listing().entries[-1]
     with pytest.raises(UnsafeError) as caught:
-        delete(catalog, newest)
+        delete(newest.id, store=catalog.storage, registry=memory_registry())
     assert "--allow-last" in (caught.value.hint or "")
-    delete(catalog, newest, allow_last=True)
+    delete(newest.id, store=catalog.storage, registry=memory_registry(), allow_last=True)
     assert newest.id not in {entry.id for entry in catalog.listing().entries}

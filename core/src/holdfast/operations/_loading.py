@@ -1,0 +1,264 @@
+"""One backup on its way into a database, for a restore and for a drill."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.api import (
+    Capability,
+    Codec,
+    DatabaseURL,
+    Engine,
+    EventType,
+    HasherFactory,
+    RestoreRequest,
+    RestoreSession,
+    Step,
+    Storage,
+    Stream,
+    SupportsSelection,
+    SupportsWarnings,
+)
+from holdfast.defaults import default_jobs
+from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
+from holdfast.plan import RestorePlan
+from holdfast.plugins.registry import Registry
+from holdfast.run import Run
+from holdfast.setup import check_capabilities, complete
+from holdfast.store.blob import StoredBlob
+from holdfast.store.entry import Entry
+from holdfast.store.manifest import Manifest
+from holdfast.streaming.workers import release_after_failure, run_tasks
+from holdfast.url import redact
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreResult:
+    """What a restore did, or would do."""
+
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    engine: str  #: the engine that restored it
+    target: str  #: the target's URL, without its secrets
+    size_bytes: int  #: the plain bytes loaded
+    duration_seconds: float  #: how long it took
+    steps: tuple[str, ...] = ()  #: the streams in the order in which they were loaded
+    warnings: tuple[str, ...] = ()  #: what was restored in another form than it was dumped, a line each
+    dry_run: bool = False  #: whether nothing was touched
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSetup:
+    """A restore with every part found and nothing touched."""
+
+    plan: RestorePlan
+    entry: Entry
+    manifest: Manifest
+    storage: Storage
+    engine: Engine
+    options: Any
+    codec: Codec
+    hashers: Mapping[str, HasherFactory]
+    jobs: int
+    run: Run
+    drill: bool = False
+
+
+def resolve_restore(
+    plan: RestorePlan,
+    entry: Entry,
+    manifest: Manifest,
+    *,
+    run: Run,
+    storage: Storage,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    drill: bool = False,
+) -> RestoreSetup:
+    """Find every part of a restore of one backup and check every option; touches nothing."""
+    registry = run.registry
+    engine = complete(engine) if engine else _engine(registry, DatabaseURL.parse(plan.target), manifest)
+    check_capabilities(
+        engine,
+        {
+            Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
+            Capability.CHECK: ("--check", plan.check is True),
+            Capability.LIVE: ("--live", plan.live),
+        },
+    )
+    hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
+    return RestoreSetup(
+        plan=plan,
+        entry=entry,
+        manifest=manifest,
+        storage=storage,
+        engine=engine,
+        options=engine.options(plan.options),
+        codec=codec or registry.codec(manifest.codec.name),
+        hashers=hashers,
+        jobs=plan.jobs or default_jobs(),
+        run=run,
+        drill=drill,
+    )
+
+
+def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Engine:
+    engine = registry.engine(target.scheme)
+    if engine.name != manifest.source.engine:
+        raise UsageError(
+            f"the backup is of engine '{manifest.source.engine}', the target {target.redacted()} of '{engine.name}'"
+        )
+    return engine
+
+
+def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> RestoreResult:
+    """Restore as set up; `scratch` is a private folder. Leaves the target as it was, or says what is left."""
+    blobs = _blobs(setup, scratch)
+    request = _request(setup, scratch, dry_run=dry_run)
+    with ExitStack() as session_context, _releasing(session_context):
+        session = session_context.enter_context(setup.engine.restore(request))
+        steps = list(session.steps)
+        needed = _needed(setup, steps, blobs)
+        if not dry_run:
+            _Loading(setup, session, session_context, blobs).run(steps, needed)
+        return RestoreResult(
+            id=setup.entry.id,
+            name=setup.entry.name,
+            engine=setup.engine.name,
+            target=redact(setup.plan.target),
+            size_bytes=sum(blob.record.size for blob in needed),
+            duration_seconds=round(setup.run.seconds, 3),
+            steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
+            warnings=tuple(setup.run.warnings),
+            dry_run=dry_run,
+        )
+
+
+def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:
+    """The stored streams by name."""
+    return {
+        record.name: StoredBlob(
+            setup.storage,
+            setup.entry.folder,
+            record,
+            setup.codec,
+            stop=setup.run.stop,
+            scratch=scratch,
+            hashers=setup.hashers,
+            count=setup.run.count,
+            tolerate=setup.run.warn if setup.plan.allow_damaged else None,
+        )
+        for record in setup.manifest.streams
+    }
+
+
+def _request(setup: RestoreSetup, scratch: Path, *, dry_run: bool) -> RestoreRequest:
+    plan, manifest = setup.plan, setup.manifest
+    return RestoreRequest(
+        url=plan.target,
+        scratch=scratch,
+        streams=tuple(Stream(name=record.name, suffix=record.suffix, size=record.size) for record in manifest.streams),
+        facts=manifest.hints,
+        options=setup.options,
+        jobs=setup.jobs,
+        drill=setup.drill,
+        dry_run=dry_run,
+        **plan.request_fields(RestoreRequest),
+    )
+
+
+@contextmanager
+def _releasing(session_context: ExitStack) -> Iterator[None]:
+    """Leave the session after a failure, which stays the error to report, with what the session left behind."""
+    try:
+        yield
+    except BaseException as error:
+        release_after_failure(error, session_context.close)
+        raise
+
+
+def _needed(setup: RestoreSetup, steps: Sequence[Step], blobs: Mapping[str, StoredBlob]) -> list[StoredBlob]:
+    """The blobs that the steps load, each once."""
+    names = dict.fromkeys(step.stream for step in steps)
+    unknown = [name for name in names if name not in blobs]
+    if unknown:
+        raise PluginError(
+            f"engine '{setup.engine.name}' wants to load {quote_name(unknown[0])}, which the backup has not"
+        )
+    return [blobs[name] for name in names]
+
+
+class _Loading:
+    """The steps of an open session; `session_context` is closed to free what a step waits for after a failure."""
+
+    def __init__(
+        self,
+        setup: RestoreSetup,
+        session: RestoreSession,
+        session_context: ExitStack,
+        blobs: Mapping[str, StoredBlob],
+    ) -> None:
+        self._setup = setup
+        self._session = session
+        self._context = session_context
+        self._blobs = blobs
+        self._atomic = Capability.ATOMIC_RESTORE in setup.engine.capabilities
+        self._parallel = setup.jobs if Capability.PARALLEL_RESTORE in setup.engine.capabilities else 1
+
+    def run(self, steps: Sequence[Step], needed: Sequence[StoredBlob]) -> None:
+        """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""
+        run = self._setup.run
+        run.total = self._size(steps) + (0 if self._atomic else sum(blob.record.blob.size for blob in needed))
+        run.emit(EventType.STARTED, target=redact(self._setup.plan.target), engine=self._setup.engine.name)
+        if not self._atomic:
+            self._check_stored(needed)
+        self._load(steps)
+        if isinstance(self._session, SupportsSelection):
+            skipped = set(self._session.skipped_streams)
+            run.total -= self._size([step for step in steps if step.stream in skipped])
+            needed = [blob for blob in needed if blob.record.name not in skipped]
+        self._drain(needed)
+        run.emit(EventType.PROGRESS)
+        self._session.commit()
+        for warning in self._session.warnings if isinstance(self._session, SupportsWarnings) else ():
+            run.warn(warning)
+
+    def _size(self, steps: Sequence[Step]) -> int:
+        return sum(self._blobs[step.stream].record.size for step in steps)
+
+    def _check_stored(self, needed: Sequence[StoredBlob]) -> None:
+        """What cannot be undone by the engine must not begin with data that is known to be wrong."""
+        checks = [lambda blob=blob: blob.check_stored(self._setup.hashers) for blob in needed]
+        self._run_tasks(checks, release=lambda: None)
+
+    def _load(self, steps: Sequence[Step]) -> None:
+        ordered = sorted(steps, key=lambda step: step.phase)
+        # Stable: within a phase, neighbours that may run side by side are one group.
+        for (_, parallel), group in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
+            tasks = [lambda step=step: self._session.load(step, self._blobs[step.stream]) for step in group]
+            self._run_tasks(tasks, jobs=self._parallel if parallel else 1)
+
+    def _drain(self, needed: Sequence[StoredBlob]) -> None:
+        """Read and compare what no step has read to its end."""
+        self._run_tasks([blob.drain for blob in needed])
+        for blob in needed:
+            if not blob.whole and not self._setup.plan.allow_damaged:
+                raise HoldfastError(f"stream {quote_name(blob.record.name)} was not read to its end")
+
+    def _run_tasks(
+        self,
+        tasks: Sequence[Callable[[], None]],
+        *,
+        jobs: int | None = None,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        run = self._setup.run
+        release = self._context.close if release is None else release
+        run_tasks(tasks, jobs=jobs or self._setup.jobs, stop=run.stop, tick=run.tick, release=release)

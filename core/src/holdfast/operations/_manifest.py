@@ -1,0 +1,128 @@
+"""The manifest of a backup that is being made, the small files that lie with it, and the publication of all."""
+
+import hashlib
+import platform
+from datetime import datetime
+
+from holdfast.api import DumpSession, Facts, Proof, Source
+from holdfast.error_boundary import scrub
+from holdfast.errors import IntegrityError, PluginError, quote_name
+from holdfast.run import Run
+from holdfast.setup import BackupSetup
+from holdfast.store.catalog import identity_digest
+from holdfast.store.manifest import (
+    FORMAT_VERSION,
+    CodecRecord,
+    Manifest,
+    ProofRecord,
+    SourceRecord,
+    StreamRecord,
+    ToolRecord,
+    encode,
+)
+from holdfast.store.manual_restore import restore_instructions
+from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, check_blob_path
+from holdfast.store.sums import sums
+
+
+def describe_backup(
+    setup: BackupSetup,
+    run: Run,
+    streams: list[StreamRecord],
+    *,
+    source: Source,
+    facts: Facts,
+    proof: Proof | None,
+    created_at: datetime,
+) -> Manifest:
+    """Write down all that is known of a backup whose streams are stored."""
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        id=run.id,
+        created_at=created_at,
+        duration_seconds=round(run.seconds, 3),
+        source=SourceRecord(
+            name=run.name,
+            url=setup.url.redacted(),
+            engine=setup.engine.name,
+            identity=identity_digest(source),
+            server_version=facts.server_version,
+        ),
+        codec=CodecRecord(name=setup.codec_name, spec=setup.codec_spec),
+        checksums=list(setup.hashers),
+        streams=streams,
+        tool=_tool(setup, facts),
+        consistency_point=dict(facts.consistency_point),
+        options={key: str(value) for key, value in setup.plan.options.items()},
+        selection={key: list(value) for key in ("select", "exclude") if (value := getattr(setup.plan, key))},
+        proof=ProofRecord.of(proof, streams),
+        damage=[scrub(line, setup.plan.source) for line in facts.damage],
+        warnings=[scrub(line, setup.plan.source) for line in facts.warnings],
+        tags=list(setup.plan.tags),
+        hints=dict(facts.hints),
+    )
+
+
+def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:
+    from holdfast import __version__
+
+    return ToolRecord(
+        holdfast=__version__,
+        python=platform.python_version(),
+        plugins=dict(setup.plugins),
+        programs=dict(facts.programs),
+    )
+
+
+def recorded_proof(setup: BackupSetup, session: DumpSession) -> Proof | None:
+    """What the engine recorded; nothing is an error where a proof was asked for, unless the source may be damaged."""
+    if setup.plan.proof is False:
+        return None
+    proof = session.proof()
+    if proof is None and setup.plan.proof and not setup.plan.allow_damaged:
+        raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
+    names = [(record.kind, record.name) for record in proof.objects] if proof else []
+    if len(set(names)) != len(names):
+        kind, name = next(name for name in names if names.count(name) > 1)
+        raise PluginError(f"engine '{setup.engine.name}' recorded {kind} {quote_name(name)} twice in its proof")
+    return proof
+
+
+def small_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
+    """The files that lie with the blobs: those of the engine, and how to restore by hand."""
+    instructions = restore_instructions(manifest, setup.codec, facts.restore_steps)
+    return {**_engine_files(setup, manifest, facts), INSTRUCTIONS: instructions.encode()}
+
+
+def _engine_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
+    """The small files that the engine adds, none in the place of another."""
+    taken = {record.blob.path.lower() for record in manifest.streams}
+    for name in facts.files:
+        try:
+            check_blob_path(name)
+        except IntegrityError as error:
+            raise PluginError(
+                f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is no name"
+            ) from error
+        if name.lower() in taken:
+            raise PluginError(f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is there already")
+        taken.add(name.lower())
+    return dict(facts.files)
+
+
+def publish(setup: BackupSetup, manifest: Manifest, files: dict[str, bytes]) -> str:
+    """Write the small files, make all of it durable, then the manifest; returns its SHA-256."""
+    folder = f"{manifest.source.name}/{manifest.id}"
+    data = encode(manifest)
+    checksum = hashlib.sha256(data).hexdigest()
+    digests = {stream.blob.path: stream.blob.digests["sha256"] for stream in manifest.streams}
+    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    contents = {**files, SUMS: sums({**digests, MANIFEST: checksum})}
+    for name, content in contents.items():
+        with setup.storage.writer(f"{folder}/{name}") as writer:
+            writer.write(content)
+    setup.storage.barrier()
+    with setup.storage.writer(f"{folder}/{MANIFEST}") as writer:
+        writer.write(data)
+    setup.storage.barrier()
+    return checksum

@@ -1,0 +1,85 @@
+"""The streams of a dump on their way into the store."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+
+from holdfast.api import Capability, Chunk, DumpSession, EventType, Stream
+from holdfast.error_boundary import translate_errors
+from holdfast.errors import PluginError, quote_name
+from holdfast.run import Run
+from holdfast.setup import BackupSetup
+from holdfast.store.manifest import BlobRecord, StreamRecord
+from holdfast.store.names import blob_path, is_suffix
+from holdfast.streaming.encode import Flow, Stored
+from holdfast.streaming.workers import Workers, run_tasks
+from holdfast.url import redact
+
+
+def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
+    """Refuse what would make a manifest that no restore could read."""
+    names = {stream.name for stream in streams}
+    if len(names) != len(streams) or not streams or "" in names:
+        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or none")
+    for suffix in {setup.codec.suffix, *(stream.suffix for stream in streams)}:
+        if not is_suffix(suffix):
+            raise PluginError(f"{suffix!r} cannot be the suffix of a file, expected one such as '.sql' or '.zst'")
+
+
+def store_streams(
+    setup: BackupSetup, session: DumpSession, streams: Sequence[Stream], run: Run, release: Callable[[], None]
+) -> list[StreamRecord]:
+    """Run the pipeline over all streams, in up to `jobs` threads where the engine can.
+
+    After a failure `release` leaves the session early, so that a read that waits for its source ends.
+    """
+    parallel = setup.jobs if Capability.PARALLEL_DUMP in setup.engine.capabilities else 1
+    readers = min(parallel, len(streams))
+    workers = Workers(setup.jobs)
+    flow = Flow(
+        codec=setup.codec,
+        hashers=setup.hashers,
+        workers=workers,
+        stop=run.stop,
+        # With every reader each worker has a block at hand, another waits, and one may wait to be written: a twentieth
+        # less time than with two for each worker, and three more gain nothing.
+        window=2 + 3 * setup.jobs // readers,
+        count=run.count,
+    )
+    taken: set[str] = set()
+    paths = [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
+    records: dict[str, StreamRecord] = {}
+
+    def store(stream: Stream, path: str) -> None:
+        # The error of a failed write holds on to the frames that it passed: only closing ends the read in time.
+        with (
+            closing(_reading(setup, session, stream)) as chunks,
+            setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
+        ):
+            stored = flow.store(chunks, writer)
+        records[stream.name] = _stream_record(stream, path, stored)
+
+    tasks = [lambda stream=stream, path=path: store(stream, path) for stream, path in zip(streams, paths, strict=True)]
+    try:
+        run_tasks(tasks, jobs=readers, stop=run.stop, tick=run.tick, release=release)
+    finally:
+        workers.close()
+    for stream in streams:
+        record = records[stream.name]
+        run.emit(EventType.STREAM, stream=stream.name, size_bytes=record.size, stored_bytes=record.blob.size)
+    return [records[stream.name] for stream in streams]
+
+
+def _reading(setup: BackupSetup, session: DumpSession, stream: Stream) -> Generator[Chunk, None, None]:
+    """Read a stream; what goes wrong here is the source's fault and says so."""
+    with translate_errors(f"cannot read {quote_name(stream.name)} of {redact(setup.plan.source)}"):
+        yield from session.read(stream)
+
+
+def _stream_record(stream: Stream, path: str, stored: Stored) -> StreamRecord:
+    return StreamRecord(
+        name=stream.name,
+        suffix=stream.suffix,
+        size=stored.size,
+        digests=dict(stored.digests),
+        blob=BlobRecord(path=path, size=stored.stored_size, digests=dict(stored.stored_digests)),
+    )

@@ -1,0 +1,69 @@
+"""Delete: one backup, never the last good one of a source by accident."""
+
+import logging
+
+from holdfast.api import EventType, Operation, Watcher
+from holdfast.errors import UnsafeError
+from holdfast.plugins.registry import Registry
+from holdfast.record import Backup, reference
+from holdfast.run import Run
+from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
+from holdfast.store.entry import Entry
+from holdfast.store.findings import State
+
+log = logging.getLogger("holdfast.delete")
+
+_OVERRIDE = "use --allow-last to delete it all the same"
+
+
+def delete(
+    backup: str | Backup,
+    *,
+    store: StoreLike,
+    registry: Registry,
+    allow_last: bool = False,
+    on_event: Watcher | None = None,
+) -> Entry:
+    """Delete one backup and return what it was; the newest good, the newest proven or a pinned one is refused.
+
+    `allow_last` lifts the first two; a pinned one has to be unpinned. `latest` never passes over a damaged backup.
+    """
+    with Run(Operation.DELETE, registry=registry, on_event=on_event) as run:
+        catalog = open_catalog(store, registry)
+        name = reference(backup)
+        entry = catalog.readable(name)[0] if is_latest(name) else catalog.find(name)
+        run.identify(entry.id, entry.name)
+        run.action = f"cannot delete {entry.id}"
+        _check_allowed(catalog, entry, allow_last=allow_last)
+        run.emit(EventType.STARTED)
+        catalog.delete(entry)
+        log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
+        run.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
+        return entry
+
+
+def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
+    if entry.pinned:
+        raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"unpin it first: holdfast unpin {entry.id}")
+    if allow_last:
+        return
+    if entry.unknown:
+        raise UnsafeError(
+            f"{entry.id} is kept, since it cannot be told whether it is good: {entry.problem}",
+            hint=entry.hint or _OVERRIDE,
+        )
+    reason = protection(catalog, entry)
+    if reason:
+        raise UnsafeError(f"{entry.id} is {reason} of '{entry.name}' and is kept", hint=_OVERRIDE)
+
+
+def protection(catalog: Catalog, entry: Entry) -> str:
+    """Say why a backup must stay, or nothing."""
+    siblings = catalog.listing(entry.name).entries
+    good = [sibling for sibling in siblings if sibling.good]
+    proven = [sibling for sibling in siblings if sibling.state is State.PROVEN]
+    if good and good[-1].id == entry.id:
+        return "the newest good backup"
+    if proven and proven[-1].id == entry.id:
+        return "the newest proven backup"
+    return ""

@@ -1,0 +1,118 @@
+"""The listing of a store: its backups, what is wrong with them, and sources that no drill has proven for too long."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from holdfast.errors import OverdueError, quote_name
+from holdfast.plugins.registry import Registry
+from holdfast.record import Backup
+from holdfast.store.catalog import StoreLike, open_catalog
+from holdfast.store.entry import Entry
+from holdfast.store.findings import State, proven_at
+from holdfast.store.names import check_source_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overdue:
+    """A source of which no backup was proven in time: its newest good backup, and when one was last proven."""
+
+    newest: Entry
+    proven_at: datetime | None
+
+    def __str__(self) -> str:
+        if self.proven_at is None:
+            return f"{self.newest.name} (never)"
+        return f"{self.newest.name} (last {self.proven_at:%Y-%m-%d %H:%M} UTC)"
+
+
+def overdue(entries: Iterable[Entry], period: timedelta, *, now: datetime | None = None) -> tuple[Overdue, ...]:
+    """The sources of which no backup that is still proven passed a drill within `period`; never proven counts."""
+    since = (now or datetime.now(UTC)) - period
+    sources: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        sources[entry.name].append(entry)
+    late = []
+    for _, backups in sorted(sources.items()):
+        times = [proven_at(entry.findings) for entry in backups if entry.state is State.PROVEN]
+        last = max((time for time in times if time is not None), default=None)
+        if last is None or last < since:
+            good = [entry for entry in backups if entry.good]
+            late.append(Overdue(newest=(good or backups)[-1], proven_at=last))
+    return tuple(late)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreListing:
+    """The backups of a store that were asked for, oldest first, and what a reader of the list has to know.
+
+    `location` is where the store is, `warnings` tell of what is damaged, foreign or unfinished, `overdue` of sources
+    without a recent proof. `empty` says that there is no backup at all, whatever its state.
+    """
+
+    location: str
+    backups: tuple[Backup, ...]
+    warnings: tuple[str, ...]
+    overdue: tuple[Overdue, ...]
+    empty: bool
+    name: str | None = None
+    unproven_for: timedelta | None = None
+
+    def raise_for_overdue(self, period: str) -> None:
+        """Raise `OverdueError` if a source, or the one that was named, has no proof of the last `period`."""
+        if self.unproven_for is None:
+            return
+        if self.name is not None and self.empty:
+            raise OverdueError(f"no backup of '{self.name}' in {quote_name(self.location)}")
+        if self.overdue:
+            count = len(self.overdue)
+            raise OverdueError(
+                f"{count} source{'s' if count > 1 else ''} not proven within {period}: "
+                + ", ".join(map(str, self.overdue)),
+                hint=f"holdfast drill {self.overdue[0].newest.name}/latest",
+            )
+
+
+def list_store(
+    *,
+    store: StoreLike,
+    registry: Registry,
+    name: str | None = None,
+    state: str | None = None,
+    unproven_for: timedelta | None = None,
+) -> StoreListing:
+    """List a store, or one source of it; with `unproven_for` only the newest backup of each source that is overdue."""
+    if name is not None:
+        check_source_name(name)
+    catalog = open_catalog(store, registry)
+    listing = catalog.listing(name)
+    late = overdue(listing.entries, unproven_for) if unproven_for is not None else ()
+    entries = [source.newest for source in late] if unproven_for is not None else list(listing.entries)
+    entries = [entry for entry in entries if state in (None, str(entry.state))]
+    unfinished = catalog.abandoned(listing.leftovers)
+    return StoreListing(
+        location=catalog.storage.location,
+        backups=tuple(Backup.of(entry, catalog.storage) for entry in entries),
+        warnings=(*_problems(entries), *map(_foreign, listing.foreign), *map(_unfinished, unfinished)),
+        overdue=late,
+        empty=not listing.entries,
+        name=name,
+        unproven_for=unproven_for,
+    )
+
+
+def _problems(entries: Iterable[Entry]) -> list[str]:
+    return [
+        f"{entry.folder} {'cannot be used' if entry.unknown else 'is damaged'}: {entry.problem}"
+        for entry in entries
+        if entry.problem
+    ]
+
+
+def _foreign(path: str) -> str:
+    return f"{quote_name(path)} is a link or no folder, and is not followed: nothing in it is listed"
+
+
+def _unfinished(folder: str) -> str:
+    return f"{folder} is unfinished or half deleted and is no backup; the next backup of this source removes it"

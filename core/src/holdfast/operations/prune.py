@@ -1,0 +1,229 @@
+"""Prune: delete by a policy, never the last good backup of a source by accident.
+
+The manifest goes first, so that whatever interrupts a deletion leaves no backup that cannot be restored; what is
+then left of it belongs to nobody and is removed by the next prune, or the next backup of the source.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from holdfast.api import EventType, Operation, Watcher
+from holdfast.errors import HoldfastError, NotFoundError, PartialError, UsageError, os_error_text
+from holdfast.plugins.registry import Registry
+from holdfast.policy import Candidate, Decision, Policy, decide
+from holdfast.run import Run
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.store.entry import Entry, Listing
+from holdfast.store.findings import State
+
+log = logging.getLogger("holdfast.prune")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a prune decided about one backup, and whether it was deleted (or would be, in a dry run)."""
+
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    keep: bool  #: whether it stays
+    reasons: tuple[str, ...]  #: why, a few words each
+    protected: bool = False  #: whether the policy would delete it and it stays as the newest good or proven one
+    unknown: str = ""  #: why nothing can be said of a backup that is kept, otherwise empty
+    failure: str = ""  #: why it could not be deleted, otherwise empty
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneResult:
+    """What a prune did, or would do."""
+
+    choices: tuple[Choice, ...]  #: what was decided about each backup, newest first within a source
+    leftovers: tuple[str, ...]  #: the folders of unfinished backups that were removed
+    dry_run: bool  #: whether nothing was deleted
+
+    @property
+    def deleted(self) -> tuple[Choice, ...]:
+        """The backups that are gone."""
+        return tuple(choice for choice in self.choices if not choice.keep and not choice.failure)
+
+    @property
+    def kept(self) -> tuple[Choice, ...]:
+        """The backups that stay."""
+        return tuple(choice for choice in self.choices if choice.keep)
+
+    @property
+    def failed(self) -> tuple[Choice, ...]:
+        """The backups that should be gone."""
+        return tuple(choice for choice in self.choices if choice.failure)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the policy wanted to delete and protection kept, and what nothing is known of."""
+        protected = [
+            f"kept {choice.name}/{choice.id}, {' and '.join(choice.reasons)}, which the policy would delete"
+            for choice in self.choices
+            if choice.protected
+        ]
+        unknown = [f"kept {choice.name}/{choice.id}: {choice.unknown}" for choice in self.choices if choice.unknown]
+        return (*protected, *unknown)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "dry_run": self.dry_run,
+            "deleted": [choice.id for choice in self.deleted],
+            "kept": [choice.id for choice in self.kept],
+            "failed": [choice.id for choice in self.failed],
+            "leftovers": list(self.leftovers),
+            "warnings": list(self.warnings),
+        }
+
+    def raise_for_failures(self) -> None:
+        """Raise `PartialError` if a deletion failed."""
+        if self.failed:
+            first = self.failed[0]
+            raise PartialError(
+                f"{len(self.failed)} of {len(self.failed) + len(self.deleted)} backups could not be deleted: "
+                f"{first.name}/{first.id}: {first.failure}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """The backups of one source by id, with what is decided about them."""
+
+    name: str
+    entries: dict[str, Entry] = field(repr=False)
+    decisions: list[Decision]
+
+
+def prune(
+    policy: Policy,
+    *,
+    store: StoreLike,
+    registry: Registry,
+    names: Sequence[str] = (),
+    dry_run: bool = False,
+    allow_last: bool = False,
+    now: datetime | None = None,
+    on_event: Watcher | None = None,
+) -> PruneResult:
+    """Delete what the policy does not keep, of all sources or of those in `names`, and remove leftovers.
+
+    An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
+    `allow_last`. A deletion that fails is reported in the result and stops no other one. Watchers hear of the prune,
+    and of each deletion in it as of one by `delete`.
+    """
+    with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
+        _check_policy(policy)
+        catalog = open_catalog(store, registry)
+        listing = catalog.listing()
+        sources = [
+            _decide(name, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
+            for name in _names(listing, names)
+        ]
+        run.emit(EventType.STARTED, store=catalog.storage.location, names=[source.name for source in sources])
+        choices: list[Choice] = []
+        leftovers: list[str] = []
+        for source in sources:
+            choices += _carry_out(catalog, source, policy, run, dry_run=dry_run)
+            leftovers += _sweep(catalog, source.name, listing, dry_run=dry_run)
+        if not dry_run:
+            catalog.tidy()
+        result = PruneResult(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
+        run.finish(**result.as_data())
+        return result
+
+
+def _check_policy(policy: Policy) -> None:
+    if policy.empty:
+        raise UsageError(
+            "the policy is empty: it would keep everything"
+            + (", because kept tags only protect" if policy.keep_tags else ""),
+            hint="give a maximum (--max-age-days, --max-backups) or a rule such as --keep-last or --keep-daily",
+        )
+
+
+def _names(listing: Listing, wanted: Sequence[str]) -> list[str]:
+    """The sources to prune; one that is not there is a `NotFoundError`."""
+    there = sorted({entry.name for entry in listing.entries} | {left.partition("/")[0] for left in listing.leftovers})
+    for name in wanted:
+        if name not in there:
+            raise NotFoundError(f"no backups of '{name}' (there are: {', '.join(there) or 'none'})")
+    return [name for name in there if not wanted or name in wanted]
+
+
+def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow_last: bool) -> _Source:
+    entries = {entry.id: entry for entry in listing.entries if entry.name == name}
+    candidates = [
+        Candidate(
+            id=entry.id,
+            at=entry.created_at,
+            good=entry.good,
+            proven=entry.state is State.PROVEN,
+            pinned=entry.pinned,
+            tags=entry.tags,
+            unknown=entry.unknown,
+        )
+        for entry in entries.values()
+    ]
+    return _Source(name=name, entries=entries, decisions=decide(candidates, policy, now=now, allow_last=allow_last))
+
+
+def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> list[str]:
+    """Remove the unfinished folders of a source that nobody is at work on, or say which those are."""
+    if not dry_run:
+        return catalog.sweep(name)
+    return catalog.abandoned(tuple(folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
+
+
+def _carry_out(catalog: Catalog, source: _Source, policy: Policy, run: Run, *, dry_run: bool) -> list[Choice]:
+    """Delete what goes, the oldest first, and tell about all."""
+    choices = []
+    for decision in reversed(source.decisions):
+        entry = source.entries[decision.id]
+        failure = ""
+        keep, reasons = decision.keep, decision.reasons
+        if not keep and not dry_run:
+            keep, failure = _delete(catalog, entry, policy, run)
+            reasons = ("pinned or tagged meanwhile",) if keep else reasons
+        choices.append(
+            Choice(
+                id=decision.id,
+                name=source.name,
+                keep=keep,
+                reasons=reasons,
+                protected=decision.protected,
+                unknown=entry.problem if entry.unknown else "",
+                failure=failure,
+            )
+        )
+    return choices[::-1]
+
+
+def _delete(catalog: Catalog, entry: Entry, policy: Policy, run: Run) -> tuple[bool, str]:
+    """Delete one backup; returns whether it has to stay after all, and why a deletion failed."""
+    try:
+        with run.part(Operation.DELETE) as deletion:
+            deletion.identify(entry.id, entry.name)
+            deletion.action = f"cannot delete {entry.id}"
+            current = catalog.reload(entry)
+            if current is None:
+                return False, ""
+            if current.pinned or set(current.tags) & set(policy.keep_tags):
+                return True, ""
+            deletion.emit(EventType.STARTED)
+            catalog.delete(current)
+            deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
+    except HoldfastError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        return False, os_error_text(error.__cause__)
+    log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
+    return False, ""
