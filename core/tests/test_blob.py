@@ -11,11 +11,13 @@ import pytest
 from holdfast.api import Stat
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.plugins.builtin import NoCodec
-from holdfast.store.blob import SHA256, StoredBlob
+from holdfast.store.blob import StoredBlob
 from holdfast.store.manifest import BlobRecord, StreamRecord
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.workers import Stop
 from holdfast.testing.memory import MemoryStorage
+
+SHA256 = {"sha256": hashlib.sha256}
 
 PLAIN = b"abc" * BLOCK
 

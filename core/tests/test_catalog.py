@@ -19,8 +19,10 @@ from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.store.claims import claim_name, new_backup
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
+from holdfast.store.removal import abandoned, remove_backup, sweep
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 APP = Source(name="app", identity="app")
@@ -225,16 +227,16 @@ def test_a_folder_without_a_manifest_is_a_leftover(catalog: Catalog, storage: Fo
     found = make(storage)
     os.unlink(f"{found.path}/backup_manifest.json")
     assert catalog.listing().leftovers == (f"app/{found.id}",)
-    assert catalog.abandoned((f"app/{found.id}",)) == [f"app/{found.id}"]
+    assert abandoned(storage, (f"app/{found.id}",)) == [f"app/{found.id}"]
     with storage.lease(found.id):
-        assert catalog.abandoned((f"app/{found.id}",)) == []
+        assert abandoned(storage, (f"app/{found.id}",)) == []
 
 
 # --- names ---
 
 
 def claim(catalog: Catalog, source: Source, name: str = "app", **more: bool) -> str:
-    return catalog.claim(source, name=name, **{"explicit": False, "adopt": False, **more})
+    return claim_name(catalog, source, name=name, **{"explicit": False, "adopt": False, **more})
 
 
 @pytest.fixture
@@ -302,10 +304,10 @@ def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: Fo
 
 def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
-    monkeypatch.setattr("holdfast.store.catalog.new_id", lambda _moment: (next(ids), None))
-    with catalog.begin() as (one, _), catalog.begin() as (two, _):
-        assert (one, two) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
-        with pytest.raises(LockedError), catalog.storage.lease(one):
+    monkeypatch.setattr("holdfast.store.claims.new_id", lambda _moment: (next(ids), None))
+    with new_backup(catalog.storage) as (first, _), new_backup(catalog.storage) as (second, _):
+        assert (first, second) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
+        with pytest.raises(LockedError), catalog.storage.lease(first):
             pass
 
 
@@ -314,7 +316,7 @@ def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
     found = make(storage)
     record(storage, f"app/{found.id}", depth=Depth.STORED, problems=[], detail={})
     storage.trace.clear()
-    Catalog(storage).delete(Catalog(storage).find(found.id))
+    remove_backup(Catalog(storage), Catalog(storage).find(found.id))
     assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
     assert (storage.trace.count("barrier"), storage.trace[-1]) == (2, "barrier")
     assert set(storage.objects) == {"holdfast.json"}
@@ -322,7 +324,7 @@ def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
 
 def test_deleting_one_of_two_keeps_the_other_and_the_name(catalog: Catalog, storage: FolderStorage) -> None:
     one, two = make(storage), make(storage)
-    catalog.delete(catalog.find(one.id))
+    remove_backup(catalog, catalog.find(one.id))
     assert [entry.id for entry in catalog.listing().entries] == [two.id]
     assert claim(catalog, OTHER) != "app"
 
@@ -332,7 +334,7 @@ def test_a_sweep_leaves_running_backups_and_whole_ones_alone(catalog: Catalog, s
     for found in (running, killed):
         os.unlink(f"{found.path}/backup_manifest.json")
     with storage.lease(running.id):
-        assert catalog.sweep("app") == [f"app/{killed.id}"]
+        assert sweep(catalog, "app") == [f"app/{killed.id}"]
     assert {entry.id for entry in catalog.listing().entries} == {whole.id}
     assert catalog.listing().leftovers == (f"app/{running.id}",)
 

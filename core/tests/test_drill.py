@@ -40,6 +40,7 @@ from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
+from holdfast.store.removal import remove_backup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,7 +333,7 @@ def test_a_backup_deleted_under_the_drill_is_not_damaged_and_does_not_come_back(
 
     def delete(where: str) -> None:
         if where == moment:
-            bench.catalog.delete(entry)
+            remove_backup(bench.catalog, entry)
 
     monkeypatch.setattr(bench.toy, "_break", delete)
     with pytest.raises(NotFoundError, match="has been deleted meanwhile"):

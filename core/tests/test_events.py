@@ -21,6 +21,7 @@ from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
+from holdfast.store.removal import remove_backup
 
 
 class Observer:
@@ -273,14 +274,13 @@ def test_a_deletion_that_fails_is_told_and_the_prune_goes_on(
     registry: Registry, observer: Observer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [holdfast.backup(database) for _ in range(3)]
-    delete_entry = Catalog.delete
 
     def refuse(catalog: Catalog, entry: Entry) -> None:
         if entry.id == records[0].id:
             raise PermissionError(13, "no")
-        delete_entry(catalog, entry)
+        remove_backup(catalog, entry)
 
-    monkeypatch.setattr(Catalog, "delete", refuse)
+    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
     result = holdfast.prune(max_backups=1, registry=registry)
     assert [choice.id for choice in result.failed] == [records[0].id]
     (failed,) = [event for event in observer.events if event.type is EventType.FAILED]

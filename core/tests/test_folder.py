@@ -311,7 +311,7 @@ def test_a_lease_is_not_lost_to_somebody_who_only_looks_whether_it_is_dead(
                 os.close(looking[0])
         real(descriptor, flags)
 
-    monkeypatch.setattr("holdfast.store.folder.fcntl.flock", flock)
+    monkeypatch.setattr("holdfast.store._leases.fcntl.flock", flock)
     with storage.lease("app"), pytest.raises(LockedError), storage.lease("app"):
         pass
 

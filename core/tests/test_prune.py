@@ -27,6 +27,7 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.labels import Act
+from holdfast.store.removal import remove_backup
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -182,7 +183,7 @@ def test_files_that_are_no_labels_and_impossible_tags_are_left_aside(shelf: Shel
 
 def test_a_label_for_a_backup_that_is_gone_leaves_nothing_behind(shelf: Shelf) -> None:
     entry = shelf.find(shelf.add())
-    shelf.catalog.delete(entry)
+    remove_backup(shelf.catalog, entry)
     with pytest.raises(NotFoundError, match="deleted meanwhile"):
         labels.record(shelf.storage, entry.folder, Act.PIN)
     assert not (shelf.path / entry.folder).exists()
@@ -245,14 +246,13 @@ def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: S
 
 def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, newest = shelf.add(days=3), shelf.add(days=2), shelf.add(days=1)
-    delete_entry = Catalog.delete
 
     def refuse(catalog: Catalog, entry: Entry) -> None:
         if entry.id == first:
             raise PermissionError(13, "no")
-        delete_entry(catalog, entry)
+        remove_backup(catalog, entry)
 
-    monkeypatch.setattr(Catalog, "delete", refuse)
+    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
     result = shelf.prune(Policy(max_backups=1), now=NOW)
     assert [(choice.id, choice.failure) for choice in result.failed] == [(first, "permission denied")]
     assert [choice.id for choice in result.deleted] == [second]
@@ -322,9 +322,12 @@ def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
 def test_a_deletion_that_the_system_refuses_is_exit_3(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def refuse(_catalog: Catalog, _entry: Entry) -> None:
+        raise PermissionError(13, "no")
+
     hurt = shelf.add(days=2)
     shelf.add(days=1)
-    monkeypatch.setattr(Catalog, "delete", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
+    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
     assert run(["prune", "--max-backups", "1", "--store", str(shelf.path)]) == 3
     said = capsys.readouterr()
     assert f"FAILED  app/{hurt}  permission denied" in said.out

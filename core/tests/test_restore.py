@@ -19,6 +19,7 @@ from holdfast.plan import BackupPlan, RestorePlan
 from holdfast.plugins.builtin import NoCodec
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.store.removal import remove_backup
 from holdfast.streaming.blocks import BLOCK
 from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
 
@@ -400,7 +401,7 @@ def test_a_backup_that_is_deleted_while_it_is_restored_is_gone_and_not_damaged()
 
     def watch(event: Event) -> None:
         if event.type == "started":
-            Catalog(storage).delete(entry)
+            remove_backup(Catalog(storage), entry)
 
     with pytest.raises(NotFoundError, match="deleted meanwhile"):
         run(MemoryEngine(capabilities=ATOMIC), storage, on_event=watch)

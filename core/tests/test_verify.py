@@ -12,6 +12,7 @@ from holdfast.operations.verify import VerifyResult, verify
 from holdfast.plan import BackupPlan
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
+from holdfast.store.removal import remove_backup
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 
@@ -164,7 +165,7 @@ def test_a_backup_that_is_deleted_meanwhile_is_not_damaged_and_nothing_is_left_o
 
     def watch(event: Event) -> None:
         if event.type == when:
-            Catalog(storage).delete(entry)
+            remove_backup(Catalog(storage), entry)
 
     with pytest.raises(NotFoundError, match="deleted meanwhile"):
         check(storage, on_event=watch)

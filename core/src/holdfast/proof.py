@@ -19,40 +19,35 @@ class Difference:
         return f"{self.kind} {quote_name(self.name)}: {self.what}"
 
 
-def compare(recorded: Proof, found: Proof) -> list[Difference]:
+def compare(recorded: Proof, restored: Proof) -> list[Difference]:
     """Name every object that is missing, that was not there, or that differs in rows or content.
 
-    Objects of kind `stream` may be missing in `found`: the restore has compared their digests already.
+    Objects of kind `stream` may be missing in `restored`: the restore has compared their digests already.
     """
-    expected = {(one.kind, one.name): one for one in recorded.objects}
-    actual = {(one.kind, one.name): one for one in found.objects}
+    expected = {(record.kind, record.name): record for record in recorded.objects}
+    actual = {(record.kind, record.name): record for record in restored.objects}
+    missing = [key for key in expected if key not in actual and key[0] != "stream"]
+    added = [key for key in actual if key not in expected]
+    pairs = [(record, actual[key]) for key, record in expected.items() if key in actual]
     return [
-        *(
-            Difference(kind=kind, name=name, what="is missing")
-            for kind, name in expected
-            if (kind, name) not in actual and kind != "stream"
-        ),
-        *(_between(one, actual[key]) for key, one in expected.items() if key in actual and _differs(one, actual[key])),
-        *(
-            Difference(kind=kind, name=name, what="was not in the source")
-            for kind, name in actual
-            if (kind, name) not in expected
-        ),
+        *(Difference(kind=kind, name=name, what="is missing") for kind, name in missing),
+        *(_difference(before, after) for before, after in pairs if _differs(before, after)),
+        *(Difference(kind=kind, name=name, what="was not in the source") for kind, name in added),
     ]
 
 
-def _differs(recorded: ObjectProof, found: ObjectProof) -> bool:
-    return (recorded.rows, recorded.digest) != (found.rows, found.digest)
+def _differs(recorded: ObjectProof, restored: ObjectProof) -> bool:
+    return (recorded.rows, recorded.digest) != (restored.rows, restored.digest)
 
 
-def _between(recorded: ObjectProof, found: ObjectProof) -> Difference:
-    counts = f"{_rows(recorded)} recorded, {_rows(found)} found"
-    what = counts if recorded.rows != found.rows else "differs from what was recorded"
+def _difference(recorded: ObjectProof, restored: ObjectProof) -> Difference:
+    counts = f"{_rows(recorded)} recorded, {_rows(restored)} found"
+    what = counts if recorded.rows != restored.rows else "differs from what was recorded"
     return Difference(kind=recorded.kind, name=recorded.name, what=what)
 
 
-def _rows(one: ObjectProof) -> str:
-    return "no count of rows" if one.rows is None else f"{one.rows} row{'' if one.rows == 1 else 's'}"
+def _rows(record: ObjectProof) -> str:
+    return "no count of rows" if record.rows is None else f"{record.rows} row{'' if record.rows == 1 else 's'}"
 
 
 def summary(problems: Iterable[str], limit: int = 3) -> str:

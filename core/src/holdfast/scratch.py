@@ -97,10 +97,10 @@ def _hold(path: str) -> int:
 
 def _is_own_folder(entry: "os.DirEntry[str]") -> bool:
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def run_cleanup(clean: Callable[[], object]) -> None:

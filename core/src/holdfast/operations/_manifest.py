@@ -9,7 +9,7 @@ from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
-from holdfast.store.catalog import identity_digest
+from holdfast.store.claims import identity_digest
 from holdfast.store.manifest import (
     FORMAT_VERSION,
     CodecRecord,

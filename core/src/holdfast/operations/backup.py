@@ -19,9 +19,11 @@ from holdfast.run import Run
 from holdfast.scratch import run_cleanup, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
+from holdfast.store.claims import claim_name, name_for, new_backup
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import slug
+from holdfast.store.removal import discard, sweep
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.backup")
@@ -69,7 +71,7 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
     with _open_source(setup) as source, _claim_name(catalog, setup, source, run, at) as created_at:
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
-        catalog.claim(source.identity, name=run.name, explicit=True, adopt=False)
+        claim_name(catalog, source.identity, name=run.name, explicit=True, adopt=False)
         checksum = publish(setup, manifest, files)
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 
@@ -84,7 +86,7 @@ def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None)
         with _open_source(setup) as source:
             name, explicit = _wanted_name(setup, source)
             if exists:
-                name = catalog.name_for(source.identity, name=name, explicit=explicit, adopt=plan.adopt)
+                name = name_for(catalog, source.identity, name=name, explicit=explicit, adopt=plan.adopt)
             return Preview(
                 source=redact(plan.source),
                 name=name,
@@ -153,9 +155,9 @@ def _claim_name(
     name, explicit = _wanted_name(setup, source)
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
-        with catalog.begin(at) as (backup_id, created_at):
-            name = catalog.claim(source.identity, name=name, explicit=explicit, adopt=setup.plan.adopt)
-            catalog.sweep(name)
+        with new_backup(catalog.storage, at) as (backup_id, created_at):
+            name = claim_name(catalog, source.identity, name=name, explicit=explicit, adopt=setup.plan.adopt)
+            sweep(catalog, name)
             run.identify(backup_id, name)
             try:
                 yield created_at
@@ -167,7 +169,7 @@ def _claim_name(
 def _discard(catalog: Catalog, run: Run, source: Source) -> None:
     """Remove what was written; the failure that led here is the one to report."""
     try:
-        run_cleanup(lambda: catalog.discard(run.name, run.id, source))
+        run_cleanup(lambda: discard(catalog, run.name, run.id, source))
     except (OSError, HoldfastError) as error:
         why = os_error_text(error) if isinstance(error, OSError) else error.message
         log.warning("could not remove the unfinished %s/%s: %s", run.name, run.id, why)

@@ -10,6 +10,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State
+from holdfast.store.removal import remove_backup
 
 log = logging.getLogger("holdfast.delete")
 
@@ -36,7 +37,7 @@ def delete(
         run.action = f"cannot delete {entry.id}"
         _check_allowed(catalog, entry, allow_last=allow_last)
         run.emit(EventType.STARTED)
-        catalog.delete(entry)
+        remove_backup(catalog, entry)
         log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
         run.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
         return entry

@@ -12,6 +12,7 @@ from holdfast.store.catalog import StoreLike, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State, proven_at
 from holdfast.store.names import check_source_name
+from holdfast.store.removal import abandoned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def list_store(
     late = overdue(listing.entries, unproven_for) if unproven_for is not None else ()
     entries = [source.newest for source in late] if unproven_for is not None else list(listing.entries)
     entries = [entry for entry in entries if state in (None, str(entry.state))]
-    unfinished = catalog.abandoned(listing.leftovers)
+    unfinished = abandoned(catalog.storage, listing.leftovers)
     return StoreListing(
         location=catalog.storage.location,
         backups=tuple(Backup.of(entry, catalog.storage) for entry in entries),

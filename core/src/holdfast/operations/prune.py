@@ -18,6 +18,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, Listing
 from holdfast.store.findings import State
+from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 
 log = logging.getLogger("holdfast.prune")
 
@@ -135,7 +136,7 @@ def prune(
             choices += _carry_out(catalog, source, policy, run, dry_run=dry_run)
             leftovers += _sweep(catalog, source.name, listing, dry_run=dry_run)
         if not dry_run:
-            catalog.tidy()
+            remove_empty_sources(catalog.storage)
         result = PruneResult(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
         run.finish(**result.as_data())
         return result
@@ -179,8 +180,8 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow
 def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> list[str]:
     """Remove the unfinished folders of a source that nobody is at work on, or say which those are."""
     if not dry_run:
-        return catalog.sweep(name)
-    return catalog.abandoned(tuple(folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
+        return sweep(catalog, name)
+    return abandoned(catalog.storage, (folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
 
 
 def _carry_out(catalog: Catalog, source: _Source, policy: Policy, run: Run, *, dry_run: bool) -> list[Choice]:
@@ -219,7 +220,7 @@ def _delete(catalog: Catalog, entry: Entry, policy: Policy, run: Run) -> tuple[b
             if current.pinned or set(current.tags) & set(policy.keep_tags):
                 return True, ""
             deletion.emit(EventType.STARTED)
-            catalog.delete(current)
+            remove_backup(catalog, current)
             deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
     except HoldfastError as error:
         if not isinstance(error.__cause__, OSError):

@@ -1,7 +1,6 @@
 """A stored stream as restore, verify and cat read it: bytes are compared with the manifest as they pass."""
 
 import hashlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -9,15 +8,11 @@ from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
+from holdfast.store._notes import check_published
 from holdfast.store.manifest import StreamRecord
-from holdfast.store.notes import check_published
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.workers import Stop
-
-log = logging.getLogger("holdfast.store")
-
-SHA256: Mapping[str, HasherFactory] = {"sha256": hashlib.sha256}
 
 
 class StoredBlob:

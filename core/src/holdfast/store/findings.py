@@ -1,4 +1,4 @@
-"""Findings: what later checks said of a backup, appended beside its manifest, and the state that follows.
+"""Findings: what later checks said of a backup, appended as notes to its manifest, and the state that follows.
 
 A finding is a small file of its own, so that nothing is ever rewritten and any storage can keep it; its name
 says all that the state needs, so that listing a store opens none of them.
@@ -13,8 +13,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from holdfast.api import Storage
+from holdfast.store._notes import STAMP, add_note, time_of_note
 from holdfast.store.names import FINDINGS
-from holdfast.store.notes import STAMP, add_note, time_of_note
 
 _NAME = re.compile(STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
 
@@ -70,7 +70,8 @@ def state_of(findings: Iterable[Finding], *, damaged_source: bool = False) -> St
 
 def proven_at(findings: Iterable[Finding]) -> datetime | None:
     """When a restore test last agreed with the proof (UTC), or None."""
-    return max((one.time for one in findings if one.depth is Depth.DRILL and one.passed), default=None)
+    proofs = (finding.time for finding in findings if finding.depth is Depth.DRILL and finding.passed)
+    return max(proofs, default=None)
 
 
 def parse_name(name: str) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Labels: pins and tags that a backup gets after its publication, beside the manifest, which never changes.
+"""Labels: pins and tags that a backup gets after its publication, as notes to the manifest, which never changes.
 
 A label is a small file of its own, created and never rewritten, whose name says all of it, so that listing a
 store opens none of them; the newest one about a thing holds.
@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from holdfast.api import Storage
 from holdfast.plan import check_tag
+from holdfast.store._notes import STAMP, add_note, time_of_note
 from holdfast.store.names import LABELS
-from holdfast.store.notes import STAMP, add_note, time_of_note
 
 _NAME = re.compile(STAMP + r"-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
 

@@ -65,8 +65,8 @@ class ProofRecord(msgspec.Struct, frozen=True, kw_only=True):
             return None
         digests = {stream.name: stream.digests["sha256"] for stream in streams}
         objects = [
-            replace(one, digest=digests.get(one.name, "")) if one.kind == "stream" and not one.digest else one
-            for one in proof.objects
+            replace(record, digest=record.digest or digests.get(record.name, "")) if record.kind == "stream" else record
+            for record in proof.objects
         ]
         return cls(method=proof.method, objects=objects, settings=dict(proof.settings))
 

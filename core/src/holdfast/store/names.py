@@ -29,7 +29,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Reserved on Windows whatever follows a dot; a store may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 _RESERVED = frozenset({MANIFEST.lower(), SUMS.lower(), INSTRUCTIONS.lower()})
-_BESIDE = frozenset({FINDINGS, LABELS})  # folders of what is added after publication
+_NOTES = frozenset({FINDINGS, LABELS})  # folders of what is added after publication
 
 
 def new_id(now: float | None = None) -> tuple[str, datetime]:
@@ -110,20 +110,20 @@ def blob_path(stream: str, suffix: str, taken: set[str]) -> str:
             # A folder of its path is reserved or a file: no ending of the name could change that.
             length += 6
             path = f"_{digest[:length]}{suffix}"
-    lowered = path.lower()
-    taken.add(lowered)
-    taken.update(f"{folder}/" for folder in _folders(lowered))
+    folded = path.lower()
+    taken.add(folded)
+    taken.update(f"{folder}/" for folder in _folders(folded))
     return path
 
 
 def _is_free(path: str, taken: set[str]) -> bool:
     """Tell whether a path can be a file: not taken, no folder of one that is, none of its folders a file."""
-    lowered = path.lower()
+    folded = path.lower()
     return not (
-        lowered in taken
-        or f"{lowered}/" in taken
-        or lowered.partition("/")[0] in (_RESERVED | _BESIDE)
-        or any(folder in taken for folder in _folders(lowered))
+        folded in taken
+        or f"{folded}/" in taken
+        or folded.partition("/")[0] in (_RESERVED | _NOTES)
+        or any(folder in taken for folder in _folders(folded))
     )
 
 
@@ -137,6 +137,6 @@ def check_blob_path(path: str) -> str:
     """Return a path that a manifest names, or raise `IntegrityError` if it could lead out of its folder."""
     parts = path.split("/")
     ok = all(_PART.fullmatch(part) and not part.endswith(".") for part in parts) and len(path) <= 1000
-    if not ok or path.lower() in _RESERVED or parts[0].lower() in _BESIDE:
+    if not ok or path.lower() in _RESERVED or parts[0].lower() in _NOTES:
         raise IntegrityError(f"the manifest names a blob {quote_name(path[:200])}, which is not a name in its folder")
     return path

@@ -31,16 +31,17 @@ def _paths(path: str) -> Iterator[str]:
     folder or nothing of that name: it is taken for a path only where a file is.
     """
     relative = path.removeprefix("/")
-    for one in (path, relative):
-        if one and "\0" not in one and ("/" in relative or os.path.isabs(relative) or os.path.isfile(one)):
-            yield one
+    for candidate in (path, relative):
+        is_path = "/" in relative or os.path.isabs(relative) or os.path.isfile(candidate)
+        if candidate and "\0" not in candidate and is_path:
+            yield candidate
 
 
 def _is_inside(path: str, root: str) -> bool:
     """Compare folders by their identity, which holds through links, bind mounts, and names in another case."""
-    place, above = "", os.path.realpath(path)
-    while place != above:
-        if os.path.exists(above) and os.path.samefile(above, root):
+    previous, folder = "", os.path.realpath(path)
+    while previous != folder:
+        if os.path.exists(folder) and os.path.samefile(folder, root):
             return True
-        place, above = above, os.path.dirname(above)
+        previous, folder = folder, os.path.dirname(folder)
     return False

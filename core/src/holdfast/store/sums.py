@@ -4,10 +4,10 @@ import hashlib
 
 from holdfast.api import Storage
 from holdfast.errors import HoldfastError, os_error_text, quote_name
+from holdfast.store._notes import check_published
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS
-from holdfast.store.notes import check_published
 from holdfast.streaming.blocks import BLOCK
 
 
@@ -23,7 +23,7 @@ def parse_sums(data: bytes) -> dict[str, str]:
 
 
 def verify_sidecars(entry: Entry, storage: Storage) -> list[str]:
-    """Compare the manifest and what lies beside the blobs with SHA256SUMS; a line for each thing that is wrong."""
+    """Compare the manifest and the small files of a backup with SHA256SUMS; a line for each thing that is wrong."""
     listed = entry.files.get(SUMS)
     if listed is None or not listed.regular:
         return [f"{SUMS} is missing"]
@@ -46,8 +46,8 @@ def verify_sidecars(entry: Entry, storage: Storage) -> list[str]:
     for path, digest in recorded.items():
         if path in blobs:
             continue
-        found = entry.files.get(path)
-        if found is None or not found.regular:
+        stat = entry.files.get(path)
+        if stat is None or not stat.regular:
             problems.append(f"{quote_name(path)} is missing")
         elif _sha256(storage, f"{entry.folder}/{path}") != digest:
             problems.append(f"{quote_name(path)} is not what was stored")

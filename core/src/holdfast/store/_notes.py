@@ -1,4 +1,4 @@
-"""Notes beside a published backup: small files, created and never rewritten, whose names say all that a listing needs.
+"""Notes to a published backup: small files, created and never rewritten, whose names say all that a listing needs.
 
 Findings and labels are such notes; the newest one of a kind holds.
 """

@@ -1,0 +1,59 @@
+"""Files in the making: written under a temporary name, visible under their own only when they are whole."""
+
+import errno
+import os
+import secrets
+
+from holdfast.api import Chunk
+from holdfast.store.names import PARTIAL
+
+_WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
+
+
+class FileWriter:
+    """A file being written; `os.write` may take less than it is given."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._written = self._nudged = 0
+
+    def write(self, data: Chunk) -> None:
+        """Write all of the bytes."""
+        view = memoryview(data)
+        while view:
+            count = os.write(self._descriptor, view)
+            self._written += count
+            view = view[count:]
+        if self._written - self._nudged >= _WRITEBACK and hasattr(os, "posix_fadvise"):
+            # Starts the write-back now instead of at the barrier, and keeps a large backup from pushing
+            # everything else out of the page cache: Linux drops only pages that are already clean.
+            os.posix_fadvise(self._descriptor, self._nudged, self._written - self._nudged, os.POSIX_FADV_DONTNEED)
+            self._nudged = self._written
+
+    def close(self) -> None:
+        """Close the file; a thread that hung in a write cannot go on into another file of the same number."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+
+def partial_path(final: str) -> str:
+    """A temporary name in the folder of a file."""
+    return os.path.join(os.path.dirname(final), f"{PARTIAL}{secrets.token_hex(6)}")
+
+
+def publish(partial: str, final: str) -> None:
+    """Give a finished file its name, unless that is taken."""
+    try:
+        os.link(partial, final)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # No hard links here (FAT, some network mounts): reserve the name, then rename over the reservation.
+        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            os.replace(partial, final)
+        except BaseException:
+            os.unlink(final)  # the name alone would be an empty object
+            raise
+    else:
+        os.unlink(partial)

@@ -1,0 +1,91 @@
+"""Removal of backups, of what a failed or killed run left, and of the names that nothing needs any more.
+
+The manifest goes first: what is interrupted then is no backup any more, and a later sweep removes the rest.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterable
+
+from holdfast.api import Source, Storage
+from holdfast.errors import LockedError, os_error_text
+from holdfast.store.catalog import Catalog
+from holdfast.store.claims import identity_digest, release_name
+from holdfast.store.entry import Entry
+from holdfast.store.names import MANIFEST, is_source_name
+
+log = logging.getLogger("holdfast.store")
+
+
+def remove_backup(catalog: Catalog, entry: Entry) -> None:
+    """Remove a backup, and the claim of its name with the last of them."""
+    storage = catalog.storage
+    storage.delete(f"{entry.folder}/{MANIFEST}")
+    storage.barrier()
+    _clear(storage, entry.folder)
+    release_name(catalog, entry.name, entry.manifest.source.identity if entry.manifest else None)
+    storage.barrier()
+
+
+def discard(catalog: Catalog, name: str, backup_id: str, source: Source) -> None:
+    """Remove all that a failed run wrote, and give back a name that is for nothing else."""
+    storage, folder = catalog.storage, f"{name}/{backup_id}"
+    if _is_published(storage, folder):  # else a barrier would only write out what is about to go
+        storage.delete(f"{folder}/{MANIFEST}")
+        storage.barrier()
+    _clear(storage, folder)
+    release_name(catalog, name, identity_digest(source))
+    storage.barrier()
+
+
+def sweep(catalog: Catalog, name: str) -> list[str]:
+    """Remove unfinished folders of a source that no running process owns, and return them.
+
+    The claim of the name stays, also where nothing else is left: the run that sweeps holds it.
+    """
+    removed = []
+    for folder in catalog.leftovers(name):
+        try:
+            with catalog.storage.lease(folder.partition("/")[2]):
+                if not _is_published(catalog.storage, folder):
+                    _clear(catalog.storage, folder)
+                    removed.append(folder)
+                    log.info("removed unfinished %s", folder, extra={"folder": folder})
+        except LockedError:
+            continue
+        except OSError as error:
+            log.warning("could not remove unfinished %s: %s", folder, os_error_text(error), extra={"folder": folder})
+    if removed:
+        catalog.storage.barrier()
+    return removed
+
+
+def abandoned(storage: Storage, leftovers: Iterable[str]) -> list[str]:
+    """Of unfinished folders, those that no running process owns; needs to write to the store, else none."""
+    folders = []
+    for folder in leftovers:
+        with contextlib.suppress(LockedError, OSError), storage.lease(folder.rpartition("/")[2]):
+            folders.append(folder)
+    return folders
+
+
+def remove_empty_sources(storage: Storage) -> None:
+    """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
+    empty = [stat.path for stat in list(storage.list()) if stat.path.endswith("/")]
+    for path in filter(lambda path: is_source_name(path[:-1]), empty):
+        storage.delete(path)
+    if empty:
+        storage.barrier()
+
+
+def _is_published(storage: Storage, folder: str) -> bool:
+    try:
+        storage.stat(f"{folder}/{MANIFEST}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _clear(storage: Storage, folder: str) -> None:
+    for stat in list(storage.list(folder)):
+        storage.delete(stat.path)
