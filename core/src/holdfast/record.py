@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.api import Storage
+from holdfast.errors import UsageError
 from holdfast.store import findings
 from holdfast.store.entry import Entry
 
@@ -14,33 +15,27 @@ from holdfast.store.entry import Entry
 class Backup:
     """One backup.
 
-    `source_url` is the database without its secrets, `path` the absolute folder of the backup (or its URL),
-    `created_at` when it was begun (UTC), `size_bytes` the plain and `stored_bytes` the stored size, `checksum` the
-    SHA-256 of its published manifest. `state` is `complete`, `verified`, `proven` or `damaged`; `problem` says why a
-    manifest cannot be used, and then the fields that only a manifest knows are empty. `proven_at` is when a drill last
-    proved it (UTC), `pinned` whether retention leaves it alone.
-
     `database_url`, `file_path` and `timestamp` are the names of the older contract for `source_url`, `path` and
-    `created_at`.
+    `created_at`. What only the manifest knows is empty where that cannot be used.
     """
 
-    id: str
-    name: str
-    engine: str
-    state: str
-    source_url: str
-    path: str
-    created_at: datetime
-    size_bytes: int
-    stored_bytes: int
-    checksum: str
-    codec: str
-    duration_seconds: float
-    tags: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    problem: str = ""
-    pinned: bool = False
-    proven_at: datetime | None = None
+    id: str  #: the id of the backup
+    name: str  #: the name of its source
+    engine: str  #: the engine that made it
+    state: str  #: `complete`, `verified`, `proven` or `damaged`
+    source_url: str  #: the source's URL, without its secrets
+    path: str  #: the absolute folder of the backup, or the URL of it
+    created_at: datetime  #: when it was begun (UTC)
+    size_bytes: int  #: plain bytes
+    stored_bytes: int  #: stored bytes
+    checksum: str  #: the SHA-256 of the published manifest
+    codec: str  #: the codec as it was asked for, such as `zstd:3`
+    duration_seconds: float  #: how long it took
+    tags: tuple[str, ...] = ()  #: the tags that it has now
+    warnings: tuple[str, ...] = ()  #: what to know about it, a line each, damage of the source included
+    problem: str = ""  #: why its manifest cannot be used, otherwise empty
+    pinned: bool = False  #: whether retention leaves it alone
+    proven_at: datetime | None = None  #: when a drill last proved it (UTC)
 
     @property
     def database_url(self) -> str:
@@ -88,6 +83,13 @@ class Backup:
         data["proven_at"] = _text(self.proven_at) if self.proven_at else None
         older = {"database_url": "source_url", "file_path": "path", "timestamp": "created_at"}
         return {**data, **{name: data[field] for name, field in older.items()}}
+
+
+def reference(backup: str | Backup) -> str:
+    """What names a backup in its store; anything else than an id or a record is a `UsageError`."""
+    if not isinstance(backup, str | Backup):
+        raise UsageError(f"a backup is of type {type(backup).__name__}, expected an id or a record")
+    return f"{backup.name}/{backup.id}" if isinstance(backup, Backup) else backup
 
 
 def _text(time: datetime) -> str:
