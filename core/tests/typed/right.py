@@ -102,6 +102,7 @@ holdfast.pin(record, store=STORE)
 holdfast.pin("latest", pinned=False)
 tags: tuple[str, ...] = holdfast.tag(record, "a", "b", store=STORE, remove=True)
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
+urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)
 
 # tasks
