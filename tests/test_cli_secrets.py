@@ -88,7 +88,7 @@ def hides(text: str) -> bool:
 
 
 def url(place: str, scheme: str = "careless") -> str:
-    return f"{scheme}://app:{ENCODED}@db.example/{place}?token=s3cr3t&sslmode=require"
+    return f"{scheme}://app:{ENCODED}@db.example/{place}?token=s3cr3t&timeout=30"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], LOUD, ["--log-format", "json", *LOUD]], ids=" ".join)
@@ -108,7 +108,7 @@ def test_a_backup_that_succeeds_keeps_and_shows_no_secret(careless: Shell, optio
     assert hides(ran.stdout + ran.stderr), ran.stdout + ran.stderr
     if "-n" not in options:
         manifest = next(careless.store.rglob("backup_manifest.json")).read_text()
-        assert "careless://app:***@db.example/fine?token=***&sslmode=require" in manifest
+        assert "careless://app:***@db.example/fine?token=***&timeout=30" in manifest
     for path in careless.store.rglob("*"):
         assert path.is_dir() or hides(path.read_text(errors="replace")), path
     if careless.store.exists():

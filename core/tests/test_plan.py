@@ -18,7 +18,7 @@ from holdfast.plan import BackupPlan, Plan, RestorePlan
 from holdfast.plugins.builtin import NoCodec
 
 TEXTS = st.lists(st.text(max_size=10), max_size=3).map(tuple)
-URLS = st.sampled_from(["sqlite:///app.db", "mysql://me@h:3306/db", "memory://host/app?mode=x"])
+URLS = st.sampled_from(["sqlite:///app.db", "mysql://me@h:3306/db", "memory://host/app?timeout=x"])
 OPTIONS = st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 9) | st.booleans(), max_size=3)
 BACKUPS = st.builds(
     BackupPlan,

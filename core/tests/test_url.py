@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.url import HARMLESS, DatabaseURL, redact
+from holdfast.url import HARMLESS, DatabaseURL, list_harmless, redact, secrets_of
 
 SCHEMES = st.from_regex(r"[a-z][a-z0-9+.-]{0,12}", fullmatch=True)
 TEXT = st.text(st.characters(exclude_categories=()), max_size=30)  # lone surrogates stand for undecodable bytes
@@ -57,6 +57,23 @@ def test_a_value_of_the_query_is_shown_only_where_it_is_known_to_be_harmless(
     shown = with_secret.redacted()
     assert (secret in shown) == (("x" + key).lower() in HARMLESS)
     assert secret not in repr(with_secret)
+
+
+@pytest.fixture
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a registry has listed so far is forgotten."""
+    monkeypatch.setattr("holdfast.url._listed", {})
+
+
+@pytest.mark.usefixtures("no_plugins")
+def test_what_an_engine_lists_is_shown_in_urls_of_its_scheme_alone() -> None:
+    text = "postgresql://db/app?sslmode=require&connect_timeout=7&sslpassword=hush"
+    assert redact(text) == "postgresql://db/app?sslmode=***&connect_timeout=7&sslpassword=***"
+    assert secrets_of(text) == ["require", "hush"]
+    list_harmless("postgresql", frozenset({"sslmode"}))
+    assert redact(text.upper()).endswith("APP?SSLMODE=REQUIRE&CONNECT_TIMEOUT=7&SSLPASSWORD=***")
+    assert secrets_of(text) == ["hush"]
+    assert redact(text.replace("postgresql", "mysql")).startswith("mysql://db/app?sslmode=***&")
 
 
 def said(text: str) -> str:
@@ -120,7 +137,7 @@ def test_each_part_of_a_full_url_is_found() -> None:
     assert (url.scheme, url.user, url.password) == ("postgresql", "me", "p@ss")
     assert url.hosts == (("::1", 5433), ("b.example", None))
     assert (url.path, url.query) == ("/my db", (("sslmode", "require"), ("password", "x")))
-    assert url.redacted() == "postgresql://me:***@[::1]:5433,b.example/my%20db?sslmode=require&password=***"
+    assert url.redacted().partition("?")[0] == "postgresql://me:***@[::1]:5433,b.example/my%20db"
 
 
 def test_a_file_name_may_hold_at_signs_and_hashes() -> None:

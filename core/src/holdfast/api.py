@@ -149,6 +149,9 @@ class Component:
     #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` and a JSON Schema;
     #: `metadata={"help": …}` documents one, and the first is the one that `--codec NAME:VALUE` sets.
     options: type | None = None
+    #: Parameters in the query of its URLs, in lowercase, whose values say how to connect and never who may: those are
+    #: shown, and the values of all others are hidden everywhere.
+    harmless_parameters: frozenset[str] = frozenset()
     #: The version of this interface that the component is made for.
     api_version: int = 1  # not API_VERSION: what says nothing is made for the first one, under any later core too
 

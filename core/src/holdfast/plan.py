@@ -251,7 +251,11 @@ def _check_types(plan: Plan) -> None:
 
 def _check_portable(url: str, store: str) -> None:
     """Refuse to turn a plan into data, or to pickle it, with a secret in a URL."""
+    from holdfast.defaults import installed
+
     parsed = DatabaseURL.parse(url)
+    if parsed.query and not parsed.password:
+        installed()  # its engine says which parameters of the URL are no secrets
     if not parsed.secrets and not secrets_of(store):
         return
     what = "a password" if parsed.password else "a secret"

@@ -22,17 +22,20 @@ _HIDDEN = "***"
 _IN_MEMORY = ":memory:"  # as SQLite names it: a host without a name would have the port "memory:"
 _ENCODE = "percent-encode / ? # % @ : in a user name or password, for instance / as %2F"
 
-# Values of these parameters say how to connect and never who may: all others are hidden (DESIGN: allow-list).
-HARMLESS = frozenset(
-    """
-    application_name channel_binding charset client_encoding collation connect_timeout connection_limit database
-    dbname fallback_application_name gssencmode host hostaddr keepalives keepalives_count keepalives_idle
-    keepalives_interval load_balance_mode lock_timeout mode passfile port read_timeout region require_auth service
-    socket ssl_ca ssl_capath ssl_cert ssl_crl ssl_key ssl_max_protocol_version ssl_min_protocol_version ssl_mode
-    sslcert sslcrl sslcrldir sslkey sslmode sslrootcert sslsni target_session_attrs tcp_user_timeout timeout
-    unix_socket user write_timeout
-    """.split()  # noqa: SIM905 (forty quoted names in a column say no more)
-)
+# Values of these parameters say how to connect and never who may, whatever the database; all others are hidden, except
+# those that the engine of the URL lists.
+HARMLESS = frozenset({"connect_timeout", "database", "host", "port", "timeout", "user"})
+
+_listed: dict[str, frozenset[str]] = {}  # by scheme, as the registry that was made last knows them
+
+
+def list_harmless(scheme: str, parameters: frozenset[str]) -> None:
+    """Show the values of these parameters in URLs of a scheme from now on, in place of those listed before."""
+    _listed[scheme] = parameters
+
+
+def _is_harmless(scheme: str, parameter: str) -> bool:
+    return parameter.lower() in HARMLESS or parameter.lower() in _listed.get(scheme.lower(), ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +82,12 @@ class DatabaseURL:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What `redacted` hides: the password and every value of the query that is not known to be harmless."""
-        values = (value for key, value in self.query if key.lower() not in HARMLESS)
+        values = (value for key, value in self.query if not _is_harmless(self.scheme, key))
         return tuple(secret for secret in (self.password, *values) if secret)
 
     def redacted(self) -> str:
         """Write the URL again, the password and every parameter not known to be harmless as `***`."""
-        query = tuple((key, value if key.lower() in HARMLESS else _HIDDEN) for key, value in self.query)
+        query = tuple((key, value if _is_harmless(self.scheme, key) else _HIDDEN) for key, value in self.query)
         return replace(self, password=None if self.password is None else _HIDDEN, query=query).text()
 
     def text(self) -> str:
@@ -111,9 +114,9 @@ def redact(text: str) -> str:
     if not mark:
         return repr(text.rpartition("@")[2].partition("?")[0])
     # Without '@' it cannot hold credentials, but for a 'user:password' whose '@host' was forgotten.
-    shown = rest.rpartition("@")[2] if "@" in rest or ":" not in rest else ""
-    hidden = f"{_HIDDEN}@" if "@" in rest else ("" if shown else _HIDDEN)
-    return repr(f"{scheme}://{hidden}{shown.partition('?')[0]}")
+    place = rest.rpartition("@")[2] if "@" in rest or ":" not in rest else ""
+    hidden = f"{_HIDDEN}@" if "@" in rest else ("" if place else _HIDDEN)
+    return repr(f"{scheme}://{hidden}{place.partition('?')[0]}")
 
 
 def secrets_of(text: str) -> list[str]:
@@ -129,9 +132,9 @@ def secrets_of(text: str) -> list[str]:
     written = [credentials.partition(":")[2]]
     for part in (match["query"] or "").split("&"):
         key, _, value = part.partition("=")
-        if len(value) > 3 and _decode(key).lower() not in HARMLESS:
+        if len(value) > 3 and not _is_harmless(match["scheme"], _decode(key)):
             written.append(value)
-    forms = {form for one in written for form in (one, _decode(one), _encode(_decode(one)))}
+    forms = {form for secret in written for form in (secret, _decode(secret), _encode(_decode(secret)))}
     return sorted(filter(None, forms), key=len, reverse=True)
 
 
@@ -169,5 +172,5 @@ def _host(part: str, text: str) -> tuple[str, int | None]:
 
 
 def _join_host(name: str, port: int | None) -> str:
-    shown = f"[{name}]" if ":" in name else _encode(name)
-    return shown if port is None else f"{shown}:{port}"
+    host = f"[{name}]" if ":" in name else _encode(name)
+    return host if port is None else f"{host}:{port}"

@@ -9,11 +9,12 @@ from holdfast.plugins.options import has_default, option_fields, options_schema
 
 # What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
+_SECRET = re.compile(r"passw|pwd|secret|token|credential")
 
 
 def check_components(components: Iterable[object]) -> tuple[Component, ...]:
     """Return the components of one plugin, or raise `PluginError` with what is wrong with one of them."""
-    found: list[Component] = []
+    checked: list[Component] = []
     names: set[tuple[Kind, str]] = set()
     for component in components:
         if not isinstance(component, Component):
@@ -23,8 +24,8 @@ def check_components(components: Iterable[object]) -> tuple[Component, ...]:
             if (component.kind, name) in names:
                 raise PluginError(f"it lists {component.kind} '{name}' twice")
             names.add((component.kind, name))
-        found.append(component)
-    return tuple(found)
+        checked.append(component)
+    return tuple(checked)
 
 
 def _check(component: Component) -> None:
@@ -40,6 +41,7 @@ def _check(component: Component) -> None:
         raise PluginError(f"the aliases of '{component.name}' are {component.aliases!r}, expected a tuple of names")
     if not all(isinstance(capability, Capability) for capability in component.capabilities):
         raise PluginError(f"the capabilities of '{component.name}' are not all members of Capability")
+    _check_parameters(component)
     try:
         options_schema(component)
         required = [name for name, field in option_fields(component).items() if not has_default(field)]
@@ -47,6 +49,16 @@ def _check(component: Component) -> None:
         raise PluginError(f"the options of {component.kind} '{component.name}' cannot be checked: {error}") from error
     if required:
         raise PluginError(f"the option '{required[0]}' of {component.kind} '{component.name}' has no default")
+
+
+def _check_parameters(component: Component) -> None:
+    """Refuse what would show a secret, or would never be compared with what a URL says."""
+    names: object = component.harmless_parameters
+    if not isinstance(names, frozenset) or not all(isinstance(name, str) and name == name.lower() for name in names):
+        raise PluginError(f"the harmless parameters of '{component.name}' are not a frozenset of lowercase names")
+    secret = next((name for name in sorted(names) if _SECRET.search(name)), None)
+    if secret is not None:
+        raise PluginError(f"'{component.name}' lists the URL parameter '{secret}' as harmless, which names a secret")
 
 
 def _is_name(name: object) -> bool:

@@ -12,6 +12,7 @@ from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error
 from holdfast.plugins.options import build_options, spec_options, split_spec
+from holdfast.url import list_harmless
 
 log = logging.getLogger("holdfast.plugins")
 GROUP = "holdfast"
@@ -51,6 +52,17 @@ class Registry:
             loader.load(point)
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
+        self._list_harmless_parameters()
+
+    def _list_harmless_parameters(self) -> None:
+        """Let URLs show what the owners of their schemes list; where several claim a scheme, what all of them list."""
+        listed: dict[str, frozenset[str]] = {}
+        for owned in (*self.components(Kind.ENGINE), *self.components(Kind.STORAGE)):
+            for scheme in (owned.component.name, *owned.component.aliases):
+                parameters = owned.component.harmless_parameters
+                listed[scheme] = listed.get(scheme, parameters) & parameters
+        for scheme, parameters in listed.items():
+            list_harmless(scheme, parameters)
 
     # --- looking up ---
 

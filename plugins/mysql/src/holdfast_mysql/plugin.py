@@ -3,6 +3,25 @@
 from holdfast.api import Capability, Component, EngineHooks, Kind
 from holdfast_mysql.options import MysqlOptions
 
+# Of the URL's query: they say how to connect and never who may, so that their values may be shown.
+_HARMLESS = frozenset(
+    [
+        "charset",
+        "collation",
+        "lock_timeout",
+        "read_timeout",
+        "socket",
+        "ssl_ca",
+        "ssl_capath",
+        "ssl_cert",
+        "ssl_crl",
+        "ssl_key",
+        "ssl_mode",
+        "unix_socket",
+        "write_timeout",
+    ]
+)
+
 plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
@@ -19,6 +38,7 @@ plugin = EngineHooks(
             }
         ),
         options=MysqlOptions,
+        harmless_parameters=_HARMLESS,
     ),
     dump="holdfast_mysql.dump:open_dump",
     restore="holdfast_mysql.restore:open_restore",

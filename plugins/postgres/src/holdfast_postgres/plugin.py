@@ -3,6 +3,39 @@
 from holdfast.api import Capability, Component, EngineHooks, Kind
 from holdfast_postgres.options import PostgresOptions
 
+# Of the URL's query: they say how to connect and never who may, so that their values may be shown.
+_HARMLESS = frozenset(
+    [
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "dbname",
+        "fallback_application_name",
+        "gssencmode",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_mode",
+        "lock_timeout",
+        "passfile",
+        "require_auth",
+        "service",
+        "sslcert",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "sslsni",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ]
+)
+
 plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
@@ -19,6 +52,7 @@ plugin = EngineHooks(
             }
         ),
         options=PostgresOptions,
+        harmless_parameters=_HARMLESS,
     ),
     dump="holdfast_postgres.dump:open_dump",
     restore="holdfast_postgres.restore:open_restore",

@@ -20,6 +20,7 @@ plugin = EngineHooks(
             }
         ),
         options=SqliteOptions,
+        harmless_parameters=frozenset({"mode"}),
     ),
     dump="holdfast_sqlite.dump:open_dump",
     restore="holdfast_sqlite.restore:open_restore",
