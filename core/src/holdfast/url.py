@@ -56,7 +56,7 @@ class DatabaseURL:
         if match is None:
             raise UsageError(
                 f"not a database URL: {redact(text)}",
-                hint="a URL looks like scheme://… , for instance sqlite:///app.db",
+                hint="write it as scheme://… , for instance sqlite:///app.db",
             )
         if _PERCENT.search(text):
             raise UsageError(

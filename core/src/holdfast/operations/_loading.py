@@ -240,7 +240,7 @@ class _Loading:
 
     def _load(self, steps: Sequence[Step]) -> None:
         ordered = sorted(steps, key=lambda step: step.phase)
-        # Stable: within a phase, neighbours that may run side by side are one group.
+        # Stable: within a phase, neighbours that may run in parallel are one group.
         for (_, parallel), group in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
             tasks = [lambda step=step: self._session.load(step, self._blobs[step.stream]) for step in group]
             self._run_tasks(tasks, jobs=self._parallel if parallel else 1)

@@ -102,7 +102,7 @@ def _engine_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[
             check_blob_path(name)
         except IntegrityError as error:
             raise PluginError(
-                f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is no name"
+                f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which cannot be a file name"
             ) from error
         if name.lower() in taken:
             raise PluginError(f"engine '{setup.engine.name}' adds a file {quote_name(name)}, which is there already")

@@ -71,7 +71,7 @@ class StoreListing:
             raise OverdueError(
                 f"{count} source{'s' if count > 1 else ''} not proven within {period}: "
                 + ", ".join(map(str, self.overdue)),
-                hint=f"holdfast drill {self.overdue[0].newest.name}/latest",
+                hint=f"drill it: holdfast drill {self.overdue[0].newest.name}/latest",
             )
 
 

@@ -147,7 +147,7 @@ def _check_policy(policy: Policy) -> None:
         raise UsageError(
             "the policy is empty: it would keep everything"
             + (", because kept tags only protect" if policy.keep_tags else ""),
-            hint="give a maximum (--max-age-days, --max-backups) or a rule such as --keep-last or --keep-daily",
+            hint="give a maximum (--max-age, --max-backups) or a rule such as --keep-last or --keep-daily",
         )
 
 

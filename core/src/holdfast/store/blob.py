@@ -110,7 +110,7 @@ class StoredBlob:
 
     def spool(self) -> Path:
         """Return a plain file with the verified bytes, made once; see `holdfast.api.Blob`."""
-        with self._spooling:  # steps of one stream may run side by side
+        with self._spooling:  # steps of one stream may run in parallel
             if self._spooled is None:
                 self._spooled = self._spool()
             return self._spooled

@@ -161,7 +161,7 @@ class Catalog:
         if not matches:
             raise NotFoundError(
                 f"no backup {quote_name(reference)} in {quote_name(self.storage.location)}",
-                hint="holdfast list shows what is there",
+                hint="see what is there: holdfast list",
             )
         if len(matches) > 1:
             ids = ", ".join(entry.folder if exact else entry.id for entry in matches[:5])

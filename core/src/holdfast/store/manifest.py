@@ -179,15 +179,20 @@ def _check(manifest: Manifest) -> None:
             raise IntegrityError(f"the manifest records an impossible suffix for stream {quote_name(stream.name)}")
         names.add(stream.name)
         paths.add(stream.blob.path.lower())
-        for size in (stream.size, stream.blob.size):
-            if not 0 <= size <= _LARGEST:
-                kind = "a negative" if size < 0 else "an impossible"
-                raise IntegrityError(f"the manifest records {kind} size for stream {quote_name(stream.name)}")
-        for digests in (stream.digests, stream.blob.digests):
-            if not _is_sha256(digests.get("sha256", "")):
-                raise IntegrityError(f"the manifest has no SHA-256 for stream {quote_name(stream.name)}")
+        _check_amounts(stream)
     if not manifest.streams:
         raise IntegrityError("the manifest names no stream")
+
+
+def _check_amounts(stream: StreamRecord) -> None:
+    """Refuse sizes and digests that no stream could have."""
+    for size in (stream.size, stream.blob.size):
+        if not 0 <= size <= _LARGEST:
+            kind = "a negative" if size < 0 else "an impossible"
+            raise IntegrityError(f"the manifest records {kind} size for stream {quote_name(stream.name)}")
+    for digests in (stream.digests, stream.blob.digests):
+        if not _is_sha256(digests.get("sha256", "")):
+            raise IntegrityError(f"the manifest has no SHA-256 for stream {quote_name(stream.name)}")
 
 
 def _check_codec(name: str) -> None:

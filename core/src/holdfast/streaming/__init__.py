@@ -1,1 +1,1 @@
-"""How bytes flow: threads that end together, blocks that are compressed side by side, frames that are decoded."""
+"""How bytes flow: threads that end together, blocks that are compressed in parallel, frames that are decoded."""

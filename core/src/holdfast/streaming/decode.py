@@ -1,4 +1,4 @@
-"""Decode: stored bytes decompressed in a thread of their own, beside the one that takes them."""
+"""Decode: stored bytes decompressed in a thread of their own, while another one takes them."""
 
 import contextlib
 import queue

@@ -1,4 +1,4 @@
-"""Encode: a stream cut into blocks, compressed side by side, digested and written in order."""
+"""Encode: a stream cut into blocks, compressed in parallel, digested and written in order."""
 
 import queue
 import threading
@@ -49,7 +49,7 @@ class Flow:
 
 
 class _Output:
-    """Digests and writes frames in order, in a thread of its own beside the one that reads and digests blocks.
+    """Digests and writes frames in order, in a thread of its own, not the one that reads and digests blocks.
 
     A twentieth faster than one thread for both, which the workers had to wait for. At most `window` frames are
     under way.
