@@ -171,10 +171,10 @@ def test_the_manifest_records_names_and_not_aliases_and_every_plugin_involved() 
 
 def test_a_preview_opens_the_source_and_writes_nothing() -> None:
     engine, storage = MemoryEngine(), MemoryStorage()
-    found = preview(
+    planned = preview(
         BackupPlan(source=URL, codec="none"), registry=memory_registry(), parts=Parts(engine=engine, storage=storage)
     )
-    assert [stream.name for stream in found.streams] == ["data"]
+    assert [stream.name for stream in planned.streams] == ["data"]
     assert engine.trace == ["enter", "leave"]
     assert storage.objects == {}
 

@@ -33,21 +33,21 @@ def blob(content: bytes = PLAIN, recorded: bytes = PLAIN, **fields: Any) -> Stor
 
 def test_the_chunks_are_the_stream_however_often_they_are_asked_for() -> None:
     counted: list[int] = []
-    found = blob(count=counted.append)
-    assert [found.whole, b"".join(found.chunks()), found.whole] == [False, PLAIN, True]
-    assert b"".join(found.chunks()) == PLAIN
+    stored = blob(count=counted.append)
+    assert [stored.whole, b"".join(stored.chunks()), stored.whole] == [False, PLAIN, True]
+    assert b"".join(stored.chunks()) == PLAIN
     assert sum(counted) == 2 * len(PLAIN)
-    assert found.stream.size == len(PLAIN)
+    assert stored.stream.size == len(PLAIN)
 
 
 def test_a_stream_is_whole_only_when_its_end_was_reached() -> None:
-    found = blob()
-    chunks = found.chunks()
+    stored = blob()
+    chunks = stored.chunks()
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]
-    assert not found.whole
-    found.drain()
-    assert found.whole
+    assert not stored.whole
+    stored.drain()
+    assert stored.whole
 
 
 def test_an_empty_stream_is_whole() -> None:
@@ -64,18 +64,18 @@ def test_an_empty_stream_is_whole() -> None:
     ],
 )
 def test_other_bytes_are_an_integrity_error(content: bytes, text: str) -> None:
-    found = blob(content)
+    stored = blob(content)
     with pytest.raises(IntegrityError, match=text):
-        found.drain()
-    assert not found.whole
+        stored.drain()
+    assert not stored.whole
 
 
 def test_a_deviation_is_told_instead_where_that_was_asked_for() -> None:
     told: list[str] = []
-    found = blob(b"b" + PLAIN[1:], tolerate=told.append)
-    assert b"".join(found.chunks())[:1] == b"b"
+    stored = blob(b"b" + PLAIN[1:], tolerate=told.append)
+    assert b"".join(stored.chunks())[:1] == b"b"
     assert len(told) == 1
-    assert found.whole
+    assert stored.whole
 
 
 def test_the_stored_bytes_are_compared_without_being_decoded() -> None:
@@ -100,26 +100,26 @@ def test_a_missing_blob_is_damage_and_an_unreadable_one_is_not(monkeypatch: pyte
 
 
 def test_a_spooled_stream_is_a_private_verified_file_made_once(tmp_path: Path) -> None:
-    found = blob(scratch=tmp_path)
-    path = found.spool()
+    stored = blob(scratch=tmp_path)
+    path = stored.spool()
     assert path.read_bytes() == PLAIN
     assert (path.suffix, os.stat(path).st_mode & 0o777) == (".txt", 0o600)
-    assert found.spool() == path
+    assert stored.spool() == path
     assert os.listdir(tmp_path) == [path.name]
 
 
 def test_steps_side_by_side_share_one_spooled_file(tmp_path: Path) -> None:
-    found = blob(scratch=tmp_path)
+    stored = blob(scratch=tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        paths = set(pool.map(lambda _: found.spool(), range(4)))
+        paths = set(pool.map(lambda _: stored.spool(), range(4)))
     assert len(paths) == len(os.listdir(tmp_path)) == 1
 
 
 def test_a_damaged_stream_is_not_spooled_twice_into_one_file(tmp_path: Path) -> None:
-    found = blob(b"b" + PLAIN[1:], scratch=tmp_path)
+    stored = blob(b"b" + PLAIN[1:], scratch=tmp_path)
     for _ in range(2):
         with pytest.raises(IntegrityError):
-            found.spool()
+            stored.spool()
     assert os.listdir(tmp_path) == []
 
 

@@ -97,12 +97,12 @@ def test_a_folder_that_cannot_be_a_store_is_an_error_for_a_backup(tmp_path: Path
 
 
 def test_a_backup_is_found_by_id_prefix_and_latest(catalog: Catalog, storage: FolderStorage) -> None:
-    one, two = make(storage), make(storage)
-    for reference in (one.id, f"app/{one.id}", one.id[:-1] if one.id[:-1] != two.id[:-1] else one.id):
-        assert catalog.find(reference).id == one.id
-    assert catalog.find("latest").id == catalog.find("app/latest").id == two.id
+    first, second = make(storage), make(storage)
+    for reference in (first.id, f"app/{first.id}", first.id[:-1] if first.id[:-1] != second.id[:-1] else first.id):
+        assert catalog.find(reference).id == first.id
+    assert catalog.find("latest").id == catalog.find("app/latest").id == second.id
     with pytest.raises(UsageError, match="could be any of 2 backups"):
-        catalog.find(one.id[:4])
+        catalog.find(first.id[:4])
 
 
 @pytest.mark.parametrize("reference", ["", "x", "app/x", "../app/latest", "other/latest", "app/", "/latest", "a/b/c"])
@@ -113,10 +113,10 @@ def test_an_unknown_reference_is_not_found(reference: str, catalog: Catalog, sto
 
 
 def test_latest_of_several_sources_must_be_named(catalog: Catalog, storage: FolderStorage) -> None:
-    one, two = make(storage, name="one"), make(storage, identity="b", name="two")
+    first, second = make(storage, name="one"), make(storage, identity="b", name="two")
     with pytest.raises(UsageError, match="one/latest, two/latest"):
         catalog.find("latest")
-    assert (catalog.find("one/latest").id, catalog.find("two/latest").id) == (one.id, two.id)
+    assert (catalog.find("one/latest").id, catalog.find("two/latest").id) == (first.id, second.id)
 
 
 def test_a_damaged_newest_backup_is_not_skipped(catalog: Catalog, storage: FolderStorage) -> None:
@@ -131,13 +131,13 @@ def test_a_damaged_newest_backup_is_not_skipped(catalog: Catalog, storage: Folde
 # --- hostile and half-deleted backups ---
 
 
-def entry(catalog: Catalog, found: Backup) -> Any:
-    (one,) = [entry for entry in catalog.listing().entries if entry.id == found.id]
-    return one
+def entry(catalog: Catalog, made: Backup) -> Any:
+    (match,) = [entry for entry in catalog.listing().entries if entry.id == made.id]
+    return match
 
 
-def blob(found: Backup) -> str:
-    return f"{found.path}/data.txt"
+def blob(made: Backup) -> str:
+    return f"{made.path}/data.txt"
 
 
 def swap_for_link(path: str) -> None:
@@ -171,9 +171,9 @@ def test_a_backup_without_its_blob_is_damaged_and_the_list_goes_on(
 ) -> None:
     good, bad = make(storage), make(storage)
     HARMS[harm](blob(bad))
-    found = entry(catalog, bad)
-    assert (found.state, entry(catalog, good).state) == (State.DAMAGED, State.COMPLETE)
-    assert "data.txt" in found.problem
+    listed = entry(catalog, bad)
+    assert (listed.state, entry(catalog, good).state) == (State.DAMAGED, State.COMPLETE)
+    assert "data.txt" in listed.problem
     with pytest.raises(IntegrityError):
         catalog.readable(bad.id)
 
@@ -184,23 +184,23 @@ def test_a_backup_without_a_sound_manifest_is_damaged_and_the_list_goes_on(
 ) -> None:
     good, bad = make(storage), make(storage)
     HARMS[harm](f"{bad.path}/backup_manifest.json")
-    found = entry(catalog, bad)
-    assert (found.state, found.manifest) == (State.DAMAGED, None)
-    assert found.created_at.strftime("%Y%m%dT%H%M%SZ") == bad.id[:16]
+    listed = entry(catalog, bad)
+    assert (listed.state, listed.manifest) == (State.DAMAGED, None)
+    assert listed.created_at.strftime("%Y%m%dT%H%M%SZ") == bad.id[:16]
     assert catalog.newest_good("app").id == good.id  # type: ignore[union-attr]
 
 
 def test_a_backup_that_was_moved_elsewhere_is_damaged(catalog: Catalog, storage: FolderStorage) -> None:
-    found = make(storage)
-    os.rename(found.path, f"{storage.root}/app/20200101T000000Z-aaaaaa")
-    (one,) = catalog.listing().entries
-    assert "but lies in app/20200101T000000Z-aaaaaa" in one.problem
+    made = make(storage)
+    os.rename(made.path, f"{storage.root}/app/20200101T000000Z-aaaaaa")
+    (listed,) = catalog.listing().entries
+    assert "but lies in app/20200101T000000Z-aaaaaa" in listed.problem
 
 
 def test_a_manifest_that_the_system_does_not_hand_out_is_unreadable_and_not_judged(
     catalog: Catalog, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = make(storage)
+    made = make(storage)
     real = storage.read
 
     def read(path: str, *more: Any) -> bytes:
@@ -209,9 +209,9 @@ def test_a_manifest_that_the_system_does_not_hand_out_is_unreadable_and_not_judg
         return real(path, *more)
 
     monkeypatch.setattr(storage, "read", read)
-    assert entry(catalog, found).unreadable
+    assert entry(catalog, made).unreadable
     with pytest.raises(NotFoundError, match="input/output error"):
-        catalog.readable(found.id)
+        catalog.readable(made.id)
 
 
 def test_what_is_no_backup_is_left_alone(catalog: Catalog, storage: FolderStorage) -> None:
@@ -224,12 +224,12 @@ def test_what_is_no_backup_is_left_alone(catalog: Catalog, storage: FolderStorag
 
 
 def test_a_folder_without_a_manifest_is_a_leftover(catalog: Catalog, storage: FolderStorage) -> None:
-    found = make(storage)
-    os.unlink(f"{found.path}/backup_manifest.json")
-    assert catalog.listing().leftovers == (f"app/{found.id}",)
-    assert abandoned(storage, (f"app/{found.id}",)) == [f"app/{found.id}"]
-    with storage.lease(found.id):
-        assert abandoned(storage, (f"app/{found.id}",)) == []
+    made = make(storage)
+    os.unlink(f"{made.path}/backup_manifest.json")
+    assert catalog.listing().leftovers == (f"app/{made.id}",)
+    assert abandoned(storage, (f"app/{made.id}",)) == [f"app/{made.id}"]
+    with storage.lease(made.id):
+        assert abandoned(storage, (f"app/{made.id}",)) == []
 
 
 # --- names ---
@@ -313,26 +313,26 @@ def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch
 
 def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
     storage = MemoryStorage()
-    found = make(storage)
-    record(storage, f"app/{found.id}", depth=Depth.STORED, problems=[], detail={})
+    made = make(storage)
+    record(storage, f"app/{made.id}", depth=Depth.STORED, problems=[], detail={})
     storage.trace.clear()
-    remove_backup(Catalog(storage), Catalog(storage).find(found.id))
+    remove_backup(Catalog(storage), Catalog(storage).find(made.id))
     assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
     assert (storage.trace.count("barrier"), storage.trace[-1]) == (2, "barrier")
     assert set(storage.objects) == {"holdfast.json"}
 
 
 def test_deleting_one_of_two_keeps_the_other_and_the_name(catalog: Catalog, storage: FolderStorage) -> None:
-    one, two = make(storage), make(storage)
-    remove_backup(catalog, catalog.find(one.id))
-    assert [entry.id for entry in catalog.listing().entries] == [two.id]
+    first, second = make(storage), make(storage)
+    remove_backup(catalog, catalog.find(first.id))
+    assert [entry.id for entry in catalog.listing().entries] == [second.id]
     assert claim(catalog, OTHER) != "app"
 
 
 def test_a_sweep_leaves_running_backups_and_whole_ones_alone(catalog: Catalog, storage: FolderStorage) -> None:
     whole, running, killed = make(storage), make(storage), make(storage)
-    for found in (running, killed):
-        os.unlink(f"{found.path}/backup_manifest.json")
+    for made in (running, killed):
+        os.unlink(f"{made.path}/backup_manifest.json")
     with storage.lease(running.id):
         assert sweep(catalog, "app") == [f"app/{killed.id}"]
     assert {entry.id for entry in catalog.listing().entries} == {whole.id}
@@ -350,9 +350,9 @@ def test_a_leftover_that_cannot_be_removed_does_not_stop_the_next_backup(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(storage, "delete", delete)
-    found = make(storage)
+    made = make(storage)
     assert "could not remove unfinished" in caplog.text
-    assert [entry.id for entry in Catalog(storage).listing().entries] == [found.id]
+    assert [entry.id for entry in Catalog(storage).listing().entries] == [made.id]
 
 
 # --- processes ---
@@ -419,9 +419,9 @@ def test_what_a_killed_process_leaves_is_no_backup_and_is_removed_by_the_next_on
     process.communicate()
     (leftover,) = catalog.listing().leftovers
     assert catalog.listing().entries == ()
-    found = make(storage)
+    made = make(storage)
     assert catalog.listing().leftovers == ()
-    assert [entry.id for entry in catalog.listing().entries] == [found.id]
+    assert [entry.id for entry in catalog.listing().entries] == [made.id]
     assert not os.path.exists(f"{storage.root}/{leftover}")
 
 

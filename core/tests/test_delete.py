@@ -22,7 +22,7 @@ def catalog() -> Catalog:
     return Catalog(storage)
 
 
-def found(catalog: Catalog, number: int, depth: Depth, *problems: str) -> None:
+def add_finding(catalog: Catalog, number: int, depth: Depth, *problems: str) -> None:
     entry = catalog.listing().entries[number]
     record(catalog.storage, entry.folder, depth=depth, problems=problems, detail={})
 
@@ -56,12 +56,12 @@ def test_the_newest_good_one_is_kept(catalog: Catalog) -> None:
 
 
 def test_a_damaged_one_is_no_reason_to_lose_the_newest_good_one(catalog: Catalog) -> None:
-    found(catalog, 2, Depth.STORED, "flipped")
+    add_finding(catalog, 2, Depth.STORED, "flipped")
     assert kept(catalog) == ["", "newest good backup", ""]
 
 
 def test_the_newest_proven_one_is_kept_besides(catalog: Catalog) -> None:
-    found(catalog, 0, Depth.DRILL)
+    add_finding(catalog, 0, Depth.DRILL)
     assert kept(catalog) == ["newest proven backup", "", "newest good backup"]
 
 

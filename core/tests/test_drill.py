@@ -140,8 +140,8 @@ class Toy:
                 toy.seen["recorded"] = recorded
                 content = json.loads(path.read_bytes())
                 content.update(toy.broken.get("content", {}))
-                found = prove({name: rows for name, rows in content.items() if rows is not None})
-                objects = tuple(one for one in found.objects if one.kind != "stream")
+                proof = prove({name: rows for name, rows in content.items() if rows is not None})
+                objects = tuple(record for record in proof.objects if record.kind != "stream")
                 return Proof(method=toy.broken.get("method", "toy-1"), objects=objects)
 
         self.open += 1
@@ -211,7 +211,7 @@ def test_the_restore_knows_that_it_is_a_drill_and_the_scratch_what_it_is_for(ben
     assert scratch.size == bench.source.stat().st_size
     assert scratch.facts == {"shape": "round"}
     assert recorded.settings == {"seed": 7}
-    stream = next(one for one in recorded.objects if one.kind == "stream")
+    stream = next(record for record in recorded.objects if record.kind == "stream")
     assert stream.digest == hashlib.sha256(bench.source.read_bytes()).hexdigest()
 
 
@@ -400,8 +400,8 @@ def test_a_proof_that_was_asked_for_must_be_recorded_and_name_each_object_once(b
     assert bench.toy.seen["asked"] is None
     with pytest.raises(PluginError, match="no proof"):
         bench.backup(proof=True)
-    one = ObjectProof(kind="table", name="t", rows=1)
-    bench.toy.proof = Proof(method="toy-1", objects=(one, one))
+    table = ObjectProof(kind="table", name="t", rows=1)
+    bench.toy.proof = Proof(method="toy-1", objects=(table, table))
     with pytest.raises(PluginError, match="table t twice"):
         bench.backup()
     assert len(bench.catalog.listing().entries) == 1

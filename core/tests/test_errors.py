@@ -26,12 +26,12 @@ CODES = {
 
 
 def test_every_class_has_the_exit_code_that_scripts_rely_on() -> None:
-    found = {
+    codes = {
         name: value.exit_code
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, HoldfastError)
     }
-    assert found == CODES
+    assert codes == CODES
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -54,8 +54,8 @@ def test_a_shown_name_is_printable_and_on_one_line(name: str | bytes) -> None:
 
 
 @given(st.text(), st.text())
-def test_two_names_are_never_shown_alike(one: str, other: str) -> None:
-    assert (quote_name(one) == quote_name(other)) == (one == other)
+def test_two_names_are_never_shown_alike(name: str, other: str) -> None:
+    assert (quote_name(name) == quote_name(other)) == (name == other)
 
 
 @pytest.mark.parametrize(

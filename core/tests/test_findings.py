@@ -67,11 +67,11 @@ def test_a_source_that_was_damaged_is_never_cleared() -> None:
 @pytest.mark.parametrize("problems", [[], ["blob x is missing"]])
 def test_a_finding_is_read_again_from_its_name_alone(depth: Depth, problems: list[str]) -> None:
     storage = published()
-    found = record(storage, "app/id", depth=depth, problems=problems, detail={"id": "id"})
+    finding = record(storage, "app/id", depth=depth, problems=problems, detail={"id": "id"})
     path = list(storage.objects)[-1]
     assert path.startswith("app/id/findings/")
-    assert parse_name(path.rpartition("/")[2]) == found
-    assert found.passed is not bool(problems)
+    assert parse_name(path.rpartition("/")[2]) == finding
+    assert finding.passed is not bool(problems)
     assert storage.trace[-1] == "barrier"
 
 
@@ -85,7 +85,7 @@ def test_the_last_word_counts_also_after_one_from_a_clock_that_ran_ahead(
     for _ in range(2):
         record(storage, "app/id", depth=Depth.DRILL, problems=problems, detail={})
     names = [stat.path.rpartition("/")[2] for stat in storage.list("app/id/findings")]
-    findings = [found for found in map(parse_name, names) if found]
+    findings = [finding for finding in map(parse_name, names) if finding]
     if year == 2099:  # the last moment of the calendar has none after it
         assert state_of(findings) == state
     assert len(findings) == 3

@@ -29,7 +29,7 @@ def put(storage: FolderStorage, path: str, content: bytes = b"x") -> None:
 
 
 def names(storage: FolderStorage) -> set[str]:
-    return {found.path for found in storage.list()}
+    return {stat.path for stat in storage.list()}
 
 
 def test_an_object_is_seen_only_after_a_clean_exit(storage: FolderStorage) -> None:
@@ -158,8 +158,8 @@ def test_links_are_neither_followed_nor_taken_for_objects(storage: FolderStorage
     os.symlink(tmp_path / "secret", f"{storage.root}/app/link")
     os.symlink(tmp_path, f"{storage.root}/outside")
     assert not storage.stat("app/link").regular
-    found = {found.path: found.regular for found in storage.list()}
-    assert found == {"app/a": True, "app/link": False, "outside": False}
+    regular = {stat.path: stat.regular for stat in storage.list()}
+    assert regular == {"app/a": True, "app/link": False, "outside": False}
     for path in ("app/link", "outside/secret"):
         with pytest.raises(OSError) as caught:
             storage.read(path)
@@ -196,10 +196,10 @@ def test_a_deep_tree_is_listed(storage: FolderStorage) -> None:
         os.mkdir(folder)
     with open(f"{folder}/x", "wb"):
         pass
-    found = names(storage)
+    paths = names(storage)
     os.unlink(f"{folder}/x")
     os.removedirs(folder)  # pytest could not
-    assert found == {"app/a", f"{deep}x"}
+    assert paths == {"app/a", f"{deep}x"}
 
 
 def test_a_missing_folder_is_an_empty_one(storage: FolderStorage) -> None:
@@ -212,7 +212,7 @@ def test_a_missing_folder_is_an_empty_one(storage: FolderStorage) -> None:
 def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(storage: FolderStorage) -> None:
     put(storage, "app/a")
     put(storage, "app-2/b")
-    assert [found.path for found in storage.list("app")] == ["app/a"]
+    assert [stat.path for stat in storage.list("app")] == ["app/a"]
 
 
 def test_a_barrier_syncs_every_new_file_before_the_folder_that_names_it(
@@ -340,15 +340,15 @@ def test_a_barrier_waits_for_another_one_that_has_taken_its_files_over(
 
     put(storage, "a")
     monkeypatch.setattr(os, "fsync", fsync)
-    one, two = threading.Thread(target=storage.barrier), threading.Thread(target=storage.barrier)
-    one.start()
+    first, second = threading.Thread(target=storage.barrier), threading.Thread(target=storage.barrier)
+    first.start()
     syncing.wait(10)
-    two.start()
-    two.join(0.05)
-    assert two.is_alive()
+    second.start()
+    second.join(0.05)
+    assert second.is_alive()
     go_on.set()
-    one.join()
-    two.join()
+    first.join()
+    second.join()
 
 
 @pytest.mark.parametrize("url", ["s", "./s", "file:///tmp/s", "file:////tmp/s"])
@@ -471,5 +471,5 @@ def test_a_linked_folder_is_listed_as_a_link_and_never_entered(storage: FolderSt
     (tmp_path / "elsewhere" / "letter").write_bytes(b"dear")
     (Path(storage.root) / "link").symlink_to(tmp_path / "elsewhere")
     for prefix in ("", "link"):
-        assert [found.regular for found in storage.list(prefix) if found.path == "link"] == [False]
-        assert not [found.path for found in storage.list(prefix) if "letter" in found.path]
+        assert [stat.regular for stat in storage.list(prefix) if stat.path == "link"] == [False]
+        assert not [stat.path for stat in storage.list(prefix) if "letter" in stat.path]

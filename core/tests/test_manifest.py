@@ -48,8 +48,8 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 def stream(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document["streams"][0]
-    return found
+    stream: dict[str, Any] = document["streams"][0]
+    return stream
 
 
 def test_a_manifest_written_and_read_again_is_equal() -> None:

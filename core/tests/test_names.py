@@ -135,8 +135,8 @@ def test_a_path_that_leaves_its_folder_or_takes_a_reserved_name_is_refused(path:
 def test_ids_sort_by_time_and_are_well_formed(moments: list[float]) -> None:
     moments = sorted(round(moment, 3) for moment in moments)
     ids = [new_id(moment)[0] for moment in moments]
-    assert all(ID.fullmatch(one) for one in ids)
-    readable = [one[:-2] for one in ids]  # the last two digits are chance
+    assert all(ID.fullmatch(backup_id) for backup_id in ids)
+    readable = [backup_id[:-2] for backup_id in ids]  # the last two digits are chance
     assert readable == sorted(readable)
 
 

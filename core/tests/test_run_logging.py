@@ -42,7 +42,7 @@ def test_a_run_that_is_logged_succeeds(database: str, switches: list[str], capfd
 def test_log_records_carry_the_source_name_and_the_id(database: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="holdfast"):
         record = holdfast.backup(database)
-    finished = next(one for one in caplog.records if getattr(one, "event", "") == "finished")
+    finished = next(record for record in caplog.records if getattr(record, "event", "") == "finished")
     fields = vars(finished)
     assert (fields["source_name"], fields["id"], fields["stored_bytes"]) == ("app", record.id, record.stored_bytes)
 

@@ -41,11 +41,11 @@ def test_a_url_written_and_parsed_again_is_equal(url: DatabaseURL) -> None:
 
 @given(urls(), BYTES_TEXT)
 def test_a_redacted_url_is_the_same_whatever_the_password_was(url: DatabaseURL, other: str) -> None:
-    one = replace(url, user="me", password="PASSWORD")
-    two = replace(one, password=other)
-    assert one.redacted() == two.redacted() == redact(two.text())
-    assert repr(one) == repr(two)
-    assert "PASSWORD" not in one.redacted() + repr(one)
+    first = replace(url, user="me", password="PASSWORD")
+    second = replace(first, password=other)
+    assert first.redacted() == second.redacted() == redact(second.text())
+    assert repr(first) == repr(second)
+    assert "PASSWORD" not in first.redacted() + repr(first)
 
 
 @given(urls(), st.text("abcXYZ0189", min_size=8, max_size=12), BYTES_TEXT)
@@ -54,8 +54,8 @@ def test_a_value_of_the_query_is_shown_only_where_it_is_known_to_be_harmless(
 ) -> None:
     assume(secret not in url.text())
     with_secret = DatabaseURL(scheme=url.scheme, hosts=url.hosts, path=url.path, query=(("x" + key, secret),))
-    shown = with_secret.redacted()
-    assert (secret in shown) == (("x" + key).lower() in HARMLESS)
+    redacted = with_secret.redacted()
+    assert (secret in redacted) == (("x" + key).lower() in HARMLESS)
     assert secret not in repr(with_secret)
 
 

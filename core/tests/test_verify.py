@@ -31,8 +31,8 @@ def check(storage: MemoryStorage, **more: Any) -> VerifyResult:
 
 
 def path(storage: MemoryStorage, name: str) -> str:
-    (found,) = [path for path in storage.objects if path.endswith(f"/{name}")]
-    return found
+    (match,) = [path for path in storage.objects if path.endswith(f"/{name}")]
+    return match
 
 
 def flip(storage: MemoryStorage, name: str) -> None:
