@@ -86,7 +86,7 @@ def test_a_change_between_listing_and_locking_is_seen(
     """The backup holds what the change left, and not the emptiness that a snapshot before the lock would show."""
     server.execute(database, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
     lock = snapshot._lock
-    done = []
+    done: list[bool] = []
 
     def late(*arguments: Any) -> None:
         if not done:

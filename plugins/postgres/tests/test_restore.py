@@ -132,7 +132,7 @@ def test_a_session_that_comes_during_the_restore_keeps_its_database(
     """It is looked for again at the swap; the database beside the target is dropped."""
     server.execute(target, "CREATE TABLE old (a int)")
     databases = server.databases()
-    others = []
+    others: list[Any] = []
 
     def come(event: Any) -> None:
         if event.type == "started" and not others:

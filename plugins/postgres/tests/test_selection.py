@@ -147,7 +147,8 @@ def test_what_leads_out_of_a_selective_backup_is_left_out_with_a_warning(
 
 def test_a_pattern_that_matches_nothing_is_refused(server: PostgresServer, shop: str, target: str, store: str) -> None:
     """It is mistyped, and what it meant would be missing."""
-    for fields in ({"select": ("sails",)}, {"exclude": ("sales.oders",)}):
+    wrong: list[dict[str, Any]] = [{"select": ("sails",)}, {"exclude": ("sales.oders",)}]
+    for fields in wrong:
         with pytest.raises(holdfast.UsageError, match="no schema and no table matches"):
             holdfast.backup(server.url(shop), store=store, **fields)
     record = holdfast.backup(server.url(shop), store=store)
