@@ -56,25 +56,25 @@ class Snippet:
 
 def snippets(text: str) -> list[Snippet]:
     """Every fenced block of a page, in order."""
-    found: list[Snippet] = []
+    blocks: list[Snippet] = []
     end = 0
     for match in _FENCE.finditer(text):
         between = text[end : match.start()]
         exempt = _EXEMPT.search(between)
-        found.append(
+        blocks.append(
             Snippet(
                 language=match["language"],
                 body=match["body"],
                 line=text.count("\n", 0, match.start()) + 1,
                 exempt=exempt[1] if exempt else "",
-                follows=bool(found) and not between.strip(),
+                follows=bool(blocks) and not between.strip(),
             )
         )
         end = match.end()
-    return found
+    return blocks
 
 
-def alike(expected: str, found: str) -> bool:
+def alike(expected: str, printed: str) -> bool:
     """Compare output: ids, times, digests, sizes, versions and white space may differ.
 
     `…` stands for any text in a line, and for any number of lines where it is alone in one.
@@ -85,7 +85,7 @@ def alike(expected: str, found: str) -> bool:
             pattern += r"(?:.*\n)*?"
         else:
             pattern += ".*".join(re.escape(part) for part in _loose(line).split("…")) + "\n"
-    lines = found.strip().splitlines()
+    lines = printed.strip().splitlines()
     return re.fullmatch(pattern, "".join(_loose(line) + "\n" for line in lines)) is not None
 
 
@@ -151,14 +151,14 @@ class Page:
         commands = list(_commands(body))
         assert commands, f"{where}: a console block without a command"
         with self._shell() as shell:
-            for number, (written, shown) in enumerate(commands):
+            for number, (written, example) in enumerate(commands):
                 command = self._real(written)
                 status, output = _run(shell, command)
-                expected = self._real(shown)
+                expected = self._real(example)
                 following = commands[number + 1][0] if number + 1 < len(commands) else ""
                 assert status == 0 or following == "echo $?", f"{where}: '{command}' exits {status}:\n{output}"
-                assert alike(expected, output), f"{where}: '{command}' prints\n{output}\nand the page shows\n{shown}"
-                self._learn(shown, output)
+                assert alike(expected, output), f"{where}: '{command}' prints\n{output}\nand the page shows\n{example}"
+                self._learn(example, output)
 
     @contextlib.contextmanager
     def _shell(self) -> Iterator["subprocess.Popen[str]"]:
@@ -203,9 +203,10 @@ class Page:
 
     def _learn(self, expected: str, output: str) -> None:
         """Note which real ids stand in the places of those that the page shows."""
-        shown, real = _ID.findall(expected), _ID.findall(output)
-        if len(shown) == len(real):
-            self._ids |= {one: other for one, other in zip(shown, real, strict=True) if one not in self._ids.values()}
+        written, real = _ID.findall(expected), _ID.findall(output)
+        if len(written) == len(real):
+            known = set(self._ids.values())
+            self._ids |= {example: new for example, new in zip(written, real, strict=True) if example not in known}
 
     def _real(self, text: str) -> str:
         """What the page means in this trial: its ids and its folder."""

@@ -748,7 +748,7 @@ class Operation(StrEnum):
     DELETE = "delete"
     #: Deletes what a policy does not keep; each deletion is a run of its own in this one.
     PRUNE = "prune"
-    #: Makes a backup of one file of the older system; several are as many runs.
+    #: Makes a backup of one file of the earlier BackupManager; several are as many runs.
     IMPORT = "import"
 
 

@@ -22,8 +22,8 @@ from holdfast.signature import check_names, keywords_of
 class PipelineOptions(BackupOptions, frozen=True, kw_only=True):
     """What a pipeline can be told: everything that a backup can, an engine and a registry."""
 
-    engine: Engine | None = None
-    registry: Registry | None = None
+    engine: Engine | None = None  #: an engine to use instead of the one that the URL names
+    registry: Registry | None = None  #: where names are looked up; None means what is installed
 
 
 class PipelineArguments(PipelineOptions, frozen=True, kw_only=True):

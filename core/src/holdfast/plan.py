@@ -51,8 +51,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     nor turns into data.
     """
 
-    kind: ClassVar[str] = "plan"
-    database: ClassVar[str] = ""  # the field that holds the URL of the database
+    kind: ClassVar[str] = "plan"  #: what messages call it
+    database: ClassVar[str] = ""  #: the field that holds the URL of the database
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
@@ -118,26 +118,35 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BackupOptions(Plan, frozen=True, kw_only=True):
-    """Everything that a backup can be told: the keywords of the functions that make one.
+    """Everything that a backup can be told: the keywords of the functions that make one."""
 
-    `source` is a database URL; `store` None means `HOLDFAST_STORE`, else `./backups`; `codec` None means the
-    best that is installed; `checksums` are taken besides SHA-256; `jobs` None means the usable CPUs, at most 4;
-    `proof` and `check` None mean that the engine's default holds. `options` are the engine's own.
-    """
-
+    #: The URL of the database.
     source: str = ""
+    #: A path or URL; None means `HOLDFAST_STORE`, else `./backups`.
     store: str | os.PathLike[str] | Storage | None = None
+    #: The name of the source in the store; None means one made from the name of the database.
     name: str | None = None
+    #: The codec, such as `zstd:3`; None means `HOLDFAST_CODEC`, else the best that is installed.
     codec: str | Codec | None = None
+    #: Checksums besides SHA-256, which is always taken.
     checksums: Checksums = ()
+    #: The number of parallel jobs; None means `HOLDFAST_JOBS`, else the usable CPUs, at most 4.
     jobs: int | None = None
+    #: Patterns of the objects to back up, where the engine can; empty means all of them.
     select: Texts = ()
+    #: Patterns of objects to leave out, where the engine can.
     exclude: Texts = ()
+    #: The engine's own options.
     options: Mapping[str, Any] = {}
+    #: Whether to record a proof; None is the engine's default.
     proof: bool | None = None
+    #: Whether to run the engine's own check of the source; None is the engine's default.
     check: bool | None = None
+    #: Whether to back up a source that this check finds damaged, and mark the backup as damaged.
     allow_damaged: bool = False
+    #: Whether to take over a `name` that belongs to another database.
     adopt: bool = False
+    #: Tags to keep with the backup.
     tags: Texts = ()
 
 
@@ -174,21 +183,29 @@ class BackupPlan(BackupFields, frozen=True, kw_only=True):
 
 
 class RestoreOptions(Plan, frozen=True, kw_only=True):
-    """Everything that a restore can be told: the keywords of the functions that make one.
+    """Everything that a restore can be told: the keywords of the functions that make one."""
 
-    `backup` is an id, a unique prefix, `latest` or `NAME/latest`; `target` a database URL; the rest is as for a backup.
-    """
-
+    #: Which backup: an id, the beginning of one, `latest` or `NAME/latest`.
     backup: str = ""
+    #: The URL of the database to restore into.
     target: str = ""
+    #: A path or URL; None means `HOLDFAST_STORE`, else `./backups`.
     store: str | os.PathLike[str] | Storage | None = None
+    #: Whether to replace a target that holds data, which is refused otherwise.
     replace: bool = False
+    #: Whether to restore into a database that others have open, where the engine can.
     live: bool = False
+    #: Whether to restore a damaged backup as far as possible.
     allow_damaged: bool = False
+    #: Whether to run the engine's own check of the result; None is the engine's default.
     check: bool | None = None
+    #: The number of parallel jobs; None means `HOLDFAST_JOBS`, else the usable CPUs, at most 4.
     jobs: int | None = None
+    #: Patterns of the objects to restore, where the engine can; empty means all of them.
     select: Texts = ()
+    #: Patterns of objects to leave out, where the engine can.
     exclude: Texts = ()
+    #: The engine's own options.
     options: Mapping[str, Any] = {}
 
 
@@ -229,7 +246,7 @@ def check_tag(tag: str) -> str:
     if not tag or not tag.isprintable() or tag != tag.strip() or len(tag.encode(errors="replace")) > _LONGEST_TAG:
         raise UsageError(
             f"not a tag: {quote_name(tag)}",
-            hint=f"a tag is 1 to {_LONGEST_TAG} bytes of printable text without spaces around",
+            hint=f"use 1 to {_LONGEST_TAG} bytes of printable text without spaces around it",
         )
     return tag
 

@@ -35,22 +35,19 @@ PERIODS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
 class Policy:
     """What to keep of each source; None means that there is no such rule.
 
-    `max_age_days` and `max_backups` are maxima; `max_age`, a duration such as `30d` or `36h`, is another way to write
-    the former. `keep_last` keeps the newest N; `keep_daily` the newest backup of
-    each of the N newest days (UTC) that have one, and so on (weeks are those of ISO 8601). `keep_tags` protects
-    the backups that bear one of these tags.
+    Periods without a backup do not count. All of them are in UTC.
     """
 
-    max_age_days: float | None = None
-    max_age: InitVar[str | timedelta | None] = None
-    max_backups: int | None = None
-    keep_last: int | None = None
-    keep_hourly: int | None = None
-    keep_daily: int | None = None
-    keep_weekly: int | None = None
-    keep_monthly: int | None = None
-    keep_yearly: int | None = None
-    keep_tags: Texts = ()
+    max_age_days: float | None = None  #: delete what is older than so many days
+    max_age: InitVar[str | timedelta | None] = None  #: another way to write `max_age_days`, such as `30d` or `36h`
+    max_backups: int | None = None  #: delete all but the newest N
+    keep_last: int | None = None  #: keep the newest N
+    keep_hourly: int | None = None  #: keep the newest of each of the newest N hours
+    keep_daily: int | None = None  #: keep the newest of each of the newest N days
+    keep_weekly: int | None = None  #: keep the newest of each of the newest N weeks of ISO 8601
+    keep_monthly: int | None = None  #: keep the newest of each of the newest N months
+    keep_yearly: int | None = None  #: keep the newest of each of the newest N years
+    keep_tags: Texts = ()  #: keep what has one of these tags, whatever the other rules say
 
     def __post_init__(self, max_age: str | timedelta | None) -> None:
         """Refuse what no rule could mean."""

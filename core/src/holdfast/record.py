@@ -15,7 +15,7 @@ from holdfast.store.entry import Entry
 class Backup:
     """One backup.
 
-    `database_url`, `file_path` and `timestamp` are the names of the older contract for `source_url`, `path` and
+    `database_url`, `file_path` and `timestamp` are the names of the earlier BackupManager for `source_url`, `path` and
     `created_at`. What only the manifest knows is empty where that cannot be used.
     """
 
@@ -39,17 +39,17 @@ class Backup:
 
     @property
     def database_url(self) -> str:
-        """The same as `source_url`, as the older contract calls it."""
+        """The same as `source_url`: its name in the earlier BackupManager."""
         return self.source_url
 
     @property
     def file_path(self) -> str:
-        """The same as `path`, as the older contract calls it."""
+        """The same as `path`: its name in the earlier BackupManager."""
         return self.path
 
     @property
     def timestamp(self) -> datetime:
-        """The same as `created_at`, as the older contract calls it."""
+        """The same as `created_at`: its name in the earlier BackupManager."""
         return self.created_at
 
     @classmethod
@@ -77,7 +77,7 @@ class Backup:
         )
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data for JSON, under the names of the older contract too."""
+        """Plain data for JSON, under the names of the earlier BackupManager too."""
         data = asdict(self)
         data["created_at"] = _text(self.created_at)
         data["proven_at"] = _text(self.proven_at) if self.proven_at else None

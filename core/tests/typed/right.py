@@ -112,7 +112,7 @@ task = verify_task(task, read_data=True)
 task = drill_task("app/latest", store="backups", into=None)
 task = prune_task(STORE, names=["app"], keep_daily=7, max_age="400d")
 
-# the contract of the older system
+# the contract of the earlier BackupManager
 manager = BackupManager(STORE)
 result: BackupResult = manager.backup(URL, name="app", codec="gzip", tags=["a"], on_event=watch).raise_for_error()
 result = manager.create_backup(url=URL, jobs=2)

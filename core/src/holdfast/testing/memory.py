@@ -53,7 +53,7 @@ class MemoryEngine(Engine):
     `Capability.PROOF` it records digests and can be drilled.
     """
 
-    streams: InitVar[Mapping[str, Content] | None] = None
+    streams: InitVar[Mapping[str, Content] | None] = None  #: what `app` holds, by stream
     contents: dict[str, dict[str, Content]] = field(default_factory=dict)  #: the databases by name
     name: str = "memory"  #: the URL scheme
     capabilities: frozenset[Capability] = frozenset()  #: what it says that it can
@@ -214,7 +214,7 @@ class MemoryStorage:
     """Objects in a dictionary; each method can be replaced on an instance to make it fail."""
 
     def __init__(self, location: str = "memory") -> None:
-        self.location = location
+        self.location = location  #: where it says that it is
         self.objects: dict[str, bytes] = {}  #: what is published, by path
         self.partial: set[str] = set()  #: what is being written
         self.leases: set[str] = set()  #: what is held
@@ -298,7 +298,7 @@ class MemoryPlugin:
     """The engine as a plugin, with the SHA-256 that the store's format needs."""
 
     def __init__(self, engine: MemoryEngine | None = None) -> None:
-        self.engine = engine or MemoryEngine()
+        self.engine = engine or MemoryEngine()  #: the engine that it offers
 
     @hookimpl
     def holdfast_components(self) -> Iterator[Component]:
