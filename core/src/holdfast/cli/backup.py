@@ -1,6 +1,7 @@
 """holdfast backup."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,26 +19,29 @@ from holdfast.cli.options import (
 from holdfast.cli.text import size
 from holdfast.errors import HoldfastError, PartialError, UsageError
 
+if TYPE_CHECKING:
+    from holdfast.operations.backup import Preview
+
 
 @click.command("backup")
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @store_option
 @click.option("--name", help="Name of the source in the store  [default: from the URL]")
-@click.option("--codec", metavar="NAME[:LEVEL]", help="How to compress  [default: zstd:1, else gzip:1, else none]")
-@click.option("--checksum", "checksums", multiple=True, metavar="NAME", help="A further checksum besides sha256.")
+@click.option("--codec", metavar="NAME[:LEVEL]", help="Codec  [default: zstd:1, else gzip:1, else none]")
+@click.option("--checksum", "checksums", multiple=True, metavar="NAME", help="Another checksum besides sha256.")
 @jobs_option
 @select_option
 @exclude_option
 @assign_option
-@click.option("--proof/--no-proof", default=None, help="Record what the snapshot held, for restore tests.")
+@click.option("--proof/--no-proof", default=None, help="Record a proof of the content, for drills.")
 @click.option("--check/--no-check", default=None, help="Run the engine's own check of the source.")
 @click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
 @click.option(
-    "--all-databases", is_flag=True, help="Every database of each server; --select and --exclude then choose by name."
+    "--all-databases", is_flag=True, help="Back up every database of each server, chosen by --select and --exclude."
 )
-@click.option("--adopt", is_flag=True, help="Take a --name over that belongs to another database.")
-@click.option("--tag", "tags", multiple=True, help="A tag to keep with the backup.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done and write nothing.")
+@click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
+@click.option("--tag", "tags", multiple=True, help="Tag the backup.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
@@ -47,13 +51,13 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
     Prints the id of each new backup.
     """
     if all_databases:
-        urls = _all(console, urls, options)
+        urls = _all_databases(console, urls, options)
     if (len(urls) > 1 or all_databases) and options["name"]:
-        raise UsageError("--name goes with one database", hint="back up one at a time, or leave --name away")
+        raise UsageError("--name goes with one database", hint="back up one at a time, or omit --name")
     failures = 0
     for url in urls:
         try:
-            _one(console, url, dry_run=dry_run, options=dict(options))
+            _back_up(console, url, dry_run=dry_run, options=dict(options))
         except HoldfastError as error:
             if len(urls) == 1:
                 raise
@@ -63,8 +67,8 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 
 
-def _all(console: Console, servers: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
-    """The URLs of every database of the servers; --select and --exclude have done their work with that."""
+def _all_databases(console: Console, servers: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
+    """The URLs of every database of the servers; --select and --exclude choose among them and go no further."""
     from holdfast.defaults import installed
     from holdfast.operations.databases import databases
 
@@ -79,7 +83,7 @@ def _all(console: Console, servers: tuple[str, ...], options: dict[str, Any]) ->
     return urls
 
 
-def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) -> None:
+def _back_up(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) -> None:
     from holdfast.defaults import installed
     from holdfast.operations.backup import backup, preview
     from holdfast.plan import BackupPlan
@@ -93,28 +97,7 @@ def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) 
         checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
         plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
     if dry_run:
-        found = preview(plan, registry=registry)
-        streams = [{"name": stream.name, "size_bytes": stream.size} for stream in found.streams]
-        if console.json:
-            console.data(
-                {
-                    "type": "plan",
-                    "source": found.source,
-                    "name": found.name,
-                    "engine": found.engine,
-                    "codec": found.codec,
-                    "checksums": found.checksums,
-                    "store": found.store,
-                    "jobs": found.jobs,
-                    "streams": streams,
-                }
-            )
-            return
-        console.out(
-            f"would back up {found.source} as '{found.name}' into {found.store} ({found.codec}, {found.jobs} jobs)"
-        )
-        for stream in found.streams:
-            console.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")
+        _show_preview(console, preview(plan, registry=registry))
         return
     record = backup(plan, registry=registry, on_event=console.watch)
     if console.json:
@@ -125,3 +108,16 @@ def _one(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) 
         f"{size(record.size_bytes)} as {size(record.stored_bytes)} ({record.codec})"
     )
     console.out(record.id)
+
+
+def _show_preview(console: Console, preview: "Preview") -> None:
+    if console.json:
+        streams = [{"name": stream.name, "size_bytes": stream.size} for stream in preview.streams]
+        console.data({"type": "plan", **asdict(preview), "streams": streams})
+        return
+    console.out(
+        f"would back up {preview.source} as '{preview.name}' into {preview.store} "
+        f"({preview.codec}, {preview.jobs} jobs)"
+    )
+    for stream in preview.streams:
+        console.out(f"  {stream.name}  {'size unknown' if stream.size is None else size(stream.size)}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @store_option
 @click.option(
-    "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only those in a state."
+    "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only backups in this state."
 )
 @click.option(
     "--unproven-for",

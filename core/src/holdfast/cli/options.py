@@ -11,7 +11,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Take -v, -q and --log-format after the command's name as well as before it."""
+    """Accept -v, -q and --log-format after the command's name as well as before it."""
 
     def more(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         console = ctx.find_object(Console)

@@ -23,19 +23,19 @@ _COUNT = click.IntRange(1)
 @click.option("--keep-weekly", type=_COUNT, metavar="N", help="… of each of the newest N weeks (ISO 8601).")
 @click.option("--keep-monthly", type=_COUNT, metavar="N", help="… of each of the newest N months.")
 @click.option("--keep-yearly", type=_COUNT, metavar="N", help="… of each of the newest N years.")
-@click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep what bears the tag, always.")
+@click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep backups with this tag, always.")
 @click.option("--allow-last", is_flag=True, help="Delete even the newest good and the newest proven backup.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be deleted and why, and delete nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, and why; delete nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
     console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, **rules: Any
 ) -> None:
-    """Delete old backups by a policy, for every source of the store by itself or for each NAME.
+    """Delete old backups by a policy, separately for every source of the store or for each NAME.
 
-    A good backup goes if it exceeds a maximum, or if there are keep-rules and none keeps it. Pinned backups, the
-    newest good and the newest proven one of a source always stay. Unfinished leftovers are removed.
+    A good backup is deleted if it exceeds a maximum, or if there are keep-rules and none keeps it. Pinned backups, the
+    newest good and the newest proven one of a source are always kept. Leftovers of unfinished backups are removed.
     """
     from holdfast.defaults import installed
     from holdfast.operations.prune import prune

@@ -22,10 +22,10 @@ from holdfast.cli.text import size
 @click.argument("backup", metavar="ID")
 @click.argument("target", metavar="URL")
 @store_option
-@click.option("--replace", is_flag=True, help="Put the backup in the place of a target that holds data.")
+@click.option("--replace", is_flag=True, help="Overwrite a target that holds data.")
 @click.option("--live", is_flag=True, help="Restore into a database that others have open, where the engine can.")
 @click.option("--check/--no-check", default=None, help="Run the engine's own check before the restore is made visible.")
-@click.option("--allow-damaged", is_flag=True, help="Restore a damaged backup as far as it goes.")
+@click.option("--allow-damaged", is_flag=True, help="Restore a damaged backup as far as possible.")
 @jobs_option
 @select_option
 @exclude_option
@@ -37,8 +37,8 @@ from holdfast.cli.text import size
 def command(console: Console, /, backup: str, target: str, dry_run: bool, **options: Any) -> None:
     """Restore the backup ID into the database at URL.
 
-    ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused, unless
-    --replace says otherwise; a failed restore leaves the target as it was.
+    ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused
+    without --replace; a failed restore leaves the target as it was.
     """
     from holdfast.defaults import installed
     from holdfast.errors import UsageError
@@ -48,7 +48,7 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     from holdfast.run import Run
 
     if "://" in backup and "://" not in target:
-        raise UsageError("the URL comes before the ID", hint="usage: holdfast restore [OPTIONS] ID URL")
+        raise UsageError("the URL comes before the ID", hint="write: holdfast restore [OPTIONS] ID URL")
     registry = installed()
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
         assignments = parse_assignments(options.pop("assignments"))
