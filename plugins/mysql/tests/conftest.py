@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -53,7 +54,7 @@ def database(mariadb: MariaDB, new_name: Callable[[], str]) -> str:
 def round_trip(mariadb: MariaDB, new_name: Callable[[], str], store: str) -> Callable[..., str]:
     """Backs a database up, restores it under another name, and returns that name."""
 
-    def run(source: str, *, backup: dict[str, object] | None = None, restore: dict[str, object] | None = None) -> str:
+    def run(source: str, *, backup: dict[str, Any] | None = None, restore: dict[str, Any] | None = None) -> str:
         target = new_name()
         record = holdfast.backup(mariadb.url(quote(source)), store=store, **(backup or {}))
         holdfast.restore(record.id, mariadb.url(target), store=store, **(restore or {}))

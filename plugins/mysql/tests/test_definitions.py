@@ -1,6 +1,7 @@
 """Names in definitions are changed, and nothing else is: strings, comments and columns stay."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from holdfast_mysql.definitions.script import ScriptWriter, Statement, read_scri
 from holdfast_mysql.definitions.tokens import code, tokens
 
 
-def made(body: str, kind: str = "procedure", **more: str) -> Statement:
+def made(body: str, kind: str = "procedure", **more: Any) -> Statement:
     return Statement(kind=kind, name="p", body=body.encode(), **more)
 
 

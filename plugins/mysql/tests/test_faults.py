@@ -15,7 +15,7 @@ import holdfast
 SECRET = "s3cret+/ü"
 
 
-def listed(store: str) -> list[object]:
+def listed(store: str) -> list[holdfast.Backup]:
     return holdfast.list_backups(store=store) if Path(store).exists() else []
 
 

@@ -361,7 +361,7 @@ def test_a_replacement_that_fails_half_way_puts_the_target_back(
     import holdfast_mysql.restore.objects
 
     made = holdfast_mysql.restore.objects.ObjectMaker._execute
-    failed = []
+    failed: list[Statement] = []
 
     def fail_once(self: Any, statement: Statement) -> None:
         if statement.kind == kind and not failed:

@@ -77,7 +77,7 @@ def test_every_value_comes_back(rows: list[tuple[bytes | None, ...]], size: int)
 @pytest.mark.parametrize("size", [FULL - 9 - 1, FULL - 4 - 1, FULL - 4, 2 * FULL - 9 - 1, 2 * FULL + 100])
 def test_rows_that_span_packets_come_back(size: int) -> None:
     """Also those that fill their last packet exactly, which an empty one then ends."""
-    rows = [(b"a", b"\xfe" * size), (None, b"b"), (b"\xff" * 5, b"")]
+    rows: list[tuple[bytes | None, ...]] = [(b"a", b"\xfe" * size), (None, b"b"), (b"\xff" * 5, b"")]
     data = stream(rows, 2)
     fields = Fields(2, None)
     found: list[bytes | None] = []

@@ -94,21 +94,22 @@ def test_a_server_that_stops_in_the_middle_ends_backup_and_restore(store: str, h
         with pytest.raises(UnreachableError):
             holdfast.restore(record.id, server.url("copy"), store=store, on_event=crash)
         server.start()
-        assert holdfast.restore(record.id, server.url("copy2"), store=store, options={"create": "true"})
+        assert holdfast.restore(record.id, server.url("copy2"), store=store, options={"create": "true"}).steps
 
 
 def test_a_store_without_space_leaves_nothing_and_no_session(server: PostgresServer, database: str, store: str) -> None:
     """A limit on the size of files stands for the full disk."""
     import resource
 
+    def limit_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
     fill_big(server, database)
     done = subprocess.run(
         [sys.executable, "-m", "holdfast", "backup", server.url(database), "--store", store, "--codec", "none"],
         check=False, capture_output=True, text=True,
-        preexec_fn=lambda: (
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
-        ),
+        preexec_fn=limit_files,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "would be larger than" in done.stderr

@@ -16,7 +16,7 @@ def test_options_refuse_what_no_run_could_mean() -> None:
         {"maintenance_work_mem": "1MB; x"},
     ):
         with pytest.raises(ValueError, match=r"expected|exclude"):
-            PostgresOptions(**bad)  # type: ignore[arg-type]
+            PostgresOptions(**bad)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,8 @@ def make_sample(path: Path, seed: int = 1) -> None:
             row = (f"name-{seed}-{n:04}", f"{n}@mail.example", n / 7, photo, None if n % 5 == 0 else f"note-{n:04}")
             db.execute("INSERT INTO customer (name, email, balance, photo, note) VALUES (?, ?, ?, ?, ?)", row)
         for n in range(200):
-            row = (n, chance.randrange(1, 61), f"2026-11-{n % 28 + 1:02}T10:00:00Z", chance.randrange(1000))
-            db.execute("INSERT INTO purchase (id, customer, at, cents) VALUES (?, ?, ?, ?)", row)
+            purchase = (n, chance.randrange(1, 61), f"2026-11-{n % 28 + 1:02}T10:00:00Z", chance.randrange(1000))
+            db.execute("INSERT INTO purchase (id, customer, at, cents) VALUES (?, ?, ?, ?)", purchase)
             db.execute("INSERT INTO pair VALUES (?, ?, ?)", (f"a{n % 7}", f"b{n}", n))
             db.execute("INSERT INTO heap VALUES (?)", (chance.choice([n, n / 2, str(n), b"%d" % n, None]),))
         db.execute("""INSERT INTO "odd ""name"" too" VALUES (1, 'one'), ('1', 'text'), (x'31', 'blob'), (1.5, NULL)""")

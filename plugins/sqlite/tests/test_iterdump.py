@@ -141,7 +141,7 @@ def pythons() -> list[str]:
     versions = Path.home().glob(".pyenv/versions/3.*/bin/python")
     names = [f"python3.{minor}" for minor in range(8, 20)]
     programs = [*map(str, versions), *filter(None, map(shutil.which, names)), "/usr/bin/python3"]
-    usable = {}
+    usable: dict[str, str] = {}
     for program in [sys.executable, *sorted(programs)]:
         code = "import sqlite3, sys; print(*sys.version_info[:3], sep='.')"
         done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=False)
