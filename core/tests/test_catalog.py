@@ -1,31 +1,26 @@
 """The catalog: what a store holds, how backups are found, and that concurrent runs do not disturb each other."""
 
 import errno
-import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.api import Source
-from holdfast.errors import HoldfastError, IntegrityError, LockedError, NotFoundError, UnsafeError, UsageError
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import claim_name, new_backup
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
-from holdfast.store.removal import abandoned, remove_backup, sweep
+from holdfast.store.removal import abandoned
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
 APP = Source(name="app", identity="app")
+
 OTHER = Source(name="app", identity="other")
 
 
@@ -230,203 +225,3 @@ def test_a_folder_without_a_manifest_is_a_leftover(catalog: Catalog, storage: Fo
     assert abandoned(storage, (f"app/{made.id}",)) == [f"app/{made.id}"]
     with storage.lease(made.id):
         assert abandoned(storage, (f"app/{made.id}",)) == []
-
-
-# --- names ---
-
-
-def claim(catalog: Catalog, source: Source, name: str = "app", **more: bool) -> str:
-    return claim_name(catalog, source, name=name, **{"explicit": False, "adopt": False, **more})
-
-
-@pytest.fixture
-def memory() -> Catalog:
-    return Catalog(MemoryStorage())
-
-
-def test_a_source_keeps_its_name(memory: Catalog) -> None:
-    assert claim(memory, APP) == claim(memory, APP) == claim(memory, APP, explicit=True) == "app"
-
-
-def test_a_derived_name_of_another_source_gets_six_digits(memory: Catalog) -> None:
-    claim(memory, APP)
-    other = claim(memory, OTHER)
-    assert other.startswith("app-")
-    assert len(other) == len("app-") + 6
-    assert claim(memory, OTHER) == other
-
-
-def test_an_explicit_name_of_another_source_is_refused_unless_it_is_adopted(memory: Catalog) -> None:
-    claim(memory, APP, explicit=True)
-    with pytest.raises(UnsafeError, match="belongs to the backups of another database") as caught:
-        claim(memory, OTHER, explicit=True)
-    assert "--adopt" in (caught.value.hint or "")
-    assert claim(memory, OTHER, explicit=True, adopt=True) == "app"
-    with pytest.raises(UnsafeError):
-        claim(memory, APP, explicit=True)
-
-
-def test_a_name_without_a_claim_belongs_to_its_newest_backup(memory: Catalog) -> None:
-    make(memory.storage)
-    memory.storage.delete("app/source.json")
-    assert claim(memory, OTHER) != "app"
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"identity"', b"{}"])
-def test_a_damaged_claim_is_an_integrity_error(memory: Catalog, data: bytes) -> None:
-    memory.storage.objects["app/source.json"] = data  # type: ignore[attr-defined]
-    with pytest.raises(IntegrityError, match=r"app/source\.json"):
-        claim(memory, APP)
-
-
-def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: FolderStorage) -> None:
-    start = threading.Barrier(6)
-    names: dict[int, str] = {}
-
-    def work(number: int) -> None:
-        source = Source(name="app", identity=str(number))
-        start.wait()
-        names[number] = claim(Catalog(FolderStorage(storage.root)), source)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(names.values())) == 6
-    assert "app" in names.values()
-    again = {number: claim(Catalog(storage), Source(name="app", identity=str(number))) for number in range(6)}
-    assert again == names
-
-
-# --- beginning, deleting, sweeping ---
-
-
-def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
-    monkeypatch.setattr("holdfast.store.claims.new_id", lambda _moment: (next(ids), None))
-    with new_backup(catalog.storage) as (first, _), new_backup(catalog.storage) as (second, _):
-        assert (first, second) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
-        with pytest.raises(LockedError), catalog.storage.lease(first):
-            pass
-
-
-def test_deleting_removes_the_manifest_first_and_everything_with_it() -> None:
-    storage = MemoryStorage()
-    made = make(storage)
-    record(storage, f"app/{made.id}", depth=Depth.STORED, problems=[], detail={})
-    storage.trace.clear()
-    remove_backup(Catalog(storage), Catalog(storage).find(made.id))
-    assert storage.trace[:2] == ["deleted backup_manifest.json", "barrier"]
-    assert (storage.trace.count("barrier"), storage.trace[-1]) == (2, "barrier")
-    assert set(storage.objects) == {"holdfast.json"}
-
-
-def test_deleting_one_of_two_keeps_the_other_and_the_name(catalog: Catalog, storage: FolderStorage) -> None:
-    first, second = make(storage), make(storage)
-    remove_backup(catalog, catalog.find(first.id))
-    assert [entry.id for entry in catalog.listing().entries] == [second.id]
-    assert claim(catalog, OTHER) != "app"
-
-
-def test_a_sweep_leaves_running_backups_and_whole_ones_alone(catalog: Catalog, storage: FolderStorage) -> None:
-    whole, running, killed = make(storage), make(storage), make(storage)
-    for made in (running, killed):
-        os.unlink(f"{made.path}/backup_manifest.json")
-    with storage.lease(running.id):
-        assert sweep(catalog, "app") == [f"app/{killed.id}"]
-    assert {entry.id for entry in catalog.listing().entries} == {whole.id}
-    assert catalog.listing().leftovers == (f"app/{running.id}",)
-
-
-def test_a_leftover_that_cannot_be_removed_does_not_stop_the_next_backup(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storage = MemoryStorage()
-    killed = make(storage)
-    del storage.objects[f"app/{killed.id}/backup_manifest.json"]
-
-    def delete(path: str) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(storage, "delete", delete)
-    made = make(storage)
-    assert "could not remove unfinished" in caplog.text
-    assert [entry.id for entry in Catalog(storage).listing().entries] == [made.id]
-
-
-# --- processes ---
-
-PROCESS = """
-import sys
-from holdfast.testing.memory import MemoryEngine, URL, memory_registry
-from holdfast.operations.backup import backup
-from holdfast.setup import Parts
-from holdfast.plan import BackupPlan
-
-store, identity, behaviour = sys.argv[1:]
-
-def chunks():
-    print("reading", flush=True)
-    if behaviour != "at once":
-        sys.stdin.readline()
-    yield b"x" * 3_000_000
-
-engine = MemoryEngine(streams={"data": chunks}, identity=identity)
-plan = BackupPlan(source=URL, store=store, codec="none")
-print(backup(plan, registry=memory_registry(), parts=Parts(engine=engine)).id, flush=True)
-"""
-
-
-def start(storage: FolderStorage, identity: str, behaviour: str) -> "subprocess.Popen[str]":
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(os.path.isdir, sys.path))}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, storage.root, identity, behaviour],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environ,
-        text=True,
-    )
-
-
-def said(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def test_processes_that_back_up_at_the_same_time_do_not_disturb_each_other(
-    catalog: Catalog, storage: FolderStorage
-) -> None:
-    processes = [start(storage, identity, "wait") for identity in ("one", "one", "two")]
-    assert [said(process) for process in processes] == ["reading"] * 3
-    assert make(storage, identity="one").name in ("app", catalog.listing().entries[0].name)  # sweeps beside them
-    ids = {process.communicate("go\n")[0].strip() for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    listing = catalog.listing()
-    assert ids < {entry.id for entry in listing.entries}
-    assert listing.leftovers == ()
-    assert all(entry.state is State.COMPLETE for entry in listing.entries)
-    owners = {(entry.name, entry.manifest.source.identity) for entry in listing.entries if entry.manifest}
-    assert len(owners) == len(dict(owners)) == 2
-
-
-def test_what_a_killed_process_leaves_is_no_backup_and_is_removed_by_the_next_one(
-    catalog: Catalog, storage: FolderStorage
-) -> None:
-    process = start(storage, "app", "wait")
-    assert said(process) == "reading"
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    (leftover,) = catalog.listing().leftovers
-    assert catalog.listing().entries == ()
-    made = make(storage)
-    assert catalog.listing().leftovers == ()
-    assert [entry.id for entry in catalog.listing().entries] == [made.id]
-    assert not os.path.exists(f"{storage.root}/{leftover}")
-
-
-def test_a_claim_says_nothing_but_a_digest(storage: FolderStorage) -> None:
-    make(storage, identity="/secret/path")
-    data = json.loads(storage.read("app/source.json"))
-    assert list(data) == ["identity"]
-    assert len(data["identity"]) == 64

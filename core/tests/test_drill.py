@@ -10,34 +10,29 @@ from typing import Any
 
 import pytest
 
+from holdfast import errors
 from holdfast.api import (
     Blob,
     Capability,
     Component,
-    CredentialsError,
     DatabaseURL,
     DumpRequest,
     Facts,
-    HoldfastError,
-    IntegrityError,
     Kind,
-    LockedError,
-    NotFoundError,
     ObjectProof,
-    PluginError,
     Proof,
     RestoreRequest,
     ScratchRequest,
     Step,
     Stream,
-    UnreachableError,
-    UsageError,
 )
+from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.operations.drill import DrillResult, drill
 from holdfast.operations.verify import verify
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
+from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.removal import remove_backup
@@ -164,8 +159,6 @@ class Bench:
 
     def backup(self, **fields: Any) -> Entry:
         plan = BackupPlan(source=f"toy://{self.source}", codec="none", **fields)
-        from holdfast.setup import Parts
-
         record = backup(plan, registry=self.registry, parts=Parts(storage=self.catalog.storage))
         return self.catalog.find(record.id)
 
@@ -235,8 +228,9 @@ def test_every_difference_is_named(bench: Bench, content: dict[str, Any], proble
 
 @pytest.mark.parametrize("where", ["scratch", "restore", "check", "proof"])
 @pytest.mark.parametrize(
-    "error", [UnreachableError("no server"), HoldfastError("no space"), LockedError("held"), CredentialsError("no"),
-              OSError(28, "full"), RuntimeError("a bug"), KeyboardInterrupt()],
+    "error",
+    [errors.UnreachableError("no server"), HoldfastError("no space"), errors.LockedError("held"),
+     errors.CredentialsError("no"), OSError(28, "full"), RuntimeError("a bug"), KeyboardInterrupt()],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_a_drill_that_cannot_be_carried_out_records_nothing_and_is_never_exit_13(

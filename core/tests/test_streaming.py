@@ -3,10 +3,9 @@
 import hashlib
 import io
 import itertools
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.api import Chunk
-from holdfast.errors import HoldfastError, IntegrityError, cleanup_notes
+from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.plugins.builtin import NoCodec
 from holdfast.streaming.blocks import BLOCK, blocks
 from holdfast.streaming.decode import plain_chunks
@@ -51,7 +50,9 @@ def store(chunks: Any, *, codec: Any = None, writer: Any = None, stop: Stop | No
 
 # --- blocks ---
 
+
 SIZES = st.integers(0, 20) | st.sampled_from([BLOCK // 4 - 1, BLOCK // 4, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+
 KINDS = st.sampled_from([bytes, bytearray, memoryview, lambda data: memoryview(data + b"x")[:-1]])
 
 
@@ -152,8 +153,11 @@ def test_a_failed_write_ends_the_run_while_the_source_gives_nothing() -> None:
         def write(self, data: Any) -> None:
             raise Boom("disk full")
 
+    def store_all() -> None:
+        store(chunks(), writer=Full(), stop=stop)
+
     with pytest.raises(Boom, match="disk full"):
-        run([lambda: store(chunks(), writer=Full(), stop=stop)], stop=stop)
+        run_tasks([store_all], jobs=1, stop=stop, tick=lambda: None, release=lambda: None)
     assert our_threads() == set()
 
 
@@ -220,130 +224,6 @@ def test_a_frame_that_is_ready_just_after_a_wait_for_it_is_taken() -> None:
 def test_a_timeout_of_the_codec_itself_is_an_error() -> None:
     with pytest.raises(TimeoutError, match="of the codec"):
         Stop().result(EndsLate(lambda future: future.set_exception(TimeoutError("of the codec"))))
-
-
-# --- tasks ---
-
-
-def run(tasks: Sequence[Callable[[], Any]], *, stop: Stop | None = None, **more: Any) -> None:
-    more = {"jobs": 4, "tick": lambda: None, "release": lambda: None, **more}
-    run_tasks(tasks, stop=stop or Stop(), **more)
-
-
-def test_every_task_runs_once_and_at_most_jobs_side_by_side() -> None:
-    running = most = 0
-    lock = threading.Lock()
-    done: list[int] = []
-
-    def task(number: int) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0)
-        with lock:
-            running -= 1
-            done.append(number)
-
-    run([lambda number=number: task(number) for number in range(50)], jobs=3)  # type: ignore[misc]
-    assert sorted(done) == list(range(50))
-    assert most <= 3
-
-
-def test_no_tasks_are_no_work() -> None:
-    run([])
-
-
-@pytest.mark.parametrize("jobs", [0, -1])
-def test_tasks_without_a_thread_to_run_them_are_refused(jobs: int) -> None:
-    with pytest.raises(ValueError, match="jobs"):
-        run([lambda: None], jobs=jobs)
-
-
-def test_the_first_error_is_the_one_that_is_raised_and_the_others_end() -> None:
-    stop = Stop()
-    failed = threading.Event()
-
-    def fails() -> None:
-        failed.set()
-        raise Boom("first")
-
-    def waits() -> None:
-        failed.wait(10)
-        while True:
-            stop.check()
-
-    with pytest.raises(Boom, match="first"):
-        run([fails, waits, waits], stop=stop)
-    assert our_threads() == set()
-
-
-def test_what_blocks_a_task_is_released_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    released = threading.Event()
-
-    def fails() -> None:
-        raise Boom
-
-    with caplog.at_level(logging.WARNING, "holdfast"), pytest.raises(Boom):
-        run([fails, *[lambda: released.wait(30) for _ in range(3)]], release=released.set)
-    assert caplog.records == []  # every thread ended in time
-    assert our_threads() == set()
-
-
-def test_many_tasks_that_nothing_can_release_do_not_hold_the_failure_up(caplog: pytest.LogCaptureFixture) -> None:
-    forever = threading.Event()
-
-    def fails() -> None:
-        raise Boom
-
-    started = time.monotonic()
-    try:
-        with pytest.raises(Boom):
-            run([*[lambda: forever.wait(60) for _ in range(60)], fails], jobs=61)
-        assert time.monotonic() - started < 4  # 60 waits of a tick each would be 6 s
-    finally:
-        forever.set()
-    assert "has not ended" in caplog.text
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Boom("watcher")])
-def test_an_error_in_the_waiting_thread_ends_the_tasks(error: BaseException) -> None:
-    stop = Stop()
-
-    def task() -> None:
-        while True:
-            stop.check()
-
-    def tick() -> None:
-        raise error
-
-    with pytest.raises(type(error)):
-        run([task, task], stop=stop, tick=tick)
-    assert our_threads() == set()
-
-
-def test_an_error_while_releasing_is_told_with_the_first_one_and_does_not_hide_it() -> None:
-    def fails() -> None:
-        raise Boom("first")
-
-    def release() -> None:
-        raise RuntimeError("second")
-
-    with pytest.raises(Boom, match="first") as caught:
-        run([fails], release=release)
-    assert cleanup_notes(caught.value) == "; the source or target was not released: RuntimeError: second"
-
-
-def test_a_stop_keeps_the_first_error_and_no_echo_of_it() -> None:
-    stop = Stop()
-    stop.check()
-    stop.set(Stopped())
-    with pytest.raises(Stopped):
-        stop.check()
-    first = Boom("first")
-    stop.set(first)
-    stop.set(Boom("second"))
-    assert stop.error is first
 
 
 # --- decoding ---

@@ -1,0 +1,123 @@
+"""Claims: ids that nobody else has, and names that stay with their source."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.api import Source
+from holdfast.errors import IntegrityError, LockedError, UnsafeError
+from holdfast.operations.backup import backup
+from holdfast.plan import BackupPlan
+from holdfast.record import Backup
+from holdfast.setup import Parts
+from holdfast.store.catalog import Catalog
+from holdfast.store.claims import claim_name, new_backup
+from holdfast.store.folder import FolderStorage
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
+
+APP = Source(name="app", identity="app")
+
+
+OTHER = Source(name="app", identity="other")
+
+
+def make(storage: Any, *, identity: str = "app", **plan: Any) -> Backup:
+    engine = MemoryEngine(identity=identity)
+    parts = Parts(engine=engine, storage=storage)
+    return backup(BackupPlan(source=URL, codec="none", **plan), registry=memory_registry(), parts=parts)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def catalog(storage: FolderStorage) -> Catalog:
+    return Catalog(storage)
+
+
+def claim(catalog: Catalog, source: Source, name: str = "app", **more: bool) -> str:
+    return claim_name(catalog, source, name=name, **{"explicit": False, "adopt": False, **more})
+
+
+@pytest.fixture
+def memory() -> Catalog:
+    return Catalog(MemoryStorage())
+
+
+def test_a_source_keeps_its_name(memory: Catalog) -> None:
+    assert claim(memory, APP) == claim(memory, APP) == claim(memory, APP, explicit=True) == "app"
+
+
+def test_a_derived_name_of_another_source_gets_six_digits(memory: Catalog) -> None:
+    claim(memory, APP)
+    other = claim(memory, OTHER)
+    assert other.startswith("app-")
+    assert len(other) == len("app-") + 6
+    assert claim(memory, OTHER) == other
+
+
+def test_an_explicit_name_of_another_source_is_refused_unless_it_is_adopted(memory: Catalog) -> None:
+    claim(memory, APP, explicit=True)
+    with pytest.raises(UnsafeError, match="belongs to the backups of another database") as caught:
+        claim(memory, OTHER, explicit=True)
+    assert "--adopt" in (caught.value.hint or "")
+    assert claim(memory, OTHER, explicit=True, adopt=True) == "app"
+    with pytest.raises(UnsafeError):
+        claim(memory, APP, explicit=True)
+
+
+def test_a_name_without_a_claim_belongs_to_its_newest_backup(memory: Catalog) -> None:
+    make(memory.storage)
+    memory.storage.delete("app/source.json")
+    assert claim(memory, OTHER) != "app"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"identity"', b"{}"])
+def test_a_damaged_claim_is_an_integrity_error(memory: Catalog, data: bytes) -> None:
+    memory.storage.objects["app/source.json"] = data  # type: ignore[attr-defined]
+    with pytest.raises(IntegrityError, match=r"app/source\.json"):
+        claim(memory, APP)
+
+
+def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: FolderStorage) -> None:
+    start = threading.Barrier(6)
+    names: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        source = Source(name="app", identity=str(number))
+        start.wait()
+        names[number] = claim(Catalog(FolderStorage(storage.root)), source)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(names.values())) == 6
+    assert "app" in names.values()
+    again = {number: claim(Catalog(storage), Source(name="app", identity=str(number))) for number in range(6)}
+    assert again == names
+
+
+# --- beginning, deleting, sweeping ---
+
+
+def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
+    monkeypatch.setattr("holdfast.store.claims.new_id", lambda _moment: (next(ids), None))
+    with new_backup(catalog.storage) as (first, _), new_backup(catalog.storage) as (second, _):
+        assert (first, second) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
+        with pytest.raises(LockedError), catalog.storage.lease(first):
+            pass
+
+
+def test_a_claim_says_nothing_but_a_digest(storage: FolderStorage) -> None:
+    make(storage, identity="/secret/path")
+    data = json.loads(storage.read("app/source.json"))
+    assert list(data) == ["identity"]
+    assert len(data["identity"]) == 64

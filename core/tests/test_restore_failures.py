@@ -1,0 +1,90 @@
+"""Restore: what could not be undone is told with the error that led there."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from holdfast.api import Event, Facts
+from holdfast.errors import HoldfastError, IntegrityError, cleanup_notes
+from holdfast.operations.backup import backup
+from holdfast.operations.restore import RestoreResult, restore
+from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.setup import Parts
+from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
+
+STREAMS = {"one": [b"hello"], "two": [b"world" * 100]}
+
+
+class Boom(Exception):  # noqa: N818 (what a foreign part raises is called anything)
+    pass
+
+
+def stored(streams: Any = None, *, facts: Facts | None = None) -> MemoryStorage:
+    storage = MemoryStorage()
+    engine = MemoryEngine(streams=streams or STREAMS, facts=facts or Facts())
+    parts = Parts(engine=engine, storage=storage)
+    backup(BackupPlan(source=URL, codec="none"), registry=memory_registry(), parts=parts)
+    return storage
+
+
+def run(engine: MemoryEngine, storage: MemoryStorage | None = None, **more: Any) -> RestoreResult:
+    given = {key: more.pop(key) for key in ("on_event", "dry_run", "codec") if key in more}
+    plan = RestorePlan(**{"backup": "latest", "target": TARGET, **more})
+    return restore(plan, registry=memory_registry(), storage=storage or stored(), engine=engine, **given)
+
+
+class Leaving(MemoryEngine):
+    """It fails in one of its calls, and then cannot undo what it did."""
+
+    def __init__(self, *, failing: str, error: BaseException) -> None:
+        super().__init__()
+        self.failing, self.error = failing, error
+
+    @contextmanager
+    def restore(self, request: Any) -> Iterator[Any]:
+        def fail(*_arguments: Any) -> None:
+            raise self.error
+
+        with super().restore(request) as session:
+            setattr(session, self.failing, fail)
+            yield session
+        if "commit" not in self.trace:
+            raise HoldfastError("table t is left behind", hint="drop it by hand")
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "hint"),
+    [
+        (IntegrityError("bad", hint="try"), "bad; table t is left behind", "try; drop it by hand"),
+        (Boom("load"), r"restore .* failed: Boom: load; table t is left behind \(drop it by hand\)", None),
+        (OSError(28, "x"), r"restore .* failed: no space .*; table t is left behind \(drop it by hand\)", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["load", "commit"])
+def test_what_a_failed_restore_left_behind_is_told_with_its_error(
+    error: Exception, told: str, hint: str | None, place: str
+) -> None:
+    events: list[Event] = []
+    with pytest.raises(HoldfastError, match=f"^{told}$") as caught:
+        run(Leaving(failing=place, error=copy.copy(error)), on_event=events.append)
+    assert caught.value.hint == hint
+    assert caught.value.exit_code == (13 if isinstance(error, IntegrityError) else 1)
+    assert "table t is left behind" in events[-1].message
+
+
+@pytest.mark.parametrize("place", ["load", "commit"])
+def test_what_an_interrupted_restore_left_behind_is_told(place: str) -> None:
+    events: list[Event] = []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(Leaving(failing=place, error=KeyboardInterrupt()), on_event=events.append)
+    assert cleanup_notes(caught.value) == "; table t is left behind (drop it by hand)"
+    assert events[-1].message == "interrupted; table t is left behind (drop it by hand)"
+
+
+def test_an_engine_that_begins_with_the_failure_is_not_repeated() -> None:
+    error = IntegrityError("table t")
+    with pytest.raises(IntegrityError, match=r"^table t is left behind$"):
+        run(Leaving(failing="load", error=error))
