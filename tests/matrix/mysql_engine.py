@@ -46,17 +46,17 @@ def odd(mysql: MariaDB) -> Iterator[str]:
 
 
 def content(server: MariaDB, database: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for name, kind in server.rows(
         f"SELECT table_name, table_type FROM information_schema.tables WHERE table_schema='{database}'"
     ):
         word = "VIEW" if kind == "VIEW" else "TABLE"
-        found[f"{word} {name}"] = server.rows(f"SHOW CREATE {word} `{name}`", database=database)[0]
+        content[f"{word} {name}"] = server.rows(f"SHOW CREATE {word} `{name}`", database=database)[0]
         if name == "many_values":
             # Its checksum is another one for each copy of the table: that of the hidden array varies.
-            found[f"rows {name}"] = server.rows(f"SELECT * FROM `{name}`", database=database)
+            content[f"rows {name}"] = server.rows(f"SELECT * FROM `{name}`", database=database)
         elif word == "TABLE":
-            found[f"sum {name}"] = server.rows(f"CHECKSUM TABLE `{name}` EXTENDED", database=database)[0][1:]
+            content[f"sum {name}"] = server.rows(f"CHECKSUM TABLE `{name}` EXTENDED", database=database)[0][1:]
     for word, query in (
         (
             "PROCEDURE",
@@ -68,12 +68,12 @@ def content(server: MariaDB, database: str) -> dict[str, Any]:
     ):
         for (name,) in server.rows(f"SELECT {query}='{database}'"):
             row = server.rows(f"SHOW CREATE {word} `{name}`", database=database)[0]
-            found[f"{word} {name}"] = [value for value in row if not hasattr(value, "year")]
-    found["triggers"] = server.rows(
+            content[f"{word} {name}"] = [value for value in row if not hasattr(value, "year")]
+    content["triggers"] = server.rows(
         "SELECT trigger_name, action_order FROM information_schema.triggers"
         f" WHERE trigger_schema='{database}' ORDER BY trigger_name"
     )
-    return found
+    return content
 
 
 @pytest.mark.parametrize("form", ["wire", "sql"])
@@ -165,18 +165,18 @@ def test_accounts_come_along(mysql: MariaDB, odd: str, store: str) -> None:
         with mysql.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET print_identified_with_as_hex=ON")
 
-            def found() -> list[object]:
+            def accounts() -> list[object]:
                 rows = []
                 for query in queries:
                     cursor.execute(query)
                     rows.append(cursor.fetchall())
                 return rows
 
-            before = found()
+            before = accounts()
             cursor.execute("DROP USER keep@'10.%'")
             cursor.execute("DROP ROLE reading")
             holdfast.restore(record.id, mysql.url("copy"), store=store, options={"users": True})
-            assert found() == before
+            assert accounts() == before
     finally:
         mysql.rows("DROP USER IF EXISTS keep@'10.%'")
         mysql.rows("DROP ROLE IF EXISTS reading")
@@ -225,8 +225,8 @@ def test_a_drill_names_every_change_and_nothing_else(mysql: MariaDB, store: str)
     assert len(changes) > 250
     result = mysql_mutations.drill_of_all(mysql, changes, store)
     assert_named(result, "table column_added")
-    expected = {one for change in changes for one in change.found}
-    assert {(one.kind, one.name) for one in result.differences} == expected
+    expected = {place for change in changes for place in change.found}
+    assert {(difference.kind, difference.name) for difference in result.differences} == expected
 
 
 @pytest.mark.parametrize("way", ["mysql to mariadb", "mariadb to mysql"])

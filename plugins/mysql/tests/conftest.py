@@ -73,11 +73,11 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
     """Definitions with the settings they were made under, CHECKSUM TABLE, order of triggers; None for no database."""
     if not server.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name='{database}'"):
         return None
-    found: dict[str, object] = {}
+    content: dict[str, object] = {}
 
     def add(key: str, row: tuple[object, ...]) -> None:
         # Without the time of creation; with the names of this database taken out of references.
-        found[key] = [str(value).replace(f"`{database}`", "`*`") for value in row if not hasattr(value, "year")]
+        content[key] = [str(value).replace(f"`{database}`", "`*`") for value in row if not hasattr(value, "year")]
 
     add("database", server.rows(f"SHOW CREATE DATABASE {database}")[0][1:])
     add(
@@ -95,15 +95,15 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
         elif word == "TABLE":
             add(f"sum {name}", server.rows(f"CHECKSUM TABLE {quoted} EXTENDED", database=database)[0][1:])
             if kind == "SYSTEM VERSIONED":
-                times = "" if "AS ROW START" in str(found[f"TABLE {name}"]) else ", row_start, row_end"
+                times = "" if "AS ROW START" in str(content[f"TABLE {name}"]) else ", row_start, row_end"
                 query = f"SELECT *{times} FROM {quoted} FOR SYSTEM_TIME ALL"
-                found[f"history {name}"] = sorted(map(str, server.rows(query, database=database)))
+                content[f"history {name}"] = sorted(map(str, server.rows(query, database=database)))
     for word, query in _OBJECTS.items():
         for (name,) in server.rows(query.format(database, word)):
             quoted = "`" + str(name).replace("`", "``") + "`"
             add(f"{word} {name}", server.rows(f"SHOW CREATE {word} {quoted}", database=database)[0])
-    found["order of triggers"] = server.rows(
+    content["order of triggers"] = server.rows(
         "SELECT event_object_table, event_manipulation, action_timing, action_order, trigger_name"
         f" FROM information_schema.triggers WHERE trigger_schema='{database}' ORDER BY 1, 2, 3, 4"
     )
-    return found
+    return content

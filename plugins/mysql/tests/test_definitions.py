@@ -6,19 +6,14 @@ from typing import Any
 import pytest
 
 from holdfast.api import IntegrityError
-from holdfast_mysql.catalog.requirements import needs_of
-from holdfast_mysql.definitions.create_table import split
-from holdfast_mysql.definitions.rewrite import (
-    check_head,
-    disabled,
-    doubtful,
-    follow,
-    order_views,
-    with_collations,
-    with_definer,
-)
+from holdfast_mysql.catalog.requirements import requirements_of
+from holdfast_mysql.definitions.check_head import check_head
+from holdfast_mysql.definitions.create_table import split_keys
+from holdfast_mysql.definitions.renaming import ambiguous_refs, rename_database
+from holdfast_mysql.definitions.rewrite import disabled, with_collations, with_definer
 from holdfast_mysql.definitions.script import ScriptWriter, Statement, read_script
 from holdfast_mysql.definitions.tokens import code, tokens
+from holdfast_mysql.definitions.view_order import order_views
 
 
 def made(body: str, kind: str = "procedure", **more: Any) -> Statement:
@@ -70,8 +65,8 @@ def test_what_is_quoted_how_depends_on_the_sql_mode() -> None:
     ],
 )
 def test_references_to_its_own_database_follow(body: str, expected: str | None) -> None:
-    found = follow(made(body), old="old", new="new", objects=["t", "u", "f", "p"]).decode()
-    assert found == (expected if expected is not None else body.replace("old.", "`new`."))
+    renamed = rename_database(made(body), old="old", new="new", objects=["t", "u", "f", "p"]).decode()
+    assert renamed == (expected if expected is not None else body.replace("old.", "`new`."))
 
 
 @pytest.mark.parametrize(
@@ -97,23 +92,23 @@ def test_references_to_its_own_database_follow(body: str, expected: str | None) 
 )
 def test_where_a_table_is_called_like_the_database_only_tables_and_routines_follow(body: str) -> None:
     statement = made(body.replace("<old>", "old"))
-    found = follow(statement, old="old", new="new", objects=["t", "u", "f", "p"]).decode()
-    assert found == body.replace("<old>", "`new`")
+    renamed = rename_database(statement, old="old", new="new", objects=["t", "u", "f", "p"]).decode()
+    assert renamed == body.replace("<old>", "`new`")
     left = set(re.findall(r"(?<![<\w])old\.[tu]\b", body))
-    assert doubtful(statement, old="old", objects=["t", "u", "f", "p"]) == sorted(left)
+    assert ambiguous_refs(statement, old="old", objects=["t", "u", "f", "p"]) == sorted(left)
 
 
 def test_the_old_row_of_a_trigger_is_no_database() -> None:
     body = "CREATE TRIGGER old.tr AFTER UPDATE ON old.t FOR EACH ROW INSERT INTO old.log VALUES (OLD.t, NEW.t, OLD.log)"
-    found = follow(made(body, "trigger"), old="shop", new="copy", objects=["t", "log", "tr"])
-    assert found == body.encode()
-    found = follow(made(body, "trigger", table="t"), old="old", new="copy", objects=["t", "log", "tr"])
-    assert found.decode() == body.replace("old.", "`copy`.")
+    renamed = rename_database(made(body, "trigger"), old="shop", new="copy", objects=["t", "log", "tr"])
+    assert renamed == body.encode()
+    renamed = rename_database(made(body, "trigger", table="t"), old="old", new="copy", objects=["t", "log", "tr"])
+    assert renamed.decode() == body.replace("old.", "`copy`.")
 
 
 def test_quotes_of_a_reference_stay_what_they_are() -> None:
     statement = made('SELECT * FROM "old"."t", `old`.t', sql_mode="ANSI_QUOTES")
-    assert follow(statement, old="old", new='n"`w', objects=["t"]) == b'SELECT * FROM "n""`w"."t", `n"``w`.t'
+    assert rename_database(statement, old="old", new='n"`w', objects=["t"]) == b'SELECT * FROM "n""`w"."t", `n"``w`.t'
 
 
 @pytest.mark.parametrize(
@@ -145,8 +140,8 @@ def test_collations_change_by_their_whole_name_outside_of_strings() -> None:
     body = (
         "CREATE TABLE t (a TEXT COLLATE utf8mb4_0900_ai_ci COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci_x"
     )
-    found = with_collations(made(body, "table"), {"utf8mb4_0900_ai_ci": "utf8mb4_bin"}).decode()
-    assert found == body.replace("COLLATE utf8mb4_0900_ai_ci", "COLLATE utf8mb4_bin")
+    rewritten = with_collations(made(body, "table"), {"utf8mb4_0900_ai_ci": "utf8mb4_bin"}).decode()
+    assert rewritten == body.replace("COLLATE utf8mb4_0900_ai_ci", "COLLATE utf8mb4_bin")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +220,7 @@ PARTITIONS 2 */"""
 
 def test_keys_are_taken_out_of_a_definition_as_far_as_their_order_allows() -> None:
     """The key of the counter stays, and so does every key before it; the rest comes back in its order."""
-    parts = split(DEFINITION)
+    parts = split_keys(DEFINITION)
     assert parts.keys == (b"KEY `hidden` (`id`,`n`) /*!80000 INVISIBLE */", b"KEY `expr` (((`id` + 5)))")
     assert parts.references == (b"CONSTRAINT `fk` FOREIGN KEY (`n`) REFERENCES `t` (`id`) ON DELETE CASCADE",)
     assert parts.create == (
@@ -233,15 +228,15 @@ def test_keys_are_taken_out_of_a_definition_as_far_as_their_order_allows() -> No
         .replace(b",\n  " + parts.keys[1], b"")
         .replace(b",\n  " + parts.references[0], b"")
     )
-    assert split(DEFINITION.replace(b" AUTO_INCREMENT", b"")).keys[0] == b"UNIQUE KEY `u` (`a, KEY`(3))"
+    assert split_keys(DEFINITION.replace(b" AUTO_INCREMENT", b"")).keys[0] == b"UNIQUE KEY `u` (`a, KEY`(3))"
 
 
 def test_a_table_of_another_engine_or_without_a_primary_key_keeps_what_it_is_sorted_by() -> None:
-    assert split(DEFINITION.replace(b"InnoDB", b"Aria")).create == DEFINITION.replace(b"InnoDB", b"Aria")
+    assert split_keys(DEFINITION.replace(b"InnoDB", b"Aria")).create == DEFINITION.replace(b"InnoDB", b"Aria")
     without = DEFINITION.replace(b"  PRIMARY KEY (`id`),\n", b"").replace(b" AUTO_INCREMENT", b"")
-    assert split(without).keys[0] == b"KEY `n` (`n`)"
+    assert split_keys(without).keys[0] == b"KEY `n` (`n`)"
     plain = b"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB"
-    assert split(plain).create == plain
+    assert split_keys(plain).create == plain
 
 
 def test_a_script_comes_back_as_it_was_cut_anywhere() -> None:
@@ -279,7 +274,7 @@ def test_needs_are_counted_and_named() -> None:
         ),
         Statement(kind="function", name="f", body=b"CREATE AGGREGATE FUNCTION `f`(x int)"),
     ]
-    assert needs_of((), statements) == {
+    assert requirements_of((), statements) == {
         "clause INVISIBLE": [1, ["t"]],
         "collation utf8mb4_0900_ai_ci": [1, ["t"]],
         "object aggregate function": [1, ["f"]],

@@ -92,10 +92,10 @@ def drilling(mariadb: MariaDB, tmp_path: Path) -> Callable[[Taken], Any]:
     return run
 
 
-def differences(recorded: Proof, found: Proof) -> list[tuple[str, str]]:
+def differences(recorded: Proof, computed: Proof) -> list[tuple[str, str]]:
     """Kind and name of every object that is not the same."""
-    ours = {(one.kind, one.name): one for one in recorded.objects}
-    theirs = {(one.kind, one.name): one for one in found.objects}
+    ours = {(proven.kind, proven.name): proven for proven in recorded.objects}
+    theirs = {(proven.kind, proven.name): proven for proven in computed.objects}
     return sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
 
 
@@ -116,16 +116,16 @@ def test_what_was_restored_has_the_proof_of_what_was_there(
     assert len(taken.proof.settings["ranges"]["word"]) > 3
     assert {"no_key", "history", "named_history", "bookings"} <= set(taken.proof.settings["sums"])
     assert taken.proof.settings["sums_in_passing"] == ["aria", "in_memory", "isam"]
-    kinds = {one.kind for one in taken.proof.objects}
+    kinds = {proven.kind for proven in taken.proof.objects}
     assert kinds == {
         "database", "rows", "table", "sequence", "sequence state", "view", "trigger", "procedure", "function",
         "package", "package body", "event",
     }  # fmt: skip
     with drilling(taken) as scratch:
         assert scratch.check() == []
-        found = scratch.proof(taken.proof)
-        assert differences(taken.proof, found) == []
-        assert found == taken.proof
+        computed = scratch.proof(taken.proof)
+        assert differences(taken.proof, computed) == []
+        assert computed == taken.proof
         assert scratch.server_version == taken.facts.server_version
     assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
 
@@ -134,15 +134,15 @@ def test_tables_without_a_key_are_summed_up_only_while_that_is_cheap_or_asked_fo
     mariadb: MariaDB, database: str, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default their rows are counted, and digested up to a size; `--proof` digests them all."""
-    import holdfast_mysql.proof.record
+    import holdfast_mysql.proof.rows
 
-    monkeypatch.setattr(holdfast_mysql.proof.record, "_FREE", 0)
+    monkeypatch.setattr(holdfast_mysql.proof.rows, "_FREE", 0)
     mariadb.rows(f"CREATE TABLE {database}.loose(a INT)")
     mariadb.rows(f"INSERT INTO {database}.loose VALUES (1), (2)")
     assert ObjectProof(kind="rows", name="loose", rows=2, digest="") in take(database, proof=None).proof.objects
-    (one,) = [one for one in take(database).proof.objects if one.kind == "rows"]
-    assert one.rows == 2
-    assert len(one.digest) == 32
+    (rows,) = [proven for proven in take(database).proof.objects if proven.kind == "rows"]
+    assert rows.rows == 2
+    assert len(rows.digest) == 32
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE", "BIGINT UNSIGNED"])

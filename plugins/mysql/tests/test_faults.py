@@ -103,14 +103,14 @@ def test_what_a_restore_cannot_take_back_is_named(tmp_path: Path) -> None:
         server.rows("CREATE DATABASE source")
         fill(server, "source", 10)
         record = holdfast.backup(server.url("source"), store=store)
-        import holdfast_mysql.restore.session
+        import holdfast_mysql.restore.row_loader
 
         def die(self: object, stream: str, blob: object) -> None:
             subprocess.run(["kill", "-KILL", str(server.pid)], check=True)
             raise holdfast.UnreachableError("the server is gone")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(holdfast_mysql.restore.session.MysqlRestore, "_load_rows", die)
+            patch.setattr(holdfast_mysql.restore.row_loader.RowLoader, "load", die)
             with pytest.raises(holdfast.UnreachableError, match=r"^the server is gone; left behind: database copy \("):
                 holdfast.restore(record.id, server.url("copy"), store=store)
 
@@ -184,15 +184,15 @@ def test_broken_views_are_kept_made_again_and_told_of(
     left = {"hopeless", "helpless"}
     for name in (*made, *left, "circle", "round"):
         assert f"view {name} is broken: its definition is kept" in caplog.text
-    found = {str(name) for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")}
-    assert found - {"circle", "round"} == {*made, "sound", "there"}
+    tables = {str(name) for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")}
+    assert tables - {"circle", "round"} == {*made, "sound", "there"}
     for name in made:
         assert f"view {name} refers to what is not there, as it did" in caplog.text
         ours, theirs = (mariadb.rows(f"SHOW CREATE VIEW {name}", database=place)[0] for place in (target, broken))
         assert str(ours).replace(f"`{target}`", "*") == str(theirs).replace(f"`{broken}`", "*")
     for name in left:
         assert f"view {name} is broken and cannot be made" in caplog.text
-    ((name,), other) = found & {"circle", "round"}, {"circle", "round"} - found
+    ((name,), other) = tables & {"circle", "round"}, {"circle", "round"} - tables
     assert f"view {other.pop()} is broken and cannot be made" in caplog.text
     query = "SELECT view_definition, definer, security_type, algorithm FROM information_schema.views WHERE"
     ours, theirs = (

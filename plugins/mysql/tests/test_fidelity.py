@@ -145,9 +145,9 @@ def test_a_table_of_many_units_comes_back_whole(
 def test_keys_of_large_tables_are_built_after_the_rows_and_are_the_same(
     mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import holdfast_mysql.restore.session
+    import holdfast_mysql.restore.tables
 
-    monkeypatch.setattr(holdfast_mysql.restore.session, "_DEFER", 0)
+    monkeypatch.setattr(holdfast_mysql.restore.tables, "_DEFER", 0)
     mariadb.client(ODD, database=database, options=("--comments", "--binary-mode", "--default-character-set=utf8mb4"))
     assert content(round_trip(database)) == content(database)
 
@@ -180,16 +180,16 @@ def test_only_what_is_selected_is_kept(mariadb: MariaDB, database: str, round_tr
         mariadb.rows(f"CREATE TRIGGER {database}.on_{name} BEFORE INSERT ON {database}.{name} FOR EACH ROW SET @x = 1")
     mariadb.rows(f"CREATE PROCEDURE {database}.p() SELECT 1")
 
-    def found(name: str) -> list[object]:
+    def state(name: str) -> list[object]:
         tables = mariadb.rows(f"SELECT table_name FROM information_schema.tables WHERE table_schema='{name}'")
         triggers = f"SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema='{name}'"
         routines = f"SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema='{name}'"
         return [sorted(str(row[0]) for row in tables), mariadb.rows(triggers)[0][0], mariadb.rows(routines)[0][0]]
 
     chosen = round_trip(database, backup={"select": ("order*",), "exclude": ("*_lines",)})
-    assert found(chosen) == [["orders"], 1, 0]
-    assert found(round_trip(database, restore={"select": ("people",)})) == [["people"], 1, 0]
-    assert found(round_trip(database, restore={"exclude": ("people",)})) == [["order_lines", "orders"], 2, 1]
+    assert state(chosen) == [["orders"], 1, 0]
+    assert state(round_trip(database, restore={"select": ("people",)})) == [["people"], 1, 0]
+    assert state(round_trip(database, restore={"exclude": ("people",)})) == [["order_lines", "orders"], 2, 1]
     with pytest.raises(holdfast.UsageError, match="'nothing like it'"):
         round_trip(database, backup={"select": ("nothing like it",)})
 

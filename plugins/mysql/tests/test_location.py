@@ -13,8 +13,7 @@ from servers.mariadb import MariaDB, running_mariadb
 import holdfast
 from holdfast_mysql.location.database_url import locate
 from holdfast_mysql.location.option_files import client_options
-from holdfast_mysql.session.connection import connect
-from holdfast_mysql.session.server import Server
+from holdfast_mysql.session import Server, connect
 
 
 @pytest.fixture
@@ -31,9 +30,9 @@ def home(tmp_path: Path) -> Callable[[str], dict[str, str]]:
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
 def test_any_character_may_be_in_a_password_or_a_user(password: str, user: str) -> None:
     url = f"mysql://{quote(user, safe='')}:{quote(password, safe='')}@db:3307/shop"
-    found = locate(url, environ={"HOME": "/nowhere"})
-    assert (found.user, found.password, found.host, found.port) == (user, password, "db", 3307)
-    assert "password" not in repr(found)
+    location = locate(url, environ={"HOME": "/nowhere"})
+    assert (location.user, location.password, location.host, location.port) == (user, password, "db", 3307)
+    assert "password" not in repr(location)
 
 
 def test_what_the_url_leaves_out_comes_from_the_option_file(home: Callable[[str], dict[str, str]]) -> None:
@@ -41,9 +40,9 @@ def test_what_the_url_leaves_out_comes_from_the_option_file(home: Callable[[str]
         "# comment\n[mysqld]\nuser=wrong\n[client]\nuser = app # not this\npassword = 'p#s\"\\\\w'\nhost=db.example\n"
         "port=3310\nssl-ca=/ca.pem\n[mysqldump]\nuser=wrong\n"
     )
-    found = locate("mysql:///shop", environ=environ)
-    assert (found.user, found.password, found.host, found.port) == ("app", 'p#s"\\w', "db.example", 3310)
-    assert (found.ssl_mode, found.ssl_ca) == ("verify_ca", "/ca.pem")
+    location = locate("mysql:///shop", environ=environ)
+    assert (location.user, location.password, location.host, location.port) == ("app", 'p#s"\\w', "db.example", 3310)
+    assert (location.ssl_mode, location.ssl_ca) == ("verify_ca", "/ca.pem")
     other = locate("mysql://me@else:1/shop?ssl_mode=disabled", environ={**environ, "MYSQL_PWD": "from env"})
     assert (other.user, other.password, other.host, other.port, other.ssl_mode) == (
         "me",
@@ -67,8 +66,8 @@ def test_the_option_file_says_socket_and_port_of_a_host_without_one(home: Callab
         ("mysql://127.0.0.1/shop", "", 3310),
         ("mysql://db:3307/shop", "", 3307),
     ):
-        found = locate(url, environ=environ)
-        assert (found.socket, found.port) == (socket, port), url
+        location = locate(url, environ=environ)
+        assert (location.socket, location.port) == (socket, port), url
 
 
 def test_option_files_include_others(home: Callable[[str], dict[str, str]], tmp_path: Path) -> None:
@@ -77,8 +76,8 @@ def test_option_files_include_others(home: Callable[[str], dict[str, str]], tmp_
     (tmp_path / "conf.d/b.txt").write_text("[client]\nsocket=/wrong\n")
     (tmp_path / "loop.cnf").write_text("!include loop.cnf\n[client]\nuser=looped\n")
     environ = home("!includedir conf.d\n!include loop.cnf\n!include missing.cnf\n[client]\nunknown=1\n")
-    found = client_options(environ)
-    assert (found["socket"], found["skip-ssl"], found["user"]) == ("/a b", "1", "looped")
+    options = client_options(environ)
+    assert (options["socket"], options["skip-ssl"], options["user"]) == ("/a b", "1", "looped")
     assert locate("mysql:///shop", environ=environ).socket == "/a b"
     assert locate("mysql:///shop", environ=environ).ssl_mode == "disabled"
 
@@ -109,8 +108,8 @@ def test_what_names_no_database_is_refused(text: str) -> None:
     ],
 )
 def test_servers_are_told_by_their_greeting(text: str, mariadb: bool, version: tuple[int, int, int]) -> None:
-    found = Server.of(text)
-    assert (found.mariadb, found.version) == (mariadb, version)
+    server = Server.of(text)
+    assert (server.mariadb, server.version) == (mariadb, version)
 
 
 def test_every_way_to_one_database_is_one_source(mariadb: MariaDB, database: str, store: str) -> None:

@@ -24,13 +24,15 @@ def mutated(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Drill
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_the_drill_names_what_was_changed(change: Change, mutated: DrillResult) -> None:
-    assert set(change.found) <= {(one.kind, one.name) for one in mutated.differences}
+    assert set(change.found) <= {(difference.kind, difference.name) for difference in mutated.differences}
 
 
 def test_the_drill_names_nothing_else(mutated: DrillResult) -> None:
     """Of hundreds of objects, those alone that were changed."""
     assert_named(mutated, "table column_added")
-    assert {(one.kind, one.name) for one in mutated.differences} == {one for change in CHANGES for one in change.found}
+    assert {(difference.kind, difference.name) for difference in mutated.differences} == {
+        place for change in CHANGES for place in change.found
+    }
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_rows_that_were_forged_with_all_their_digests_are_found_out(
     forge(record, f"data/{table}", bytes(data))
     result = drill_mutated(record.id, store, lambda _url: None, into=mariadb.url())
     assert_named(result, f"rows {table}: differs")
-    assert [(one.kind, one.name) for one in result.differences] == [("rows", table)]
+    assert [(difference.kind, difference.name) for difference in result.differences] == [("rows", table)]
 
 
 def test_definitions_that_were_forged_with_all_their_digests_are_found_out(
@@ -90,4 +92,7 @@ def test_definitions_that_were_forged_with_all_their_digests_are_found_out(
     schema = stored_blobs(record)["schema"].read_bytes()
     forge(record, "schema", schema.replace(b"varchar(99)", b"varchar(98)"))
     result = drill_mutated(record.id, store, lambda _url: None, into=mariadb.url())
-    assert {(one.kind, one.name) for one in result.differences} == {("table", "keyed"), ("table", "loose")}
+    assert {(difference.kind, difference.name) for difference in result.differences} == {
+        ("table", "keyed"),
+        ("table", "loose"),
+    }

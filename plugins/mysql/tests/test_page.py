@@ -34,7 +34,7 @@ def test_the_commands_of_the_page_do_what_it_shows(mariadb: MariaDB, shop: None,
     for block in session:
         commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.body, re.MULTILINE)
         assert commands
-        for command, shown in commands:
+        for command, expected in commands:
             done = subprocess.run(
                 ["bash", "-c", command.replace("127.0.0.1", f"127.0.0.1:{mariadb.port}")],
                 cwd=tmp_path,
@@ -43,7 +43,7 @@ def test_the_commands_of_the_page_do_what_it_shows(mariadb: MariaDB, shop: None,
                 env={**os.environ, "HOME": str(tmp_path), "PATH": path},
                 check=False,
             )
-            assert alike(shown, done.stdout.decode().replace(f":{mariadb.port}", "")), done.stdout.decode()
+            assert alike(expected, done.stdout.decode().replace(f":{mariadb.port}", "")), done.stdout.decode()
 
 
 def test_every_privilege_that_the_page_names_for_a_backup_is_enough(

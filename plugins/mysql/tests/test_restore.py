@@ -1,7 +1,5 @@
 """A restore makes nothing worse: what it refuses, what it undoes, what it replaces, and where it never reaches."""
 
-import logging
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ from servers.mariadb import MariaDB
 import holdfast
 from holdfast.api import RestoreRequest, Step, Stream
 from holdfast.plugins.registry import Registry
-from holdfast_mysql.catalog.requirements import needs_of
+from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
-from holdfast_mysql.rows.wire import Column, Unit
+from holdfast_mysql.rows.wire import Column, RowHeader
 
 Content = Callable[[str], dict[str, object] | None]
 
@@ -40,7 +38,7 @@ def script(*statements: Statement) -> Bytes:
 
 
 def rows_of(table: str, columns: tuple[Column, ...], *rows: tuple[bytes | None, ...]) -> Bytes:
-    data = Unit(table=table, columns=columns).header()
+    data = RowHeader(table=table, columns=columns).line()
     for row in rows:
         values = b"".join(b"\xfb" if value is None else bytes([len(value)]) + value for value in row)
         data += len(values).to_bytes(3, "little") + b"\0" + values
@@ -59,7 +57,7 @@ def restoring(mariadb: MariaDB, tmp_path: Path) -> Callable[..., Any]:
         names = ["script"] if form == "sql" else ["schema", *(rows or {}), "objects"]
         facts = {
             "format": form, "server": "10.11.1-MariaDB", "database": source, "collation": "utf8mb4_general_ci",
-            "charset": "utf8mb4", "comment": "", "rows": rows or {}, "needs": needs_of((), ()),
+            "charset": "utf8mb4", "comment": "", "rows": rows or {}, "needs": requirements_of((), ()),
         }  # fmt: skip
         request = RestoreRequest(
             url=mariadb.url(target),
@@ -231,9 +229,9 @@ def test_references_follow_to_another_name(
         ):
             cursor.execute(statement.format(db=database))
     target = round_trip(database)
-    found = str(content(target))
-    assert f"INTO `*`.{database} VALUES (`*`.f())" in found
-    assert f"SELECT {database}.a, '{database}.t' FROM `*`.{database} JOIN `*`.`t` ON" in found
+    definitions = str(content(target))
+    assert f"INTO `*`.{database} VALUES (`*`.f())" in definitions
+    assert f"SELECT {database}.a, '{database}.t' FROM `*`.{database} JOIN `*`.`t` ON" in definitions
     mariadb.rows(f"INSERT INTO {target}.t VALUES (1, 2)")
     assert mariadb.rows(f"SELECT COUNT(*) FROM {target}.{database}") == [(1,)]
     assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
@@ -275,127 +273,6 @@ def test_nothing_writes_into_the_old_database_where_a_table_is_called_like_it(
     mariadb.rows(f"CALL {target}.counts()")
 
 
-def old_and_new(mariadb: MariaDB, old: str, new: str) -> None:
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        for database, number in ((old, 1), (new, 2)):
-            for statement in (
-                "CREATE TABLE parent(id INT PRIMARY KEY)",
-                "CREATE TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
-                "CREATE SEQUENCE s",
-                "CREATE TABLE numbered(id INT DEFAULT nextval(s), v INT)",
-                f"INSERT INTO parent VALUES ({number})",
-                f"INSERT INTO child VALUES (1, {number})",
-                f"CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
-                f"CREATE VIEW v AS SELECT {number} AS n",
-                f"CREATE PROCEDURE p() SELECT {number}",
-                f"CREATE EVENT e ON SCHEDULE AT '2035-01-01' DISABLE DO SELECT {number}",
-                f"CREATE TABLE only{number}(a INT)",
-                f"CREATE VIEW only_view{number} AS SELECT 1 AS a",
-            ):
-                cursor.execute(f"USE {database}")
-                cursor.execute(statement)
-
-
-def test_replace_puts_all_of_it_in_the_place_of_the_target(
-    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    target = new_name()
-    mariadb.rows(f"CREATE DATABASE {target}")
-    old_and_new(mariadb, target, database)
-    record = holdfast.backup(mariadb.url(database), store=store)
-    names = mariadb.rows("SHOW DATABASES")
-    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
-    assert content(target) == content(database)
-    assert mariadb.rows("SHOW DATABASES") == names
-    assert "not atomic with it are triggers" in caplog.text
-    mariadb.rows(f"INSERT INTO {target}.numbered(v) VALUES (1)")
-    mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
-
-
-def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
-    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    from holdfast.operations.restore import restore
-    from holdfast.plan import RestorePlan
-
-    target = new_name()
-    mariadb.rows(f"CREATE DATABASE {target}")
-    old_and_new(mariadb, target, database)
-    before = content(target)
-    record = holdfast.backup(mariadb.url(database), store=store)
-    caplog.clear()
-    plan = RestorePlan(backup=record.id, target=mariadb.url(target), store=store, replace=True)
-    restore(plan, registry=Registry(), dry_run=True)
-    assert content(target) == before
-    _, dropped, moved, last = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    listed = "trigger tr, view only_view1, view v, procedure p, event e"
-    assert dropped == f"would drop, to be put back if it fails: {listed}"
-    beside = rf"`{target}_holdfast_\w+`"
-    tables = ("child", "numbered", "only1", "parent", "s")
-    out = [rf"`{target}`\.`{name}` TO {beside}\.`{name}`" for name in tables]
-    new = [rf"{beside}\.`{name}` TO `{target}`\.`{name}`" for name in ("child", "numbered", "only2", "parent", "s")]
-    assert re.fullmatch("would run: RENAME TABLE " + ", ".join([*out, *new]), moved)
-    assert last.startswith(f"would drop at the end: database {target}_holdfast_old_")
-
-
-@pytest.mark.parametrize("kind", ["event", "procedure", "view", "trigger"])
-def test_a_replacement_that_fails_half_way_puts_the_target_back(
-    mariadb: MariaDB,
-    database: str,
-    new_name: Callable[[], str],
-    store: str,
-    content: Content,
-    kind: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The definitions were saved before they were dropped."""
-    target = new_name()
-    mariadb.rows(f"CREATE DATABASE {target}")
-    old_and_new(mariadb, target, database)
-    if kind == "trigger":
-        mariadb.rows(f"DROP TRIGGER {target}.tr")
-    before = content(target)
-    record = holdfast.backup(mariadb.url(database), store=store, options={"definer": "keep"})
-    import holdfast_mysql.restore.objects
-
-    made = holdfast_mysql.restore.objects.ObjectMaker._execute
-    failed: list[Statement] = []
-
-    def fail_once(self: Any, statement: Statement) -> None:
-        if statement.kind == kind and not failed:
-            failed.append(statement)
-            self._session.execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'")
-        made(self, statement)
-
-    monkeypatch.setattr(holdfast_mysql.restore.objects.ObjectMaker, "_execute", fail_once)
-    with pytest.raises(holdfast.HoldfastError, match="not today"):
-        holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
-    assert content(target) == before
-    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
-
-
-def test_replacing_some_tables_leaves_the_others(
-    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
-) -> None:
-    target = new_name()
-    mariadb.rows(f"CREATE DATABASE {target}")
-    old_and_new(mariadb, target, database)
-    record = holdfast.backup(mariadb.url(database), store=store)
-    before, wanted = content(target), content(database)
-    assert before is not None
-    assert wanted is not None
-    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True, select=("numbered", "s"))
-    after = content(target)
-    assert after is not None
-    changed = {key for key in after if after[key] != before[key]}
-    assert changed <= {"sum numbered", "state s", "TABLE numbered"}
-    assert {key: after[key] for key in ("TABLE numbered", "state s")} == {
-        key: wanted[key] for key in ("TABLE numbered", "state s")
-    }
-
-
 def test_events_of_a_drill_stay_switched_off(
     mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any]
 ) -> None:
@@ -420,66 +297,13 @@ def test_definers_are_kept_or_become_the_restoring_account(
     mariadb.rows(f"CREATE DEFINER=ghost@'10.%' PROCEDURE {database}.p() SELECT 1")
     mariadb.rows(f"CREATE DEFINER=ghost@'10.%' EVENT {database}.e ON SCHEDULE AT '2035-01-01' DO SELECT 1")
     target = round_trip(database, restore={"options": {"definer": choice}})
-    found = mariadb.rows(
+    definers = mariadb.rows(
         f"SELECT definer FROM information_schema.views WHERE table_schema='{target}' UNION ALL"
         f" SELECT definer FROM information_schema.triggers WHERE trigger_schema='{target}' UNION ALL"
         f" SELECT definer FROM information_schema.routines WHERE routine_schema='{target}' UNION ALL"
         f" SELECT definer FROM information_schema.events WHERE event_schema='{target}'"
     )
-    assert found == [("ghost@10.%" if choice == "keep" else "root@127.0.0.1",)] * 4
-
-
-def test_accounts_come_along_only_when_asked_for(
-    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
-) -> None:
-    """With their passwords, roles and grants; those that exist are left as they are."""
-    odd = "o''dd \\\\user"
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE reading")
-        cursor.execute(f"GRANT SELECT ON `{database}`.* TO reading")
-        cursor.execute(f"CREATE USER '{odd}'@'10.%' IDENTIFIED BY 'secret' PASSWORD EXPIRE NEVER")
-        cursor.execute(f"GRANT reading TO '{odd}'@'10.%'")
-        cursor.execute(f"GRANT ALL ON {database}.* TO '{odd}'@'10.%' WITH GRANT OPTION")
-        try:
-            queries = (f"SHOW GRANTS FOR '{odd}'@'10.%'", f"SHOW CREATE USER '{odd}'@'10.%'", "SHOW GRANTS FOR reading")
-            before = [mariadb.rows(query) for query in queries]
-            record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
-            assert any("password hashes" in warning for warning in record.warnings)
-            cursor.execute(f"DROP USER '{odd}'@'10.%'")
-            cursor.execute("DROP ROLE reading")
-            holdfast.restore(record.id, mariadb.url(new_name()), store=store)
-            assert not mariadb.rows("SELECT 1 FROM mysql.user WHERE user='reading'")
-            holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
-            assert [mariadb.rows(query) for query in queries] == before
-        finally:
-            cursor.execute(f"DROP USER IF EXISTS '{odd}'@'10.%'")
-            cursor.execute("DROP ROLE IF EXISTS reading")
-
-
-def test_accounts_come_back_with_all_that_was_said_of_them(
-    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
-) -> None:
-    """A password that has expired stays so: the grants do not set it again."""
-    accounts = {
-        "expired": "IDENTIFIED BY 'x' PASSWORD EXPIRE",
-        "limited": "IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 5 PASSWORD EXPIRE INTERVAL 5 DAY",
-        "sockets": "IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('with require') PASSWORD EXPIRE",
-        "nothing": "",
-    }
-    for name, how in accounts.items():
-        mariadb.rows(f"CREATE USER {name}@'%' {how}")
-        mariadb.rows(f"GRANT SELECT ON {database}.* TO {name}@'%' WITH GRANT OPTION")
-    try:
-        queries = [f"SHOW {what} {name}@'%'" for name in accounts for what in ("CREATE USER", "GRANTS FOR")]
-        before = [mariadb.rows(query) for query in queries]
-        record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
-        for name in accounts:
-            mariadb.rows(f"DROP USER {name}@'%'")
-        holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
-        assert [mariadb.rows(query) for query in queries] == before
-    finally:
-        for name in accounts:
-            mariadb.rows(f"DROP USER IF EXISTS {name}@'%'")
+    assert definers == [("ghost@10.%" if choice == "keep" else "root@127.0.0.1",)] * 4
 
 
 def test_what_the_server_cannot_hold_is_named_before_anything_is_touched(
@@ -511,22 +335,6 @@ def test_what_the_server_cannot_hold_is_named_before_anything_is_touched(
     assert content(target) is None
 
 
-def test_a_row_that_the_server_cannot_take_is_named(
-    mariadb: MariaDB, database: str, round_trip: Callable[..., str]
-) -> None:
-    """A prepared INSERT is bound by max_allowed_packet; LOAD DATA is not."""
-    mariadb.rows(f"CREATE TABLE {database}.big(b LONGBLOB)")
-    mariadb.rows(f"INSERT INTO {database}.big VALUES (REPEAT('x', 2000000))")
-    try:
-        mariadb.rows("SET GLOBAL max_allowed_packet=1048576")
-        with pytest.raises(holdfast.HoldfastError, match="statements of 1048576") as caught:
-            round_trip(database, restore={"options": {"local_infile": False}})
-        assert caught.value.hint is not None
-        assert "max_allowed_packet" in caught.value.hint
-    finally:
-        mariadb.rows("SET GLOBAL max_allowed_packet=1073741824")
-
-
 def test_loading_gives_back_any_bytes(
     mariadb: MariaDB, new_name: Callable[[], str], restoring: Callable[..., Any]
 ) -> None:
@@ -545,42 +353,10 @@ def test_loading_gives_back_any_bytes(
         b"NULL",
     ]
     columns = (Column(name="a", kind="bytes"), Column(name="b", kind="bytes"))
-    pairs = [(one, other) for one in samples for other in samples]
+    pairs = [(left, right) for left in samples for right in samples]
     table = Statement(kind="table", name="t", body=b"CREATE TABLE `t` (a VARBINARY(300), b VARBINARY(300))")
     for infile in (True, False):
         target = new_name()
         opened = restoring(target, rows={"data/t": ["t", len(pairs)]}, options={"local_infile": infile})
         play(opened, script(table), rows_of("t", columns, *pairs), objects=script())
         assert sorted(map(str, mariadb.rows(f"SELECT a, b FROM {target}.t"))) == sorted(map(str, pairs))
-
-
-def test_a_restore_says_nothing_where_there_is_nothing_to_say(
-    mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
-) -> None:
-    mariadb.rows(f"CREATE TABLE {database}.t(a INT)")
-    round_trip(database)
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-@pytest.mark.parametrize("infile", ["true", "false"])
-def test_rows_that_are_long_for_the_redo_log_are_loaded_alone(mariadb: MariaDB, tmp_path: Path, infile: str) -> None:
-    redo = int(str(mariadb.rows("SELECT @@innodb_log_file_size")[0][0]))
-    mariadb.rows("CREATE DATABASE longrows")
-    try:
-        for table, size in {"a_long": redo // 4, "b_medium": 2 << 20, "c_short": 1000}.items():
-            mariadb.rows(f"CREATE TABLE {table}(id INT PRIMARY KEY, c LONGBLOB)", database="longrows")
-            mariadb.rows(f"INSERT INTO {table} SELECT seq, REPEAT(seq, {size}) FROM seq_1_to_3", database="longrows")
-        record = holdfast.backup(mariadb.url("longrows"), store=str(tmp_path), codec="none")
-        done = holdfast.restore(
-            record, mariadb.url("longrows2"), store=str(tmp_path), options={"local_infile": infile}, jobs=2
-        )
-        assert [name.partition("-")[0] for name in done.steps] == [
-            "schema", "data/b_medium", "data/c_short", "data/a_long", "objects"
-        ]  # fmt: skip
-        sums = "CHECKSUM TABLE {0}.a_long, {0}.b_medium, {0}.c_short"
-        assert [row[1] for row in mariadb.rows(sums.format("longrows"))] == [
-            row[1] for row in mariadb.rows(sums.format("longrows2"))
-        ]
-    finally:
-        mariadb.rows("DROP DATABASE longrows")
-        mariadb.rows("DROP DATABASE IF EXISTS longrows2")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from holdfast.api import IntegrityError
 from holdfast_mysql.rows import decode_rows
-from holdfast_mysql.rows.parsers import Fields, Parameters
+from holdfast_mysql.rows.parsers import FieldParser, ParameterParser
 from holdfast_mysql.rows.row_sum import RowSum
-from holdfast_mysql.rows.wire import FULL, Column, RowReader, Unit
+from holdfast_mysql.rows.wire import FULL, Column, RowHeader, RowReader
 
 VALUES = st.one_of(
     st.none(),
@@ -33,17 +33,17 @@ def value(data: bytes | None) -> bytes:
 
 
 def packets(row: bytes) -> bytes:
-    found = b""
+    packets = b""
     while True:
         part, row = row[:FULL], row[FULL:]
-        found += len(part).to_bytes(3, "little") + b"\0" + part
+        packets += len(part).to_bytes(3, "little") + b"\0" + part
         if len(part) < FULL:
-            return found
+            return packets
 
 
 def stream(rows: list[tuple[bytes | None, ...]], columns: int) -> bytes:
-    unit = Unit(table="t", columns=tuple(Column(name=f"c{n}", kind="bytes") for n in range(columns)))
-    return unit.header() + b"".join(packets(b"".join(map(value, row))) for row in rows)
+    unit = RowHeader(table="t", columns=tuple(Column(name=f"c{n}", kind="bytes") for n in range(columns)))
+    return unit.line() + b"".join(packets(b"".join(map(value, row))) for row in rows)
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
@@ -56,17 +56,17 @@ def test_every_value_comes_back(rows: list[tuple[bytes | None, ...]], size: int)
     data = stream(rows, 3)
     if len(data) > 10_000:
         size = max(size, 1000)  # a byte at a time of a large stream takes long and shows no more
-    fields = Fields(3, None)
-    found: list[bytes | None] = []
+    fields = FieldParser(3, None)
+    values: list[bytes | None] = []
     for _ in RowReader(cut(data, size)).feed(fields):
-        found += fields.take()
-    assert found == [one for row in rows for one in row]
-    parameters = Parameters(3, nullable=True)
+        values += fields.take()
+    assert values == [field for row in rows for field in row]
+    parameters = ParameterParser(3, nullable=True)
     taken = []
     for _ in RowReader(cut(data, size)).feed(parameters):
         taken += parameters.take()
     assert taken == [
-        (b"".join(value(one) for one in row if one is not None), tuple(n for n in range(3) if row[n] is None))
+        (b"".join(value(field) for field in row if field is not None), tuple(n for n in range(3) if row[n] is None))
         for row in rows
     ]
     source = io.BytesIO(data)
@@ -79,11 +79,11 @@ def test_rows_that_span_packets_come_back(size: int) -> None:
     """Also those that fill their last packet exactly, which an empty one then ends."""
     rows: list[tuple[bytes | None, ...]] = [(b"a", b"\xfe" * size), (None, b"b"), (b"\xff" * 5, b"")]
     data = stream(rows, 2)
-    fields = Fields(2, None)
-    found: list[bytes | None] = []
+    fields = FieldParser(2, None)
+    values: list[bytes | None] = []
     for _ in RowReader(cut(data, 1 << 20)).feed(fields):
-        found += fields.take()
-    assert found == [one for row in rows for one in row]
+        values += fields.take()
+    assert values == [field for row in rows for field in row]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_newer_version_is_refused_by_its_number() -> None:
 def test_rows_that_end_in_the_middle_are_damage(left: int) -> None:
     data = stream([(b"abc",), (b"defgh",)], 1)
     with pytest.raises(IntegrityError, match="in the middle"):
-        list(RowReader([data[:-left]]).feed(Fields(1, None)))
+        list(RowReader([data[:-left]]).feed(FieldParser(1, None)))
 
 
 def test_literals_say_what_the_value_was() -> None:
@@ -139,10 +139,10 @@ def test_a_sum_of_rows_depends_on_what_they_are_and_on_nothing_else(rows: list[b
     """Neither on their order nor on where the bytes are cut; on each row as often as it is there."""
 
     def total(rows: list[bytes]) -> str:
-        found = RowSum()
+        digest = RowSum()
         for piece in cut(b"".join(packets(value(row)) for row in rows), size):
-            found.update(piece)
-        return found.hexdigest()
+            digest.update(piece)
+        return digest.hexdigest()
 
     assert total(rows) == total(sorted(rows))
     assert len({total(rows), total(rows[1:]), total([*rows, rows[0]]), total([*rows[1:], b"other"])}) == 4

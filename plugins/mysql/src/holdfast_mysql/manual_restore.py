@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files as package_files
 
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.session.server import Server
+from holdfast_mysql.session import Server
 
 DECODER = "decode_rows.py"
 

@@ -22,15 +22,15 @@ class MysqlOptions:
         default=False,
         metadata={"help": "at backup: store accounts and grants of the whole server; at restore: apply them"},
     )
-    lock_wait: float = field(
-        default=5.0, metadata={"help": "seconds that the short global lock at the start may wait for others"}
+    lock_timeout: float = field(
+        default=5.0, metadata={"help": "seconds to wait for the short global lock at the start"}
     )
     lock_nontransactional: bool = field(
         default=False,
         metadata={"help": "block writes to MyISAM, Aria and MEMORY tables during the backup, for one moment"},
     )
     incomplete: bool = field(
-        default=False, metadata={"help": "back up without what the account may not see, instead of refusing to"}
+        default=False, metadata={"help": "back up without what the account may not see, instead of refusing"}
     )
     local_infile: bool = field(
         default=True, metadata={"help": "restore by LOAD DATA LOCAL where the server allows it, else by INSERT"}
@@ -38,5 +38,5 @@ class MysqlOptions:
 
     def __post_init__(self) -> None:
         """Refuse times that the server could not wait for."""
-        if not 1 <= self.lock_wait <= 86400:
-            raise ValueError(f"lock_wait is {self.lock_wait:g}, expected 1 to 86400 seconds")
+        if not 1 <= self.lock_timeout <= 86400:
+            raise ValueError(f"lock_timeout is {self.lock_timeout:g}, expected 1 to 86400 seconds")

@@ -1,42 +1,28 @@
 """Databases for drills: made, marked and locked, checked, digested, and dropped whatever happens."""
 
 import logging
-import queue
 import secrets
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
-from holdfast_mysql import snapshot
-from holdfast_mysql.catalog.tables import BROKEN_VIEW, Definitions, Selection, Table, read_tables
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.tables import Table, read_tables
 from holdfast_mysql.definitions.collations import known_collations
-from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.location.database_url import Location, locate
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
-from holdfast_mysql.proof.record import (
-    METHOD,
-    Summed,
-    UnitDigest,
-    database_proof,
-    definition_proofs,
-    largest_numbers,
-    proof_of,
-    ranges_of,
-    read_unit,
-    sum_of,
-    table_proof,
-)
-from holdfast_mysql.rows.key_ranges import RowUnit
-from holdfast_mysql.session.connection import Session, connect, literal, plain_literal, quoted, saying, use
+from holdfast_mysql.proof.record import METHOD
+from holdfast_mysql.proof.repeat import repeat_proof
+from holdfast_mysql.session import Session, connect, literal, plain_literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
 _PREFIX = "holdfast_drill_"
 
 
-class ScratchDatabase:
+class MysqlScratch:
     """One scratch database, held by an advisory lock of the session that made it."""
 
     def __init__(self, session: Session, location: Location, request: ScratchRequest, name: str, url: str) -> None:
@@ -53,91 +39,33 @@ class ScratchDatabase:
     def check(self) -> Sequence[str]:
         """Run CHECK TABLE on every table; each line is one that it does not call sound."""
         problems = []
-        with saying("cannot check the restored tables"):
+        with translate_errors("cannot check the restored tables"):
             use(self._session, self._name)
             for table in self._tables(self._session):
                 for _, _, kind, text in self._session.texts(f"CHECK TABLE {quoted(table.name)} EXTENDED"):
-                    if kind.lower() in ("error", "warning") or (kind.lower() == "status" and text != "OK"):
-                        unsupported = "doesn't support check" in text or "not support" in text
-                        if not unsupported:
-                            problems.append(f"CHECK TABLE {quote_name(table.name)}: {text}")
+                    if _is_problem(kind.lower(), text):
+                        problems.append(f"CHECK TABLE {quote_name(table.name)}: {text}")
         return problems
 
     def proof(self, recorded: Proof) -> Proof:
         """Digest what was restored as the dump did; another method than ours is told by its name."""
         if recorded.method != METHOD:
             return Proof(method=METHOD)
-        with ExitStack() as stack, saying("cannot digest the restored database"):
-            sessions: queue.SimpleQueue[Session] = queue.SimpleQueue()
-            jobs = max(1, self._request.jobs)
-            for _ in range(jobs):
-                session = connect(self._location, database=self._name)
-                stack.callback(session.close)
-                snapshot.prepare(session)
-                sessions.put(session)
+        with translate_errors("cannot digest the restored database"):
             tables = self._tables(self._session)
-            summed = Summed.recorded(recorded.settings)
-            units = [
-                RowUnit(table=table, part=part)
-                for table in tables
-                if table.stored
-                for part in ranges_of(recorded.settings, table.name)
-            ]
-
-            def read(unit: RowUnit) -> UnitDigest:
-                reader = sessions.get()
-                try:
-                    return read_unit(reader, unit, summed.digest(unit.table))
-                finally:
-                    sessions.put(reader)
-
-            def add(table: Table) -> str:
-                reader = sessions.get()
-                try:
-                    return sum_of(reader, table)[1]
-                finally:
-                    sessions.put(reader)
-
-            sums = [table for table in tables if table.name in summed.by_server]
-            with ThreadPoolExecutor(jobs) as pool:
-                digests = list(pool.map(read, units))
-                totals = dict(zip((table.name for table in sums), pool.map(add, sums), strict=True))
-            objects = [
-                table_proof(
-                    table,
-                    [digest for unit, digest in zip(units, digests, strict=True) if unit.table is table],
-                    summed,
-                    totals.get(table.name, ""),
-                )
-                for table in tables
-                if table.stored
-            ]
-            reader = sessions.get()
-            objects.append(database_proof(Definitions(reader, self._name).database()))
-            numbers = largest_numbers(reader, tables, without=recorded.settings.get("uncounted", ()))
-            objects += definition_proofs(
-                statements_of(reader, self._name, tables), self._name, numbers,
-                definers=recorded.settings.get("definers", True),
-            )  # fmt: skip
-        return proof_of(objects, recorded.settings)
+            jobs = max(1, self._request.jobs)
+            return repeat_proof(self._location, tables, recorded, jobs=jobs, without=MARKER)
 
 
-def statements_of(session: Session, database: str, tables: Sequence[Table]) -> list[Statement]:
-    """Every definition of a database, without the marker and without views that refer to what is not there."""
-    everything = Selection(exclude=(MARKER,))
-    definitions = Definitions(session, database)
-    return [
-        *definitions.sequences(everything),
-        *(definitions.table(table.name) for table in tables),
-        *definitions.routines(),
-        *(view for view in definitions.views(everything) if view.extra != BROKEN_VIEW),
-        *definitions.triggers(everything),
-        *definitions.events(),
-    ]
+def _is_problem(kind: str, text: str) -> bool:
+    """Whether a line of CHECK TABLE finds fault; that a storage engine cannot check is none."""
+    if "doesn't support check" in text or "not support" in text:
+        return False
+    return kind in ("error", "warning") or (kind == "status" and text != "OK")
 
 
 @contextmanager
-def open_scratch(request: ScratchRequest) -> Iterator[ScratchDatabase]:
+def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
     """Make a scratch database on the server at `request.into`, after dropping what killed drills left there."""
     if request.into is None:
         raise UsageError(
@@ -148,18 +76,18 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchDatabase]:
     name = f"{_PREFIX}{request.id}_{secrets.token_hex(3)}"
     session = connect(location)
     try:
-        with saying(f"cannot make a scratch database on {location.server}"):
+        with translate_errors(f"cannot make a scratch database on {location.server}"):
             session.execute("SET wait_timeout=604800, sql_mode=''")
             _sweep(session)
             _lock(session, name)
             session.execute(f"CREATE DATABASE {quoted(name)}{_defaults(session, request)}")
         try:
-            with saying(f"cannot mark the scratch database {name}"):
+            with translate_errors(f"cannot mark the scratch database {name}"):
                 marker = f"{quoted(name)}.{quoted(MARKER)}"
                 session.execute(f"CREATE TABLE {marker} (backup VARCHAR(64) NOT NULL PRIMARY KEY)")
                 session.execute(f"INSERT INTO {marker} VALUES ({literal(request.id)})")
             url = replace(DatabaseURL.parse(request.into), path=f"/{name}").text()
-            yield ScratchDatabase(session, replace(location, database=name), request, name, url)
+            yield MysqlScratch(session, replace(location, database=name), request, name, url)
         finally:
             _drop(location, name)
     finally:
@@ -169,13 +97,13 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchDatabase]:
 def _defaults(session: Session, request: ScratchRequest) -> str:
     """The collation and the comment that the backup's database had, where this server knows them."""
     collation, comment = (str(request.facts.get(key, "")) for key in ("collation", "comment"))
-    found = f" COLLATE {collation}" if collation in known_collations(session) else ""
-    return found + (f" COMMENT {plain_literal(comment)}" if comment and session.server.mariadb_since(10, 5) else "")
+    clause = f" COLLATE {collation}" if collation in known_collations(session) else ""
+    return clause + (f" COMMENT {plain_literal(comment)}" if comment and session.server.mariadb_since(10, 5) else "")
 
 
 def _lock(session: Session, name: str) -> None:
     if session.value(f"SELECT GET_LOCK({plain_literal(name)}, 0)") != "1":
-        raise LockedError(f"the advisory lock of the scratch database {name} is held by somebody else")
+        raise LockedError(f"the advisory lock of the scratch database {name} is held by another session")
 
 
 def _sweep(session: Session) -> None:
@@ -199,7 +127,7 @@ def _drop(location: Location, name: str) -> None:
         log.warning("the scratch database %s is left behind: %s", name, error.message)
         return
     try:
-        with saying(f"cannot drop the scratch database {name}"):
+        with translate_errors(f"cannot drop the scratch database {name}"):
             session.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
     except HoldfastError as error:
         log.warning("the scratch database %s is left behind: %s", name, error.message)

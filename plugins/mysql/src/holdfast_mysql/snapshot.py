@@ -14,7 +14,8 @@ from typing import Any
 import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
-from holdfast_mysql.session.connection import Session, failure, number, quoted
+from holdfast_mysql.errors import error_number, server_error
+from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -41,7 +42,7 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(session: Session) -> None:
+def prepare_reader(session: Session) -> None:
     """Set a connection up for reading: no server-side limit may end a long one."""
     session.execute_all(_SETTINGS)
     if session.server.mariadb:
@@ -54,17 +55,17 @@ def prepare(session: Session) -> None:
         session.execute("SET show_gipk_in_create_table_and_information_schema=ON")
 
 
-class Taking:
+class SnapshotTaker:
     """Takes a snapshot on connections that are open and prepared.
 
     `locker` is a connection for the lock alone: LOCK TABLES and FLUSH end the transaction of the one they run on.
     """
 
-    def __init__(self, keeper: Session, locker: Session, readers: Sequence[Session], *, wait: float) -> None:
+    def __init__(self, keeper: Session, locker: Session, readers: Sequence[Session], *, timeout: float) -> None:
         self._keeper = keeper
         self._locker = locker
         self._readers = tuple(readers)
-        self._wait = math.ceil(wait)
+        self._timeout = math.ceil(timeout)
         self._warnings: list[str] = []
         self._position: dict[str, Any] = {}
 
@@ -74,17 +75,17 @@ class Taking:
         `LockedError` if the lock is not obtained in time; nothing is locked then.
         """
         for session in (self._keeper, self._locker):
-            session.execute(f"SET lock_wait_timeout={self._wait}")
+            session.execute(f"SET lock_wait_timeout={self._timeout}")
         self._lock_instance()
         self._keeper.execute("START TRANSACTION")
-        shown_before = self._shown()
+        before = self._table_names()
         kept = names()
-        self._keep(kept)
+        self._lock_metadata(kept)
         consistency = self._lock(kept)
         try:
             # Listing names is quick, and their kinds are not: 1500 tables held the lock for 280 ms with them.
-            added = sorted(set(names()) - set(kept)) if self._shown() - shown_before else []
-            self._keep(added)
+            added = sorted(set(names()) - set(kept)) if self._table_names() - before else []
+            self._lock_metadata(added)
             hold([*kept, *added])
             if consistency != "binlog":
                 for reader in self._readers:
@@ -101,7 +102,7 @@ class Taking:
             warnings=tuple(self._warnings),
         )
 
-    def _shown(self) -> set[str]:
+    def _table_names(self) -> set[str]:
         return {name for (name,) in self._keeper.texts("SHOW TABLES")}
 
     def _lock_instance(self) -> None:
@@ -111,26 +112,26 @@ class Taking:
         try:
             self._keeper.execute("LOCK INSTANCE FOR BACKUP")
         except pymysql.MySQLError as error:
-            if number(error) not in _DENIED:
+            if error_number(error) not in _DENIED:
                 raise self._not_obtained(error, "LOCK INSTANCE FOR BACKUP") from error
             log.info("without BACKUP_ADMIN only the tables themselves are kept from being altered")
 
-    def _keep(self, names: Sequence[str]) -> None:
+    def _lock_metadata(self, names: Sequence[str]) -> None:
         """Take a metadata lock on each table: ALTER, DROP and TRUNCATE wait until the dump has ended."""
         for name in names:
             try:
                 self._keeper.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0")
             except pymysql.MySQLError as error:
-                if number(error) == _TIMEOUT:
+                if error_number(error) == _TIMEOUT:
                     raise self._not_obtained(error, f"a metadata lock on table {quote_name(name)}") from error
-                raise failure(error, f"cannot read table {quote_name(name)}") from error
+                raise server_error(error, f"cannot read table {quote_name(name)}") from error
 
     def _lock(self, names: Sequence[str]) -> str:
         """Stop writers by the best means that the account has; what it returns says which."""
         try:
             self._locker.execute("FLUSH TABLES WITH READ LOCK")
         except pymysql.MySQLError as error:
-            if number(error) not in _DENIED:
+            if error_number(error) not in _DENIED:
                 raise self._not_obtained(error, "the global read lock") from error
         else:
             return "global lock"
@@ -166,7 +167,7 @@ class Taking:
         try:
             self._locker.execute("LOCK TABLES " + ", ".join(f"{quoted(name)} READ" for name in names))
         except pymysql.MySQLError as error:
-            if number(error) not in _DENIED:
+            if error_number(error) not in _DENIED:
                 raise self._not_obtained(error, "a read lock on the tables") from error
             return False
         return True
@@ -177,8 +178,8 @@ class Taking:
             try:
                 rows = self._locker.dicts(self._locker.server.position_query)
             except pymysql.MySQLError as error:
-                if number(error) not in _DENIED:
-                    raise failure(error, "cannot read the position in the binary log") from error
+                if error_number(error) not in _DENIED:
+                    raise server_error(error, "cannot read the position in the binary log") from error
             else:
                 if rows:
                     self._take_position(rows[0])
@@ -186,9 +187,9 @@ class Taking:
                         self._set_gtid(self._locker.value("SELECT @@gtid_binlog_pos"))
                 return
         if self._keeper.server.mariadb:
-            found = _binlog_snapshot(self._readers[0])
-            if found[0]:
-                self._position = {"file": found[0], "position": int(found[1])}
+            file, position = _binlog_snapshot(self._readers[0])
+            if file:
+                self._position = {"file": file, "position": int(position)}
             return
         self._warnings.append("the position in the binary log is not recorded: it needs REPLICATION CLIENT and RELOAD")
 
@@ -212,14 +213,14 @@ class Taking:
             self._position["gtid"] = gtid
 
     def _not_obtained(self, error: pymysql.MySQLError, what: str) -> HoldfastError:
-        if number(error) != _TIMEOUT:
-            return failure(error, f"cannot take {what}")
+        if error_number(error) != _TIMEOUT:
+            return server_error(error, f"cannot take {what}")
         return LockedError(
-            f"{what} was not obtained within {self._wait} s, because a statement or a transaction is running",
-            hint="-o lock_wait=SECONDS waits longer, but writers wait with it; or back up when long queries are over",
+            f"could not take {what} within {self._timeout} s, because a statement or a transaction is running",
+            hint="use -o lock_timeout=SECONDS to wait longer (writers wait too), or back up when long queries are over",
         )
 
 
 def _binlog_snapshot(session: Session) -> tuple[str, str]:
-    found = {key.lower(): value for key, value in session.texts("SHOW STATUS LIKE 'binlog_snapshot_%'")}
-    return found.get("binlog_snapshot_file", ""), found.get("binlog_snapshot_position", "0")
+    status = {key.lower(): value for key, value in session.texts("SHOW STATUS LIKE 'binlog_snapshot_%'")}
+    return status.get("binlog_snapshot_file", ""), status.get("binlog_snapshot_position", "0")

@@ -12,7 +12,8 @@ import pymysql
 from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import Token, code, replaced
-from holdfast_mysql.session.connection import Session, number, plain_literal, saying
+from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.session import Session, plain_literal
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -23,7 +24,7 @@ _HEADS = (b"CREATE USER IF NOT EXISTS ", b"CREATE ROLE IF NOT EXISTS ", b"GRANT 
 
 def read_accounts(session: Session) -> list[Statement]:
     """What makes each account, then what it may do; needs SELECT on the server's own tables."""
-    with saying("cannot read the accounts"):
+    with translate_errors("cannot read the accounts"):
         role = "is_role" if session.server.mariadb else "'N'"
         rows = session.texts(f"SELECT user, host, {role} FROM mysql.user ORDER BY {role} DESC, user, host")
         if session.server.mysql_since(8, 0):
@@ -38,7 +39,7 @@ def read_accounts(session: Session) -> list[Statement]:
                 made.append(_creation(session, label, account, is_role == "Y"))
                 grants = session.rows(f"SHOW GRANTS FOR {account}")
             except pymysql.MySQLError as error:
-                if number(error) not in _UNKNOWN:
+                if error_number(error) not in _UNKNOWN:
                     raise
                 # A server that resolves no names does not know the accounts that are bound to one.
                 log.warning("account %s is not in force on this server and left out", quote_name(label))
@@ -56,12 +57,12 @@ def _creation(session: Session, label: str, account: str, role: bool) -> Stateme
 
 def _grant(body: bytes) -> bytes:
     """A grant of MariaDB without the password that it names: setting one ends that it has expired."""
-    found = code(body)
-    start = next((place for place, token in enumerate(found) if _is_word(token, b"IDENTIFIED")), None)
+    tokens = code(body)
+    start = next((place for place, token in enumerate(tokens) if _is_word(token, b"IDENTIFIED")), None)
     if start is None:
         return body
-    rest = [token for token in found[start:] if _is_word(token, b"REQUIRE", b"WITH")]
-    return replaced(body, [(found[start - 1].end, rest[0].start if rest else len(body), b" " if rest else b"")])
+    rest = [token for token in tokens[start:] if _is_word(token, b"REQUIRE", b"WITH")]
+    return replaced(body, [(tokens[start - 1].end, rest[0].start if rest else len(body), b" " if rest else b"")])
 
 
 def _is_word(token: Token, *words: bytes) -> bool:
@@ -72,19 +73,20 @@ def apply(session: Session, statements: Sequence[Statement]) -> None:
     """Make accounts that are missing, and grant them what they had."""
     for statement in statements:
         if not statement.body.startswith(_HEADS):
-            raise IntegrityError(f"the statement for account {quote_name(statement.name)} is none that makes one")
+            raise IntegrityError(f"the statement for account {quote_name(statement.name)} does not create one")
     role = "is_role" if session.server.mariadb else "'N'"
     present = {
         user if is_role == "Y" else f"{user}@{host}"
         for user, host, is_role in session.texts(f"SELECT user, host, {role} FROM mysql.user")
     }
-    kept = sorted({one.name for one in statements if one.name in present})
+    kept = sorted({statement.name for statement in statements if statement.name in present})
     if kept:
         log.warning("accounts that exist are left as they are: %s", ", ".join(map(quote_name, kept[:20])))
-    _make([one for one in statements if one.kind == "account" and one.name not in present], session)
-    for statement in statements:
-        if statement.kind == "grant" and statement.name not in present:
-            with saying(f"cannot grant to account {quote_name(statement.name)}"):
+    missing = [statement for statement in statements if statement.name not in present]
+    _make([statement for statement in missing if statement.kind == "account"], session)
+    for statement in missing:
+        if statement.kind == "grant":
+            with translate_errors(f"cannot grant to account {quote_name(statement.name)}"):
                 session.execute(statement.body)
 
 
@@ -100,6 +102,6 @@ def _make(accounts: Sequence[Statement], session: Session) -> None:
                 again.append(account)
                 last = error
         if len(again) == len(left):
-            with saying(f"cannot make account {quote_name(again[0].name)}"):
+            with translate_errors(f"cannot make account {quote_name(again[0].name)}"):
                 raise last
         left = again

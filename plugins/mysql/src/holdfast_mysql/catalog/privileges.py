@@ -7,29 +7,29 @@ access privileges"), MariaDB "Grant".
 import re
 from collections.abc import Iterable, Iterator
 
-from holdfast_mysql.session.connection import Session
+from holdfast_mysql.session import Session
 
 _GRANT = re.compile(r"GRANT (?P<what>.+) ON (?P<place>\*\.\*|`(?:[^`]|``)*`\.\*|`mysql`\.`proc`) TO ", re.DOTALL)
 _ROUTINES = frozenset({"EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"})
 
 
-def unseen(session: Session, database: str, *, everything: bool) -> list[str]:
+def hidden_objects(session: Session, database: str, *, everything: bool) -> list[str]:
     """What of a database could be hidden from the account, each with the privilege that shows it."""
     held, everywhere = _held(session, database)
     if "ALL PRIVILEGES" in held:
         return []
-    found = []
+    hidden = []
     if "SELECT" not in held:
-        found.append("tables (SELECT)")
+        hidden.append("tables (SELECT)")
     if "TRIGGER" not in held:
-        found.append("triggers (TRIGGER)")
+        hidden.append("triggers (TRIGGER)")
     if everything:
         if "EVENT" not in held:
-            found.append("events (EVENT)")
+            hidden.append("events (EVENT)")
         # A global SELECT, and in MariaDB one on mysql.proc, shows routines with their definitions.
         if not held & _ROUTINES and "SELECT" not in everywhere:
-            found.append(f"routines ({'SELECT on mysql.proc' if session.server.mariadb else 'SHOW_ROUTINE'})")
-    return found
+            hidden.append(f"routines ({'SELECT on mysql.proc' if session.server.mariadb else 'SHOW_ROUTINE'})")
+    return hidden
 
 
 def _held(session: Session, database: str) -> tuple[set[str], set[str]]:

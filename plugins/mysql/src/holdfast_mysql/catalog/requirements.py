@@ -7,8 +7,7 @@ from typing import Any
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.collations import known_collations, replacements
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.session.connection import Session
-from holdfast_mysql.session.server import Server
+from holdfast_mysql.session import Server, Session
 
 _SHOWN = 50  # names that the manifest keeps of each need; the count is kept besides
 _COLLATION = re.compile(rb"\bCOLLATE[ =]([a-z0-9_]+)", re.IGNORECASE)
@@ -32,12 +31,12 @@ _FEATURES = {
 _MYSQL_CLAUSES = re.compile(rb"/\*!8\d{4} ([A-Z][A-Z ]*)")
 
 
-def needs_of(tables: Sequence[Table], statements: Sequence[Statement]) -> dict[str, list[Any]]:
+def requirements_of(tables: Sequence[Table], statements: Sequence[Statement]) -> dict[str, list[Any]]:
     """Each need with the number of objects that have it and the names of the first of them."""
-    found: dict[str, dict[str, None]] = {}
+    holders: dict[str, dict[str, None]] = {}
 
     def add(need: str, name: str) -> None:
-        found.setdefault(need, {})[name] = None
+        holders.setdefault(need, {})[name] = None
 
     for table in tables:
         add(f"engine {table.engine}", table.name)
@@ -50,7 +49,7 @@ def needs_of(tables: Sequence[Table], statements: Sequence[Statement]) -> dict[s
     for statement in statements:
         for need in _statement_needs(statement):
             add(need, statement.name)
-    return {need: [len(names), list(names)[:_SHOWN]] for need, names in sorted(found.items())}
+    return {need: [len(names), list(names)[:_SHOWN]] for need, names in sorted(holders.items())}
 
 
 def _statement_needs(statement: Statement) -> Iterator[str]:
@@ -68,7 +67,7 @@ def _statement_needs(statement: Statement) -> Iterator[str]:
                 yield f"object {name}"
 
 
-def missing(session: Session, needs: Mapping[str, Any], *, source: Server) -> list[str]:
+def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> list[str]:
     """One line for each need that the server does not meet."""
     engines = {name.lower() for name, on in session.texts("SELECT engine, support FROM information_schema.engines")
                if on in ("YES", "DEFAULT")}  # fmt: skip
@@ -89,7 +88,7 @@ def missing(session: Session, needs: Mapping[str, Any], *, source: Server) -> li
     return lines
 
 
-def lost_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:
+def ignored_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:
     """Clauses that the target passes over: MySQL's versioned comments on MariaDB."""
     if source.mariadb or not target.mariadb:
         return []

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.session.connection import Session
-from holdfast_mysql.session.server import Server
+from holdfast_mysql.session import Server, Session
 
 # In the order of preference; each sorts by a close version of the Unicode Collation Algorithm with the same rules for
 # case and accents.
@@ -43,12 +42,12 @@ def replacements(known: frozenset[str]) -> dict[str, str]:
     return {name: other for name, other in close.items() if other is not None and name not in known}
 
 
-def fitted(statement: Statement, *, server: Server, collations: Mapping[str, str]) -> Statement:
+def fit_to_server(statement: Statement, *, server: Server, collations: Mapping[str, str]) -> Statement:
     """A definition with the collations and modes that this server has."""
     mode = statement.sql_mode
     if mode:
         unknown = _NOT_MARIADB if server.mariadb else _NOT_MYSQL if server.mysql_since(8, 0) else frozenset()
-        mode = ",".join(one for one in mode.split(",") if one.upper() not in unknown)
+        mode = ",".join(name for name in mode.split(",") if name.upper() not in unknown)
     return replace(
         statement,
         body=with_collations(statement, collations),

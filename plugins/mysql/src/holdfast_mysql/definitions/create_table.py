@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from holdfast_mysql.definitions.tokens import Token, code, replaced
 
 _PLAIN = ("KEY", "INDEX")
+_FIXED = ("UNIQUE", "SPATIAL", "VECTOR", "PERIOD")  # constraints that sort among the keys
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class SplitDefinition:
     """`create` without the keys and references that ADD clauses make later."""
 
     create: bytes
@@ -17,7 +18,7 @@ class Parts:
 
 
 @dataclass(kw_only=True)
-class _Item:
+class _Clause:
     """One column, key or constraint: its tokens, and where its text begins and ends."""
 
     tokens: list[Token] = field(default_factory=list)
@@ -42,59 +43,67 @@ class _Item:
 
     def first_column(self) -> str:
         """The first column of a key."""
-        opening = next(place for place, token in enumerate(self.tokens) if token.text == b"(")
+        opening = next(index for index, token in enumerate(self.tokens) if token.text == b"(")
         return self.tokens[opening + 1].name or ""
 
 
-def split(body: bytes) -> Parts:
+def split_keys(body: bytes) -> SplitDefinition:
     """Take the secondary keys and foreign keys of an InnoDB table out of its definition.
 
     Keys come back in their order: the server sorts them by class and keeps the order within one, so that only those
     behind the last key that has to stay can be taken out. Full-text keys sort behind all others.
     """
-    items, end = _items(body)
-    tail = [token.text.upper() for token in code(body[end:])]
-    if b"INNODB" not in tail or not items:
-        return Parts(create=body)
-    primary = next((item for item in items if item.kind == "primary"), None)
-    counter = next((item.tokens[0].name for item in items if item.kind == "column"
-                    and "AUTO_INCREMENT" in item.words), None)  # fmt: skip
-    kept = -1
-    needed = counter is not None and (primary is None or primary.first_column() != counter)
-    for place, item in enumerate(items):
-        if item.kind == "constraint" and item.words[0] in ("UNIQUE", "SPATIAL", "VECTOR", "PERIOD"):
-            kept = place
-        elif item.kind in ("key", "unique"):
-            if needed and item.first_column() == counter:
-                kept, needed = place, False
-            elif item.kind == "unique" and primary is None:
-                kept = place  # it may be what the table is sorted by
-    keys = [item for place, item in enumerate(items) if item.kind in ("key", "unique") and place > kept]
-    references = [item for item in items if item.kind == "reference"]
-    out = [item for item in items if item in keys or item in references]
-    if not out or len(out) == len(items):
-        return Parts(create=body)
-    return Parts(
-        create=_without(body, items, out),
-        keys=tuple(_text(body, item) for item in keys),
-        references=tuple(_text(body, item) for item in references),
+    clauses, end = _clauses(body)
+    options = [token.text.upper() for token in code(body[end:])]
+    if b"INNODB" not in options or not clauses:
+        return SplitDefinition(create=body)
+    movable = clauses[_last_fixed(clauses) + 1 :]
+    keys = [clause for clause in movable if clause.kind in ("key", "unique")]
+    references = [clause for clause in clauses if clause.kind == "reference"]
+    out = [clause for clause in clauses if clause in keys or clause in references]
+    if not out or len(out) == len(clauses):
+        return SplitDefinition(create=body)
+    return SplitDefinition(
+        create=_without(body, clauses, out),
+        keys=tuple(_text(body, clause) for clause in keys),
+        references=tuple(_text(body, clause) for clause in references),
     )
 
 
-def _items(body: bytes) -> tuple[list[_Item], int]:
-    found = code(body)
-    opening = next((place for place, token in enumerate(found) if token.text == b"("), len(found))
-    items, depth, current = [], 0, _Item()
-    for token in found[opening:]:
+def _last_fixed(clauses: list[_Clause]) -> int:
+    """Where the last key is that has to stay, -1 for none."""
+    primary = next((clause for clause in clauses if clause.kind == "primary"), None)
+    counter = next((clause.tokens[0].name for clause in clauses if clause.kind == "column"
+                    and "AUTO_INCREMENT" in clause.words), None)  # fmt: skip
+    # A column that counts has to be the first one of some key.
+    needed = counter is not None and (primary is None or primary.first_column() != counter)
+    last = -1
+    for index, clause in enumerate(clauses):
+        if clause.kind == "constraint" and clause.words[0] in _FIXED:
+            last = index
+        elif clause.kind in ("key", "unique"):
+            if needed and clause.first_column() == counter:
+                last, needed = index, False
+            elif clause.kind == "unique" and primary is None:
+                last = index  # it may be what the table is sorted by
+    return last
+
+
+def _clauses(body: bytes) -> tuple[list[_Clause], int]:
+    """The columns, keys and constraints of a table, and where its options begin."""
+    tokens = code(body)
+    opening = next((index for index, token in enumerate(tokens) if token.text == b"("), len(tokens))
+    clauses, depth, current = [], 0, _Clause()
+    for token in tokens[opening:]:
         if token.text == b")":
             depth -= 1
             if depth == 0:
                 if current.tokens:
-                    items.append(current)
-                return items, token.end
+                    clauses.append(current)
+                return clauses, token.end
         if depth == 1 and token.text == b",":
-            items.append(current)
-            current = _Item()
+            clauses.append(current)
+            current = _Clause()
         elif depth >= 1:
             current.tokens.append(token)
         if token.text == b"(":
@@ -102,21 +111,21 @@ def _items(body: bytes) -> tuple[list[_Item], int]:
     return [], len(body)
 
 
-def _text(body: bytes, item: _Item) -> bytes:
+def _text(body: bytes, clause: _Clause) -> bytes:
     # A clause may end inside a versioned comment, as INVISIBLE does: its closing mark belongs to it.
-    end = item.tokens[-1].end
-    inner = body[item.tokens[0].start : end]
+    end = clause.tokens[-1].end
+    inner = body[clause.tokens[0].start : end]
     if inner.count(b"/*") > inner.count(b"*/"):
         end = body.index(b"*/", end) + 2
-    return body[item.tokens[0].start : end]
+    return body[clause.tokens[0].start : end]
 
 
-def _without(body: bytes, items: list[_Item], out: list[_Item]) -> bytes:
+def _without(body: bytes, clauses: list[_Clause], out: list[_Clause]) -> bytes:
     changes = []
     first = True
-    for item in items:
-        start, end = item.tokens[0].start, item.tokens[0].start + len(_text(body, item))
-        if item in out:
+    for clause in clauses:
+        start, end = clause.tokens[0].start, clause.tokens[0].start + len(_text(body, clause))
+        if clause in out:
             # With the comma before it; where everything before it is taken out too, with the one behind it.
             if first:
                 comma = body.index(b",", end)
@@ -128,22 +137,22 @@ def _without(body: bytes, items: list[_Item], out: list[_Item]) -> bytes:
     return replaced(body, changes)
 
 
-def with_inherited_collations(body: bytes) -> bytes:
+def without_inherited_collations(body: bytes) -> bytes:
     """A definition of MySQL 8 without the collations that columns take from their table.
 
     The server writes COLLATE for a column that inherits one which is not the default of its character set; but read
     back, the clause is one of the column's own, and from then on the server writes CHARACTER SET before it.
     """
-    items, end = _items(body)
+    clauses, end = _clauses(body)
     tail = [token.text.lower() for token in code(body[end:])]
     own = tail[tail.index(b"collate") + 2] if b"collate" in tail else b""
     changes = []
-    for item in items:
-        words = [token.text.lower() for token in item.tokens]
-        for place, word in enumerate(words[:-1]):
-            inherited = item.kind == "column" and word == b"collate" and words[place + 1] == own
-            if inherited and words[place - 3 : place - 1] != [b"character", b"set"]:
-                start = item.tokens[place - 1].end
-                changes.append((start, item.tokens[place + 1].end, b""))
+    for clause in clauses:
+        words = [token.text.lower() for token in clause.tokens]
+        for index, word in enumerate(words[:-1]):
+            inherited = clause.kind == "column" and word == b"collate" and words[index + 1] == own
+            if inherited and words[index - 3 : index - 1] != [b"character", b"set"]:
+                start = clause.tokens[index - 1].end
+                changes.append((start, clause.tokens[index + 1].end, b""))
                 break
     return replaced(body, changes)

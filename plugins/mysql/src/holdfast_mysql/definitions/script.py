@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.api import Chunk, IntegrityError
-from holdfast_mysql.session.connection import quoted
+from holdfast_mysql.session import quoted
 
 MARK = b"-- holdfast "
 _LINE_LIMIT = 1 << 20

@@ -1,7 +1,7 @@
 """SQL text as tokens, as far as it takes to change names in it without touching strings and comments."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _STRING = rb"'(?:[^'\\]|\\.|'')*'"
@@ -70,3 +70,22 @@ def replaced(text: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
         parts += [text[last:start], new]
         last = end
     return b"".join([*parts, text[last:]])
+
+
+def is_text(tokens: Sequence[Token], index: int, text: bytes) -> bool:
+    """Whether there is a token with that text at that place."""
+    return 0 <= index < len(tokens) and tokens[index].text == text
+
+
+def is_word(tokens: Sequence[Token], index: int, *words: str) -> bool:
+    """Whether there is one of these words, unquoted and in any case, at that place."""
+    return (
+        0 <= index < len(tokens)
+        and tokens[index].kind == "word"
+        and tokens[index].text.upper().decode(errors="replace") in words
+    )
+
+
+def upper_words(tokens: Sequence[Token]) -> list[str]:
+    """The texts of tokens in upper case."""
+    return [token.text.upper().decode(errors="replace") for token in tokens]

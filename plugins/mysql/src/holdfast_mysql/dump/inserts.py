@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.api import Chunk
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
-from holdfast_mysql.restore.load import LABELS
 from holdfast_mysql.rows import decode_rows
-from holdfast_mysql.rows.parsers import Fields
-from holdfast_mysql.rows.wire import RowReader
+from holdfast_mysql.rows.parsers import FieldParser
+from holdfast_mysql.rows.wire import LABEL_KINDS, RowReader
 
 _ROWS = 10_000  # of one statement: the server keeps 65535 warnings, and each row may have several
 
@@ -15,14 +14,14 @@ _ROWS = 10_000  # of one statement: the server keeps 65535 warnings, and each ro
 def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
     """Turn a stream of rows into statements of about 1 MiB."""
     reader = RowReader(chunks)
-    unit = reader.unit
-    kinds = [column.kind for column in unit.columns]
-    header: dict[str, object] = {"table": unit.table, "columns": [[column.name] for column in unit.columns]}
-    fields = Fields(max(1, len(kinds)), None)
-    count = fields.count
-    labels = [column.name for column in unit.columns if column.kind in LABELS]
-    for _ in reader.feed(fields):
-        values = fields.take()
+    columns = reader.header.columns
+    kinds = [column.kind for column in columns]
+    header: dict[str, object] = {"table": reader.header.table, "columns": [[column.name] for column in columns]}
+    parser = FieldParser(max(1, len(kinds)), None)
+    count = parser.count
+    labels = [column.name for column in columns if column.kind in LABEL_KINDS]
+    for _ in reader.feed(parser):
+        values = parser.take()
         batch, size = [], 0
         for start in range(0, len(values), count):
             # A table of generated columns alone has rows of one 1 and no kinds: its rows are ().

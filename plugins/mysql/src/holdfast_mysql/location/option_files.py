@@ -23,10 +23,10 @@ _DEPTH = 10
 def client_options(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What the option files say to clients, the last one that says it winning; names with hyphens."""
     home = environ.get("HOME") or os.path.expanduser("~")
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for path in (Path("/etc/my.cnf"), Path("/etc/mysql/my.cnf"), Path(home) / ".my.cnf"):
-        found.update(_read(path, 0))
-    return found
+        options.update(_read(path, 0))
+    return options
 
 
 def _read(path: Path, depth: int) -> Iterator[tuple[str, str]]:

@@ -7,12 +7,15 @@ from dataclasses import replace
 import pymysql
 
 from holdfast.api import CredentialsError, HoldfastError, quote_name
-from holdfast_mysql.catalog.tables import BROKEN_VIEW
-from holdfast_mysql.definitions.rewrite import check_head, disabled, doubtful, follow, with_definer
+from holdfast_mysql.catalog.definitions import BROKEN_VIEW
+from holdfast_mysql.definitions.check_head import check_head
+from holdfast_mysql.definitions.renaming import ambiguous_refs, rename_database
+from holdfast_mysql.definitions.rewrite import disabled, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
+from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
-from holdfast_mysql.restore.placeholder_tables import Stubs
-from holdfast_mysql.session.connection import Session, failure, number, quoted, use
+from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
+from holdfast_mysql.session import Session, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -25,13 +28,10 @@ _ABSENT = frozenset({1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
 class ObjectMaker:
     """Makes objects in a database; `source` is the name that the database had."""
 
-    def __init__(
-        self, session: Session, *, database: str, source: str, collation: str, definer: str, disable_events: bool
-    ) -> None:
+    def __init__(self, session: Session, *, database: str, source: str, definer: str, disable_events: bool) -> None:
         self._session = session
         self._database = database
         self._source = source
-        self._collation = collation
         self._definer = definer
         self._disable_events = disable_events
 
@@ -66,13 +66,15 @@ class ObjectMaker:
         fitted = replace(statement, body=with_definer(statement, self._definer))
         if self._source != self._database:
             objects = [*names, statement.table]
-            for reference in doubtful(fitted, old=self._source, objects=objects):
+            for reference in ambiguous_refs(fitted, old=self._source, objects=objects):
                 log.warning(
                     "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
-                    "database %s, put the definition right by hand",
+                    "database %s, correct the definition by hand",
                     statement.kind, quote_name(statement.name), quote_name(reference), quote_name(self._source),
                 )  # fmt: skip
-            fitted = replace(fitted, body=follow(fitted, old=self._source, new=self._database, objects=objects))
+            fitted = replace(
+                fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=objects)
+            )
         check_head(fitted, fitted.body, database=self._database)
         if statement.kind == "event" and self._disable_events:
             fitted = replace(fitted, body=disabled(fitted))
@@ -92,9 +94,9 @@ class ObjectMaker:
         self._session.execute(statement.body)
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
-        raised = failure(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
+        raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
         if isinstance(raised, CredentialsError) and self._definer == "keep":
-            raised.hint = "-o definer=current makes the restoring account the definer"
+            raised.hint = "use -o definer=current to make the restoring account the definer"
         return raised
 
     def _make_views(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
@@ -105,7 +107,7 @@ class ObjectMaker:
                 try:
                     self._execute(view)
                 except pymysql.MySQLError as error:
-                    if number(error) not in _ABSENT:
+                    if error_number(error) not in _ABSENT:
                         raise self._failure(view, error) from error
                     left.append(view)
                 else:
@@ -117,12 +119,12 @@ class ObjectMaker:
 
     def _make_broken(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
         """Make views of what is not there, as far as that can stand in for a moment; the others are told of."""
-        stubs = Stubs(self._session, self._database)
+        placeholders = PlaceholderTables(self._session, self._database)
         try:
             for view in views:
                 broken = view.extra == BROKEN_VIEW
                 try:
-                    stubs.make(lambda view=view: self._execute(view))  # type: ignore[misc]
+                    placeholders.make(lambda view=view: self._execute(view))  # type: ignore[misc]
                 except pymysql.MySQLError as error:
                     log.warning(
                         "view %s is broken and cannot be made (%s); its definition is in the stream %s of the backup"
@@ -137,4 +139,4 @@ class ObjectMaker:
                     log.warning("view %s refers to what is %s", quote_name(view.name), when)
         finally:
             self._session.execute(OPENING[0])
-            stubs.clear()
+            placeholders.clear()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pymysql
 
-from holdfast_mysql.session.connection import Session, number, quoted
+from holdfast_mysql.errors import error_number
+from holdfast_mysql.session import Session, quoted
 
 _NO_TABLE, _NO_COLUMN = 1146, 1054
 _TABLE = re.compile(r"Table '(.+)' doesn't exist", re.DOTALL)
@@ -17,7 +18,7 @@ _COLUMN = re.compile(r"Unknown column '(.+)' in '[^']*'", re.DOTALL)
 _MOST = 5000  # columns and tables for one view
 
 
-class Stubs:
+class PlaceholderTables:
     """Tables of the database that are not there and that views need; `clear` takes them away."""
 
     def __init__(self, session: Session, database: str) -> None:
@@ -38,15 +39,15 @@ class Stubs:
 
     def _add(self, error: pymysql.MySQLError) -> bool:
         text = str(error.args[1])
-        if number(error) == _NO_TABLE and (match := _TABLE.search(text)):
+        if error_number(error) == _NO_TABLE and (match := _TABLE.search(text)):
             prefix = f"{self._database}."
             name = match[1].removeprefix(prefix)
             if not match[1].startswith(prefix) or name in self._tables:
                 return False
-            self._session.execute(f"CREATE TABLE {self._place(name)} (`holdfast stub` INT)")
+            self._session.execute(f"CREATE TABLE {self._place(name)} (`holdfast placeholder` INT)")
             self._tables.append(name)
             return True
-        if number(error) == _NO_COLUMN and self._tables and (match := _COLUMN.search(text)):
+        if error_number(error) == _NO_COLUMN and self._tables and (match := _COLUMN.search(text)):
             # Which table it belongs to is hidden by an alias: every one of them gets it, for views name them in full.
             parts = match[1].split(".")
             # Names may hold dots themselves: whatever the column could be called is added.

@@ -10,27 +10,29 @@ from collections.abc import Collection, Sequence
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
-from holdfast_mysql.catalog.tables import Definitions, Selection, names_of
+from holdfast_mysql.catalog.definitions import DefinitionReader
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.objects import ObjectMaker
 from holdfast_mysql.restore.target import drop
-from holdfast_mysql.session.connection import Session, literal, quoted, saying, use
+from holdfast_mysql.session import Session, literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
 _LONGEST = 64
 
 
-def beside(database: str, token: str) -> str:
+def building_name(database: str, token: str) -> str:
     """The name of the database that is built in."""
     end = f"_holdfast_{token}"
     return database[: _LONGEST - len(end)] + end
 
 
-def announce(session: Session, database: str, found: Sequence[tuple[str, str]]) -> None:
+def warn_of_replacement(database: str, occupants: Sequence[tuple[str, str]]) -> None:
     """Say what the replacement does and what of it is not atomic."""
-    del session
-    kinds = sorted({kind for kind, _ in found} - {"table", "sequence"})
+    kinds = sorted({kind for kind, _ in occupants} - {"table", "sequence"})
     others = f" {', '.join(kinds)} definitions" if kinds else " Views, routines and events"
     log.warning(
         "replacing %s: the tables change places in one RENAME TABLE; not atomic with it are triggers (dropped "
@@ -45,7 +47,9 @@ def explain(
     """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
     going = _going(session, target, new, only)
     use(session, target)
-    saved = [f"{one.kind} {quote_name(one.name)}" for one in _saved(session, target, views, going, only)]
+    saved = [
+        f"{statement.kind} {quote_name(statement.name)}" for statement in _saved(session, target, views, going, only)
+    ]
     away = _away(building, target)
     if saved:
         log.warning("would drop, to be put back if it fails: %s", ", ".join(saved))
@@ -58,17 +62,17 @@ def swap(
     only: Selection | None,
 ) -> None:  # fmt: skip
     """Put what was built in the target's place; with `only`, tables and views outside of it stay."""
-    new = [name for name, kind in names_of(session, building) if kind != "VIEW"]
+    new = [name for name, kind in list_names(session, building) if kind != "VIEW"]
     going = _going(session, target, new, only)
     use(session, target)
     views = {statement.name for statement in statements if statement.kind == "view"}
     saved = _saved(session, target, views, going, only)
     away = _away(building, target)
-    with saying(f"cannot create database {quote_name(away)}"):
+    with translate_errors(f"cannot create database {quote_name(away)}"):
         session.execute(f"CREATE DATABASE {quoted(away)}")
     moved = False
     try:
-        with saying(f"cannot replace {quote_name(target)}"):
+        with translate_errors(f"cannot replace {quote_name(target)}"):
             _drop(session, target, saved)
             _rename(session, _moves(building, target, away, going, new))
             moved = True
@@ -79,19 +83,19 @@ def swap(
         _put_back(session, saved, building=building, target=target, away=away,
                   old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
         raise
-    with saying("cannot drop the old tables"):
+    with translate_errors("cannot drop the old tables"):
         session.execute(f"DROP DATABASE {quoted(away)}")
         session.execute(f"DROP DATABASE {quoted(building)}")
 
 
 def _away(building: str, target: str) -> str:
     """The database that the old tables go into."""
-    return beside(target, "old_" + building.rpartition("_")[2])
+    return building_name(target, "old_" + building.rpartition("_")[2])
 
 
 def _going(session: Session, target: str, new: Collection[str], only: Selection | None) -> list[str]:
     """The tables and sequences that leave the target."""
-    old = names_of(session, target)
+    old = list_names(session, target)
     return [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
 
 
@@ -104,10 +108,10 @@ def _saved(
     session: Session, target: str, names: Collection[str], going: list[str], only: Selection | None
 ) -> list[Statement]:
     """The definitions of everything in the target that has to be dropped, so that it can be put back."""
-    definitions = Definitions(session, target)
+    definitions = DefinitionReader(session, target)
     everything = Selection()
-    triggers = [one for one in definitions.triggers(everything) if one.table in going]
-    views = [one for one in definitions.views(everything) if only is None or one.name in only or one.name in names]
+    triggers = [trigger for trigger in definitions.triggers(everything) if trigger.table in going]
+    views = [view for view in definitions.views(everything) if only is None or view.name in only or view.name in names]
     if only is not None:
         return [*triggers, *views]
     return [*triggers, *views, *definitions.routines(), *definitions.events()]
@@ -150,12 +154,13 @@ def _put_back(
 ) -> None:  # fmt: skip
     """Undo a swap that failed half-way; what cannot be undone is named, with where it is."""
     try:
-        made = Definitions(session, target)
+        made = DefinitionReader(session, target)
         current = [*made.triggers(Selection()), *made.views(Selection()), *made.routines(), *made.events()]
-        names = {(one.kind, one.name) for one in saved}
-        _drop(session, target, [one for one in current if old or new or (one.kind, one.name) in names])
+        names = {(statement.kind, statement.name) for statement in saved}
+        made_here = [statement for statement in current if old or new or (statement.kind, statement.name) in names]
+        _drop(session, target, made_here)
         _rename(session, [*((target, building, name) for name in new), *((away, target, name) for name in old)])
-        own = ObjectMaker(session, database=target, source=target, collation="", definer="keep", disable_events=False)
+        own = ObjectMaker(session, database=target, source=target, definer="keep", disable_events=False)
         own.make(saved, made=[])
         session.execute(f"DROP DATABASE {quoted(away)}")
     except (HoldfastError, pymysql.MySQLError) as failed:

@@ -46,20 +46,20 @@ def rows(source: BinaryIO) -> Iterator[bytes]:
 def values(row: bytes, count: int) -> list[bytes | None]:
     """Take a row apart: bytes, or None for NULL."""
     place = 0
-    found: list[bytes | None] = []
+    fields: list[bytes | None] = []
     for _ in range(count):
         size = row[place]
         place += 1
         if size == 251:
-            found.append(None)
+            fields.append(None)
             continue
         if size > 251:
             width = {252: 2, 253: 3, 254: 8}[size]
             size = int.from_bytes(row[place : place + width], "little")
             place += width
-        found.append(row[place : place + size])
+        fields.append(row[place : place + size])
         place += size
-    return found
+    return fields
 
 
 def literal(value: bytes | None, kind: str) -> bytes:

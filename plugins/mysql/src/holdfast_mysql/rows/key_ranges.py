@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from holdfast.api import quote_name
-from holdfast_mysql.catalog.tables import INTEGERS, Table, TableColumn
-from holdfast_mysql.session.connection import Session, quoted, saying
+from holdfast_mysql.catalog.columns import INTEGERS, TableColumn
+from holdfast_mysql.catalog.tables import Table
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.session import Session, quoted
 
 ROWS = 1_000_000
 SIZE = 64 << 20
@@ -14,7 +16,7 @@ _DEPTH = 64  # halvings of a range of 64 bits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class KeyRange:
     """Rows whose key is at least `low` and below `high`, each an SQL literal, None for no bound."""
 
     low: str | None = None
@@ -28,41 +30,41 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowUnit:
-    """One stream of rows: a table and the part of it."""
+class RowStream:
+    """One stream of rows: a table and the range of its keys."""
 
     table: Table
-    part: Range
+    key_range: KeyRange
 
     def sql(self) -> str:
         """The query of these rows, in the order of the key, in which a restored table gives the same bytes."""
         table = self.table
-        if not ordered(table):
+        if not ordered_by_key(table):
             return table.select()
-        condition = self.part.condition(table.key[0])
+        condition = self.key_range.condition(table.key[0])
         # Without the hint a secondary index that covers the query could be read instead, in its own order.
         where = f" WHERE {condition}" if condition else ""
         return f"{table.select()} FORCE INDEX (PRIMARY){where} ORDER BY {', '.join(quoted(name) for name in table.key)}"
 
 
-def ordered(table: Table) -> bool:
+def ordered_by_key(table: Table) -> bool:
     """Whether rows come in the order of a key that makes it complete, at no cost."""
     return bool(table.key) and not table.versioned and table.engine.lower() == "innodb"
 
 
-def ranges(session: Session, table: Table) -> list[Range]:
+def divide(session: Session, table: Table) -> list[KeyRange]:
     """Divide a table; the first and the last range are open, so that no row is outside."""
     wanted = max(table.rows // ROWS, table.size // SIZE)
-    if wanted < 2 or not table.key or table.versioned or table.engine.lower() != "innodb":
-        return [Range()]
+    if wanted < 2 or not ordered_by_key(table):
+        return [KeyRange()]
     column = next(column for column in table.columns if column.name == table.key[0])
-    with saying(f"cannot divide table {quote_name(table.name)}"):
+    with translate_errors(f"cannot divide table {quote_name(table.name)}"):
         if column.type in INTEGERS:
             cuts = list(_integer_cuts(session, table))
         else:
             cuts = list(_counted_cuts(session, table, column, wanted))
     edges = [None, *cuts, None]
-    return [Range(low=low, high=high) for low, high in pairwise(edges)]
+    return [KeyRange(low=low, high=high) for low, high in pairwise(edges)]
 
 
 def _integer_cuts(session: Session, table: Table) -> Iterator[str]:
@@ -87,10 +89,9 @@ def _integer_cuts(session: Session, table: Table) -> Iterator[str]:
         yield middle
         yield from halve(middle, last, max(0, rows - left), depth + 1)
 
-    counts = table.rows
     last_cut = low
     pending = 0
-    for cut in halve(low, high, counts, 0):
+    for cut in halve(low, high, table.rows, 0):
         # A range that holds next to nothing, as between two clusters of ids, goes to its neighbour.
         pending += estimate(last_cut, cut - 1)
         last_cut = cut

@@ -11,8 +11,11 @@ _NULL, _TWO, _THREE = 0xFB, 0xFC, 0xFD
 
 N = TypeVar("N", bytes, None)
 
+# The values of a row as they are, and which of them are NULL.
+ParameterRow = tuple[bytes, tuple[int, ...]]
 
-class Fields(Generic[N]):
+
+class FieldParser(Generic[N]):
     """Collects the values of rows in one flat list, with `null` in the place of each NULL."""
 
     def __init__(self, count: int, null: N) -> None:
@@ -77,7 +80,7 @@ def long_value(data: bytes, place: int, mark: int) -> tuple[int, int]:
     return begin, begin + int.from_bytes(data[place:begin], "little")
 
 
-class Parameters:
+class ParameterParser:
     """Collects rows as parameters of a prepared statement: values as they are, NULLs as a set of positions.
 
     A row of the text protocol is a block of parameters already, but for its NULLs, which have no bytes there.
@@ -86,10 +89,10 @@ class Parameters:
     def __init__(self, count: int, *, nullable: bool) -> None:
         self.count = count
         self._nullable = nullable
-        self._rows: list[tuple[bytes, tuple[int, ...]]] = []
+        self._rows: list[ParameterRow] = []
 
-    def take(self) -> list[tuple[bytes, tuple[int, ...]]]:
-        """The rows since the last call: their values, and which of them are NULL."""
+    def take(self) -> list[ParameterRow]:
+        """The rows since the last call."""
         rows, self._rows = self._rows, []
         return rows
 

@@ -1,6 +1,6 @@
 """Rows as the server sends them: the packets of a text result set, copied from the socket without looking inside.
 
-A unit of rows is a line of JSON (see `Unit.header`) followed by the packets of the result set, each with its
+A stream of rows is a line of JSON (see `RowHeader`) followed by the packets of the result set, each with its
 header of four bytes: three of length, little-endian, and one that was the packet's number and is always zero here
 (narrow rows then compress to 33 % instead of 41 %). A row of 16 MiB or more spans packets: one of exactly 0xffffff
 bytes is continued by the next. Within a row each value is a length-encoded string, 0xfb is NULL. Source of the
@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import pymysql
-
 from holdfast.api import Chunk, IntegrityError
-from holdfast_mysql.session.connection import Session
+from holdfast_mysql.session import Session, driver
 
 VERSION = 1
 FULL = 0xFFFFFF
@@ -32,7 +30,7 @@ _END_SIZE = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column as it lies in a unit; `kind` says what its bytes are.
+    """A column as it lies in a stream; `kind` says what its bytes are.
 
     `number` and `index` (of an ENUM or SET) are digits as SQL writes them; `ascii` and `json` are text that may be
     converted; `utf8` is text in UTF-8, `latin` text in a character set of one byte, `label` members of an ENUM or SET
@@ -44,22 +42,25 @@ class Column:
     nullable: bool = True
 
 
+LABEL_KINDS = ("index", "label")  # of ENUM and SET
+
+
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class RowHeader:
     """What a stream of rows says about itself: a table, its columns in their order, and whether it has history."""
 
     table: str
     columns: tuple[Column, ...]
     versioned: bool = False
 
-    def header(self) -> bytes:
+    def line(self) -> bytes:
         """The line that stands before the rows."""
         columns = [[column.name, column.kind, column.nullable] for column in self.columns]
         data = {"holdfast": "mysql rows", "version": VERSION, "table": self.table, "columns": columns}
         return json.dumps({**data, "versioned": self.versioned}).encode() + b"\n"
 
     @classmethod
-    def of(cls, line: bytes) -> "Unit":
+    def of(cls, line: bytes) -> "RowHeader":
         """Read a header back; what is none is an `IntegrityError`."""
         try:
             data = json.loads(line)
@@ -112,26 +113,16 @@ class RowCopy:
 
     def chunks(self) -> Iterator[bytearray]:
         """Run the query and yield the header and its packets in pieces of 1 MiB, cut anywhere."""
-        self._connection.query(self._sql, unbuffered=True)
-        result = self._connection._result
-        try:
+        with driver.row_packets(self._connection, self._sql, size=_CHUNK // 2) as (head, receive):
             own = len(self._header)
-            for chunk in self._copy():
+            for chunk in self._copy(head, receive):
                 if self._digest:
                     self._digest.update(memoryview(chunk)[own:])
                 own = 0
                 yield chunk
-        finally:
-            # The driver would otherwise read a result that was given up to its end.
-            result.unbuffered_active = False
-            result.connection = None
-            self._connection._result = None
 
-    def _copy(self) -> Iterator[bytearray]:
-        receive = self._connection._sock.recv_into
-        # One read1 empties the driver's buffer; readinto1 would block on small results, because it goes on to the
-        # socket after serving what it has.
-        tail: bytes = self._header + self._connection._rfile.read1(_CHUNK // 2)
+    def _copy(self, head: bytes, receive: driver.Receive) -> Iterator[bytearray]:
+        tail = self._header + head
         skip = len(self._header)
         while True:
             buffer = bytearray(_CHUNK)
@@ -190,7 +181,7 @@ class RowCopy:
 
     def _end(self, packet: bytes) -> None:
         if packet[0] == _ERROR:
-            pymysql.err.raise_mysql_exception(packet)
+            driver.raise_packet(packet)
         self._ended = True
 
 
@@ -207,7 +198,7 @@ class RowParser(Protocol):
 
 
 class RowReader:
-    """The rows of a stream, for the way back: `unit` first, then `feed`."""
+    """The rows of a stream, for the way back: `header` first, then `feed`."""
 
     def __init__(self, chunks: Iterable[Chunk]) -> None:
         self._chunks = _pieces(chunks)
@@ -217,7 +208,7 @@ class RowReader:
             if chunk is None or len(head) > _HEADER_LIMIT:
                 raise IntegrityError("the rows do not begin with a header that can be read")
             head += chunk
-        self.unit = Unit.of(bytes(head[:end]))
+        self.header = RowHeader.of(bytes(head[:end]))
         self._rest: bytes = bytes(head[end + 1 :])
 
     def feed(self, parser: RowParser) -> Iterator[None]:

@@ -1,0 +1,82 @@
+"""Columns as the server describes them, and what the bytes of their values are."""
+
+from dataclasses import dataclass
+
+_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "year"})
+INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_ASCII = frozenset({"date", "datetime", "timestamp", "time"})
+_CONVERTED = frozenset({"json", "inet4", "inet6", "uuid", "xmltype"})
+_UTF8 = frozenset({"utf8", "utf8mb3", "utf8mb4"})
+# Character sets of one byte in which ASCII is ASCII: a script shows such values as text.
+_LATIN = frozenset(
+    """
+    ascii armscii8 cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 dec8 geostd8 greek hebrew keybcs2 koi8r koi8u latin1
+    latin2 latin5 latin7 macce macroman tis620
+    """.split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableColumn:
+    """A column as the server describes it."""
+
+    name: str
+    type: str
+    column_type: str
+    nullable: bool
+    charset: str
+    collation: str
+    generated: bool
+    auto_increment: bool
+
+
+def column_of(row: tuple[str, ...]) -> TableColumn:
+    """A column from its row of information_schema.columns, as `read_tables` asks for it."""
+    name, kind, column_type, nullable, charset, collation, extra, expression, generated = row
+    computed = generated == "ALWAYS" or "GENERATED" in extra.upper().replace("DEFAULT_GENERATED", "")
+    if computed and expression.upper() in ("ROW START", "ROW END"):
+        # The server takes times of a history from an INSERT, but no numbers of transactions (error 1906).
+        kind, computed = ("row transaction", True) if kind.lower() == "bigint" else ("row time", False)
+    return TableColumn(
+        name=name,
+        type=kind.lower(),
+        column_type=column_type,
+        nullable=nullable == "YES",
+        charset=charset.lower(),
+        collation=collation.lower(),
+        generated=computed,
+        auto_increment="auto_increment" in extra.lower(),
+    )
+
+
+def row_kind(column: TableColumn) -> str:
+    """What the bytes of a column's values are: see `Column` of the rows."""
+    if column.type in _NUMBERS or column.type == "float":
+        return "number"
+    if column.type in ("enum", "set"):
+        # An empty string stands for index 0, unless a member is empty too: then only the number tells them apart.
+        return "index" if "''" in _members(column.column_type) else "label"
+    if column.type in _ASCII or column.type == "row time":
+        return "ascii"
+    if column.type in _CONVERTED:
+        return "json"
+    return "utf8" if column.charset in _UTF8 else "latin" if column.charset in _LATIN else "bytes"
+
+
+def _members(column_type: str) -> list[str]:
+    """The members of an ENUM or SET, each in its quotes."""
+    members, start, place = [], 0, column_type.index("(") + 1
+    start = place
+    quoted_now = False
+    while place < len(column_type):
+        char = column_type[place]
+        if char == "'":
+            if quoted_now and column_type[place + 1 : place + 2] == "'":
+                place += 1
+            else:
+                quoted_now = not quoted_now
+        elif char in ",)" and not quoted_now:
+            members.append(column_type[start:place])
+            start = place + 1
+        place += 1
+    return members

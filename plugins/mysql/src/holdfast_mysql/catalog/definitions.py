@@ -1,0 +1,161 @@
+"""The definitions of a database's objects, read as they were written, byte for byte."""
+
+from dataclasses import replace
+
+import pymysql
+
+from holdfast.api import CredentialsError, quote_name
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.tables import list_names
+from holdfast_mysql.definitions.create_table import without_inherited_collations
+from holdfast_mysql.definitions.renaming import rename_database
+from holdfast_mysql.definitions.script import Statement, sequence_state
+from holdfast_mysql.definitions.view_order import order_views
+from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.session import Session, literal, plain_literal, quoted
+
+BROKEN_VIEW = {"broken": True}  # what a statement says besides of a view that refers to what is not there
+_NOT_THERE, _RECURSION = 1356, 1462
+_ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
+
+
+class DefinitionReader:
+    """Reads the definitions of a database's objects as they were written, byte for byte."""
+
+    def __init__(self, session: Session, database: str) -> None:
+        self._session = session
+        self._database = database
+        self.sequence_names = frozenset(name for name, kind in list_names(session, database) if kind == "SEQUENCE")
+
+    def _show(self, what: str, name: str, key: str) -> tuple[bytes, dict[str, str]]:
+        with translate_errors(f"cannot read the definition of {what.lower()} {quote_name(name)}"):
+            rows = self._session.dicts(f"SHOW CREATE {what} {quoted(name)}")
+        body = rows[0].get(key) if rows else None
+        if body is None:
+            raise CredentialsError(
+                f"the account may not read the definition of {what.lower()} {quote_name(name)}",
+                hint="grant SHOW VIEW, TRIGGER, EVENT, and SHOW_ROUTINE or SELECT on mysql.proc",
+            )
+        texts = {name: (value or b"").decode(errors="surrogateescape") for name, value in rows[0].items()}
+        return body, texts
+
+    def _stored(self, what: str, name: str, key: str, *, kind: str = "", table: str = "") -> Statement:
+        body, texts = self._show(what, name, key)
+        return Statement(
+            kind=kind or what.lower(),
+            name=name,
+            body=body,
+            table=table,
+            sql_mode=texts.get("sql_mode"),
+            character_set_client=texts.get("character_set_client", ""),
+            collation_connection=texts.get("collation_connection", ""),
+            time_zone=texts.get("time_zone", ""),
+            collation=texts.get("Database Collation", ""),
+        )
+
+    def database(self) -> Statement:
+        """The database's own settings, as a statement that needs no name."""
+        comment = ", schema_comment" if self._session.server.mariadb_since(10, 5) else ", ''"
+        charset, collation, text = self._session.texts(
+            f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
+            f" WHERE schema_name={literal(self._database)}"
+        )[0]
+        said = f" COMMENT {plain_literal(text)}" if text else ""
+        return Statement(
+            kind="database",
+            name=self._database,
+            body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}{said}".encode(errors="surrogateescape"),
+            collation=collation,
+            extra={"charset": charset, "comment": text},
+        )
+
+    def table(self, name: str) -> Statement:
+        """A table's definition."""
+        body = self._show("TABLE", name, "Create Table")[0]
+        if self._session.server.mysql_since(8, 0):
+            body = without_inherited_collations(body)
+        definition = Statement(kind="table", name=name, body=body)
+        if b"nextval(" not in body and b"lastval(" not in body:
+            return definition
+        # A default names its sequence together with the database; without it, it follows to any name.
+        body = rename_database(definition, old=self._database, new="", objects=self.sequence_names)
+        return replace(definition, body=body)
+
+    def sequences(self, selection: Selection) -> list[Statement]:
+        """MariaDB's sequences, each with the statement that sets its state."""
+        statements = []
+        for name, kind in list_names(self._session, self._database):
+            if kind == "SEQUENCE" and name in selection:
+                body = self._show("SEQUENCE", name, "Create Table")[0]
+                with translate_errors(f"cannot read sequence {quote_name(name)}"):
+                    state = self._session.texts(f"SELECT * FROM {quoted(name)}")[0]
+                statements.append(Statement(kind="sequence", name=name, body=body))
+                statements.append(Statement(kind="sequence state", name=name, body=sequence_state(name, state)))
+        return statements
+
+    def views(self, selection: Selection) -> list[Statement]:
+        """Views, each behind those that it reads; broken ones last, with BROKEN_VIEW as their `extra`."""
+        names = list_names(self._session, self._database)
+        views = [self._view(name) for name, kind in names if kind == "VIEW" and name in selection]
+        return order_views(views, [view.name for view in views if view.extra == BROKEN_VIEW])
+
+    def _view(self, name: str) -> Statement:
+        with translate_errors(f"cannot read the definition of view {quote_name(name)}"):
+            try:
+                self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
+            except pymysql.MySQLError as error:
+                if error_number(error) != _RECURSION:
+                    raise
+                return self._recursive_view(name)
+        broken = any(int(code) == _NOT_THERE for _, code, _ in self._session.texts("SHOW WARNINGS"))
+        view = self._stored("VIEW", name, "Create View")
+        return replace(view, extra=BROKEN_VIEW) if broken else view
+
+    def _recursive_view(self, name: str) -> Statement:
+        """A view that reads itself, by way of others: the server shows what it is made of, and not how it is made."""
+        algorithm = "algorithm" if self._session.server.mariadb else "'UNDEFINED'"
+        text, check, definer, security, charset, collation, chosen = self._session.texts(
+            "SELECT view_definition, check_option, definer, security_type, character_set_client, collation_connection,"
+            f" {algorithm} FROM information_schema.views"
+            f" WHERE table_schema={literal(self._database)} AND table_name={literal(name)}"
+        )[0]
+        user, _, host = definer.rpartition("@")
+        end = "" if check == "NONE" else f" WITH {check} CHECK OPTION"
+        body = (
+            f"CREATE ALGORITHM={chosen} DEFINER={quoted(user)}@{quoted(host)} SQL SECURITY {security}"
+            f" VIEW {quoted(name)} AS {text}{end}"
+        )
+        return Statement(
+            kind="view", name=name, body=body.encode(errors="surrogateescape"), extra=BROKEN_VIEW,
+            character_set_client=charset, collation_connection=collation,
+        )  # fmt: skip
+
+    def triggers(self, selection: Selection) -> list[Statement]:
+        """Triggers in the order in which they fire."""
+        rows = self._session.texts(
+            "SELECT trigger_name, event_object_table FROM information_schema.triggers"
+            f" WHERE trigger_schema={literal(self._database)}"
+            " ORDER BY event_object_table, event_manipulation, action_timing, action_order"
+        )
+        return [
+            self._stored("TRIGGER", name, "SQL Original Statement", table=table)
+            for name, table in rows
+            if table in selection
+        ]
+
+    def routines(self) -> list[Statement]:
+        """Functions, procedures and MariaDB's packages."""
+        rows = self._session.texts(
+            "SELECT routine_type, routine_name FROM information_schema.routines"
+            f" WHERE routine_schema={literal(self._database)} ORDER BY routine_type, routine_name"
+        )
+        ordered = sorted(rows, key=lambda row: _ROUTINES.index(row[0]))
+        return [self._stored(kind, name, f"Create {kind.title()}") for kind, name in ordered]
+
+    def events(self) -> list[Statement]:
+        """Events with their time zones."""
+        rows = self._session.texts(
+            "SELECT event_name FROM information_schema.events"
+            f" WHERE event_schema={literal(self._database)} ORDER BY event_name"
+        )
+        return [self._stored("EVENT", name, "Create Event") for (name,) in rows]

@@ -1,0 +1,77 @@
+"""References of a definition to its own database, made to follow it to another name."""
+
+from collections.abc import Collection, Sequence
+
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
+from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
+from holdfast_mysql.session import quoted
+
+
+def rename_database(statement: Statement, *, old: str, new: str, objects: Collection[str]) -> bytes:
+    """Make references of a definition to its own database `old` point to `new`.
+
+    They are followed where a table is named, whether or not the dump has it, and in `old.x.y`. Where a routine is
+    called, `x` has to be one of `objects`: `old` could be a package. An empty `new` leaves the qualification out.
+    """
+    tokens = code(statement.body, statement.sql_mode)
+    changes = []
+    for index in _references(statement, tokens, old, objects)[0]:
+        start, end = tokens[index].start, tokens[index].end
+        if not new:
+            end = tokens[index + 2].start
+        changes.append((start, end, _in_the_same_quotes(tokens[index], new)))
+    return replaced(statement.body, changes)
+
+
+def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) -> list[str]:
+    """Names of columns as `rename_database` reads them, of something called like the database, and possible objects."""
+    tokens = code(statement.body, statement.sql_mode)
+    ambiguous = _references(statement, tokens, old, objects)[1]
+    return sorted({f"{tokens[index].name}.{tokens[index + 2].name}" for index in ambiguous})
+
+
+def _references(
+    statement: Statement, tokens: Sequence[Token], old: str, objects: Collection[str]
+) -> tuple[list[int], list[int]]:
+    """Where the definition names its own database, and where something else that is called so, if it could be both."""
+    wanted = old.casefold()
+    names = {name.casefold() for name in objects}
+    named = [index for index, token in enumerate(tokens) if (token.name or "").casefold() == wanted]
+    qualifying = [index for index in named if is_text(tokens, index + 1, b".") and not is_text(tokens, index - 1, b".")]
+    # Something else has that name too: a table, an alias, or the row of a trigger.
+    shared = len(qualifying) < len(named)
+    is_row = statement.kind == "trigger" and wanted in ("old", "new")
+    roles = classify_names(tokens)
+    followed, ambiguous = [], []
+    for index in qualifying:
+        other = tokens[index + 2].name if index + 2 < len(tokens) else None
+        if other is None:
+            continue
+        known = other.casefold() in names
+        called = roles[index] == OBJECT or is_text(tokens, index + 3, b"(")
+        if (
+            roles[index] == TABLE
+            or _is_fully_qualified(tokens, index)
+            or (known and (called or not (shared or is_row)))
+        ):
+            followed.append(index)
+        elif known and shared:
+            ambiguous.append(index)
+    return followed, ambiguous
+
+
+def _is_fully_qualified(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a column or a type follows: `database.table.column`, `database.table%ROWTYPE`."""
+    return is_text(tokens, index + 3, b".") or (
+        is_text(tokens, index + 3, b"%") and is_word(tokens, index + 4, "ROWTYPE")
+    )
+
+
+def _in_the_same_quotes(token: Token, name: str) -> bytes:
+    """The name in the same quotes as the token, or in backticks where there were none."""
+    if not name:
+        return b""
+    if token.text[:1] == b'"':
+        return b'"' + name.replace('"', '""').encode() + b'"'
+    return quoted(name).encode()

@@ -1,0 +1,69 @@
+"""What is checked before a restore touches anything: manifest, selection, target, and what the server can hold."""
+
+import logging
+from typing import Any
+
+from holdfast.api import HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name
+from holdfast_mysql.catalog import requirements
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.definitions.collations import known_collations, replacements
+from holdfast_mysql.names import MARKER, SCRIPT
+from holdfast_mysql.restore.target import objects_of
+from holdfast_mysql.session import Server, Session
+
+log = logging.getLogger("holdfast.mysql")
+
+_FACTS = frozenset({"format", "server", "database", "collation", "rows", "needs"})
+
+
+def check_facts(request: RestoreRequest) -> None:
+    """Refuse a manifest that does not say what a restore asks it."""
+    missing = _FACTS - set(request.facts)
+    if missing:
+        raise HoldfastError(f"the manifest does not say what a MySQL restore needs: {', '.join(sorted(missing))}")
+    names = {stream.name for stream in request.streams}
+    unknown = [name for name in request.facts["rows"] if name not in names and SCRIPT not in names]
+    if unknown:
+        raise HoldfastError(f"the manifest lists rows in {quote_name(unknown[0])}, which is no stream of it")
+
+
+def check_selection(request: RestoreRequest) -> None:
+    """Refuse patterns that choose nothing, as a backup does."""
+    if "names" in request.facts:
+        names = [str(name) for listed in request.facts["names"].values() for name in listed]
+        selection = Selection(select=request.select, exclude=request.exclude)
+        selection.check(names)
+        if request.select and not any(name in selection for name in names):
+            raise UsageError("the selection leaves nothing to restore")
+
+
+def check_target(session: Session, database: str, request: RestoreRequest) -> list[tuple[str, str]]:
+    """Refuse a target with data unless it is to be replaced; returns kind and name of what is in it."""
+    occupants = objects_of(session, database)
+    if request.drill:
+        occupants = [occupant for occupant in occupants if occupant != ("table", MARKER)]
+    if occupants and not request.replace:
+        kind, name = occupants[0]
+        more = f" and {len(occupants) - 1} more objects" if len(occupants) > 1 else ""
+        raise UnsafeError(
+            f"database {quote_name(database)} is not empty: it has {kind} {quote_name(name)}{more}",
+            hint="use --replace to overwrite it, or restore under another name",
+        )
+    return occupants
+
+
+def check_requirements(session: Session, request: RestoreRequest) -> None:
+    """Name everything that this server cannot hold."""
+    recorded: dict[str, Any] = dict(request.facts["needs"])
+    source = Server.of(str(request.facts["server"]))
+    unmet = requirements.unmet(session, recorded, source=source)
+    if unmet:
+        raise UnsafeError(
+            f"{session.server.name} cannot hold what the backup of {source.name} has: {'; '.join(unmet)}",
+            hint="use --exclude to leave tables out, or restore into a server of the same kind",
+        )
+    for name, other in replacements(known_collations(session)).items():
+        if f"collation {name}" in recorded:
+            log.warning("collation %s is not known to %s: %s stands in for it", name, session.server.name, other)
+    for line in requirements.ignored_clauses(recorded, source=source, target=session.server):
+        log.warning("%s ignores the clause %s", session.server.name, line)

@@ -1,0 +1,105 @@
+"""Rows into a table by prepared INSERTs: where LOAD DATA LOCAL is not allowed, or would change values."""
+
+import struct
+from collections.abc import Iterator
+
+from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.restore.load_warnings import check_outcome
+from holdfast_mysql.rows.parsers import ParameterParser, ParameterRow
+from holdfast_mysql.rows.wire import RowHeader, RowReader
+from holdfast_mysql.session import Session, driver, quoted
+
+_SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+_PARAMETERS = 65535  # of one prepared statement
+_BATCH = 1 << 20  # bytes
+_VAR_STRING, _BLOB = b"\xfd\x00", b"\xfc\x00"
+
+
+def insert(session: Session, reader: RowReader) -> int:
+    """Insert all rows of a stream; returns their number."""
+    header = reader.header
+    parser = ParameterParser(len(header.columns), nullable=any(column.nullable for column in header.columns))
+    statements = _PreparedInserts(session, header)
+    waiting: list[ParameterRow] = []
+    rows = 0
+    for _ in reader.feed(parser):
+        waiting += parser.take()
+        rows += statements.execute_all(_batches(waiting, statements.sizes, at_end=False))
+    rows += statements.execute_all(_batches(waiting, statements.sizes, at_end=True))
+    statements.close()
+    return rows
+
+
+class _PreparedInserts:
+    """Prepared INSERTs of one table, one for each number of rows that is used."""
+
+    def __init__(self, session: Session, header: RowHeader) -> None:
+        self._session = session
+        self._header = header
+        self._numbers: dict[int, int] = {}
+        self._types = b"".join(
+            _BLOB if column.kind in ("utf8", "latin", "label", "bytes") else _VAR_STRING for column in header.columns
+        )
+        self._limit = int(session.value("SELECT @@max_allowed_packet"))
+        self.sizes = [size for size in _SIZES if size * len(header.columns) <= _PARAMETERS]
+
+    def _statement(self, size: int) -> int:
+        if size not in self._numbers:
+            columns = ", ".join(quoted(column.name) for column in self._header.columns)
+            row = "(" + ",".join("?+0" if column.kind == "index" else "?" for column in self._header.columns) + ")"
+            sql = f"INSERT INTO {quoted(self._header.table)} ({columns}) VALUES {','.join([row] * size)}"
+            self._numbers[size] = driver.prepare(self._session.connection, sql.encode())
+        return self._numbers[size]
+
+    def execute_all(self, batches: Iterator[list[ParameterRow]]) -> int:
+        """Insert batches of rows, each as many as one of `sizes`; returns the number of rows."""
+        rows = 0
+        for batch in batches:
+            self._execute(batch)
+            rows += len(batch)
+        return rows
+
+    def _execute(self, rows: list[ParameterRow]) -> None:
+        statement = self._statement(len(rows))
+        head = struct.pack("<IBI", statement, 0, 1) + self._null_bitmap(rows) + b"\x01" + self._types * len(rows)
+        payload = b"".join([head, *(values for values, _ in rows)])
+        if len(payload) >= self._limit:
+            raise HoldfastError(
+                f"a row of table {quote_name(self._header.table)} has {len(payload)} bytes, and the server takes "
+                f"statements of {self._limit}",
+                hint="raise max_allowed_packet on the server",
+            )
+        outcome = driver.execute(self._session.connection, payload)
+        check_outcome(self._session, self._header, outcome, rows=len(rows))
+
+    def _null_bitmap(self, rows: list[ParameterRow]) -> bytes:
+        width = len(self._header.columns)
+        bitmap = bytearray((len(rows) * width + 7) // 8)
+        for number, (_, nulls) in enumerate(rows):
+            for position in nulls:
+                bit = number * width + position
+                bitmap[bit >> 3] |= 1 << (bit & 7)
+        return bytes(bitmap)
+
+    def close(self) -> None:
+        """Give the statements back."""
+        for number in self._numbers.values():
+            driver.close_statement(self._session.connection, number)
+
+
+def _batches(waiting: list[ParameterRow], sizes: list[int], *, at_end: bool) -> Iterator[list[ParameterRow]]:
+    """Take rows off the list, in numbers for which there is a statement; before the end few are left for later."""
+    start = 0
+    while start < len(waiting):
+        total, count = 0, 0
+        for values, _ in waiting[start : start + sizes[0]]:
+            total += len(values)
+            if count and total > _BATCH:
+                break
+            count += 1
+        if count < sizes[0] and total <= _BATCH and not at_end:
+            break
+        count = next(size for size in sizes if size <= count)
+        yield waiting[start : start + count]
+        start += count
+    del waiting[:start]

@@ -1,0 +1,86 @@
+"""Rows of a backup into the tables that were made for them, counted against what was recorded."""
+
+import logging
+import threading
+from collections import Counter
+
+from holdfast.api import Blob, IntegrityError, RestoreRequest, quote_name
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.connections import Connections
+from holdfast_mysql.restore.load_rows import load_rows
+from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
+from holdfast_mysql.restore.tables import TableMaker
+from holdfast_mysql.rows.wire import RowReader
+from holdfast_mysql.session import Session
+
+log = logging.getLogger("holdfast.mysql")
+
+
+class RowLoader:
+    """Loads streams of rows, several at once, or the rows of one script."""
+
+    def __init__(
+        self, session: Session, request: RestoreRequest, selection: Selection, tables: TableMaker, pool: Connections
+    ) -> None:
+        self._session = session
+        self._tables = tables
+        self._pool = pool
+        self._recorded = {name: (table, rows) for name, (table, rows) in request.facts["rows"].items()
+                          if table in selection}  # fmt: skip
+        self._left = Counter(table for table, _ in self._recorded.values())
+        self._counted: Counter[str] = Counter()  # of a script
+        self._lock = threading.Lock()
+        self._infile = request.options.local_infile and session.value("SELECT @@local_infile") == "1"
+
+    def load(self, stream: str, blob: Blob) -> None:
+        """Load one stream; the last one of a table builds its keys."""
+        table, recorded = self._recorded[stream]
+        reader = RowReader(blob.chunks())
+        if reader.header.table != table:
+            raise IntegrityError(
+                f"stream {quote_name(stream)} holds rows of {quote_name(reader.header.table)}, "
+                f"not of {quote_name(table)}"
+            )
+        with self._pool.acquire() as session, translate_errors(f"cannot load table {quote_name(table)}"):
+            rows = self._load(session, table, reader, blob)
+            if rows != recorded:
+                raise IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
+            with self._lock:
+                self._left[table] -= 1
+                last = not self._left[table]
+            if last:
+                self._tables.add_keys(session, table)
+
+    def _load(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
+        with self._tables.transaction(session, table):
+            counting = self._tables.counts_ids(table) and session.server.mariadb
+            try:
+                return load_rows(session, reader, infile=self._infile, auto_increment=counting)
+            except UnseenWarningsError:
+                log.info("table %s is loaded again by INSERT, for each warning to be seen", quote_name(table))
+                self._tables.empty(session, table)
+                return load_rows(session, RowReader(blob.chunks()), infile=False, auto_increment=counting)
+
+    def execute(self, statement: Statement) -> None:
+        """Run the rows of a script."""
+        table = statement.name
+        with (
+            translate_errors(f"cannot load table {quote_name(table)}"),
+            self._tables.transaction(self._session, table),
+        ):
+            self._counted[table] += execute_rows(
+                self._session, table, statement.body, statement.extra.get("labels", ())
+            )
+
+    def check_counts(self) -> None:
+        """Compare the rows of a script with the recorded ones, when all of it has run."""
+        expected: Counter[str] = Counter()
+        for table, rows in self._recorded.values():
+            expected[table] += rows
+        for table, rows in expected.items():
+            if self._counted[table] != rows:
+                raise IntegrityError(
+                    f"the script holds {self._counted[table]} rows of table {quote_name(table)}, {rows} were recorded"
+                )

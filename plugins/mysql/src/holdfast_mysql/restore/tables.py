@@ -1,0 +1,125 @@
+"""The database that a restore makes, its tables and sequences; keys of large tables are built after their rows."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pymysql
+
+from holdfast.api import HoldfastError, RestoreRequest, quote_name
+from holdfast_mysql.catalog.tables import TRANSACTIONAL
+from holdfast_mysql.definitions.collations import known_collations, replacements
+from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.target import exists
+from holdfast_mysql.session import Session, literal, plain_literal, quoted, use
+
+_DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, an ALTER costs more than it saves
+
+
+class TableMaker:
+    """Makes tables in a database; `made` and `made_database` say what a restore that fails has to remove."""
+
+    def __init__(self, session: Session, request: RestoreRequest, database: str) -> None:
+        self._session = session
+        self._facts = request.facts
+        self._database = database
+        self._sizes = _sizes(request)
+        self._split: dict[str, SplitDefinition] = {}
+        self._counting: frozenset[str] = frozenset()
+        self._nontransactional: frozenset[str] = frozenset()
+        self.collations = replacements(known_collations(session))
+        self.made_database = False
+        self.made: list[tuple[str, str]] = []
+
+    def make_database(self) -> None:
+        """Make the database, if it is not there, and use it."""
+        if not exists(self._session, self._database):
+            collation = str(self._facts["collation"])
+            collation = self.collations.get(collation, collation)
+            charset = collation.partition("_")[0] if collation != "binary" else "binary"
+            comment = str(self._facts.get("comment", ""))
+            told = comment and self._session.server.mariadb_since(10, 5)
+            clause = f" COMMENT {plain_literal(comment)}" if told else ""
+            with translate_errors(f"cannot create database {quote_name(self._database)}"):
+                self._session.execute(
+                    f"CREATE DATABASE {quoted(self._database)} CHARACTER SET {charset} COLLATE {collation}{clause}"
+                )
+            self.made_database = True
+        use(self._session, self._database)
+
+    def make(self, statement: Statement) -> None:
+        """Make a table or a sequence, or set the state of one."""
+        body = statement.body
+        if statement.kind in ("table", "sequence"):
+            self.made.append((statement.kind, statement.name))
+        if statement.kind == "table" and self._sizes[statement.name] >= _DEFER:
+            split = split_keys(body)
+            if split.keys:
+                self._split[statement.name] = split
+                body = split.create
+        try:
+            self._session.execute(body)
+        except pymysql.MySQLError as error:
+            text = error.args[1] if len(error.args) > 1 else str(error)
+            raise HoldfastError(
+                f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
+                hint=f"use --exclude {statement.name} to leave it out",
+            ) from error
+
+    def inspect(self) -> None:
+        """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
+        rows = self._session.texts(
+            "SELECT table_name FROM information_schema.columns"
+            f" WHERE table_schema={literal(self._database)} AND extra LIKE '%auto_increment%'"
+        )
+        self._counting = frozenset(name for (name,) in rows)
+        rows = self._session.texts(
+            f"SELECT table_name, engine FROM information_schema.tables WHERE table_schema={literal(self._database)}"
+        )
+        self._nontransactional = frozenset(name for name, engine in rows if engine.lower() not in TRANSACTIONAL)
+
+    def counts_ids(self, table: str) -> bool:
+        """Whether a table has an AUTO_INCREMENT column."""
+        return table in self._counting
+
+    @contextmanager
+    def transaction(self, session: Session, table: str) -> Iterator[None]:
+        """A transaction for some rows; MySQL with GTIDs takes tables that know none only in statements of their own."""
+        autocommit = table in self._nontransactional
+        if autocommit:
+            session.execute("SET autocommit=1")
+        yield
+        session.execute("SET autocommit=0" if autocommit else "COMMIT")
+
+    def empty(self, session: Session, table: str) -> None:
+        """Take back the rows of a transaction that is not over; a table without transactions is one stream."""
+        session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._nontransactional else "ROLLBACK")
+
+    def add_keys(self, session: Session, table: str) -> None:
+        """Build the keys that were left out, all in one pass over the rows."""
+        if table in self._split:
+            with translate_errors(f"cannot build the keys of table {quote_name(table)}"):
+                _add(session, table, self._split[table].keys)
+
+    def add_references(self) -> None:
+        """Add the foreign keys that were left out."""
+        for table, split in self._split.items():
+            if split.references:
+                with translate_errors(f"cannot add the foreign keys of table {quote_name(table)}"):
+                    _add(self._session, table, split.references)
+
+
+def _sizes(request: RestoreRequest) -> Counter[str]:
+    """The bytes of rows of each table, as far as they are known."""
+    sizes = {stream.name: stream.size or 0 for stream in request.streams}
+    total: Counter[str] = Counter()
+    for name, (table, _) in request.facts["rows"].items():
+        total[table] += sizes.get(name, 0)
+    return total
+
+
+def _add(session: Session, table: str, clauses: tuple[bytes, ...]) -> None:
+    added = b", ".join(b"ADD " + clause for clause in clauses)
+    session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)

@@ -1,0 +1,136 @@
+"""Restores with --replace: all or some tables take the place of what was there, or nothing does."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from servers.mariadb import MariaDB
+
+import holdfast
+from holdfast.plugins.registry import Registry
+from holdfast_mysql.definitions.script import Statement
+
+Content = Callable[[str], dict[str, object] | None]
+
+
+def old_and_new(mariadb: MariaDB, old: str, new: str) -> None:
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        for database, number in ((old, 1), (new, 2)):
+            for statement in (
+                "CREATE TABLE parent(id INT PRIMARY KEY)",
+                "CREATE TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
+                "CREATE SEQUENCE s",
+                "CREATE TABLE numbered(id INT DEFAULT nextval(s), v INT)",
+                f"INSERT INTO parent VALUES ({number})",
+                f"INSERT INTO child VALUES (1, {number})",
+                f"CREATE TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
+                f"CREATE VIEW v AS SELECT {number} AS n",
+                f"CREATE PROCEDURE p() SELECT {number}",
+                f"CREATE EVENT e ON SCHEDULE AT '2035-01-01' DISABLE DO SELECT {number}",
+                f"CREATE TABLE only{number}(a INT)",
+                f"CREATE VIEW only_view{number} AS SELECT 1 AS a",
+            ):
+                cursor.execute(f"USE {database}")
+                cursor.execute(statement)
+
+
+def test_replace_puts_all_of_it_in_the_place_of_the_target(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    names = mariadb.rows("SHOW DATABASES")
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
+    assert content(target) == content(database)
+    assert mariadb.rows("SHOW DATABASES") == names
+    assert "not atomic with it are triggers" in caplog.text
+    mariadb.rows(f"INSERT INTO {target}.numbered(v) VALUES (1)")
+    mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
+
+
+def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    from holdfast.operations.restore import restore
+    from holdfast.plan import RestorePlan
+
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    before = content(target)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    caplog.clear()
+    plan = RestorePlan(backup=record.id, target=mariadb.url(target), store=store, replace=True)
+    restore(plan, registry=Registry(), dry_run=True)
+    assert content(target) == before
+    _, dropped, moved, last = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    listed = "trigger tr, view only_view1, view v, procedure p, event e"
+    assert dropped == f"would drop, to be put back if it fails: {listed}"
+    swapped = rf"`{target}_holdfast_\w+`"
+    tables = ("child", "numbered", "only1", "parent", "s")
+    out = [rf"`{target}`\.`{name}` TO {swapped}\.`{name}`" for name in tables]
+    new = [rf"{swapped}\.`{name}` TO `{target}`\.`{name}`" for name in ("child", "numbered", "only2", "parent", "s")]
+    assert re.fullmatch("would run: RENAME TABLE " + ", ".join([*out, *new]), moved)
+    assert last.startswith(f"would drop at the end: database {target}_holdfast_old_")
+
+
+@pytest.mark.parametrize("kind", ["event", "procedure", "view", "trigger"])
+def test_a_replacement_that_fails_half_way_puts_the_target_back(
+    mariadb: MariaDB,
+    database: str,
+    new_name: Callable[[], str],
+    store: str,
+    content: Content,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The definitions were saved before they were dropped."""
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    if kind == "trigger":
+        mariadb.rows(f"DROP TRIGGER {target}.tr")
+    before = content(target)
+    record = holdfast.backup(mariadb.url(database), store=store, options={"definer": "keep"})
+    import holdfast_mysql.restore.objects
+
+    made = holdfast_mysql.restore.objects.ObjectMaker._execute
+    failed: list[Statement] = []
+
+    def fail_once(self: Any, statement: Statement) -> None:
+        if statement.kind == kind and not failed:
+            failed.append(statement)
+            self._session.execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'")
+        made(self, statement)
+
+    monkeypatch.setattr(holdfast_mysql.restore.objects.ObjectMaker, "_execute", fail_once)
+    with pytest.raises(holdfast.HoldfastError, match="not today"):
+        holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
+    assert content(target) == before
+    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
+
+
+def test_replacing_some_tables_leaves_the_others(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    before, wanted = content(target), content(database)
+    assert before is not None
+    assert wanted is not None
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True, select=("numbered", "s"))
+    after = content(target)
+    assert after is not None
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed <= {"sum numbered", "state s", "TABLE numbered"}
+    assert {key: after[key] for key in ("TABLE numbered", "state s")} == {
+        key: wanted[key] for key in ("TABLE numbered", "state s")
+    }
