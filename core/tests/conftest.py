@@ -1,5 +1,6 @@
 """Every test of the core leaves nothing behind: no thread, no child, no scratch file."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,15 @@ from hypothesis import settings
 
 settings.register_profile("core", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.load_profile("core")
+
+
+@pytest.fixture(autouse=True)
+def logger() -> Iterator[logging.Logger]:
+    """The logger of the package, as it was before the command line set it up."""
+    logger = logging.getLogger("holdfast")
+    before = list(logger.handlers), logger.level, logger.propagate
+    yield logger
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture(autouse=True)

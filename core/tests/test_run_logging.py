@@ -2,22 +2,12 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import holdfast
 from holdfast.cli import run
-
-
-@pytest.fixture(autouse=True)
-def logger() -> Iterator[logging.Logger]:
-    """The logger of the package, as it was before the command line set it up."""
-    logger = logging.getLogger("holdfast")
-    before = list(logger.handlers), logger.level, logger.propagate
-    yield logger
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

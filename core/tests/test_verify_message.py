@@ -1,22 +1,11 @@
 """What verify says of damage: each problem once, and which backup to take instead."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import holdfast
 from holdfast.cli import run
-
-
-@pytest.fixture(autouse=True)
-def logger() -> Iterator[logging.Logger]:
-    """The logger of the package, as it was before the command line set it up."""
-    logger = logging.getLogger("holdfast")
-    before = list(logger.handlers), logger.level, logger.propagate
-    yield logger
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def test_the_error_of_verify_names_the_damaged_and_its_hint_the_newest_good_backup(
