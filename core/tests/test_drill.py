@@ -133,8 +133,7 @@ class Toy:
             def proof(self, recorded: Proof) -> Proof:
                 toy._break("proof")
                 toy.seen["recorded"] = recorded
-                content = json.loads(path.read_bytes())
-                content.update(toy.broken.get("content", {}))
+                content = {**json.loads(path.read_bytes()), **toy.broken.get("content", {})}
                 proof = prove({name: rows for name, rows in content.items() if rows is not None})
                 objects = tuple(record for record in proof.objects if record.kind != "stream")
                 return Proof(method=toy.broken.get("method", "toy-1"), objects=objects)
