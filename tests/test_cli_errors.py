@@ -85,7 +85,7 @@ def test_an_unknown_scheme_is_exit_14_and_the_hint_says_what_to_install(shell: S
     ran = shell.fails(14, "backup", "postgresql://localhost/app", env=NO_POSTGRES)
     assert ran.error == "no engine for 'postgresql' (installed: sqlite)"
     if "HOLDFAST_DISABLE_PLUGINS" not in ran.hint:
-        assert ran.hint == "pip install holdfast-postgres"
+        assert ran.hint == "pip install 'holdfast-postgres[binary]'"
     ran = shell.fails(14, "backup", "nosuch://localhost/app")
     assert ran.error.startswith("no engine for 'nosuch' (installed: ")
     assert "hint" not in ran.stderr, "a hint never sends anybody to a stranger's package"

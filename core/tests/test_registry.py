@@ -118,7 +118,7 @@ def test_a_missing_component_is_an_error_that_says_what_is_installed_and_what_to
     with pytest.raises(PluginError) as engine:
         registry.engine("postgresql")
     assert engine.value.message == "no engine for 'postgresql' (installed: memory)"
-    assert engine.value.hint == "pip install holdfast-postgres"
+    assert engine.value.hint == "pip install 'holdfast-postgres[binary]'"
     with pytest.raises(PluginError) as codec:
         registry.codec("brotli")
     assert (codec.value.message, codec.value.hint) == ("no codec 'brotli' (installed: none)", None)

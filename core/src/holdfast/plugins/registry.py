@@ -28,6 +28,8 @@ FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.CODEC, "zstd"): "holdfast-zstd",
     (Kind.CHECKSUM, "sha256"): "holdfast-sha256",
 }
+# The distribution itself is content with a driver that the machine brings; whoever follows a hint has none.
+_WITH_DRIVER = {"holdfast-postgres": "'holdfast-postgres[binary]'"}
 
 
 class Registry:
@@ -106,7 +108,7 @@ class Registry:
         for plugin in self.plugins:
             if plugin.status != "active" and (plugin.distribution == distribution or plugin.name == name):
                 return f"the plugin '{plugin.name}' of {plugin.title} is {plugin.status}: {plugin.reason}"
-        return f"pip install {distribution}" if distribution else None
+        return f"pip install {_WITH_DRIVER.get(distribution, distribution)}" if distribution else None
 
     # --- calling ---
 
