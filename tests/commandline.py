@@ -1,4 +1,4 @@
-"""Runs the command line as a user does: as a subprocess, with its exit code, its data and its talk."""
+"""Runs the command line as a user does: as a subprocess, with its exit code, its data and its messages."""
 
 import json
 import os
@@ -32,9 +32,9 @@ class Ran:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Its stdout, which must be JSON objects with a type, one a line."""
-        found = [json.loads(line) for line in self.stdout.splitlines()]
-        assert all(isinstance(line, dict) and line["type"] for line in found)
-        return found
+        records = [json.loads(line) for line in self.stdout.splitlines()]
+        assert all(isinstance(line, dict) and line["type"] for line in records)
+        return records
 
     @property
     def last(self) -> dict[str, Any]:
@@ -53,9 +53,9 @@ class Ran:
 
 
 def _only(text: str, mark: str) -> str:
-    found = [line.removeprefix(mark) for line in text.splitlines() if line.startswith(mark)]
-    assert len(found) == 1, f"expected one line {mark!r} in:\n{text}"
-    return found[0]
+    matches = [line.removeprefix(mark) for line in text.splitlines() if line.startswith(mark)]
+    assert len(matches) == 1, f"expected one line {mark!r} in:\n{text}"
+    return matches[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,8 +51,8 @@ def dump(path: Path) -> str:
 
 def fingerprint(path: Path) -> tuple[str, int, int]:
     """What a command that must not touch a file leaves as it was: its bytes, its inode and its mode."""
-    found = os.stat(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest(), found.st_ino, found.st_mode
+    stat = os.stat(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest(), stat.st_ino, stat.st_mode
 
 
 @contextmanager

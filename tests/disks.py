@@ -53,8 +53,8 @@ def _mount(folder: Path, size: str) -> tuple["subprocess.Popen[bytes]", tuple[st
             holder.stderr.close()
             users = ("-U", "--preserve-credentials") if "-r" in way else ()
             # The working directory is of the other namespace, without the disk, until it is entered anew.
-            inside = ("sh", "-c", 'cd "$0" && exec "$@"', str(folder.parent))
-            return holder, (*_ENTER, str(holder.pid), *users, "--", *inside)
+            in_folder = ("sh", "-c", 'cd "$0" && exec "$@"', str(folder.parent))
+            return holder, (*_ENTER, str(holder.pid), *users, "--", *in_folder)
         _, stderr = holder.communicate()
         reasons.append(stderr.decode().strip())
     if all(any(text in reason for text in _FORBIDDEN) for reason in reasons):

@@ -51,11 +51,11 @@ def install(folder: Path) -> Path:
     return write_distribution(folder, "holdfast-interrupting", _SOURCE)
 
 
-def variables(folder: Path, *places: Path, at: int, number: int) -> dict[str, str]:
+def variables(folder: Path, *folders: Path, at: int, number: int) -> dict[str, str]:
     """What the plugin has to know: at which step to send which signal; at step 0 it only writes down all steps."""
     return {
         "PYTHONPATH": str(folder),
-        "FAULT_PLACES": ":".join(map(str, places)),
+        "FAULT_PLACES": ":".join(map(str, folders)),
         "FAULT_AT": str(at),
         "FAULT_SIGNAL": str(number),
         "FAULT_LOG": str(folder / "steps"),

@@ -56,8 +56,8 @@ def stored_blobs(record: Backup) -> dict[str, Path]:
 def copied_store(store: Path, folder: Path) -> tuple[Backup, str]:
     """The one backup of a store, and the store, copied to where a test may damage it."""
     shutil.copytree(store, folder / "store")
-    (found,) = list_backups(str(folder / "store"))
-    return found, str(folder / "store")
+    (backup,) = list_backups(str(folder / "store"))
+    return backup, str(folder / "store")
 
 
 def turn_a_bit(record: Backup, seed: int) -> str:
@@ -79,8 +79,8 @@ def forge(record: Backup, stream: str, data: bytes) -> None:
     blob.write_bytes(data)
     manifest = Path(record.path, MANIFEST)
     document = json.loads(manifest.read_text())
-    (found,) = (one for one in document["streams"] if one["name"] == stream)
-    for part in (found, found["blob"]):
+    (match,) = (entry for entry in document["streams"] if entry["name"] == stream)
+    for part in (match, match["blob"]):
         part["digests"]["sha256"], part["size"] = hashlib.sha256(data).hexdigest(), len(data)
     manifest.write_text(json.dumps(document))
 

@@ -24,13 +24,13 @@ def check(ran: Ran, shell: Shell, *, scheme: str) -> dict[str, str]:
     assert "all_left_out" not in ran.stdout + ran.stderr
     ids = ran.stdout.split()
     listed = shell.listing()
-    assert sorted(ids) == sorted(one["id"] for one in listed)
-    assert {one["engine"] for one in listed} == {scheme}
-    assert {one["state"] for one in listed} == {"complete"}
-    assert len({one["name"] for one in listed}) == len(NAMES)
-    found = {DatabaseURL.parse(one["database_url"]).path.removeprefix("/"): one["id"] for one in listed}
-    assert set(found) == set(NAMES)
-    return found
+    assert sorted(ids) == sorted(backup["id"] for backup in listed)
+    assert {backup["engine"] for backup in listed} == {scheme}
+    assert {backup["state"] for backup in listed} == {"complete"}
+    assert len({backup["name"] for backup in listed}) == len(NAMES)
+    by_database = {DatabaseURL.parse(backup["database_url"]).path.removeprefix("/"): backup["id"] for backup in listed}
+    assert set(by_database) == set(NAMES)
+    return by_database
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def test_the_list_is_a_table_on_stdout_oldest_first(kept: Shell, ids: list[str])
     ran = kept.run("list")
     head, *rows = ran.stdout.splitlines()
     assert head.split()[:4] == ["ID", "NAME", "ENGINE", "STATE"]
-    assert [row.split()[:4] for row in rows] == [[one, "app", "sqlite", "complete"] for one in ids]
+    assert [row.split()[:4] for row in rows] == [[identity, "app", "sqlite", "complete"] for identity in ids]
     assert ran.stderr == ""
 
 
@@ -176,11 +176,11 @@ def test_a_store_whose_path_is_no_utf8_can_be_listed(shell: Shell) -> None:
     record = shell.run("backup", "sqlite:///app.db", "--store", store, "--json").last
     assert shell.run("list", "--store", store, "--json").data[0]["path"] == record["path"]
     assert os.fsencode(record["path"]).startswith(os.fsencode(store))
-    shown = subprocess.run(
+    output = subprocess.run(
         shell.arguments("show", "latest", "--store", store),
         cwd=shell.folder,
         env=shell.environment({"PYTHONIOENCODING": "utf-8"}),  # strict, as under most locales
         stdout=subprocess.PIPE,
         check=True,
     )
-    assert os.fsencode(record["path"]) in shown.stdout
+    assert os.fsencode(record["path"]) in output.stdout

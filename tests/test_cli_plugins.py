@@ -21,7 +21,7 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
     ran = overview.run("plugins")
     rows = [line.split() for line in ran.stdout.splitlines()]
     assert rows[0] == ["KIND", "NAME", "DISTRIBUTION", "SUMMARY"]
-    found = {(row[0], row[1], row[2]) for row in rows[1:]}
+    listed = {(row[0], row[1], row[2]) for row in rows[1:]}
     assert {
         ("engine", "sqlite", "holdfast-sqlite"),
         ("codec", "none", "holdfast"),
@@ -29,13 +29,13 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
         ("codec", "zstd", "holdfast-zstd"),
         ("checksum", "sha256", "holdfast-sha256"),
         ("storage", "file", "holdfast"),
-    } <= found
+    } <= listed
     assert ran.stderr == ""
 
 
 def test_plugins_as_json_tells_kind_name_distribution_version_capabilities_and_options(overview: Shell) -> None:
     data = overview.run("plugins", "--json").data
-    sqlite = next(one for one in data["components"] if one["name"] == "sqlite")
+    sqlite = next(component for component in data["components"] if component["name"] == "sqlite")
     assert sqlite["kind"] == "engine"
     assert sqlite["distribution"] == "holdfast-sqlite"
     assert sqlite["version"]
@@ -68,14 +68,14 @@ def test_a_plugin_that_is_switched_off_is_shown_with_the_reason(overview: Shell)
     assert "DISABLED zstd (holdfast-zstd" in text
     assert "HOLDFAST_DISABLE_PLUGINS" in text
     data = overview.run("plugins", "--json", env=env).data
-    assert {one["name"]: one["status"] for one in data["plugins"]} == {"zstd": "disabled", "gzip": "disabled"}
-    shown = overview.run("plugins", "show", "zstd", env=env).stdout
-    assert "switched off by HOLDFAST_DISABLE_PLUGINS" in shown
+    assert {plugin["name"]: plugin["status"] for plugin in data["plugins"]} == {"zstd": "disabled", "gzip": "disabled"}
+    page = overview.run("plugins", "show", "zstd", env=env).stdout
+    assert "switched off by HOLDFAST_DISABLE_PLUGINS" in page
 
 
 def test_the_allow_list_switches_everything_else_off(overview: Shell) -> None:
     data = overview.run("plugins", "--json", env={"HOLDFAST_PLUGINS": "sqlite,holdfast-sha256"}).data
-    assert {one["name"] for one in data["components"]} == {"sqlite", "none", "sha256", "file"}
+    assert {component["name"] for component in data["components"]} == {"sqlite", "none", "sha256", "file"}
     assert "HOLDFAST_PLUGINS" in data["plugins"][0]["reason"]
 
 

@@ -152,8 +152,8 @@ def test_a_damaged_blob_is_exit_13_and_leaves_no_file(kept: Shell, ids: list[str
 
 def test_an_old_backup_restores_its_own_state(kept: Shell, ids: list[str]) -> None:
     add_row(kept.folder / "app.db", "later still")
-    for one in ids:
-        kept.run("restore", one, f"sqlite:///{one}.db")
+    for identity in ids:
+        kept.run("restore", identity, f"sqlite:///{identity}.db")
     assert dump(kept.folder / f"{ids[1]}.db") != dump(kept.folder / f"{ids[0]}.db")
     assert "another" in dump(kept.folder / f"{ids[1]}.db")
     assert "later still" not in dump(kept.folder / f"{ids[1]}.db")
@@ -169,7 +169,7 @@ def test_what_the_engine_cannot_do_is_refused_instead_of_ignored(kept: Shell) ->
 
 @pytest.mark.parametrize("path", ["backups/holdfast.json", "{store}/holdfast.json"])
 def test_the_store_itself_is_never_replaced(kept: Shell, path: str) -> None:
-    before = {one: one.read_bytes() for one in kept.store.rglob("*") if one.is_file()}
+    before = {path: path.read_bytes() for path in kept.store.rglob("*") if path.is_file()}
     ran = kept.fails(16, "restore", "app/latest", f"sqlite:///{path.format(store=kept.store)}", "--replace")
     assert "lies in the store" in ran.error
-    assert {one: one.read_bytes() for one in kept.store.rglob("*") if one.is_file()} == before
+    assert {path: path.read_bytes() for path in kept.store.rglob("*") if path.is_file()} == before

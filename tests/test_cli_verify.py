@@ -9,7 +9,7 @@ from databases import make_database
 
 def test_verify_without_an_id_checks_every_backup(kept: Shell, ids: list[str]) -> None:
     ran = kept.run("verify")
-    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [["ok", one] for one in ids]
+    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [["ok", identity] for identity in ids]
     assert {record["state"] for record in kept.listing()} == {"verified"}
     assert len(kept.run("verify", "--all").stdout.splitlines()) == 2
 

@@ -145,7 +145,7 @@ def test_a_read_only_store_can_be_read_and_not_written(disk: Shell) -> None:
     assert "read-only" in ran.error
     ran = disk.fails(1, "delete", record["id"], "--allow-last", "--store", "disk/store")
     assert "read-only" in ran.error
-    assert [one["state"] for one in disk.listing("--store", "disk/store")] == ["complete"]
+    assert [backup["state"] for backup in disk.listing("--store", "disk/store")] == ["complete"]
     disk.run("show", "latest", "--store", "disk/store")
     ran = disk.run("verify", "--store", "disk/store", "--read-data")
     assert "read-only" in ran.stderr

@@ -15,27 +15,27 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def records(stderr: str) -> list[dict[str, Any]]:
     """The lines of stderr, each of which must be one JSON object with the fields of every record."""
-    found = [json.loads(line) for line in stderr.splitlines()]
-    for record in found:
+    lines = [json.loads(line) for line in stderr.splitlines()]
+    for record in lines:
         assert MOMENT.fullmatch(record["time"])
         assert record["level"] in ("debug", "info", "warning", "error")
         assert record["logger"].split(".")[0] == "holdfast"
         assert record["message"]
-    return found
+    return lines
 
 
 @pytest.mark.parametrize("place", ["before", "after", "variable"])
 def test_a_run_logs_its_events_with_its_id(shell: Shell, place: str) -> None:
     option = ["--log-format", "json"]
     env = {"HOLDFAST_LOG_FORMAT": "json"} if place == "variable" else {}
-    before, after = (option if place == one else [] for one in ("before", "after"))
+    before, after = (option if place == side else [] for side in ("before", "after"))
     ran = shell.run(*before, "backup", "sqlite:///app.db", *after, env=env)
     backup_id = ran.stdout.strip()
-    found = [record for record in records(ran.stderr) if record.get("operation") == "backup"]
-    assert {record["id"] for record in found} == {backup_id}
-    assert [record["event"] for record in found] == ["started", "stream", "finished"]
-    assert {record["source_name"] for record in found} == {"app"}
-    finished = found[-1]
+    run = [record for record in records(ran.stderr) if record.get("operation") == "backup"]
+    assert {record["id"] for record in run} == {backup_id}
+    assert [record["event"] for record in run] == ["started", "stream", "finished"]
+    assert {record["source_name"] for record in run} == {"app"}
+    finished = run[-1]
     assert finished["size_bytes"] == finished["bytes_done"] == (shell.folder / "app.db").stat().st_size
     assert finished["state"] == "complete"
 
@@ -43,9 +43,9 @@ def test_a_run_logs_its_events_with_its_id(shell: Shell, place: str) -> None:
 @pytest.mark.parametrize("command", [["verify"], ["restore", "latest", "sqlite:///copy.db"]])
 def test_verify_and_restore_log_the_same_way(kept: Shell, ids: list[str], command: list[str]) -> None:
     ran = kept.run("--log-format", "json", *command)
-    found = [record for record in records(ran.stderr) if record.get("event") == "finished"]
-    assert [record["id"] for record in found][-1] == ids[1]
-    assert found[-1]["operation"] == command[0]
+    ends = [record for record in records(ran.stderr) if record.get("event") == "finished"]
+    assert [record["id"] for record in ends][-1] == ids[1]
+    assert ends[-1]["operation"] == command[0]
 
 
 def test_an_error_is_a_record_with_hint_and_exit_code(shell: Shell) -> None:

@@ -50,9 +50,15 @@ def with_plugins(user: Shell, sources: Mapping[str, str], **variables: str) -> S
 
 def test_their_components_stand_beside_ours(user: Shell) -> None:
     data = user.run("plugins", "--json").data
-    theirs = {(one["kind"], one["name"]) for one in data["components"] if one["distribution"] == "acme-holdfast"}
+    theirs = {
+        (component["kind"], component["name"])
+        for component in data["components"]
+        if component["distribution"] == "acme-holdfast"
+    }
     assert theirs == {("codec", "bzip2"), ("checksum", "crc32"), ("storage", "vault"), ("engine", "notes")}
-    assert {one["version"] for one in data["components"] if one["distribution"] == "acme-holdfast"} == {"3.2.1"}
+    assert {
+        component["version"] for component in data["components"] if component["distribution"] == "acme-holdfast"
+    } == {"3.2.1"}
     assert data["plugins"] == []
     text = user.run("plugins").stdout
     assert "codec     bzip2" in text
@@ -140,14 +146,14 @@ BROKEN = {
 def test_broken_plugins_are_shown_with_their_reason_and_break_nothing_else(user: Shell) -> None:
     broken = with_plugins(user, BROKEN)
     data = broken.run("plugins", "--json").data
-    refused = {one["name"]: one for one in data["plugins"]}
+    refused = {plugin["name"]: plugin for plugin in data["plugins"]}
     assert set(refused) == set(BROKEN)
-    for one in refused.values():
-        assert one["status"] == "refused"
-        assert one["distribution"] == one["name"]
-        assert one["version"] == "1.0"
-        assert one["reason"]
-        assert one["reason"].isprintable()
+    for plugin in refused.values():
+        assert plugin["status"] == "refused"
+        assert plugin["distribution"] == plugin["name"]
+        assert plugin["version"] == "1.0"
+        assert plugin["reason"]
+        assert plugin["reason"].isprintable()
     assert "no_such_module" in refused["broken-import"]["reason"]
     assert "out of order" in refused["broken-components"]["reason"]
     assert "99" in refused["broken-api"]["reason"]
@@ -157,8 +163,8 @@ def test_broken_plugins_are_shown_with_their_reason_and_break_nothing_else(user:
     assert text.count("REFUSED") == len(BROKEN)
     assert "REFUSED broken-import (broken-import 1.0): " in text
     assert "refused" in broken.run("plugins", "show", "broken-api").stdout
-    healthy = {(one["kind"], one["name"]) for one in user.run("plugins", "--json").data["components"]}
-    assert {(one["kind"], one["name"]) for one in data["components"]} == healthy
+    healthy = {(component["kind"], component["name"]) for component in user.run("plugins", "--json").data["components"]}
+    assert {(component["kind"], component["name"]) for component in data["components"]} == healthy
     broken.backup("sqlite:///app.db", "--codec", "bzip2")
     broken.run("verify")
     broken.run("restore", "latest", "sqlite:///copy.db")
@@ -199,7 +205,11 @@ def test_two_that_claim_one_name_are_an_error_only_for_that_name(user: Shell) ->
     rivals.backup("sqlite:///app.db", "--codec", "gzip")
     text = rivals.run("plugins").stdout
     assert text.count("CONFLICT: ") == 2
-    conflicts = [one["conflict"] for one in rivals.run("plugins", "--json").data["components"] if one["name"] == "zstd"]
+    conflicts = [
+        component["conflict"]
+        for component in rivals.run("plugins", "--json").data["components"]
+        if component["name"] == "zstd"
+    ]
     assert len(conflicts) == 2
     assert all(len(conflict) == 2 for conflict in conflicts)
     for off in ("rival-zstd", "holdfast-zstd"):
@@ -213,7 +223,7 @@ def test_two_distributions_may_use_one_entry_point_name(user: Shell) -> None:
         module = f"{name}_codec"
         write_distribution(user.folder / "plugins", module, source.format(name), points={"codec": module})
     both = make_shell(user.folder, holdfast=user.holdfast, variables={"PYTHONPATH": str(user.folder / "plugins")})
-    names = {one["name"] for one in both.run("plugins", "--json").data["components"]}
+    names = {component["name"] for component in both.run("plugins", "--json").data["components"]}
     assert {"first", "second"} <= names
 
 
@@ -331,8 +341,8 @@ WATCHING = """
 
 def test_a_watching_plugin_sees_every_run_and_its_errors_harm_none(user: Shell) -> None:
     watched = with_plugins(user, {"watcher": WATCHING})
-    (shown,) = watched.run("plugins", "--json").data["plugins"]
-    assert (shown["name"], shown["status"]) == ("watcher", "active")
+    (listed,) = watched.run("plugins", "--json").data["plugins"]
+    assert (listed["name"], listed["status"]) == ("watcher", "active")
     assert "active" in watched.run("plugins", "show", "watcher").stdout
     record = watched.run("backup", "sqlite:///app.db", "--json").last
     watched.run("verify")

@@ -72,10 +72,10 @@ def download_third_party(folder: Path, wheels: Path) -> None:
     """Fetch what first-party wheels need from others."""
     ours = {name(wheel) for wheel in wheels.glob("*.whl")}
     needed = {
-        f"{one.name}{'[' + ','.join(sorted(one.extras)) + ']' if one.extras else ''}"
+        f"{requirement.name}{'[' + ','.join(sorted(requirement.extras)) + ']' if requirement.extras else ''}"
         for wheel in wheels.glob("*.whl")
-        for one in requirements(wheel)
-        if one.name not in ours
+        for requirement in requirements(wheel)
+        if requirement.name not in ours
     }
     pinned = ["-c", ROOT / ".ci" / "constraints.txt"]
     run(sys.executable, "-m", "pip", "download", "-q", *pinned, "-d", folder, *sorted(needed))

@@ -104,20 +104,20 @@ def running_mariadb(*options: str) -> Iterator[MariaDB]:
 def _start(
     folder: Path, root: str, account: str, options: tuple[str, ...]
 ) -> tuple["subprocess.Popen[bytes]", MariaDB]:
-    inside = str(folder).removeprefix(root)
+    inner = str(folder).removeprefix(root)
     prefix = ["chroot", root] if root else []
     as_user = [f"--user={account}"] if account else ["--user=root"] if root else []
     # Bootstrap keeps temporary tables in TMPDIR, under names that another server's may have too.
-    environ = {**os.environ, "PATH": _PATH, "TMPDIR": inside}
-    install = ["mariadb-install-db", "--no-defaults", *as_user, f"--datadir={inside}/data", "--skip-test-db"]
+    environ = {**os.environ, "PATH": _PATH, "TMPDIR": inner}
+    install = ["mariadb-install-db", "--no-defaults", *as_user, f"--datadir={inner}/data", "--skip-test-db"]
     install += ["--auth-root-authentication-method=normal", "--force"]  # a chroot may not know its own host
     made = subprocess.run([*prefix, *install], env=environ, capture_output=True, check=False)
     if made.returncode:
         pytest.fail(f"mariadb-install-db failed: {made.stdout.decode()}{made.stderr.decode()}", pytrace=False)
     port, log = free_port(), folder / "log"
-    command = ["mariadbd", "--no-defaults", *as_user, f"--datadir={inside}/data", f"--socket={inside}/socket"]
-    command += [f"--port={port}", f"--tmpdir={inside}", f"--pid-file={inside}/pid", "--bind-address=127.0.0.1"]
-    command += ["--skip-name-resolve", "--server-id=1", f"--log-bin={inside}/binlog", "--max-allowed-packet=1G"]
+    command = ["mariadbd", "--no-defaults", *as_user, f"--datadir={inner}/data", f"--socket={inner}/socket"]
+    command += [f"--port={port}", f"--tmpdir={inner}", f"--pid-file={inner}/pid", "--bind-address=127.0.0.1"]
+    command += ["--skip-name-resolve", "--server-id=1", f"--log-bin={inner}/binlog", "--max-allowed-packet=1G"]
     command += ["--character-set-server=utf8mb4", *_QUICK, *options]
     with log.open("wb") as output:
         process = subprocess.Popen([*prefix, *command], stdout=output, stderr=output, env=environ)

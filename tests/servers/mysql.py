@@ -29,14 +29,14 @@ def running_mysql(*options: str) -> Iterator[MariaDB]:
     if not root:
         pytest.fail("HOLDFAST_TEST_MYSQL_ROOT is not set: run .ci/matrix/mysql", pytrace=False)
     folder = Path(tempfile.mkdtemp(prefix="holdfast-mysql-", dir=f"{root}/tmp"))
-    inside = str(folder).removeprefix(root)
-    server = ["chroot", root, "/usr/sbin/mysqld", "--no-defaults", "--user=root", f"--datadir={inside}/data"]
+    inner = str(folder).removeprefix(root)
+    server = ["chroot", root, "/usr/sbin/mysqld", "--no-defaults", "--user=root", f"--datadir={inner}/data"]
     try:
         made = subprocess.run([*server, "--initialize-insecure"], capture_output=True, check=False)
         if made.returncode:
             pytest.fail(f"mysqld --initialize failed: {made.stderr.decode()}", pytrace=False)
         port, path = free_port(), folder / "socket"
-        command = [*server, f"--socket={inside}/socket", f"--port={port}", f"--pid-file={inside}/pid"]
+        command = [*server, f"--socket={inner}/socket", f"--port={port}", f"--pid-file={inner}/pid"]
         command += ["--bind-address=127.0.0.1", "--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"]
         command += ["--max-allowed-packet=1G", "--server-id=1", "--event-scheduler=OFF", *_QUICK, *options]
         with (folder / "log").open("wb") as output:

@@ -53,18 +53,18 @@ def make(path: Path, *, mode: str, megabytes: int) -> None:
 def problems(path: Path) -> list[str]:
     """What is wrong with a copy of such a database."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        problems = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
         total = connection.execute("SELECT sum(balance) FROM account").fetchone()[0]
         if total != TOTAL:
-            found.append(f"the accounts hold {total}, expected {TOTAL}")
+            problems.append(f"the accounts hold {total}, expected {TOTAL}")
         lines, told = connection.execute("SELECT (SELECT count(*) FROM log), (SELECT n FROM count)").fetchone()
         if lines != told:
-            found.append(f"the log has {lines} lines, its count is {told}")
+            problems.append(f"the log has {lines} lines, its count is {told}")
         try:
             connection.execute("INSERT INTO document_fts(document_fts) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
-            found.append(f"the full-text index: {error}")
-        return found
+            problems.append(f"the full-text index: {error}")
+        return problems
 
 
 class Writer:
@@ -91,9 +91,9 @@ def writing(path: Path, rate: float, *, vacuum: bool = True) -> Iterator[Writer]
         if process.stdout is not None and not process.stdout.readline():
             raise RuntimeError(f"the writer has failed: {process.communicate()[1]}")
         yield writer
-        output, talk = process.communicate()
+        output, errors = process.communicate()
         if process.returncode:
-            raise RuntimeError(f"the writer has failed: {talk}")
+            raise RuntimeError(f"the writer has failed: {errors}")
         writer.figures = json.loads(output)
     finally:
         if process.poll() is None:

@@ -34,11 +34,11 @@ def main(arguments: list[str]) -> int:
     with _server(options.engine) as (server, seeded):
         for seed in range(options.seed, options.seed + options.drills):
             try:
-                found = clean(server, seeded, seed)
+                reported = clean(server, seeded, seed)
             except holdfast.HoldfastError as error:
-                found = [("could not be carried out", (str(error),))]
-            alarms += len(found)
-            for alarm in found:
+                reported = [("could not be carried out", (str(error),))]
+            alarms += len(reported)
+            for alarm in reported:
                 print(f"seed {seed}: FALSE ALARM {alarm}", flush=True)
     seconds = time.perf_counter() - started
     last = options.seed + options.drills - 1

@@ -75,7 +75,7 @@ def _held_up(source: Path, folder: Path, mode: str, options: argparse.Namespace)
     with busy.writing(source, options.rate, vacuum=False) as alone:
         time.sleep(20)
     seconds = []
-    with busy.writing(source, options.rate, vacuum=False) as beside:
+    with busy.writing(source, options.rate, vacuum=False) as writer:
         for _ in range(options.large_backups):
             started = time.perf_counter()
             holdfast.backup(f"sqlite:///{source}", store=str(folder / "store"), codec="zstd:1")
@@ -83,7 +83,7 @@ def _held_up(source: Path, folder: Path, mode: str, options: argparse.Namespace)
             shutil.rmtree(folder / "store")
     print(
         f"{mode}, {options.large} MB: writer alone {alone.figures}\n"
-        f"  beside {options.large_backups} backups of {statistics.median(seconds):.2f} s each: {beside.figures}",
+        f"  beside {options.large_backups} backups of {statistics.median(seconds):.2f} s each: {writer.figures}",
         flush=True,
     )
     return 0

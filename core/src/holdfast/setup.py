@@ -70,7 +70,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
     options = engine.options(plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
-    hashers: dict[str, HasherFactory] = {one.component.name: _starter(registry, one.component.name) for one in owned}
+    hashers = {name: _hasher_factory(registry, name) for name in (checksum.component.name for checksum in owned)}
     codec_name = type(parts.codec).__name__.lower()
     if not parts.codec:
         owned.append(registry.find(Kind.CODEC, split_spec(spec)[0]))
@@ -86,13 +86,15 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         codec_name=codec_name,
         codec_spec=spec or codec_name,
         hashers={**hashers, **parts.checksums, **hashers},  # in this order; a name of the registry stays what it is
-        plugins={one.plugin.distribution: one.plugin.version for one in owned if one.plugin.distribution != BUILTIN},
+        plugins={
+            part.plugin.distribution: part.plugin.version for part in owned if part.plugin.distribution != BUILTIN
+        },
         storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
         jobs=plan.jobs or default_jobs(),
     )
 
 
-def _starter(registry: Registry, algorithm: str) -> HasherFactory:
+def _hasher_factory(registry: Registry, algorithm: str) -> HasherFactory:
     registry.hasher(algorithm)  # a missing one is found out before anything is opened
     return lambda: registry.hasher(algorithm)
 
@@ -120,8 +122,8 @@ def check_part(kind: str, part: Any) -> None:
         )
 
 
-def check_hasher_factory(start: Any) -> None:
+def check_hasher_factory(factory: Any) -> None:
     """Refuse a checksum that is neither a name nor something that starts a digest, such as `hashlib.blake2b`."""
-    hasher = start() if callable(start) else None
+    hasher = factory() if callable(factory) else None
     if not hasattr(hasher, "update") or not hasattr(hasher, "hexdigest"):
-        raise UsageError(f"a checksum is {start!r}, expected a name, or a callable that starts a digest")
+        raise UsageError(f"a checksum is {factory!r}, expected a name, or a callable that starts a digest")

@@ -66,8 +66,8 @@ class InstalledEngine:
 
     def databases(self, url: str) -> Sequence[str]:
         """The URLs of every database of the server at `url`."""
-        found: Sequence[str] = self.registry.call("holdfast_databases", self.owned, scheme=self.name, url=url)
-        return found
+        urls: Sequence[str] = self.registry.call("holdfast_databases", self.owned, scheme=self.name, url=url)
+        return urls
 
     def _open(self, hook: str, request: Any) -> Any:
         session = self.registry.call(hook, self.owned, scheme=self.name, request=request)

@@ -74,20 +74,20 @@ class Loader:
     def load(self, point: EntryPoint) -> None:
         """Take one entry point in, or keep it with the reason why not."""
         distribution, version = _origin(point)
-        found = Plugin(name=point.name, distribution=distribution, version=version, status="active")
+        plugin = Plugin(name=point.name, distribution=distribution, version=version, status="active")
         names = {_normal(point.name), _normal(distribution)}
         if names & self._disabled or (self._allowed is not None and not names & self._allowed):
             variable = "HOLDFAST_DISABLE_PLUGINS" if names & self._disabled else "HOLDFAST_PLUGINS"
-            self.plugins.append(replace(found, status="disabled", reason=f"switched off by {variable}"))
+            self.plugins.append(replace(plugin, status="disabled", reason=f"switched off by {variable}"))
             return
         try:
             module = point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
-            self._refuse(found, f"cannot be imported: {describe_error(error)}", error)
+            self._refuse(plugin, f"cannot be imported: {describe_error(error)}", error)
         else:
-            self.add(found, module)
+            self.add(plugin, module)
 
-    def add(self, found: Plugin, module: Any) -> None:
+    def add(self, plugin: Plugin, module: Any) -> None:
         """Register a loaded plugin if it keeps its contract."""
         taken = self.manager.is_registered(module)
         try:
@@ -96,14 +96,14 @@ class Loader:
             if isinstance(module, type):
                 module = module()
             self._check_hooks(module)
-            self.manager.register(module, name=f"{found.distribution}:{found.name}")
+            self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
             components = self._components(module)
         except Exception as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
             if not taken and self.manager.is_registered(module):
                 self.manager.unregister(module)
-            self._refuse(found, describe_error(error), error)
+            self._refuse(plugin, describe_error(error), error)
         else:
-            self.plugins.append(replace(found, components=components, module=module))
+            self.plugins.append(replace(plugin, components=components, module=module))
 
     def _check_hooks(self, module: Any) -> None:
         """Refuse hooks that do not exist: a mistyped hook would never be called, and nobody would know."""
@@ -128,11 +128,11 @@ class Loader:
         listed = self.manager.subset_hook_caller("holdfast_components", others)()
         return check_components(component for part in listed for component in part)
 
-    def _refuse(self, found: Plugin, why: str, error: BaseException) -> None:
+    def _refuse(self, plugin: Plugin, why: str, error: BaseException) -> None:
         if self._strict:
-            raise PluginError(f"plugin '{found.name}' of {found.title} is refused: {why}") from error
-        log.info("plugin %s refused: %s", found.name, why, extra={"plugin": found.name, "reason": why})
-        self.plugins.append(replace(found, status="refused", reason=why))
+            raise PluginError(f"plugin '{plugin.name}' of {plugin.title} is refused: {why}") from error
+        log.info("plugin %s refused: %s", plugin.name, why, extra={"plugin": plugin.name, "reason": why})
+        self.plugins.append(replace(plugin, status="refused", reason=why))
 
 
 def _origin(point: EntryPoint) -> tuple[str, str]:

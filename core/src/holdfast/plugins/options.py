@@ -30,8 +30,8 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         key = place.strip("`.")
-        found = f" '{values[key]}'" if key in values else ""
-        option = f"option '{key}'{found}" if key else "options"
+        value = f" '{values[key]}'" if key in values else ""
+        option = f"option '{key}'{value}" if key else "options"
         choices = options_schema(component)["properties"].get(key, {}).get("enum", ())
         takes = f" (it takes: {', '.join(map(str, choices))})" if choices else ""
         raise UsageError(f"{what}, {option}: {lower_first(text)}{takes}") from error
@@ -135,8 +135,8 @@ def options_schema(component: Component) -> dict[str, Any]:
     schema = msgspec.json.schema(component.options)
     reference = schema.pop("$ref", "").rpartition("/")[2]
     definitions = schema.pop("$defs", {})
-    found: dict[str, Any] = {**definitions.pop(reference, {}), "additionalProperties": False}
+    document: dict[str, Any] = {**definitions.pop(reference, {}), "additionalProperties": False}
     for name, field in option_fields(component).items():
         if "help" in field.metadata:
-            found["properties"][name]["description"] = field.metadata["help"]
-    return {**found, "$defs": definitions} if definitions else found
+            document["properties"][name]["description"] = field.metadata["help"]
+    return {**document, "$defs": definitions} if definitions else document

@@ -70,21 +70,21 @@ class Registry:
 
     def components(self, kind: Kind | None = None) -> list[Owned]:
         """Everything that active plugins offer, sorted by kind and name."""
-        owned = [
+        offered = [
             Owned(component=component, plugin=plugin)
             for plugin in self.plugins
             for component in plugin.components
             if kind in (None, component.kind)
         ]
-        return sorted(owned, key=lambda one: (list(Kind).index(one.component.kind), one.component.name))
+        return sorted(offered, key=lambda owned: (list(Kind).index(owned.component.kind), owned.component.name))
 
     def names(self, kind: Kind) -> list[str]:
         """The names of a kind, without aliases."""
-        return list(dict.fromkeys(one.component.name for one in self.components(kind)))
+        return list(dict.fromkeys(owned.component.name for owned in self.components(kind)))
 
     def claims(self, kind: Kind, name: str) -> list[Owned]:
         """Everything that claims a name: more than one is a conflict."""
-        return [one for one in self.components(kind) if name in (one.component.name, *one.component.aliases)]
+        return [owned for owned in self.components(kind) if name in (owned.component.name, *owned.component.aliases)]
 
     def find(self, kind: Kind, name: str) -> Owned:
         """The one component of that name; a missing one and a conflict are a `PluginError`."""
@@ -92,7 +92,7 @@ class Registry:
         if len(claims) == 1:
             return claims[0]
         if claims:
-            owners = " and ".join(one.plugin.title for one in claims)
+            owners = " and ".join(claim.plugin.title for claim in claims)
             off = f"switch one off: HOLDFAST_DISABLE_PLUGINS={claims[-1].plugin.distribution}"
             raise PluginError(f"{kind} '{name}' is claimed by {owners}", hint=off)
         installed = ", ".join(self.names(kind)) or "none"

@@ -25,8 +25,8 @@ def _blocks() -> list[bytes]:
     return [b"a" * MIB, rng.randbytes(MIB), bytes(rng.choices(b"abcd", k=MIB)), b"x", rng.randbytes(1000)]
 
 
-def _cut(stored: bytes, places: Iterable[int]) -> list[bytes]:
-    borders = [0, *sorted(places), len(stored)]
+def _cut(stored: bytes, offsets: Iterable[int]) -> list[bytes]:
+    borders = [0, *sorted(offsets), len(stored)]
     return [stored[start:end] for start, end in itertools.pairwise(borders)]
 
 
