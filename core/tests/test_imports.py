@@ -78,7 +78,7 @@ def test_operations_do_not_import_each_other() -> None:
 
 
 def test_the_registry_alone_calls_pluggy() -> None:
-    users = {name for name, tree in CORE if any(one.split(".")[0] == "pluggy" for one in imports(tree))}
+    users = {name for name, tree in CORE if any(imported.split(".")[0] == "pluggy" for imported in imports(tree))}
     assert users == {"api", "plugins.loading"}  # the former for its two markers
 
 
@@ -115,20 +115,20 @@ def loaded(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_loads_no_command_no_registry_and_no_plugin(option: str) -> None:
-    found = loaded(option)
-    assert {name for name in found if name.startswith("holdfast.")} <= {
+    names = loaded(option)
+    assert {name for name in names if name.startswith("holdfast.")} <= {
         *("holdfast.cli", "holdfast.errors", "holdfast.url", "holdfast.cli.console", "holdfast.api"),
     }
     heavy = {"msgspec", "zstandard", "isal", "sqlite3", "rich", "psycopg", "pymysql", "concurrent.futures", "asyncio"}
-    assert not found & heavy
-    assert not {name for name in found if name.startswith("holdfast_")}
+    assert not names & heavy
+    assert not {name for name in names if name.startswith("holdfast_")}
 
 
 def test_listing_plugins_loads_no_driver_and_no_codec() -> None:
-    found = loaded("plugins", "--json")
-    assert "holdfast_zstd" in found
-    assert not found & {"zstandard", "isal", "sqlite3", "psycopg", "pymysql"}
-    assert not {"holdfast_zstd.codec", "holdfast_gzip.codec", "holdfast_sqlite.dump"} & found
+    names = loaded("plugins", "--json")
+    assert "holdfast_zstd" in names
+    assert not names & {"zstandard", "isal", "sqlite3", "psycopg", "pymysql"}
+    assert not {"holdfast_zstd.codec", "holdfast_gzip.codec", "holdfast_sqlite.dump"} & names
 
 
 def test_importing_the_package_imports_nothing_of_it() -> None:

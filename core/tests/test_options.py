@@ -42,8 +42,8 @@ PLAIN = Component(kind=Kind.CODEC, name="plain")
 
 
 def test_texts_are_converted_to_the_type_of_their_field() -> None:
-    found = build_options(LIB, {"level": "3", "ratio": "0.25", "careful": "true", "mode": "slow", "note": "null"})
-    assert found == Options(level=3, ratio=0.25, careful=True, mode="slow", note=found.note)
+    built = build_options(LIB, {"level": "3", "ratio": "0.25", "careful": "true", "mode": "slow", "note": "null"})
+    assert built == Options(level=3, ratio=0.25, careful=True, mode="slow", note=built.note)
     assert build_options(LIB, {}) == Options()
     assert build_options(PLAIN, {}) is None
 

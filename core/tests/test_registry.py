@@ -68,8 +68,8 @@ def origin(part: object) -> str:
 
 
 def plugin(registry: Registry, name: str) -> Plugin:
-    (found,) = [plugin for plugin in registry.plugins if plugin.name == name]
-    return found
+    (match,) = [plugin for plugin in registry.plugins if plugin.name == name]
+    return match
 
 
 # --- what is there ---
@@ -192,10 +192,10 @@ def test_a_broken_plugin_is_refused_with_its_reason_and_all_else_works(case: str
     install("broken", source)
     install("sound", codec("sound"))
     registry = look()
-    found = plugin(registry, "broken")
-    assert (found.status, found.title) == ("refused", "broken 1.0")
-    assert reason in found.reason
-    assert "\n" not in found.reason
+    broken = plugin(registry, "broken")
+    assert (broken.status, broken.title) == ("refused", "broken 1.0")
+    assert reason in broken.reason
+    assert "\n" not in broken.reason
     assert origin(registry.codec("sound")) == "sound"
     assert "x" not in registry.names(Kind.CODEC)
     assert registry.components()
@@ -315,7 +315,7 @@ def test_one_module_named_by_two_entry_points_is_used_once_and_goes_on_working(i
     install("twice", codec("twice"), points="a = plugin_twice\nb = plugin_twice")
     registry = look()
     assert origin(registry.codec("twice")) == "twice"
-    assert sorted((one.name, one.status) for one in registry.plugins if one.distribution == "twice") == [
+    assert sorted((half.name, half.status) for half in registry.plugins if half.distribution == "twice") == [
         ("a", "active"),
         ("b", "refused"),
     ]
@@ -329,8 +329,8 @@ def test_one_module_named_by_two_entry_points_is_used_once_and_goes_on_working(i
 def test_a_plugin_is_switched_off_by_its_name_or_its_distribution(name: str, install: Install) -> None:
     install("extra-dist", codec("extra"), points="short = plugin_extra_dist")
     registry = look(HOLDFAST_DISABLE_PLUGINS=name)
-    found = plugin(registry, "short")
-    assert (found.status, found.reason) == ("disabled", "switched off by HOLDFAST_DISABLE_PLUGINS")
+    disabled = plugin(registry, "short")
+    assert (disabled.status, disabled.reason) == ("disabled", "switched off by HOLDFAST_DISABLE_PLUGINS")
     assert "plugin_extra_dist" not in sys.modules
     with pytest.raises(PluginError):
         registry.codec("extra")
@@ -369,9 +369,9 @@ def test_a_wrapper_of_observe_is_refused_because_nothing_would_run_it(option: st
     flags: dict[str, Any] = {option: True, **({"specname": "holdfast_observe"} if named else {})}
     name = "watch" if named else "holdfast_observe"
     plugin = type("Watching", (), {name: hookimpl(**flags)(watch)})()
-    (found,) = [one for one in memory_registry(plugin).plugins if one.name.startswith("Watching")]
-    assert found.status == "refused"
-    assert found.reason == f"its hook '{name}' is a wrapper, which nothing would run: every plugin observes by itself"
+    (watcher,) = [loaded for loaded in memory_registry(plugin).plugins if loaded.name.startswith("Watching")]
+    assert watcher.status == "refused"
+    assert watcher.reason == f"its hook '{name}' is a wrapper, which nothing would run: every plugin observes by itself"
 
 
 def test_a_wrapper_sees_the_calls_of_other_plugins() -> None:
@@ -424,7 +424,7 @@ def test_an_unknown_storage_scheme_and_a_malformed_codec_are_told_apart() -> Non
 
 
 def test_components_are_listed_by_kind_and_name() -> None:
-    kinds = [(one.component.kind, one.component.name) for one in memory_registry().components()]
+    kinds = [(owned.component.kind, owned.component.name) for owned in memory_registry().components()]
     assert kinds == [
         (Kind.ENGINE, "memory"),
         (Kind.CODEC, "none"),
