@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,25 +13,35 @@ import pytest
 import holdfast
 
 SOURCE = Path(holdfast.__file__).parent
-PLUGINS = SOURCE.parents[2] / "plugins"
-
-# From the ground up: a module imports from its own floor and those below. A new module gets its floor here.
-FLOORS = [
-    {"errors", "url"},
-    {"api", "duration", "policy", "proof", "signature"},
-    {"plugins"},
-    {"plan", "defaults"},
-    {"streaming", "error_boundary", "run", "scratch"},
-    {"store", "record", "setup"},
-    {"operations"},
-    {"pipeline", "functions", "legacy", "tasks"},
-    {"cli", "testing", "__main__"},
+ROOT = SOURCE.parents[2]
+PLUGINS = ROOT / "plugins"
+PACKAGES = {"holdfast": SOURCE, **{path.parent.name: path.parent for path in PLUGINS.glob("*/src/*/__init__.py")}}
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "tests" / "third_party").rglob("*.py")),
 ]
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+# From the ground up: a module imports from its own floor and those below. A new module gets its floor here, and
+# CONTRIBUTING.md the table that the test of it prints.
+FLOORS = {
+    "ground": ("errors", "url"),
+    "what plugins see": ("api", "duration", "policy", "proof", "signature"),
+    "plugins, looked up and called": ("plugins",),
+    "what describes and surrounds a run": ("plan", "defaults"),
+    "how bytes flow, and what every run has": ("streaming", "error_boundary", "run", "scratch"),
+    "what is kept": ("store", "record", "setup"),
+    "what is done: one verb each, which do not import each other": ("operations",),
+    "what programs call": ("pipeline", "functions", "tasks", "legacy"),
+    "commands, one file each, and what authors of plugins test with": ("cli", "testing", "__main__"),
+}
+FLOOR = {name: number for number, names in enumerate(FLOORS.values()) for name in names}
 # Inside of a function, for the sake of import time or because the name is looked up once all is loaded.
 LATE = {("plugins", "store"), ("api", "plugins")}
 SIDEWAYS: set[tuple[str, str]] = set()
 PLUGINS_MAY = {"holdfast.api"}
+# What is promised to stay; everything else of the core is internal, whether it has an underscore or not.
+PUBLIC = {"holdfast", "holdfast.api", "holdfast.errors", "holdfast.tasks", "holdfast.testing"}
 
 
 def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:
@@ -54,6 +65,26 @@ def ours(name: str) -> str:
     return ".".join(parts[:2]) if parts[:1] in (["operations"], ["store"], ["cli"]) else parts[0]
 
 
+def floors_table() -> str:
+    """The floors as CONTRIBUTING.md shows them."""
+
+    def label(name: str) -> str:
+        return f"`{name}/*`" if (SOURCE / name).is_dir() else f"`{name}`"
+
+    rows = [f"| {title} | {', '.join(map(label, names))} |" for title, names in FLOORS.items()]
+    return "\n".join(["| floor | modules of `holdfast` |", "|---|---|", *rows])
+
+
+def private_imports(package: str, root: Path) -> Iterator[str]:
+    """Imports of names with an underscore from outside the package that they are in."""
+    for path in sorted(root.rglob("*.py")):
+        own = ".".join((package, *path.relative_to(root).parent.parts))
+        for imported in imports(ast.parse(path.read_text())):
+            private = re.match(r"(.*?)\._(?!_)", imported)
+            if private and imported.split(".")[0] == package and private[1] != own:
+                yield f"{path.relative_to(root)} imports {imported}"
+
+
 CORE = [(name, tree) for name, tree in modules(SOURCE) if name]
 
 
@@ -66,6 +97,25 @@ def test_a_module_of_the_core_imports_only_from_its_floor_and_below(name: str, t
         if target is None or (place, target) in LATE or target == "__version__":
             continue
         assert FLOOR.get(target, len(FLOORS)) <= FLOOR[place], f"{name} imports {imported}, which is above it"
+
+
+def test_the_floors_are_those_that_contributors_read_of() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    assert floors_table() in page, f"CONTRIBUTING.md has another table; paste this one:\n\n{floors_table()}\n"
+    assert page.count("| floor |") == 1
+    (sentence,) = re.findall(r"(?s)Public are (.*?\.)\s", page)
+    assert set(re.findall(r"`(holdfast[.\w]*)`", sentence)) == PUBLIC
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_what_has_an_underscore_is_imported_only_inside_of_its_package(package: str) -> None:
+    assert list(private_imports(package, PACKAGES[package])) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_a_page_and_a_plugin_that_is_a_model_import_only_what_is_public(page: Path) -> None:
+    imported = set(re.findall(r"(?m)^\s*(?:from|import) (holdfast(?:\.\w+)*)(?=\s)", page.read_text()))
+    assert imported <= PUBLIC
 
 
 def test_operations_do_not_import_each_other() -> None:
