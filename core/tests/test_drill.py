@@ -393,8 +393,7 @@ def test_a_proof_that_was_asked_for_must_be_recorded_and_name_each_object_once(b
     assert bench.toy.seen["asked"] is None
     with pytest.raises(PluginError, match="no proof"):
         bench.backup(proof=True)
-    table = ObjectProof(kind="table", name="t", rows=1)
-    bench.toy.proof = Proof(method="toy-1", objects=(table, table))
+    bench.toy.proof = Proof(method="toy-1", objects=(ObjectProof(kind="table", name="t", rows=1),) * 2)
     with pytest.raises(PluginError, match="table t twice"):
         bench.backup()
     assert len(bench.catalog.listing().entries) == 1
