@@ -50,12 +50,12 @@ def run(contender: Contender) -> Sample:
     peak = [0.0]
     watcher = threading.Thread(target=_watch, args=(child.pid, peak, done := threading.Event()), daemon=True)
     watcher.start()
-    _, talk = child.communicate()
+    _, errors = child.communicate()
     wall = time.monotonic() - started
     done.set()
     watcher.join()
     if child.returncode:
-        raise SystemExit(f"{contender.name} failed with exit code {child.returncode}: {talk}")
+        raise SystemExit(f"{contender.name} failed with exit code {child.returncode}: {errors}")
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return Sample(wall=wall, cpu=cpu, rss=peak[0])
@@ -117,13 +117,13 @@ def compare(title: str, ours: Contender, peers: Sequence[Contender], *, runs: in
     print(f"  {'':44} {'wall s':>8} {'min-max':>13} {'CPU s':>7} {'RSS MB':>7} {'ratio':>6}")
     ratios: dict[str, float] = {}
     for contender in contenders:
-        found = samples[contender.name]
-        pairs = [theirs.wall / mine.wall for theirs, mine in zip(found, samples[ours.name], strict=True)]
+        measured = samples[contender.name]
+        pairs = [theirs.wall / mine.wall for theirs, mine in zip(measured, samples[ours.name], strict=True)]
         ratios[contender.name] = statistics.median(pairs)
-        walls = [sample.wall for sample in found]
-        wall, cpu = statistics.median(walls), statistics.median(sample.cpu for sample in found)
+        walls = [sample.wall for sample in measured]
+        wall, cpu = statistics.median(walls), statistics.median(sample.cpu for sample in measured)
         spread = f"{min(walls):.2f}-{max(walls):.2f}"
-        rss = max(sample.rss for sample in found)
+        rss = max(sample.rss for sample in measured)
         print(
             f"  {contender.name:44} {wall:8.2f} {spread:>13} {cpu:7.2f} {rss:7.0f} {ratios[contender.name]:6.2f}",
             flush=True,

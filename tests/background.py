@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
     """Run `work` in a thread until the block ends, which sets the event; what it raises fails the test."""
     stop = threading.Event()
     failed: list[BaseException] = []

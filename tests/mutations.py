@@ -40,7 +40,7 @@ class Change:
     name: str
     make: tuple[str, ...]
     change: tuple[str, ...]
-    found: tuple[tuple[str, str], ...]
+    differing: tuple[tuple[str, str], ...]
     only: str = ""
 
     def __str__(self) -> str:

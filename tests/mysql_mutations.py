@@ -119,7 +119,7 @@ def _values() -> Iterator[Change]:
                     f"INSERT INTO {table} (id, v) VALUES (1, {before}), (2, {after}), (3, NULL)",
                 ),
                 change=(f"UPDATE {table} SET v = {after} WHERE id = 1",),
-                found=(("rows", table),),
+                differing=(("rows", table),),
                 only=only,
             )
 
@@ -173,7 +173,7 @@ def _rows() -> Iterator[Change]:
             name=name,
             make=tuple(make.replace("{t}", name).split("; ")),
             change=(change.replace("{t}", name),),
-            found=(("rows", name),),
+            differing=(("rows", name),),
             only=only,
         )
 
@@ -192,7 +192,7 @@ def _bits(seed: int, count: int = 12) -> Iterator[Change]:
             name=table,
             make=(f"CREATE TABLE {table} (id INT {key}, v VARBINARY(400))", f"INSERT INTO {table} VALUES {rows}"),
             change=(f"UPDATE {table} SET v = 0x{changed.hex()} WHERE id = {at}",),
-            found=(("rows", table),),
+            differing=(("rows", table),),
         )
 
 
@@ -283,7 +283,7 @@ def _tables() -> Iterator[Change]:
             name=name,
             make=(*referred, f"CREATE TABLE {name} {text}"),
             change=(f"ALTER TABLE {name} {alter}",),
-            found=(("table", name),),
+            differing=(("table", name),),
             only=only,
         )
     for name, make, change, altered in (
@@ -294,8 +294,8 @@ def _tables() -> Iterator[Change]:
         ("table_renamed", "CREATE TABLE table_renamed (a INT)", "RENAME TABLE table_renamed TO table_renamed_to",
          ("table_renamed", "table_renamed_to")),
     ):  # fmt: skip
-        places = tuple((kind, table) for kind in ("rows", "table") for table in altered)
-        yield Change(name=name, make=(make,), change=(change,), found=places)
+        differing = tuple((kind, table) for kind in ("rows", "table") for table in altered)
+        yield Change(name=name, make=(make,), change=(change,), differing=differing)
 
 
 def drill_of_all(server: MariaDB, changes: Sequence[Change], store: str) -> DrillResult:

@@ -85,7 +85,7 @@ def object_changes() -> Iterator[Change]:
             name=name,
             make=(*table, *_statements(text, name)),
             change=tuple(_statements(other, name)),
-            found=((kind, name),),
+            differing=((kind, name),),
             only=only,
         )
     trigger = "CREATE TRIGGER {} BEFORE INSERT ON order_of_triggers FOR EACH ROW SET @a = 1"
@@ -93,13 +93,13 @@ def object_changes() -> Iterator[Change]:
         name="order_of_triggers",
         make=("CREATE TABLE order_of_triggers (a INT)", trigger.format("order_a"), trigger.format("order_b")),
         change=("DROP TRIGGER order_a", trigger.format("order_a")),
-        found=(("trigger", "order_a"), ("trigger", "order_b")),
+        differing=(("trigger", "order_a"), ("trigger", "order_b")),
     )
     yield Change(
         name="database_collation",
         make=(),
         change=("ALTER DATABASE COLLATE utf8mb4_bin",),
-        found=(("database", "defaults"),),
+        differing=(("database", "defaults"),),
     )
     for name, option in (
         ("sequence_step", "INCREMENT 2"),
@@ -111,15 +111,15 @@ def object_changes() -> Iterator[Change]:
             name=name,
             make=(f"CREATE SEQUENCE {name} NOCACHE",),
             change=(f"ALTER SEQUENCE {name} {option}",),
-            found=(("sequence", name), ("sequence state", name)),
+            differing=(("sequence", name), ("sequence state", name)),
             only="mariadb",
         )
-    places = (("sequence", "sequence_lost"), ("sequence state", "sequence_lost"))
+    differing = (("sequence", "sequence_lost"), ("sequence state", "sequence_lost"))
     yield Change(
         name="sequence_lost",
         make=("CREATE SEQUENCE sequence_lost",),
         change=("DROP SEQUENCE sequence_lost",),
-        found=places,
+        differing=differing,
         only="mariadb",
     )
 

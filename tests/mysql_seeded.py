@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import mysql_mutations
-from background import beside
+from background import in_background
 from mysql_mutations import PREPARE, VALUES
 from servers.mariadb import MariaDB
 
@@ -180,4 +180,4 @@ def writing(server: MariaDB, database: str) -> AbstractContextManager[None]:
                 cursor.execute(f"UPDATE seeded_1 SET id = id + 1000 WHERE id = {number % 300}")
                 cursor.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
 
-    return beside(write)
+    return in_background(write)

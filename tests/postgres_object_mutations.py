@@ -163,7 +163,7 @@ def object_changes() -> Iterator[Change]:
             name=name,
             make=(*table, *_filled(make, name).split("; ")),
             change=tuple(_filled(change, name).split("; ")),
-            found=((f"definition of {what}", label),),
+            differing=((f"definition of {what}", label),),
         )
     for name, make, change in (
         ("sequence_value", "CREATE SEQUENCE {n}", "SELECT setval('{n}', 2)"),
@@ -174,25 +174,25 @@ def object_changes() -> Iterator[Change]:
             name=name,
             make=tuple(_filled(make, name).split("; ")),
             change=(_filled(change, name),),
-            found=(("sequence", f"public.{name}"),),
+            differing=(("sequence", f"public.{name}"),),
         )
     yield Change(
         name="large_object",
         make=("SELECT lo_from_bytea(4711, '\\x000102'), lo_from_bytea(4712, '\\x000102')",),
         change=("SELECT lo_put(4712, 2, '\\x03')",),
-        found=(("large objects", "database"),),
+        differing=(("large objects", "database"),),
     )
     yield Change(
         name="comment_changed",
         make=("CREATE TABLE comment_changed (a int)", "COMMENT ON COLUMN comment_changed.a IS 'x'"),
         change=("COMMENT ON COLUMN comment_changed.a IS 'y'",),
-        found=(("comments", "database"),),
+        differing=(("comments", "database"),),
     )
     yield Change(
         name="extension_lost",
         make=("CREATE EXTENSION fuzzystrmatch",),
         change=("DROP EXTENSION fuzzystrmatch",),
-        found=(("definition of extension", "fuzzystrmatch"),),
+        differing=(("definition of extension", "fuzzystrmatch"),),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
 import postgres_mutations
-from background import beside
+from background import in_background
 from postgres_mutations import SHARED
 from postgres_value_mutations import VALUES
 from servers.postgres import PostgresServer
@@ -150,4 +150,4 @@ def writing(server: PostgresServer, database: str) -> AbstractContextManager[Non
                 connection.execute(f"DELETE FROM seeded_2 WHERE id = {number % 300}")
                 connection.execute("SELECT nextval('seeded_numbers')")
 
-    return beside(write)
+    return in_background(write)

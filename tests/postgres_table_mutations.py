@@ -89,7 +89,7 @@ def table_changes() -> Iterator[Change]:
             name=name,
             make=(f"CREATE TABLE {name} {body}",),
             change=(f"ALTER TABLE {name} {change}".replace("{t}", name),),
-            found=tuple(_named(place, name) for place in differing),
+            differing=tuple(_named(place, name) for place in differing),
         )
     for name, before, after in _INDEXES:
         make, index = f"CREATE TABLE {name}_on (a int, b text)", f"{name}_on"
@@ -97,7 +97,7 @@ def table_changes() -> Iterator[Change]:
             name=name,
             make=(make, f"CREATE INDEX {name} ON {index} {before}"),
             change=(f"DROP INDEX {name}", f"CREATE INDEX {name} ON {index} {after}"),
-            found=((_I, f"public.{name}"),),
+            differing=((_I, f"public.{name}"),),
         )
     on = "CREATE TABLE {n}_on (a int); "
     part = "CREATE TABLE {n}_of (a int) PARTITION BY RANGE (a); "
@@ -125,7 +125,7 @@ def table_changes() -> Iterator[Change]:
             name=name,
             make=tuple(make.replace("{n}", name).split("; ")),
             change=tuple(alter.replace("{n}", name).split("; ")),
-            found=tuple(_named(place, name) for place in differing),
+            differing=tuple(_named(place, name) for place in differing),
         )
 
 

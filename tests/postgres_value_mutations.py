@@ -94,7 +94,7 @@ def value_changes() -> Iterator[Change]:
                 f"INSERT INTO v_{name} VALUES (1, {before}), (2, {after}), (3, NULL)",
             ),
             change=(f"UPDATE v_{name} SET v = {after} WHERE id = 1",),
-            found=(("table", f"public.v_{name}"),),
+            differing=(("table", f"public.v_{name}"),),
         )
 
 
@@ -132,7 +132,7 @@ def row_changes() -> Iterator[Change]:
             name=name,
             make=(f"CREATE {unlogged}TABLE {name} {body}", f"INSERT INTO {name} VALUES {rows}" if rows else "SELECT"),
             change=(change.replace("{t}", name),),
-            found=(("table", f"public.{name}"),),
+            differing=(("table", f"public.{name}"),),
         )
     yield Change(
         name="partition_row",
@@ -143,7 +143,7 @@ def row_changes() -> Iterator[Change]:
             "INSERT INTO partition_row VALUES (1, 1), (11, 1)",
         ),
         change=("UPDATE partition_row SET b = 2 WHERE a = 11",),
-        found=(("table", "public.partition_row_1"),),
+        differing=(("table", "public.partition_row_1"),),
     )
     yield Change(
         name="heir_row",
@@ -154,7 +154,7 @@ def row_changes() -> Iterator[Change]:
             "INSERT INTO heir_row VALUES (1)",
         ),
         change=("UPDATE ONLY heir_row SET a = 2",),
-        found=(("table", "public.heir_row"),),
+        differing=(("table", "public.heir_row"),),
     )
 
 
@@ -172,5 +172,5 @@ def bit_changes(seed: int, count: int = 12) -> Iterator[Change]:
             name=table,
             make=(f"CREATE TABLE {table} (id int, v bytea)", f"INSERT INTO {table} VALUES {rows}"),
             change=(f"UPDATE {table} SET v = '\\x{changed.hex()}' WHERE id = {at}",),
-            found=(("table", f"public.{table}"),),
+            differing=(("table", f"public.{table}"),),
         )

@@ -36,9 +36,9 @@ def sh(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def commands(guide: str) -> list[str]:
+def commands(instructions: str) -> list[str]:
     """The lines of shell that RESTORE.md names, block by block."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", instructions, re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
@@ -98,11 +98,11 @@ def test_a_blob_is_a_file_of_several_frames_of_the_format_of_its_suffix(backup: 
 
 
 def test_restore_md_says_which_backup_it_is_and_names_no_place_of_the_machine(backup: Path, shell: Shell) -> None:
-    guide = (backup / "RESTORE.md").read_text()
+    instructions = (backup / "RESTORE.md").read_text()
     manifest = json.loads((backup / "backup_manifest.json").read_text())
-    assert manifest["id"] in guide
-    assert "Holdfast is not needed" in guide
-    assert str(shell.folder) not in guide
+    assert manifest["id"] in instructions
+    assert "Holdfast is not needed" in instructions
+    assert str(shell.folder) not in instructions
 
 
 def test_the_schema_describes_the_manifests_that_are_written(shell: Shell) -> None:

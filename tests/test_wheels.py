@@ -140,10 +140,10 @@ def test_every_distribution_says_what_it_is(facts: dict[str, Message]) -> None:
 def test_plugins_ask_for_the_core_of_their_series_and_the_core_for_no_plugin(
     needs: dict[str, list[Requirement]],
 ) -> None:
-    always = {one.name for one in needs["holdfast"] if one.marker is None}
+    always = {requirement.name for requirement in needs["holdfast"] if requirement.marker is None}
     assert always <= {"pluggy", "click", "msgspec", "platformdirs"}
     for distribution in needs.keys() - {"holdfast"}:
-        (ours,) = (one for one in needs[distribution] if one.name == "holdfast")
+        (ours,) = (requirement for requirement in needs[distribution] if requirement.name == "holdfast")
         assert ours.specifier == SpecifierSet(">=0.1,<1"), distribution
 
 
@@ -152,21 +152,25 @@ def test_the_extras_of_the_core_bring_what_they_are_named_after(
 ) -> None:
     extras = facts["holdfast"].get_all("Provides-Extra", [])
     brought = {
-        extra: [one for one in needs["holdfast"] if one.marker and one.marker.evaluate({"extra": extra})]
+        extra: [
+            requirement
+            for requirement in needs["holdfast"]
+            if requirement.marker and requirement.marker.evaluate({"extra": extra})
+        ]
         for extra in extras
     }
     for extra, distribution in EXTRAS.items():
-        assert [one.name for one in brought[extra]] == [distribution]
+        assert [requirement.name for requirement in brought[extra]] == [distribution]
     plugins = {distribution.removeprefix("holdfast-") for distribution in facts if distribution != "holdfast"}
     assert plugins <= set(extras), "every plugin of ours is an extra"
-    everything = {one.name for one in brought["all"]} | {
+    everything = {requirement.name for requirement in brought["all"]} | {
         inner.name
         for need in brought["all"]
         if need.name == "holdfast"
         for extra in need.extras
         for inner in brought[extra]
     }
-    assert everything >= {one.name for extra in plugins | {"progress"} for one in brought[extra]}
+    assert everything >= {requirement.name for extra in plugins | {"progress"} for requirement in brought[extra]}
 
 
 @pytest.mark.parametrize("distribution", [path.name for path in FIRST_PARTY])
@@ -191,7 +195,7 @@ def test_from_the_wheels_alone_a_user_gets_from_nothing_to_a_restored_database(
     user = make_shell(shell.folder, holdfast=clean.holdfast)
     clean.install("holdfast")
     components = user.run("plugins", "--json").data["components"]
-    assert {one["name"] for one in components} == {"none", "file"}
+    assert {component["name"] for component in components} == {"none", "file"}
     ran = user.fails(14, "backup", "sqlite:///app.db")
     assert ran.error == "no engine for 'sqlite' (installed: none)"
     assert ran.hint == "pip install holdfast-sqlite"
@@ -202,9 +206,11 @@ def test_from_the_wheels_alone_a_user_gets_from_nothing_to_a_restored_database(
     assert record["codec"] == "zstd:1"
     user.backup("sqlite:///app.db", "--codec", "gzip")
     assert len(user.run("verify", "--read-data").stdout.splitlines()) == 3
-    for index, one in enumerate(user.listing()):
-        user.run("restore", one["id"], f"sqlite:///copy-{index}.db")
+    for index, backup in enumerate(user.listing()):
+        user.run("restore", backup["id"], f"sqlite:///copy-{index}.db")
         assert dump(shell.folder / f"copy-{index}.db") == dump(shell.folder / "app.db")
     data = user.run("plugins", "--json").data
     assert data["plugins"] == []
-    assert {one["distribution"] for one in data["components"]} == {name(wheel) for wheel in wheels.glob("*.whl")}
+    assert {component["distribution"] for component in data["components"]} == {
+        name(wheel) for wheel in wheels.glob("*.whl")
+    }

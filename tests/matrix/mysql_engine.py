@@ -225,7 +225,7 @@ def test_a_drill_names_every_change_and_nothing_else(mysql: MariaDB, store: str)
     assert len(changes) > 250
     result = mysql_mutations.drill_of_all(mysql, changes, store)
     assert_named(result, "table column_added")
-    expected = {place for change in changes for place in change.found}
+    expected = {place for change in changes for place in change.differing}
     assert {(difference.kind, difference.name) for difference in result.differences} == expected
 
 

@@ -24,14 +24,14 @@ def mutated(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Drill
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_the_drill_names_what_was_changed(change: Change, mutated: DrillResult) -> None:
-    assert set(change.found) <= {(difference.kind, difference.name) for difference in mutated.differences}
+    assert set(change.differing) <= {(difference.kind, difference.name) for difference in mutated.differences}
 
 
 def test_the_drill_names_nothing_else(mutated: DrillResult) -> None:
     """Of hundreds of objects, those alone that were changed."""
     assert_named(mutated, "table column_added")
     assert {(difference.kind, difference.name) for difference in mutated.differences} == {
-        place for change in CHANGES for place in change.found
+        place for change in CHANGES for place in change.differing
     }
 
 

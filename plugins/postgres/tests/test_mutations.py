@@ -26,14 +26,14 @@ def mutated(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_the_drill_names_what_was_changed(change: Change, mutated: DrillResult) -> None:
-    assert set(change.found) <= {(entry.kind, entry.name) for entry in mutated.differences}
+    assert set(change.differing) <= {(entry.kind, entry.name) for entry in mutated.differences}
 
 
 def test_the_drill_names_nothing_else(mutated: DrillResult) -> None:
     """Of hundreds of objects, those alone that were changed."""
     assert_named(mutated, "definition of table public.column_added")
     assert {(entry.kind, entry.name) for entry in mutated.differences} == {
-        place for change in CHANGES for place in change.found
+        place for change in CHANGES for place in change.differing
     }
 
 

@@ -20,7 +20,7 @@ def test_a_digest_is_that_of_the_standard(data: bytes) -> None:
 
 def test_digests_do_not_share_their_state_and_take_any_kind_of_bytes() -> None:
     registry = Registry(environ={})
-    one, two = registry.hasher("sha256"), registry.hasher("sha256")
+    first, second = registry.hasher("sha256"), registry.hasher("sha256")
     for piece in (b"a", bytearray(b"b"), memoryview(b"xcx")[1:2]):
-        one.update(piece)
-    assert (one.hexdigest(), two.hexdigest()) == (KNOWN[b"abc"], KNOWN[b""])
+        first.update(piece)
+    assert (first.hexdigest(), second.hexdigest()) == (KNOWN[b"abc"], KNOWN[b""])
