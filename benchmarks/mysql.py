@@ -15,7 +15,7 @@ from benchmarks.measure import PROGRAM, Contender, compare, workplace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from servers.mariadb import MariaDB, running_mariadb
+from support.servers.mariadb import MariaDB, running_mariadb
 
 _SERVER = ("--local-infile=ON", "--innodb-buffer-pool-size=1536M", "--innodb-log-file-size=512M", "--skip-log-bin")
 

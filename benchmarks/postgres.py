@@ -12,7 +12,7 @@ from benchmarks.measure import PROGRAM, Contender, compare, run, workplace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from servers.postgres import PostgresServer, running
+from support.servers.postgres import PostgresServer, running
 
 _BIN = "/usr/lib/postgresql/15/bin"
 # A client of version 16 or newer compresses with zstd itself; `make test-matrix` unpacks one here.

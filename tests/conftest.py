@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commandline import Shell, make_shell
-from databases import add_row, make_database
-from foreground import take_signals
+from support.commandline import Shell, make_shell
+from support.databases import add_row, make_database
+from support.foreground import take_signals
 
 take_signals()
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commandline import Ran, Shell
-from servers.mariadb import MariaDB, mariadb
-from servers.postgres import PostgresServer, postgres_server
+from support.commandline import Ran, Shell
+from support.servers.mariadb import MariaDB, mariadb
+from support.servers.postgres import PostgresServer, postgres_server
 
 import holdfast
 from holdfast.api import DatabaseURL

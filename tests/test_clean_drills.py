@@ -3,12 +3,11 @@
 The short form of `python -m soak.servers`.
 """
 
-import mysql_seeded
-import postgres_seeded
 import pytest
-from servers.mariadb import MariaDB, mariadb
-from servers.postgres import PostgresServer, postgres_server
 from soak.servers import clean
+from support import mysql_seeded, postgres_seeded
+from support.servers.mariadb import MariaDB, mariadb
+from support.servers.postgres import PostgresServer, postgres_server
 
 import holdfast
 

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from commandline import Shell
-from databases import dump, fingerprint, make_database
+from support.commandline import Shell
+from support.databases import dump, fingerprint, make_database
 
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-z]+")
 FIELDS = {

@@ -3,8 +3,8 @@
 import subprocess
 
 import pytest
-from commandline import Shell
-from databases import make_database
+from support.commandline import Shell
+from support.databases import make_database
 
 
 def test_an_older_backup_is_deleted_with_all_its_files(kept: Shell, ids: list[str]) -> None:

@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from commandline import PLAIN_USER, Shell, make_shell
-from databases import fingerprint, held_by_another_process, make_database
+from support.commandline import PLAIN_USER, Shell, make_shell
+from support.databases import fingerprint, held_by_another_process, make_database
 
 NO_POSTGRES = {"HOLDFAST_DISABLE_PLUGINS": "holdfast-postgres,holdfast-mysql"}
 

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commandline import Shell
-from databases import make_database
+from support.commandline import Shell
+from support.databases import make_database
 
 
 def test_the_list_is_a_table_on_stdout_oldest_first(kept: Shell, ids: list[str]) -> None:

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from commandline import Shell
+from support.commandline import Shell
 
 COMMANDS = ["backup", "list", "show", "verify", "restore", "delete", "cat", "plugins", "schema", "completion"]
 
@@ -12,7 +12,7 @@ COMMANDS = ["backup", "list", "show", "verify", "restore", "delete", "cat", "plu
 @pytest.fixture(scope="module")
 def overview(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell in an empty folder: what these commands say depends on no store."""
-    from commandline import make_shell
+    from support.commandline import make_shell
 
     return make_shell(tmp_path_factory.mktemp("empty"))
 

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commandline import Shell
-from databases import add_row, dump, fingerprint, held_by_another_process, make_database
+from support.commandline import Shell
+from support.databases import add_row, dump, fingerprint, held_by_another_process, make_database
 
 
 @pytest.mark.parametrize("codec", ["zstd", "gzip", "none"])

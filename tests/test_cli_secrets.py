@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commandline import Shell
-from distributions import write_distribution
+from support.commandline import Shell
+from support.distributions import write_distribution
 
 SECRET = "s3cr3t/p@ss:w#rd%"
 ENCODED = "s3cr3t%2Fp%40ss%3Aw%23rd%25"

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commandline import Ran, Shell
-from distributions import write_distribution
+from support.commandline import Ran, Shell
+from support.distributions import write_distribution
 
 READERS = [["list"], ["list", "--json"], ["show", "latest"], ["verify", "--json"], ["cat", "latest"], ["plugins"]]
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from commandline import PLAIN_USER, Shell, make_shell
-from databases import make_database
+from support.commandline import PLAIN_USER, Shell, make_shell
+from support.databases import make_database
 
 
 def test_verify_without_an_id_checks_every_backup(kept: Shell, ids: list[str]) -> None:

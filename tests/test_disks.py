@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from disks import small_disk
+from support.disks import small_disk
 
 
 def _say(folder: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import click
 import msgspec
 import pytest
-from snippets import HOME, Page, alike, snippets
+from support.snippets import HOME, Page, alike, snippets
 
 import holdfast
 from holdfast import api, errors

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import Shell
-from databases import dump, make_database
+from support.commandline import Shell
+from support.databases import dump, make_database
 
 import holdfast
 

@@ -8,11 +8,11 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-import interrupting
 import pytest
-from commandline import Shell
-from databases import dump, make_database
-from distributions import write_distribution
+from support import interrupting
+from support.commandline import Shell
+from support.databases import dump, make_database
+from support.distributions import write_distribution
 
 import holdfast
 

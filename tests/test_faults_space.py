@@ -8,11 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commandline import Shell, make_shell
-from databases import dump, fingerprint, make_database
-from disks import free, small_disk, used
-from servers.mariadb import MariaDB, mariadb
-from servers.postgres import PostgresServer, postgres_server
+from support.commandline import Shell, make_shell
+from support.databases import dump, fingerprint, make_database
+from support.disks import free, small_disk, used
+from support.servers.mariadb import MariaDB, mariadb
+from support.servers.postgres import PostgresServer, postgres_server
 
 __all__ = ["mariadb", "postgres_server"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import Shell
-from databases import dump, make_database
+from support.commandline import Shell
+from support.databases import dump, make_database
 
 CODECS = ["zstd", "gzip", "none"]
 DECODERS = {"zstd": ["zstd", "-dc"], "gzip": ["gunzip", "-c"], "none": ["cat"]}

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from commandline import Shell
+from support.commandline import Shell
 
 import holdfast
 

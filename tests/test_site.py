@@ -12,8 +12,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from snippets import alike
 from sphinx.pycode import ModuleAnalyzer
+from support.snippets import alike
 
 import holdfast
 from holdfast import api, tasks, testing

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commandline import Shell, make_shell
-from databases import dump, make_database
-from distributions import write_distribution
-from venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, of_this_run, once
+from support.commandline import Shell, make_shell
+from support.databases import dump, make_database
+from support.distributions import write_distribution
+from support.venvs import ACME, FIRST_PARTY, Environment, build, download_third_party, of_this_run, once
 
 
 @pytest.fixture(scope="session")

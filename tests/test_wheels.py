@@ -10,11 +10,11 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from commandline import Shell, make_shell
-from databases import dump
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from venvs import (
+from support.commandline import Shell, make_shell
+from support.databases import dump
+from support.venvs import (
     FIRST_PARTY,
     ROOT,
     Environment,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alive import children, our_threads
 from hypothesis import settings
-from installing import install  # noqa: F401 (a fixture)
+from support.alive import children, our_threads
+from support.installing import install  # noqa: F401 (a fixture)
 
 settings.register_profile("core", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.load_profile("core")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from alive import our_threads
+from support.alive import our_threads
 
 from holdfast.api import Capability, Event
 from holdfast.errors import HoldfastError, IntegrityError, UnsafeError

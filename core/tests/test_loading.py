@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import pytest
-from installing import Install, codec, look, origin, plugin
+from support.installing import Install, codec, look, origin, plugin
 
 from holdfast.api import Component, Kind, hookimpl
 from holdfast.errors import PluginError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from installing import Install, codec, look, origin, plugin
+from support.installing import Install, codec, look, origin, plugin
 
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import PluginError, UsageError

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from alive import our_threads
+from support.alive import our_threads
 
 from holdfast.api import Blob, Capability, Chunk, Event, Facts, Step
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError

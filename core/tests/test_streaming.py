@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from alive import our_threads
 from hypothesis import given
 from hypothesis import strategies as st
+from support.alive import our_threads
 
 from holdfast.api import Chunk
 from holdfast.errors import HoldfastError, IntegrityError

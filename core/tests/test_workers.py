@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from alive import our_threads
+from support.alive import our_threads
 
 from holdfast.errors import cleanup_notes
 from holdfast.streaming.workers import Stop, Stopped, run_tasks

@@ -1,3 +1,3 @@
-from servers.postgres import postgres_server
+from support.servers.postgres import postgres_server
 
 __all__ = ["postgres_server"]

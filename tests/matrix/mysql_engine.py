@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mysql_mutations
 import pytest
-from mutations import assert_named
-from servers.mariadb import MariaDB, mariadb
-from servers.mysql import running_mysql
+from support import mysql_mutations
+from support.mutations import assert_named
+from support.servers.mariadb import MariaDB, mariadb
+from support.servers.mysql import running_mysql
 
 import holdfast
 from holdfast.api import RestoreRequest, ScratchRequest, Stream

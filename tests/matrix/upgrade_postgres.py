@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.postgres import PostgresServer, running
-from servers.postgres_matrix import matrix_programs
-from servers.postgres_odd import make_roles, odd_script
+from support.servers.postgres import PostgresServer, running
+from support.servers.postgres_matrix import matrix_programs
+from support.servers.postgres_odd import make_roles, odd_script
 
 import holdfast
 

@@ -13,10 +13,9 @@ from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
-import mysql_seeded
-import postgres_seeded
-from servers.mariadb import running_mariadb
-from servers.postgres import running
+from support import mysql_seeded, postgres_seeded
+from support.servers.mariadb import running_mariadb
+from support.servers.postgres import running
 
 import holdfast
 from holdfast.testing.drills import drill_mutated

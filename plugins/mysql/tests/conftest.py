@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from servers.mariadb import MariaDB, mariadb
+from support.servers.mariadb import MariaDB, mariadb
 
 import holdfast
 

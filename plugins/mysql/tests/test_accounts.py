@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 import holdfast
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 from holdfast.testing import EngineSuite
 

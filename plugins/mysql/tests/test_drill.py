@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import DumpRequest, Facts, ObjectProof, Proof, RestoreRequest, Scratch, ScratchRequest, Stream

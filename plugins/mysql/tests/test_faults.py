@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.mariadb import MariaDB, free_port, running_mariadb
+from support.servers.mariadb import MariaDB, free_port, running_mariadb
 
 import holdfast
 

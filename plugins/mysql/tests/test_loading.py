@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 import holdfast
 

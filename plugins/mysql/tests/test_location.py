@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.mariadb import MariaDB, running_mariadb
+from support.servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
 from holdfast_mysql.location.database_url import locate

@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import mysql_mutations
 import pytest
-from mutations import Change, assert_named, copied_store, forge, stored_blobs, turn_a_bit
-from servers.mariadb import MariaDB
+from support import mysql_mutations
+from support.mutations import Change, assert_named, copied_store, forge, stored_blobs, turn_a_bit
+from support.servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.operations.drill import DrillResult

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers.mariadb import MariaDB
-from snippets import alike, snippets
+from support.servers.mariadb import MariaDB
+from support.snippets import alike, snippets
 
 ROOT = Path(__file__).parents[3]
 

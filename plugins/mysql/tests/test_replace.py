@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.plugins.registry import Registry

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pymysql
 import pytest
-from servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import DumpRequest

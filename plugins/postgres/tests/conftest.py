@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from foreground import take_signals
-from servers.postgres import PostgresServer, postgres_server
-from servers.postgres_odd import has_contrib, make_roles, odd_script
+from support.foreground import take_signals
+from support.servers.postgres import PostgresServer, postgres_server
+from support.servers.postgres_odd import has_contrib, make_roles, odd_script
 
 __all__ = ["postgres_server"]
 

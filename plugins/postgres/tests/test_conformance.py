@@ -2,7 +2,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 from holdfast.testing import EngineSuite
 

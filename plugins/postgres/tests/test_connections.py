@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_faults import assert_nothing_published, fill_big
-from servers.postgres import GUARDED, PostgresServer, free_port
+from support.postgres_faults import assert_nothing_published, fill_big
+from support.servers.postgres import GUARDED, PostgresServer, free_port
 
 import holdfast
 from holdfast.api import CredentialsError

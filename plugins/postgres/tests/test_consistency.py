@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import DumpRequest, LockedError
@@ -200,7 +200,7 @@ def _lsn(text: str) -> int:
 
 def test_a_standby_is_backed_up_as_well(server: PostgresServer, target: str, store: str, tmp_path: Path) -> None:
     """All but unlogged tables, which it does not have: they are named in a warning."""
-    from servers.postgres import server_folder
+    from support.servers.postgres import server_folder
 
     with server.database() as source, server_folder(server.run) as folder:
         server.execute(

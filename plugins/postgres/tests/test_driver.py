@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 _PLAIN = """
 import os, sys

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disks import small_disk
-from postgres_faults import assert_nothing_published, fill_big
-from servers.postgres import PostgresServer, running
+from support.disks import small_disk
+from support.postgres_faults import assert_nothing_published, fill_big
+from support.servers.postgres import PostgresServer, running
 
 import holdfast
 from holdfast.api import DumpRequest, UnreachableError

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 from holdfast.api import DumpRequest, LockedError, UnreachableError
 from holdfast_postgres.dump import open_dump

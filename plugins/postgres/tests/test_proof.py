@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_proofs import Differences, differences, recorded_proof
-from servers.postgres import PostgresServer
+from support.postgres_proofs import Differences, differences, recorded_proof
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast_postgres.proof import record, rows

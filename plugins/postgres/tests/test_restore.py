@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, UsageError

@@ -1,7 +1,7 @@
 """Backups of rows alone, restored into tables that are there: triggers, foreign keys and their order."""
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 

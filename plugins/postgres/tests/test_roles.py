@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import HoldfastError

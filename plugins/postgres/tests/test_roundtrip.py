@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from postgres_proofs import differences, recorded_proof, scratch_request
-from servers.postgres import PostgresServer
+from support.postgres_proofs import differences, recorded_proof, scratch_request
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import DatabaseURL, UnsafeError, UsageError

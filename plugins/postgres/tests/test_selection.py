@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast_postgres.selection.patterns import Selection

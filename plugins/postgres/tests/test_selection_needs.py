@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 import holdfast
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from postgres_faults import assert_nothing_published, fill_big, wait_until
-from servers.postgres import PostgresServer
+from support.postgres_faults import assert_nothing_published, fill_big, wait_until
+from support.servers.postgres import PostgresServer
 
 import holdfast
 

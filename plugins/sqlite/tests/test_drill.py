@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mutations import assert_named, forge
+from support.mutations import assert_named, forge
 
 import holdfast
 from holdfast.api import HoldfastError, UsageError

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mutations import Mutation, assert_named
+from support.mutations import Mutation, assert_named
 
 import holdfast
 from holdfast.testing.drills import drill_mutated

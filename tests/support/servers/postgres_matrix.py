@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from servers.postgres import Programs, find_programs
+from support.servers.postgres import Programs, find_programs
 
 PLACE = Path(os.environ.get("HOLDFAST_MATRIX", "/var/tmp/holdfast-matrix"))
 VERSION = "HOLDFAST_TEST_PG"

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
-import postgres_mutations
-from background import in_background
-from postgres_mutations import SHARED
-from postgres_value_mutations import VALUES
-from servers.postgres import PostgresServer
+from support import postgres_mutations
+from support.background import in_background
+from support.postgres_mutations import SHARED
+from support.postgres_value_mutations import VALUES
+from support.servers.postgres import PostgresServer
 
 # What an administrator may have set for a database or a role; all of it changes how values or definitions are written,
 # or what a session may do.

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FIRST_PARTY = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
-ACME = Path(__file__).parent / "third_party" / "acme"
+ACME = ROOT / "tests" / "third_party" / "acme"
 
 
 def of_this_run(base: Path) -> Path:

@@ -222,7 +222,7 @@ def find_programs() -> Programs:
     """The newest installed server, or the one of the matrix; none is an error that says how to get one."""
     version = os.environ.get("HOLDFAST_TEST_PG")
     if version and version != "15":
-        from servers.postgres_matrix import matrix_programs
+        from support.servers.postgres_matrix import matrix_programs
 
         return matrix_programs(version)
     chosen = os.environ.get("HOLDFAST_TEST_PG_BINDIR")

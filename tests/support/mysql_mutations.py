@@ -6,13 +6,12 @@ What only one of the products knows says so in `only`.
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from mutations import Change
-from mysql_object_mutations import object_changes
-from servers.mariadb import MariaDB
-
 import holdfast
 from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
+from support.mutations import Change
+from support.mysql_object_mutations import object_changes
+from support.servers.mariadb import MariaDB
 
 PREPARE = (
     "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mutations import Change
+from support.mutations import Change
 
 _T = "definition of table"
 

@@ -6,7 +6,7 @@ those reaches each of them, without a sleep and without luck.
 
 from pathlib import Path
 
-from distributions import write_distribution
+from support.distributions import write_distribution
 
 _SOURCE = """
     import os, signal, sys, threading

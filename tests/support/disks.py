@@ -15,7 +15,7 @@ _FORBIDDEN = ("Operation not permitted", "ermission denied", "No space left on d
 # What allows them: user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=1000, and
 # kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or root with CAP_SYS_ADMIN
 # (docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined).
-_ALLOW = "user namespaces or CAP_SYS_ADMIN would allow them, tests/disks.py says how"
+_ALLOW = "user namespaces or CAP_SYS_ADMIN would allow them, tests/support/disks.py says how"
 
 
 @contextmanager

@@ -4,15 +4,14 @@ import os
 import random
 from collections.abc import Iterable, Sequence
 
-from mutations import Change
-from postgres_object_mutations import object_changes
-from postgres_table_mutations import table_changes
-from postgres_value_mutations import bit_changes, row_changes, value_changes
-from servers.postgres import PostgresServer
-
 import holdfast
 from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
+from support.mutations import Change
+from support.postgres_object_mutations import object_changes
+from support.postgres_table_mutations import table_changes
+from support.postgres_value_mutations import bit_changes, row_changes, value_changes
+from support.servers.postgres import PostgresServer
 
 # The wheel of PostgreSQL 16 is built without these.
 _WHEEL = os.environ.get("HOLDFAST_TEST_PG") == "16"

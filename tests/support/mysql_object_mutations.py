@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mutations import Change
+from support.mutations import Change
 
 _EVENT = "CREATE EVENT {n} ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00'"
 _TRIGGER = "CREATE TRIGGER {n} BEFORE INSERT ON {t} FOR EACH ROW SET @a = 1"

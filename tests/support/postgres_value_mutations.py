@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from mutations import Change
+from support.mutations import Change
 
 # A column's type, one value, and another that differs from it by as little as the type can tell apart.
 VALUES: tuple[tuple[str, str, str, str], ...] = (

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-import mysql_mutations
-from background import in_background
-from mysql_mutations import PREPARE, VALUES
-from servers.mariadb import MariaDB
+from support import mysql_mutations
+from support.background import in_background
+from support.mysql_mutations import PREPARE, VALUES
+from support.servers.mariadb import MariaDB
 
 # What an administrator may have set for the whole server; all of it changes how values or definitions are written, or
 # what a session may do.

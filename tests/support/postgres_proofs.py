@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-from servers.postgres import PostgresServer
-
 import holdfast
 from holdfast.api import ObjectProof, Proof, ScratchRequest
 from holdfast_postgres.options import PostgresOptions
+from support.servers.postgres import PostgresServer
 
 Differences = set[tuple[str, str]]
 

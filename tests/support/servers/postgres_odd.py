@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 _SCRIPT = Path(__file__).with_suffix(".sql")
 _ROLES = (

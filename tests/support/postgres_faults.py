@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from servers.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mutations import Change
+from support.mutations import Change
 
 _FUNCTION = "CREATE OR REPLACE FUNCTION {n}(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'"
 

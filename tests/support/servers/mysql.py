@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.mariadb import MariaDB, free_port
+from support.servers.mariadb import MariaDB, free_port
 
 _QUICK = (
     "--innodb-use-native-aio=OFF",

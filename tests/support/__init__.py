@@ -1,0 +1,4 @@
+"""What tests need besides what they test: commands, databases, servers, disks, faults; each module after its noun.
+
+It lies on the module path of every distribution's tests (`pythonpath` in pyproject.toml).
+"""
