@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -220,5 +221,5 @@ class Unhashable(MemoryPlugin):
 
 def test_a_plugin_object_that_cannot_be_hashed_is_refused_like_any_other() -> None:
     registry = Registry(plugins=[Unhashable()], discover=False, environ={})
-    assert registry.plugins[-1].reason == "TypeError: unhashable type: 'Unhashable'"
+    assert re.match("TypeError: .*unhashable type: 'Unhashable'", registry.plugins[-1].reason or "")
     assert registry.codec("none").suffix == ""
