@@ -25,7 +25,7 @@ def rename_database(statement: Statement, *, old: str, new: str, objects: Collec
 
 
 def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) -> list[str]:
-    """Names of columns as `rename_database` reads them, of something called like the database, and possible objects."""
+    """What `rename_database` takes for columns of something called like the database, and could be objects of it."""
     tokens = code(statement.body, statement.sql_mode)
     ambiguous = _references(statement, tokens, old, objects)[1]
     return sorted({f"{tokens[index].name}.{tokens[index + 2].name}" for index in ambiguous})
@@ -35,30 +35,35 @@ def _references(
     statement: Statement, tokens: Sequence[Token], old: str, objects: Collection[str]
 ) -> tuple[list[int], list[int]]:
     """Where the definition names its own database, and where something else that is called so, if it could be both."""
-    wanted = old.casefold()
-    names = {name.casefold() for name in objects}
-    named = [index for index, token in enumerate(tokens) if (token.name or "").casefold() == wanted]
-    qualifying = [index for index in named if is_text(tokens, index + 1, b".") and not is_text(tokens, index - 1, b".")]
+    name = old.casefold()
+    known = {name.casefold() for name in objects}
+    named = [index for index, token in enumerate(tokens) if (token.name or "").casefold() == name]
+    qualifying = [index for index in named if _qualifies(tokens, index)]
     # Something else has that name too: a table, an alias, or the row of a trigger.
     shared = len(qualifying) < len(named)
-    is_row = statement.kind == "trigger" and wanted in ("old", "new")
+    is_row = statement.kind == "trigger" and name in ("old", "new")
     roles = classify_names(tokens)
     followed, ambiguous = [], []
     for index in qualifying:
         other = tokens[index + 2].name if index + 2 < len(tokens) else None
         if other is None:
             continue
-        known = other.casefold() in names
-        called = roles[index] == OBJECT or is_text(tokens, index + 3, b"(")
-        if (
-            roles[index] == TABLE
-            or _is_fully_qualified(tokens, index)
-            or (known and (called or not (shared or is_row)))
-        ):
+        if roles[index] == TABLE or _is_fully_qualified(tokens, index):
             followed.append(index)
-        elif known and shared:
+            continue
+        if other.casefold() not in known:
+            continue
+        called = roles[index] == OBJECT or is_text(tokens, index + 3, b"(")
+        if called or not (shared or is_row):
+            followed.append(index)
+        elif shared:
             ambiguous.append(index)
     return followed, ambiguous
+
+
+def _qualifies(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a name is the first one before a dot."""
+    return is_text(tokens, index + 1, b".") and not is_text(tokens, index - 1, b".")
 
 
 def _is_fully_qualified(tokens: Sequence[Token], index: int) -> bool:
