@@ -70,7 +70,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
     if request.into is None:
         raise UsageError(
             "a drill of a MySQL or MariaDB backup needs a server to restore into",
-            hint="--into mysql://USER@HOST names one; the scratch database is dropped again",
+            hint="name a server with --into mysql://USER@HOST; the scratch database is dropped again",
         )
     location = replace(locate(request.into, database=False), database="")
     name = f"{_PREFIX}{request.id}_{secrets.token_hex(3)}"

@@ -255,7 +255,7 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
 
 
 def _check_privileges(session: Session, location: Location, request: DumpRequest) -> list[str]:
-    """Refuse, or with `incomplete` tell, what the account cannot see and would be missing without a word."""
+    """Refuse, or with `incomplete` tell, what the account cannot see and would be missing unnoticed."""
     hidden = hidden_objects(session, location.database, everything=not request.select)
     if hidden and not request.options.incomplete:
         raise CredentialsError(

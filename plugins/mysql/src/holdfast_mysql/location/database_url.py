@@ -95,13 +95,13 @@ def _check(parsed: DatabaseURL, name: str, *, needed: bool) -> None:
     if needed and not name:
         raise UsageError(
             f"the URL {parsed.redacted()} names no database",
-            hint=f"{parsed.scheme}://HOST/DATABASE backs up one; --all-databases backs up each in turn",
+            hint=f"write {parsed.scheme}://HOST/DATABASE, or use --all-databases to back up each in turn",
         )
     if "/" in name and not name.replace("/", ""):
         raise UsageError(f"the URL {parsed.redacted()} names no database")
     if len(name) > 64 or "\0" in name or any(ord(char) > 0xFFFF for char in name):
         raise UsageError(
-            f"not a name of a database: {quote_name(name[:80])}", hint="at most 64 characters, none above U+FFFF"
+            f"not a name of a database: {quote_name(name[:80])}", hint="use at most 64 characters, none above U+FFFF"
         )
 
 
@@ -112,7 +112,7 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
         if name is None:
             raise UsageError(
                 f"the URL has an unknown parameter {quote_name(key)}",
-                hint=f"known are {', '.join(sorted(_PARAMETERS))}",
+                hint=f"use one of {', '.join(sorted(_PARAMETERS))}",
             )
         if name:
             values[name] = value
@@ -145,7 +145,7 @@ def _ssl_mode(settings: Mapping[str, str]) -> str:
     if "ssl-mode" in settings:
         mode = settings["ssl-mode"].lower().replace("-", "_")
         if mode not in _MODES:
-            raise UsageError(f"unknown ssl_mode {quote_name(mode)}", hint=f"known are {', '.join(_MODES)}")
+            raise UsageError(f"unknown ssl_mode {quote_name(mode)}", hint=f"use one of {', '.join(_MODES)}")
         return mode
     off = ("0", "off", "false")
     if settings.get("skip-ssl", "0").lower() not in off or settings.get("ssl", "1").lower() in off:

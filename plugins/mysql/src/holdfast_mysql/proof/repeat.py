@@ -76,7 +76,7 @@ def _statements(session: Session, database: str, tables: Sequence[Table], *, wit
 
 
 class _Readers:
-    """Connections that read side by side."""
+    """Connections that read in parallel."""
 
     def __init__(self, sessions: list[Session]) -> None:
         self.sessions = sessions

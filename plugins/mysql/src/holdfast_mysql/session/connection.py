@@ -19,7 +19,7 @@ from holdfast_mysql.session.sql import quoted
 Value = bytes | None
 Row = tuple[Value, ...]
 
-# Without these what a server has for its sessions would cut results short, without a word: sql_select_limit.
+# Without these what a server has for its sessions would cut results short unnoticed: sql_select_limit.
 _WHOLE = (
     "autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0,"
     " sql_quote_show_create=1"
