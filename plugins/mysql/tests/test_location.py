@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ def test_any_character_may_be_in_a_password_or_a_user(password: str, user: str) 
     url = f"mysql://{quote(user, safe='')}:{quote(password, safe='')}@db:3307/shop"
     location = locate(url, environ={"HOME": "/nowhere"})
     assert (location.user, location.password, location.host, location.port) == (user, password, "db", 3307)
-    assert "password" not in repr(location)
+    assert repr(location) == repr(replace(location, password="another"))
 
 
 def test_what_the_url_leaves_out_comes_from_the_option_file(home: Callable[[str], dict[str, str]]) -> None:
