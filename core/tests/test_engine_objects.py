@@ -138,3 +138,8 @@ def test_what_is_no_engine_is_refused_before_anything_is_opened(tmp_path: Path) 
         with pytest.raises(holdfast.UsageError, match=r"engine is an object of type .*, which has no name"):
             call()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installed_engine_says_alike_what_it_cannot(tmp_path: Path) -> None:
+    with pytest.raises(holdfast.UsageError, match="engine 'sqlite' cannot list databases"):
+        holdfast.list_databases(f"sqlite:///{tmp_path}")

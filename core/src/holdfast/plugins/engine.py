@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalledEngine:
+class InstalledEngine(Engine):
     """An engine that a plugin offers, as the operations use it."""
 
     registry: "Registry" = field(repr=False)
@@ -61,16 +61,19 @@ class InstalledEngine:
 
     def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
         """Make a database for a drill."""
-        scratch: AbstractContextManager[Scratch] = self._open("holdfast_scratch", request)
-        return scratch
+        scratch = self.registry.ask("holdfast_scratch", self.owned, scheme=self.name, request=request)
+        return super().scratch(request) if scratch is None else self._context("holdfast_scratch", scratch)
 
     def databases(self, url: str) -> Sequence[str]:
         """The URLs of every database of the server at `url`."""
-        urls: Sequence[str] = self.registry.call("holdfast_databases", self.owned, scheme=self.name, url=url)
-        return urls
+        urls: Sequence[str] | None
+        urls = self.registry.ask("holdfast_databases", self.owned, scheme=self.name, url=url)
+        return super().databases(url) if urls is None else urls
 
     def _open(self, hook: str, request: Any) -> Any:
-        session = self.registry.call(hook, self.owned, scheme=self.name, request=request)
+        return self._context(hook, self.registry.call(hook, self.owned, scheme=self.name, request=request))
+
+    def _context(self, hook: str, session: Any) -> Any:
         if not hasattr(session, "__enter__"):
             raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
         return session

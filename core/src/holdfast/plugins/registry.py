@@ -113,7 +113,15 @@ class Registry:
     # --- calling ---
 
     def call(self, hook: str, owned: Owned, **arguments: Any) -> Any:
-        """Call one hook of the owner alone, with every wrapper around it."""
+        """Call one hook of the owner alone, with every wrapper around it; that it serves nothing is a `PluginError`."""
+        result = self.ask(hook, owned, **arguments)
+        if result is None:
+            what = f"{owned.component.kind} '{owned.component.name}'"
+            raise PluginError(f"{owned.plugin.title} lists {what}, but its {hook} does not serve it")
+        return result
+
+    def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
+        """The same for a hook that the owner need not have; None where it has not."""
         wrappers = {
             implementation.plugin
             for implementation in getattr(self._manager.hook, hook).get_hookimpls()
@@ -121,11 +129,7 @@ class Registry:
         }
         others = self._manager.get_plugins() - wrappers - {owned.plugin.module}
         with attribute_errors(owned):
-            result = self._manager.subset_hook_caller(hook, others)(**arguments)
-        if result is None:
-            what = f"{owned.component.kind} '{owned.component.name}'"
-            raise PluginError(f"{owned.plugin.title} lists {what}, but its {hook} does not serve it")
-        return result
+            return self._manager.subset_hook_caller(hook, others)(**arguments)
 
     def engine(self, scheme: str) -> "InstalledEngine":
         """The engine for URLs of that scheme."""
