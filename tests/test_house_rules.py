@@ -39,6 +39,7 @@ NAMES = {
     "Warned": "SupportsWarnings",
     "beside": "notes, verify_sidecars or in_background",
     "blaming": "attribute_errors",
+    "busy_timeout": "lock_timeout",
     "byhand": "manual_restore",
     "check_beside": "verify_sidecars",
     "force_empty": "allow_last",
@@ -48,6 +49,7 @@ NAMES = {
     "lane": "table part",
     "lanes": "table_parts",
     "left_out": "skipped_streams",
+    "lock_wait": "lock_timeout",
     "lowered": "lower_first",
     "one": "the noun of the thing",
     "our_errors": "translate_errors",
@@ -73,10 +75,14 @@ def trees(area: str) -> Iterator[tuple[str, str, ast.Module]]:
 
 
 def identifier(node: ast.AST) -> str | None:
-    """What a node names: a variable, an argument, an attribute, a function or a class."""
+    """What a node names: a variable, an argument, an attribute, a function, a class or an import."""
     match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=name) | ast.alias(asname=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=name):
             return name
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            return name
+        case ast.alias(name=name, asname=given):
+            return given or name.rpartition(".")[2]
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return name
         case ast.arg(arg=name):
