@@ -60,7 +60,7 @@ test: $(VENV)/.ready-test $(VENV)/.ready-docs
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done
 
-lint: $(VENV)/.ready-lint $(VENV)/.ready-test
+lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
