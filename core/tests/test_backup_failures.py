@@ -320,3 +320,20 @@ def test_blocks_under_way_do_not_grow_with_the_size_of_the_database(streams: int
     )
     run(engine, storage, jobs=jobs)
     assert 1 < most <= 6 * jobs  # five under way in each stream, and one that is being read
+
+
+def test_a_lease_that_cannot_be_released_does_not_make_a_failure_of_a_published_backup(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Stuck(MemoryStorage):
+        @contextmanager
+        def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:
+            with super().lease(name, ttl):
+                yield
+            raise OSError(5, "Input/output error")
+
+    events: list[Event] = []
+    record = run(MemoryEngine(), Stuck(), on_event=events.append)
+    assert record.state == "complete"
+    assert [event.type for event in events][-1] == "finished"
+    assert f"could not release the lease of {record.id}" in caplog.text

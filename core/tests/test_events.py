@@ -288,6 +288,28 @@ def test_a_deletion_that_fails_is_told_and_the_prune_goes_on(
     assert (observer.told()[-1], observer.events[-1].detail["failed"]) == (("prune", "finished"), [records[0].id])
 
 
+@pytest.mark.parametrize("kind", [EventType.STARTED])
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "gone"), OSError(28, "full"), ValueError("bad")])
+def test_a_watcher_that_fails_ends_a_prune_before_anything_is_deleted(
+    kind: EventType, error: Exception, registry: Registry, database: str
+) -> None:
+    records = [holdfast.backup(database) for _ in range(3)]
+
+    def fail(event: Event) -> None:
+        if (event.operation, event.type) == (Operation.DELETE, kind):
+            raise error
+
+    with pytest.raises(HoldfastError, match="the watcher failed"):
+        holdfast.prune(max_backups=1, registry=registry, on_event=fail)
+    assert [record.id for record in holdfast.list_backups()] == [record.id for record in records]
+
+
+def test_listing_databases_tells_of_no_backup(registry: Registry, observer: Observer, database: str) -> None:
+    with pytest.raises(holdfast.UsageError):
+        holdfast.list_databases(database, registry=registry)
+    assert observer.events == []
+
+
 # --- the command line ---
 
 
@@ -306,6 +328,8 @@ def observed(observer: Observer, registry: Registry, monkeypatch: pytest.MonkeyP
         (["backup", "sqlite:///none.db", "--json"], "backup", 15),
         (["backup", URL, "-o", "=x"], "backup", 2),
         (["backup", URL, "--codec", "nosuch"], "backup", 14),
+        (["backup", URL, "--all-databases"], "backup", 2),
+        (["backup", "sqlite:///none.db", "-n"], "backup", 15),
         (["restore", "latest", "sqlite:///copy.db", "--store", "no"], "restore", 10),
         (["restore", "latest", URL], "restore", 16),
         (["verify", "--store", "no"], "verify", 10),

@@ -96,9 +96,9 @@ class Pipeline:
         """Make the backup; see `holdfast.backup`."""
         return operation.backup(self._plan, registry=self._lookup(), parts=self._parts, on_event=on_event)
 
-    def preview(self) -> Preview:
-        """Say what `run` would do: opens the source, writes nothing."""
-        return operation.preview(self._plan, registry=self._lookup(), parts=self._parts)
+    def preview(self, on_event: Watcher | None = None) -> Preview:
+        """Say what `run` would do: opens the source, writes nothing. `on_event` hears of a failure alone."""
+        return operation.preview(self._plan, registry=self._lookup(), parts=self._parts, on_event=on_event)
 
     def _lookup(self) -> Registry:
         return self._registry or installed()

@@ -119,6 +119,10 @@ class Run:
         self._over = True
         self.emit(EventType.FINISHED, **detail)
 
+    def fail(self, error: Exception) -> None:
+        """Tell of a failure that ends this run alone, where nothing is to be raised."""
+        self._tell_failure(translated(error, self.action, self._urls))
+
     def _tell_failure(self, failure: BaseException) -> None:
         """Tell of the failure, unless the operation has been told as finished."""
         if self._over:

@@ -51,7 +51,7 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
     Prints the id of each new backup.
     """
     if all_databases:
-        urls = _all_databases(console, urls, options)
+        urls = _all_databases(console, urls, options, dry_run=dry_run)
     if (len(urls) > 1 or all_databases) and options["name"]:
         raise UsageError("--name goes with one database", hint="back up one at a time, or omit --name")
     failures = 0
@@ -67,17 +67,23 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 
 
-def _all_databases(console: Console, servers: tuple[str, ...], options: dict[str, Any]) -> tuple[str, ...]:
+def _all_databases(
+    console: Console, servers: tuple[str, ...], options: dict[str, Any], *, dry_run: bool
+) -> tuple[str, ...]:
     """The URLs of every database of the servers; --select and --exclude choose among them and go no further."""
     from holdfast.defaults import installed
     from holdfast.operations.databases import databases
+    from holdfast.run import Run
 
     select: tuple[str, ...] = options["select"]
     exclude: tuple[str, ...] = options["exclude"]
     options.update(select=(), exclude=())
-    urls = tuple(
-        url for server in servers for url in databases(server, registry=installed(), select=select, exclude=exclude)
-    )
+    registry = installed()
+    with Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=dry_run) as run:
+        run.hide(*servers)
+        urls = tuple(
+            url for server in servers for url in databases(server, registry=registry, select=select, exclude=exclude)
+        )
     if len(urls) > 1:
         console.warn(f"{len(urls)} databases are backed up one after the other: together they are not one snapshot")
     return urls
@@ -97,7 +103,7 @@ def _back_up(console: Console, url: str, *, dry_run: bool, options: dict[str, An
         checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
         plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
     if dry_run:
-        _show_preview(console, preview(plan, registry=registry))
+        _show_preview(console, preview(plan, registry=registry, on_event=console.watch))
         return
     record = backup(plan, registry=registry, on_event=console.watch)
     if console.json:

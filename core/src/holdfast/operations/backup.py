@@ -76,9 +76,11 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 
 
-def preview(plan: BackupPlan, *, registry: Registry, parts: Parts | None = None) -> Preview:
-    """Say what a backup would do: opens the source, writes nothing."""
-    with Run(Operation.BACKUP, registry=registry, dry_run=True) as run:
+def preview(
+    plan: BackupPlan, *, registry: Registry, parts: Parts | None = None, on_event: Watcher | None = None
+) -> Preview:
+    """Say what a backup would do: opens the source, writes nothing. A watcher hears of a failure alone."""
+    with Run(Operation.BACKUP, registry=registry, on_event=on_event, dry_run=True) as run:
         run.hide(plan.source)
         setup = resolve_backup(plan, registry, parts or Parts())
         catalog = Catalog(setup.storage)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import EventType, Operation, Watcher
-from holdfast.errors import HoldfastError, NotFoundError, PartialError, UsageError, os_error_text
+from holdfast.errors import NotFoundError, PartialError, UsageError, os_error_text
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.run import Run
@@ -210,21 +210,29 @@ def _carry_out(catalog: Catalog, source: _Source, policy: Policy, run: Run, *, d
 
 def _delete(catalog: Catalog, entry: Entry, policy: Policy, run: Run) -> tuple[bool, str]:
     """Delete one backup; returns whether it has to stay after all, and why a deletion failed."""
-    try:
-        with run.part(Operation.DELETE) as deletion:
-            deletion.identify(entry.id, entry.name)
-            deletion.action = f"cannot delete {entry.id}"
+    with run.part(Operation.DELETE) as deletion:
+        deletion.identify(entry.id, entry.name)
+        deletion.action = f"cannot delete {entry.id}"
+        # What the store refuses stops no other deletion; a watcher that fails ends the prune.
+        try:
             current = catalog.reload(entry)
-            if current is None:
-                return False, ""
-            if current.pinned or set(current.tags) & set(policy.keep_tags):
-                return True, ""
-            deletion.emit(EventType.STARTED)
+        except OSError as error:
+            return False, _told_failure(deletion, error)
+        if current is None:
+            return False, ""
+        if current.pinned or set(current.tags) & set(policy.keep_tags):
+            return True, ""
+        deletion.emit(EventType.STARTED)
+        try:
             remove_backup(catalog, current)
-            deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
-    except HoldfastError as error:
-        if not isinstance(error.__cause__, OSError):
-            raise
-        return False, os_error_text(error.__cause__)
+        except OSError as error:
+            return False, _told_failure(deletion, error)
+        deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
     log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
     return False, ""
+
+
+def _told_failure(deletion: Run, error: OSError) -> str:
+    """Tell of a deletion that the store refused, and return why it did."""
+    deletion.fail(error)
+    return os_error_text(error)

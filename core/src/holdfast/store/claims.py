@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,9 +11,11 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Source, Storage
-from holdfast.errors import IntegrityError, LockedError, UnsafeError
+from holdfast.errors import HoldfastError, IntegrityError, LockedError, UnsafeError, os_error_text
 from holdfast.store.catalog import Catalog
 from holdfast.store.names import CLAIM, new_id
+
+log = logging.getLogger("holdfast.store")
 
 _ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
 
@@ -37,6 +40,11 @@ def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[s
     with contextlib.ExitStack() as stack:
         stack.push(lease)
         yield backup_id, created_at
+        try:
+            stack.close()
+        except (OSError, HoldfastError) as error:  # the backup is published by now, and a lease ends by itself
+            why = os_error_text(error) if isinstance(error, OSError) else error.message
+            log.warning("could not release the lease of %s: %s", backup_id, why, extra={"id": backup_id})
 
 
 def claim_name(catalog: Catalog, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
