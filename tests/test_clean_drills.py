@@ -36,7 +36,7 @@ def test_no_alarm_on_mariadb(seed: int, mariadb: MariaDB) -> None:
 def test_no_setting_of_a_mariadb_server_cuts_rows_off(
     setting: str, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Neither in a backup nor in a restore: sql_select_limit would do it without a word."""
+    """Neither in a backup nor in a restore: sql_select_limit would do it without a message."""
     store = str(tmp_path_factory.mktemp("store"))
     name = setting.partition("=")[0]
     mariadb.rows("CREATE DATABASE cut_off")

@@ -61,7 +61,6 @@ NAMES = {
     "surely": "run_cleanup",
     "takeover": "importer",
     "talk": "console, or the noun",
-    "units_": "key_ranges",
     "unproven_since": "unproven_for",
 }
 

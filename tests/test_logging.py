@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line with --log-format json, text with -v, and nothing but talk otherwise."""
+"""Logs: one JSON object a line with --log-format json, text with -v, and only messages otherwise."""
 
 import json
 import logging

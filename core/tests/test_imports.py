@@ -133,7 +133,7 @@ def test_the_registry_alone_calls_pluggy() -> None:
 
 
 def test_the_core_imports_no_plugin_and_no_driver() -> None:
-    allowed = {"click", "holdfast", "msgspec", "platformdirs", "pluggy", "rich"} | set(sys.stdlib_module_names)
+    allowed = {"click", "holdfast", "msgspec", "pluggy", "rich"} | set(sys.stdlib_module_names)
     for name, tree in CORE:
         if name.startswith("testing"):
             allowed |= {"pytest"}  # the suites that plugins inherit

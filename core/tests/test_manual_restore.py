@@ -20,7 +20,7 @@ class Zipped(NoCodec):
     suffix = ".zip"
 
 
-class ZippedByHand(Zipped):
+class ZippedWithCommand(Zipped):
     command = "unzip -p"
 
 
@@ -41,7 +41,7 @@ def manifest(codec: str, suffix: str) -> Manifest:
 
 
 def test_the_steps_of_the_engine_name_the_command_of_the_codec_and_the_blob() -> None:
-    text = restore_instructions(manifest("zip", ".zip"), ZippedByHand(), ("{decode:data/T 1} | load TARGET_DB",))
+    text = restore_instructions(manifest("zip", ".zip"), ZippedWithCommand(), ("{decode:data/T 1} | load TARGET_DB",))
     assert "\nunzip -p data/t-1.zip | load TARGET_DB\n" in text
     assert "in the place of TARGET_DB" in text
     assert "sha256sum -c SHA256SUMS" in text
@@ -70,7 +70,7 @@ def test_plain_blobs_are_read_with_cat() -> None:
 
 def test_without_steps_every_blob_is_decoded_to_a_file_of_its_own() -> None:
     assert "\nunzip -p data/t-1.zip > data/t-1.plain\n" in restore_instructions(
-        manifest("zip", ".zip"), ZippedByHand(), ()
+        manifest("zip", ".zip"), ZippedWithCommand(), ()
     )
     assert "\ncat data/t-1 > data/t-1.plain\n" in restore_instructions(manifest("none", ""), NoCodec(), ())
 

@@ -286,7 +286,7 @@ def tag(
     remove: bool = False,
     registry: Registry | None = None,
 ) -> tuple[str, ...]:
-    """Give a backup tags, or take them off, and return those that it has afterwards."""
+    """Add tags to a backup, or remove them, and return those that it has afterwards."""
     catalog = open_catalog(store, registry or installed())
     return labels.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
 

@@ -214,8 +214,8 @@ def test_a_scratch_database_goes_whatever_happens_and_needs_a_server(
     mariadb: MariaDB, database: str, take: Callable[..., Taken], drilling: Callable[[Taken], Any], tmp_path: Path
 ) -> None:
     taken = take(database)
-    with pytest.raises(RuntimeError, match="given up"), drilling(taken):
-        raise RuntimeError("given up")
+    with pytest.raises(RuntimeError, match="aborted"), drilling(taken):
+        raise RuntimeError("aborted")
     assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
     opened = plugin.holdfast_scratch("mysql", ScratchRequest(id=ID, scratch=tmp_path))
     assert opened is not None

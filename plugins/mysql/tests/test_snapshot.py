@@ -129,7 +129,7 @@ def test_tables_can_be_locked_instead_of_the_server(
 def test_what_the_account_may_not_see_is_an_error_that_names_it(
     mariadb: MariaDB, database: str, account: Callable[[str], str], store: str
 ) -> None:
-    """The server hides triggers and events from it without a word, so that nobody would miss them."""
+    """The server hides triggers and events from it without a message, so that nobody would miss them."""
     mariadb.rows(f"CREATE TABLE {database}.t(a INT)")
     url = account("GRANT SELECT, LOCK TABLES ON {database}.*")
     with pytest.raises(holdfast.CredentialsError, match=r"triggers \(TRIGGER\), events \(EVENT\), routines") as caught:

@@ -1,4 +1,4 @@
-"""While pg_dump works another session looks on: a lock that is not to be had, and a snapshot that is lost, end it."""
+"""While pg_dump works another session looks on: a lock that is not obtained, and a snapshot that is lost, end it."""
 
 import signal
 import subprocess

@@ -31,7 +31,7 @@ def test_a_signal_to_a_backup_leaves_no_child_no_session_and_no_lock(
 def test_a_signal_to_a_restore_ends_what_the_server_does_for_it(
     server: PostgresServer, database: str, target: str, store: str, kind: signal.Signals
 ) -> None:
-    """The index that is being built is given up; after all but SIGKILL the target is empty again."""
+    """The index that is being built is aborted; after all but SIGKILL the target is empty again."""
     server.execute(
         database,
         f"""

@@ -28,7 +28,7 @@ os._exit(0)
 
 
 def dying_writer(path: Path, *statements: str) -> None:
-    """Run statements in a process that then ends without a word, as one that is killed."""
+    """Run statements in a process that then ends without any clean-up, as one that is killed."""
     subprocess.run([sys.executable, "-c", _DYING, str(path), *statements], check=True)
 
 

@@ -5,7 +5,6 @@ is compared with its recorded checksum, streamed through the ordinary backup, an
 """
 
 import hashlib
-import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -44,8 +43,6 @@ from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.names import slug
-
-log = logging.getLogger("holdfast.legacy")
 
 LISTING = "manifest.json"
 STREAM = "database"

@@ -89,7 +89,7 @@ class EngineSuite:
         ).decode()  # fmt: skip
         assert not self.password or self.password not in text
 
-    def test_a_dump_that_is_given_up_leaves_no_thread(self, source: str, tmp_path: Path) -> None:
+    def test_a_dump_that_is_aborted_leaves_no_thread(self, source: str, tmp_path: Path) -> None:
         """Leaving the context frees everything, also before anything was read."""
         before = set(threading.enumerate())
         with self.engine(source).dump(self.request(source, tmp_path / "unread")):
@@ -190,15 +190,15 @@ class EngineSuite:
             assert result.differences
             assert all(difference.name for difference in result.differences)
 
-    def test_a_drill_that_is_given_up_leaves_nothing_behind_and_says_nothing_of_the_backup(
+    def test_a_drill_that_is_aborted_leaves_nothing_behind_and_says_nothing_of_the_backup(
         self, source: str, target: str, store: str
     ) -> None:
         """The scratch database is dropped whatever happens."""
 
-        def give_up(_url: str) -> None:
+        def abort(_url: str) -> None:
             raise KeyboardInterrupt
 
         if self.proves(source):
             with pytest.raises(KeyboardInterrupt):
-                self.drill(source, target, store, give_up)
+                self.drill(source, target, store, abort)
             assert [backup.state for backup in holdfast.list_backups(store)] == ["complete"]

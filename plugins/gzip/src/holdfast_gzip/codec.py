@@ -10,7 +10,7 @@ _PIECE = 1 << 20
 
 
 class GzipCodec:
-    """Encodes each block as one gzip member; zlib releases the GIL, so threads work side by side."""
+    """Encodes each block as one gzip member; zlib releases the GIL, so threads work in parallel."""
 
     suffix = ".gz"
     command = "gunzip -c"

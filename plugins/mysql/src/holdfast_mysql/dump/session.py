@@ -1,7 +1,6 @@
 """One running dump: its streams, its proof and what it tells of itself."""
 
 import contextlib
-import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -38,8 +37,6 @@ from holdfast_mysql.rows.key_ranges import RowStream
 from holdfast_mysql.rows.wire import RowCopy
 from holdfast_mysql.session import Session, connect, quoted
 from holdfast_mysql.snapshot import Snapshot, SnapshotTaker, prepare_reader
-
-log = logging.getLogger("holdfast.mysql")
 
 _TICK = 0.1
 _LARGE_ROW = 1 << 20  # bytes from which the manifest tells the longest row of a stream

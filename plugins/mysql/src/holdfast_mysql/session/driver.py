@@ -67,7 +67,7 @@ def row_packets(connection: Any, sql: str | bytes, *, size: int) -> Iterator[tup
         # socket after serving what it has.
         yield connection._rfile.read1(size), connection._sock.recv_into
     finally:
-        # The driver would otherwise read a result that was given up to its end.
+        # The driver would otherwise read a result that nobody wants any more to its end.
         result.unbuffered_active = False
         result.connection = None
         connection._result = None

@@ -48,7 +48,7 @@ class Splitter:
         self._parts.append(text[start : len(text) - len(self._carry)])
 
     def _complete(self) -> str:
-        """The statement that the last semicolon ends; empty if it ends none, or one without a word."""
+        """The statement that the last semicolon ends; empty if it ends none, or an empty one."""
         statement = "".join(self._parts)
         if not _is_complete(statement):
             self._parts = [statement]
