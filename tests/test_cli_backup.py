@@ -149,7 +149,7 @@ def test_several_databases_make_one_backup_each(shell: Shell) -> None:
 def test_of_several_databases_one_failure_is_exit_3_and_the_others_hold(shell: Shell, output: list[str]) -> None:
     make_database(shell.folder / "last.db")
     ran = shell.run("backup", "sqlite:///app.db", "sqlite:///missing.db", "sqlite:///last.db", *output, code=3)
-    assert "error: database missing.db does not exist" in ran.stderr or output
+    assert "error: sqlite:///missing.db: database missing.db does not exist" in ran.stderr or output
     assert "error: 1 of 3 backups failed" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert [record["name"] for record in shell.listing()] == ["app", "last"]

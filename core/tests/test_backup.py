@@ -254,8 +254,11 @@ def test_a_plan_that_cannot_work_is_refused_before_the_source_is_opened(
 # --- contracts of engines ---
 
 
-@pytest.mark.parametrize("names", [[], ["a", "a"], [""]])
-def test_an_engine_that_names_its_streams_badly_is_blamed(names: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [([], "has no stream"), (["a", "a"], "names a stream twice"), ([""], "names a stream twice, or not at all")],
+)
+def test_an_engine_that_names_its_streams_badly_is_blamed(names: list[str], fault: str) -> None:
     class Odd(MemoryEngine):
         @contextmanager
         def dump(self, request: Any) -> Iterator[Any]:
@@ -264,7 +267,7 @@ def test_an_engine_that_names_its_streams_badly_is_blamed(names: list[str]) -> N
                 yield session
 
     storage = MemoryStorage()
-    with pytest.raises(PluginError, match="engine 'memory' names a stream twice, or none"):
+    with pytest.raises(PluginError, match=f"engine 'memory' {fault}"):
         run(Odd(), storage)
     assert_nothing_left(storage)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Capability, Storage
+from holdfast.api import Capability, Engine, Storage
 from holdfast.plugins.registry import Registry
 from holdfast.store.folder import FolderStorage
 from holdfast.testing import CodecSuite, EngineSuite, MemoryEngine, MemoryStorage, StorageSuite, memory_registry
@@ -34,8 +34,8 @@ class TestMemoryEngine(EngineSuite):
         capabilities = frozenset({Capability.PROOF, Capability.SNAPSHOT, Capability.ATOMIC_RESTORE})
         self.memory = MemoryEngine(capabilities=capabilities, streams={"a": [b"1" * 5000], "b": [], "c": [b"3", b"4"]})
 
-    def registry(self, *plugins: Any) -> Registry:
-        return memory_registry(*plugins, engine=self.memory)
+    def engine(self, url: str) -> Engine:
+        return self.memory
 
     @pytest.fixture
     def source(self) -> str:
@@ -53,3 +53,11 @@ class TestMemoryEngine(EngineSuite):
 
     def change(self, url: str) -> None:
         self.memory.contents[url.rpartition("/")[2]]["c"] = [b"35"]
+
+
+class TestMemoryPlugin(TestMemoryEngine):
+    def registry(self, *plugins: Any) -> Registry:
+        return memory_registry(*plugins, engine=self.memory)
+
+    def engine(self, url: str) -> Engine:
+        return self.registry().engine("memory")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.api import Capability, DumpRequest, Engine, RestoreRequest, options_of
+from holdfast.api import Capability, Component, DumpRequest, Engine, EngineHooks, Kind, RestoreRequest, options_of
 from holdfast.testing import MemoryEngine
-from holdfast.testing.memory import TARGET, URL, MemoryScratch
+from holdfast.testing.memory import TARGET, URL, MemoryDump, MemoryScratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,3 +143,51 @@ def test_what_is_no_engine_is_refused_before_anything_is_opened(tmp_path: Path) 
 def test_an_installed_engine_says_alike_what_it_cannot(tmp_path: Path) -> None:
     with pytest.raises(holdfast.UsageError, match="engine 'sqlite' cannot list databases"):
         holdfast.list_databases(f"sqlite:///{tmp_path}")
+
+
+class Forgetful(Diver):
+    """Its methods return what is no context manager, as those do that nobody decorated."""
+
+    def dump(self, request: DumpRequest) -> Any:
+        yield MemoryDump(self, request)
+
+    def restore(self, request: RestoreRequest) -> Any:
+        return None
+
+
+def test_what_is_no_context_manager_is_blamed_on_the_engine_by_name(tmp_path: Path) -> None:
+    with pytest.raises(holdfast.PluginError, match=r"engine 'memory': dump\(\) returned generator") as caught:
+        holdfast.backup(URL, engine=Forgetful(), store=tmp_path)
+    assert caught.value.hint == "decorate it with contextlib.contextmanager"
+    record = holdfast.backup(URL, engine=MemoryEngine(), store=tmp_path)
+    with pytest.raises(holdfast.PluginError, match=r"engine 'memory': restore\(\) returned NoneType"):
+        holdfast.restore(record, TARGET, engine=Forgetful(), store=tmp_path)
+
+
+def test_a_class_is_no_engine_and_a_name_needs_none(tmp_path: Path) -> None:
+    with pytest.raises(holdfast.UsageError, match="engine is the class MemoryEngine, expected an object of it"):
+        holdfast.backup(URL, engine=MemoryEngine, store=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(holdfast.UsageError, match="engine is an object of type str") as caught:
+        holdfast.backup(URL, engine="memory", store=tmp_path)  # type: ignore[arg-type]
+    assert str(caught.value.hint).startswith("leave it out, since the URL names the engine")
+
+
+def test_an_engine_among_the_plugins_of_a_registry_is_refused_with_what_to_do() -> None:
+    refused = holdfast.Registry(plugins=[MemoryEngine(), object()]).plugins[1:3]
+    assert [plugin.status for plugin in refused] == ["refused", "refused"]
+    assert "it has no hook" in refused[1].reason
+    assert "an engine given as an object goes to `engine=`" in refused[0].reason
+
+
+def test_a_part_of_engine_hooks_is_named_with_its_module() -> None:
+    component = Component(kind=Kind.ENGINE, name="x")
+    for wrong in ("module", ":function", "module:"):
+        with pytest.raises(ValueError, match="expected 'module:function'"):
+            EngineHooks(component, dump="module:dump", restore=wrong)
+
+
+def test_a_restore_without_a_target_and_a_text_that_is_no_url_say_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(holdfast.UsageError, match="a restore needs a target, the URL of a database"):
+        holdfast.restore("latest", store=tmp_path)
+    with pytest.raises(holdfast.UsageError, match=r"^not a database URL: 'nope'$"):
+        holdfast.list_databases("nope")

@@ -541,6 +541,9 @@ class EngineHooks:
         databases: str | None = None,
     ) -> None:
         self.component = component  #: the engine, as `holdfast_components` lists it
+        for place in filter(None, (dump, restore, scratch, databases)):
+            if not all(place.partition(":")[::2]):
+                raise ValueError(f"{place!r} names no part of an engine, expected 'module:function'")
         self._parts = {"dump": dump, "restore": restore, "scratch": scratch, "databases": databases}
 
     @hookimpl

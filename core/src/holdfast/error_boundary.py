@@ -56,7 +56,8 @@ def _hide_secrets(error: HoldfastError, *urls: str) -> None:
 def scrub(text: str, *urls: str) -> str:
     """Hide the secrets of these URLs wherever a driver may have put them into its message."""
     for url in filter(None, urls):
-        text = text.replace(url, redact(url))
+        if (shown_url := redact(url)) != repr(url):  # what is only put into quotes may stand in quotes already
+            text = text.replace(url, shown_url)
         for secret in secrets_of(url):
             # In any case: `os_error_text` writes the system's words in lowercase.
             text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)

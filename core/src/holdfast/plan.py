@@ -226,6 +226,8 @@ class RestorePlan(RestoreFields, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
+        if self.target == "":
+            raise UsageError("a restore needs a target, the URL of a database")
         super().__post_init__()
         check_jobs(self.jobs)
 

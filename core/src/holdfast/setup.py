@@ -8,11 +8,17 @@ from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, 
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
 from holdfast.plan import BackupPlan
-from holdfast.plugins.engine import CompletedEngine
+from holdfast.plugins.engine import CompletedEngine, InstalledEngine
 from holdfast.plugins.options import split_spec
 from holdfast.plugins.registry import BUILTIN, Registry
 from holdfast.store.names import check_source_name
 
+_HINTS = {
+    "engine": "leave it out, since the URL names the engine, or give an object as holdfast.api.Engine describes it",
+    "codec": "give a codec by its name where a backup is made, leave it out where the manifest names it, or give an "
+    "object as holdfast.api.Codec describes it",
+    "store": "give the store by its path or URL, or an object as holdfast.api.Storage describes it",
+}
 _NEEDED = {
     "engine": ("name", "capabilities", "dump", "restore"),
     "codec": ("suffix", "encode", "decoder"),
@@ -109,16 +115,18 @@ def check_capabilities(engine: Engine, asked: Mapping[Capability, tuple[str, boo
 def complete(engine: Engine) -> Engine:
     """Return an engine given as an object with all that an engine has, whether or not it inherits from `Engine`."""
     check_part("engine", engine)
-    return engine if Engine in type(engine).__mro__ else CompletedEngine(engine)
+    return engine if isinstance(engine, InstalledEngine) else CompletedEngine(engine)
 
 
 def check_part(kind: str, part: Any) -> None:
     """Refuse an object that cannot be an engine, codec or store, before anything is opened; None is none."""
+    if isinstance(part, type):
+        raise UsageError(f"{kind} is the class {part.__name__}, expected an object of it")
     missing = [name for name in _NEEDED[kind] if not hasattr(part, name)]
     if part is not None and missing:
         raise UsageError(
             f"{kind} is an object of type {type(part).__name__}, which has no {', '.join(missing)}",
-            hint=f"give the {kind} by name, or an object as holdfast.api describes it",
+            hint=_HINTS[kind],
         )
 
 

@@ -18,6 +18,7 @@ from holdfast.cli.options import (
 )
 from holdfast.cli.text import size
 from holdfast.errors import HoldfastError, PartialError, UsageError
+from holdfast.url import redact
 
 if TYPE_CHECKING:
     from holdfast.operations.backup import Preview
@@ -62,7 +63,8 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
             if len(urls) == 1:
                 raise
             failures += 1
-            console.failed(error, error.exit_code)
+            message = error.message if redact(url) in error.message else f"{redact(url)}: {error.message}"
+            console.failed(HoldfastError(message, hint=error.hint), error.exit_code)
     if failures:
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 

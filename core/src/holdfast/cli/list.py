@@ -43,7 +43,7 @@ def command(console: Console, name: str | None, store: str, state: str | None, u
         console.out(table([_row(backup) for backup in listing.backups]))
     elif period is not None and not listing.empty:
         console.say(f"every source in {quote_name(listing.location)} is proven within {unproven_for}")
-    else:
+    elif period is None:
         what = f"no {state} backups" if state else "no backups"
         console.say(f"{what}{f' of {name!r}' if name else ''} in {quote_name(listing.location)}")
     listing.raise_for_overdue(unproven_for or "")

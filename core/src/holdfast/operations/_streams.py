@@ -18,8 +18,10 @@ from holdfast.url import redact
 def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
     """Refuse what would make a manifest that no restore could read."""
     names = {stream.name for stream in streams}
-    if len(names) != len(streams) or not streams or "" in names:
-        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or none")
+    if not streams:
+        raise PluginError(f"engine '{setup.engine.name}' has no stream: a dump has at least one, which may be empty")
+    if len(names) != len(streams) or "" in names:
+        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or not at all")
     for suffix in {setup.codec.suffix, *(stream.suffix for stream in streams)}:
         if not is_suffix(suffix):
             raise PluginError(f"{suffix!r} cannot be the suffix of a file, expected one such as '.sql' or '.zst'")

@@ -64,8 +64,9 @@ class StoreListing:
         """Raise `OverdueError` if a source, or the one that was named, has no proof of the last `period`."""
         if self.unproven_for is None:
             return
-        if self.name is not None and self.empty:
-            raise OverdueError(f"no backup of '{self.name}' in {quote_name(self.location)}")
+        if self.empty:  # the last one may have been deleted: a check that watches must not fall silent
+            of = f" of '{self.name}'" if self.name is not None else ""
+            raise OverdueError(f"no backup{of} in {quote_name(self.location)}")
         if self.overdue:
             count = len(self.overdue)
             raise OverdueError(

@@ -1,5 +1,6 @@
 """Engines as the operations use them: of an installed plugin, or an object that a program brings."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class InstalledEngine(Engine):
 
 
 class CompletedEngine(Engine):
-    """An engine object that lacks what only some verbs need: it has what `Engine` has by default."""
+    """An engine given as an object: what it lacks, since only some verbs need it, is what `Engine` has by default."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -107,16 +108,21 @@ class CompletedEngine(Engine):
 
     def dump(self, request: DumpRequest) -> AbstractContextManager[DumpSession]:
         """Open a dump."""
-        return self._engine.dump(request)
+        session = self._engine.dump(request)
+        self._check("dump", session)
+        return session
 
     def restore(self, request: RestoreRequest) -> AbstractContextManager[RestoreSession]:
         """Open a restore."""
-        return self._engine.restore(request)
+        session = self._engine.restore(request)
+        self._check("restore", session)
+        return session
 
     def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
         """Make a database for a drill, or say that the object cannot."""
         own = getattr(self._engine, "scratch", super().scratch)
         scratch: AbstractContextManager[Scratch] = own(request)
+        self._check("scratch", scratch)
         return scratch
 
     def databases(self, url: str) -> Sequence[str]:
@@ -124,3 +130,10 @@ class CompletedEngine(Engine):
         own = getattr(self._engine, "databases", super().databases)
         urls: Sequence[str] = own(url)
         return urls
+
+    def _check(self, method: str, session: object) -> None:
+        if not hasattr(session, "__enter__"):
+            raise PluginError(
+                f"engine '{self.name}': {method}() returned {type(session).__name__}, expected a context manager",
+                hint="decorate it with contextlib.contextmanager" if inspect.isgenerator(session) else None,
+            )

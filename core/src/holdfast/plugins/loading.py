@@ -107,7 +107,11 @@ class Loader:
 
     def _check_hooks(self, module: Any) -> None:
         """Refuse hooks that do not exist: a mistyped hook would never be called, and nobody would know."""
-        for name in dir(module):
+        implemented = [name for name in dir(module) if self.manager.parse_hookimpl_opts(module, name) is not None]
+        if not implemented:
+            engine = ", and an engine given as an object goes to `engine=`" if hasattr(module, "dump") else ""
+            raise PluginError(f"it has no hook: those of Holdfast begin with holdfast_{engine}")
+        for name in implemented:
             options = self.manager.parse_hookimpl_opts(module, name)
             if options is None:
                 continue

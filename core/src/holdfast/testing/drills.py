@@ -1,12 +1,14 @@
 """Drills of backups whose scratch database is changed between restore and comparison."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from holdfast.api import Proof, Scratch, ScratchRequest, hookimpl
+from holdfast.api import Engine, Proof, Scratch, ScratchRequest
 from holdfast.operations.drill import DrillResult, drill
+from holdfast.plugins.engine import CompletedEngine
 from holdfast.plugins.registry import Registry
+from holdfast.store.catalog import Catalog
 
 Apply = Callable[[str], None]
 """Changes the scratch database at a URL."""
@@ -29,22 +31,18 @@ class _Mutated:
         return self._scratch.proof(recorded)
 
 
-class Mutator:
-    """A plugin that wraps what the engine offers for drills."""
+class MutatingEngine(CompletedEngine):
+    """An engine whose scratch databases are changed before they are checked."""
 
-    def __init__(self, apply: Apply) -> None:
-        self.apply = apply
-
-    @hookimpl(wrapper=True)
-    def holdfast_scratch(self, scheme: str, request: ScratchRequest) -> Generator[None, Any, Any]:  # noqa: ARG002
-        """Let the engine make its scratch database, and put ours around it."""
-        opened = yield
-        return self._wrapped(opened)
+    def __init__(self, engine: Engine, apply: Apply) -> None:
+        super().__init__(engine)
+        self._apply = apply
 
     @contextmanager
-    def _wrapped(self, opened: AbstractContextManager[Scratch]) -> Iterator[Scratch]:
-        with opened as scratch:
-            yield _Mutated(scratch, self.apply)
+    def scratch(self, request: ScratchRequest) -> Iterator[Scratch]:
+        """Let the engine make its scratch database, and put ours around it."""
+        with super().scratch(request) as scratch:
+            yield _Mutated(scratch, self._apply)
 
 
 def drill_mutated(
@@ -52,9 +50,16 @@ def drill_mutated(
     store: str,
     apply: Apply,
     *,
-    registry: Callable[..., Registry] = lambda plugin: Registry(plugins=[plugin]),
+    engine: Engine | None = None,
+    registry: Registry | None = None,
     into: str | None = None,
     options: dict[str, Any] | None = None,
 ) -> DrillResult:
-    """Drill a backup whose restored database `apply` changes; `registry` makes one that has a further plugin."""
-    return drill(reference, store=store, registry=registry(Mutator(apply)), into=into, options=options, jobs=2)
+    """Drill a backup whose restored database `apply` changes; without an engine by the installed one."""
+    registry = registry or Registry()
+    if engine is None:
+        manifest = Catalog(registry.storage(store)).find(reference).manifest
+        assert manifest is not None, f"the manifest of {reference} cannot be used"
+        engine = registry.engine(manifest.source.engine)
+    mutating = MutatingEngine(engine, apply)
+    return drill(reference, store=store, registry=registry, engine=mutating, into=into, options=options, jobs=2)

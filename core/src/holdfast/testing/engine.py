@@ -10,6 +10,7 @@ import pytest
 import holdfast
 from holdfast.api import Capability, DumpRequest, Engine, HoldfastError, IntegrityError, UnsafeError, UsageError
 from holdfast.operations.drill import DrillResult
+from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.registry import Registry
 from holdfast.testing.drills import Apply, drill_mutated
 from holdfast.url import DatabaseURL
@@ -47,8 +48,13 @@ class EngineSuite:
         return Registry(plugins=plugins)
 
     def engine(self, url: str) -> Engine:
-        """The engine under test."""
+        """The engine under test: what is installed for the URL, or an object, for an engine that is given as one."""
         return self.registry().engine(DatabaseURL.parse(url).scheme)
+
+    def parts(self, url: str) -> dict[str, Any]:
+        """What backups and restores of the suite are made with."""
+        engine = self.engine(url)
+        return {"registry": self.registry()} | ({} if isinstance(engine, InstalledEngine) else {"engine": engine})
 
     def request(self, url: str, scratch: Path, **fields: Any) -> DumpRequest:
         """A request to dump with default options."""
@@ -58,8 +64,8 @@ class EngineSuite:
     def test_a_restored_database_has_the_content_of_the_source(self, source: str, target: str, store: str) -> None:
         """Whatever the engine calls content."""
         before = self.content(source)
-        record = holdfast.backup(source, store=store, registry=self.registry())
-        holdfast.restore(record.id, target, store=store, registry=self.registry())
+        record = holdfast.backup(source, store=store, **self.parts(source))
+        holdfast.restore(record.id, target, store=store, **self.parts(source))
         assert self.content(target) == before
         assert self.content(source) == before
 
@@ -100,19 +106,19 @@ class EngineSuite:
 
     def test_a_target_with_data_is_refused_and_stays_as_it_is(self, source: str, target: str, store: str) -> None:
         """Without `replace` nothing of it is touched; with it the backup takes its place."""
-        record = holdfast.backup(source, store=store, registry=self.registry())
-        holdfast.restore(record.id, target, store=store, registry=self.registry())
+        record = holdfast.backup(source, store=store, **self.parts(source))
+        holdfast.restore(record.id, target, store=store, **self.parts(source))
         before = self.content(target)
         with pytest.raises(UnsafeError):
-            holdfast.restore(record.id, target, store=store, registry=self.registry())
+            holdfast.restore(record.id, target, store=store, **self.parts(source))
         assert self.content(target) == before
-        holdfast.restore(record.id, target, store=store, replace=True, registry=self.registry())
+        holdfast.restore(record.id, target, store=store, replace=True, **self.parts(source))
         assert self.content(target) == before
 
     def test_a_damaged_backup_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
         """A flipped bit in any blob is found before anything is visible."""
         before = self.content(target)
-        record = holdfast.backup(source, store=store, codec="none", registry=self.registry())
+        record = holdfast.backup(source, store=store, codec="none", **self.parts(source))
         manifest = msgspec.json.decode(Path(record.path, "backup_manifest.json").read_bytes())
         largest = max(manifest["streams"], key=lambda stream: stream["blob"]["size"])["blob"]
         blob = Path(record.path, largest["path"])
@@ -120,7 +126,7 @@ class EngineSuite:
         data[len(data) // 2] ^= 1
         blob.write_bytes(data)
         with pytest.raises(IntegrityError):
-            holdfast.restore(record.id, target, store=store, registry=self.registry())
+            holdfast.restore(record.id, target, store=store, **self.parts(source))
         assert self.content(target) == before
 
     @pytest.mark.parametrize(
@@ -137,10 +143,10 @@ class EngineSuite:
         """Nothing is quietly not done: `--select`, `--proof` and `--check` work or say that they cannot."""
         if capability in self.engine(source).capabilities:
             if capability is not Capability.SELECT:
-                assert holdfast.backup(source, store=store, **fields, registry=self.registry()).state == "complete"
+                assert holdfast.backup(source, store=store, **fields, **self.parts(source)).state == "complete"
             return
         with pytest.raises(UsageError):
-            holdfast.backup(source, store=store, **fields, registry=self.registry())
+            holdfast.backup(source, store=store, **fields, **self.parts(source))
         assert not Path(store).exists()
 
     # --- drills ---
@@ -161,10 +167,13 @@ class EngineSuite:
             urls.append(url)
             apply(url)
 
-        record = holdfast.backup(source, store=store, proof=True, registry=self.registry())
+        record = holdfast.backup(source, store=store, proof=True, **self.parts(source))
         try:
-            return drill_mutated(record.id, store, seen, registry=self.registry, into=self.into(target))
+            return drill_mutated(
+                record.id, store, seen, into=self.into(target), engine=self.engine(source), registry=self.registry()
+            )
         finally:
+            assert urls, "the drill made no scratch database"
             request = self.request(urls[0], Path(store).with_name("scratch-of-a-drill"))
             with pytest.raises(HoldfastError), self.engine(source).dump(request):
                 pass
