@@ -119,7 +119,7 @@ def test_a_damaged_newest_backup_is_not_skipped(catalog: Catalog, storage: Folde
     record(storage, f"app/{bad.id}", depth=Depth.STORED, problems=["flipped"], detail={})
     with pytest.raises(IntegrityError) as caught:
         catalog.readable("latest")
-    assert caught.value.hint == f"the newest good backup is {good.id}"
+    assert caught.value.hint == f"use {good.id}, the newest good backup"
     assert catalog.readable("latest", allow_damaged=True)[0].id == bad.id
 
 

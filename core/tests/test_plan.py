@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import holdfast
 from holdfast.api import DumpRequest, RestoreRequest
 from holdfast.errors import UsageError
 from holdfast.pipeline import Pipeline
@@ -84,6 +85,8 @@ def test_jobs_are_a_number_from_1_to_256(jobs: int) -> None:
         BackupPlan(source="sqlite:///a", jobs=jobs)
     with pytest.raises(UsageError, match="jobs"):
         RestorePlan(backup="latest", target="sqlite:///a", jobs=jobs)
+    with pytest.raises(UsageError, match="jobs"):
+        holdfast.drill("latest", jobs=jobs)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_the_error_of_verify_names_the_damaged_and_its_hint_the_newest_good_back
     blob.write_bytes(blob.read_bytes()[:-1] + b"\0")
     assert run(["verify", "--all"]) == 13
     output = capfd.readouterr()
-    assert output.err == (f"error: 1 of 2 backups is damaged: {bad.id}\nhint: the newest good backup is {good.id}\n")
+    assert output.err == (f"error: 1 of 2 backups is damaged: {bad.id}\nhint: use {good.id}, the newest good backup\n")
     assert output.out.count("is not what was stored") == 1
 
 

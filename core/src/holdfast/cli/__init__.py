@@ -7,6 +7,7 @@ they become messages and exit codes.
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -139,7 +140,7 @@ def run(arguments: list[str]) -> int:
             if isinstance(error, click.UsageError) and error.ctx
             else None
         )
-        message = _lower(error.format_message()) + _origin(error)
+        message = _message(error) + _origin(error)
         return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
     except (KeyboardInterrupt, click.Abort) as error:
         return _fail(context, HoldfastError(f"interrupted{cleanup_notes(error)}"), 130, arguments, error)
@@ -217,6 +218,11 @@ def _hide(text: str, arguments: list[str]) -> str:
 
     values = (argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments)
     return scrub(text, *(value for value in (*values, os.environ.get("HOLDFAST_STORE", "")) if "://" in value))
+
+
+def _message(error: click.ClickException) -> str:
+    """What Click says, without its names of Python's types."""
+    return re.sub(r"not a valid integer( range)?", "not a whole number", _lower(error.format_message()))
 
 
 def _origin(error: click.ClickException) -> str:

@@ -15,7 +15,7 @@ from holdfast.api import Capability, Codec, DatabaseURL, Engine, Operation, Scra
 from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations._loading import RestoreSetup, load, resolve_restore
-from holdfast.plan import RestorePlan
+from holdfast.plan import RestorePlan, check_jobs
 from holdfast.plugins.registry import Registry
 from holdfast.proof import Difference, compare, summary
 from holdfast.record import Backup, reference
@@ -89,6 +89,7 @@ def drill(
     """
     with Run(Operation.DRILL, registry=registry, on_event=on_event) as run:
         check_part("codec", codec)
+        check_jobs(jobs)
         catalog = open_catalog(store, registry)
         entry, manifest = _testable(catalog, reference(backup))
         run.identify(entry.id, entry.name)

@@ -200,7 +200,7 @@ class Catalog:
     def newest_good_hint(self, name: str) -> str:
         """Say which backup of a source to use in the place of a damaged one."""
         good = self.newest_good(name)
-        return f"the newest good backup is {good.id}" if good else f"no backup of '{name}' is good"
+        return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
 
 
 def _notes(files: Iterable[str], folder: str, parse: Callable[[str], _Note | None]) -> tuple[_Note, ...]:
