@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
-# Tables that the virtual tables of SQLite's own modules keep their content in (their xShadowName methods).
-SHADOWS = {
-    "fts3": ("content", "segdir", "segments", "stat", "docsize"),
-    "fts4": ("content", "segdir", "segments", "stat", "docsize"),
-    "fts5": ("config", "content", "data", "docsize", "idx"),
-    "rtree": ("node", "parent", "rowid"),
-    "rtree_i32": ("node", "parent", "rowid"),
-    "geopoly": ("node", "parent", "rowid"),
-}
+from holdfast_sqlite.tokens import folded
+from holdfast_sqlite.virtual_tables.definition import Definition, parse
 
 
 class Entry:
@@ -28,34 +21,34 @@ class Entry:
         self.sql = sql or ""
 
     @property
+    def definition(self) -> Definition | None:
+        """How a virtual table is declared; None for all else."""
+        return parse(self.sql) if self.kind == "table" else None
+
+    @property
     def module(self) -> str:
         """The module of a virtual table in lowercase, "" for all else."""
-        if self.kind != "table" or not self.sql[:20].upper().startswith("CREATE VIRTUAL TABLE"):
-            return ""
-        words = self.sql.replace("(", " ( ").split()
-        using = next((at for at, word in enumerate(words) if word.upper() == "USING"), len(words))
-        return words[using + 1].strip("\"'`[]").lower() if using + 1 < len(words) else "unknown"
+        definition = self.definition
+        return definition.module if definition else ""
 
     @property
     def internal(self) -> bool:
         """Whether it is one of SQLite's own (sqlite_sequence, sqlite_stat1, indexes of constraints)."""
-        return self.name.lower().startswith("sqlite_")
+        return folded(self.name).startswith("sqlite_")
 
 
 def entries(connection: sqlite3.Connection) -> list[Entry]:
-    """The schema in the order in which it was made."""
-    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
-    return [Entry(*row) for row in rows]
+    """The schema in the order in which it was made; bytes of a name that are not UTF-8 as lone surrogates."""
+    before, connection.text_factory = connection.text_factory, _text
+    try:
+        rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
+        return [Entry(*row) for row in rows]
+    finally:
+        connection.text_factory = before
 
 
-def shadows(table: Entry, all_entries: list[Entry]) -> list[Entry]:
-    """The tables in which a virtual table keeps its content."""
-    names = SHADOWS.get(table.module)
-    prefix = f"{table.name}_".lower()
-    tables = [entry for entry in all_entries if entry.kind == "table" and entry.name.lower().startswith(prefix)]
-    if names is None:  # a module that we do not know: what is named after its table is taken for its own
-        return tables
-    return [entry for entry in tables if entry.name.lower()[len(prefix) :] in names]
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
 
 
 def identifier(name: str) -> str:

@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from holdfast_sqlite.catalog import Entry, entries, identifier, literal, shadows
+from holdfast_sqlite.catalog import Entry, entries, identifier, literal
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import WAL, write_versions
+from holdfast_sqlite.virtual_tables.ownership import belongings
 
 _MOST_NAMES = 20  # in an error
 
@@ -60,7 +61,8 @@ def _drop(connection: sqlite3.Connection, entry: Entry) -> None:
 
 def _kept(schema: list[Entry], select: Sequence[str], exclude: Sequence[str]) -> set[str]:
     """The names of tables and views to keep; a pattern that matches none is an error."""
-    inner = {entry.name: _inner_names(entry, schema) for entry in schema if entry.module}
+    owned = belongings(schema)
+    inner = {name: [*belonging.shadows, *belonging.possible] for name, belonging in owned.items()}
     hidden = {name for names in inner.values() for name in names}
     names = [
         entry.name
@@ -76,10 +78,6 @@ def _kept(schema: list[Entry], select: Sequence[str], exclude: Sequence[str]) ->
         if _is_selected(name, select, exclude):
             keep |= {name, *inner.get(name, ())}
     return keep
-
-
-def _inner_names(table: Entry, schema: list[Entry]) -> list[str]:
-    return [shadow.name for shadow in shadows(table, schema)]
 
 
 def _is_selected(name: str, select: Sequence[str], exclude: Sequence[str]) -> bool:

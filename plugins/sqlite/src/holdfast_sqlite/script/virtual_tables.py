@@ -11,18 +11,18 @@ tokenizer. A script by another hand may fill a virtual table by its rows alone: 
 once they come. Until then the rows go into a virtual table that is made for them, and errors are kept.
 """
 
+import itertools
 import re
 import sqlite3
 
 from holdfast.api import HoldfastError
-from holdfast_sqlite.catalog import SHADOWS, Entry, identifier
+from holdfast_sqlite.catalog import identifier
+from holdfast_sqlite.tokens import folded, tokens, unquoted
+from holdfast_sqlite.virtual_tables.definition import Definition, parse
+from holdfast_sqlite.virtual_tables.modules import suffixes_of
 
-_NAME = r"""("(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s("'`\[.;]+)"""
 _SCHEMA_ROW = re.compile(r"INSERT\s+INTO\s+[\"'`\[]?sqlite_(?:master|schema)\b", re.IGNORECASE)
 _SCHEMA_TABLE = re.compile(r"VALUES\s*\(\s*'table'\s*,\s*('(?:[^']|'')*')", re.IGNORECASE)
-_CREATE_VIRTUAL = re.compile(rf"CREATE\s+VIRTUAL\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s+USING\b", re.IGNORECASE)
-_CREATE_TABLE = re.compile(rf"CREATE\s+TABLE\s+{_NAME}", re.IGNORECASE)
-_INSERT = re.compile(rf"INSERT\s+INTO\s+{_NAME}", re.IGNORECASE)
 _NO_TABLE = "no such table: "
 # What says that a module cannot take a row, or is not here; all other errors end the load.
 _OF_A_MODULE = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_CORRUPT_VTAB")
@@ -31,13 +31,12 @@ _OF_A_MODULE = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_
 class _Table:
     """A virtual table that the script has created; `failure` is the first statement that its module refused."""
 
-    def __init__(self, name: str, sql: str) -> None:
-        self.name = name
+    def __init__(self, definition: Definition, sql: str) -> None:
+        self.name = definition.name
         self.sql = sql
         self.is_made = True
         self.failure: HoldfastError | None = None
-        suffixes = SHADOWS.get(Entry("table", name, name, sql).module, ())
-        self.shadows = {f"{name}_{suffix}".lower() for suffix in suffixes}
+        self.shadows = {f"{folded(definition.name)}_{suffix}" for suffix in suffixes_of(definition)}
 
 
 class VirtualTables:
@@ -56,13 +55,11 @@ class VirtualTables:
             # Python 3.10 and older have not switched that on.
             self._connection.execute("PRAGMA writable_schema=ON")
             if match := _SCHEMA_TABLE.search(statement):
-                self._entered.add(_unquoted(match[1]).lower())
-        elif match := _CREATE_VIRTUAL.match(statement):
-            name = _unquoted(match[1])
-            self._created[name.lower()] = _Table(name, statement.rstrip("; \t\r\n"))
-        elif self._created and (match := _CREATE_TABLE.match(statement)):
-            shadow = _unquoted(match[1]).lower()
-            for table in [table for table in self._created.values() if shadow in table.shadows]:
+                self._entered.add(folded(unquoted(match[1])))
+        elif definition := parse(statement):
+            self._created[folded(definition.name)] = _Table(definition, statement.rstrip("; \t\r\n"))
+        elif self._created and (shadow := _name_after(statement, "CREATE", "TABLE")):
+            for table in [table for table in self._created.values() if folded(shadow) in table.shadows]:
                 self._enter(table)
 
     def _enter(self, table: _Table) -> None:
@@ -70,11 +67,12 @@ class VirtualTables:
         execute = self._connection.execute
         sql = table.sql
         stored = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
-        if table.is_made and (row := execute(stored, (table.name,)).fetchone()):
-            sql = row[0]
-            self._drop(table.name)
         (writable,) = execute("PRAGMA writable_schema").fetchone()
         execute("PRAGMA writable_schema=ON")
+        if table.is_made and (row := execute(stored, (table.name,)).fetchone()):
+            sql = row[0]
+            self._drop(table)
+            execute("PRAGMA writable_schema=ON")
         # Without a journal a CREATE that failed may have left its row.
         execute("DELETE FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,))
         execute(
@@ -82,27 +80,34 @@ class VirtualTables:
             (table.name, table.name, sql),
         )
         execute(f"PRAGMA writable_schema={writable:d}")
-        del self._created[table.name.lower()]
-        self._entered.add(table.name.lower())
+        del self._created[folded(table.name)]
+        self._entered.add(folded(table.name))
 
-    def _drop(self, name: str) -> None:
-        """Drop a virtual table, but keep what the script has said before of the statistics of its shadow tables."""
+    def _drop(self, table: _Table) -> None:
+        """Drop what making a virtual table has made, and no table that was there before.
+
+        DROP TABLE would also drop what FTS3 may make later, such as a user's own `_stat`. What the script has said
+        before of the statistics of its shadow tables stays.
+        """
+        execute = self._connection.execute
         statistics: list[tuple[int, str, str, str]] = []
-        if self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone():
-            statistics = self._connection.execute("SELECT rowid, tbl, idx, stat FROM sqlite_stat1").fetchall()
-        self._connection.execute(f"DROP TABLE {identifier(name)}")
+        if execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone():
+            statistics = execute("SELECT rowid, tbl, idx, stat FROM sqlite_stat1").fetchall()
+        execute("DELETE FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,))
+        execute("PRAGMA writable_schema=RESET")
+        for shadow in table.shadows:
+            execute(f"DROP TABLE IF EXISTS {identifier(shadow)}")
         insert = "INSERT OR IGNORE INTO sqlite_stat1(rowid, tbl, idx, stat) VALUES (?, ?, ?, ?)"
         for row in statistics:
-            self._connection.execute(insert, row)
+            execute(insert, row)
 
     def excuses(self, statement: str, error: sqlite3.Error, failure: HoldfastError) -> bool:
         """Whether a statement that failed loses nothing; `failure` is raised at the end if that turns out otherwise."""
-        match = _INSERT.match(statement)
-        name = _unquoted(match[1]) if match else ""
-        if match and str(error) == f"{_NO_TABLE}{name}" and name.lower() in self._entered:
+        name = _name_after(statement, "INSERT", "INTO")
+        if name and str(error) == f"{_NO_TABLE}{name}" and folded(name) in self._entered:
             return True
-        match = match or _CREATE_VIRTUAL.match(statement)
-        table = self._created.get(_unquoted(match[1]).lower()) if match else None
+        definition = parse(statement)
+        table = self._created.get(folded(definition.name if definition else name))
         if table is None or not getattr(error, "sqlite_errorname", "").startswith(_OF_A_MODULE):
             return False
         if str(error) == f"table {table.name} may not be modified":
@@ -120,10 +125,12 @@ class VirtualTables:
                 raise table.failure
 
 
-def _unquoted(name: str) -> str:
-    """A name as it is without its quotes."""
-    if name[0] == "[":
-        return name[1:-1]
-    if name[0] in "\"'`":
-        return name[1:-1].replace(name[0] * 2, name[0])
-    return name
+def _name_after(statement: str, *words: str) -> str:
+    """The name of the table that a statement which begins with these words is about; else nothing."""
+    rest = tokens(statement)
+    if not all((token := next(rest, None)) and token.is_word(word) for word in words):
+        return ""
+    token = next(rest, None)
+    if token and token.is_word("IF"):
+        token = next(itertools.islice(rest, 2, None), None)
+    return token.name if token else ""
