@@ -14,8 +14,11 @@ import pytest
 
 import holdfast
 from holdfast.api import RestoreRequest, Step, Stream
+from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.options import SqliteOptions
 from holdfast_sqlite.restore import open_restore
+from holdfast_sqlite.script.statements import Splitter
+from holdfast_sqlite.virtual_tables.definition import parse
 
 _PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id", "journal_mode")
 _LAYOUT = ("schema_version", "page_count", "freelist_count")
@@ -165,3 +168,40 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[Any]:
     quoted = ['typeof("' + column.replace('"', '""') + '")' for column in columns]
     kinds = connection.execute(f"SELECT {', '.join(quoted)} FROM {name}").fetchall()
     return [*map(repr, rows), *kinds]
+
+
+@pytest.fixture
+def select(tmp_path: Path) -> Callable[..., tuple[set[str], list[str]]]:
+    """A function that makes a database and selects from it: which tables and views are there, and what was said.
+
+    A virtual table whose module or tokenizer is not here is entered as its application's file has it.
+    """
+
+    def run(script: str, *, select: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> tuple[set[str], list[str]]:
+        source, target = tmp_path / "source.db", tmp_path / "target.db"
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous=OFF")
+            for statement in Splitter().feed(script):
+                _make(connection, statement)
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            warnings = select_tables(connection, str(target), select=select, exclude=exclude)
+        with closing(sqlite3.connect(target)) as connection:
+            assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+            rows = connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
+            return {name for (name,) in rows if not name.startswith("sqlite_")}, warnings
+
+    return run
+
+
+def _make(connection: sqlite3.Connection, statement: str) -> None:
+    try:
+        connection.execute(statement)
+    except sqlite3.OperationalError:
+        definition = parse(statement)
+        assert definition is not None, statement
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES ('table', ?1, ?1, 0, ?2)",
+            (definition.name, statement.strip(" ;\n")),
+        )
+        connection.execute("PRAGMA writable_schema=RESET")

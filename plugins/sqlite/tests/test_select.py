@@ -150,7 +150,8 @@ def foreign(tmp_path: Path) -> Path:
     [
         ({"select": ("plain",)}, {"plain"}),
         ({"exclude": ("note",)}, {"plain", "place", "place_index"}),
-        ({"exclude": ("place",)}, {"plain", *FTS}),
+        ({"exclude": ("place",)}, {"plain", "place_index", *FTS}),
+        ({"exclude": ("place*",)}, {"plain", *FTS}),
         ({"select": ("place",)}, {"place", "place_index"}),
     ],
 )

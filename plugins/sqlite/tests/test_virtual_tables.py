@@ -186,8 +186,17 @@ def test_the_tables_of_an_unknown_module_are_called_possible_but_for_those_of_ot
     )
     owned = belongings(tables)["ev"]
     assert (owned.module, owned.shadows, owned.possible) == ("who_knows", [], ["ev_chunks", "ev_fts", "EV_Jobs"])
-    marked = belongings(tables, {"ev_chunks"})["ev"]  # it is loaded, and has told SQLite which are its own
-    assert (marked.shadows, marked.possible) == (["ev_chunks"], [])
+
+
+def test_a_module_that_is_not_known_but_loaded_tells_its_own_tables() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript("CREATE VIRTUAL TABLE ev USING fts5(x, columnsize=0); CREATE TABLE ev_jobs(x);")
+        known = entries(connection)
+        unknown = [Entry(entry.kind, entry.name, entry.on, entry.sql.replace("fts5", "who_knows")) for entry in known]
+        ev = belongings(unknown, connection)["ev"]
+    own = ["ev_config", "ev_content", "ev_data", "ev_idx"]
+    marks = sqlite3.sqlite_version_info >= (3, 37)
+    assert (ev.shadows, ev.possible) == ((own, []) if marks else ([], [*own, "ev_jobs"]))
 
 
 def test_another_module_of_a_known_name_is_an_unknown_one() -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 
-from holdfast_sqlite.tokens import folded
+from holdfast_sqlite.tokens import folded, surrogates
 from holdfast_sqlite.virtual_tables.definition import Definition, parse
 
 
 class Entry:
-    """One row of `sqlite_schema`; `on` is the table that an index or trigger belongs to."""
+    """One row of `sqlite_schema`; `on` is the table or view that it belongs to, its own name for these."""
 
-    def __init__(self, kind: str, name: str, on: str, sql: str | None) -> None:
+    def __init__(self, kind: str, name: str, on: str, sql: str | None, rowid: int = 0) -> None:
+        self.rowid = rowid
         self.kind = kind
         self.name = name
         self.on = on
@@ -39,16 +40,16 @@ class Entry:
 
 def entries(connection: sqlite3.Connection) -> list[Entry]:
     """The schema in the order in which it was made; bytes of a name that are not UTF-8 as lone surrogates."""
-    before, connection.text_factory = connection.text_factory, _text
+    before, connection.text_factory = connection.text_factory, surrogates
     try:
-        rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
-        return [Entry(*row) for row in rows]
+        rows = connection.execute("SELECT type, name, tbl_name, sql, rowid FROM sqlite_schema ORDER BY rowid")
+        schema = [Entry(*row) for row in rows]
     finally:
         connection.text_factory = before
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="surrogateescape")
+    names = {folded(entry.name): entry.name for entry in schema if entry.kind in ("table", "view")}
+    for entry in schema:  # a trigger has its table as it was written there, in whatever case
+        entry.on = names.get(folded(entry.on), entry.on)
+    return schema
 
 
 def identifier(name: str) -> str:

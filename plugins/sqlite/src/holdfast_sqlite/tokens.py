@@ -69,3 +69,13 @@ def unquoted(text: str) -> str:
 def folded(name: str) -> str:
     """A name in the form in which SQLite compares it: letters of ASCII in lowercase, all others as they are."""
     return name.translate(_UPPER)
+
+
+def surrogates(raw: bytes) -> str:
+    """Decode text as it is stored: bytes that are not UTF-8 as lone surrogates. A factory of text for connections."""
+    return raw.decode(errors="surrogateescape")
+
+
+def printable(name: str) -> str:
+    """A name as a message can show it: bytes that are not UTF-8 as backslash escapes."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,123 +1,117 @@
-"""A database with some tables only, made of a whole one: everything else is dropped, the rest is packed anew.
+"""A database with some tables only, made of a whole one: what else there is leaves its schema, the rest is packed anew.
 
-Dropping keeps what stays exactly as it was, rowids and the inner tables of full-text indexes included, which copying
-row by row would not; VACUUM INTO keeps rowids too, plain VACUUM need not (https://www.sqlite.org/lang_vacuum.html).
+What stays is exactly as it was, rowids and the inner tables of full-text indexes included, which copying row by row
+would not do; VACUUM INTO keeps rowids, plain VACUUM need not (https://www.sqlite.org/lang_vacuum.html).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from contextlib import closing
 
 from holdfast_sqlite.catalog import Entry, entries, identifier, literal
 from holdfast_sqlite.child.channel import TaskError
-from holdfast_sqlite.header import WAL, write_versions
+from holdfast_sqlite.header import ROLLBACK, WAL, write_versions
+from holdfast_sqlite.selection.choice import choose
+from holdfast_sqlite.selection.references import dangling
+from holdfast_sqlite.tokens import printable, surrogates
 from holdfast_sqlite.virtual_tables.ownership import belongings
 
-_MOST_NAMES = 20  # in an error
+TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def select_tables(
     connection: sqlite3.Connection, target: str, *, select: Sequence[str], exclude: Sequence[str]
 ) -> list[str]:
-    """Drop from a private database what is not selected and write the rest to `target`; what the user has to know.
+    """Take from a private database what is not selected and write the rest to `target`; what the user has to know.
 
     `select` and `exclude` are names of tables or views, or patterns for them, without regard to case; indexes and
-    triggers go with their tables, inner tables with their virtual table.
+    triggers go with their tables, inner tables with their virtual table. The private database is of no use afterwards.
     """
     schema = entries(connection)
-    keep = _kept(schema, select, exclude)
+    owned = belongings(schema, connection)
+    choice = choose(schema, owned, select, exclude)
+    with closing(_another(connection)) as compiler:
+        warnings = choice.warnings + dangling(compiler, schema, owned, choice.keep)
     wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    connection.execute("PRAGMA journal_mode=OFF" if not wal else "PRAGMA synchronous=OFF")
-    connection.execute("PRAGMA foreign_keys=OFF")
-    connection.execute("PRAGMA secure_delete=OFF")
-    for entry in schema:
-        if entry.kind == "view" and entry.name not in keep:
-            connection.execute(f"DROP VIEW IF EXISTS {identifier(entry.name)}")
-    for entry in sorted(schema, key=lambda entry: not entry.module):  # virtual tables take their inner ones along
-        if entry.kind == "table" and not entry.internal and entry.name not in keep:
-            _drop(connection, entry)
-    connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
-    if wal:  # VACUUM INTO does not copy the mark
-        with open(target, "r+b") as file:
-            write_versions(file.fileno(), WAL)
-    return _dangling(connection, schema, keep)
-
-
-def _drop(connection: sqlite3.Connection, entry: Entry) -> None:
-    try:
-        connection.execute(f"DROP TABLE IF EXISTS {identifier(entry.name)}")
-    except sqlite3.OperationalError as error:
-        if not entry.module or getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":
-            raise
-        # Its module or tokenizer is not here: its row in the schema goes, and its inner tables like all others.
-        connection.execute("PRAGMA writable_schema=ON")
-        connection.execute("DELETE FROM sqlite_schema WHERE type = 'table' AND name = ?", (entry.name,))
-        connection.execute("PRAGMA writable_schema=RESET")
-
-
-def _kept(schema: list[Entry], select: Sequence[str], exclude: Sequence[str]) -> set[str]:
-    """The names of tables and views to keep; a pattern that matches none is an error."""
-    owned = belongings(schema)
-    inner = {name: [*belonging.shadows, *belonging.possible] for name, belonging in owned.items()}
-    hidden = {name for names in inner.values() for name in names}
-    names = [
-        entry.name
-        for entry in schema
-        if entry.kind in ("table", "view") and not entry.internal and entry.name not in hidden
-    ]
-    for pattern in (*select, *exclude):
-        if not any(_matches(name, pattern) for name in names):
-            listed = ", ".join(repr(name) for name in names[:_MOST_NAMES]) or "none"
-            raise TaskError("usage", f"the database has no table {pattern!r} (it has: {listed})")
-    keep: set[str] = set()
-    for name in names:
-        if _is_selected(name, select, exclude):
-            keep |= {name, *inner.get(name, ())}
-    return keep
-
-
-def _is_selected(name: str, select: Sequence[str], exclude: Sequence[str]) -> bool:
-    if select and not any(_matches(name, pattern) for pattern in select):
-        return False
-    return not any(_matches(name, pattern) for pattern in exclude)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return name.lower() == pattern.lower() or fnmatchcase(name.lower(), pattern.lower())
-
-
-def _dangling(connection: sqlite3.Connection, schema: list[Entry], keep: set[str]) -> list[str]:
-    """Name triggers and views that stay but speak of tables that are gone."""
-    gone = [entry.name for entry in schema if entry.kind in ("table", "view") and entry.name not in keep]
-    warnings = []
-    for entry in entries(connection):
-        if entry.kind in ("trigger", "view"):
-            names = _mentioned(entry.sql)
-            warnings += [
-                f"{entry.kind} {entry.name} is restored and refers to {name}, which is not"
-                for name in gone
-                if name.lower() in names
-            ]
+    connection.execute("PRAGMA synchronous=OFF")
+    if not wal:
+        connection.execute("PRAGMA journal_mode=OFF")
+    gone = [entry for entry in schema if entry.on not in choice.keep and not _is_sqlites_own(entry)]
+    if _can_be_packed(schema, choice.keep):
+        _forget(connection, gone)
+        connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
+    else:
+        _drop(connection, gone)
+        with closing(sqlite3.connect(target)) as copy:
+            connection.backup(copy)
+    with open(target, "r+b") as file:  # neither of the two copies the mark
+        write_versions(file.fileno(), WAL if wal else ROLLBACK)
     return warnings
 
 
-# What is no name comes first: comments, literals, and numbers such as 0xb.
-_TOKEN = re.compile(
-    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'|\d\w*"""
-    r"""|"((?:[^"]|"")*)"|`((?:[^`]|``)*)`|\[([^\]]*)\]|([A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)""",
-    re.DOTALL,
-)
+def _another(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Connect to the same database once more."""
+    (path,) = [row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main"]
+    another = sqlite3.connect(path, isolation_level=None)
+    another.text_factory = surrogates
+    return another
 
 
-def _mentioned(sql: str) -> set[str]:
-    """The names in a definition, in lowercase."""
-    names = set()
-    for match in _TOKEN.finditer(sql):
-        double, back, bracketed, bare = match.groups()
-        name = bare or bracketed or (double or "").replace('""', '"') or (back or "").replace("``", "`")
-        names.add(name.lower())
-    return names
+def _is_sqlites_own(entry: Entry) -> bool:
+    """Whether an object stays whatever is selected: counters and statistics."""
+    return entry.kind == "table" and entry.internal
+
+
+def _forget(connection: sqlite3.Connection, gone: list[Entry]) -> None:
+    """Take objects out of the schema, with what SQLite's own tables say of them; their pages stay where they are.
+
+    VACUUM INTO reads nothing of these. DROP TABLE would take time for each page, and some modules of virtual tables
+    drop more than is theirs: FTS3 a `_stat` or `_docsize` of the user's.
+    """
+    execute = connection.execute
+    execute("CREATE TEMP TABLE holdfast_gone(id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO holdfast_gone VALUES (?)", [(entry.rowid,) for entry in gone])
+    names = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rowid IN holdfast_gone"
+    for entry in entries(connection):
+        if _is_sqlites_own(entry) and entry.name.startswith(("sqlite_sequence", "sqlite_stat")):
+            column = "name" if entry.name == "sqlite_sequence" else "tbl"
+            execute(f"DELETE FROM main.{identifier(entry.name)} WHERE {column} IN ({names})")  # noqa: S608
+    execute("PRAGMA writable_schema=ON")
+    execute("DELETE FROM main.sqlite_schema WHERE rowid IN holdfast_gone")
+    execute("PRAGMA writable_schema=RESET")
+
+
+def _drop(connection: sqlite3.Connection, gone: list[Entry]) -> None:
+    """Drop objects from a database that cannot be packed, and overwrite their pages with zeros."""
+    execute = connection.execute
+    execute("PRAGMA foreign_keys=OFF")
+    execute("PRAGMA secure_delete=ON")
+    execute("PRAGMA writable_schema=ON")
+    virtual = [(entry.rowid,) for entry in gone if entry.module]
+    connection.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", virtual)
+    execute("PRAGMA writable_schema=RESET")
+    for entry in gone:
+        if entry.kind in ("table", "view") and not entry.module:
+            try:
+                execute(f"DROP {entry.kind} {identifier(entry.name)}")
+            except UnicodeEncodeError as error:
+                name = printable(entry.name)
+                raise TaskError("failed", f"{entry.kind} {name} cannot be left out: its name is not UTF-8") from error
+
+
+def _can_be_packed(schema: list[Entry], keep: set[str]) -> bool:
+    """Whether VACUUM can make the tables anew: it needs the functions and collations of their definitions."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for entry in schema:
+            if entry.on in keep and entry.kind in ("table", "index") and entry.sql and not entry.module:
+                # Bytes that are not UTF-8 are letters of a name, or of a text.
+                text = entry.sql.encode(errors="surrogateescape").decode("latin-1")
+                try:
+                    connection.execute(text)
+                except sqlite3.OperationalError:
+                    return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast_sqlite.tokens import folded, tokens
+from holdfast_sqlite.tokens import folded, surrogates, tokens
 from holdfast_sqlite.virtual_tables.modules import made_by
 
 TYPE_CHECKING = False  # see `tokens`
@@ -49,11 +49,10 @@ class _Names:
         return [self.tables[table].name for table in wanted if table in self.tables]
 
 
-def belongings(schema: list[Entry], marked: set[str] | None = None) -> dict[str, Belongings]:
+def belongings(schema: list[Entry], connection: sqlite3.Connection | None = None) -> dict[str, Belongings]:
     """What belongs to each virtual table of a schema.
 
-    `marked` are the names of tables that SQLite takes for shadow tables (see `marked_tables`); it decides where a
-    module is not known here but loaded.
+    Of modules that are not known here `connection` may know more, if they are loaded there.
     """
     names = _Names(schema)
     known: dict[str, Belongings] = {}
@@ -75,7 +74,8 @@ def belongings(schema: list[Entry], marked: set[str] | None = None) -> dict[str,
             [],
         )
     taken = {name for belonging in known.values() for name in belonging.shadows}
-    return known | {definition.name: _guess(definition, names, taken, marked or set()) for definition in unknown}
+    marked = marked_tables(connection) if unknown and connection is not None else set()
+    return known | {definition.name: _guess(definition, names, taken, marked) for definition in unknown}
 
 
 def _guess(definition: Definition, names: _Names, taken: set[str], marked: set[str]) -> Belongings:
@@ -100,5 +100,8 @@ def _statistics(definition: Definition, names: _Names) -> list[str]:
 
 def marked_tables(connection: sqlite3.Connection) -> set[str]:
     """The tables that SQLite itself takes for shadow tables; none before SQLite 3.37."""
-    rows = connection.execute("PRAGMA main.table_list").fetchall()
-    return {name for _, name, kind, *_ in rows if kind == "shadow"}
+    before, connection.text_factory = connection.text_factory, surrogates
+    try:
+        return {name for _, name, kind, *_ in connection.execute("PRAGMA main.table_list") if kind == "shadow"}
+    finally:
+        connection.text_factory = before

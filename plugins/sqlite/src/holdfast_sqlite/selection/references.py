@@ -1,0 +1,146 @@
+"""What of a selection refers to tables and views that it leaves out."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+
+from holdfast_sqlite.catalog import Entry, identifier
+from holdfast_sqlite.child.check import lend_collation
+from holdfast_sqlite.tokens import folded, printable, tokens
+from holdfast_sqlite.virtual_tables.ownership import Belongings
+
+_TOUCHES = (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+_NO_FUNCTION = "no such function: "
+_MOST_LENT = 1000  # functions and collations of one statement
+_DATABASES = ("main", "temp")
+
+
+def dangling(
+    connection: sqlite3.Connection, schema: list[Entry], owned: dict[str, Belongings], keep: set[str]
+) -> list[str]:
+    """Name what stays and refers to what does not, in the order of the schema; nothing has been left out yet.
+
+    Foreign keys, virtual tables that read other tables, views, and triggers. The connection must be one that is used
+    for nothing else: functions and collations are lent to it.
+    """
+    gone = {folded(entry.name): entry.name for entry in schema if _is_relation(entry) and entry.name not in keep}
+    if not gone:
+        return []
+    statements = _Statements(connection)
+    parents = _parents(connection)
+    warnings = []
+    for entry in schema:
+        if entry.on not in keep:
+            continue
+        what, how, names = entry.kind, "refers to", list[str]()
+        if entry.kind in ("view", "trigger"):
+            mentioned = {folded(token.name) for token in tokens(entry.sql)} & gone.keys()
+            names = statements.confirmed(entry, mentioned) if mentioned else []
+        elif entry.kind == "table" and entry.name in owned:
+            what, how, names = "virtual table", "takes its content from", owned[entry.name].sources
+        elif entry.kind == "table":
+            how, names = "its foreign key refers to", parents.get(entry.name, [])
+        warnings += [
+            f"{what} {printable(entry.name)} is restored and {how} {printable(gone[folded(name)])}, which is not"
+            for name in names
+            if folded(name) in gone
+        ]
+    return warnings
+
+
+def _is_relation(entry: Entry) -> bool:
+    return entry.kind in ("table", "view") and not entry.internal
+
+
+def _parents(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The tables that the foreign keys of each table refer to."""
+    query = (
+        'SELECT DISTINCT s.name, k."table" FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) AS k '
+        "WHERE s.type = 'table' AND s.sql LIKE '%REFERENCES%' ORDER BY 1, 2"
+    )
+    parents: dict[str, list[str]] = {}
+    for child, parent in connection.execute(query):
+        parents.setdefault(child, []).append(parent)
+    return parents
+
+
+class _Statements:
+    """Statements that SQLite compiles, and does not run, to tell what views and triggers refer to.
+
+    A name in a definition may be that of a column, or stand in a text. What the application brings along is lent to a
+    connection of its own for that: functions that do nothing, and collations that compare anyhow.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._compiled: dict[str, tuple[dict[str, set[str]], bool]] = {}
+
+    def confirmed(self, entry: Entry, mentioned: set[str]) -> list[str]:
+        """Those of the names in a definition that it refers to; where SQLite cannot tell, all that look so."""
+        statement = self._statement(entry)
+        if statement not in self._compiled:
+            self._compiled[statement] = self._compile(statement)
+        touched, complete = self._compiled[statement]
+        names = touched.get(folded(entry.name), set())
+        if entry.kind == "view":
+            names = names | touched.get("", set())  # SQLite may read the tables of a view in its place
+        return sorted(mentioned & (names if complete else names | _looking_like_tables(entry.sql)))
+
+    def _statement(self, entry: Entry) -> str:
+        """What reads a view or fires a trigger."""
+        table = identifier(entry.on)
+        if entry.kind == "view":
+            return f"SELECT * FROM {table}"  # noqa: S608
+        events = ("INSERT", "UPDATE", "DELETE")
+        after_name = itertools.islice(tokens(entry.sql), 3, None)
+        event = next(event for token in after_name for event in events if token.is_word(event))
+        if event == "UPDATE":
+            infos = self._connection.execute(f"PRAGMA table_xinfo({table})").fetchall()
+            columns = [identifier(info[1]) for info in infos if not info[6]]
+            return f"UPDATE {table} SET {', '.join(f'{column} = {column}' for column in columns)}"  # noqa: S608
+        return f"INSERT INTO {table} DEFAULT VALUES" if event == "INSERT" else f"DELETE FROM {table}"  # noqa: S608
+
+    def _compile(self, statement: str) -> tuple[dict[str, set[str]], bool]:
+        """Which tables each view or trigger reads or changes in a statement, and whether that is all of them."""
+        touched: dict[str, set[str]] = {}
+
+        def note(action: int, table: str | None, _column: str | None, _database: str | None, source: str | None) -> int:
+            if action in _TOUCHES and table:
+                touched.setdefault(folded(source or ""), set()).add(folded(table))
+            return sqlite3.SQLITE_OK
+
+        self._connection.set_authorizer(note)
+        try:
+            for _ in range(_MOST_LENT):
+                try:
+                    self._connection.execute(f"EXPLAIN {statement}").close()
+                except UnicodeEncodeError:  # of a name that is not UTF-8
+                    return touched, False
+                except sqlite3.OperationalError as error:
+                    if not _lend(self._connection, error):
+                        return touched, False
+                else:
+                    return touched, True
+            return touched, False
+        finally:
+            self._connection.set_authorizer(None)
+
+
+def _lend(connection: sqlite3.Connection, error: sqlite3.Error) -> bool:
+    """Let a connection do without a function or collation that an error says is not here."""
+    if not str(error).startswith(_NO_FUNCTION):
+        return lend_collation(connection, error)
+    connection.create_function(str(error).removeprefix(_NO_FUNCTION), -1, lambda *_: None)
+    return True
+
+
+def _looking_like_tables(sql: str) -> set[str]:
+    """The names in a definition but those behind the full stop of a row or table, which are columns."""
+    names = set()
+    before = qualifier = ""
+    for token in tokens(sql):
+        if token.kind in ("word", "quoted") and (before != "." or qualifier in _DATABASES):
+            names.add(folded(token.name))
+        qualifier, before = before, folded(token.name)
+    return names
