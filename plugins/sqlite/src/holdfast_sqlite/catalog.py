@@ -24,7 +24,7 @@ class Entry:
     @property
     def definition(self) -> Definition | None:
         """How a virtual table is declared; None for all else."""
-        return parse(self.sql) if self.kind == "table" else None
+        return parse(self.sql) if self.kind == "table" and "virtual" in self.sql.lower() else None
 
     @property
     def module(self) -> str:

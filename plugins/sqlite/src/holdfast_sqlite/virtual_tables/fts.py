@@ -7,15 +7,15 @@ import re
 from holdfast_sqlite.tokens import folded, unquoted
 
 # A quoted word of any kind or a bare one, as FTS5 reads its arguments (`fts5ConfigGobbleWord`).
-_WORD = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[(?:[^\]]|\]\])*\]|[\w\x1a\x80-\U0010ffff]+"""
-_FTS5_OPTION = re.compile(rf"({_WORD})\ *=\ *({_WORD})?\ *\Z", re.ASCII)
-_FTS5_UNINDEXED = re.compile(rf"(?>{_WORD})\ *unindexed\b", re.ASCII | re.IGNORECASE)
+_WORD = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[(?:[^\]]|\]\])*\]|[^\x00-\x19\x1b-/:-@\[-^`{-\x7f]+"""
+_FTS5_OPTION = re.compile(rf"({_WORD})\ *=\ *({_WORD})?\ *\Z")
+_FTS5_UNINDEXED = re.compile(rf"(?>{_WORD})\ *unindexed\b", re.ASCII)  # folded
 # In the order in which a name that is cut short is looked for: `cont=` is `content=`.
 _FTS5_OPTIONS = (
     "prefix", "tokenize", "content", "contentless_delete", "contentless_unindexed", "content_rowid", "columnsize",
     "locale", "detail", "tokendata",
 )  # fmt: skip
-_FTS4_TOKENIZER = re.compile(r"tokenize[^\w$\x80-\U0010ffff]", re.ASCII | re.IGNORECASE)
+_FTS4_TOKENIZER = re.compile(r"tokenize[\x00-#%-/:-@\[-^`{-\x7f]")  # folded
 _QUOTES = ("'", '"', "`", "[")
 
 
@@ -28,7 +28,11 @@ def fts5(arguments: tuple[str, ...]) -> tuple[set[str], list[str]]:
     content = options.get("content")
     if content is None:
         suffixes.add("content")
-    elif not content and options.get("contentless_unindexed") == "1" and any(map(_FTS5_UNINDEXED.match, arguments)):
+    elif (
+        not content
+        and options.get("contentless_unindexed") == "1"
+        and any(_FTS5_UNINDEXED.match(folded(argument)) for argument in arguments)
+    ):
         suffixes.add("content")  # SQLite 3.47 and newer: it holds the columns that are not indexed
     return suffixes, [content] if content else []
 
@@ -47,7 +51,7 @@ def fts4(arguments: tuple[str, ...]) -> tuple[set[str], list[str]]:
     options = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if equals and not _FTS4_TOKENIZER.match(argument):
+        if equals and not _FTS4_TOKENIZER.match(folded(argument)):
             options[folded(key)] = unquoted(value)
     suffixes = {"segments", "segdir", "stat"}
     if "matchinfo" not in options:
