@@ -297,3 +297,43 @@ def test_a_module_that_is_not_here_is_told_of_at_the_end_unless_its_shadow_table
     with closing(sqlite3.connect(load((create + shadows).encode()))) as connection:
         assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("note",), ("note_content",)]
         assert connection.execute("SELECT * FROM note_content").fetchall() == [(1, "x")]
+
+
+def test_the_tables_of_a_module_that_is_not_here_are_taken_for_its_content(load: Loader) -> None:
+    """As `iterdump` of Python 3.8 to 3.11.5 writes it where sqlite-vec is loaded, with a table of the user's."""
+    data = b"""BEGIN TRANSACTION;
+CREATE VIRTUAL TABLE ev USING vec0(e float[1], chunk_size=8);
+INSERT INTO "ev" VALUES(1,X'0000803F');
+CREATE TABLE "ev_chunks"(chunk_id INTEGER PRIMARY KEY, size INTEGER);
+INSERT INTO "ev_chunks" VALUES(1,8);
+CREATE TABLE "ev_jobs"(x);
+CREATE TABLE "ev_rowids"(rowid INTEGER PRIMARY KEY, chunk_id INTEGER);
+COMMIT;
+"""
+    with closing(sqlite3.connect(load(data))) as connection:
+        names = connection.execute("SELECT name FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").fetchall()
+        assert names == [("ev",), ("ev_chunks",), ("ev_jobs",), ("ev_rowids",)]
+        assert connection.execute("SELECT * FROM ev_chunks").fetchall() == [(1, 8)]
+
+
+def test_a_table_of_the_user_s_that_drop_table_would_take_along_stays(load: Loader) -> None:
+    """DROP TABLE of an FTS3 table drops its _stat, whoever made it."""
+    data = b"""CREATE TABLE docs_stat(mine); INSERT INTO docs_stat VALUES (1);
+CREATE VIRTUAL TABLE docs USING fts3(x); INSERT INTO docs VALUES ('word');
+CREATE TABLE 'docs_content'(docid INTEGER PRIMARY KEY, 'c0x'); INSERT INTO docs_content VALUES (5, 'word');
+CREATE TABLE 'docs_segments'(blockid INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE IF NOT EXISTS 'docs_segdir'(level INTEGER,idx INTEGER,start_block INTEGER,leaves_end_block INTEGER,
+end_block INTEGER,root BLOB,PRIMARY KEY(level, idx));
+"""
+    with closing(sqlite3.connect(load(data))) as connection:
+        assert connection.execute("SELECT * FROM docs_stat").fetchall() == [(1,)]
+        assert connection.execute("SELECT docid, x FROM docs").fetchall() == [(5, "word")]
+
+
+def test_the_content_of_an_external_index_is_no_part_of_it(load: Loader) -> None:
+    data = b"""CREATE VIRTUAL TABLE notes USING fts5(b, content='notes_content', content_rowid='id');
+CREATE TABLE notes_content(id INTEGER PRIMARY KEY, b); INSERT INTO notes_content VALUES (3, 'a word');
+INSERT INTO notes(notes) VALUES ('rebuild');
+"""
+    with closing(sqlite3.connect(load(data))) as connection:
+        assert connection.execute("SELECT rowid, b FROM notes WHERE notes MATCH 'word'").fetchall() == [(3, "a word")]

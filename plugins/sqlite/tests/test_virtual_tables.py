@@ -193,7 +193,7 @@ def test_a_module_that_is_not_known_but_loaded_tells_its_own_tables() -> None:
         connection.executescript("CREATE VIRTUAL TABLE ev USING fts5(x, columnsize=0); CREATE TABLE ev_jobs(x);")
         known = entries(connection)
         unknown = [Entry(entry.kind, entry.name, entry.on, entry.sql.replace("fts5", "who_knows")) for entry in known]
-        ev = belongings(unknown, connection)["ev"]
+        ev = belongings(unknown, marked_tables(connection))["ev"]
     own = ["ev_config", "ev_content", "ev_data", "ev_idx"]
     marks = sqlite3.sqlite_version_info >= (3, 37)
     assert (ev.shadows, ev.possible) == ((own, []) if marks else ([], [*own, "ev_jobs"]))

@@ -78,5 +78,6 @@ def surrogates(raw: bytes) -> str:
 
 
 def printable(name: str) -> str:
-    """A name as a message can show it: bytes that are not UTF-8 as backslash escapes."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    """A name as a message can show it: what is no letter or sign, and bytes that are not UTF-8, as escapes."""
+    text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

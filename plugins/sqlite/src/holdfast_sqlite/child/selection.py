@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
 
 from holdfast_sqlite.catalog import Entry, entries, identifier, literal
 from holdfast_sqlite.child.channel import TaskError
@@ -16,7 +15,7 @@ from holdfast_sqlite.header import ROLLBACK, WAL, write_versions
 from holdfast_sqlite.selection.choice import choose
 from holdfast_sqlite.selection.references import dangling
 from holdfast_sqlite.tokens import printable, surrogates
-from holdfast_sqlite.virtual_tables.ownership import belongings
+from holdfast_sqlite.virtual_tables.ownership import belongings, marked_tables
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
 if TYPE_CHECKING:
@@ -24,18 +23,30 @@ if TYPE_CHECKING:
 
 
 def select_tables(
-    connection: sqlite3.Connection, target: str, *, select: Sequence[str], exclude: Sequence[str]
+    connection: sqlite3.Connection,
+    target: str,
+    *,
+    select: Sequence[str],
+    exclude: Sequence[str],
+    references: bool = True,
 ) -> list[str]:
     """Take from a private database what is not selected and write the rest to `target`; what the user has to know.
 
     `select` and `exclude` are names of tables or views, or patterns for them, without regard to case; indexes and
-    triggers go with their tables, inner tables with their virtual table. The private database is of no use afterwards.
+    triggers go with their tables, inner tables with their virtual table. `references` names what stays and refers to
+    what does not, which says nothing where the selection goes into a database that has more. The private database is
+    of no use afterwards.
     """
     schema = entries(connection)
-    owned = belongings(schema, connection)
+    owned = belongings(schema, marked_tables(connection))
     choice = choose(schema, owned, select, exclude)
-    with closing(_another(connection)) as compiler:
-        warnings = choice.warnings + dangling(compiler, schema, owned, choice.keep)
+    warnings = choice.warnings
+    if references:
+        compiler = _another(connection)
+        try:
+            warnings += dangling(compiler, schema, owned, choice.keep)
+        finally:
+            compiler.close()
     wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     connection.execute("PRAGMA synchronous=OFF")
     if not wal:
@@ -46,8 +57,11 @@ def select_tables(
         connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
     else:
         _drop(connection, gone)
-        with closing(sqlite3.connect(target)) as copy:
+        copy = sqlite3.connect(target)
+        try:
             connection.backup(copy)
+        finally:
+            copy.close()
     with open(target, "r+b") as file:  # neither of the two copies the mark
         write_versions(file.fileno(), WAL if wal else ROLLBACK)
     return warnings
@@ -105,13 +119,14 @@ def _drop(connection: sqlite3.Connection, gone: list[Entry]) -> None:
 
 def _can_be_packed(schema: list[Entry], keep: set[str]) -> bool:
     """Whether VACUUM can make the tables anew: it needs the functions and collations of their definitions."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for entry in schema:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for entry in sorted(schema, key=lambda entry: entry.kind != "table"):
             if entry.on in keep and entry.kind in ("table", "index") and entry.sql and not entry.module:
                 # Bytes that are not UTF-8 are letters of a name, or of a text.
-                text = entry.sql.encode(errors="surrogateescape").decode("latin-1")
-                try:
-                    connection.execute(text)
-                except sqlite3.OperationalError:
-                    return False
-    return True
+                connection.execute(entry.sql.encode(errors="surrogateescape").decode("latin-1"))
+        return True
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()

@@ -94,7 +94,8 @@ class _Chooser:
         kept = [possible for possible in belonging.possible if possible in keep]
         if kept:
             self._warnings.append(
-                f"{_listed(kept)}: restored although virtual table {printable(name)} is not, {_why(belonging)}"
+                f"{_listed(kept)}: restored although virtual table {printable(name)} is not, {_why(belonging)}; "
+                "exclude what does"
             )
 
     def _bring_possible(self, keep: set[str], excluded: set[str]) -> None:
@@ -106,9 +107,12 @@ class _Chooser:
             keep |= set(brought)
             waiting += [possible for possible in brought if possible in self._owned]
             missing = [possible for possible in belonging.possible if possible in excluded]
-            for names, how in ((brought, "restored with"), (missing, "not restored with")):
-                if names:
-                    self._warnings.append(f"{_listed(names)}: {how} virtual table {printable(name)}, {_why(belonging)}")
+            owner = f"virtual table {printable(name)}"
+            if brought:
+                why = f"{_why(belonging)}; exclude what does not"
+                self._warnings.append(f"{_listed(brought)}: restored with {owner}, {why}")
+            if missing:
+                self._warnings.append(f"{_listed(missing)}: not restored, but may belong to {owner}, which is")
 
     def _tell_shadows(self, pattern: str, keep: set[str], *, wanted: bool) -> None:
         """Say which shadow tables a pattern is true of that go with their virtual table, and so another way."""

@@ -49,10 +49,11 @@ class _Names:
         return [self.tables[table].name for table in wanted if table in self.tables]
 
 
-def belongings(schema: list[Entry], connection: sqlite3.Connection | None = None) -> dict[str, Belongings]:
+def belongings(schema: list[Entry], marked: set[str] | None = None) -> dict[str, Belongings]:
     """What belongs to each virtual table of a schema.
 
-    Of modules that are not known here `connection` may know more, if they are loaded there.
+    `marked` are the names of tables that SQLite takes for shadow tables (see `marked_tables`); it decides where a
+    module is not known here but loaded.
     """
     names = _Names(schema)
     known: dict[str, Belongings] = {}
@@ -74,8 +75,7 @@ def belongings(schema: list[Entry], connection: sqlite3.Connection | None = None
             [],
         )
     taken = {name for belonging in known.values() for name in belonging.shadows}
-    marked = marked_tables(connection) if unknown and connection is not None else set()
-    return known | {definition.name: _guess(definition, names, taken, marked) for definition in unknown}
+    return known | {definition.name: _guess(definition, names, taken, marked or set()) for definition in unknown}
 
 
 def _guess(definition: Definition, names: _Names, taken: set[str], marked: set[str]) -> Belongings:
