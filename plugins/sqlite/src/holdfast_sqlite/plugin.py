@@ -1,13 +1,15 @@
 """What the plugin offers, as data, and where its parts are."""
 
 from holdfast.api import Capability, Component, EngineHooks, Kind
+from holdfast_sqlite.location.parameters import HARMLESS
 from holdfast_sqlite.options import SqliteOptions
 
 plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
         name="sqlite",
-        aliases=("sqlite3",),
+        # The drivers of SQLAlchemy; `file` is there to be explained.
+        aliases=("sqlite3", "sqlite+pysqlite", "sqlite+aiosqlite", "sqlite+pysqlcipher", "file"),
         summary="SQLite database files, also while others write",
         capabilities=frozenset(
             {
@@ -20,7 +22,7 @@ plugin = EngineHooks(
             }
         ),
         options=SqliteOptions,
-        harmless_parameters=frozenset({"mode"}),
+        harmless_parameters=HARMLESS,
     ),
     dump="holdfast_sqlite.dump:open_dump",
     restore="holdfast_sqlite.restore:open_restore",

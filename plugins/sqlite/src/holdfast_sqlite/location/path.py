@@ -2,32 +2,44 @@
 
 import os
 import stat
+from urllib.parse import quote
 
 from holdfast.api import (
     CredentialsError,
     DatabaseURL,
-    IntegrityError,
     UnreachableError,
     UsageError,
     os_error_text,
     quote_name,
 )
+from holdfast_sqlite.location.parameters import check_parameters, is_uri
+
+_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".sqlitedb", ".s3db")
+_MOST_NAMED = 3
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def database_path(url: str) -> str:
     """The path that a URL names, as it is written there; `UsageError` for what names no file."""
     parsed = DatabaseURL.parse(url)
-    if parsed.hosts or parsed.user is not None or (parsed.path and not parsed.path.startswith("/")):
+    check_parameters(parsed)
+    if parsed.scheme == "file":
+        raise UsageError(
+            f"{parsed.redacted()} is a URI of SQLite's own",
+            hint=f"write it as {_url(parsed.path)}",
+        )
+    if parsed.hosts or (parsed.path and not parsed.path.startswith("/")):
+        host = "".join(name for name, _ in parsed.hosts)
+        meant = parsed.path if host == "localhost" else host + parsed.path
         raise UsageError(
             f"the URL {parsed.redacted()} names a host, and SQLite has files",
-            hint="sqlite:///relative.db has three slashes, sqlite:////absolute/path.db has four",
-        )
-    if parsed.query:
-        raise UsageError(
-            f"an SQLite URL takes no parameters, found ?{parsed.query[0][0]}=",
-            hint="write a ? in a file name as %3F",
+            hint="sqlite:///relative.db has three slashes, sqlite:////absolute/path.db has four"
+            + (f": write it as {_url(meant)}" if meant else ""),
         )
     path = parsed.path[1:]
+    if is_uri(parsed) and path.startswith("file:"):  # as SQLAlchemy has it: the path is a URI
+        path = path.removeprefix("file:")
+        path = "/" + path.lstrip("/") if path.startswith("/") else path
     if not path or "\0" in path:
         raise UsageError("the SQLite URL names no file", hint="sqlite:///relative.db, sqlite:////absolute/path.db")
     if path == ":memory:":
@@ -38,19 +50,64 @@ def database_path(url: str) -> str:
     return path
 
 
+def _url(path: str) -> str:
+    return f"sqlite:///{quote(path, errors='surrogateescape')}"
+
+
 def check_source(path: str) -> os.stat_result:
     """Make sure that there is a readable file, without opening it: see `holdfast_sqlite.child` for why not."""
     where = f"database {quote_name(path)}"
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise IntegrityError(f"{where} is not a regular file")
-        if not os.access(path, os.R_OK):
-            raise CredentialsError(f"{where} cannot be read: permission denied")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreachableError(f"{where} does not exist") from error
+        raise UnreachableError(f"{where} does not exist", hint=_hint_if_missing(path)) from error
     except PermissionError as error:
-        raise CredentialsError(f"{where} cannot be reached: permission denied") from error
+        raise CredentialsError(
+            f"{where} cannot be reached: permission denied{_closed_folder(path)}",
+            hint="run as a user who may search that folder",
+        ) from error
     except OSError as error:
         raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{where} is a folder, and an SQLite URL names a file", hint=_files_within(path))
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise UsageError(f"{where} is {kind}, not a regular file")
+    if not os.access(path, os.R_OK):
+        raise CredentialsError(
+            f"{where} cannot be read: permission denied (it belongs to user {status.st_uid}, "
+            f"mode {stat.S_IMODE(status.st_mode):04o})",
+            hint="run as its owner or as a user who may read it",
+        )
     return status
+
+
+def _hint_if_missing(path: str) -> str | None:
+    """What a relative path that leads nowhere may have been meant for."""
+    if os.path.islink(path):
+        return f"it is a link to {os.readlink(path)}, which is not there"
+    if not os.path.isabs(path) and os.path.exists(f"/{path}"):
+        return f"sqlite:/// with three slashes is a relative path: write it as {_url('/' + path)}"
+    return None
+
+
+def _closed_folder(path: str) -> str:
+    """The first folder on the way that may not be searched."""
+    folder = os.path.dirname(os.path.abspath(path))
+    parts = folder.split("/")
+    for number in range(2, len(parts) + 1):
+        part = "/".join(parts[:number])
+        if os.path.isdir(part) and not os.access(part, os.X_OK):
+            return f" for the folder {quote_name(part)}"
+    return ""
+
+
+def _files_within(path: str) -> str:
+    """Name files of a folder that may be meant; none is opened."""
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(_SUFFIXES))
+    except OSError:
+        names = []
+    urls = [_url(os.path.join(path, name)) for name in names[:_MOST_NAMED]]
+    more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"name the file: {' '.join(urls)}{more}" if urls else "name the file in it"
