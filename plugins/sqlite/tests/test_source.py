@@ -15,7 +15,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import CredentialsError, IntegrityError, LockedError
-from holdfast_sqlite.snapshot.source import network_file_system
+from holdfast_sqlite.snapshot.source import shared_file_system_of
 
 SIDE_FILES = ("", "-wal", "-journal")
 _DYING = """
@@ -76,14 +76,14 @@ def method(record: holdfast.Backup) -> str:
 
 
 @contextmanager
-def open_elsewhere(path: Path, *statements: str) -> Iterator[None]:
-    """Another process that has run statements and keeps its connection."""
+def open_elsewhere(path: Path, *statements: str) -> Iterator[int]:
+    """Another process that has run statements and keeps its connection; its id."""
     code = _DYING.replace("os._exit(0)", "print('ready', flush=True); sys.stdin.read(); os._exit(0)")
     command = [sys.executable, "-c", code, str(path), *statements]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        yield
+        yield process.pid
         process.communicate()
 
 
@@ -237,9 +237,9 @@ def test_a_database_on_read_only_media_is_backed_up(kind: str, tmp_path: Path, b
 def test_a_database_held_exclusively_is_a_lock_that_was_not_obtained(mode: str, tmp_path: Path, backups: Any) -> None:
     source = tmp_path / "app.db"
     statements = [f"PRAGMA journal_mode={mode}", "PRAGMA locking_mode=EXCLUSIVE", "CREATE TABLE t(x)"]
-    with open_elsewhere(source, *statements):
+    with open_elsewhere(source, *statements) as pid:
         before = state(source)
-        with pytest.raises(LockedError, match="locked") as failure:
+        with pytest.raises(LockedError, match=rf"locked, by process {pid} \(python") as failure:
             backups.make(source, options={"lock_timeout": 0.2})
         assert "lock_timeout" in str(failure.value.hint)
         assert state(source) == before
@@ -331,5 +331,5 @@ def test_a_source_that_may_not_be_read_is_a_matter_of_credentials(tmp_path: Path
     assert "permission denied" in result.stderr
 
 
-def test_network_file_systems_are_found_by_their_mounts(tmp_path: Path) -> None:
-    assert network_file_system(str(tmp_path)) is None
+def test_shared_file_systems_are_found_by_their_mounts(tmp_path: Path) -> None:
+    assert shared_file_system_of(str(tmp_path)) is None

@@ -1,5 +1,6 @@
 """What the errors of SQLite and of the child processes mean for a backup or restore."""
 
+import errno
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from holdfast.api import (
     UnsafeError,
     UsageError,
     os_error_text,
+    quote_name,
 )
 
 KINDS: dict[str, type[HoldfastError]] = {
@@ -36,7 +38,10 @@ KINDS: dict[str, type[HoldfastError]] = {
 }
 WAIT_LONGER = "use -o lock_timeout=SECONDS to wait longer for other processes"
 _ALLOW = "use --allow-damaged to back it up nevertheless, as a backup that is marked as damaged"
-_ENCRYPTED = "if it is encrypted (SQLCipher), use the program that has its key"
+_ENCRYPTED = (
+    "if it is encrypted (SQLCipher), use the program that has its key, or --allow-damaged to back up the encrypted "
+    "pages as they are, those of its log included"
+)
 
 
 def error_class(kind: str) -> type[HoldfastError]:
@@ -52,6 +57,11 @@ def database_error(error: sqlite3.Error, what: str) -> HoldfastError:
 def source_error(message: Mapping[str, Any], database: str, lock_timeout: float) -> HoldfastError:
     """Say what the error message of a dumping child means; `database` is the name to show."""
     kind, text, hint = str(message["kind"]), str(message["text"]), message.get("hint")
+    if kind == "os" and message.get("errno") in (errno.EACCES, errno.EPERM) and message.get("file"):
+        return CredentialsError(
+            f"cannot read {database}: permission denied for {quote_name(str(message['file']))}",
+            hint="run as a user who may read the database and the files beside it",
+        )
     if kind == "os":
         return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
     if kind == "notadb":

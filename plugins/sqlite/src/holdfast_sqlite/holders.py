@@ -1,10 +1,14 @@
 """Who has a file open, from /proc; where there is none, nobody can be named."""
 
+from __future__ import annotations
+
 import os
 import re
+import stat
 from collections.abc import Collection
 
 _SIDE_FILES = ("", "-wal", "-shm")
+_MOST_NAMED = 10
 
 
 def holders(path: str, *, besides: Collection[int] = ()) -> list[int]:
@@ -22,31 +26,65 @@ def holders(path: str, *, besides: Collection[int] = ()) -> list[int]:
     return sorted(pid for pid in {*_with_descriptors(files), *_with_locks(files)} if pid not in besides)
 
 
-def _with_descriptors(files: set[tuple[int, int]]) -> set[int]:
-    return {pid for pid in _processes() if _opens(pid, files)}
-
-
-def _processes() -> list[int]:
+def processes() -> list[int]:
+    """The ids of all processes that can be seen."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
 
 
-def _opens(pid: int, files: set[tuple[int, int]]) -> bool:
+def open_files(pid: int, *, to_write: bool = False) -> dict[str, tuple[int, int]] | None:
+    """What a process has open: names as the process knows them, with device and inode; None if that is not to see.
+
+    A name that is gone ends with " (deleted)". `to_write` leaves out what is open for reading only.
+    """
     folder = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(folder)
+        numbers = os.listdir(folder)
     except OSError:
-        return False  # ended, or somebody else's
-    for name in names:
+        return None  # ended, or somebody else's
+    files = {}
+    for number in numbers:
         try:
-            status = os.stat(f"{folder}/{name}")
+            if to_write and not os.lstat(f"{folder}/{number}").st_mode & stat.S_IWUSR:
+                continue
+            status = os.stat(f"{folder}/{number}")
+            files[os.readlink(f"{folder}/{number}")] = (status.st_dev, status.st_ino)
         except OSError:
             continue
-        if (status.st_dev, status.st_ino) in files:
-            return True
-    return False
+    return files
+
+
+def maps(pid: int, name: str) -> bool:
+    """Whether a process has a file, by the name that `open_files` gives, in its memory."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as lines:
+            return any(line.rstrip("\n").endswith(f" {name}") for line in lines)
+    except OSError:
+        return False  # ended, or somebody else's
+
+
+def process_names(pids: Collection[int]) -> str:
+    """Processes as a message names them: `process 4711 (grafana)`; an id below 1 is one that cannot be seen."""
+    named = [f"{pid}{_program(pid)}" for pid in sorted(pids) if pid > 0]
+    if not named:
+        return "a process that cannot be seen from here, of another container or user"
+    more = " and more" if len(named) > _MOST_NAMED else ""
+    return f"{'process' if len(named) == 1 else 'processes'} {', '.join(named[:_MOST_NAMED])}{more}"
+
+
+def _program(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            name = "".join(character if character.isprintable() else "?" for character in file.read().strip())
+    except OSError:
+        return ""
+    return f" ({name})" if name else ""
+
+
+def _with_descriptors(files: set[tuple[int, int]]) -> set[int]:
+    return {pid for pid in processes() if not files.isdisjoint((open_files(pid) or {}).values())}
 
 
 def _with_locks(files: set[tuple[int, int]]) -> set[int]:

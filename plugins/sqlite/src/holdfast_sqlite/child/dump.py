@@ -17,6 +17,7 @@ from holdfast_sqlite.snapshot.source import Source
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
 _PIECE = 1 << 20
+_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
 
 
 def dump(channel: Channel) -> None:
@@ -26,10 +27,24 @@ def dump(channel: Channel) -> None:
     `go`: writers wait from then until the image is in the scratch folder.
     """
     task = channel.task
-    source = Source(task["path"], task["uri"], task["lock_timeout"], allow_damaged=task["allow_damaged"])
-    channel.send("ready", size=source.size)
-    channel.wait()
-    Dump(channel, source).run()
+    try:
+        source = Source(task["path"], task["uri"], task["lock_timeout"], allow_damaged=task["allow_damaged"])
+        channel.send("ready", size=source.size)
+        channel.wait()
+        Dump(channel, source).run()
+    except (sqlite3.Error, TaskError) as error:
+        kind = error.kind if isinstance(error, TaskError) else getattr(error, "sqlite_errorname", "")
+        if not kind.startswith(_LOCKED):
+            raise
+        raise TaskError(kind, _with_holders(str(error), task["path"])) from error
+
+
+def _with_holders(text: str, path: str) -> str:
+    from holdfast_sqlite.holders import process_names
+    from holdfast_sqlite.snapshot.lock_table import who_blocks
+
+    pids = who_blocks(path)
+    return f"{text}, by {process_names(pids)}" if pids else text
 
 
 class Dump:
@@ -43,6 +58,7 @@ class Dump:
         self._check: BackgroundCheck | None = None
         self._spliced: WalSnapshot | None = None
         self._method = ""
+        self._frames: int | None = None
 
     def run(self) -> None:
         """Send `image` with the exact size, the bytes, and `done`."""
@@ -62,11 +78,11 @@ class Dump:
         os.close(1)
         if self._spliced is not None:
             self._channel.wait()  # until the parent has read everything: what the kernel lends it must not change
-            self._spliced.check_log()
+            self._source.confirm(pinned=True)
         damage, unchecked, described = self._check.result() if self._check is not None else ([], [], [])
         source.clean_up()
         warnings = [*source.warnings, *unchecked]
-        frames = source.snapshot.frames if source.snapshot is not None else None
+        frames = source.snapshot.frames if source.snapshot is not None else self._frames
         self._channel.send(
             "done", damage=[*source.damage, *damage], warnings=warnings, method=self._method, frames=frames,
             version=sqlite3.sqlite_version,
@@ -93,8 +109,7 @@ class Dump:
         if source.access == "empty":
             os.close(spool.create(self._image))
         elif source.access == "as-is":
-            self._method = "as it is"
-            spool.as_it_is(source.path, self._image, source.lock_timeout)
+            self._as_it_is()
         elif source.access == "private":
             self._method = "private copy"
             self._refuse_unless_auto()
@@ -102,6 +117,7 @@ class Dump:
         elif task["method"] == "backup" or not self._raw():
             self._method = "backup"
             self._backup()
+        source.confirm(pinned=self._method == "raw")
         self._channel.log(f"image of {source.path} by method '{self._method}' after {time.monotonic() - started:.3f} s")
 
     def _raw(self) -> bool:
@@ -163,7 +179,6 @@ class Dump:
         target = spool.create(self._image)
         for piece in snapshot.pieces(_PIECE):
             write_all(target, piece)
-        snapshot.check_log()
         os.close(target)
 
     def _refuse_unless_auto(self) -> None:
@@ -172,8 +187,7 @@ class Dump:
 
     def _backup(self) -> None:
         source = self._source
-        if os.path.exists(self._image):
-            os.unlink(self._image)
+        spool.remove(self._image)
         if source.database.in_transaction:
             source.database.execute("ROLLBACK")
         try:
@@ -182,10 +196,16 @@ class Dump:
             if not source.allow_damaged or not is_damage(error):
                 raise
             source.damage.append(f"SQLite cannot copy it: {error}")
-            self._method = "as it is"
-            if os.path.exists(self._image):
-                os.unlink(self._image)
-            spool.as_it_is(source.path, self._image, source.lock_timeout)
+            spool.remove(self._image)
+            self._as_it_is()
+
+    def _as_it_is(self) -> None:
+        from holdfast_sqlite.snapshot.opaque import OpaqueImage
+
+        self._method = "as it is"
+        image = OpaqueImage(self._source.path, self._image, self._source.lock_timeout)
+        self._frames = image.frames
+        self._source.warnings += [image.omission] if image.omission else []
 
     def _open_image(self) -> sqlite3.Connection:
         uri = sqlite_uri(self._image, "ro&immutable=1")

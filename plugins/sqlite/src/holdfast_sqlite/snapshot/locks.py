@@ -6,10 +6,11 @@ import fcntl
 import os
 import time
 
-_PENDING = 0x40000000
-_SHARED = _PENDING + 2
-_SHARED_SIZE = 510
-_ALL_SIZE = 2 + _SHARED_SIZE
+PENDING = 0x40000000
+SHARED = PENDING + 2
+SHARED_SIZE = 510
+ALL_SIZE = 2 + SHARED_SIZE
+_TRIES = 10
 
 
 def share(descriptor: int, timeout: float) -> bool:
@@ -18,11 +19,11 @@ def share(descriptor: int, timeout: float) -> bool:
     while True:
         try:
             # A writer that waits for readers to leave holds PENDING: whoever comes has to wait behind it.
-            fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _PENDING)
+            fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, PENDING)
             try:
-                fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED)
+                fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_SIZE, SHARED)
             finally:
-                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _PENDING)
+                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, PENDING)
         except OSError:
             if time.monotonic() > deadline:
                 return False
@@ -42,11 +43,37 @@ def remove_unused(path: str, suffixes: list[str]) -> None:
     except OSError:
         return  # not ours to lock: an empty log does no harm
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _ALL_SIZE, _PENDING)
-        if "-wal" not in suffixes or os.path.getsize(f"{path}-wal") == 0:
-            for suffix in suffixes:
-                os.unlink(path + suffix)
+        for _ in range(_TRIES):
+            if "-wal" in suffixes and os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
+                break
+            if _is_unused(path, descriptor):
+                for suffix in suffixes:
+                    os.unlink(path + suffix)
+                break
+            time.sleep(0.005)
     except OSError:
-        pass  # somebody has it open, and will remove them
+        pass  # somebody removes them or has them open, and will remove them
     finally:
         os.close(descriptor)
+
+
+def _is_unused(path: str, descriptor: int) -> bool:
+    """Whether nobody has the database open by this name; if so, nobody can begin to until the descriptor is closed."""
+    if _exclude(descriptor, ALL_SIZE):
+        return True
+    if not _exclude(descriptor, 1):  # those who have it open already stay; whoever comes waits for this lock
+        return False
+    from holdfast_sqlite.snapshot.names import used_elsewhere_alone
+
+    if used_elsewhere_alone(path, descriptor):
+        return True
+    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, PENDING)
+    return False
+
+
+def _exclude(descriptor: int, size: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, size, PENDING)
+    except OSError:
+        return False
+    return True

@@ -9,12 +9,12 @@ from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, versions
 from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.mounts import mount_of, mounts, shared_file_system
+from holdfast_sqlite.snapshot.names import Names
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
 _NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
-# Their locks and caches are not to be trusted with what a raw copy assumes of them.
-_NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.")
 
 
 class Source:
@@ -32,13 +32,15 @@ class Source:
         self.access = "file"
         self.unsafe = ""
         self.damage: list[str] = []
-        self.warnings: list[str] = []
         self.connection: sqlite3.Connection | None = None
         self.snapshot: WalSnapshot | None = None
         self._uri = uri
         self._absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._file).st_size
+        self._names = Names(path, self._file, lock_timeout)
+        self.warnings = self._names.warnings
+        self._stamp: tuple[int, int] | None = None
         self._open()
 
     @property
@@ -67,8 +69,49 @@ class Source:
                 self.warnings.append("the database file is empty, and its write-ahead log belongs to another one")
         elif self.header[: len(MAGIC)] != MAGIC:
             self._unreadable("it does not begin with 'SQLite format 3'", kind="notadb")
+            self._check_names()
         else:
+            self._check_names()
+            self._names.check_at_rest(wal=versions(self.header) == WAL)
             self._connect()
+            self._check_names()
+            self._stamp = None if self._names.in_use else self._stamp
+        self._check_file_system()
+
+    def _check_names(self) -> None:
+        """Whoever reads in rollback mode needs no log, and his locks are on the file itself."""
+        if versions(self.header) != ROLLBACK or os.path.exists(f"{self.path}-shm"):
+            self._names.check()
+
+    def _check_file_system(self) -> None:
+        """Warn where somebody may use the database whose locks do not reach here."""
+        system = shared_file_system_of(self.path)
+        if system is not None and not self._names.in_use and not self._names.openers():
+            self.warnings.append(
+                f"it is on a file system of type {system}, and no program of this machine has it open: what another "
+                "machine does with it meanwhile may not be seen from here, and the backup may be wrong then"
+            )
+
+    def _stat(self) -> tuple[int, int]:
+        status = os.fstat(self._file)
+        return status.st_mtime_ns, status.st_size
+
+    def confirm(self, *, pinned: bool) -> None:
+        """See, once everything is read, that nobody has used the database under another name meanwhile.
+
+        `pinned` tells whether it was read in the transaction of `snapshot`, and what that sees must not change.
+        """
+        self._check_names()
+        if self.snapshot is None or not pinned:
+            return
+        self.snapshot.check_log()
+        unused = self._stamp is not None and not self._names.in_use and self.snapshot.is_current()
+        if unused and self._stat() != self._stamp:
+            raise TaskError(
+                "unsafe",
+                "the file was changed while it was read, and not by a program that uses the log beside it",
+                hint="see which program writes to it, by another name or without SQLite; then try again",
+            )
 
     def _connect(self) -> None:
         try:
@@ -87,7 +130,8 @@ class Source:
                 raise
             return
         self._choose_access()
-        self.database.execute("ROLLBACK") if self.access == "file" else None
+        if self.access == "file":
+            self.end()
 
     def begin(self) -> None:
         """Begin a read transaction; in rollback mode nobody can commit while it lasts."""
@@ -95,13 +139,17 @@ class Source:
         # Reads the header and no more, so that a damaged schema does not stop it.
         self.database.execute("PRAGMA schema_version").fetchone()
 
+    def end(self) -> None:
+        """End the read transaction."""
+        self.database.execute("ROLLBACK")
+
     def _choose_access(self) -> None:
         """Copy pages as they lie where that is certain to be right."""
         header = self.header
         mode = versions(header)
         self.size = page_size(header) * page_count(header, os.fstat(self._file).st_size)
         log = f"{self.path}-wal"
-        if (system := network_file_system(self.path)) is not None:
+        if (system := shared_file_system_of(self.path)) is not None:
             self.unsafe = f"the file system is {system}"
         elif mode == WAL:
             self._pin()
@@ -111,14 +159,15 @@ class Source:
             self.unsafe = "it is in rollback mode and has a write-ahead log"
 
     def _pin(self) -> None:
-        self.database.execute("ROLLBACK")
-        snapshot = WalSnapshot(self.database, self.path)
+        self.end()
+        snapshot = WalSnapshot(self.path, begin=self.begin, end=self.end)
         try:
             snapshot.pin()
+            self._stamp = self._stat()
         except (RawCopyUnsafe, OSError) as error:
             self.unsafe = str(error)
             if self.database.in_transaction:
-                self.database.execute("ROLLBACK")
+                self.end()
             self.begin()
             return
         self.snapshot, self.access, self.size = snapshot, "wal", snapshot.size
@@ -136,17 +185,7 @@ class Source:
             remove_unused(self.path, self._absent)
 
 
-def network_file_system(path: str) -> str | None:
-    """The kind of file system of a path if it is on a network, as far as the kernel tells."""
-    device = os.stat(path).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-            for line in mounts:
-                fields = line.split()
-                kind = fields[fields.index("-") + 1]
-                if fields[2] == wanted and kind.startswith(_NETWORK):
-                    return kind
-    except OSError:
-        pass  # not Linux
-    return None
+def shared_file_system_of(path: str) -> str | None:
+    """The type of a path's file system if others may reach that without this machine, as far as the kernel tells."""
+    mount = mount_of(path, mounts())
+    return mount.kind if mount is not None and shared_file_system(mount.kind) else None

@@ -105,47 +105,59 @@ def private_copy(path: str, target: str, lock_timeout: float) -> None:
     """Copy a database with its journal or log and let SQLite recover the copy.
 
     For a hot journal, and for logs on media where the index of the log cannot be made: what a reader would have to
-    write to the source is written to the copy. The SHARED lock keeps a rollback from beginning; a log has no such
-    lock, but nobody can use one without an index, and size and times of the files tell whether somebody did.
+    write to the source is written to the copy.
     """
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if not share(source, lock_timeout):
-        raise TaskError("SQLITE_BUSY", "database is locked")
-    for _ in range(_TRIES):
-        names = [suffix for suffix in ("", *_SIDE_FILES) if os.path.exists(path + suffix)]
-        before = _state(path, names)
-        for suffix in names:
-            _copy(path + suffix, target + suffix)
-        if _state(path, names) == before:
-            break
-        time.sleep(0.1)
-    else:
-        raise TaskError("SQLITE_BUSY", "the database changes while it is copied, and its log cannot be read in place")
+    copy_together(path, target, lock_timeout)
     connection = sqlite3.connect(target, isolation_level=None)
     connection.execute("PRAGMA schema_version").fetchone()  # rolls back, or reads the log
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.close()
 
 
-def _copy(path: str, target: str) -> None:
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the lock
-    if os.path.exists(target):
-        os.unlink(target)
-    copy = create(target)
-    copy_file(source, copy, os.fstat(source).st_size)
-    os.close(copy)
+def copy_together(path: str, target: str, lock_timeout: float) -> list[str]:
+    """Copy a database with its journal and log as they are at one moment; the suffixes of the files there were.
 
-
-def _state(path: str, suffixes: list[str]) -> list[tuple[int, int, int]]:
-    files = [os.stat(path + suffix) for suffix in suffixes]
-    return [(file.st_ino, file.st_size, file.st_mtime_ns) for file in files]
-
-
-def as_it_is(path: str, target: str, lock_timeout: float) -> None:
-    """Copy a file that SQLite cannot read, byte by byte; its locks are kept nevertheless."""
+    The SHARED lock keeps a rollback from beginning; a log has no such lock, but nobody can use one without an index,
+    and size and times of the files tell whether somebody did.
+    """
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     if not share(source, lock_timeout):
         raise TaskError("SQLITE_BUSY", "database is locked")
+    for _ in range(_TRIES):
+        before = _state(path)
+        try:
+            for suffix in before:
+                _copy(path + suffix, target + suffix)
+        except FileNotFoundError:
+            continue  # a program has merged its log or ended its transaction
+        if _state(path) == before:
+            for suffix in set(_SIDE_FILES) - set(before):
+                remove(target + suffix)
+            return list(before)
+        time.sleep(0.1)
+    raise TaskError("SQLITE_BUSY", "the database changes while it is copied, and its log cannot be read in place")
+
+
+def remove(path: str) -> None:
+    """Remove a file that need not be there."""
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+def _copy(path: str, target: str) -> None:
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the lock
+    remove(target)
     copy = create(target)
     copy_file(source, copy, os.fstat(source).st_size)
     os.close(copy)
+
+
+def _state(path: str) -> dict[str, tuple[int, int, int]]:
+    state = {}
+    for suffix in ("", *_SIDE_FILES):
+        try:
+            file = os.stat(path + suffix)
+        except FileNotFoundError:
+            continue
+        state[suffix] = (file.st_ino, file.st_size, file.st_mtime_ns)
+    return state

@@ -12,11 +12,10 @@ from __future__ import annotations
 import bisect
 import errno
 import os
-import sqlite3
 import struct
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from holdfast_sqlite.header import SIZE, page_count, page_size
 
@@ -42,13 +41,18 @@ class RawCopyUnsafe(Exception):  # noqa: N818 (sends the dump another way; nobod
 
 
 class WalSnapshot:
-    """One moment of a database in WAL mode, pinned by the read transaction that `pin` opens on `connection`."""
+    """One moment of a database in WAL mode, pinned by the read transaction that `pin` opens with `begin`.
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
-        self._connection = connection
+    `end` ends it again. Of an `opaque` database nothing is known that its file says itself.
+    """
+
+    def __init__(self, path: str, *, begin: Callable[[], None], end: Callable[[], None], opaque: bool = False) -> None:
+        self._begin_reading = begin
+        self._end_reading = end
         self._path = path
+        self._opaque = opaque
         self._wal = -1
-        self._salt = b""
+        self._salt = self._index = b""
         self._pages = array("I")
         self._frames = array("I")
         self.page_size = self.page_count = self.frames = 0
@@ -61,21 +65,28 @@ class WalSnapshot:
 
     def pin(self) -> None:
         """Begin the read transaction and map the log; `RawCopyUnsafe` if that cannot be done for certain."""
-        index = self._begin()
+        index = self._index = self._begin()
         version, _, _, _, _, size, self.frames, pages = _INDEX.unpack_from(index)
         if version != _VERSION:
             raise RawCopyUnsafe(f"the index of the log has version {version}")
         backfilled = struct.unpack_from("=I", index, _BACKFILLED)[0]
         self._salt = index[_INDEX_SALT]
-        header = os.pread(self._file, SIZE, 0)
-        # 65536 does not fit into 16 bits: both formats write it as 1.
-        self.page_size = (size & 0xFF00) | (size & 1) << 16 if self.frames else page_size(header)
-        self.page_count = pages if self.frames else page_count(header, os.fstat(self._file).st_size)
+        if self.frames:
+            # 65536 does not fit into 16 bits: both formats write it as 1.
+            self.page_size, self.page_count = (size & 0xFF00) | (size & 1) << 16, pages
+        else:
+            self._measure()
         if backfilled < self.frames:
             self._map()
         if _read_index(self._shm)[_INDEX_SALT] != self._salt:
             raise RawCopyUnsafe("the log was started anew while it was mapped")
         self._check_file()
+
+    def _measure(self) -> None:
+        """Take the size from the file, where the log tells none."""
+        header, size = os.pread(self._file, SIZE, 0), os.fstat(self._file).st_size
+        self.page_size = 1 if self._opaque else page_size(header)
+        self.page_count = size if self._opaque else page_count(header, size)
 
     def _begin(self) -> bytes:
         """Open the transaction at a moment when nobody commits; the header of the index."""
@@ -85,14 +96,13 @@ class WalSnapshot:
             raise RawCopyUnsafe("the log has no index in a file") from error
         for _ in range(_TRIES):
             before = _read_index(self._shm)
-            self._connection.execute("BEGIN")
-            self._connection.execute("PRAGMA schema_version").fetchone()
+            self._begin_reading()
             after = _read_index(self._shm)
             copies = after[:_INDEX_COPY], after[_INDEX_COPY : 2 * _INDEX_COPY]
             whole = len(after) == _INDEX_SIZE and copies[0] == copies[1] and after[12] == 1
             if whole and before[:_BACKFILLED] == after[:_BACKFILLED]:
                 return after
-            self._connection.execute("ROLLBACK")
+            self._end_reading()
             time.sleep(0.0003)
         raise RawCopyUnsafe(f"no quiet moment in {_TRIES} tries")
 
@@ -177,6 +187,10 @@ class WalSnapshot:
         """See that the log was not started anew since `pin`, once everything is read."""
         if self._wal >= 0 and os.pread(self._wal, 8, 16) != self._salt:
             raise OSError(None, "the write-ahead log was started anew under a read lock: some program ignores locks")
+
+    def is_current(self) -> bool:
+        """Whether nobody has committed or merged anything by this index since `pin`."""
+        return _read_index(self._shm)[: _BACKFILLED + 4] == self._index[: _BACKFILLED + 4]
 
     def _overlay(self, piece: memoryview, start: int) -> None:
         size = self.page_size
