@@ -129,7 +129,18 @@ def test_a_value_of_a_wrong_type_is_refused_when_the_plan_is_made(name: str, val
         BackupPlan(source="sqlite:///a").replace(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["replace", "live", "allow_damaged", "check"])
+@pytest.mark.parametrize("check", [None, True, False, "full"])
+def test_a_check_is_on_off_or_full(check: Any) -> None:
+    plan = BackupPlan(source="sqlite:///a", check=check)
+    assert BackupPlan.from_json(plan.to_json()).check is check or plan.check == "full"
+    assert plan.request_fields(DumpRequest).get("check") == check
+    restore = RestorePlan(backup="latest", target="sqlite:///a", check=check)
+    assert restore.request_fields(RestoreRequest).get("check") == check
+    with pytest.raises(UsageError, match="check: "):
+        RestorePlan(backup="latest", target="sqlite:///a", check="fuller")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["replace", "live", "allow_damaged"])
 def test_a_text_is_no_switch_of_a_restore(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name}: expected `bool"):
         RestorePlan(**{"backup": "latest", "target": "sqlite:///a", name: "no"})  # type: ignore[arg-type]

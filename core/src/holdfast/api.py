@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
@@ -43,6 +43,7 @@ __all__ = [
     "API_VERSION",
     "Blob",
     "Capability",
+    "Check",
     "Chunk",
     "Codec",
     "Component",
@@ -75,6 +76,7 @@ __all__ = [
     "Step",
     "Storage",
     "Stream",
+    "SupportsFaults",
     "SupportsSelection",
     "SupportsShellDecode",
     "SupportsSource",
@@ -103,6 +105,7 @@ hookimpl = pluggy.HookimplMarker("holdfast")
 
 #: A piece of a stream, 256 KiB to 4 MiB where the source allows, never one row. Who hands it over does not change it.
 Chunk = bytes | bytearray | memoryview
+Check = bool | Literal["full"]
 
 
 class Kind(StrEnum):
@@ -124,6 +127,7 @@ class Capability(StrEnum):
     PROOF = "proof"  #: `DumpSession.proof` says what the snapshot held
     ATOMIC_RESTORE = "atomic-restore"  #: a failed restore leaves the target as it was
     CHECK = "check"  #: it has a test of soundness of its own, at backup and at restore
+    FULL_CHECK = "full-check"  #: it has a deeper one besides, which compares indexes with their tables
     LIVE = "live"  #: it restores into a database that others have open
 
 
@@ -189,8 +193,8 @@ class DumpRequest:
     exclude: tuple[str, ...] = ()
     #: Whether to record a proof; None is the engine's default: where it costs less than a third of the dump's time.
     proof: bool | None = None
-    #: Whether to run the engine's own test of the source.
-    check: bool = True
+    #: Whether to run the engine's own test of the source, `full` the deeper one of FULL_CHECK.
+    check: Check = True
     #: Whether to go on and report `Facts.damage` when that test fails.
     allow_damaged: bool = False
 
@@ -244,7 +248,8 @@ class Facts:
     files: Mapping[str, bytes] = field(default_factory=dict)
     #: Plain data that comes back in `RestoreRequest.facts`.
     hints: Mapping[str, Any] = field(default_factory=dict)
-    #: What was wrong with the source; such a backup is `damaged` from the start.
+    #: What was wrong with the source, so that content may be lost; such a backup is `damaged` from the start. Neither
+    #: what could not be checked nor an index that can be built anew is damage: those are warnings.
     damage: tuple[str, ...] = ()
 
 
@@ -316,8 +321,8 @@ class RestoreRequest:
     replace: bool = False
     #: Whether to restore into a database that others have open.
     live: bool = False
-    #: Whether to run the engine's own test of what was restored, before it becomes visible.
-    check: bool = True
+    #: Whether to run the engine's own test of what was restored, before it becomes visible, `full` the deeper one.
+    check: Check = True
     #: Whether to restore a damaged backup as far as possible.
     allow_damaged: bool = False
     #: Patterns of the objects to restore; empty means all of them.
@@ -388,11 +393,11 @@ class RestoreSession(Protocol):
 
 @runtime_checkable
 class SupportsWarnings(Protocol):
-    """A restore session that can tell what it restored in another form than it was dumped."""
+    """A restore session that can tell what it restored in another form, or a scratch database what it cannot check."""
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What the user has to know, one line each; read once, after `commit`."""
+        """What the user has to know, one line each; read once, after `commit` or after the proof."""
         ...
 
 
@@ -446,13 +451,30 @@ class Scratch(Protocol):
         ...
 
     def check(self) -> Sequence[str]:
-        """Run the engine's own check; each problem is one line, none is well."""
+        """Run the engine's own check; each problem is one line, none is well.
+
+        A problem is damage. What could not be checked is a warning (`SupportsWarnings`), and what was so in the source
+        and can be put right there a fault (`SupportsFaults`).
+        """
         ...
 
     def proof(self, recorded: Proof, /) -> Proof:
         """Compute what was recorded anew, by the same method and settings.
 
         Objects of kind `stream` may be left out, unless their digest can be taken from the restored database.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsFaults(Protocol):
+    """A scratch database whose check tells what was wrong in the source from what is wrong with the backup."""
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What the backup holds as its source had it and what to do about it there, a line each.
+
+        An index that does not agree with its table, a row against its declaration. Asked once, after the proof.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 import msgspec
 
-from holdfast.api import Codec, Hasher, Storage
+from holdfast.api import Check, Codec, Hasher, Storage
 from holdfast.errors import UsageError, lower_first, quote_name
 from holdfast.policy import Texts
 from holdfast.signature import check_names, keywords_of
@@ -140,8 +140,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     #: Whether to record a proof; None is the engine's default.
     proof: bool | None = None
-    #: Whether to run the engine's own check of the source; None is the engine's default.
-    check: bool | None = None
+    #: Whether to run the engine's own check of the source, `full` the deeper one; None is the engine's default.
+    check: Check | None = None
     #: Whether to back up a source that this check finds damaged, and mark the backup as damaged.
     allow_damaged: bool = False
     #: Whether to take over a `name` that belongs to another database.
@@ -197,8 +197,8 @@ class RestoreOptions(Plan, frozen=True, kw_only=True):
     live: bool = False
     #: Whether to restore a damaged backup as far as possible.
     allow_damaged: bool = False
-    #: Whether to run the engine's own check of the result; None is the engine's default.
-    check: bool | None = None
+    #: Whether to run the engine's own check of the result, `full` the deeper one; None is the engine's default.
+    check: Check | None = None
     #: The number of parallel jobs; None means `HOLDFAST_JOBS`, else the usable CPUs, at most 4.
     jobs: int | None = None
     #: Patterns of the objects to restore, where the engine can; empty means all of them.

@@ -70,7 +70,8 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         {
             Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
             Capability.PROOF: ("--proof", plan.proof is True),
-            Capability.CHECK: ("--check and --allow-damaged", plan.check is True or plan.allow_damaged),
+            Capability.CHECK: ("--check and --allow-damaged", bool(plan.check) or plan.allow_damaged),
+            Capability.FULL_CHECK: ("--check full", plan.check == "full"),
         },
     )
     options = engine.options(plan.options)

@@ -8,7 +8,9 @@ import click
 from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import (
+    CheckedCommand,
     assign_option,
+    check_option,
     exclude_option,
     jobs_option,
     json_option,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.operations.backup import Preview
 
 
-@click.command("backup")
+@click.command("backup", cls=CheckedCommand)
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @store_option
 @click.option("--name", help="Name of the source in the store  [default: from the URL]")
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @exclude_option
 @assign_option
 @click.option("--proof/--no-proof", default=None, help="Record a proof of the content, for drills.")
-@click.option("--check/--no-check", default=None, help="Run the engine's own check of the source.")
+@check_option("The engine's own check of the source.")
 @click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
 @click.option(
     "--all-databases", is_flag=True, help="Back up every database of each server, chosen by --select and --exclude."

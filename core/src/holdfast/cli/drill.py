@@ -27,7 +27,8 @@ def command(
     """Restore the backup ID into a scratch database and compare it with what its source held.
 
     The scratch database is checked by the engine, compared object by object, and dropped. The result is recorded
-    with the backup: proven, or damaged (exit 13). A drill that cannot run records nothing.
+    with the backup: proven, or damaged (exit 13). What was wrong in its source already, and can be put right there, is
+    said and is no damage of the backup. A drill that cannot run records nothing.
     """
     from holdfast.defaults import installed
     from holdfast.operations.drill import drill, raise_for_failure
@@ -47,4 +48,6 @@ def command(
         console.out(f"{word} {result.id}  {result.name}  {result.compared} objects compared, {size(result.size_bytes)}")
         for problem in result.problems:
             console.out(f"        {problem}")
+        for fault in result.faults:
+            console.out(f"        its source: {fault}")
     raise_for_failure(result, backup, store=store, registry=registry)

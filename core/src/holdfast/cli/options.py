@@ -1,12 +1,14 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+from holdfast.api import Check
 from holdfast.cli.console import Console
 
+_LEVELS: dict[str, Check] = {"quick": True, "full": "full", "off": False}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -45,6 +47,39 @@ def json_option(*, run: bool) -> Decorator:
 
     text = "Write JSON lines with a type to stdout." if run else "Write one JSON document to stdout."
     return click.option("--json", is_flag=True, is_eager=True, expose_value=False, callback=switch, help=text)
+
+
+class CheckedCommand(click.Command):
+    """A command with `check_option`: the word after `--check` is its value only where it is one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every `--check` its value before click would take whatever follows."""
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*_with_levels(args[:end]), *args[end:]])
+
+
+def _with_levels(args: list[str]) -> Iterator[str]:
+    rest = args[::-1]
+    while rest:
+        word = rest.pop()
+        if word == "--check":
+            yield f"--check={rest.pop() if rest and rest[-1] in _LEVELS else 'quick'}"
+        else:
+            yield "--check=off" if word == "--no-check" else word
+
+
+def check_option(text: str) -> Decorator:
+    """`--check [quick|full|off]` and `--no-check`, on a `CheckedCommand`."""
+
+    def level(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Check | None:
+        return None if value is None else _LEVELS[value]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        no = click.option("--no-check", is_flag=True, expose_value=False, help="The same as --check off.")
+        choice = click.Choice(list(_LEVELS))
+        return click.option("--check", type=choice, metavar="[quick|full|off]", callback=level, help=text)(no(command))
+
+    return decorate
 
 
 store_option = click.option(

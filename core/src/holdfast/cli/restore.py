@@ -7,7 +7,9 @@ import click
 from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import (
+    CheckedCommand,
     assign_option,
+    check_option,
     exclude_option,
     jobs_option,
     json_option,
@@ -18,13 +20,13 @@ from holdfast.cli.options import (
 from holdfast.cli.text import size
 
 
-@click.command("restore")
+@click.command("restore", cls=CheckedCommand)
 @click.argument("backup", metavar="ID")
 @click.argument("target", metavar="URL")
 @store_option
 @click.option("--replace", is_flag=True, help="Overwrite a target that holds data.")
 @click.option("--live", is_flag=True, help="Restore into a database that others have open, where the engine can.")
-@click.option("--check/--no-check", default=None, help="Run the engine's own check before the restore is made visible.")
+@check_option("The engine's own check before the restore is made visible.")
 @click.option("--allow-damaged", is_flag=True, help="Restore a damaged backup as far as possible.")
 @jobs_option
 @select_option

@@ -89,7 +89,8 @@ def resolve_restore(
         engine,
         {
             Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
-            Capability.CHECK: ("--check", plan.check is True),
+            Capability.CHECK: ("--check", bool(plan.check)),
+            Capability.FULL_CHECK: ("--check full", plan.check == "full"),
             Capability.LIVE: ("--live", plan.live),
         },
     )

@@ -1,6 +1,7 @@
 """Drill: restore a backup into a scratch database, check it there, and compare it with what the snapshot held.
 
-What is wrong with the backup is a result and is recorded with it. A drill that cannot be carried out (no
+What is wrong with the backup is a result and is recorded with it; so is what its source had at fault, which the backup
+holds as it was and is no worse for. A drill that cannot be carried out (no
 server, no space, no client program, a signal) says nothing about the backup: it raises and records nothing.
 """
 
@@ -11,7 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.api import Capability, Codec, DatabaseURL, Engine, Operation, Scratch, ScratchRequest, Watcher
+from holdfast.api import (
+    Capability,
+    Codec,
+    DatabaseURL,
+    Engine,
+    Operation,
+    Scratch,
+    ScratchRequest,
+    SupportsFaults,
+    SupportsWarnings,
+    Watcher,
+)
 from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations._loading import RestoreSetup, load, resolve_restore
@@ -52,6 +64,7 @@ class DrillResult:
     duration_seconds: float  #: how long it took
     problems: tuple[str, ...] = ()  #: all that is wrong, a line each, the differences included
     differences: tuple[Difference, ...] = ()  #: the objects that are not as recorded
+    faults: tuple[str, ...] = ()  #: what was wrong in the source and is no damage of the backup, a line each
     warnings: tuple[str, ...] = ()  #: what to know besides, a line each
 
     def as_data(self) -> dict[str, Any]:
@@ -67,6 +80,7 @@ class _Outcome:
     compared: int = 0
     problems: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
 def drill(
@@ -189,18 +203,28 @@ def _plan(
 def _test(setup: RestoreSetup, scratch: Scratch, folder: Path) -> _Outcome:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
     outcome = _Outcome(server_version=scratch.server_version)
+    _compare(setup, scratch, folder, outcome)
+    outcome.faults += [
+        " ".join(line.split()) for line in (scratch.faults if isinstance(scratch, SupportsFaults) else ())
+    ]
+    for warning in scratch.warnings if isinstance(scratch, SupportsWarnings) else ():
+        setup.run.warn(warning)
+    return outcome
+
+
+def _compare(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outcome) -> None:
     # A drill includes what `verify` looks at, or it could not clear a failure of that.
     outcome.problems += verify_sidecars(setup.entry, setup.storage)
     try:
         load(setup, folder)
     except IntegrityError as error:
         outcome.problems.append(error.message)
-        return outcome
+        return
     with _as_problem(outcome):
         outcome.problems += [" ".join(line.split()) for line in scratch.check()]
     if setup.manifest.proof is None:
         setup.run.warn("the backup holds no proof: it was restored and checked, but could not be compared")
-        return outcome
+        return
     recorded = setup.manifest.proof.proof()
     with _as_problem(outcome):
         restored = scratch.proof(recorded)
@@ -211,7 +235,6 @@ def _test(setup: RestoreSetup, scratch: Scratch, folder: Path) -> _Outcome:
             )
         outcome.compared = len(recorded.objects)
         outcome.differences += compare(recorded, restored)
-    return outcome
 
 
 @contextmanager
@@ -237,6 +260,7 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         "target": redact(setup.plan.target),
         "method": setup.manifest.proof.method if setup.manifest.proof else "",
         "compared": outcome.compared,
+        "faults": outcome.faults,
     }
     try:
         known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
@@ -256,5 +280,6 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         duration_seconds=round(run.seconds, 3),
         problems=tuple(problems),
         differences=tuple(outcome.differences),
+        faults=tuple(outcome.faults),
         warnings=tuple(run.warnings),
     )

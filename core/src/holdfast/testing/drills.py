@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.api import Engine, Proof, Scratch, ScratchRequest
+from holdfast.api import Engine, Proof, Scratch, ScratchRequest, SupportsFaults, SupportsWarnings
 from holdfast.operations.drill import DrillResult, drill
 from holdfast.plugins.engine import CompletedEngine
 from holdfast.plugins.registry import Registry
@@ -29,6 +29,14 @@ class _Mutated:
 
     def proof(self, recorded: Proof) -> Proof:
         return self._scratch.proof(recorded)
+
+    @property
+    def faults(self) -> Sequence[str]:
+        return self._scratch.faults if isinstance(self._scratch, SupportsFaults) else ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return self._scratch.warnings if isinstance(self._scratch, SupportsWarnings) else ()
 
 
 class MutatingEngine(CompletedEngine):

@@ -135,12 +135,13 @@ class EngineSuite:
             (Capability.SELECT, {"select": ("a",)}),
             (Capability.PROOF, {"proof": True}),
             (Capability.CHECK, {"check": True}),
+            (Capability.FULL_CHECK, {"check": "full"}),
         ],
     )
     def test_an_option_that_the_engine_does_not_list_is_refused(
         self, source: str, store: str, capability: Capability, fields: dict[str, Any]
     ) -> None:
-        """Nothing is quietly not done: `--select`, `--proof` and `--check` work or say that they cannot."""
+        """Nothing is quietly not done: `--select`, `--proof` and `--check [full]` work or say that they cannot."""
         if capability in self.engine(source).capabilities:
             if capability is not Capability.SELECT:
                 assert holdfast.backup(source, store=store, **fields, **self.parts(source)).state == "complete"
