@@ -33,6 +33,9 @@ def test_the_list_can_be_narrowed_to_a_name_and_a_state(kept: Shell, ids: list[s
     assert [record["id"] for record in kept.listing("other")] == [other]
     assert [record["id"] for record in kept.listing("--state", "verified")] == [ids[0]]
     assert [record["id"] for record in kept.listing("app", "--state", "complete")] == [ids[1]]
+    kept.run("tag", ids[0], "nightly")
+    assert [record["id"] for record in kept.listing("--tag", "nightly")] == [ids[0]]
+    assert kept.listing("--tag", "weekly") == []
     assert kept.listing("nobody") == []
     assert kept.listing("--state", "damaged") == []
 
@@ -53,6 +56,7 @@ def test_an_empty_answer_says_what_was_asked_for(kept: Shell) -> None:
     for arguments, what in (
         (["nobody"], "no backups of 'nobody' in"),
         (["--state", "proven"], "no proven backups in"),
+        (["app", "--tag", "weekly"], "no backups of 'app' with the tag weekly in"),
         (["app", "--state", "damaged"], "no damaged backups of 'app' in"),
     ):
         assert kept.run("list", *arguments).stderr.startswith(what)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option(
     "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only backups in this state."
 )
+@click.option("--tag", metavar="TAG", help="Only backups with this tag.")
 @click.option(
     "--unproven-for",
     metavar="TIME",
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 @json_option(run=False)
 @output_options
 @click.pass_obj
-def command(console: Console, name: str | None, store: str, state: str | None, unproven_for: str | None) -> None:
+def command(
+    console: Console, name: str | None, store: str, state: str | None, tag: str | None, unproven_for: str | None
+) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.defaults import installed
     from holdfast.duration import parse_duration
@@ -34,7 +37,7 @@ def command(console: Console, name: str | None, store: str, state: str | None, u
     from holdfast.operations.listing import list_store
 
     period = parse_duration(unproven_for) if unproven_for is not None else None
-    listing = list_store(store=store, registry=installed(), name=name, state=state, unproven_for=period)
+    listing = list_store(store=store, registry=installed(), name=name, state=state, tag=tag, unproven_for=period)
     for warning in listing.warnings:
         console.warn(warning)
     if console.json:
@@ -45,7 +48,9 @@ def command(console: Console, name: str | None, store: str, state: str | None, u
         console.say(f"every source in {quote_name(listing.location)} is proven within {unproven_for}")
     elif period is None:
         what = f"no {state} backups" if state else "no backups"
-        console.say(f"{what}{f' of {name!r}' if name else ''} in {quote_name(listing.location)}")
+        of = f" of {name!r}" if name else ""
+        tagged = f" with the tag {quote_name(tag)}" if tag else ""
+        console.say(f"{what}{of}{tagged} in {quote_name(listing.location)}")
     listing.raise_for_overdue(unproven_for or "")
 
 

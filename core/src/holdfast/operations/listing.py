@@ -82,6 +82,7 @@ def list_store(
     registry: Registry,
     name: str | None = None,
     state: str | None = None,
+    tag: str | None = None,
     unproven_for: timedelta | None = None,
 ) -> StoreListing:
     """List a store, or one source of it; with `unproven_for` only the newest backup of each source that is overdue."""
@@ -91,7 +92,7 @@ def list_store(
     listing = catalog.listing(name)
     late = overdue(listing.entries, unproven_for) if unproven_for is not None else ()
     entries = [source.newest for source in late] if unproven_for is not None else list(listing.entries)
-    entries = [entry for entry in entries if state in (None, str(entry.state))]
+    entries = [entry for entry in entries if state in (None, str(entry.state)) and (tag is None or tag in entry.tags)]
     unfinished = abandoned(catalog.storage, listing.leftovers)
     return StoreListing(
         location=catalog.storage.location,
