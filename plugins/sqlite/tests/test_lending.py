@@ -56,7 +56,12 @@ def test_pages_read_after_a_checkpoint_of_later_changes_are_the_old_ones(source:
 @pytest.fixture
 def taken(source: Path) -> Iterator[WalSnapshot]:
     with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)) as connection:
-        snapshot = WalSnapshot(connection, str(source))
+
+        def begin() -> None:
+            connection.execute("BEGIN")
+            connection.execute("PRAGMA schema_version").fetchone()
+
+        snapshot = WalSnapshot(str(source), begin=begin, end=connection.rollback)
         snapshot.pin()
         yield snapshot
 
