@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
+from holdfast.changes import Change, Preview, refuse_replacing
 from holdfast.errors import (
     CredentialsError,
     HoldfastError,
@@ -43,6 +44,7 @@ __all__ = [
     "API_VERSION",
     "Blob",
     "Capability",
+    "Change",
     "Check",
     "Chunk",
     "Codec",
@@ -66,6 +68,7 @@ __all__ = [
     "ObjectProof",
     "Operation",
     "PluginError",
+    "Preview",
     "Proof",
     "RestoreRequest",
     "RestoreSession",
@@ -77,6 +80,7 @@ __all__ = [
     "Storage",
     "Stream",
     "SupportsFaults",
+    "SupportsPreview",
     "SupportsSelection",
     "SupportsShellDecode",
     "SupportsSource",
@@ -91,6 +95,7 @@ __all__ = [
     "os_error_text",
     "quote_name",
     "redact",
+    "refuse_replacing",
 ]
 
 # Lines that begin with `#:` document the name below them, or on their line: the reference shows them.
@@ -329,11 +334,21 @@ class RestoreRequest:
     select: tuple[str, ...] = ()
     #: Patterns of objects to leave out.
     exclude: tuple[str, ...] = ()
+    #: Whether the backup itself was made of a selection, and holds only a part of its source.
+    partial: bool = False
     #: Whether the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays off, and
     #: accounts and other objects of the whole server are not made, whatever the options say.
     drill: bool = False
-    #: Whether nothing will be loaded: an engine may log what it would do to the target, beyond the names of its steps.
+    #: Whether nothing will be loaded: a session may say what it would do to the target (`SupportsPreview`).
     dry_run: bool = False
+
+    @property
+    def selective(self) -> bool:
+        """Whether only some objects are restored: then whatever else the target holds stays, `replace` or not.
+
+        So it is with `select` and `exclude`, and with a backup that was made of a selection.
+        """
+        return bool(self.select or self.exclude or self.partial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,6 +413,18 @@ class SupportsWarnings(Protocol):
     @property
     def warnings(self) -> Sequence[str]:
         """What the user has to know, one line each; read once, after `commit` or after the proof."""
+        ...
+
+
+@runtime_checkable
+class SupportsPreview(Protocol):
+    """A restore session that can tell what it would do to its target, object by object."""
+
+    def preview(self, blobs: Mapping[str, Blob], /) -> Preview:
+        """Say what `commit` would change in the target; called in a dry run, where nothing is loaded.
+
+        `blobs` are the stored streams by name: a session reads those that it has to, and touches nothing.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """holdfast restore."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +20,15 @@ from holdfast.cli.options import (
 )
 from holdfast.cli.text import size
 
+if TYPE_CHECKING:
+    from holdfast.operations.restore import RestoreResult
+
 
 @click.command("restore", cls=CheckedCommand)
 @click.argument("backup", metavar="ID")
 @click.argument("target", metavar="URL")
 @store_option
-@click.option("--replace", is_flag=True, help="Overwrite a target that holds data.")
+@click.option("--replace", is_flag=True, help="Overwrite what the target holds: with a selection, those objects.")
 @click.option("--live", is_flag=True, help="Restore into a database that others have open, where the engine can.")
 @check_option("The engine's own check before the restore is made visible.")
 @click.option("--allow-damaged", is_flag=True, help="Restore a damaged backup as far as possible.")
@@ -40,7 +44,8 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     """Restore the backup ID into the database at URL.
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused
-    without --replace; a failed restore leaves the target as it was.
+    without --replace, which overwrites all of it; with --select, --exclude or a backup of selected objects
+    only these are replaced and all else stays. A failed restore leaves the target as it was.
     """
     from holdfast.defaults import installed
     from holdfast.errors import UsageError
@@ -62,8 +67,19 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
         console.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
         for stream in result.steps:
             console.out(f"  {stream}")
+        for line in _changes(result):
+            console.out(line)
     else:
         console.say(
             f"restored {result.name}/{result.id} into {result.target}: {size(result.size_bytes)} "
             f"in {result.duration_seconds:.1f} s"
         )
+
+
+def _changes(result: "RestoreResult") -> Iterator[str]:
+    """What would happen to what the target holds."""
+    if result.whole:
+        yield "the backup would take the place of the whole database, with all that is in it:"
+    elif result.changes:
+        yield "in the target these would change, and all other tables would stay as they are:"
+    yield from (f"  {change}" for change in result.changes)

@@ -9,16 +9,19 @@ from typing import Any
 
 from holdfast.api import (
     Capability,
+    Change,
     Codec,
     DatabaseURL,
     Engine,
     EventType,
     HasherFactory,
+    Preview,
     RestoreRequest,
     RestoreSession,
     Step,
     Storage,
     Stream,
+    SupportsPreview,
     SupportsSelection,
     SupportsWarnings,
 )
@@ -48,6 +51,8 @@ class RestoreResult:
     steps: tuple[str, ...] = ()  #: the streams in the order in which they were loaded
     warnings: tuple[str, ...] = ()  #: what was restored in another form than it was dumped, a line each
     dry_run: bool = False  #: whether nothing was touched
+    changes: tuple[Change, ...] = ()  #: of a dry run: what would happen to each object of the target, where known
+    whole: bool = False  #: of a dry run: whether the backup would take the place of a whole database
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -127,8 +132,11 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
         session = session_context.enter_context(setup.engine.restore(request))
         steps = list(session.steps)
         needed = _needed(setup, steps, blobs)
+        preview = Preview()
         if not dry_run:
             _Loading(setup, session, session_context, blobs).run(steps, needed)
+        elif isinstance(session, SupportsPreview):
+            preview = session.preview(blobs)
         return RestoreResult(
             id=setup.entry.id,
             name=setup.entry.name,
@@ -139,6 +147,8 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
             steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
             warnings=tuple(setup.run.warnings),
             dry_run=dry_run,
+            changes=preview.changes,
+            whole=preview.whole,
         )
 
 
@@ -169,6 +179,7 @@ def _request(setup: RestoreSetup, scratch: Path, *, dry_run: bool) -> RestoreReq
         facts=manifest.hints,
         options=setup.options,
         jobs=setup.jobs,
+        partial=bool(manifest.selection),
         drill=setup.drill,
         dry_run=dry_run,
         **plan.request_fields(RestoreRequest),
