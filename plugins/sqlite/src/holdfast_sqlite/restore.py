@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from holdfast.api import (
     Blob,
     HoldfastError,
     IntegrityError,
+    Preview,
     RestoreRequest,
     Step,
     UnsafeError,
@@ -27,6 +28,7 @@ from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
 from holdfast_sqlite.header import MAGIC
 from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.merge.session import Merge, preview_replacement
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
 from holdfast_sqlite.target import Target
 
@@ -36,10 +38,14 @@ _CACHE = "PRAGMA cache_size=-8192"  # KiB: more does not make a load quicker tha
 
 
 class Restore:
-    """One restore into a file; until `commit` nothing is touched but a temporary file beside the target."""
+    """One restore into a file; until `commit` nothing is touched but a temporary file beside the target.
 
-    def __init__(self, target: Target, request: RestoreRequest) -> None:
+    With a `merge` only some tables are put into a target that holds others, and the temporary file lies elsewhere.
+    """
+
+    def __init__(self, target: Target, request: RestoreRequest, merge: Merge | None = None) -> None:
         self._target = target
+        self._merge = merge
         self._request = request
         self._lock = threading.Lock()
         self._running: sqlite3.Connection | None = None
@@ -52,17 +58,21 @@ class Restore:
     def load(self, step: Step, blob: Blob) -> None:
         """Build the new database in a temporary file and check it; the space of an image is reserved first."""
         del step
-        image = self._target.image
+        image = self._merge.image if self._merge else self._target.image
         selected = bool(self._request.select or self._request.exclude)
         whole = str(self._request.scratch / "whole.sqlite") if selected else image
         try:
-            self._target.claim()
+            if not self._merge:
+                self._target.claim()
             self._fill(blob, whole)
             if selected:
                 self._select(whole, image)
             if self._request.check:
                 self._check(image)
-            _sync(image)
+            if self._merge:
+                self._merge.check()
+            else:
+                _sync(image)
         except OSError as error:
             place = os.path.dirname(whole) if selected else self._target.path
             raise HoldfastError(f"cannot write beside {quote_name(place)}: {os_error_text(error)}") from error
@@ -97,7 +107,11 @@ class Restore:
         with self._connection(whole, "cannot select tables") as connection:
             try:
                 self._warnings += select_tables(
-                    connection, image, select=self._request.select, exclude=self._request.exclude
+                    connection,
+                    image,
+                    select=self._request.select,
+                    exclude=self._request.exclude,
+                    references=not self._merge,
                 )
             except TaskError as error:
                 raise error_class(error.kind)(str(error), hint=error.hint) from error
@@ -139,11 +153,21 @@ class Restore:
             connection.close()
 
     def commit(self) -> None:
-        """Let the new database take the target's place."""
-        if self._request.live and self._target.exists:
+        """Let the new database take the target's place, or the tables that of theirs in it."""
+        if self._merge:
+            self._merge.commit()
+            self._warnings += self._merge.warnings
+        elif self._request.live and self._target.exists:
             self._target.copy_live(self._request.scratch)
         else:
             self._target.replace(self._request.scratch)
+
+    def preview(self, blobs: Mapping[str, Blob]) -> Preview:
+        """Of selected tables, which only the backup itself names: what would happen to each of them."""
+        if not self._merge:
+            return preview_replacement(self._target, self._request)
+        self.load(self.steps[0], blobs[self.steps[0].stream])
+        return self._merge.check()
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -188,16 +212,17 @@ def _sync(path: str) -> None:
 def open_restore(request: RestoreRequest) -> Iterator[Restore]:
     """Check the target at `request.url` and restore beside it; what is left without `commit` is removed."""
     target = Target.of(request)
+    merge = Merge(target, request) if request.selective and target.holds_data(Path(request.scratch)) else None
     if request.live and not target.exists:
         log.info("%s does not exist: --live makes no difference", quote_name(target.path))
-    elif not request.replace and target.holds_data(Path(request.scratch)):
+    elif not merge and not request.replace and target.holds_data(Path(request.scratch)):
         raise UnsafeError(
             f"{quote_name(target.path)} exists and holds data",
             hint="use --replace to overwrite it" + (", with --live in one transaction" if request.live else ""),
         )
     if target.exists and not request.live:
         target.refuse_in_use()
-    restore = Restore(target, request)
+    restore = Restore(target, request, merge)
     try:
         yield restore
     finally:

@@ -28,6 +28,10 @@ def _run() -> int:
 
             remove_unused(channel.task["path"], channel.task["absent"])
             channel.send("cleaned-up")
+        elif channel.task["task"] in ("look", "merge"):
+            from holdfast_sqlite.merge import transaction
+
+            getattr(transaction, channel.task["task"])(channel)
         else:
             from holdfast_sqlite.child.target import TASKS
 

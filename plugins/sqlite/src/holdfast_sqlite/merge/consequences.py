@@ -1,0 +1,101 @@
+"""What a merge means for the rest of the target: foreign keys, views and triggers that no longer fit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from holdfast_sqlite.catalog import identifier
+from holdfast_sqlite.merge.plan import Schema
+from holdfast_sqlite.tokens import folded
+
+# What says nothing about the tables that are there: only the application has it.
+_APPLICATION = ("no such function", "no such module", "no such collation", "no such tokenizer", "unsafe use")
+
+
+def broken(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """Views, and tables with triggers, of which SQLite can make no statement, with what it says."""
+    schema = Schema(connection)
+    failures = {}
+    for entry in schema.entries:
+        if entry.kind == "view" and (failure := _failure(connection, f"SELECT * FROM {identifier(entry.name)}")):  # noqa: S608
+            failures["view", entry.name] = failure
+    for trigger in schema.triggers.values():
+        if failure := _trigger_failure(connection, trigger.on):
+            failures["trigger", trigger.name] = failure
+    return failures
+
+
+def _trigger_failure(connection: sqlite3.Connection, table: str) -> str:
+    """What keeps the triggers of a table from being compiled; its own statements may be wrong for other reasons."""
+    quoted = identifier(table)
+    try:
+        columns = [identifier(str(row[1])) for row in connection.execute(f"PRAGMA table_info({quoted})")]
+    except sqlite3.Error:
+        return ""  # a view that cannot be read: that is told of the view
+    if not columns:
+        return ""
+    # A column that no statement may set is rare; what it says is told of nothing, since it says so before as well.
+    sets = ", ".join(f"{column} = {column}" for column in columns)
+    statements = (
+        f"INSERT INTO {quoted} DEFAULT VALUES",
+        f"DELETE FROM {quoted}",  # noqa: S608
+        f"UPDATE {quoted} SET {sets}",  # noqa: S608
+    )
+    return next((failure for statement in statements if (failure := _failure(connection, statement))), "")
+
+
+def _failure(connection: sqlite3.Connection, statement: str) -> str:
+    try:
+        connection.execute(f"EXPLAIN {statement}").fetchone()
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        text = str(error)
+        speaks = isinstance(error, sqlite3.OperationalError) and not text.startswith(_APPLICATION)
+        return text if speaks and "cannot modify" not in text else ""
+    return ""
+
+
+def warnings(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> list[str]:
+    """Name what cannot be used any more, or from the beginning if it was put in."""
+    return [
+        f"{kind} {name} cannot be used in the target: {failure}"
+        for (kind, name), failure in after.items()
+        if before.get((kind, name)) != failure
+    ]
+
+
+def lost_references(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+    """Count rows whose foreign keys, out of tables of these names (folded) or into them, lead to no row."""
+    lost: dict[tuple[str, str], int] = {}
+    failures = []
+    for table in _referring(connection, names):
+        try:
+            for child, _, parent, _ in connection.execute(f"PRAGMA foreign_key_check({identifier(table)})"):
+                if folded(child) in names or folded(parent) in names:
+                    lost[child, parent] = lost.get((child, parent), 0) + 1
+        except sqlite3.Error as error:
+            failures.append(f"the foreign keys of table {table} could not be checked: {error}")
+    return failures + [
+        f"table {child} has {count} row{'' if count == 1 else 's'} whose foreign key leads to no row of table {parent}"
+        for (child, parent), count in lost.items()
+    ]
+
+
+def _referring(connection: sqlite3.Connection, names: set[str]) -> Iterator[str]:
+    """Tables with foreign keys that are of these, or whose keys lead to one of these."""
+    for entry in Schema(connection).entries:
+        if entry.kind == "table" and not entry.module:
+            keys = connection.execute(f"PRAGMA foreign_key_list({identifier(entry.name)})").fetchall()
+            if keys and (folded(entry.name) in names or any(folded(key[2]) in names for key in keys)):
+                yield entry.name
+
+
+def stale_indexes(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+    """Name virtual tables that stay and keep an index of tables of these names (folded), which they do not hold."""
+    return [
+        f"the virtual table {name} ({owned.module}) keeps an index of {source}, which was restored: rebuild it, unless "
+        "that holds the same as before"
+        for name, owned in Schema(connection).belongings.items()
+        for source in owned.sources
+        if folded(source) in names and owned.shadows and folded(name) not in names
+    ]

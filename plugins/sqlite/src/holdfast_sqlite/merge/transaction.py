@@ -1,0 +1,214 @@
+"""The merge itself: everything in one transaction of the target, which its users see whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+from holdfast_sqlite.catalog import Entry, identifier
+from holdfast_sqlite.child.channel import Channel, TaskError
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.merge.consequences import broken, lost_references, stale_indexes, warnings
+from holdfast_sqlite.merge.counts import Counter
+from holdfast_sqlite.merge.plan import Plan, Schema, contents
+from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, copy_converted
+from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.tokens import folded, surrogates
+
+
+def look(channel: Channel) -> None:
+    """Tell what a merge would change, or without an image what the target holds; touches nothing."""
+    task = channel.task
+    path = task["path"]
+    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    target = _open_to_look(path, task["lock_timeout"], dry_run=task["dry_run"])
+    target.execute("BEGIN")
+    image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0) if task["image"] else None
+    counter = Counter(target)
+    changes = Plan(image, target).changes(Counter(image), counter) if image else contents(target, counter)
+    target.execute("ROLLBACK")
+    if "-wal" in absent:
+        target.close()
+        remove_unused(path, absent)
+    channel.send("looked", changes=changes)
+
+
+def _open_to_look(path: str, lock_timeout: float, *, dry_run: bool) -> sqlite3.Connection:
+    """Open the target for reading; a transaction that a crash has left in its journal is rolled back before a merge."""
+    target = _open(sqlite_uri(path, "ro"), lock_timeout)
+    try:
+        target.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
+            raise
+        if dry_run:
+            raise TaskError(
+                "failed",
+                "a crash has left an unfinished transaction in its journal, which a dry run does not roll back",
+                hint="open the database once with a program that uses it, or sqlite3",
+            ) from error
+        target.close()
+        return _open(sqlite_uri(path, "rw"), lock_timeout)
+    return target
+
+
+def merge(channel: Channel) -> None:
+    """Put everything that the image holds into the target, in the place of its likes where `replace` allows it."""
+    task = channel.task
+    _prepare(task["image"])
+    image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0)
+    target = _open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])
+    for pragma in ("foreign_keys=OFF", "ignore_check_constraints=ON", "cache_size=-8192"):
+        target.execute(f"PRAGMA {pragma}")
+    encodings = [connection.execute("PRAGMA encoding").fetchone()[0] for connection in (image, target)]
+    attached = encodings[0] == encodings[1]
+    if attached:
+        # Not read-only, where SQLite leaves out CHECK constraints, so that no table would be like its copy; and without
+        # a journal, so that the target alone is part of the transaction.
+        target.execute(f"ATTACH ? AS {IMAGE}", (sqlite_uri(task["image"], "rw"),))
+        target.execute(f"PRAGMA {IMAGE}.journal_mode=OFF").fetchone()
+    # Exclusive also in rollback mode: a page that leaves the cache early needs that lock, and memory stays flat.
+    target.execute("BEGIN EXCLUSIVE")
+    try:
+        told = _Merge(image, target, attached=attached).run(replace=task["replace"])
+    except UnicodeEncodeError as error:
+        raise TaskError(
+            "failed", "a definition is not valid UTF-8 and cannot be made anew", hint="restore the whole backup"
+        ) from error
+    target.execute("COMMIT")
+    target.close()
+    image.close()
+    channel.send("merged", warnings=told)
+
+
+def _open(uri: str, lock_timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)
+    connection.text_factory = surrogates
+    return connection
+
+
+def _prepare(path: str) -> None:
+    """Give the heaps of the image, which is ours alone, the index that keeps their rowids."""
+    with closing(_open(sqlite_uri(path, "rw"), 0)) as image:
+        image.execute("PRAGMA journal_mode=OFF" if _mode(image) != "wal" else "PRAGMA journal_mode=DELETE")
+        for table in _tables(image):
+            if table.heap:
+                image.execute(table.keeper("main"))
+
+
+def _mode(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def _tables(image: sqlite3.Connection) -> list[Table]:
+    entries = Schema(image).entries
+    return [Table(image, entry) for entry in entries if entry.kind == "table" and not entry.module]
+
+
+class _Merge:
+    """One merge, within the transaction of `target`."""
+
+    def __init__(self, image: sqlite3.Connection, target: sqlite3.Connection, *, attached: bool) -> None:
+        self._image = image
+        self._target = target
+        self._attached = attached
+        self._plan = Plan(image, target)
+
+    def run(self, *, replace: bool) -> list[str]:
+        """Do it, and make sure that it is right; what the user has to know."""
+        if self._plan.replaced and not replace:
+            made = ", ".join(entry.name for entry in self._plan.replaced)
+            raise TaskError("unsafe", f"meanwhile somebody has made {made}", hint="use --replace to replace them")
+        before = broken(self._target)
+        entries = self._plan.image.entries
+        for entry in self._plan.replaced:
+            self._drop(entry)
+        tables = [entry for entry in entries if entry.kind == "table"]
+        self._make([entry for entry in tables if not entry.module])
+        self._fill()
+        self._make([entry for entry in entries if entry.kind == "index" and entry.sql])
+        self._enter([entry for entry in tables if entry.module])
+        self._make([entry for entry in entries if entry.kind == "view"])
+        self._make([entry for entry in entries if entry.kind == "trigger"])
+        names = {folded(entry.name) for entry in self._plan.image.named}
+        gone = [
+            f"{entry.kind} {entry.name} is gone: {entry.on} of the backup has none of that name"
+            for entry in self._plan.gone
+        ]
+        return [
+            *gone,
+            *warnings(before, broken(self._target)),
+            *lost_references(self._target, names),
+            *stale_indexes(self._target, names),
+        ]
+
+    def _drop(self, entry: Entry) -> None:
+        """Drop a table or view; with foreign keys off no row of another table is touched."""
+        try:
+            self._target.execute(f"DROP {entry.kind.upper()} main.{identifier(entry.name)}")
+        except sqlite3.OperationalError as error:
+            if not entry.module or getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":
+                raise
+            raise TaskError(
+                "unsafe",
+                f"the virtual table {entry.name} of the target cannot be dropped without its module: {error}",
+                hint="let a program that has the module drop it first, or restore into another file",
+            ) from error
+
+    def _make(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            try:
+                self._target.execute(entry.sql)
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":
+                    raise
+                raise TaskError(
+                    "failed",
+                    f"{entry.kind} {entry.name} cannot be made in the target: {error}",
+                    hint="restore into a new file, which takes definitions as they are",
+                ) from error
+
+    def _fill(self) -> None:
+        tables = [
+            Table(self._image, entry)
+            for entry in self._plan.image.entries
+            if entry.kind == "table" and not entry.module
+        ]
+        for table in tables:
+            if self._attached:
+                copy_attached(self._target, table)
+            else:
+                copy_converted(self._image, self._target, table)
+            compare(self._image, self._target, table)
+        self._copy_own("sqlite_sequence", "name", tables)
+        self._copy_own("sqlite_stat1", "tbl", tables)
+
+    def _copy_own(self, own: str, column: str, tables: list[Table]) -> None:
+        """Copy what SQLite's own table says of some tables, where both have it."""
+        exists = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        if not all(connection.execute(exists, (own,)).fetchone() for connection in (self._image, self._target)):
+            return
+        for table in tables:
+            self._target.execute(f"DELETE FROM main.{own} WHERE {column} = ?", (table.name,))  # noqa: S608
+            for row in self._image.execute(f"SELECT * FROM {own} WHERE {column} = ?", (table.name,)):  # noqa: S608
+                parameters = ", ".join("?" * len(row))
+                self._target.execute(f"INSERT INTO main.{own} VALUES ({parameters})", row)  # noqa: S608
+
+    def _enter(self, entries: list[Entry]) -> None:
+        """Enter virtual tables, whose inner tables are there, as VACUUM does: by their row of the schema alone.
+
+        Their module would make inner tables of its own, and it need not be here.
+        """
+        if not entries:
+            return
+        self._target.execute("PRAGMA writable_schema=ON")
+        for entry in entries:
+            self._target.execute(
+                "INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES ('table', ?, ?, 0, ?)",
+                (entry.name, entry.name, entry.sql),
+            )
+        # Others learn of a changed schema by its number alone.
+        version = self._target.execute("PRAGMA main.schema_version").fetchone()[0]
+        self._target.execute(f"PRAGMA main.schema_version={version + 1}")
+        self._target.execute("PRAGMA writable_schema=RESET")
