@@ -9,6 +9,9 @@ import pytest
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast.errors import UnsafeError
+from holdfast.operations.restore import restore
+from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
 from holdfast_mysql.definitions.script import Statement
 
@@ -57,9 +60,6 @@ def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
     mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    from holdfast.operations.restore import restore
-    from holdfast.plan import RestorePlan
-
     target = new_name()
     mariadb.rows(f"CREATE DATABASE {target}")
     old_and_new(mariadb, target, database)
@@ -134,3 +134,85 @@ def test_replacing_some_tables_leaves_the_others(
     assert {key: after[key] for key in ("TABLE numbered", "state s")} == {
         key: wanted[key] for key in ("TABLE numbered", "state s")
     }
+
+
+def test_a_selection_is_only_put_in_the_place_of_its_likes(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    """What a pattern fits in the target and the backup has not stays, as does what --exclude leaves out."""
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    before = content(target) or {}
+    with pytest.raises(UnsafeError, match=rf"database {target} already holds table parent$") as caught:
+        holdfast.restore(record.id, mariadb.url(target), store=store, select=("parent",))
+    assert "leave all other tables as they are: table parent: replaced" in (caught.value.hint or "")
+    holdfast.restore(record.id, mariadb.url(target), store=store, select=("only2",))
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True, select=("only*", "v"))
+    after = content(target) or {}
+    assert {key for key in before if after.get(key) != before[key]} == {"VIEW v"}
+    assert {key for key in after if key not in before} >= {"TABLE only2", "VIEW only_view2"}
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True, exclude=("parent", "child"))
+    after = content(target) or {}
+    for key in ("TABLE parent", "sum parent", "TABLE child", "sum child", "TABLE only1", "VIEW only_view1"):
+        assert after[key] == before[key]
+    assert (content(database) or {})["PROCEDURE p"] == after["PROCEDURE p"]
+
+
+def test_a_backup_of_a_selection_leaves_all_else(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    target = new_name()
+    mariadb.rows(f"CREATE DATABASE {target}")
+    old_and_new(mariadb, target, database)
+    record = holdfast.backup(mariadb.url(database), store=store, select=("only2", "parent"))
+    before = content(target) or {}
+    with pytest.raises(UnsafeError, match="already holds table parent"):
+        holdfast.restore(record.id, mariadb.url(target), store=store)
+    plan = RestorePlan(backup=record.id, target=mariadb.url(target), store=store, replace=True)
+    result = restore(plan, registry=Registry(), dry_run=True)
+    assert (result.whole, list(map(str, result.changes))) == (False, ["table only2: added", "table parent: replaced"])
+    assert content(target) == before
+    holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
+    after = content(target) or {}
+    changed = {key: (before[key], after.get(key)) for key in before if after.get(key) != before[key]}
+    assert set(changed) <= {"sum parent", "TRIGGER tr"}, changed
+    assert mariadb.rows(f"SELECT id FROM {target}.parent") == [(2,)]
+    assert mariadb.rows(f"SELECT * FROM {target}.child") == [(1, 1)]
+
+
+def test_foreign_keys_lead_to_the_tables_that_are_there(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    """A table that is moved away takes the keys that lead to it along, out of this and every other database."""
+    far = new_name()
+    constraint = "CONSTRAINT child_p FOREIGN KEY (p) REFERENCES parent(id) ON DELETE CASCADE ON UPDATE SET NULL"
+    for statement in (
+        f"CREATE TABLE {database}.parent(id INT PRIMARY KEY)",
+        f"CREATE TABLE {database}.child(id INT PRIMARY KEY, p INT, {constraint})",
+        f"CREATE DATABASE {far}",
+        f"CREATE TABLE {far}.far(p INT, FOREIGN KEY (p) REFERENCES {database}.parent(id))",
+        f"INSERT INTO {database}.parent VALUES (1), (2)",
+        f"INSERT INTO {database}.child VALUES (10, 1)",
+    ):
+        mariadb.rows(statement)
+    definition = mariadb.rows(f"SHOW CREATE TABLE {database}.child")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    mariadb.rows(f"INSERT INTO {database}.parent VALUES (3)")
+    mariadb.rows(f"INSERT INTO {database}.child VALUES (12, 3)")
+    lost = "table child has 1 row whose foreign key leads to no row of table parent"
+    for select, warnings in (("parent",), (lost,)), (("child",), ()), ((), ()):
+        result = holdfast.restore(record.id, mariadb.url(database), store=store, replace=True, select=select)
+        assert result.warnings == warnings
+        assert mariadb.rows(f"SHOW CREATE TABLE {database}.child") == definition
+        mariadb.rows(f"INSERT INTO {database}.child VALUES (11, 2)")
+        mariadb.rows(f"INSERT INTO {far}.far VALUES (2)")
+        mariadb.rows(f"DELETE FROM {far}.far")
+        mariadb.rows(f"DELETE FROM {database}.child WHERE id = 11")
+    keys = mariadb.rows(
+        "SELECT referenced_table_schema FROM information_schema.key_column_usage WHERE referenced_table_name IS NOT"
+        f" NULL AND table_schema IN ('{database}', '{far}')"
+    )
+    assert keys == [(database,), (database,)]
+    mariadb.rows(f"DROP DATABASE {far}")

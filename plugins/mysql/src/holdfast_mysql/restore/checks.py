@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from holdfast.api import HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name
+from holdfast.api import Change, HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name, refuse_replacing
 from holdfast_mysql.catalog import requirements
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import known_collations, replacements
@@ -37,12 +37,25 @@ def check_selection(request: RestoreRequest) -> None:
             raise UsageError("the selection leaves nothing to restore")
 
 
+def chosen_names(request: RestoreRequest) -> dict[str, list[str]]:
+    """The tables, views and sequences that come, by kind, as far as the manifest lists them."""
+    selection = Selection(select=request.select, exclude=request.exclude)
+    recorded = request.facts.get("names", {"table": sorted({table for table, _ in request.facts["rows"].values()})})
+    return {kind: [name for name in listed if name in selection] for kind, listed in recorded.items()}
+
+
 def check_target(session: Session, database: str, request: RestoreRequest) -> list[tuple[str, str]]:
     """Refuse a target with data unless it is to be replaced; returns kind and name of what is in it."""
     occupants = objects_of(session, database)
     if request.drill:
         occupants = [occupant for occupant in occupants if occupant != ("table", MARKER)]
-    if occupants and not request.replace:
+    if request.selective and occupants and not request.replace:
+        there = {name for kind, name in occupants if kind in ("table", "view", "sequence")}
+        refuse_replacing(f"database {quote_name(database)}", [
+            Change(action="replaced", kind=kind, name=name)
+            for kind, listed in chosen_names(request).items() for name in listed if name in there
+        ])  # fmt: skip
+    elif occupants and not request.replace:
         kind, name = occupants[0]
         more = f" and {len(occupants) - 1} more objects" if len(occupants) > 1 else ""
         raise UnsafeError(

@@ -2,10 +2,10 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from holdfast.api import Blob, HoldfastError, RestoreRequest, Step, UsageError, quote_name
+from holdfast.api import Blob, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
 from holdfast_mysql.catalog import accounts
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.check_head import check_head
@@ -15,7 +15,7 @@ from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.restore import swap
-from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target
+from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.objects import ObjectMaker
@@ -47,19 +47,20 @@ class MysqlRestore:
         self._after: list[Statement] = []
         self._accounts: list[Statement] = []
         self._done = False
+        self.warnings: list[str] = []
         self.steps = tuple(load_order(session, request, self._selection))
 
-    @property
-    def _only(self) -> Selection | None:
-        """What of a target is replaced; None for all of it."""
-        return None if self._selection.everything else self._selection
-
-    def explain(self) -> None:
-        """Say what would be dropped from the target and moved out of it and into it, and touch nothing."""
-        recorded = self._facts.get("names", {"table": sorted({table for table, _ in self._facts["rows"].values()})})
-        names = {kind: [name for name in listed if name in self._selection] for kind, listed in recorded.items()}
-        swap.explain(self._session, building=self._building, target=self._target, views=names.get("view", []),
-                     new=[*names.get("table", []), *names.get("sequence", [])], only=self._only)  # fmt: skip
+    def preview(self, blobs: Mapping[str, Blob]) -> Preview:
+        """Say what would become of each table, view and sequence; the log says which statements would do it."""
+        del blobs
+        names = chosen_names(self._request)
+        selective = self._request.selective or not self._replacing
+        with translate_errors(f"cannot read {quote_name(self._target)}"):
+            if self._replacing:
+                swap.explain(self._session, building=self._building, target=self._target, views=names.get("view", []),
+                             new=[*names.get("table", []), *names.get("sequence", [])],
+                             selective=selective)  # fmt: skip
+            return swap.preview(self._session, target=self._target, names=names, selective=selective)
 
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream; rows may be loaded by several threads at once."""
@@ -135,7 +136,8 @@ class MysqlRestore:
         )
         chosen = [statement for statement in self._after if self._chooses(statement)]
         if self._replacing:
-            swap.swap(self._session, maker, chosen, building=self._building, target=self._target, only=self._only)
+            self.warnings += swap.swap(self._session, maker, chosen, building=self._building, target=self._target,
+                      selective=self._request.selective, replace=self._request.replace)  # fmt: skip
         else:
             maker.make(chosen, made=self._tables.made)
 
@@ -177,7 +179,5 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
             if occupants:
                 swap.warn_of_replacement(location.database, occupants)
             restore = MysqlRestore(session, location, request, replacing=bool(occupants))
-            if occupants and request.dry_run:
-                restore.explain()
         stack.callback(restore.close)
         yield restore

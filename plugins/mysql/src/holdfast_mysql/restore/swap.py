@@ -5,16 +5,17 @@ made after; a failure in between puts the old definitions back.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pymysql
 
-from holdfast.api import HoldfastError, quote_name
+from holdfast.api import Change, HoldfastError, Preview, quote_name, refuse_replacing
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.foreign_keys import lost_references, relink
 from holdfast_mysql.restore.objects import ObjectMaker
 from holdfast_mysql.restore.target import drop
 from holdfast_mysql.session import Session, literal, quoted, use
@@ -42,13 +43,15 @@ def warn_of_replacement(database: str, occupants: Sequence[tuple[str, str]]) -> 
 
 
 def explain(
-    session: Session, *, building: str, target: str, new: list[str], views: Collection[str], only: Selection | None
+    session: Session, *, building: str, target: str, new: list[str], views: Collection[str], selective: bool
 ) -> None:
     """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
-    going = _going(session, target, new, only)
+    coming = {("view", name) for name in views}
+    going = _going(session, target, [*new, *views], selective=selective)
     use(session, target)
     saved = [
-        f"{statement.kind} {quote_name(statement.name)}" for statement in _saved(session, target, views, going, only)
+        f"{statement.kind} {quote_name(statement.name)}"
+        for statement in _saved(session, target, new, coming, going, selective=selective)
     ]
     away = _away(building, target)
     if saved:
@@ -59,14 +62,20 @@ def explain(
 
 def swap(
     session: Session, maker: ObjectMaker, statements: list[Statement], *, building: str, target: str,
-    only: Selection | None,
-) -> None:  # fmt: skip
-    """Put what was built in the target's place; with `only`, tables and views outside of it stay."""
+    selective: bool, replace: bool,
+) -> list[str]:  # fmt: skip
+    """Put what was built in the target's place; if it is selective, only in the place of what has the same names.
+
+    What is returned the user has to know.
+    """
     new = [name for name, kind in list_names(session, building) if kind != "VIEW"]
-    going = _going(session, target, new, only)
+    coming = {(statement.kind, statement.name) for statement in statements}
+    views = [name for kind, name in coming if kind == "view"]
+    going = _going(session, target, [*new, *views], selective=selective)
     use(session, target)
-    views = {statement.name for statement in statements if statement.kind == "view"}
-    saved = _saved(session, target, views, going, only)
+    saved = _saved(session, target, new, coming, going, selective=selective)
+    if not replace:
+        refuse_replacing(f"database {quote_name(target)}", _replaced(going, saved))
     away = _away(building, target)
     with translate_errors(f"cannot create database {quote_name(away)}"):
         session.execute(f"CREATE DATABASE {quoted(away)}")
@@ -77,15 +86,18 @@ def swap(
             _rename(session, _moves(building, target, away, going, new))
             moved = True
             _repair_sequences(session, building, target)
+            relink(session, target, [away, building])
         maker.make(statements, made=[("table", name) for name in new])
     except BaseException as error:
         log.warning("the replacement failed, %s is put back", quote_name(target))
         _put_back(session, saved, building=building, target=target, away=away,
                   old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
         raise
+    lost = list(lost_references(session, target, new))
     with translate_errors("cannot drop the old tables"):
         session.execute(f"DROP DATABASE {quoted(away)}")
         session.execute(f"DROP DATABASE {quoted(building)}")
+    return lost
 
 
 def _away(building: str, target: str) -> str:
@@ -93,10 +105,35 @@ def _away(building: str, target: str) -> str:
     return building_name(target, "old_" + building.rpartition("_")[2])
 
 
-def _going(session: Session, target: str, new: Collection[str], only: Selection | None) -> list[str]:
-    """The tables and sequences that leave the target."""
+def _replaced(going: Sequence[str], saved: Sequence[Statement]) -> list[Change]:
+    """What would be replaced; triggers go with their tables."""
+    others = [statement for statement in saved if statement.kind != "trigger"]
+    return [
+        *(Change(action="replaced", kind="table", name=name) for name in going),
+        *(Change(action="replaced", kind=statement.kind, name=statement.name) for statement in others),
+    ]
+
+
+def preview(session: Session, *, target: str, names: Mapping[str, Sequence[str]], selective: bool) -> Preview:
+    """Say what becomes of each table, view and sequence, of which `names` come."""
+    there = {name: {"VIEW": "view", "SEQUENCE": "sequence"}.get(kind, "table") for name, kind in
+             list_names(session, target)}  # fmt: skip
+    coming = {name: kind for kind, listed in names.items() for name in listed}
+    gone = [] if selective else [name for name in there if name not in coming]
+    return Preview(
+        changes=(
+            *(Change(action="replaced" if name in there else "added", kind=kind, name=name)
+              for name, kind in coming.items()),
+            *(Change(action="gone", kind=there[name], name=name) for name in gone),
+        ),
+        whole=not selective,
+    )  # fmt: skip
+
+
+def _going(session: Session, target: str, new: Collection[str], *, selective: bool) -> list[str]:
+    """The tables and sequences that leave the target: all, or those in whose place something comes."""
     old = list_names(session, target)
-    return [name for name, kind in old if kind != "VIEW" and (only is None or name in only or name in new)]
+    return [name for name, kind in old if kind != "VIEW" and (not selective or name in new)]
 
 
 def _moves(building: str, target: str, away: str, going: list[str], new: list[str]) -> list[tuple[str, str, str]]:
@@ -105,16 +142,18 @@ def _moves(building: str, target: str, away: str, going: list[str], new: list[st
 
 
 def _saved(
-    session: Session, target: str, names: Collection[str], going: list[str], only: Selection | None
-) -> list[Statement]:
+    session: Session, target: str, new: Collection[str], coming: Collection[tuple[str, str]], going: list[str], *,
+    selective: bool,
+) -> list[Statement]:  # fmt: skip
     """The definitions of everything in the target that has to be dropped, so that it can be put back."""
     definitions = DefinitionReader(session, target)
     everything = Selection()
     triggers = [trigger for trigger in definitions.triggers(everything) if trigger.table in going]
-    views = [view for view in definitions.views(everything) if only is None or view.name in only or view.name in names]
-    if only is not None:
-        return [*triggers, *views]
-    return [*triggers, *views, *definitions.routines(), *definitions.events()]
+    others = [*definitions.views(everything), *definitions.routines(), *definitions.events()]
+    if selective:
+        replaced = {*coming, *(("view", name) for name in new)}
+        others = [statement for statement in others if (statement.kind, statement.name) in replaced]
+    return [*triggers, *others]
 
 
 def _drop(session: Session, target: str, saved: Sequence[Statement]) -> None:
@@ -162,6 +201,7 @@ def _put_back(
         _rename(session, [*((target, building, name) for name in new), *((away, target, name) for name in old)])
         own = ObjectMaker(session, database=target, source=target, definer="keep", disable_events=False)
         own.make(saved, made=[])
+        relink(session, target, [away, building])
         session.execute(f"DROP DATABASE {quoted(away)}")
     except (HoldfastError, pymysql.MySQLError) as failed:
         log.warning(

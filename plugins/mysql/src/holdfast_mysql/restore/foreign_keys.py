@@ -1,0 +1,102 @@
+"""Foreign keys across the line of a replacement: they are led to the tables that are there now.
+
+A renamed table takes the keys that lead to it along, into the database that its name is moved to, and a table that was
+built beside the target refers to tables beside it.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from holdfast.api import quote_name
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.session import Session, literal, quoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key: columns of a table, and those that they refer to."""
+
+    database: str
+    table: str
+    name: str
+    columns: tuple[str, ...]
+    parent_database: str
+    parent: str
+    parent_columns: tuple[str, ...]
+    rules: str
+
+    @property
+    def place(self) -> str:
+        """Its table, qualified."""
+        return f"{quoted(self.database)}.{quoted(self.table)}"
+
+
+def relink(session: Session, target: str, gone: Collection[str]) -> None:
+    """Let every foreign key that leads into databases which are about to go lead to the target's table instead."""
+    names = ", ".join(map(literal, gone))
+    where = f"k.referenced_table_schema IN ({names}) AND k.table_schema NOT IN ({names})"
+    for key in list(_keys(session, where)):
+        columns, parents = (", ".join(map(quoted, names)) for names in (key.columns, key.parent_columns))
+        with translate_errors(
+            f"foreign key {quote_name(key.name)} of table {quote_name(key.table)} cannot lead to the table "
+            f"{quote_name(key.parent)} of the backup"
+        ):
+            # Two statements: of one name, the new key would be refused while the old one is there.
+            session.execute(f"ALTER TABLE {key.place} DROP FOREIGN KEY {quoted(key.name)}")
+            session.execute(
+                f"ALTER TABLE {key.place} ADD CONSTRAINT {quoted(key.name)} FOREIGN KEY ({columns})"
+                f" REFERENCES {quoted(target)}.{quoted(key.parent)} ({parents}) {key.rules}"
+            )
+
+
+def lost_references(session: Session, target: str, new: Collection[str]) -> Iterator[str]:
+    """Say of foreign keys between new tables and those that stay how many rows lead to no row."""
+    schema = literal(target)
+    for key in list(_keys(session, f"(k.referenced_table_schema = {schema} OR k.table_schema = {schema})")):
+        ends = [(key.database, key.table), (key.parent_database, key.parent)]
+        if len({database == target and name in new for database, name in ends}) == 1:
+            continue  # both new, or neither
+        pairs = list(zip(key.columns, key.parent_columns, strict=True))
+        joined = " AND ".join(f"c.{quoted(column)} = p.{quoted(parent)}" for column, parent in pairs)
+        filled = " AND ".join(f"c.{quoted(column)} IS NOT NULL" for column in key.columns)
+        count = session.value(
+            f"SELECT COUNT(*) FROM {key.place} c LEFT JOIN {quoted(key.parent_database)}.{quoted(key.parent)} p"
+            f" ON {joined} WHERE {filled} AND p.{quoted(key.parent_columns[0])} IS NULL"
+        )
+        if int(count):
+            rows = "1 row" if int(count) == 1 else f"{count} rows"
+            yield (
+                f"table {quote_name(key.table)} has {rows} whose foreign key leads to no row of table "
+                f"{quote_name(key.parent)}"
+            )
+
+
+def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
+    """The foreign keys of the server that fit, with their columns in order."""
+    rows = session.texts(
+        "SELECT k.table_schema, k.table_name, k.constraint_name, k.referenced_table_schema, k.referenced_table_name,"
+        " r.delete_rule, r.update_rule, k.column_name, k.referenced_column_name"
+        " FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r"
+        " ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name"
+        f" AND r.table_name = k.table_name WHERE k.referenced_table_name IS NOT NULL AND {where}"
+        " ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
+    )
+    unsaid = "RESTRICT" if session.server.mariadb else "NO ACTION"
+    columns: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for *key, column, parent_column in rows:
+        columns.setdefault(tuple(key), []).append((column, parent_column))
+    for (database, table, name, parent_database, parent, on_delete, on_update), pairs in columns.items():
+        yield ForeignKey(
+            database=database,
+            table=table,
+            name=name,
+            columns=tuple(column for column, _ in pairs),
+            parent_database=parent_database,
+            parent=parent,
+            parent_columns=tuple(column for _, column in pairs),
+            rules=" ".join(
+                f"ON {event} {rule}"
+                for event, rule in (("DELETE", on_delete), ("UPDATE", on_update))
+                if rule != unsaid  # else the definition would read differently from before
+            ),
+        )
