@@ -43,8 +43,20 @@ def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[byt
     data or a trick, and psql then takes it for data or refuses it. psql writes `end` to standard error once it has read
     all of it.
     """
+    yield from restricted_parts([chunks], major=major, end=end)
+
+
+def restricted_parts(scripts: Iterable[Iterable[Chunk]], *, major: int, end: str) -> Iterator[bytes]:
+    r"""Wrap several scripts, one after the other, as `restricted` does with one."""
     word = secrets.token_hex(16)
     yield f"\\restrict {word}\n".encode()
+    for chunks in scripts:
+        yield from _unwrapped(chunks, major)
+    yield f"\n\\unrestrict {word}\n\\warn {end}\n".encode()
+
+
+def _unwrapped(chunks: Iterable[Chunk], major: int) -> Iterator[bytes]:
+    """One script without what is taken away."""
     source = iter(chunks)
     head = _head_of(source)
     opening = _OPENING.search(head, 0, _HEAD)
@@ -57,7 +69,6 @@ def restricted(chunks: Iterable[Chunk], *, major: int, end: str) -> Iterator[byt
         if place >= 0 and head[:place].count(b"\n") < 40:
             head = head[:place] + head[place + len(_TIMEOUT) :]
     yield from _without(closing, head, source)
-    yield f"\n\\unrestrict {word}\n\\warn {end}\n".encode()
 
 
 def _head_of(source: Iterator[Chunk]) -> bytes:

@@ -27,6 +27,7 @@ class ArchiveLoader:
         self._levels = levels
         self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
         self._scope: RestoreScope | None = None
+        self._path: Path | None = None
         self._lock = threading.Lock()
         self._lists = count()
 
@@ -41,9 +42,20 @@ class ArchiveLoader:
             raise PluginError("the archive has not been read before the rows")
         return self._scope
 
+    def entries(self) -> list[Entry]:
+        """All entries of the archive, once it has been read."""
+        if self._path is None:
+            raise PluginError("the archive has not been read")
+        return read_entries(self._path)
+
+    @property
+    def taken(self) -> frozenset[int] | None:
+        """The ids of the entries that a selection takes; None for all of them."""
+        return self.scope.ids if self._selection else None
+
     def load(self, step: Step, blob: Blob) -> None:
         """Restore one section, or all, with pg_restore."""
-        path = self._spool(blob)
+        path = self._path = self._spool(blob)
         for entries, jobs in self._passes(step, path):
             self._restore(step, path, entries, jobs)
 
@@ -84,7 +96,8 @@ class ArchiveLoader:
         with self._lock:
             if self._scope is None:
                 self._scope = find_scope(entries, self._selection)
-                self._run.warn(self._scope.warnings())
+                # A merge looks for itself whether the target has what is led to.
+                self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
         return self._scope
 
     def _restore(self, step: Step, path: Path, entries: list[Entry] | None, jobs: int) -> None:

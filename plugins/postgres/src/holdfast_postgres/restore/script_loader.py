@@ -2,9 +2,9 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from holdfast.api import Blob, HoldfastError
+from holdfast.api import Blob, Chunk, HoldfastError
 from holdfast_postgres.formats import script
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.restore_log import Classifier
@@ -20,13 +20,13 @@ def load_plain(run: RestoreRun, blob: Blob) -> None:
     """
     adjustments = run.adjustments
     continues = adjustments.no_owner or adjustments.no_privileges or run.hints.data_only
-    _run_script(run, blob, run.target.into, None, continues=continues, classifies=continues)
+    run_script(run, [blob.chunks()], run.target.into, None, continues=continues, classifies=continues)
 
 
 def load_globals(run: RestoreRun, blob: Blob) -> None:
     """Make roles and tablespaces; those that exist are left as they are, all else that fails is a warning."""
     location = run.target.into.at("postgres")
-    lines = _run_script(run, blob, location, location, continues=True, classifies=False)
+    lines = run_script(run, [blob.chunks()], location, location, continues=True, classifies=False)
     errors = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
     run.warn(
         f"a role or tablespace was not restored: {text.partition(': ')[2] or text}"
@@ -35,26 +35,32 @@ def load_globals(run: RestoreRun, blob: Blob) -> None:
     )
 
 
-def _run_script(
+def run_script(
     run: RestoreRun,
-    blob: Blob,
+    parts: Iterable[Iterable[Chunk]],
     target: Location,
     location: Location | None,
     *,
-    continues: bool,
-    classifies: bool,
+    continues: bool = False,
+    classifies: bool = False,
+    transaction: bool = False,
 ) -> Sequence[str]:
-    """Feed a script to psql; returns the lines of its standard error."""
+    """Feed scripts to psql, one after the other; returns the lines of its standard error.
+
+    As a `transaction` all of it happens, or nothing.
+    """
     script.check_psql(run.programs)
     command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
     command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
+    if transaction:
+        command += ["--single-transaction", "--file=-"]
     if classifies:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
     classifier = Classifier(action=f"cannot restore into {target.label}", script=classifies)
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
         try:
-            for piece in script.restricted(blob.chunks(), major=run.server.major, end=end):
+            for piece in script.restricted_parts(parts, major=run.server.major, end=end):
                 child.feed(piece)
         except BrokenPipeError:
             log.info("psql ended before the script did")  # `finish` raises why

@@ -1,15 +1,16 @@
 """The session of a restore: its steps in their phases, and what each of them loads."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from holdfast.api import Blob, HoldfastError, PluginError, RestoreRequest, Step, UsageError
+from holdfast.api import Blob, HoldfastError, PluginError, Preview, RestoreRequest, Step, UsageError
 from holdfast_postgres.client.programs import Programs, find_programs
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats import script
 from holdfast_postgres.hints import Hints, LargeTableHint, read_hints
 from holdfast_postgres.location import Location
+from holdfast_postgres.merge import Merge, preview
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.load_order import Name, levels, references
@@ -97,12 +98,25 @@ class PostgresRestore:
             load_plain(run, blob)
         else:
             self._archive.load(step, blob)
+            if run.target.merges and step.phase == PRE_DATA:
+                self._merge().check()
+
+    def _merge(self) -> Merge:
+        return Merge(self._run, self._archive.entries(), self._archive.taken)
+
+    def preview(self, blobs: Mapping[str, Blob]) -> Preview:
+        """Say what would happen to each relation of the target, where the archive tells."""
+        if self._run.hints.format == "plain" or self._run.hints.data_only:
+            return Preview()
+        return preview(self._run, blobs)
 
     def commit(self) -> None:
         """Collect statistics, and let the result take its place."""
         run = self._run
         run.prepare()
-        if run.options.analyze and not run.hints.schema_only and not run.request.drill:
+        if run.target.merges:
+            self._merge().commit()
+        elif run.options.analyze and not run.hints.schema_only and not run.request.drill:
             self._analyze()
         run.processes.close()
         run.target.finish()
@@ -130,7 +144,12 @@ def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
     target = RestoreTarget(request, hints, location)
     server, adjustments = target.check()
     programs = _find_programs(hints, server)
-    if hints.format == "plain" or (options.globals and hints.globals):
+    if target.merges and hints.format == "plain":
+        raise UsageError(
+            "a backup of a selection in format plain is one script, and can only be restored into an empty database",
+            hint="restore it into another database, or select at the restore of a backup in another format",
+        )
+    if hints.format == "plain" or target.merges or (options.globals and hints.globals):
         script.check_psql(programs)
     with ExitStack() as stack:
         run = RestoreRun(request, hints, target, programs, server, adjustments, stack)

@@ -40,14 +40,14 @@ class RestoreScope:
     left_behind: tuple[str, ...]
     added: tuple[str, ...]
 
-    def warnings(self) -> list[str]:
-        """What differs from what was asked for."""
+    def warnings(self, *, dropped: bool = True) -> list[str]:
+        """What differs from what was asked for; without what was `dropped`, if so."""
         return [
             f"{what}: {some_names(names)}"
             for what, names in (
                 ("also restored, since the selection needs it", self.added),
                 ("not restored, since it needs what is excluded", self.left_behind),
-                ("not restored, since it leads to a table that was not selected", self.dropped),
+                ("not restored, since it leads to a table that was not selected", self.dropped if dropped else ()),
             )
             if names
         ]

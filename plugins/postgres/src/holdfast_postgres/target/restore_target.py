@@ -32,10 +32,17 @@ class RestoreTarget:
         self._new = ""  # the name of the database that was made for this restore
         self._empty_state: EmptyState | None = None
         self._done = False
+        #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
+        self.merges = False
         self.warnings: list[str] = []
         self.name = location.database
         self.into = location
         self.exists = True
+
+    @property
+    def location(self) -> Location:
+        """The database at the URL, once it has been checked."""
+        return self._location
 
     def check(self) -> tuple[Server, Adjustments]:
         """Check everything that can be known, and change nothing."""
@@ -78,6 +85,8 @@ class RestoreTarget:
             filled = [f"rows in {name}" for name in contents.filled_tables(connection)]
             hint = "empty its tables with TRUNCATE, or restore into another database that has the same tables"
             checks.refuse_content(filled, where, hint=hint)
+        elif self._request.selective and not self._request.drill and contents.read_objects(connection, limit=1):
+            self.merges = True
         elif self._request.replace:
             ours = connection.info.backend_pid
             with databases.maintenance(self._location, avoid=self.name) as other:
@@ -87,7 +96,7 @@ class RestoreTarget:
 
     def prepare(self) -> None:
         """Make the database that is restored into, if it is not the empty one at the URL."""
-        if self.exists and not self._request.replace:
+        if self.exists and not self._request.replace and not self.merges:
             with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
                 self._empty_state = contents.read_empty_state(connection)
             return
@@ -101,6 +110,11 @@ class RestoreTarget:
 
     def finish(self) -> None:
         """Let the database beside the target take its place."""
+        if self.merges:
+            self._done = True
+            with databases.maintenance(self._location, avoid=self.name) as connection:
+                self._drop_leftover(connection, self._new, "the database that was restored into beside the target")
+            return
         if self._new and self.exists:
             self._swap()
         self._done = True
@@ -114,11 +128,14 @@ class RestoreTarget:
                 set_properties(connection, self._new, properties)
                 databases.swap(connection, self.name, self._new, old, properties.comment, disconnect=disconnect)
             self._done = True
-            try:
-                databases.drop(connection, old)
-            except psycopg.Error as error:
-                log.warning("could not drop the replaced database %s: %s", old, error)
-                self.warnings.append(f"could not drop the replaced database, which is now {quote_name(old)}")
+            self._drop_leftover(connection, old, "the replaced database")
+
+    def _drop_leftover(self, connection: "Connection[TupleRow]", name: str, what: str) -> None:
+        try:
+            databases.drop(connection, name)
+        except psycopg.Error as error:
+            log.warning("could not drop %s %s: %s", what, name, error)
+            self.warnings.append(f"could not drop {what}, which is now {quote_name(name)}")
 
     def close(self, error: HoldfastError | None) -> None:
         """Undo, unless it was finished; where that fails, the error that ended the restore says what is left."""

@@ -1,0 +1,161 @@
+"""The relations of a database, and what is there besides that a change of one would touch."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.session import quoted
+
+KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+
+Name = tuple[str, str]
+"""Schema and name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """One relation; `owned` says that it is the sequence of a column, which comes and goes with its table."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    owned: bool
+
+    @property
+    def key(self) -> Name:
+        """Schema and name."""
+        return self.schema, self.name
+
+    @property
+    def quoted(self) -> str:
+        """The name for SQL, in any session."""
+        return quoted(self.schema, self.name)
+
+    @property
+    def label(self) -> str:
+        """Schema and name for messages."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def drop(self) -> str:
+        """The statement that drops it and nothing else."""
+        return f"DROP {KINDS[self.kind].upper()} {self.quoted}"
+
+
+_RELATIONS = f"""
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relkind = 'S' AND EXISTS (
+    SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+        AND d.refclassid = d.classid AND d.deptype IN ('a', 'i'))
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+        AND d.deptype = 'e')
+ORDER BY c.oid
+"""
+_PARTS = """
+SELECT 'index of ' || n.nspname || '.' || t.relname, n.nspname, t.relname, i.relname
+FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+    JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE t.oid = ANY(%(tables)s)
+UNION ALL
+SELECT 'trigger of ' || n.nspname || '.' || t.relname, n.nspname, t.relname, g.tgname
+FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class t ON t.oid = g.tgrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE t.oid = ANY(%(tables)s) AND NOT g.tgisinternal
+ORDER BY 1, 2, 3, 4
+"""
+# What DROP TABLE would take along without a word, or refuse with words that name one thing alone.
+_BOUND = """
+SELECT 'view ' || n.nspname || '.' || v.relname
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+    JOIN pg_catalog.pg_class v ON v.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refobjid = ANY(%(tables)s)
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND NOT r.ev_class = ANY(%(tables)s)
+UNION
+SELECT CASE WHEN c.relispartition THEN 'partition ' ELSE 'inheriting table ' END || n.nspname || '.' || c.relname
+FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = ANY(%(tables)s) AND NOT i.inhrelid = ANY(%(tables)s) AND c.relkind IN ('r', 'p', 'f')
+UNION
+SELECT 'table ' || n.nspname || '.' || p.relname || ', of which ' || c.relname || ' is a part'
+FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+WHERE i.inhrelid = ANY(%(tables)s) AND NOT i.inhparent = ANY(%(tables)s) AND c.relkind IN ('r', 'p', 'f')
+UNION
+SELECT 'publication ' || p.pubname
+FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+WHERE r.prrelid = ANY(%(tables)s)
+UNION
+SELECT 'routine ' || n.nspname || '.' || f.proname
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.objid
+    JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
+WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND (
+    d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = ANY(%(tables)s)
+    OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+        AND d.refobjid IN (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typrelid = ANY(%(tables)s)))
+ORDER BY 1
+"""
+# With an empty search path every name is written with its schema.
+_FOREIGN_KEYS = """
+SELECT n.nspname, c.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid)
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY(%(tables)s) AND NOT k.conrelid = ANY(%(tables)s)
+ORDER BY k.oid
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key of a table that stays."""
+
+    table: str
+    name: str
+    definition: str
+
+    @property
+    def drop(self) -> str:
+        """The statement that drops it."""
+        return f"ALTER TABLE {self.table} DROP CONSTRAINT {quoted(self.name)}"
+
+    @property
+    def add(self) -> str:
+        """The statement that adds it again."""
+        return f"ALTER TABLE {self.table} ADD CONSTRAINT {quoted(self.name)} {self.definition}"
+
+
+def read_relations(connection: "Connection[TupleRow]") -> list[Relation]:
+    """The relations of a database without those of extensions, oldest first."""
+    return [
+        Relation(oid=oid, schema=schema, name=name, kind=kind, owned=owned)
+        for oid, schema, name, kind, owned in connection.execute(_RELATIONS)
+    ]
+
+
+def read_parts(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> dict[tuple[str, ...], str]:
+    """The indexes and triggers of tables, each with what it is for messages."""
+    rows = connection.execute(_PARTS, {"tables": _oids(tables)})
+    return {(schema, table, what.partition(" ")[0], name): what for what, schema, table, name in rows}
+
+
+def bound_to(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> list[str]:
+    """What depends on these and would go, or be changed, with them, although it is not one of them."""
+    return [str(row[0]) for row in connection.execute(_BOUND, {"tables": _oids(tables)})]
+
+
+def foreign_keys_into(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> Sequence[ForeignKey]:
+    """The foreign keys of other tables that lead to these."""
+    connection.execute("SET search_path TO ''")
+    rows = connection.execute(_FOREIGN_KEYS, {"tables": _oids(tables)})
+    return [
+        ForeignKey(table=quoted(schema, table), name=name, definition=definition)
+        for schema, table, name, definition in rows
+    ]
+
+
+def _oids(tables: Collection[Relation]) -> list[int]:
+    return [table.oid for table in tables]

@@ -1,0 +1,227 @@
+"""The merge of what was restored beside the target into it, in one transaction that psql runs."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import Blob, Change, Preview, quote_name, refuse_replacing
+from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.formats.archive import Entry, read_entries
+from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.merge.entries import entries_to_make
+from holdfast_postgres.merge.plan import MergePlan, make_plan, refuse_bound
+from holdfast_postgres.merge.relations import (
+    KINDS,
+    Name,
+    Relation,
+    bound_to,
+    foreign_keys_into,
+    read_parts,
+    read_relations,
+)
+from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.script_loader import run_script
+from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of, list_file, owned_sequences
+from holdfast_postgres.selection.patterns import Selection
+from holdfast_postgres.selection.restore_scope import find_scope
+from holdfast_postgres.session import connected, quoted
+
+log = logging.getLogger("holdfast.postgres.merge")
+
+# Drops last what others are made of; among views the newest first.
+_DROP_ORDER = "vmfrpS"
+_LOCK_WAIT = 60  # seconds
+
+
+class Merge:
+    """One merge; `entries` are those of the backup's archive, `taken` the ids of those that were restored."""
+
+    def __init__(self, run: RestoreRun, entries: Sequence[Entry], taken: frozenset[int] | None) -> None:
+        self._run = run
+        self._entries = entries
+        self._taken = taken
+        self._where = f"database {quote_name(run.target.name)}"
+
+    @cached_property
+    def _plan(self) -> MergePlan:
+        with self._run.connected() as staged, connected(self._run.target.location) as target:
+            coming = {relation.key: relation.kind for relation in read_relations(staged) if not relation.owned}
+            return make_plan(
+                coming, read_relations(target), _named(self._run.request.select, self._run.request.exclude)
+            )
+
+    def check(self) -> None:
+        """Refuse what may not be replaced, once the definitions are restored beside the target."""
+        with translate_errors(f"cannot read {self._run.target.location.label}"):
+            if not self._run.request.replace:
+                refuse_replacing(self._where, self._plan.changes)
+            with connected(self._run.target.location) as target:
+                refuse_bound(bound_to(target, self._plan.replaced), self._where)
+
+    def commit(self) -> None:
+        """Do it; nothing has happened to the target if this raises."""
+        self.check()
+        run, action = self._run, f"cannot restore into {self._run.target.location.label}"
+        with connected(run.target.location) as target, run.connected() as staged, translate_errors(action):
+            gone = self._gone(target, staged)
+            archive = self._dump_definitions()
+            made = entries_to_make(target, read_entries(archive), self._plan.kept)
+            keys = foreign_keys_into(target, self._plan.replaced)
+            out = self._keys_out(read_relations(target))
+            objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
+        parts = self._script(archive, made, [key.drop for key in keys], [*(key.add for key in keys), *out])
+        run_script(run, parts, run.target.location, run.target.location, transaction=True)
+        run.warn(gone)
+        if objects and objects[0]:
+            # Their numbers may be taken in the target, and no catalog says which rows mean which of them.
+            run.warn([f"not put into {self._where}: large objects ({objects[0]}), which belong to no table"])
+        self._warn_of_keys(out)
+        self._analyze()
+
+    def _gone(self, target: "Connection[TupleRow]", staged: "Connection[TupleRow]") -> list[str]:
+        """Name the indexes and triggers of replaced tables that the backup has not."""
+        names = {relation.key for relation in self._plan.replaced}
+        coming = read_parts(staged, [relation for relation in read_relations(staged) if relation.key in names])
+        there = read_parts(target, self._plan.replaced)
+        return [
+            f"{what.partition(' ')[0]} {key[-1]} is gone: {key[0]}.{key[1]} of the backup has none of that name"
+            for key, what in there.items()
+            if key not in coming
+        ]
+
+    def _dump_definitions(self) -> Path:
+        """The definitions of what was restored, as an archive whose entries can be chosen."""
+        path = self._run.request.scratch / "merge.dump"
+        command = [self._run.programs.path("pg_dump"), "--no-password", "--format=custom", "--schema-only"]
+        with self._run.processes.start([*command, f"--file={path}"], tied=True) as child:
+            child.finish("cannot read what was restored beside the target")
+        return path
+
+    def _keys_out(self, there: Sequence[Relation]) -> dict[str, str]:
+        """Foreign keys of selected tables that lead to tables which were not selected and are there; by label."""
+        names = {relation.key for relation in there} | set(self._plan.added)
+        relations = {entry.id: entry for entry in self._entries if entry.kind in RELATIONS}
+        keys = {}
+        for entry in self._left_keys():
+            needs = [relations[need] for need in entry.needs if need in relations]
+            if all((need.schema, need.tag) in names for need in needs):
+                keys[entry.definition.strip().rstrip(";")] = entry.label
+        return keys
+
+    def _left_keys(self) -> list[Entry]:
+        """The foreign keys of selected tables that were left out because they lead to others."""
+        if self._taken is None:
+            return []
+        relations = [entry for entry in self._entries if entry.kind in RELATIONS and entry.id in self._taken]
+        kept = set(self._plan.kept)
+        selected = [entry for entry in relations if (entry.schema, entry.tag) not in kept]
+        return [
+            entry
+            for entry in self._entries
+            if entry.kind == "FK CONSTRAINT"
+            and entry.id not in self._taken
+            and any(is_part_of(entry, table) for table in selected)
+        ]
+
+    def _warn_of_keys(self, made: Mapping[str, str]) -> None:
+        left = [entry.label for entry in self._left_keys() if entry.label not in made.values()]
+        if left:
+            names = ", ".join(map(quote_name, left))
+            self._run.warn([f"not restored, since it leads to a table that is not there: {names}"])
+
+    def _script(
+        self, archive: Path, made: Sequence[Entry], before: Sequence[str], after: Sequence[str]
+    ) -> Iterator[Iterator[bytes]]:
+        """The whole transaction, piece by piece: what is dropped, definitions, rows, the rest."""
+        listing = self._run.request.scratch / "merge.list"
+        descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(list_file(made))
+        drops = [
+            relation.drop
+            for relation in sorted(self._plan.replaced, key=lambda old: (_DROP_ORDER.index(old.kind), -old.oid))
+            if KINDS[relation.kind] != "table"
+        ]
+        tables = ", ".join(relation.quoted for relation in self._plan.replaced if KINDS[relation.kind] == "table")
+        at = len([line for line in drops if not line.startswith("DROP SEQUENCE")])
+        if tables:
+            drops.insert(at, f"DROP TABLE {tables}")
+        # The sections set it back: nobody shall queue behind a DROP TABLE that waits for a forgotten transaction.
+        yield _statements(["SET client_encoding TO 'UTF8'", f"SET lock_timeout TO '{_LOCK_WAIT}s'", *before, *drops])
+        yield self._section(archive, listing, "pre-data")
+        yield self._rows()
+        yield self._section(archive, listing, "post-data")
+        yield _statements(after)
+
+    def _section(self, archive: Path, listing: Path, section: str) -> Iterator[bytes]:
+        command = [self._run.programs.path("pg_restore"), "--file=-", f"--section={section}", f"--use-list={listing}"]
+        with self._run.processes.start([*command, str(archive)], offline=True) as child:
+            for chunk in child.chunks("cannot read the definitions of what was restored"):
+                yield bytes(chunk)
+
+    def _rows(self) -> Iterator[bytes]:
+        """The rows, without large objects, which belong to no table, and without what stays as it is."""
+        command = [self._run.programs.path("pg_dump"), "--no-password", "--section=data", "--no-blobs"]
+        command += [f"--exclude-table={quoted(*name)}" for name in self._plan.kept]
+        with self._run.processes.start(command) as child:
+            for chunk in child.chunks("cannot read the rows of what was restored"):
+                yield bytes(chunk)
+
+    def _analyze(self) -> None:
+        if not self._run.options.analyze or self._run.request.drill:
+            return
+        kinds = self._plan.kinds
+        names = [name for name in kinds if kinds[name] in "rpm" and name not in self._plan.kept]
+        with connected(self._run.target.location) as target, translate_errors("cannot collect statistics"):
+            for name in names:
+                target.execute(f"ANALYZE {quoted(*name)}")
+
+
+def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
+    """Say what would happen to each relation; only the archive knows which there are."""
+    blob = blobs[run.hints.archive]
+    path = blob.spool()
+    if run.hints.format == "directory":
+        path = run.request.scratch / "preview"
+        unpack(blob.chunks(), path)
+    entries = read_entries(path)
+    coming = _coming(entries, Selection(select=run.request.select, exclude=run.request.exclude))
+    if not run.target.exists:
+        return Preview(changes=tuple(make_plan(coming, (), _named((), ())).changes))
+    with connected(run.target.location) as target, translate_errors(f"cannot read {run.target.location.label}"):
+        there = read_relations(target)
+        if not run.target.merges:
+            gone = [relation for relation in there if not relation.owned]
+            changes = tuple(Change(action="gone", kind=KINDS[old.kind], name=old.label) for old in gone)
+            return Preview(changes=changes, whole=bool(changes))
+        plan = make_plan(coming, there, _named(run.request.select, run.request.exclude))
+        where = f"database {quote_name(run.target.name)}"
+        if not run.request.replace:
+            refuse_replacing(where, plan.changes)
+        refuse_bound(bound_to(target, plan.replaced), where)
+    return Preview(changes=tuple(plan.changes))
+
+
+def _coming(entries: Sequence[Entry], selection: Selection) -> dict[Name, str]:
+    relations = {entry.id: entry for entry in entries if entry.kind in RELATIONS}
+    owned = owned_sequences(entries, relations)
+    taken = find_scope(entries, selection).ids if selection else set(relations)
+    return {
+        (entry.schema, entry.tag): RELATIONS[entry.kind]
+        for number, entry in relations.items()
+        if number in taken and number not in owned
+    }
+
+
+def _named(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str, str], bool]:
+    selection = Selection(select=tuple(select), exclude=tuple(exclude))
+    return selection.takes
+
+
+def _statements(lines: Sequence[str]) -> Iterator[bytes]:
+    yield "".join(f"{line};\n" for line in lines).encode(errors="surrogateescape")

@@ -1,0 +1,185 @@
+"""Selected tables come into a database that holds more: they take the place of their likes, and all else stays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.servers.postgres import PostgresServer
+
+import holdfast
+from holdfast.defaults import installed
+from holdfast.errors import HoldfastError, UnsafeError
+from holdfast.operations.restore import restore as restore_plan
+
+SOURCE = """
+    CREATE SCHEMA sales; CREATE TYPE sales.state AS ENUM ('open', 'paid');
+    CREATE FUNCTION sales.next() RETURNS int LANGUAGE sql AS 'SELECT 7';
+    CREATE FUNCTION sales.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+    CREATE SEQUENCE sales.numbers; SELECT setval('sales.numbers', 50);
+    CREATE TABLE sales.customer (id serial PRIMARY KEY, name text NOT NULL, photo bytea);
+    CREATE TABLE sales.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        customer int REFERENCES sales.customer ON DELETE CASCADE, state sales.state DEFAULT 'open',
+        number int DEFAULT nextval('sales.numbers'), other int DEFAULT sales.next());
+    CREATE TABLE sales.line (id int PRIMARY KEY, o int REFERENCES sales.orders);
+    CREATE INDEX by_state ON sales.orders (state);
+    CREATE TRIGGER touching BEFORE UPDATE ON sales.orders FOR EACH ROW EXECUTE FUNCTION sales.touch();
+    CREATE VIEW sales.open AS SELECT id FROM sales.orders WHERE state = 'open';
+    INSERT INTO sales.customer (name, photo) SELECT 'n' || i, decode(md5(i::text), 'hex') FROM generate_series(1, 9) i;
+    INSERT INTO sales.orders (customer, state) SELECT i, 'paid' FROM generate_series(1, 9) i;
+    INSERT INTO sales.line SELECT i, i FROM generate_series(1, 9) i;
+    COMMENT ON TABLE sales.orders IS 'as it was';
+"""
+TODAY = """
+    DROP VIEW sales.open; DROP INDEX sales.by_state; UPDATE sales.orders SET state = 'open';
+    CREATE INDEX today ON sales.orders (number); COMMENT ON TABLE sales.orders IS 'today';
+    DELETE FROM sales.line WHERE id > 5; SELECT setval('sales.numbers', 99); UPDATE sales.customer SET name = 'today';
+    CREATE TABLE late (x int); INSERT INTO late VALUES (1);
+    CREATE OR REPLACE FUNCTION sales.next() RETURNS int LANGUAGE sql AS 'SELECT 8';
+"""
+
+
+@pytest.fixture
+def shop(server: PostgresServer, database: str) -> str:
+    server.execute(database, SOURCE)
+    return database
+
+
+@pytest.fixture
+def restore(server: PostgresServer, store: str) -> Callable[..., Any]:
+    def restored(record: holdfast.Backup, target: str, *, dry_run: bool = False, **options: Any) -> Any:
+        plan = holdfast.RestorePlan(backup=record.id, target=server.url(target), store=store, **options)
+        before = server.databases()
+        try:
+            return restore_plan(plan, registry=installed(), dry_run=dry_run)
+        finally:
+            assert server.databases() == before
+
+    return restored
+
+
+def content(server: PostgresServer, database: str) -> dict[str, Any]:
+    names = sorted(server.relations(database))
+    return {name: server.value(database, f"SELECT array_agg(t ORDER BY t)::text FROM {name} t") for name in names}
+
+
+KINDS = [{"format": "parallel", "large_table": "0"}, {"format": "custom"}, {"format": "directory"}]
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda options: options["format"])
+def test_a_table_takes_the_place_of_its_like_and_all_else_stays(
+    options: dict[str, str], server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    saved = content(server, shop)
+    record = holdfast.backup(server.url(shop), store=store, options=options)
+    server.execute(shop, TODAY)
+    today = content(server, shop)
+    with pytest.raises(UnsafeError, match=r"already holds table sales.orders$") as caught:
+        restore(record, shop, select=("sales.orders",))
+    assert "leave all other tables as they are: table sales.orders: replaced" in (caught.value.hint or "")
+    assert content(server, shop) == today
+    result = restore(record, shop, select=("sales.orders",), replace=True)
+    after = content(server, shop)
+    assert after["sales.orders"] == saved["sales.orders"]
+    unchanged = set(today) - {"sales.orders", "sales.orders_id_seq"}
+    assert {name: after[name] for name in unchanged} == {name: today[name] for name in unchanged}
+    assert server.value(shop, "SELECT obj_description('sales.orders'::regclass)") == "as it was"
+    assert server.value(shop, "SELECT sales.next()") == 8
+    indexes = "SELECT array_agg(indexname::text ORDER BY indexname) FROM pg_indexes WHERE tablename = 'orders'"
+    assert server.value(shop, indexes) == ["by_state", "orders_pkey"]
+    keys = (
+        "SELECT array_agg(conrelid::regclass::text || conname ORDER BY conname) FROM pg_constraint WHERE contype = 'f'"
+    )
+    assert server.value(shop, keys) == ["sales.lineline_o_fkey", "sales.ordersorders_customer_fkey"]
+    assert server.value(shop, "INSERT INTO sales.orders (customer) VALUES (1) RETURNING id") == 10
+    warnings = [warning for warning in result.warnings if "also restored" not in warning]
+    assert warnings == ["index today is gone: sales.orders of the backup has none of that name"]
+
+
+def test_what_is_not_there_is_added_with_what_it_needs(
+    server: PostgresServer, shop: str, target: str, store: str, restore: Callable[..., Any]
+) -> None:
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(target, "CREATE SCHEMA sales; CREATE TABLE sales.stays (x int); INSERT INTO sales.stays VALUES (1)")
+    result = restore(record, target, select=("sales.orders",), dry_run=True)
+    lines = [str(change) for change in result.changes]
+    assert sorted(lines) == ["sequence sales.numbers: added", "table sales.orders: added"]
+    result = restore(record, target, select=("sales.orders",))
+    assert content(server, target)["sales.orders"] == content(server, shop)["sales.orders"]
+    assert server.value(target, "SELECT x FROM sales.stays") == 1
+    left = [warning for warning in result.warnings if "leads to a table that is not there" in warning]
+    assert len(left) == 1
+    assert "orders_customer_fkey" in left[0]
+
+
+def test_a_backup_of_a_selection_leaves_everything_else(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    record = holdfast.backup(server.url(shop), store=store, select=("sales.line",))
+    saved = content(server, shop)
+    server.execute(shop, TODAY)
+    today = content(server, shop)
+    result = restore(record, shop, replace=True, dry_run=True)
+    assert (result.whole, [str(change) for change in result.changes]) == (False, ["table sales.line: replaced"])
+    restore(record, shop, replace=True)
+    assert content(server, shop) == {**today, "sales.line": saved["sales.line"]}
+
+
+def test_exclude_is_a_selection_too(server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]) -> None:
+    server.execute(shop, "SELECT lo_from_bytea(4711, 'abc')")
+    record = holdfast.backup(server.url(shop), store=store)
+    saved = content(server, shop)
+    server.execute(shop, TODAY, "SELECT lo_put(4711, 0, 'xyz')")
+    today = content(server, shop)
+    result = restore(record, shop, replace=True, exclude=("sales.customer",))
+    assert any("large objects (1), which belong to no table" in warning for warning in result.warnings)
+    assert server.value(shop, "SELECT lo_get(4711)") == b"xyz"
+    after = content(server, shop)
+    for name in ("sales.customer", "public.late"):
+        assert after[name] == today[name]
+    for name in ("sales.orders", "sales.line"):
+        assert after[name] == saved[name]
+
+
+def test_a_dry_run_of_a_whole_replacement_says_what_would_be_gone(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(shop, TODAY)
+    result = restore(record, shop, replace=True, dry_run=True)
+    assert result.whole
+    assert "table public.late: gone" in [str(change) for change in result.changes]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("CREATE VIEW mine AS SELECT id FROM sales.orders", "view public.mine"),
+        ("CREATE TABLE part () INHERITS (sales.orders)", "inheriting table public.part"),
+        ("CREATE PUBLICATION p FOR TABLE sales.orders", "publication p"),
+        ("CREATE FUNCTION f(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'", "routine public.f"),
+    ],
+)
+def test_what_would_go_with_a_table_is_a_refusal(
+    script: str, said: str, server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """DROP TABLE … CASCADE, as pg_restore --clean is often helped along, would take views and keys with it."""
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(shop, "DROP VIEW sales.open", script)
+    before = content(server, shop)
+    for dry_run in (True, False):
+        with pytest.raises(UnsafeError, match=f"would go with them: .*{said}"):
+            restore(record, shop, select=("sales.orders",), replace=True, dry_run=dry_run)
+    assert content(server, shop) == before
+
+
+def test_a_foreign_key_that_would_be_broken_ends_the_restore_and_leaves_all(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(
+        shop, "INSERT INTO sales.customer VALUES (77, 'new', NULL)", "INSERT INTO sales.orders (customer) VALUES (77)"
+    )
+    before = content(server, shop)
+    with pytest.raises(HoldfastError, match="violates foreign key constraint"):
+        restore(record, shop, select=("sales.customer",), replace=True)
+    assert content(server, shop) == before
