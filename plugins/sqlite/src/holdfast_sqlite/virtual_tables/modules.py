@@ -108,14 +108,14 @@ _MODULES: dict[str, Callable[[tuple[str, ...]], Made]] = {
 _ESSENTIAL = {"spellfix1": ("vocab",), "vec0": ("chunks", "rowids"), "vss0": ("data",)}
 
 
-def made_by(definition: Definition, suffixes: set[str]) -> Made | None:
+def made_by(definition: Definition, has: Callable[[str, str], bool]) -> Made | None:
     """The suffixes of the shadow tables that a virtual table's module makes for it, and the tables that it reads.
 
-    `suffixes` is what follows the table's name and a "_" in the names of the tables that are there. None is the answer
-    for a module that is not known.
+    `has` tells whether there is a table of a name and a suffix. None is the answer for a module that is not known.
     """
     module = _MODULES.get(definition.module)
-    if module is None or not suffixes.issuperset(_ESSENTIAL.get(definition.module, ())):
+    essential = _ESSENTIAL.get(definition.module, ())
+    if module is None or not all(has(definition.name, suffix) for suffix in essential):
         return None
     return module(definition.arguments)
 

@@ -38,6 +38,10 @@ class _Names:
         self.relations = {folded(entry.name): entry for entry in schema if entry.kind in ("table", "view")}
         self.tables = {name: entry for name, entry in self.relations.items() if entry.kind == "table"}
 
+    def has(self, name: str, suffix: str) -> bool:
+        """Whether there is a table of a name, a "_", and a suffix."""
+        return f"{folded(name)}_{suffix}" in self.tables
+
     def suffixes(self, name: str) -> set[str]:
         """What follows a name and a "_" in the names of tables."""
         prefix = f"{folded(name)}_"
@@ -52,8 +56,8 @@ class _Names:
 def belongings(schema: list[Entry], marked: set[str] | None = None) -> dict[str, Belongings]:
     """What belongs to each virtual table of a schema.
 
-    `marked` are the names of tables that SQLite takes for shadow tables (see `marked_tables`); it decides where a
-    module is not known here but loaded.
+    `marked` are the names of tables that SQLite takes for shadow tables (see `marked_tables`): those of a module that
+    is not known here but loaded are its own.
     """
     names = _Names(schema)
     known: dict[str, Belongings] = {}
@@ -63,7 +67,7 @@ def belongings(schema: list[Entry], marked: set[str] | None = None) -> dict[str,
         if definition is None:
             continue
         definition.name = entry.name
-        made = made_by(definition, names.suffixes(entry.name))
+        made = made_by(definition, names.has)
         if made is None:
             unknown.append(definition)
             continue
@@ -85,8 +89,9 @@ def _guess(definition: Definition, names: _Names, taken: set[str], marked: set[s
         for name in names.following(definition.name, names.suffixes(definition.name))
         if name not in taken and not names.tables[folded(name)].internal
     ]
+    # Modules do not mark all that they make: sqlite-vec 0.1.9 leaves out its vectors.
     shadows = [name for name in following if name in marked]
-    return Belongings(definition.module, shadows, [], [] if shadows else following)
+    return Belongings(definition.module, shadows, [], [name for name in following if name not in marked])
 
 
 def _statistics(definition: Definition, names: _Names) -> list[str]:
