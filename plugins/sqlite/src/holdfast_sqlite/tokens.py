@@ -77,7 +77,7 @@ def surrogates(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
 
 
-def printable(name: str) -> str:
+def label(name: str) -> str:
     """A name as a message can show it: what is no letter or sign, and bytes that are not UTF-8, as escapes."""
     text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

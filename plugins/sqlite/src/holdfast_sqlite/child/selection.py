@@ -14,7 +14,7 @@ from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import ROLLBACK, WAL, write_versions
 from holdfast_sqlite.selection.choice import choose
 from holdfast_sqlite.selection.references import dangling
-from holdfast_sqlite.tokens import printable, surrogates
+from holdfast_sqlite.tokens import label, surrogates
 from holdfast_sqlite.virtual_tables.ownership import belongings, marked_tables
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
@@ -113,7 +113,7 @@ def _drop(connection: sqlite3.Connection, gone: list[Entry]) -> None:
             try:
                 execute(f"DROP {entry.kind} {identifier(entry.name)}")
             except UnicodeEncodeError as error:
-                name = printable(entry.name)
+                name = label(entry.name)
                 raise TaskError("failed", f"{entry.kind} {name} cannot be left out: its name is not UTF-8") from error
 
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from holdfast_sqlite.catalog import Entry
 from holdfast_sqlite.child.channel import TaskError
-from holdfast_sqlite.tokens import folded, printable
+from holdfast_sqlite.tokens import folded, label
 from holdfast_sqlite.virtual_tables.ownership import Belongings
 
 TYPE_CHECKING = False  # see `tokens`
@@ -78,15 +78,15 @@ class _Chooser:
         text = f"the database has no table {pattern!r}"
         shadows = matching(pattern, self._owner)
         if shadows:
-            owner = printable(self._owner[shadows[0]])
-            shadow = printable(shadows[0])
+            owner = label(self._owner[shadows[0]])
+            shadow = label(shadows[0])
             return TaskError("usage", f"{text} of its own: {shadow!r} belongs to the virtual table {owner!r}",
                              hint=f"name {owner!r}, with which its inner tables go")  # fmt: skip
         for entry in self._schema:
             if matching(pattern, [entry.name]):
-                what = "SQLite's own" if entry.internal else f"the {entry.kind} of table {printable(entry.on)!r}"
-                return TaskError("usage", f"{text}: {printable(entry.name)!r} is {what} and goes with its table")
-        listed = _listed([repr(printable(name)) for name in self._names]) or "none"
+                what = "SQLite's own" if entry.internal else f"the {entry.kind} of table {label(entry.on)!r}"
+                return TaskError("usage", f"{text}: {label(entry.name)!r} is {what} and goes with its table")
+        listed = _listed([repr(label(name)) for name in self._names]) or "none"
         return TaskError("usage", f"{text} (it has: {listed})")
 
     def _tell_kept(self, name: str, belonging: Belongings, keep: set[str]) -> None:
@@ -94,7 +94,7 @@ class _Chooser:
         kept = [possible for possible in belonging.possible if possible in keep]
         if kept:
             self._warnings.append(
-                f"{_listed(kept)}: restored although virtual table {printable(name)} is not, {_why(belonging)}; "
+                f"{_listed(kept)}: restored although virtual table {label(name)} is not, {_why(belonging)}; "
                 "exclude what does"
             )
 
@@ -107,7 +107,7 @@ class _Chooser:
             keep |= set(brought)
             waiting += [possible for possible in brought if possible in self._owned]
             missing = [possible for possible in belonging.possible if possible in excluded]
-            owner = f"virtual table {printable(name)}"
+            owner = f"virtual table {label(name)}"
             if brought:
                 why = f"{_why(belonging)}; exclude what does not"
                 self._warnings.append(f"{_listed(brought)}: restored with {owner}, {why}")
@@ -121,7 +121,7 @@ class _Chooser:
             if (self._owner[shadow] in keep) != wanted:
                 others.setdefault(self._owner[shadow], []).append(shadow)
         for name, shadows in others.items():
-            owner = f"virtual table {printable(name)}, to which they belong"
+            owner = f"virtual table {label(name)}, to which they belong"
             self._warnings.append(
                 f"{_listed(shadows)}: {'not restored, nor is' if wanted else 'restored with'} {owner}"
             )
@@ -137,10 +137,10 @@ def matching(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def _why(belonging: Belongings) -> str:
-    return f"because its module {printable(belonging.module)!r} is not known, nor what belongs to it"
+    return f"because its module {label(belonging.module)!r} is not known, nor what belongs to it"
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [printable(name) for name in names]
+    shown = [label(name) for name in names]
     more = len(shown) - _MOST_NAMES
     return ", ".join(shown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ import sqlite3
 
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.check import lend_collation
-from holdfast_sqlite.tokens import folded, printable, tokens
+from holdfast_sqlite.tokens import folded, label, tokens
 from holdfast_sqlite.virtual_tables.ownership import Belongings
 
 _TOUCHES = (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
@@ -42,7 +42,7 @@ def dangling(
         elif entry.kind == "table":
             how, names = "its foreign key refers to", parents.get(entry.name, [])
         warnings += [
-            f"{what} {printable(entry.name)} is restored and {how} {printable(gone[folded(name)])}, which is not"
+            f"{what} {label(entry.name)} is restored and {how} {label(gone[folded(name)])}, which is not"
             for name in names
             if folded(name) in gone
         ]
