@@ -141,6 +141,6 @@ def _why(belonging: Belongings) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [label(name) for name in names]
-    more = len(shown) - _MOST_NAMES
-    return ", ".join(shown[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    labels = [label(name) for name in names]
+    more = len(labels) - _MOST_NAMES
+    return ", ".join(labels[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
