@@ -135,6 +135,11 @@ CALIBRE = (
     + "CREATE VIRTUAL TABLE books_fts USING fts5(searchable_text, content = 'books_text',"
     " content_rowid = 'id', tokenize = 'calibre remove_diacritics 2');" + "CREATE TABLE books_fts_content(mine);"
 )
+SPELLING = (
+    "CREATE TABLE Chapters_FTS_SpellFix_EditCost(iLang INT, cFrom TEXT, cTo TEXT, iCost INT);"
+    + plain("Chapters_FTS_SpellFix_vocab")
+    + "CREATE VIRTUAL TABLE Chapters_FTS_SpellFix USING spellfix1(edit_cost_table=Chapters_FTS_SpellFix_EditCost);"
+)
 VOCABULARY = """
 CREATE VIRTUAL TABLE docs USING fts5(b); INSERT INTO docs VALUES ('alpha');
 CREATE VIRTUAL TABLE terms USING fts5vocab(docs, row);
@@ -162,7 +167,7 @@ CASES: list[tuple[str, dict[str, Any], set[str], list[str]]] = [
     (
         SIGNAL_ANDROID, {"select": ("message_fts",)},
         with_suffixes("message_fts", ("config", "data", "docsize", "idx")),
-        ["virtual table message_fts is restored and takes its content from message, which is not"],
+        ["virtual table message_fts is restored and reads message, which is not"],
     ),
     (
         SIGNAL_ANDROID, {"exclude": ("message_fts",)}, {"message", "message_fts_content_log"},
@@ -179,7 +184,7 @@ CASES: list[tuple[str, dict[str, Any], set[str], list[str]]] = [
         JOPLIN, {"select": ("notes_fts", "notes_spellfix")},
         {*with_suffixes("notes_fts", ("docsize", "segdir", "segments", "stat")),
          "notes_spellfix", "notes_spellfix_vocab"},
-        ["virtual table notes_fts is restored and takes its content from notes_normalized, which is not"],
+        ["virtual table notes_fts is restored and reads notes_normalized, which is not"],
     ),
     (JOPLIN, {"exclude": ("notes_fts", "notes_spellfix")}, {"notes", "notes_normalized", "notes_spellfix_history"}, []),
     (
@@ -188,7 +193,7 @@ CASES: list[tuple[str, dict[str, Any], set[str], list[str]]] = [
     ),
     (
         PLEX, {"exclude": ("metadata_items",)}, with_suffixes("fts4_metadata_titles_icu", FTS4[1:]),
-        ["virtual table fts4_metadata_titles_icu is restored and takes its content from metadata_items, which is not"],
+        ["virtual table fts4_metadata_titles_icu is restored and reads metadata_items, which is not"],
     ),
     (FIREFOX, {"exclude": ("vec_history",)}, {"vec_history_mapping"}, []),
     (
@@ -214,8 +219,8 @@ CASES: list[tuple[str, dict[str, Any], set[str], list[str]]] = [
         SPATIALITE, {"exclude": ("KNN", "roads_net_data", "roads")},
         {"geometry_columns", "knn_notes", "SpatialIndex", "cache_roads_geom", "roads_net",
          *with_suffixes("idx_roads_geom", ("node", "parent", "rowid"))},
-        ["virtual table cache_roads_geom is restored and takes its content from roads, which is not",
-         "virtual table roads_net is restored and takes its content from roads_net_data, which is not"],
+        ["virtual table cache_roads_geom is restored and reads roads, which is not",
+         "virtual table roads_net is restored and reads roads_net_data, which is not"],
     ),
     (
         CHAT, {"select": ("message", "message_attachment_join")}, {"message", "message_attachment_join"},
@@ -234,10 +239,15 @@ CASES: list[tuple[str, dict[str, Any], set[str], list[str]]] = [
         ["trigger dogs_counts_insert is restored and refers to _counts, which is not"],
     ),
     (CALIBRE, {"exclude": ("books_fts",)}, {"books_text", "dirtied_formats", "books_fts_content"}, []),
+    (SPELLING, {"exclude": ("Chapters_FTS_SpellFix",)}, {"Chapters_FTS_SpellFix_EditCost"}, []),
+    (
+        SPELLING, {"select": ("Chapters_FTS_SpellFix",)}, {"Chapters_FTS_SpellFix", "Chapters_FTS_SpellFix_vocab"},
+        ["virtual table Chapters_FTS_SpellFix is restored and reads Chapters_FTS_SpellFix_EditCost, which is not"],
+    ),
     (
         VOCABULARY, {"exclude": ("docs", "old")}, {"terms", "terms_blocked", "old_terms", "common", "docs_view"},
-        ["virtual table terms is restored and takes its content from docs, which is not",
-         "virtual table old_terms is restored and takes its content from old, which is not"],
+        ["virtual table terms is restored and reads docs, which is not",
+         "virtual table old_terms is restored and reads old, which is not"],
     ),
     (
         VOCABULARY, {"exclude": ("terms",)},

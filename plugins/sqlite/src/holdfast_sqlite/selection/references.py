@@ -38,7 +38,7 @@ def dangling(
             mentioned = {folded(token.name) for token in tokens(entry.sql)} & gone.keys()
             names = statements.confirmed(entry, mentioned) if mentioned else []
         elif entry.kind == "table" and entry.name in owned:
-            what, how, names = "virtual table", "takes its content from", owned[entry.name].sources
+            what, how, names = "virtual table", "reads", owned[entry.name].sources
         elif entry.kind == "table":
             how, names = "its foreign key refers to", parents.get(entry.name, [])
         warnings += [
