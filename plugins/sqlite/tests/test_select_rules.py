@@ -139,13 +139,16 @@ def test_references_are_what_sqlite_takes_for_them(select: Select) -> None:
         "CREATE TRIGGER g AFTER UPDATE OF gone ON t BEGIN UPDATE kept SET x = old.part WHERE id IN gone; END;"
         "CREATE TRIGGER h AFTER INSERT ON kept BEGIN INSERT INTO t(gone) SELECT x FROM part; END;"
         "CREATE TRIGGER i INSTEAD OF DELETE ON a BEGIN DELETE FROM part WHERE x = old.gone; END;"
+        "CREATE VIEW j AS SELECT n AS gone, unknown_to_all(n) AS m FROM t;"
+        "CREATE TRIGGER k INSTEAD OF UPDATE ON j BEGIN UPDATE kept SET x = new.gone; SELECT 1 FROM part; END;"
     )  # fmt: skip
     kept, told = select(script, exclude=("gone", "part"))
-    assert kept == {"kept", "t", *"abcde"}
+    assert kept == {"kept", "t", *"abcdej"}
     assert told == [
         f"{what} is restored and refers to {name}, which is not"
         for what, name in (
             ("view b", "gone"), ("view e", "gone"), ("trigger g", "gone"), ("trigger h", "part"), ("trigger i", "part"),
+            ("trigger k", "part"),
         )
     ]  # fmt: skip
 
@@ -256,6 +259,7 @@ def test_names_and_texts_that_are_not_utf_8_are_left_out_and_kept(tmp_path: Path
         CREATE TABLE "caf~"(x PRIMARY KEY); CREATE TABLE other("pr~nom" DEFAULT 'caf~'); CREATE VIEW "v~" AS SELECT 1;
         INSERT INTO "caf~" VALUES (1); INSERT INTO other VALUES ('pr~'); CREATE INDEX "caf~ i" ON "caf~"(x);
         CREATE VIEW "~2" AS SELECT * FROM "caf~"; CREATE TABLE child(y REFERENCES "caf~");
+        CREATE TRIGGER "t~" AFTER UPDATE ON other BEGIN SELECT * FROM "caf~"; END;
     """
     with closing(sqlite3.connect(source)) as connection:
         connection.executescript(script)
@@ -265,11 +269,12 @@ def test_names_and_texts_that_are_not_utf_8_are_left_out_and_kept(tmp_path: Path
     assert told == [
         r"view \xe92 is restored and refers to caf\xe9, which is not",
         r"table child is restored and its foreign key refers to caf\xe9, which is not",
+        r"trigger t\xe9 is restored and refers to caf\xe9, which is not",
     ]
     with closing(sqlite3.connect(target)) as connection:
         connection.text_factory = bytes
         names = connection.execute("SELECT name FROM sqlite_schema ORDER BY rowid").fetchall()
-        assert names == [(b"other",), (b"child",), (b"v\xe9",), (b"\xe92",)]
+        assert names == [(b"other",), (b"child",), (b"v\xe9",), (b"\xe92",), (b"t\xe9",)]
         assert connection.execute("SELECT count(*) FROM other").fetchall() == [(1,)]
 
 

@@ -10,6 +10,10 @@ from holdfast_sqlite.child.check import lend_collation
 from holdfast_sqlite.tokens import folded, label, tokens
 from holdfast_sqlite.virtual_tables.ownership import Belongings
 
+TYPE_CHECKING = False  # see `tokens`
+if TYPE_CHECKING:
+    from typing import Any
+
 _TOUCHES = (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
 _NO_FUNCTION = "no such function: "
 _MOST_LENT = 1000  # functions and collations of one statement
@@ -96,7 +100,7 @@ class _Statements:
         after_name = itertools.islice(tokens(entry.sql), 3, None)
         event = next(event for token in after_name for event in events if token.is_word(event))
         if event == "UPDATE":
-            infos = self._connection.execute(f"PRAGMA table_xinfo({table})").fetchall()
+            infos = self._rows(f"PRAGMA table_xinfo({table})") or []
             columns = [identifier(info[1]) for info in infos if not info[6]]
             return f"UPDATE {table} SET {', '.join(f'{column} = {column}' for column in columns)}"  # noqa: S608
         return f"INSERT INTO {table} DEFAULT VALUES" if event == "INSERT" else f"DELETE FROM {table}"  # noqa: S608
@@ -112,19 +116,21 @@ class _Statements:
 
         self._connection.set_authorizer(note)
         try:
-            for _ in range(_MOST_LENT):
-                try:
-                    self._connection.execute(f"EXPLAIN {statement}").close()
-                except UnicodeEncodeError:  # of a name that is not UTF-8
-                    return touched, False
-                except sqlite3.OperationalError as error:
-                    if not _lend(self._connection, error):
-                        return touched, False
-                else:
-                    return touched, True
-            return touched, False
+            return touched, self._rows(f"EXPLAIN {statement}") is not None
         finally:
             self._connection.set_authorizer(None)
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]] | None:
+        """Run a statement with what it needs of the application; None if that is not enough."""
+        for _ in range(_MOST_LENT):
+            try:
+                return self._connection.execute(statement).fetchall()
+            except UnicodeEncodeError:  # of a name that is not UTF-8
+                return None
+            except sqlite3.OperationalError as error:
+                if not _lend(self._connection, error):
+                    return None
+        return None
 
 
 def _lend(connection: sqlite3.Connection, error: sqlite3.Error) -> bool:
