@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Source
+from holdfast.api import Event, EventType, Source
 from holdfast.errors import IntegrityError, LockedError, UnsafeError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -24,10 +24,15 @@ APP = Source(name="app", identity="app")
 OTHER = Source(name="app", identity="other")
 
 
-def make(storage: Any, *, identity: str = "app", **plan: Any) -> Backup:
+def make(storage: Any, *, identity: str = "app", warnings: list[str] | None = None, **plan: Any) -> Backup:
     engine = MemoryEngine(identity=identity)
     parts = Parts(engine=engine, storage=storage)
-    return backup(BackupPlan(source=URL, codec="none", **plan), registry=memory_registry(), parts=parts)
+
+    def watch(event: Event) -> None:
+        if event.type == EventType.WARNING and warnings is not None:
+            warnings.append(event.message)
+
+    return backup(BackupPlan(source=URL, codec="none", **plan), registry=memory_registry(), parts=parts, on_event=watch)
 
 
 @pytest.fixture
@@ -51,6 +56,19 @@ def memory() -> Catalog:
 
 def test_a_source_keeps_its_name(memory: Catalog) -> None:
     assert claim(memory, APP) == claim(memory, APP) == claim(memory, APP, explicit=True) == "app"
+
+
+def test_a_name_that_differs_from_the_derived_one_is_told_once(storage: FolderStorage) -> None:
+    """A database that was moved, or is in a container now, looks like another one."""
+    make(storage)
+    warnings: list[str] = []
+    name = make(storage, identity="moved", warnings=warnings).name
+    (told,) = warnings
+    assert f"get the name '{name}'" in told
+    assert told.endswith("use --name app --adopt")
+    assert make(storage, identity="moved", warnings=warnings).name == name
+    assert make(storage, identity="moved", warnings=warnings, name="app", adopt=True).name == "app"
+    assert warnings == [told]
 
 
 def test_a_derived_name_of_another_source_gets_six_digits(memory: Catalog) -> None:

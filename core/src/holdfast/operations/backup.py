@@ -19,7 +19,7 @@ from holdfast.run import Run
 from holdfast.scratch import run_cleanup, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import claim_name, name_for, new_backup
+from holdfast.store.claims import claim_name, is_unused, name_for, new_backup
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import slug
@@ -158,9 +158,15 @@ def _claim_name(
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
         with new_backup(catalog.storage, at) as (backup_id, created_at):
+            wanted = name
             name = claim_name(catalog, source.identity, name=name, explicit=explicit, adopt=setup.plan.adopt)
             sweep(catalog, name)
             run.identify(backup_id, name)
+            if name != wanted and is_unused(catalog, name):
+                run.warn(
+                    f"the name '{wanted}' belongs to the backups of another database, and those of this one get the "
+                    f"name '{name}'; if it is the same one in another place, use --name {wanted} --adopt"
+                )
             try:
                 yield created_at
             except BaseException:

@@ -62,6 +62,11 @@ def name_for(catalog: Catalog, source: Source, *, name: str, explicit: bool, ado
     return _settle(catalog, source, name=name, explicit=explicit, adopt=adopt)[0]
 
 
+def is_unused(catalog: Catalog, name: str) -> bool:
+    """Whether nothing lies under a name but its claim."""
+    return all(stat.path == f"{name}/{CLAIM}" for stat in catalog.storage.list(name))
+
+
 def release_name(catalog: Catalog, name: str, identity: str | None) -> None:
     """Give a name back whose last backup is gone, so that a wrong first try does not hold it.
 
