@@ -15,6 +15,7 @@ from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
 _NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
+_TRIES = 10
 
 
 class Source:
@@ -99,12 +100,13 @@ class Source:
     def confirm(self, *, pinned: bool) -> None:
         """See, once everything is read, that nobody has used the database under another name meanwhile.
 
-        `pinned` tells whether it was read in the transaction of `snapshot`, and what that sees must not change.
+        `pinned` tells whether it was read in the transaction of `snapshot`, whose log must still be there.
         """
         self._check_names()
-        if self.snapshot is None or not pinned:
+        if self.snapshot is None:
             return
-        self.snapshot.check_log()
+        if pinned:
+            self.snapshot.check_log()
         unused = self._stamp is not None and not self._names.in_use and self.snapshot.is_current()
         if unused and self._stat() != self._stamp:
             raise TaskError(
@@ -160,17 +162,25 @@ class Source:
 
     def _pin(self) -> None:
         self.end()
-        snapshot = WalSnapshot(self.path, begin=self.begin, end=self.end)
         try:
-            snapshot.pin()
-            self._stamp = self._stat()
+            self.snapshot = self._pinned()
+            self.access, self.size = "wal", self.snapshot.size
         except (RawCopyUnsafe, OSError) as error:
             self.unsafe = str(error)
             if self.database.in_transaction:
                 self.end()
             self.begin()
-            return
-        self.snapshot, self.access, self.size = snapshot, "wal", snapshot.size
+
+    def _pinned(self) -> WalSnapshot:
+        """Pin the snapshot at a moment when nobody changes the file, if nobody is known to use the database."""
+        for _ in range(_TRIES):
+            snapshot = WalSnapshot(self.path, begin=self.begin, end=self.end)
+            self._stamp = self._stat()
+            snapshot.pin()
+            if self._names.in_use or self._stat() == self._stamp:
+                return snapshot
+            self.end()
+        raise RawCopyUnsafe(f"the file was changed in {_TRIES} moments at which it was opened")
 
     def _unreadable(self, text: str, *, kind: str) -> None:
         if not self.allow_damaged:
