@@ -5,25 +5,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sqlite_users import KILLED, USER, running, use_and_be_killed
 
 import holdfast
 from holdfast.errors import UnsafeError
 
 ACCOUNTS = 300
-_USER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-for statement in sys.argv[2:]:
-    connection.execute(statement)
-print("ready", flush=True)
-sys.stdin.read()
-"""
 # Transfers, so that the sum is the same at every moment, with a checkpoint every few of them. Every other connection
 # is closed at once, as by a program that opens one for each request.
 _WRITER = """
@@ -71,17 +64,6 @@ def total(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return int(connection.execute("SELECT sum(n) FROM account").fetchone()[0])
-
-
-@contextmanager
-def running(code: str, *arguments: str | Path, within: tuple[str, ...] = ()) -> Iterator[int]:
-    """A program that has said that it is ready; its process id."""
-    command = [*within, sys.executable, "-c", code, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        yield process.pid
-        process.communicate()
 
 
 def container(file: Path, point: Path, *, own_processes: bool = False) -> tuple[str, ...]:
@@ -196,7 +178,7 @@ def test_what_is_done_to_files_that_are_open_is_found_out(
 ) -> None:
     source = tmp_path / "app.db"
     make(source)
-    with running(_USER, source, "UPDATE account SET n = n + 1") as pid:
+    with running(USER, source, "UPDATE account SET n = n + 1") as pid:
         source = change(source)
         before = side_files(source)
         with pytest.raises(UnsafeError) as failure:
@@ -212,13 +194,12 @@ def test_a_log_that_a_killed_program_has_left_beside_another_name_is_refused(
 ) -> None:
     used, named = tmp_path / "a" / "app.db", tmp_path / "b" / "app.db"
     make(named if way == "mount" else used)
-    dying = f"{_USER.partition('print')[0]}print('ready', flush=True); import os, time; os.kill(os.getpid(), 9)"
     within: tuple[str, ...] = ()
     with ExitStack() as stack:
         if way == "mount":
             within = container(named, used)
             # The container goes on without the program.
-            script = [*within, "sh", "-c", f'"{sys.executable}" -c "$0" "$@"; echo ready; cat', dying]
+            script = [*within, "sh", "-c", f'"{sys.executable}" -c "$0" "$@"; echo ready; cat', KILLED]
             process = stack.enter_context(
                 subprocess.Popen(
                     [*script, str(used), "UPDATE account SET n = n + 1"],
@@ -232,8 +213,7 @@ def test_a_log_that_a_killed_program_has_left_beside_another_name_is_refused(
         else:
             named.parent.mkdir()
             os.link(used, named)
-            with running(dying, used, "UPDATE account SET n = n + 1"):
-                pass
+            use_and_be_killed(used, "UPDATE account SET n = n + 1")
         with pytest.raises(UnsafeError, match="has another name") as failure:
             backups.make(named)
         assert str(used) in failure.value.message
@@ -258,7 +238,7 @@ def test_a_program_that_begins_to_use_another_name_during_the_backup_is_found_at
 
         def join_in(event: Any) -> None:
             if event.type == "started":
-                users.enter_context(running(_USER, other, "UPDATE account SET n = n + 1"))
+                users.enter_context(running(USER, other, "UPDATE account SET n = n + 1"))
 
         with pytest.raises(UnsafeError, match="in use under another name"):
             backups.make(source, on_event=join_in)
@@ -317,9 +297,37 @@ def latest(store: Path) -> holdfast.Backup:
 def test_a_program_that_has_lost_its_locks_is_warned_of(tmp_path: Path, backups: Any) -> None:
     source = tmp_path / "app.db"
     make(source)
-    losing = _USER.replace("print", "[open(sys.argv[1] + suffix).close() for suffix in ('', '-wal', '-shm')]\nprint")
+    losing = USER.replace("print", "[open(sys.argv[1] + suffix).close() for suffix in ('', '-wal', '-shm')]\nprint")
     with running(losing, source, "UPDATE account SET n = n + 1") as pid:
         record = backups.make(source)
     assert f"process {pid} (python" in record.warnings[0]
     assert "has lost its locks" in record.warnings[0]
     assert total(backups.restore(record, tmp_path / "copy.db")) == 101 * ACCOUNTS
+
+
+def test_a_program_that_serves_others_is_told_from_one_that_uses_the_database(tmp_path: Path, backups: Any) -> None:
+    """A FUSE file system or a virtual machine has the files open for others, whose locks and maps stay with them."""
+    source = tmp_path / "app.db"
+    make(source)
+    with running(USER, source, "UPDATE account SET n = n + 1"):
+        for suffix in ("", "-wal", "-shm"):
+            shutil.copy(f"{source}{suffix}", f"{tmp_path}/kept{suffix}")
+    for suffix in ("", "-wal", "-shm"):
+        os.rename(f"{tmp_path}/kept{suffix}", f"{source}{suffix}")
+    serving = (
+        "import os, sys; [os.open(p, os.O_RDWR) for p in sys.argv[1:]]; print('ready', flush=True); sys.stdin.read()"
+    )
+    files = [f"{source}{suffix}" for suffix in ("", "-wal", "-shm")]
+    with running(serving, *files), pytest.raises(UnsafeError, match=r"process \d+ \(python.* without SQLite's locks"):
+        backups.make(source)
+    assert total(backups.restore(backups.make(source), tmp_path / "copy.db")) == 101 * ACCOUNTS
+
+
+def test_a_program_that_has_the_file_open_for_reading_alone_hinders_nobody(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+    make(source)
+    reading = "import sys; files = [open(p) for p in sys.argv[1:]]; print('ready', flush=True); sys.stdin.read()"
+    with running(USER, source, "UPDATE account SET n = n + 1"), running(reading, source, f"{source}-shm"):
+        assert backups.make(source).warnings == ()
+    with running(reading, source):
+        assert backups.make(source).warnings == ()

@@ -152,8 +152,10 @@ class Dump:
             pass
         started = time.monotonic()
         source.begin()
+        stamp = source.stamp()
         size = self._locked_size()
         spool.copy_file(source.descriptor, target, size)
+        source.check_stamp(stamp)
         source.database.execute("ROLLBACK")  # from here on writers go on
         os.setpriority(os.PRIO_PROCESS, 0, before)
         self._channel.log(f"writers waited for {time.monotonic() - started:.3f} s at most")

@@ -93,10 +93,6 @@ class Source:
                 "machine does with it meanwhile may not be seen from here, and the backup may be wrong then"
             )
 
-    def _stat(self) -> tuple[int, int]:
-        status = os.fstat(self._file)
-        return status.st_mtime_ns, status.st_size
-
     def confirm(self, *, pinned: bool) -> None:
         """See, once everything is read, that nobody has used the database under another name meanwhile.
 
@@ -107,11 +103,20 @@ class Source:
             return
         if pinned:
             self.snapshot.check_log()
-        unused = self._stamp is not None and not self._names.in_use and self.snapshot.is_current()
-        if unused and self._stat() != self._stamp:
+        if self._stamp is not None and not self._names.in_use and self.snapshot.is_current():
+            self.check_stamp(self._stamp)
+
+    def stamp(self) -> tuple[int, int]:
+        """What tells a change of the file: the time of its last write, in ns, and its size."""
+        status = os.fstat(self._file)
+        return status.st_mtime_ns, status.st_size
+
+    def check_stamp(self, stamp: tuple[int, int]) -> None:
+        """Refuse a file that was changed since `stamp`, where everybody who respects locks could not."""
+        if self.stamp() != stamp:
             raise TaskError(
                 "unsafe",
-                "the file was changed while it was read, and not by a program that uses the log beside it",
+                "the file was changed while it was read, by a program that does not respect its lock or its log",
                 hint="see which program writes to it, by another name or without SQLite; then try again",
             )
 
@@ -175,9 +180,9 @@ class Source:
         """Pin the snapshot at a moment when nobody changes the file, if nobody is known to use the database."""
         for _ in range(_TRIES):
             snapshot = WalSnapshot(self.path, begin=self.begin, end=self.end)
-            self._stamp = self._stat()
+            self._stamp = self.stamp()
             snapshot.pin()
-            if self._names.in_use or self._stat() == self._stamp:
+            if self._names.in_use or self.stamp() == self._stamp:
                 return snapshot
             self.end()
         raise RawCopyUnsafe(f"the file was changed in {_TRIES} moments at which it was opened")
