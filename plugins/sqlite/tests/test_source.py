@@ -275,15 +275,24 @@ def test_journal_modes_of_every_kind_are_read_raw(tmp_path: Path, backups: Any) 
         assert backups.image(record) == source.read_bytes()
 
 
-def test_an_empty_file_is_an_empty_database_and_its_log_is_not_deleted(tmp_path: Path, backups: Any) -> None:
+def test_an_empty_file_is_an_empty_database_and_said_to_be_empty(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+    source.touch()
+    record = backups.make(source)
+    assert record.warnings == ("the file is empty, which is a database without tables to SQLite",)
+    assert backups.restore(record, tmp_path / "copy.db").read_bytes() == b""
+
+
+def test_an_empty_file_with_a_log_was_a_database_and_its_log_is_not_deleted(tmp_path: Path, backups: Any) -> None:
     source = tmp_path / "app.db"
     with_log(source)
     source.write_bytes(b"")
     before = state(source)
-    record = backups.make(source)
-    assert "write-ahead log belongs to another one" in record.warnings[0]
+    with pytest.raises(IntegrityError, match="the file is empty, and the log beside it has"):
+        backups.make(source)
+    record = backups.make(source, allow_damaged=True)
+    assert record.state == "damaged"
     assert state(source) == before
-    assert backups.restore(record, tmp_path / "copy.db").read_bytes() == b""
 
 
 def test_unknown_and_encrypted_files_are_told_apart_from_databases(tmp_path: Path, backups: Any) -> None:

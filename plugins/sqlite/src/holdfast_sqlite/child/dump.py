@@ -10,7 +10,7 @@ import time
 from holdfast_sqlite.child.background_check import BackgroundCheck
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.check import is_damage
-from holdfast_sqlite.header import ROLLBACK, SIZE, WAL, page_count, page_size, versions
+from holdfast_sqlite.header import SIZE, WAL, versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot import spool
 from holdfast_sqlite.snapshot.source import Source
@@ -153,7 +153,7 @@ class Dump:
         started = time.monotonic()
         source.begin()
         stamp = source.stamp()
-        size = self._locked_size()
+        size = source.locked_size()
         spool.copy_file(source.descriptor, target, size)
         source.check_stamp(stamp)
         source.database.execute("ROLLBACK")  # from here on writers go on
@@ -161,18 +161,6 @@ class Dump:
         self._channel.log(f"writers waited for {time.monotonic() - started:.3f} s at most")
         os.truncate(target, size)
         os.close(target)
-
-    def _locked_size(self) -> int:
-        """Bytes of the database; what may have changed since it was opened is looked at again, under the lock."""
-        source = self._source
-        header, file_size = source.header, os.fstat(source.descriptor).st_size
-        size = page_size(header) * page_count(header, file_size)
-        log = f"{source.path}-wal"
-        if versions(header) != ROLLBACK or (os.path.exists(log) and os.path.getsize(log)):
-            raise RawCopyUnsafe("the database has changed to WAL mode")
-        if size > file_size:
-            raise RawCopyUnsafe(f"its header tells of {size} bytes, and it has {file_size}")
-        return size
 
     def _overlaid(self) -> None:
         snapshot = self._source.snapshot

@@ -52,9 +52,9 @@ def _check_value(name: str, value: str) -> None:
         )
 
 
-def _encrypted(found: str) -> UsageError:
+def _encrypted(reason: str) -> UsageError:
     return UsageError(
-        f"{found}, and Holdfast decrypts no database",
+        f"{reason}, and Holdfast decrypts no database",
         hint="leave it out: --allow-damaged backs up an encrypted file as it is, together with its log",
     )
 

@@ -43,12 +43,12 @@ def _links(path: str, status: os.stat_result) -> list[str]:
     above = os.path.dirname(folder)
     near = [(folder, entry) for entry in _entries(folder)]
     near += [(os.path.join(above, entry), name) for entry in _entries(above)]
-    places = {_place(folder, name)}  # a folder may be there twice, as a link or mount
+    known = {_place(folder, name)}  # a folder may be there twice, as a link or mount
     links = []
     for parent, entry in near:
         other = os.path.join(parent, entry)
-        if _is(other, status) and (place := _place(parent, entry)) not in places:
-            places.add(place)
+        if _is(other, status) and (place := _place(parent, entry)) not in known:
+            known.add(place)
             links.append(other)
     return links
 

@@ -64,10 +64,7 @@ class Source:
     def _open(self) -> None:
         if not self.size:
             self.access = "empty"
-            log = f"{self.path}-wal"
-            if os.path.exists(log) and os.path.getsize(log):
-                # SQLite, too, would take this for an empty database: it deletes such a log.
-                self.warnings.append("the database file is empty, and its write-ahead log belongs to another one")
+            self._check_empty()
         elif self.header[: len(MAGIC)] != MAGIC:
             self._unreadable("it does not begin with 'SQLite format 3'", kind="notadb")
             self._check_names()
@@ -78,6 +75,18 @@ class Source:
             self._check_names()
             self._stamp = None if self._names.in_use else self._stamp
         self._check_file_system()
+
+    def _check_empty(self) -> None:
+        """An empty file is a database without tables, unless a log tells that there were some."""
+        log = f"{self.path}-wal"
+        if not os.path.exists(log) or not os.path.getsize(log):
+            self.warnings.append("the file is empty, which is a database without tables to SQLite")
+            return
+        text = f"the file is empty, and the log beside it has {os.path.getsize(log)} bytes, of a database that it was"
+        if not self.allow_damaged:
+            hint = "find out what has emptied it, and keep that log; --allow-damaged backs up the empty file alone"
+            raise TaskError("damaged", text, hint=hint)
+        self.damage.append(text)
 
     def _check_names(self) -> None:
         """Whoever reads in rollback mode needs no log, and his locks are on the file itself."""
@@ -164,6 +173,17 @@ class Source:
             self.unsafe = f"its header names the format versions {mode[0]} and {mode[1]}"
         elif os.path.exists(log) and os.path.getsize(log):
             self.unsafe = "it is in rollback mode and has a write-ahead log"
+
+    def locked_size(self) -> int:
+        """Bytes of the database; what may have changed since it was opened is looked at again, under the lock."""
+        header, file_size = self.header, os.fstat(self._file).st_size
+        size = page_size(header) * page_count(header, file_size)
+        log = f"{self.path}-wal"
+        if versions(header) != ROLLBACK or (os.path.exists(log) and os.path.getsize(log)):
+            raise RawCopyUnsafe("the database has changed to WAL mode")
+        if size > file_size:
+            raise RawCopyUnsafe(f"its header tells of {size} bytes, and it has {file_size}")
+        return size
 
     def _pin(self) -> None:
         self.end()
