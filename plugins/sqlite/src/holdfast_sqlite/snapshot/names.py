@@ -101,8 +101,7 @@ class Names:
                 return objection
         if table.unseen:
             return Objection(
-                "somebody whom this process cannot see, in another container, has it open, and does not use the log "
-                "and index beside this name",
+                "somebody whom this process cannot see has it open, and does not use the log beside this name",
                 "back it up in that container, or mount the folder of the database into both instead of the file alone",
                 _HIDDEN,
             )
