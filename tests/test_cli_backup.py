@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,40 @@ def test_a_name_that_belongs_to_another_database_is_refused_unless_adopted(shell
     shell.backup("sqlite:///new.db", "--name", "orders", "--adopt")
     shell.fails(16, "backup", "sqlite:///app.db", "--name", "orders")
     assert len(shell.listing("orders")) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--check", "full"], True),
+        (["--check=full"], True),
+        (["--no-check", "--check", "full"], True),
+        (["--check"], False),
+        (["--check", "quick"], False),
+        (["--check", "full", "--check", "off"], False),
+        (["--check", "full", "--no-check"], False),
+        ([], False),
+    ],
+)
+def test_a_full_check_alone_finds_an_index_that_lost_rows_and_no_word_of_another_kind_is_its_value(
+    shell: Shell, options: list[str], said: bool
+) -> None:
+    path = shell.folder / "lost.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript("CREATE TABLE t(a); CREATE INDEX i ON t(a); INSERT INTO t VALUES ('one'), ('two');")
+        image = bytearray(connection.serialize())
+    at = image.rindex(b"two")
+    image[at : at + 3] = b"six"  # as many rows as before, but not the same: only a comparison finds it
+    path.write_bytes(image)
+    ran = shell.run("backup", *options, "sqlite:///lost.db")
+    assert ran.code == 0
+    assert ("run REINDEX i in the source" in ran.stderr) is said
+    assert shell.listing()[0]["state"] == "complete"
+
+
+def test_a_level_of_a_check_that_is_none_is_refused(shell: Shell) -> None:
+    ran = shell.run("backup", "sqlite:///app.db", "--check=deep", code=2)
+    assert "deep" in ran.error
 
 
 def test_tags_and_further_checksums_are_kept_with_the_backup(shell: Shell) -> None:

@@ -125,8 +125,6 @@ class Toy:
         class Scratch:
             url = f"toy://me:s3cret@host{path}"
             server_version = "toy 2"
-            faults = tuple(toy.broken.get("faults", ()))
-            warnings = tuple(toy.broken.get("warnings", ()))
 
             def check(self) -> list[str]:
                 toy._break("check")
@@ -225,17 +223,6 @@ def test_every_difference_is_named(bench: Bench, content: dict[str, Any], proble
     assert (result.passed, result.state, result.problems) == (False, "damaged", (problem,))
     assert bench.findings(entry)[0]["problems"] == [problem]
     assert bench.state(entry) == "damaged"
-
-
-def test_what_was_wrong_in_the_source_is_said_and_recorded_and_is_no_damage_of_the_backup(bench: Bench) -> None:
-    entry = bench.backup()
-    bench.toy.broken |= {"faults": ["index i lost a row:\nbuild it anew"], "warnings": ["table t was not checked"]}
-    result = bench.drill(entry)
-    assert (result.passed, result.state, result.problems) == (True, "proven", ())
-    assert result.faults == ("index i lost a row: build it anew",)
-    assert result.warnings == ("table t was not checked",)
-    (finding,) = bench.findings(entry)
-    assert (finding["result"], finding["faults"]) == ("passed", ["index i lost a row: build it anew"])
 
 
 @pytest.mark.parametrize("where", ["scratch", "restore", "check", "proof"])

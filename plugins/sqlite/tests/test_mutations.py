@@ -39,8 +39,8 @@ MUTATIONS = [
     Mutation("a foreign key", "UPDATE purchase SET customer = 61 - customer WHERE id = 5", "table purchase"),
     Mutation("a sequence", "UPDATE sqlite_sequence SET seq = seq + 1", "table sqlite_sequence"),
     Mutation("a sequence lost", "DELETE FROM sqlite_sequence", "table sqlite_sequence: 1 row recorded, 0 rows found"),
-    Mutation("text of a full-text index", "UPDATE prose SET body = 'waves brake' WHERE rowid = 2", "prose_content"),
-    Mutation("a document lost", "DELETE FROM prose WHERE rowid = 1", "prose_"),
+    Mutation("text of a full-text index", "UPDATE prose SET body = 'waves brake' WHERE rowid = 2", "table prose"),
+    Mutation("a document lost", "DELETE FROM prose WHERE rowid = 1", "table prose: 2 rows recorded, 1 row found"),
     Mutation("an index lost", "DROP INDEX customer_name", "index customer_name: is missing"),
     Mutation("an index added", "CREATE INDEX further ON heap (value)", "index further: was not in the source"),
     Mutation("an index on another column",
@@ -176,7 +176,7 @@ def test_the_drill_names_the_table_in_which_one_bit_of_the_file_turned(
         (b"note-%04d" % chance.choice([1, 2, 3, 4, 6, 7]), "table customer"),
         (b"2026-11-%02dT10:00" % chance.randrange(1, 28), "table purchase"),
         (b"@mail.example", "customer"),  # in the table or in the index of its UNIQUE constraint
-        (b"waves break", "prose_content"),
+        (b"waves break", "table prose"),
     ])  # fmt: skip
 
     def apply(url: str) -> None:

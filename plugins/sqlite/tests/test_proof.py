@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 import holdfast
+from holdfast.api import ScratchRequest
+from holdfast.errors import PluginError
 from holdfast.legacy.importer import import_backups
 from holdfast.legacy.manager import sqlite_url
 from holdfast.plugins.registry import Registry
+from holdfast.proof import compare
+from holdfast_sqlite.options import SqliteOptions
+from holdfast_sqlite.proof.content import describe
+from holdfast_sqlite.proof.record import assemble
+from holdfast_sqlite.scratch import open_scratch
 
 
 def make(path: Path, *, wal: bool = False) -> None:
@@ -127,6 +134,72 @@ def test_sql_text_of_the_older_system_is_taken_over_restored_and_drilled(tmp_pat
     with closing(sqlite3.connect(tmp_path / "copy.db")) as db:
         assert list(db.execute("SELECT * FROM a")) == rows
     assert holdfast.drill("latest", store=store).state == "verified"
+
+
+def test_what_a_library_makes_for_itself_is_in_no_proof_but_what_a_virtual_table_shows_is(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db", isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1); ANALYZE;"
+            "CREATE VIRTUAL TABLE f USING fts5(b); INSERT INTO f VALUES ('one'), ('two');"
+            "CREATE VIRTUAL TABLE x USING fts5(a, content=t); CREATE VIRTUAL TABLE r USING rtree(id, x0, x1);"
+            "CREATE VIRTUAL TABLE c USING fts5(b, content=''); CREATE TABLE f_own (a);"
+        )
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=str(tmp_path / "store"))
+    tables = {name: rows for (kind, name), (rows, _) in proof(record).items() if kind == "table"}
+    # Of a contentless index there is nothing but its tables.
+    own = {name: rows for name, rows in tables.items() if not name.startswith("c_")}
+    assert own == {"t": 1, "f": 2, "r": 0, "f_own": 0}
+    assert "c_data" in tables
+
+
+def test_a_proof_of_an_older_release_is_repeated_as_it_was_recorded(tmp_path: Path) -> None:
+    """The first method had statistics and the tables of modules in it, and no virtual tables."""
+    path = tmp_path / "restored.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1); ANALYZE;"
+            "CREATE VIRTUAL TABLE f USING fts5(b); INSERT INTO f VALUES ('one');"
+        )
+        recorded = assemble(describe(db, method="sqlite-1").objects, image=None, method="sqlite-1")
+    names = {entry.name for entry in recorded.objects if entry.kind == "table"}
+    assert (
+        names == {"t", "sqlite_stat1", "sqlite_stat4", "f_config", "f_content", "f_data", "f_docsize", "f_idx"} & names
+    )
+    assert {"t", "sqlite_stat1", "f_data"} <= names
+    with open_scratch(ScratchRequest(id="x", scratch=tmp_path, options=SqliteOptions())) as scratch:
+        assert scratch.check() == []
+        assert scratch.proof(recorded) == recorded
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE f_content SET c0 = 'two'")
+        assert [str(difference) for difference in compare(recorded, scratch.proof(recorded))] == [
+            "table f_content: differs from what was recorded"
+        ]
+
+
+def test_what_the_dump_could_not_read_is_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "restored.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("CREATE TABLE t (a); CREATE TABLE u (a);")
+        objects = [("table", "t", None, "") if entry[:2] == ("table", "t") else entry for entry in describe(db).objects]
+    recorded = assemble(objects, image=None)
+    with open_scratch(ScratchRequest(id="x", scratch=tmp_path, options=SqliteOptions())) as scratch:
+        assert compare(recorded, scratch.proof(recorded)) == []
+
+
+def test_a_table_that_only_another_library_can_read_is_not_called_different(tmp_path: Path) -> None:
+    path = tmp_path / "restored.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1);")
+        recorded = assemble(describe(db).objects, image=None)
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE t WHATEVER (a)' WHERE name = 't'")
+    request = ScratchRequest(id="x", scratch=tmp_path, options=SqliteOptions(), server_version="3.99.0")
+    with open_scratch(request) as scratch:
+        assert scratch.check() == []
+        assert any("cannot read the definition of t" in line for line in scratch.warnings)
+        with pytest.raises(PluginError, match="table t: ") as unable:
+            scratch.proof(recorded)
+    assert "3.99.0" in str(unable.value.hint)
 
 
 def test_without_check_and_without_proof_nothing_is_recorded(tmp_path: Path) -> None:

@@ -204,9 +204,10 @@ def _test(setup: RestoreSetup, scratch: Scratch, folder: Path) -> _Outcome:
     """Restore, check and compare; what is wrong with the backup goes into the outcome, all else is raised."""
     outcome = _Outcome(server_version=scratch.server_version)
     _compare(setup, scratch, folder, outcome)
-    outcome.faults += [
-        " ".join(line.split()) for line in (scratch.faults if isinstance(scratch, SupportsFaults) else ())
-    ]
+    lines = scratch.faults if isinstance(scratch, SupportsFaults) else ()
+    agrees = not outcome.problems and not outcome.differences
+    # What was changed on the way may be at fault because of that.
+    (outcome.faults if agrees else outcome.problems).extend(" ".join(line.split()) for line in lines)
     for warning in scratch.warnings if isinstance(scratch, SupportsWarnings) else ():
         setup.run.warn(warning)
     return outcome

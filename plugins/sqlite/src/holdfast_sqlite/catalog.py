@@ -52,6 +52,21 @@ def entries(connection: sqlite3.Connection) -> list[Entry]:
     return schema
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text with names in it is one that a statement or a message can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def printable(name: str) -> str:
+    """A name as a message can show it: bytes that are not UTF-8 as backslash escapes."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def argument(name: str) -> str | bytes:
+    """A name as a parameter for CAST(? AS TEXT), which any bytes go through."""
+    return name if is_utf8(name) else name.encode(errors="surrogateescape")
+
+
 def identifier(name: str) -> str:
     """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'

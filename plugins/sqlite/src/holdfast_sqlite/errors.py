@@ -10,12 +10,14 @@ from holdfast.api import (
     HoldfastError,
     IntegrityError,
     LockedError,
+    PluginError,
     UnreachableError,
     UnsafeError,
     UsageError,
     os_error_text,
     quote_name,
 )
+from holdfast_sqlite.child.schema import is_unreadable
 
 KINDS: dict[str, type[HoldfastError]] = {
     "BUSY": LockedError,
@@ -31,6 +33,7 @@ KINDS: dict[str, type[HoldfastError]] = {
     # Of the child processes' own, not of SQLite:
     "damaged": IntegrityError,
     "notadb": IntegrityError,
+    "newer": PluginError,
     "usage": UsageError,
     "unsafe": UnsafeError,
     "space": HoldfastError,
@@ -38,6 +41,7 @@ KINDS: dict[str, type[HoldfastError]] = {
 }
 WAIT_LONGER = "use -o lock_timeout=SECONDS to wait longer for other processes"
 _ALLOW = "use --allow-damaged to back it up nevertheless, as a backup that is marked as damaged"
+_NEWER = "use a newer SQLite, which may well be able to read it"
 _ENCRYPTED = (
     "if it is encrypted (SQLCipher), use the program that has its key, or --allow-damaged to back up the encrypted "
     "pages as they are, those of its log included"
@@ -51,7 +55,8 @@ def error_class(kind: str) -> type[HoldfastError]:
 
 def database_error(error: sqlite3.Error, what: str) -> HoldfastError:
     """Say what SQLite's error means."""
-    return error_class(getattr(error, "sqlite_errorname", ""))(f"{what}: {error}")
+    kind = "newer" if is_unreadable(error) else getattr(error, "sqlite_errorname", "")
+    return error_class(kind)(f"{what}: {error}", hint=_NEWER if kind == "newer" else None)
 
 
 def source_error(message: Mapping[str, Any], database: str, lock_timeout: float) -> HoldfastError:
@@ -67,6 +72,7 @@ def source_error(message: Mapping[str, Any], database: str, lock_timeout: float)
     if kind == "notadb":
         return IntegrityError(f"{database} is not an SQLite database: {text}", hint=_ENCRYPTED)
     error = error_class(kind)
+    hint = hint or (_NEWER if kind == "newer" else None)
     if error is IntegrityError:
         return IntegrityError(f"{database} is damaged: {text}", hint=hint or _ALLOW)
     if error is LockedError:

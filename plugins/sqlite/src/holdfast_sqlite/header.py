@@ -10,6 +10,18 @@ MAGIC = b"SQLite format 3\0"
 # The format versions to write and to read, which tell the journal mode.
 WAL, ROLLBACK = b"\2\2", b"\1\1"
 _VERSIONS = slice(18, 20)
+_SCHEMA_FORMAT = 4  # the newest that there is
+_FAR = 32  # a version or format that is this far away is none
+_ENCODINGS = (0, 1, 2, 3)
+_PAGE_SIZES = tuple(1 << power for power in range(9, 17))
+_SMALLEST = 480  # bytes of a page that are not reserved
+_FRACTIONS = b"\x40\x20\x20"  # of a page that a cell may take; there are no others
+
+
+def read_header(path: str) -> bytes:
+    """The header of a file that nobody else has open: closing a file drops the locks of the process on it."""
+    with open(path, "rb") as file:
+        return file.read(SIZE)
 
 
 def versions(header: bytes) -> bytes:
@@ -31,6 +43,37 @@ def page_size(header: bytes) -> int:
     """Bytes of a page."""
     size = int.from_bytes(header[16:18], "big")
     return 65536 if size == 1 else size
+
+
+def unsupported(header: bytes) -> str:
+    """Why a file that SQLite has refused may be one that only another SQLite can read; "" if nothing says so.
+
+    What has overwritten a header leaves hardly all of its other fields as they have to be.
+    """
+    if not _is_whole(header):
+        return ""
+    read_version, schema_format = header[_VERSIONS][1], int.from_bytes(header[44:48], "big")
+    if WAL[1] < read_version < _FAR:
+        return f"its file format has the version {read_version}, newer than this SQLite knows"
+    if _SCHEMA_FORMAT < schema_format < _FAR:
+        return f"its schema format has the number {schema_format}, newer than this SQLite knows"
+    known = read_version <= WAL[1] and schema_format <= _SCHEMA_FORMAT
+    # What is left is a library that was built for smaller pages.
+    return f"its pages have {page_size(header)} bytes, more than this SQLite was built for" if known else ""
+
+
+def _is_whole(header: bytes) -> bool:
+    """Whether the fields of a header that have but a few values have one of them."""
+    if len(header) < SIZE or header[: len(MAGIC)] != MAGIC:
+        return False
+    size = page_size(header)
+    return (
+        size in _PAGE_SIZES
+        and size - header[20] >= _SMALLEST
+        and header[21:24] == _FRACTIONS
+        and int.from_bytes(header[56:60], "big") in _ENCODINGS
+        and not any(header[72:92])  # reserved for the future
+    )
 
 
 def page_count(header: bytes, file_size: int) -> int:

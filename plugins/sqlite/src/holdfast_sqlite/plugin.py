@@ -16,6 +16,7 @@ plugin = EngineHooks(
                 Capability.SNAPSHOT,
                 Capability.ATOMIC_RESTORE,
                 Capability.CHECK,
+                Capability.FULL_CHECK,
                 Capability.PROOF,
                 Capability.SELECT,
                 Capability.LIVE,

@@ -23,10 +23,10 @@ from holdfast.api import (
     quote_name,
 )
 from holdfast_sqlite.child.channel import TaskError
-from holdfast_sqlite.child.check import quick_check
+from holdfast_sqlite.child.check import integrity_check, quick_check
 from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
-from holdfast_sqlite.header import MAGIC
+from holdfast_sqlite.header import MAGIC, read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
@@ -123,15 +123,16 @@ class Restore:
             return  # no bytes at all are an empty database
         started = time.monotonic()
         with self._connection(image, "cannot check the restored image", "ro&immutable=1") as connection:
-            problems, unchecked = quick_check(connection)
-        log.info("quick_check of the image took %.2f s", time.monotonic() - started)
-        if unchecked:
-            self._warnings.append(f"quick_check of the restored database could not be done: {unchecked}")
-        if problems and self._request.allow_damaged:
-            self._warnings.append(f"the restored database is damaged: {problems[0]}")
-        elif problems:
+            check = integrity_check if self._request.check == "full" else quick_check
+            verdict = check(connection, header=read_header(image))
+            damage = verdict.damage
+            self._warnings += [*verdict.faults, *verdict.unchecked]
+        log.info("%s of the image took %.2f s", check.__name__, time.monotonic() - started)
+        if damage and self._request.allow_damaged:
+            self._warnings.append(f"the restored database is damaged: {damage[0]}")
+        elif damage:
             raise IntegrityError(
-                f"the restored database is damaged: {problems[0]}",
+                f"the restored database is damaged: {damage[0]}",
                 hint="use --allow-damaged to restore it nevertheless",
             )
 

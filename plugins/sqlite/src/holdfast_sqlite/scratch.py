@@ -1,6 +1,8 @@
 """Scratch: the temporary file that a drill restores into, SQLite's full check of it, and its proof.
 
-It lies in the drill's own scratch folder, which the core locks and removes, also after a drill that was killed.
+It lies in the drill's own scratch folder, which the core locks and removes, also after a drill that was killed. An
+image that has arrived there is its source to the byte, because the core has compared its digest: what is wrong in it,
+and could be read as it was, was so in the source.
 """
 
 import hashlib
@@ -10,49 +12,83 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from urllib.parse import quote
 
-from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, ScratchRequest, UsageError
-from holdfast_sqlite.child.check import integrity_check, quick_check
+from holdfast.api import HoldfastError, IntegrityError, ObjectProof, PluginError, Proof, ScratchRequest, UsageError
+from holdfast_sqlite.catalog import printable
+from holdfast_sqlite.child.check import integrity_check, is_damage
+from holdfast_sqlite.header import read_header
 from holdfast_sqlite.location.uri import sqlite_uri
-from holdfast_sqlite.proof.content import describe
-from holdfast_sqlite.proof.record import METHOD, assemble
+from holdfast_sqlite.proof.content import METHODS, Content, describe
+from holdfast_sqlite.proof.record import assemble, in_terms_of
 
 
 class ScratchFile:
-    """The database of one drill."""
+    """The database of one drill; `faults` are those of its source, `warnings` what could not be checked."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, request: ScratchRequest) -> None:
         self._path = path
+        self._made_by = request.server_version
         self.url = f"sqlite:///{quote(path, safe='/', errors='surrogateescape')}"
         self.server_version = sqlite3.sqlite_version
+        self.faults: Sequence[str] = ()
+        self.warnings: list[str] = []
 
     def check(self) -> Sequence[str]:
         """Run `PRAGMA integrity_check`, which compares every index with its table; about 4 s a GB."""
         with closing(self._connect()) as connection:
-            problems, unchecked = integrity_check(connection)
-            if unchecked:  # it takes a collation or module of the application's own: do what goes without
-                problems, unchecked = quick_check(connection)
-        if unchecked:
-            raise HoldfastError(f"the restored database cannot be checked: {unchecked}")
+            verdict = integrity_check(connection, header=read_header(self._path))
+            problems, self.faults, unchecked = verdict.damage, verdict.faults, verdict.unchecked
+        if verdict.void and unchecked:
+            raise self._unreadable(unchecked[0])
+        self.warnings += unchecked
         return [f"integrity_check: {problem}" for problem in problems]
 
     def _connect(self) -> sqlite3.Connection:
-        # immutable: opening it must not make side files, and nobody else has it
-        return sqlite3.connect(sqlite_uri(self._path, "ro&immutable=1"), uri=True)
+        # To be written to, which nothing does: SQLite 3.44 checks no full-text index, and none any CHECK, otherwise.
+        return sqlite3.connect(sqlite_uri(self._path, "rw"), uri=True, isolation_level=None)
+
+    def _unreadable(self, why: str) -> HoldfastError:
+        made_by = f", or the {self._made_by} that made the backup" if self._made_by else ""
+        return PluginError(
+            f"the restored database cannot be compared by SQLite {sqlite3.sqlite_version}: {why}",
+            hint=f"drill it with a newer SQLite{made_by}: the backup may well be sound",
+        )
 
     def proof(self, recorded: Proof) -> Proof:
         """Describe the restored database as its source was described."""
-        try:
-            with closing(self._connect()) as connection:
-                described = describe(connection, digests=bool(recorded.settings.get("digests")), tolerate=True)
-        except sqlite3.Error as error:
-            raise IntegrityError(f"the restored database cannot be read: {error}") from error
+        if recorded.method not in METHODS:
+            return Proof(method=METHODS[0])
         images = [
             ObjectProof(kind="stream", name=entry.name, digest=_digest(self._path))
             for entry in recorded.objects
             if entry.kind == "stream"
         ]
-        restored = assemble(described, image=None)
-        return Proof(method=METHOD, objects=(*images, *restored.objects), settings=recorded.settings)
+        content = self._describe(recorded)
+        restored = assemble(content.objects, image=None, method=recorded.method)
+        unread = self._unread(recorded, content, as_image=any(entry in recorded.objects for entry in images))
+        compared = in_terms_of(recorded, restored, unread)
+        return Proof(method=recorded.method, objects=(*images, *compared.objects), settings=recorded.settings)
+
+    def _describe(self, recorded: Proof) -> Content:
+        digests = bool(recorded.settings.get("digests"))
+        try:
+            with closing(self._connect()) as connection:
+                return describe(connection, digests=digests, tolerate=True, method=recorded.method)
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise IntegrityError(f"the restored database cannot be read: {error}") from error
+            raise self._unreadable(str(error)) from error
+
+    def _unread(self, recorded: Proof, content: Content, *, as_image: bool) -> list[str]:
+        """The virtual tables that this library cannot read, and whose content the image as a whole has proven."""
+        known = {entry.name for entry in recorded.objects if entry.kind == "table" and entry.rows is not None}
+        for name, why in content.unread.items():
+            if printable(name) in known:
+                raise self._unreadable(f"table {printable(name)}: {why}")
+        virtual = {printable(name): why for name, why in content.unread_virtual.items()}
+        for name, why in virtual.items():
+            if name in known and not as_image:
+                raise self._unreadable(f"virtual table {name}: {why}")
+        return list(virtual)
 
 
 @contextmanager
@@ -63,7 +99,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[ScratchFile]:
             "an SQLite backup is drilled in a temporary file, not on a server",
             hint="leave out --into; set TMPDIR to choose the folder for temporary files",
         )
-    yield ScratchFile(os.path.realpath(request.scratch / "restored.sqlite"))
+    yield ScratchFile(os.path.realpath(request.scratch / "restored.sqlite"), request)
 
 
 def _digest(path: str) -> str:

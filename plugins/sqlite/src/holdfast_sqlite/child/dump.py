@@ -212,7 +212,7 @@ class Dump:
             self._source.warnings += select_tables(connection, selected, select=select, exclude=exclude)
         except sqlite3.DatabaseError as error:
             failure = "tables cannot be selected from it"
-            raise _unreadable(error, failure, "leave out --select and --exclude") from error
+            raise _unreadable(error, self._source.header, failure, "leave out --select and --exclude") from error
         connection.close()
         os.replace(selected, self._image)
 
@@ -230,18 +230,20 @@ class Dump:
             try:
                 self._source.warnings += write_script(connection, sys.stdout.buffer.write, wal=wal)
             except sqlite3.DatabaseError as error:
-                raise _unreadable(error, "it cannot be written as SQL", "use -o format=image") from error
+                raise _unreadable(
+                    error, self._source.header, "it cannot be written as SQL", "use -o format=image"
+                ) from error
             return
         self._channel.send("image", size=os.path.getsize(self._image), spool=self._image)
         self._channel.wait()  # until the parent has opened it: its space is free once nobody reads it any more
         os.unlink(self._image)
 
     def _start_check(self, connection: sqlite3.Connection) -> None:
-        self._check = BackgroundCheck(connection, self._channel, known_damage=bool(self._source.damage))
+        self._check = BackgroundCheck(connection, self._channel, self._source)
 
 
-def _unreadable(error: sqlite3.DatabaseError, failure: str, instead: str) -> TaskError:
+def _unreadable(error: sqlite3.DatabaseError, header: bytes, failure: str, instead: str) -> TaskError:
     """Say of what SQLite cannot read in full what to do instead: copy the bytes as they are."""
-    damaged = is_damage(error)
+    damaged = is_damage(error, header)
     hint = f"{instead}{' and add --allow-damaged' if damaged else ''} to back it up as it is"
     return TaskError("damaged" if damaged else "failed", f"{failure}: {error}", hint=hint)

@@ -40,7 +40,10 @@ def _run() -> int:
     except TaskError as error:
         channel.send("error", kind=error.kind, text=str(error), hint=error.hint)
     except sqlite3.Error as error:
-        channel.send("error", kind=getattr(error, "sqlite_errorname", ""), text=str(error), hint=None)
+        from holdfast_sqlite.child.schema import is_unreadable
+
+        kind = "newer" if is_unreadable(error) else getattr(error, "sqlite_errorname", "")
+        channel.send("error", kind=kind, text=str(error), hint=None)
     except OSError as error:
         channel.send("error", kind="os", text=str(error), hint=None, errno=error.errno, file=error.filename)
     except Exception:  # noqa: BLE001 (a bug of ours: the parent shows the last line of standard error)

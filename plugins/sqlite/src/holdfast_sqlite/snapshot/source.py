@@ -7,7 +7,7 @@ import sqlite3
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
-from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, versions
+from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, unsupported, versions
 from holdfast_sqlite.snapshot.locks import remove_unused
 from holdfast_sqlite.snapshot.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.names import Names
@@ -140,8 +140,10 @@ class Source:
             if name.startswith(_NOT_IN_PLACE):
                 self.access = "private"
                 self.unsafe = "a journal or log has to be recovered first, and the source is not to be changed"
-            elif is_damage(error):
+            elif is_damage(error, self.header):
                 self._unreadable(str(error), kind=name)
+            elif name == "SQLITE_NOTADB":
+                self._unsupported(unsupported(self.header))
             else:
                 raise
             return
@@ -212,6 +214,14 @@ class Source:
             raise TaskError(kind, text)
         self.access = "as-is"
         self.damage.append(f"SQLite cannot read it: {text}")
+
+    def _unsupported(self, text: str) -> None:
+        """Whether it is damaged cannot be told; copied as it is, it is neither checked nor compared."""
+        if not self.allow_damaged:
+            hint = "use a newer SQLite, or --allow-damaged to copy the file as it is while nobody writes to it"
+            raise TaskError("newer", f"SQLite {sqlite3.sqlite_version} cannot read it: {text}", hint=hint)
+        self.access = "as-is"
+        self.warnings.append(f"copied as it is, for SQLite {sqlite3.sqlite_version} cannot read it: {text}")
 
     def clean_up(self) -> None:
         """Remove the side files that our opening has made."""

@@ -1,0 +1,173 @@
+"""What SQLite's checks say, told apart: damage of the file, other faults of its content, what could not be checked.
+
+Only what breaks the structure of the file is damage: pages, trees, the free list. An index, full-text index or R-tree
+that does not agree with what it was made from can be built anew, and a row against the declaration of its table is
+wrong for the application alone: whoever copies the file has it as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from holdfast_sqlite.catalog import identifier, printable
+
+_HEADING = "*** in database "
+_INDEX = re.compile(
+    r"(?:row \d+ missing from|wrong # of entries in|rowid not at end-of-record for row \d+ of|"
+    r"row \d+ values differ from) index (?P<after>.+)|"
+    r"index (?P<before>.+) stores an imprecise floating-point value for row \d+",
+    re.DOTALL,
+)
+_KEY_ORDER = re.compile(r"row not in PRIMARY KEY order for (?P<table>.+)", re.DOTALL)
+_ROW = re.compile(
+    r"(?:NULL|NUMERIC|TEXT|non-\w+) value in .+|CHECK constraint failed in .+|non-unique entry in index .+", re.DOTALL
+)
+_FULL_TEXT = re.compile(r"malformed inverted index for FTS\d table \w+\.(?P<table>.+)", re.DOTALL)
+_R_TREE = re.compile(r"In RTree \w+\.(?P<table>.+?):\s", re.DOTALL)
+_NOT_VALIDATED = re.compile(
+    r"unable to validate the inverted index for FTS\d table \w+\.(?P<table>.+): (?P<why>[^:]+)", re.DOTALL
+)
+_MALFORMED = "database disk image is malformed"
+# A tree that the schema could not tell of is no damage: its pages seem unused, and may be the largest of all.
+_OF_UNKNOWN_TREES = re.compile(r"Page \d+(?: is|:) never used|max rootpage \(\d+\) disagrees with header \(\d+\)")
+_OF_A_TREE = re.compile(r"Tree (\d+) ")
+_IS_FULL_TEXT = re.compile(r"\busing\s+[\"'`\[]?fts[345]\b", re.IGNORECASE)
+_CONTENTLESS = re.compile(r"\bcontent\s*=\s*(?:''|\"\")", re.IGNORECASE)
+
+
+class Verdict:
+    """What a check has found so far, as lines for people; names are looked up in the schema of the connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.rows = 0  # that SQLite has returned
+        self.void = False  # whether nothing at all could be checked
+        self._connection = connection
+        self._damage: dict[str, None] = {}
+        self._faults: dict[tuple[str, str], list[str]] = {}  # by what is at fault; the first line of each
+        self._times: dict[tuple[str, str], int] = {}
+        self._unchecked: dict[str, None] = {}
+
+    @property
+    def damage(self) -> list[str]:
+        """What is wrong with the file."""
+        return [printable(_with_name(self._connection, line)) for line in self._damage]
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with its content alone, and what to do about that in the source."""
+        return [printable(self._fault(kind, name)) for kind, name in self._faults]
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What could not be checked and why."""
+        return [printable(line) for line in self._unchecked]
+
+    def add(self, row: str, *, trees: bool) -> None:
+        """Take one row of a check; `trees` is whether the schema names all trees of the file."""
+        if row == "ok":
+            return
+        self.rows += 1
+        if not row.startswith(_HEADING):
+            self._add_fault(row)
+            return
+        lines = [" ".join(line.split()) for line in row.splitlines()[1:]]
+        self.add_damage(*(line for line in lines if trees or not _OF_UNKNOWN_TREES.fullmatch(line)))
+
+    def add_damage(self, *lines: str) -> None:
+        """Add what is wrong with the file."""
+        self._damage.update(dict.fromkeys(line for line in lines if line))
+
+    def add_unchecked(self, what: str, why: str) -> None:
+        """Add what could not be checked."""
+        self.add_unreadable(f"{what} could not be checked: {why}")
+
+    def add_unreadable(self, *lines: str) -> None:
+        """Add what this library cannot read."""
+        self._unchecked.update(dict.fromkeys(lines))
+
+    def add_virtual(self, name: str, error: str) -> None:
+        """Add what the check of its own of a virtual table has ended with."""
+        if error == _MALFORMED:
+            self._count("virtual", name, error)
+        elif not self._is_contentless(name):
+            self.add_unchecked(f"the index of virtual table {name}", error)
+
+    def forget_faults(self) -> None:
+        """Begin anew with what comes after the structure of the file."""
+        self.rows = 0
+        self._faults.clear()
+        self._times.clear()
+
+    def _add_fault(self, row: str) -> None:
+        line = " ".join(row.split())
+        if match := _NOT_VALIDATED.fullmatch(row):
+            self.add_virtual(match["table"], match["why"])
+        elif match := _INDEX.fullmatch(row):
+            self._count("index", match["after"] or match["before"], line)
+        elif match := _KEY_ORDER.fullmatch(row):
+            self._count("order", match["table"], line)
+        elif _ROW.fullmatch(row):
+            self._count("row", line, line)
+        elif match := _FULL_TEXT.fullmatch(row) or _R_TREE.match(row):
+            self._count("virtual", match["table"], line)
+        else:  # of a module of the application's own
+            self._count("other", line, line)
+
+    def _count(self, kind: str, name: str, line: str) -> None:
+        self._faults.setdefault((kind, name), [line])
+        self._times[kind, name] = self._times.get((kind, name), 0) + 1
+
+    def _fault(self, kind: str, name: str) -> str:
+        line, more = self._faults[kind, name][0], self._times[kind, name] - 1
+        example = f"({line}{f', and {more} more' if more else ''})"
+        if kind == "index":
+            table = self._value("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", name)
+            return (
+                f"index {name} does not agree with table {table} {example}: run REINDEX {_quoted(name)} in the source"
+            )
+        if kind == "order":
+            return (
+                f"table {name} does not lie in the order of its key {example}: copy it into a new table in the source"
+            )
+        if kind == "virtual":
+            return f"virtual table {name} does not agree with its content {example}: {self._remedy(name)} in the source"
+        times = f" ({more + 1} times)" if more else ""
+        return f"{line}{times}: against the declaration of the table, kept as it is" if kind == "row" else line + times
+
+    def _remedy(self, name: str) -> str:
+        """What puts the index of a virtual table right."""
+        if not _IS_FULL_TEXT.search(self._definition(name)):
+            return "build it anew"
+        return f"run INSERT INTO {_quoted(name)}({_quoted(name)}) VALUES('rebuild')"
+
+    def _is_contentless(self, name: str) -> bool:
+        """Whether a full-text table keeps no content that its index could be compared with."""
+        return bool(_CONTENTLESS.search(self._definition(name)))
+
+    def _definition(self, name: str) -> str:
+        return self._value("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", name)
+
+    def _value(self, query: str, name: str) -> str:
+        """A text of the schema, "" where there is none or it cannot be asked for."""
+        try:
+            row = self._connection.execute(query, (name,)).fetchone()
+        except (sqlite3.DatabaseError, UnicodeEncodeError):
+            return ""
+        return str(row[0]) if row and row[0] is not None else ""
+
+
+def _with_name(connection: sqlite3.Connection, line: str) -> str:
+    """A line with the name of the table or index whose tree it is about."""
+    match = _OF_A_TREE.match(line)
+    if match is None:
+        return line
+    try:
+        row = connection.execute("SELECT type, name FROM sqlite_schema WHERE rootpage = ?", (match[1],)).fetchone()
+    except sqlite3.DatabaseError:
+        row = None
+    return f"{row[0]} {row[1]}: {line}" if row else line
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else identifier(name)
