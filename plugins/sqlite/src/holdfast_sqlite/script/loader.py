@@ -17,9 +17,12 @@ _APPLICATION = (
     "no such function", "no such collation sequence", "no such module", "no such tokenizer", "unknown tokenizer",
 )  # fmt: skip
 
+# And what only a newer SQLite knows, in a script that is as it was stored.
+_NEWER = re.compile(r'near ".*": syntax error|unrecognized token|unknown table option', re.DOTALL)
+
 
 class ApplicationNeededError(HoldfastError):
-    """A script cannot be loaded without what the application brings along: functions, collations, modules."""
+    """A script cannot be loaded without what its application has: functions, collations, modules, a newer SQLite."""
 
 
 def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
@@ -111,6 +114,8 @@ def _failure(error: Exception, statement: str, number: int) -> HoldfastError:
     if str(error).startswith(_APPLICATION):
         hint = "load the output of `holdfast cat` in the program that has it; -o format=image would not need it"
         return ApplicationNeededError(text, hint=hint)
+    if statement[:6].upper() == "CREATE" and _NEWER.match(str(error)):
+        return ApplicationNeededError(text, hint=f"use a newer SQLite than {sqlite3.sqlite_version}")
     return IntegrityError(text)
 
 
