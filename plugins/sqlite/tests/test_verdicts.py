@@ -97,6 +97,26 @@ FAULTS = {
 }
 
 
+VIRTUAL = {
+    "fts5": "USING fts5(b); INSERT INTO f VALUES ('one two'); UPDATE f_content SET c0 = 'other';",
+    "fts5 in pieces": "USING fts5(b); INSERT INTO f VALUES ('one'); UPDATE f_data SET block = x'00';",
+    "fts4": "USING fts4(b); INSERT INTO f VALUES ('one two'); UPDATE f_content SET c0b = 'other';",
+    "fts4 of another table": "USING fts4(b, content='d');",
+    "rtree": "USING rtree(id, x0, x1); INSERT INTO f VALUES (1, 0, 1), (2, 0, 1); DELETE FROM f_rowid WHERE rowid = 2;",
+}
+
+
+@pytest.mark.parametrize("module", VIRTUAL)
+def test_the_index_of_a_virtual_table_is_compared_at_a_drill_by_every_library(
+    module: str, tmp_path: Path, backups: Any
+) -> None:
+    script = f"CREATE TABLE d(b); INSERT INTO d VALUES ('x'); CREATE VIRTUAL TABLE f {VIRTUAL[module]}"
+    _, result = drilled(make(tmp_path / "app.db", script), backups)
+    (fault,) = result.faults
+    assert fault.startswith("virtual table f does not agree with its content (")
+    assert ("build it anew" if module == "rtree" else "run INSERT INTO f(f) VALUES('rebuild')") in fault
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_content_is_said_and_kept_and_no_damage(fault: str, tmp_path: Path, backups: Any) -> None:
     record, result = drilled(make(tmp_path / "app.db", FAULTS[fault]), backups, check="full")

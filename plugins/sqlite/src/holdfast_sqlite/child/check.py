@@ -13,6 +13,7 @@ import sqlite3
 from holdfast_sqlite.catalog import argument, identifier, is_utf8
 from holdfast_sqlite.child.schema import FORMAT, is_unreadable, read_schema
 from holdfast_sqlite.child.verdict import Verdict
+from holdfast_sqlite.child.virtual_check import check_virtual_tables
 from holdfast_sqlite.header import unsupported
 
 TYPE_CHECKING = False  # see `channel`
@@ -66,6 +67,8 @@ class _Check:
             return self._verdict
         if error is not None:
             self._by_table(error)
+        if self._pragma == "integrity_check":
+            check_virtual_tables(self._connection, self._verdict)
         return self._verdict
 
     def _refuse(self, error: sqlite3.DatabaseError, header: bytes) -> None:
