@@ -45,15 +45,19 @@ def open_files(pid: int, *, to_write: bool = False) -> dict[str, tuple[int, int]
     except OSError:
         return None  # ended, or somebody else's
     files = {}
+    refused = False
     for number in numbers:
         try:
             if to_write and not os.lstat(f"{folder}/{number}").st_mode & stat.S_IWUSR:
                 continue
             status = os.stat(f"{folder}/{number}")
             files[os.readlink(f"{folder}/{number}")] = (status.st_dev, status.st_ino)
+        except PermissionError:
+            refused = True
         except OSError:
             continue
-    return files
+    # Of a process outside of a rootless container the numbers are to see, and not what they stand for.
+    return None if refused and not files else files
 
 
 def maps(pid: int, name: str) -> bool:
