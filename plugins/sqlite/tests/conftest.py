@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from support.disks import small_disk
+from support.sqlite_files import Restoring, make
 
 import holdfast
 from holdfast.api import RestoreRequest, Step, Stream
@@ -205,3 +207,34 @@ def _make(connection: sqlite3.Connection, statement: str) -> None:
             (definition.name, statement.strip(" ;\n")),
         )
         connection.execute("PRAGMA writable_schema=RESET")
+
+
+@pytest.fixture
+def restoring(backups: Backups) -> Restoring:
+    return Restoring(backups.store)
+
+
+@pytest.fixture
+def new(tmp_path: Path, backups: Backups) -> holdfast.Backup:
+    make(tmp_path / "new.db", "new")
+    return backups.make(tmp_path / "new.db")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[Path, Path], tuple[str, ...]]]:
+    """A function that mounts a file over another, for commands that begin with what it returns."""
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", "4m") as enter:
+
+        def mount(file: Path, over: Path) -> tuple[str, ...]:
+            over.touch()
+            subprocess.run([*enter, "mount", "--bind", str(file), str(over)], check=True)
+            return enter
+
+        yield mount

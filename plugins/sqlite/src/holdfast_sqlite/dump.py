@@ -20,6 +20,7 @@ from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.manual_restore import restore_steps
 from holdfast_sqlite.proof.record import assemble
 from holdfast_sqlite.session import Child
+from holdfast_sqlite.target.attributes import describe_file
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -34,6 +35,7 @@ class Dump:
         self._child = child
         self._path = path
         self._request = request
+        self._file = describe_file(os.path.realpath(path))
         self._header = b""
         self._done: dict[str, Any] = {}
         self._is_image = request.options.format == "image"
@@ -98,7 +100,7 @@ class Dump:
             consistency_point=point,
             warnings=tuple(done["warnings"]),
             restore_steps=restore_steps(STREAM, self._request.options.format),
-            hints={"format": self._request.options.format, "method": done["method"]},
+            hints={"format": self._request.options.format, "method": done["method"], "file": self._file},
             damage=tuple(done["damage"]),
         )
 

@@ -1,6 +1,7 @@
 """Restore: the image is built beside the target, checked, and takes its place in one rename, or one transaction."""
 
 import collections
+import errno
 import itertools
 import logging
 import os
@@ -19,7 +20,6 @@ from holdfast.api import (
     RestoreRequest,
     Step,
     UnsafeError,
-    os_error_text,
     quote_name,
 )
 from holdfast_sqlite.child.channel import TaskError
@@ -30,7 +30,8 @@ from holdfast_sqlite.header import MAGIC, read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
-from holdfast_sqlite.target import Target
+from holdfast_sqlite.target.file import Target
+from holdfast_sqlite.target.place import free_bytes, reserve, sync_file, write_error
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -50,6 +51,7 @@ class Restore:
         self._lock = threading.Lock()
         self._running: sqlite3.Connection | None = None
         self._closed = False
+        self._needed = 0  # bytes of an image; those of a script say nothing
         self._warnings: list[str] = []
         if len(request.streams) != 1:
             raise IntegrityError(f"an SQLite backup has one stream, this one has {len(request.streams)}")
@@ -64,18 +66,25 @@ class Restore:
         try:
             if not self._merge:
                 self._target.claim()
-            self._fill(blob, whole)
-            if selected:
-                self._select(whole, image)
-            if self._request.check:
-                self._check(image)
+            with _disk_full():
+                self._fill(blob, whole)
+                if selected:
+                    self._select(whole, image)
+                if self._request.check:
+                    self._check(image)
             if self._merge:
                 self._merge.check()
             else:
-                _sync(image)
+                sync_file(image)
         except OSError as error:
-            place = os.path.dirname(whole) if selected else self._target.path
-            raise HoldfastError(f"cannot write beside {quote_name(place)}: {os_error_text(error)}") from error
+            raise self._write_failure(error, selected=selected) from error
+
+    def _write_failure(self, error: OSError, *, selected: bool) -> HoldfastError:
+        """Tell the folder of the target from that for temporary files, where the whole is restored of a selection."""
+        scratch, target = str(self._request.scratch), self._target.path
+        if selected and (free_bytes(scratch) or 0) < (free_bytes(os.path.dirname(target)) or 0):
+            return write_error(scratch, error, needed=self._needed, hint="set TMPDIR to a folder with more space")
+        return write_error(target, error, needed=self._needed)
 
     def _fill(self, blob: Blob, path: str) -> None:
         """Write an image as it is, or load a script; the first bytes tell which of the two it is."""
@@ -83,7 +92,8 @@ class Restore:
         first = next(chunks, b"")
         rest = itertools.chain((first,), chunks)
         if not self._is_script(bytes(first[: len(MAGIC)])):
-            _write_image(path, rest, blob.stream.size or 0)
+            self._needed = blob.stream.size or 0
+            _write_image(path, rest, self._needed)
             return
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with self._connection(path, f"cannot load the SQL script into {quote_name(self._target.path)}") as connection:
@@ -184,11 +194,22 @@ class Restore:
         self._target.abandon()
 
 
+@contextmanager
+def _disk_full() -> Iterator[None]:
+    """Let SQLite's word for a full disk be the system's."""
+    try:
+        yield
+    except HoldfastError as error:
+        if getattr(error.__cause__, "sqlite_errorname", "") != "SQLITE_FULL":
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+
 def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], size: int) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if size:
-            os.posix_fallocate(descriptor, 0, size)  # a full disk is found out before anything is written
+            reserve(descriptor, os.path.dirname(path), size)  # a full disk is found out before anything is written
         done = 0
         for chunk in chunks:
             view = memoryview(chunk)
@@ -197,14 +218,6 @@ def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], si
                 view = view[written:]
                 done += written
         os.truncate(descriptor, done)  # a damaged backup may be shorter than recorded
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

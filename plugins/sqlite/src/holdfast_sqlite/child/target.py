@@ -6,10 +6,16 @@ import os
 import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.header import MAGIC, ROLLBACK, WAL, write_versions
+from holdfast_sqlite.child.lease import refuse_open
+from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, versions, write_versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.names import Names
 from holdfast_sqlite.snapshot.spool import ProgressTimeout
+
+TYPE_CHECKING = False  # see `channel`
+if TYPE_CHECKING:
+    from typing import Any
 
 _STEP = 10_000
 
@@ -27,8 +33,8 @@ def _holds_data(path: str, uri: str, lock_timeout: float) -> bool:
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout)
         held = bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-        if "-wal" in absent:
-            connection.close()
+        connection.close()
+        if absent:
             remove_unused(path, absent)
     except sqlite3.Error:
         return True
@@ -43,6 +49,7 @@ def hold(channel: Channel) -> None:
     `undo` instead of `release` puts it back into WAL mode.
     """
     task = channel.task
+    refuse_open(task["path"], task["lock_timeout"])
     descriptor = os.open(task["path"], os.O_RDONLY | os.O_CLOEXEC)
     magic = os.pread(descriptor, len(MAGIC), 0)
     if magic != MAGIC:
@@ -71,25 +78,98 @@ def hold(channel: Channel) -> None:
         channel.send("undone")
 
 
-def live(channel: Channel) -> None:
-    """Copy an image into the target by SQLite's backup: one transaction, for everybody who has it open."""
+def copy(channel: Channel) -> None:
+    """Copy an image into the target by SQLite's backup: one transaction, for everybody who has it open.
+
+    `exclusive` is for a target that nobody may have open: it may then change in any way, and gets the image's mode.
+    """
     task = channel.task
-    target = sqlite3.connect(task["uri"], uri=True, timeout=task["lock_timeout"], isolation_level=None)
-    wal = target.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    with open(task["image"], "r+b") as file:  # its users' connections keep the mode that they know
-        write_versions(file.fileno(), WAL if wal else ROLLBACK)
-    uri = sqlite_uri(task["image"], "ro&immutable=1")
-    image = sqlite3.connect(uri, uri=True, isolation_level=None)
-    sizes = [connection.execute("PRAGMA page_size").fetchone()[0] for connection in (image, target)]
-    if wal and sizes[0] != sizes[1]:
-        raise TaskError(
-            "unsafe",
-            f"the backup has pages of {sizes[0]} bytes, the target of {sizes[1]}: in WAL mode they cannot change",
-            hint="stop the programs that use it, and use --replace",
-        )
-    image.backup(target, pages=_STEP, progress=ProgressTimeout(task["lock_timeout"]))
+    with open(task["image"], "rb") as file:
+        mode = versions(file.read(SIZE))
+    if task["exclusive"]:
+        target = _open_alone(task)
+        _backup(target, task, ROLLBACK)
+        if mode == WAL:
+            target.execute("PRAGMA journal_mode=WAL").fetchone()
+    else:
+        _refuse_other_name(task["path"], task["lock_timeout"])
+        wal = _check_shape(task)
+        target = _open_target(task)
+        _backup(target, task, WAL if wal else ROLLBACK)
     target.close()
     channel.send("copied")
 
 
-TASKS = {"probe": probe, "hold": hold, "live": live}
+def _open_target(task: dict[str, Any]) -> sqlite3.Connection:
+    uri = sqlite_uri(task["path"], "rw")
+    return sqlite3.connect(uri, uri=True, timeout=task["lock_timeout"], isolation_level=None)
+
+
+def _open_alone(task: dict[str, Any]) -> sqlite3.Connection:
+    """Open the target with a lock that keeps everybody out until it is closed, and without a log."""
+    refuse_open(task["path"], task["lock_timeout"])
+    target = _open_target(task)
+    target.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
+    if target.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
+        raise TaskError("SQLITE_BUSY", "other connections use its write-ahead log")
+    target.execute("BEGIN EXCLUSIVE")
+    target.execute("COMMIT")  # the lock stays
+    return target
+
+
+def _refuse_other_name(path: str, lock_timeout: float) -> None:
+    """Refuse a target that is open under another name: what is written to a log beside this name nobody would see."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the connection's locks
+    if versions(os.pread(descriptor, SIZE, 0)) != WAL:
+        return
+    try:
+        Names(path, descriptor, lock_timeout).check()
+    except TaskError as error:
+        hint = "restore under the name that the program uses, or stop it and use --replace"
+        raise TaskError(error.kind, str(error), hint=hint) from error
+
+
+def _check_shape(task: dict[str, Any]) -> bool:
+    """Refuse, with nothing touched, what connections that are open cannot follow; whether the target is in WAL mode."""
+    try:
+        encoding, page_size, wal, pages = _read_shape(task["path"], "ro", task["lock_timeout"])
+    except sqlite3.OperationalError as error:
+        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            raise
+        # A journal or log that only a writer recovers: that changes what it has to.
+        encoding, page_size, wal, pages = _read_shape(task["path"], "rw", task["lock_timeout"])
+    wanted, size = _read_shape(task["image"], "ro&immutable=1", 0)[:2]
+    hint = "stop the programs that use it, and use --replace"
+    if pages and wanted != encoding:
+        text = f"the backup is in {wanted}, the target in {encoding}, which open connections cannot change"
+        raise TaskError("unsafe", text, hint=hint)
+    if wal and size != page_size:
+        text = f"the backup has pages of {size} bytes, the target of {page_size}: in WAL mode they cannot change"
+        raise TaskError("unsafe", text, hint=hint)
+    return wal
+
+
+def _read_shape(path: str, mode: str, lock_timeout: float) -> tuple[str, int, bool, int]:
+    """Encoding, page size, whether it is in WAL mode, and the number of pages; leaves no file behind."""
+    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    connection = sqlite3.connect(sqlite_uri(path, mode), uri=True, timeout=lock_timeout, isolation_level=None)
+    try:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    finally:
+        connection.close()
+        if absent and "immutable" not in mode:
+            remove_unused(path, absent)
+    return encoding, page_size, wal, pages
+
+
+def _backup(target: sqlite3.Connection, task: dict[str, Any], mode: bytes) -> None:
+    with open(task["image"], "r+b") as file:  # the target's connections keep the mode that they know
+        write_versions(file.fileno(), mode)
+    image = sqlite3.connect(sqlite_uri(task["image"], "ro&immutable=1"), uri=True, isolation_level=None)
+    image.backup(target, pages=_STEP, progress=ProgressTimeout(task["lock_timeout"]))
+
+
+TASKS = {"probe": probe, "hold": hold, "copy": copy}

@@ -1,0 +1,207 @@
+"""The file that a restore goes to: what it is now, who uses it, and how another one takes its place."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from holdfast.api import (
+    CredentialsError,
+    HoldfastError,
+    LockedError,
+    RestoreRequest,
+    UnsafeError,
+    os_error_text,
+    quote_name,
+)
+from holdfast_sqlite.errors import error_class
+from holdfast_sqlite.holders import holders, process_names
+from holdfast_sqlite.location.path import database_path
+from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.session import Child
+from holdfast_sqlite.target.attributes import dress_as, dress_new
+from holdfast_sqlite.target.image import SIDE_FILES, TemporaryImage
+from holdfast_sqlite.target.in_place import STOP, copy_into
+from holdfast_sqlite.target.place import check_place, is_mounted, sync_folder
+
+_PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
+# A rename over a file is refused so for what the file is, not for who asks: a mount by itself (a container's), file
+# systems that join others (mergerfs, shfs), or that rename nothing over a file.
+_NOT_RENAMED = (errno.EBUSY, errno.EXDEV, errno.EEXIST, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+class Target:
+    """A database file, there or not; `image` is the temporary file beside it which is to take its place."""
+
+    def __init__(self, path: str, *, lock_timeout: float, facts: Mapping[str, Any] | None = None) -> None:
+        # A link stays a link: the file that it leads to is replaced.
+        self.path = os.path.realpath(path)
+        self.warnings: list[str] = []
+        self._lock_timeout = lock_timeout
+        self._facts = facts or {}
+        self._previous = check_place(self.path)
+        self._temporary = TemporaryImage(self.path)
+        self.image = self._temporary.path
+
+    @classmethod
+    def of(cls, request: RestoreRequest) -> Self:
+        """The target of a request; refused where no file could be put."""
+        return cls(database_path(request.url), lock_timeout=request.options.lock_timeout, facts=request.facts)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there was a file when the restore began."""
+        return self._previous is not None
+
+    def claim(self) -> None:
+        """Make the temporary file, and remove what killed restores into the same target have left."""
+        self._temporary.claim()
+
+    def abandon(self) -> None:
+        """Remove the temporary file, if it is still there, and whatever SQLite may have put beside it."""
+        self._temporary.abandon()
+
+    def holds_data(self, scratch: Path) -> bool:
+        """Whether the file is anything but an empty database."""
+        if self._previous is None:
+            return False
+        if not os.access(self.path, os.R_OK):
+            return True
+        with Child(
+            "probe", scratch=scratch, path=self.path, uri=sqlite_uri(self.path, "ro"), lock_timeout=_PATIENCE
+        ) as child:
+            message = child.receive()
+            return message["event"] != "probed" or bool(message["data"])
+
+    def refuse_in_use(self, *, besides: tuple[int, ...] = ()) -> None:
+        """Refuse a target that some process has open: it would go on with a file that is no longer there."""
+        pids = holders(self.path, besides=besides)
+        if pids:
+            raise UnsafeError(f"{quote_name(self.path)} is in use by {process_names(pids)}", hint=STOP)
+
+    def replace(self, scratch: Path) -> None:
+        """Put the image in the target's place, with its mode, owner and attributes; where no rename can, copy it."""
+        if self._previous is not None and is_mounted(self.path):
+            self._copy_in_place(scratch, "is mounted by itself")
+            return
+        try:
+            with self._errors():
+                self._rename(scratch)
+        except _NotRenamedError:
+            self._copy_in_place(scratch, "cannot be renamed over")
+
+    def _rename(self, scratch: Path) -> None:
+        if self._previous is None:
+            self.warnings += dress_new(self.image, self.path, self._temporary.usual, self._facts)
+            self._publish_new()
+        else:
+            warnings = dress_as(self.image, self.path, self._previous)
+            self._swap(scratch)
+            self.warnings += [*warnings, *self._other_names(self._previous.st_nlink - 1)]
+        self.warnings += sync_folder(self.path)
+
+    def _other_names(self, count: int) -> list[str]:
+        if count < 1:
+            return []
+        names = "1 other name" if count == 1 else f"{count} other names"
+        return [f"{quote_name(self.path)} had {names} (hard links), where the old database still is"]
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say of the target, and not of a temporary file, what the system refuses."""
+        try:
+            yield
+        except OSError as error:
+            text = f"cannot replace {quote_name(self.path)}: {os_error_text(error)}"
+            if error.errno not in (errno.EPERM, errno.EACCES):
+                raise HoldfastError(text) from error
+            hint = "it, its log or its folder may be immutable or append-only (lsattr, chattr), or another user's"
+            raise CredentialsError(text, hint=hint) from error
+
+    def _swap(self, scratch: Path) -> None:
+        """Rename over the old file while nobody can begin to use it."""
+        uri = sqlite_uri(self.path, "rw")
+        with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=_PATIENCE) as child:
+            message = child.receive()
+            if message["event"] == "error":
+                raise self._not_held(str(message["kind"]), str(message["text"]), child.pid)
+            try:
+                self.refuse_in_use(besides=(child.pid,))
+                with self._aside():
+                    self._rename_over()
+            except BaseException:
+                child.send("undo")
+                if message["database"]:
+                    child.receive()
+                raise
+            child.send("release")
+
+    def _rename_over(self) -> None:
+        try:
+            os.rename(self.image, self.path)
+        except OSError as error:
+            if error.errno in _NOT_RENAMED:
+                raise _NotRenamedError from error
+            raise
+
+    def _not_held(self, kind: str, text: str, ours: int) -> HoldfastError:
+        error = error_class(kind)
+        if error is LockedError:
+            users = holders(self.path, besides=(ours,))
+            by = f" by {process_names(users)}" if users else f": {text}"
+            return UnsafeError(f"{quote_name(self.path)} is in use{by}", hint=STOP)
+        hint = None
+        if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            hint = "this user may not open its -wal, -shm or -journal: restore as their owner"
+        return error(f"cannot replace {quote_name(self.path)}: {text}", hint=hint)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Keep stale side files out of the way: gone once the new file is there, back where they were otherwise."""
+        moved: list[str] = []
+        try:
+            for suffix in filter(lambda suffix: os.path.lexists(self.path + suffix), SIDE_FILES):
+                os.rename(self.path + suffix, f"{self.image}.old{suffix}")
+                moved.append(suffix)
+            yield
+        except BaseException:
+            for suffix in moved:
+                os.rename(f"{self.image}.old{suffix}", self.path + suffix)
+            raise
+        for suffix in moved:
+            os.unlink(f"{self.image}.old{suffix}")
+
+    def _publish_new(self) -> None:
+        """Link the image to a name that was free, so that a file made meanwhile is not overwritten."""
+        with self._aside():
+            try:
+                os.link(self.image, self.path)
+            except FileExistsError as error:
+                raise self._created_meanwhile() from error
+            except OSError:  # no hard links on this file system
+                if os.path.lexists(self.path):
+                    raise self._created_meanwhile() from None
+                os.rename(self.image, self.path)
+            else:
+                os.unlink(self.image)
+
+    def _created_meanwhile(self) -> UnsafeError:
+        return UnsafeError(f"{quote_name(self.path)} was created by another process meanwhile")
+
+    def copy_live(self, scratch: Path) -> None:
+        """Copy the image into the target as one transaction, which its users see like any other."""
+        copy_into(self.path, self.image, scratch=scratch, lock_timeout=self._lock_timeout)
+
+    def _copy_in_place(self, scratch: Path, reason: str) -> None:
+        """The same for a file that nobody uses, and that no other one can take the place of."""
+        copy_into(self.path, self.image, scratch=scratch, lock_timeout=_PATIENCE, exclusive=True)
+        self.warnings.append(
+            f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "
+            "-wal or -journal that lies beside it under another name before it is opened there"
+        )
+
+
+class _NotRenamedError(Exception):
+    """No file can be renamed over the target."""

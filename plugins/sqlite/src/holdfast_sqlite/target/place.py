@@ -1,0 +1,163 @@
+"""The place of a target: what may be written there, and what its file system can."""
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+
+from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, os_error_text, quote_name
+from holdfast_sqlite.snapshot.mounts import mounts
+
+log = logging.getLogger("holdfast.sqlite")
+
+# What file systems answer that cannot do a thing at all: FAT, NFS, SMB, 9p, FUSE, ZFS, and libraries such as musl.
+CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EPERM)
+_LONGEST = 510  # bytes: MAX_PATHNAME of SQLite's os_unix.c, less its end
+_TEMPORARY = 46  # bytes of the name of an image with `-journal`
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link that leads to itself",
+}
+_DOCKER = (
+    "Docker makes a folder where a file that is to be mounted does not exist: remove it, and restore where it is not"
+)
+
+
+def check_place(path: str) -> os.stat_result | None:
+    """Make sure that a file can be put at a real path; what is there now, or None."""
+    folder = os.path.dirname(path)
+    _check_folder(folder)
+    if (size := max(len(os.fsencode(path)), len(os.fsencode(folder)) + _TEMPORARY)) > _LONGEST:
+        raise UnreachableError(
+            f"the path of {quote_name(os.path.basename(path))} is too long: with what is made beside it it has {size} "
+            f"bytes, and SQLite opens no path of more than {_LONGEST}"
+        )
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreachableError(f"{quote_name(path)} cannot be reached: {os_error_text(error)}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        hint = _DOCKER if stat.S_ISDIR(status.st_mode) else None
+        raise UnsafeError(f"{quote_name(path)} exists and is not a regular file but {kind}", hint=hint)
+    _check_file(path, status, os.stat(folder))
+    return status
+
+
+def _check_folder(folder: str) -> None:
+    where = f"the folder {quote_name(folder)} of the target"
+    try:
+        status = os.stat(folder)
+    except PermissionError as error:
+        raise CredentialsError(f"{where} cannot be reached: permission denied") from error
+    except FileNotFoundError as error:
+        raise UnreachableError(f"{where} does not exist", hint="create it first") from error
+    except OSError as error:
+        raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise UnreachableError(f"{where} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CredentialsError(
+            f"{where} cannot be written: {_refusal(folder)}",
+            hint="the new database is made beside the old one, and SQLite makes its journal there",
+        )
+
+
+def _check_file(path: str, status: os.stat_result, folder: os.stat_result) -> None:
+    """Refuse early what would be refused once the new database has been made."""
+    if not os.access(path, os.W_OK):
+        raise CredentialsError(f"{quote_name(path)} cannot be written: {_refusal(path)}")
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, status.st_uid, folder.st_uid):
+        raise CredentialsError(
+            f"{quote_name(path)} cannot be replaced: it belongs to another user, and in a folder such as /tmp (sticky) "
+            "nobody else may do that",
+            hint="restore as its owner or as root",
+        )
+
+
+def _refusal(path: str) -> str:
+    with contextlib.suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return "the file system is read-only"
+    if os.geteuid() != 0:
+        return "permission denied"
+    return "permission denied even to root: it may be immutable (lsattr, chattr), or root may lack its capabilities"
+
+
+def write_error(path: str, error: OSError, *, needed: int = 0, hint: str | None = None) -> HoldfastError:
+    """What it means that a file beside `path` cannot be written; `needed` are the bytes that it was to have."""
+    reason = "no file can be made there" if error.errno == errno.ENOENT else os_error_text(error)
+    text = f"cannot write beside {quote_name(path)}: {reason}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = free_bytes(os.path.dirname(path)) if error.errno == errno.ENOSPC else None
+        numbers = [f"{needed} bytes are needed"] if needed else []
+        numbers += [f"{free} bytes are free"] if free is not None else []
+        text += f" ({', '.join(numbers)})" if numbers else ""
+    return (CredentialsError if error.errno in _NO_ACCESS else HoldfastError)(text, hint=hint)
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that this user may still write; None where the file system does not tell."""
+    try:
+        file_system = os.statvfs(folder)
+    except OSError:
+        return None
+    return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
+
+
+def reserve(descriptor: int, folder: str, size: int) -> None:
+    """Take the space of a file before anything is written, where the file system can; `OSError` if there is not enough.
+
+    Of ZFS "no space left" is believed only if it has said the same of its free space: it reserves more than asked for.
+    """
+    free = free_bytes(folder)
+    if free is not None and free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in (errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        log.info("no space can be reserved in %s: %s", quote_name(folder), os_error_text(error))
+
+
+def sync_file(path: str) -> None:
+    """Wait until a file is on its medium, as far as its file system knows of that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: str) -> list[str]:
+    """Wait until the name of a file is on its medium; what has to be said if that is not certain.
+
+    A folder may be one that cannot be read, and many network file systems know no fsync of folders.
+    """
+    try:
+        sync_file(os.path.dirname(path))
+    except PermissionError:
+        return []
+    except OSError as error:
+        doubt = f"its folder could not be synced ({os_error_text(error)}): a power failure may bring the old file back"
+        return [f"{quote_name(path)} is restored, but {doubt}"]
+    return []
+
+
+def is_mounted(path: str) -> bool:
+    """Whether a file is a mount by itself, as containers have them: then nothing can be renamed over it."""
+    return any(mount.point == path for mount in mounts())
