@@ -19,7 +19,7 @@ def restore_instructions(manifest: Manifest, codec: Codec, steps: tuple[str, ...
     if not lines:
         lines = [f"{command or 'DECODE'} {path} > {path.removesuffix(codec.suffix)}.plain" for path in paths.values()]
     how = "" if command else f"\nDECODE stands for a command that reads the codec {manifest.codec.name}.\n"
-    target = "Put the database to make in the place of TARGET_DB." if "TARGET_DB" in "".join(lines) else ""
+    target = _target("".join(lines))
     return f"""# Restoring this backup by hand
 
 Backup {manifest.id} of `{manifest.source.name}` (engine {manifest.source.engine}), made with Holdfast
@@ -37,6 +37,13 @@ Then restore. {target}
 {chr(10).join(lines)}
 ```
 """
+
+
+def _target(commands: str) -> str:
+    if "TARGET_DB" not in commands:
+        return ""
+    quoted = " There, write a ' in its name as '\\''." if "'TARGET_DB" in commands else ""
+    return f"Put the database to make in the place of TARGET_DB.{quoted}"
 
 
 def _decoding(step: str, command: str, paths: Mapping[str, str], longest: int) -> str:

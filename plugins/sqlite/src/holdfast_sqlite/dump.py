@@ -99,7 +99,7 @@ class Dump:
             server_version=done["version"],
             consistency_point=point,
             warnings=tuple(done["warnings"]),
-            restore_steps=restore_steps(STREAM, self._request.options.format),
+            restore_steps=restore_steps(STREAM, self._request.options.format, mode=int(self._file["mode"], 8)),
             hints={"format": self._request.options.format, "method": done["method"], "file": self._file},
             damage=tuple(done["damage"]),
         )

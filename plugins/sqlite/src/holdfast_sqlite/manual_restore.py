@@ -1,8 +1,49 @@
-"""The commands that restore a backup without Holdfast, as its RESTORE.md has them."""
+"""The commands that restore a backup without Holdfast, as its RESTORE.md has them.
+
+Each line stands for itself, whether they are run one by one, pasted, or run as a script: where one fails, those after
+it do nothing, and the database is as it was. They take what Debian and Alpine (BusyBox) have.
+"""
 
 from typing import Literal
 
+_TARGET = "t=$(realpath 'TARGET_DB')"
+_CHECKED = f"{_TARGET} && sha256sum -c SHA256SUMS"
+_SWAP = (
+    f'{_TARGET} && if [ -e "$t" ] && fuser "$t" 2> /dev/null; then echo "stop these, they use $t" >&2; false; '
+    'else mv -fT "$t.new" "$t" && rm -f "$t-wal" "$t-shm" "$t-journal"; fi'
+)
 
-def restore_steps(stream: str, form: Literal["image", "sql"]) -> tuple[str, ...]:
-    """The steps for one stream; the core knows how to decode it, and TARGET_DB is for the reader to replace."""
-    return (f"{{decode:{stream}}} > TARGET_DB" if form == "image" else f"{{decode:{stream}}} | sqlite3 TARGET_DB",)
+
+def restore_steps(stream: str, form: Literal["image", "sql"], *, mode: int = 0o600) -> tuple[str, ...]:
+    """The steps for one stream; the core knows how to decode it, and TARGET_DB is for the reader to replace.
+
+    `mode` is that of the source, for a target that is lost.
+    """
+    return (
+        "# stop the programs that use the database: fuser and lsof tell their processes",
+        "# make the new database beside the old one, whole or not at all",
+        _make_from_image(stream) if form == "image" else _make_from_script(stream),
+        "# owner and mode: those of the old one, or of its folder; access control lists are not carried over",
+        _give(mode | 0o600),
+        "# put it in the place of the old one, and remove what SQLite would take for its log or journal;",
+        "# a file that is mounted by itself is 'busy' for mv: do this on the host, where it is not",
+        _SWAP,
+    )
+
+
+def _make_from_image(stream: str) -> str:
+    make = f'(umask 077 && {{decode:{stream}}} > "$t.new") && sync "$t.new"'
+    return f'{_CHECKED} && {make} || {{ rm -f "$t.new"; false; }}'
+
+
+def _make_from_script(stream: str) -> str:
+    # Not a pipe: the shell would not see that the command before it has failed.
+    script = f'rm -f "$t.new" "$t.new-journal" && {{decode:{stream}}} > "$t.sql"'
+    make = f'(umask 077 && {script} && sqlite3 -batch -bail "$t.new" < "$t.sql") && rm "$t.sql" && sync "$t.new"'
+    return f'{_CHECKED} && {make} || {{ rm -f "$t.new" "$t.sql"; false; }}'
+
+
+def _give(mode: int) -> str:
+    like_old = 'chown "$(stat -c %u:%g "$t")" "$t.new" || :; chmod "$(stat -c %a "$t")" "$t.new"'
+    like_folder = f'chown "$(stat -c %u:%g "${{t%/*}}/")" "$t.new" || :; chmod {mode:o} "$t.new"'
+    return f'{_TARGET} && if [ -e "$t" ]; then {like_old}; else {like_folder}; fi'
