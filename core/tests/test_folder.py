@@ -48,6 +48,16 @@ def test_an_error_leaves_no_object_and_no_file(storage: FolderStorage, error: ty
     assert names(storage) == set()
 
 
+def test_an_error_tells_the_name_of_the_object_and_no_temporary_one(storage: FolderStorage) -> None:
+    with pytest.raises(OSError) as failure:
+        put(FolderStorage("/proc"), "app")
+    assert failure.value.filename == "/proc/app"
+    put(storage, "app/a")
+    with pytest.raises(FileExistsError) as failure:
+        put(storage, "app/a")
+    assert failure.value.filename == f"{storage.root}/app/a"
+
+
 def test_an_existing_object_is_never_changed(storage: FolderStorage) -> None:
     put(storage, "app/a", b"old")
     with pytest.raises(FileExistsError):

@@ -3,6 +3,8 @@
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from holdfast.api import Chunk
 from holdfast.store.names import PARTIAL
@@ -41,8 +43,24 @@ def partial_path(final: str) -> str:
     return os.path.join(os.path.dirname(final), f"{PARTIAL}{secrets.token_hex(6)}")
 
 
+@contextmanager
+def naming(partial: str, final: str) -> Iterator[None]:
+    """Let errors tell the name that a file is to have, and not the temporary one, which nobody knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == partial:
+            error.filename, error.filename2 = final, None
+        raise
+
+
 def publish(partial: str, final: str) -> None:
     """Give a finished file its name, unless that is taken."""
+    with naming(partial, final):
+        _publish(partial, final)
+
+
+def _publish(partial: str, final: str) -> None:
     try:
         os.link(partial, final)
     except OSError as error:

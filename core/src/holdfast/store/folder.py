@@ -12,7 +12,7 @@ from typing import Self
 from holdfast.api import Stat
 from holdfast.errors import UsageError, quote_name
 from holdfast.store._leases import LEASES, hold_lease
-from holdfast.store._partial import FileWriter, partial_path, publish
+from holdfast.store._partial import FileWriter, naming, partial_path, publish
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
 
@@ -51,9 +51,9 @@ class FolderStorage:
     def writer(self, path: str) -> Iterator[FileWriter]:
         """Write to a temporary name in the same folder and link it there at a clean exit."""
         final = self._path(path)
-        folder = os.path.dirname(final)
-        partial = partial_path(final)
-        descriptor = self._create(partial)
+        folder, partial = os.path.dirname(final), partial_path(final)
+        with naming(partial, final):
+            descriptor = self._create(partial)
         writer = FileWriter(descriptor)
         try:
             try:
