@@ -15,7 +15,7 @@ from holdfast.api import (
 )
 from holdfast_sqlite.errors import WAIT_LONGER, error_class
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.target import Target
+from holdfast_sqlite.target.file import Target
 
 
 class Merge:
