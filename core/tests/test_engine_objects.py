@@ -140,9 +140,11 @@ def test_what_is_no_engine_is_refused_before_anything_is_opened(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_installed_engine_says_alike_what_it_cannot(tmp_path: Path) -> None:
-    with pytest.raises(holdfast.UsageError, match="engine 'sqlite' cannot list databases"):
-        holdfast.list_databases(f"sqlite:///{tmp_path}")
+def test_an_installed_engine_says_alike_what_it_cannot() -> None:
+    plugin = EngineHooks(Component(kind=Kind.ENGINE, name="x"), dump="a:b", restore="a:b")
+    registry = holdfast.Registry(plugins=[plugin])
+    with pytest.raises(holdfast.UsageError, match="engine 'x' cannot list databases"):
+        holdfast.list_databases("x://host", registry=registry)
 
 
 class Forgetful(Diver):

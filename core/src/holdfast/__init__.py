@@ -14,6 +14,7 @@ if sys.platform == "win32":
 
 if TYPE_CHECKING:
     from holdfast.api import Event
+    from holdfast.backup_set import BackupSet, FailedBackup
     from holdfast.errors import (
         CredentialsError,
         HoldfastError,
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
         UnsafeError,
         UsageError,
     )
-    from holdfast.functions import backup, delete, drill, list_backups, list_databases, pin, prune, restore, tag, verify
+    from holdfast.functions import (
+        backup,
+        backup_all,
+        delete,
+        drill,
+        list_backups,
+        list_databases,
+        pin,
+        prune,
+        restore,
+        tag,
+        verify,
+    )
     from holdfast.legacy.manager import (
         BackupFormat,
         BackupManager,
@@ -55,10 +68,12 @@ _HOMES = {
     "BackupMetadata": "legacy.manager",
     "BackupPlan": "plan",
     "BackupResult": "legacy.manager",
+    "BackupSet": "backup_set",
     "CredentialsError": "errors",
     "DatabaseBackup": "legacy.manager",
     "DrillResult": "operations.drill",
     "Event": "api",
+    "FailedBackup": "backup_set",
     "HoldfastError": "errors",
     "IntegrityError": "errors",
     "LockedError": "errors",
@@ -77,6 +92,7 @@ _HOMES = {
     "UsageError": "errors",
     "VerifyResult": "operations.verify",
     "backup": "functions",
+    "backup_all": "functions",
     "backup_database": "legacy.manager",
     "delete": "functions",
     "drill": "functions",
@@ -96,10 +112,12 @@ __all__ = [
     "BackupMetadata",
     "BackupPlan",
     "BackupResult",
+    "BackupSet",
     "CredentialsError",
     "DatabaseBackup",
     "DrillResult",
     "Event",
+    "FailedBackup",
     "HoldfastError",
     "IntegrityError",
     "LockedError",
@@ -119,6 +137,7 @@ __all__ = [
     "VerifyResult",
     "__version__",
     "backup",
+    "backup_all",
     "backup_database",
     "delete",
     "drill",

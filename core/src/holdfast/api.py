@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import pluggy
 
@@ -51,6 +51,7 @@ __all__ = [
     "Component",
     "CredentialsError",
     "DatabaseURL",
+    "Databases",
     "Decoder",
     "DumpRequest",
     "DumpSession",
@@ -64,6 +65,8 @@ __all__ = [
     "IntegrityError",
     "Kind",
     "LockedError",
+    "Moment",
+    "MomentRequest",
     "NotFoundError",
     "ObjectProof",
     "Operation",
@@ -202,6 +205,8 @@ class DumpRequest:
     check: Check = True
     #: Whether to go on and report `Facts.damage` when that test fails.
     allow_damaged: bool = False
+    #: The moment that this engine holds for this database and others of the same run, or None.
+    moment: Moment | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +305,62 @@ class SupportsSource(Protocol):
     @property
     def source(self) -> Source:
         """The database that this session reads."""
+        ...
+
+
+# --- several databases ----------------------------------------------------------------------------------------
+
+
+class Databases(tuple[str, ...]):
+    """URLs of databases, as a listing returns them that knows more of them than a list of texts can say."""
+
+    #: A name for each, which `--select` and `--exclude` are compared with; empty means the paths of the URLs.
+    names: tuple[str, ...]
+    #: What the user has to know, one line each: what was left out, and why.
+    warnings: tuple[str, ...]
+    #: What else was found, one line each.
+    notes: tuple[str, ...]
+
+    def __new__(
+        cls, urls: Iterable[str], *, names: Iterable[str] = (), warnings: Iterable[str] = (), notes: Iterable[str] = ()
+    ) -> Self:
+        """Make one of all at once."""
+        self = super().__new__(cls, tuple(urls))
+        self.names, self.warnings, self.notes = tuple(names), tuple(warnings), tuple(notes)
+        if self.names and len(self.names) != len(self):
+            raise ValueError(f"{len(self.names)} names for {len(self)} databases")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentRequest:
+    """Which databases to hold at one moment, and how."""
+
+    #: What the moment is called in the manifests of the backups that show it: the tag that they have in common.
+    name: str
+    #: The URLs of the databases in full, with their secrets.
+    urls: tuple[str, ...] = field(repr=False)
+    #: A private empty folder, which the core removes once the moment is over.
+    scratch: Path
+    #: An instance of the component's `options` class, or None where it has none.
+    options: Any = None
+
+
+class Moment(Protocol):
+    """One moment of several databases, held while each is dumped; leaving its context frees all of them.
+
+    It is handed to each dump as `DumpRequest.moment`, one after another; what more the engine needs of it is its own
+    affair. A dump of a database that it does not cover goes its ordinary way and says so in its facts.
+    """
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """By URL of the request, why the dump of that database will not show this moment."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What else the user has to know, one line each."""
         ...
 
 
@@ -553,6 +614,11 @@ class Engine(Protocol):
         del url
         raise UsageError(f"engine '{self.name}' cannot list databases", hint="name each database by its URL")
 
+    def moment(self, request: MomentRequest, /) -> AbstractContextManager[Moment] | None:
+        """Hold several databases at one moment, as `holdfast_moment` does; None where that cannot be done."""
+        del request
+        return None
+
 
 def options_of(engine: str, options: type[Any] | None, values: Mapping[str, Any]) -> Any:
     """Make an instance of an engine's options, a frozen dataclass, of values given as text or plain data.
@@ -569,7 +635,7 @@ class EngineHooks:
 
     Each part is named as `"module:function"` and imported when it is first called, so that listing what is installed
     imports no driver; a part that an engine has not is left out. `dump`, `restore` and `scratch` name functions of the
-    request, `databases` one of the URL; they do what the hooks of these names do.
+    request, `moment` too, `databases` one of the URL; they do what the hooks of these names do.
 
     Example::
 
@@ -588,12 +654,19 @@ class EngineHooks:
         restore: str,
         scratch: str | None = None,
         databases: str | None = None,
+        moment: str | None = None,
     ) -> None:
         self.component = component  #: the engine, as `holdfast_components` lists it
-        for place in filter(None, (dump, restore, scratch, databases)):
+        for place in filter(None, (dump, restore, scratch, databases, moment)):
             if not all(place.partition(":")[::2]):
                 raise ValueError(f"{place!r} names no part of an engine, expected 'module:function'")
-        self._parts = {"dump": dump, "restore": restore, "scratch": scratch, "databases": databases}
+        self._parts = {
+            "dump": dump,
+            "restore": restore,
+            "scratch": scratch,
+            "databases": databases,
+            "moment": moment,
+        }
 
     @hookimpl
     def holdfast_components(self) -> Iterable[Component]:
@@ -623,6 +696,12 @@ class EngineHooks:
         """List the databases of a server."""
         urls: Sequence[str] | None = self._call("databases", scheme, url)
         return urls
+
+    @hookimpl
+    def holdfast_moment(self, scheme: str, request: MomentRequest) -> AbstractContextManager[Moment] | None:
+        """Hold several databases at one moment."""
+        moment: AbstractContextManager[Moment] | None = self._call("moment", scheme, request)
+        return moment
 
     def _call(self, part: str, scheme: str, argument: object) -> Any:
         place = self._parts[part]

@@ -2,12 +2,14 @@
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from holdfast.api import Codec, Engine, Operation, Storage, Watcher
+from holdfast.backup_set import BackupSet
 from holdfast.defaults import installed
+from holdfast.errors import UsageError
 from holdfast.operations import databases as databases_operation
 from holdfast.operations import delete as delete_operation
 from holdfast.operations import drill as drill_operation
@@ -30,6 +32,7 @@ from holdfast.store.catalog import open_catalog
 
 __all__ = [
     "backup",
+    "backup_all",
     "delete",
     "drill",
     "installed",
@@ -67,6 +70,28 @@ def backup(source: str | BackupPlan, /, *, on_event: Watcher | None = None, **op
         else:
             pipeline = Pipeline(source=source, **options)
     return pipeline.run(on_event)
+
+
+@keywords_of(BackupArguments)
+def backup_all(source: str | Sequence[str], /, *, on_event: Watcher | None = None, **options: Any) -> BackupSet:
+    """Back up several databases in one run, a backup each, with a tag that all of them have and no other backup.
+
+    `source` is the URL of a server, folder or pattern, of whose databases `select` and `exclude` choose, or a list of
+    URLs of databases. Where the engine can, all are read at one moment. What fails is a result here, not an error, and
+    stops no other: look at `failed`, or call `raise_for_failures`. An error is what keeps all of them from being made.
+
+    Example::
+
+        done = holdfast.backup_all("sqlite:////srv/app/storage/", store="./backups")
+        done.raise_for_failures()
+        print(done.tag, done.one_moment, [record.name for record in done.backups])
+    """
+    with Run(Operation.BACKUP, registry=options.get("registry") or installed(), on_event=on_event):
+        sources = () if isinstance(source, str) else check_texts("source", source)
+        if not isinstance(source, str) and not sources:
+            raise UsageError("there is no database to back up: source is an empty list")
+        pipeline = Pipeline(source=source if isinstance(source, str) else sources[0], **options)
+    return pipeline.run_all(on_event, sources=sources)
 
 
 class RestoreTarget(RestoreOptions, frozen=True):

@@ -1,13 +1,14 @@
 """Assembling a run in a program: every part by name or as an object, without any file of configuration."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
 
-from holdfast.api import Engine, Hasher, Watcher
+from holdfast.api import Engine, Hasher, Operation, Watcher
+from holdfast.backup_set import BackupSet, back_up_all, find_sources
 from holdfast.defaults import installed
 from holdfast.errors import UsageError
 from holdfast.operations import backup as operation
@@ -15,6 +16,7 @@ from holdfast.operations.backup import Preview
 from holdfast.plan import BackupOptions, BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
+from holdfast.run import Run
 from holdfast.setup import Parts, check_hasher_factory
 from holdfast.signature import check_names, keywords_of
 
@@ -95,6 +97,22 @@ class Pipeline:
     def run(self, on_event: Watcher | None = None) -> Backup:
         """Make the backup; see `holdfast.backup`."""
         return operation.backup(self._plan, registry=self._lookup(), parts=self._parts, on_event=on_event)
+
+    def run_all(self, on_event: Watcher | None = None, *, sources: Sequence[str] = ()) -> BackupSet:
+        """Back up every database of the server, folder or pattern that `source` is; see `holdfast.backup_all`.
+
+        With `sources` exactly these are backed up, and `source` is not looked at.
+        """
+        fields = msgspec.structs.asdict(self._plan)
+        source = fields.pop("source")
+        registry = self._lookup()
+        with Run(Operation.BACKUP, registry=registry, on_event=on_event) as run:
+            if fields["name"] is not None:
+                raise UsageError("name goes with one database", hint="back up one at a time, or omit name")
+            if not sources:
+                chosen = {name: fields.pop(name) for name in ("select", "exclude")}
+                sources = find_sources((source,), run=run, engine=self._parts.engine, **chosen)
+        return back_up_all(sources, fields, registry=registry, parts=self._parts, on_event=on_event)
 
     def preview(self, on_event: Watcher | None = None) -> Preview:
         """Say what `run` would do: opens the source, writes nothing. `on_event` hears of a failure alone."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Storage
+from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Storage
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
 from holdfast.plan import BackupPlan
@@ -28,12 +28,16 @@ _NEEDED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Parts that a program brings as objects, in the place of those that a plan names."""
+    """Parts that a program brings as objects, in the place of those that a plan names.
+
+    `moment` is what the engine holds for the databases of a run of several.
+    """
 
     engine: Engine | None = None
     codec: Codec | None = None
     checksums: Mapping[str, HasherFactory] = field(default_factory=dict)
     storage: Storage | None = None
+    moment: Moment | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,7 @@ class BackupSetup:
     plugins: Mapping[str, str]
     storage: Storage
     jobs: int
+    moment: Moment | None = None
 
 
 def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> BackupSetup:
@@ -98,6 +103,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         },
         storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
         jobs=plan.jobs or default_jobs(),
+        moment=parts.moment,
     )
 
 

@@ -6,7 +6,7 @@ of `backup_task` can be handed to the tasks that follow.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast import functions
 from holdfast.defaults import default_store
-from holdfast.errors import IntegrityError, UsageError
+from holdfast.errors import IntegrityError, PartialError, UsageError
 from holdfast.plan import BackupOptions, BackupPlan
 from holdfast.policy import Policy, Texts
 from holdfast.proof import summary
@@ -46,6 +46,26 @@ def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     store = os.fspath(options.pop("store", None) or plan.store or default_store())
     record = functions.backup(plan, store=store, **options)
     return {**_plain(record.as_data()), "store": store}
+
+
+@keywords_of(BackupTaskArguments)
+def backup_all_task(source: str | Sequence[str], /, **options: Any) -> Data:
+    """Back up every database of the server, folder or pattern `source`, or of a list of URLs, in one run.
+
+    Returns the `tag` that the backups have in common, whether they show `one_moment`, and the records of all as
+    `backups`, each of which can be handed on. If some fail, the others are made all the same, and then
+    `PartialError` names those that were not.
+    """
+    store = os.fspath(options.pop("store", None) or default_store())
+    done = functions.backup_all(source, store=store, **options)
+    if done.failed:
+        reasons = summary([f"{failure.source_url}: {failure.error.message}" for failure in done.failed])
+        raise PartialError(
+            f"{len(done.failed)} of {len(done.failed) + len(done.backups)} backups failed: {reasons}",
+            hint=f"those that were made have the tag {done.tag}" if done.backups else None,
+        )
+    data = _plain(done.as_data())
+    return {**data, "backups": [{**record, "store": store} for record in data["backups"]], "store": store}
 
 
 def verify_task(

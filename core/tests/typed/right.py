@@ -14,9 +14,11 @@ from holdfast import (
     BackupMetadata,
     BackupPlan,
     BackupResult,
+    BackupSet,
     DatabaseBackup,
     DrillResult,
     Event,
+    FailedBackup,
     Pipeline,
     Policy,
     PruneResult,
@@ -26,7 +28,7 @@ from holdfast import (
     VerifyResult,
 )
 from holdfast.api import Capability, Chunk, Decoder, DumpRequest, DumpSession, Engine, RestoreRequest, RestoreSession
-from holdfast.tasks import backup_task, drill_task, prune_task, verify_task
+from holdfast.tasks import backup_all_task, backup_task, drill_task, prune_task, verify_task
 
 URL = "sqlite:///app.db"
 STORE = Path("backups")
@@ -105,11 +107,20 @@ records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=regist
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)
 
+# several databases
+done: BackupSet = holdfast.backup_all(
+    URL, store=STORE, select=["a*"], tags=["nightly"], options={"a": 1}, on_event=watch
+)
+done = holdfast.backup_all([URL], codec=Plain(), registry=registry)
+done = Pipeline(source=URL).run_all(watch, sources=[URL])
+failures: list[FailedBackup] = [*done.failed]
+
 # tasks
 task = backup_task(URL, store=STORE, codec="zstd:3", tags=["nightly"])
 task = backup_task(plan.as_data(), proof=False)
 task = verify_task(task, read_data=True)
 task = drill_task("app/latest", store="backups", into=None)
+task = backup_all_task([URL], store=STORE, codec="zstd:3", tags=["nightly"])
 task = prune_task(STORE, names=["app"], keep_daily=7, max_age="400d")
 
 # the contract of the earlier BackupManager

@@ -23,7 +23,9 @@ from holdfast.errors import HoldfastError, PartialError, UsageError
 from holdfast.url import redact
 
 if TYPE_CHECKING:
+    from holdfast.backup_set import FailedBackup
     from holdfast.operations.backup import Preview
+    from holdfast.record import Backup
 
 
 @click.command("backup", cls=CheckedCommand)
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
 @check_option("The engine's own check of the source.")
 @click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
 @click.option(
-    "--all-databases", is_flag=True, help="Back up every database of each server, chosen by --select and --exclude."
+    "--all-databases",
+    is_flag=True,
+    help="Back up every database of each server or folder, chosen by --select and --exclude.",
 )
 @click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
 @click.option("--tag", "tags", multiple=True, help="Tag the backup.")
@@ -57,59 +61,108 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
         urls = _all_databases(console, urls, options, dry_run=dry_run)
     if (len(urls) > 1 or all_databases) and options["name"]:
         raise UsageError("--name goes with one database", hint="back up one at a time, or omit --name")
-    failures = 0
-    for url in urls:
-        try:
-            _back_up(console, url, dry_run=dry_run, options=dict(options))
-        except HoldfastError as error:
-            if len(urls) == 1:
-                raise
-            failures += 1
-            message = error.message if redact(url) in error.message else f"{redact(url)}: {error.message}"
-            console.failed(HoldfastError(message, hint=error.hint), error.exit_code)
-    if failures:
-        raise PartialError(f"{failures} of {len(urls)} backups failed")
+    if dry_run:
+        _preview_all(console, urls, options)
+    elif all_databases or len(urls) > 1:
+        _back_up_all(console, urls, options)
+    else:
+        _back_up(console, urls[0], options)
 
 
 def _all_databases(
-    console: Console, servers: tuple[str, ...], options: dict[str, Any], *, dry_run: bool
+    console: Console, urls: tuple[str, ...], options: dict[str, Any], *, dry_run: bool
 ) -> tuple[str, ...]:
-    """The URLs of every database of the servers; --select and --exclude choose among them and go no further."""
+    """The URLs of every database at `urls`; --select and --exclude choose among them and go no further."""
+    from holdfast.backup_set import find_sources
     from holdfast.defaults import installed
-    from holdfast.operations.databases import databases
     from holdfast.run import Run
 
     select: tuple[str, ...] = options["select"]
     exclude: tuple[str, ...] = options["exclude"]
     options.update(select=(), exclude=())
-    registry = installed()
-    with Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=dry_run) as run:
-        run.hide(*servers)
-        urls = tuple(
-            url for server in servers for url in databases(server, registry=registry, select=select, exclude=exclude)
-        )
-    if len(urls) > 1:
-        console.warn(f"{len(urls)} databases are backed up one after the other: together they are not one snapshot")
-    return urls
+    with Run(Operation.BACKUP, registry=installed(), on_event=console.watch, dry_run=dry_run) as run:
+        return find_sources(urls, run=run, select=select, exclude=exclude, note=console.say)
 
 
-def _back_up(console: Console, url: str, *, dry_run: bool, options: dict[str, Any]) -> None:
+def _fields(console: Console, options: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+    """The fields of a plan."""
     from holdfast.defaults import installed
-    from holdfast.operations.backup import backup, preview
-    from holdfast.plan import BackupPlan
     from holdfast.plugins.options import parse_assignments
+    from holdfast.run import Run
+
+    fields = dict(options)
+    with Run(Operation.BACKUP, registry=installed(), on_event=console.watch, dry_run=dry_run):
+        assignments = parse_assignments(fields.pop("assignments"))
+        checksums = tuple(name.strip() for text in fields.pop("checksums") for name in text.split(","))
+        return {**fields, "options": assignments, "checksums": checksums}
+
+
+def _preview_all(console: Console, urls: tuple[str, ...], options: dict[str, Any]) -> None:
+    from holdfast.defaults import installed
+    from holdfast.operations.backup import preview
+    from holdfast.plan import BackupPlan
+    from holdfast.run import Run
+
+    registry = installed()
+    failures = 0
+    for url in urls:
+        console.last_id = ""
+        try:
+            fields = _fields(console, options, dry_run=True)
+            with Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=True):
+                plan = BackupPlan(source=url, **fields)
+            _show_preview(console, preview(plan, registry=registry, on_event=console.watch))
+        except HoldfastError as error:
+            if len(urls) == 1:
+                raise
+            failures += 1
+            _show_failure(console, redact(url), error)
+    if failures:
+        raise PartialError(f"{failures} of {len(urls)} backups failed")
+
+
+def _back_up_all(console: Console, urls: tuple[str, ...], options: dict[str, Any]) -> None:
+    from holdfast.backup_set import FailedBackup, back_up_all
+    from holdfast.defaults import installed
+
+    def show(result: "Backup | FailedBackup") -> None:
+        if not isinstance(result, FailedBackup):
+            _show_backup(console, result)
+        elif len(urls) == 1:
+            raise result.error
+        else:
+            _show_failure(console, result.source_url, result.error)
+        console.last_id = ""
+
+    console.last_id = ""
+    fields = _fields(console, options)
+    done = back_up_all(urls, fields, registry=installed(), on_event=console.watch, on_result=show)
+    if done.backups:
+        moment = ", all of one moment" if done.one_moment and len(done.backups) > 1 else ""
+        console.say(f"{len(done.backups)} of {len(urls)} databases backed up with the tag {done.tag}{moment}")
+    done.raise_for_failures()
+
+
+def _back_up(console: Console, url: str, options: dict[str, Any]) -> None:
+    from holdfast.defaults import installed
+    from holdfast.operations.backup import backup
+    from holdfast.plan import BackupPlan
     from holdfast.run import Run
 
     console.last_id = ""
     registry = installed()
-    with Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=dry_run):
-        assignments = parse_assignments(options.pop("assignments"))
-        checksums = tuple(name.strip() for text in options.pop("checksums") for name in text.split(","))
-        plan = BackupPlan(source=url, options=assignments, checksums=checksums, **options)
-    if dry_run:
-        _show_preview(console, preview(plan, registry=registry, on_event=console.watch))
-        return
-    record = backup(plan, registry=registry, on_event=console.watch)
+    fields = _fields(console, options)
+    with Run(Operation.BACKUP, registry=registry, on_event=console.watch):
+        plan = BackupPlan(source=url, **fields)
+    _show_backup(console, backup(plan, registry=registry, on_event=console.watch))
+
+
+def _show_failure(console: Console, source: str, error: HoldfastError) -> None:
+    message = error.message if source in error.message else f"{source}: {error.message}"
+    console.failed(HoldfastError(message, hint=error.hint), error.exit_code)
+
+
+def _show_backup(console: Console, record: "Backup") -> None:
     if console.json:
         console.data({"type": "backup", **record.as_data()})
         return

@@ -130,7 +130,12 @@ def _open_source(setup: BackupSetup) -> Iterator[_OpenSource]:
 def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
     plan = setup.plan
     return DumpRequest(
-        url=plan.source, scratch=scratch, options=setup.options, jobs=setup.jobs, **plan.request_fields(DumpRequest)
+        url=plan.source,
+        scratch=scratch,
+        options=setup.options,
+        jobs=setup.jobs,
+        moment=setup.moment,
+        **plan.request_fields(DumpRequest),
     )
 
 

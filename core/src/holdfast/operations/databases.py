@@ -1,14 +1,17 @@
-"""Which databases a server holds, for backups of all of them."""
+"""Which databases a server or folder holds, for backups of all of them."""
 
+import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from holdfast.api import DatabaseURL, Engine
+from holdfast.api import Databases, DatabaseURL, Engine
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import NotFoundError
 from holdfast.plugins.registry import Registry
 from holdfast.setup import complete
 from holdfast.url import redact
+
+log = logging.getLogger("holdfast.databases")
 
 
 def databases(
@@ -19,19 +22,40 @@ def databases(
     exclude: Sequence[str] = (),
     engine: Engine | None = None,
 ) -> list[str]:
-    """The URLs of every database of the server at `url` whose name fits; templates and system databases are none.
+    """The URLs of every database at `url` whose name fits; what else there is to say of them goes to the log.
 
-    `select` and `exclude` are shell patterns of names; a server on which nothing fits is a `NotFoundError`. It tells
-    watchers nothing: whoever lists for a backup does.
+    It tells watchers nothing: whoever lists for a backup does.
+    """
+    listing = find(url, registry=registry, select=select, exclude=exclude, engine=engine)
+    for warning in listing.warnings:
+        log.warning("%s", warning)
+    return list(listing)
+
+
+def find(
+    url: str,
+    *,
+    registry: Registry,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    engine: Engine | None = None,
+) -> Databases:
+    """The databases at `url` whose name fits; templates and system databases of a server are none.
+
+    `select` and `exclude` are shell patterns of names; a server or folder in which nothing fits is a `NotFoundError`.
     """
     with translate_errors(f"cannot list the databases of {redact(url)}", url):
         lister = complete(engine) if engine else registry.engine(DatabaseURL.parse(url).scheme)
-        urls = list(lister.databases(url))
-    chosen = [database for database in urls if _fits(name_of(database), select, exclude)]
+        listed = lister.databases(url)
+    listing = listed if isinstance(listed, Databases) else Databases(listed)
+    names = listing.names or tuple(map(name_of, listing))
+    chosen = [database for database, name in zip(listing, names, strict=True) if _fits(name, select, exclude)]
     if not chosen:
-        why = f", of {len(urls)} none fits" if urls else ""
-        raise NotFoundError(f"no database to back up on {redact(url)}{why}")
-    return chosen
+        why = f", of {len(listing)} none fits" if listing else ""
+        raise NotFoundError(
+            f"no database to back up on {redact(url)}{why}", hint="; ".join((*listing.warnings, *listing.notes)) or None
+        )
+    return Databases(chosen, warnings=listing.warnings, notes=listing.notes)
 
 
 def name_of(url: str) -> str:

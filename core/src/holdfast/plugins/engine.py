@@ -11,6 +11,8 @@ from holdfast.api import (
     DumpRequest,
     DumpSession,
     Engine,
+    Moment,
+    MomentRequest,
     RestoreRequest,
     RestoreSession,
     Scratch,
@@ -71,6 +73,11 @@ class InstalledEngine(Engine):
         urls = self.registry.ask("holdfast_databases", self.owned, scheme=self.name, url=url)
         return super().databases(url) if urls is None else urls
 
+    def moment(self, request: MomentRequest) -> AbstractContextManager[Moment] | None:
+        """Hold several databases at one moment, where the engine can."""
+        moment = self.registry.ask("holdfast_moment", self.owned, scheme=self.name, request=request)
+        return super().moment(request) if moment is None else self._context("holdfast_moment", moment)
+
     def _open(self, hook: str, request: Any) -> Any:
         return self._context(hook, self.registry.call(hook, self.owned, scheme=self.name, request=request))
 
@@ -130,6 +137,14 @@ class CompletedEngine(Engine):
         own = getattr(self._engine, "databases", super().databases)
         urls: Sequence[str] = own(url)
         return urls
+
+    def moment(self, request: MomentRequest) -> AbstractContextManager[Moment] | None:
+        """Hold several databases at one moment, or None where the object cannot."""
+        own = getattr(self._engine, "moment", super().moment)
+        moment: AbstractContextManager[Moment] | None = own(request)
+        if moment is not None:
+            self._check("moment", moment)
+        return moment
 
     def _check(self, method: str, session: object) -> None:
         if not hasattr(session, "__enter__"):

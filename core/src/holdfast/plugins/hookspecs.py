@@ -16,6 +16,8 @@ from holdfast.api import (
     DumpSession,
     Event,
     Hasher,
+    Moment,
+    MomentRequest,
     RestoreRequest,
     RestoreSession,
     Scratch,
@@ -139,11 +141,28 @@ class HoldfastSpecs:
     def holdfast_databases(self, scheme: str, url: str) -> Sequence[str] | None:
         """List the URLs of every database of the server at `url`, without templates and system databases.
 
+        What else there is to say of them goes with the list in `holdfast.api.Databases`.
+
         Example::
 
             @hookimpl
             def holdfast_databases(scheme, url):
                 return list_databases(url) if scheme == "couchdb" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def holdfast_moment(self, scheme: str, request: MomentRequest) -> AbstractContextManager[Moment] | None:
+        """Hold several databases at one moment, so that the dumps of each that follow show it.
+
+        An engine that cannot do so has no such hook, or returns None. Whatever keeps a database from being among
+        them is no error: the moment names it in `missing`.
+
+        Example::
+
+            @hookimpl
+            def holdfast_moment(scheme, request):
+                return freeze(request.urls) if scheme == "leveldb" else None
         """
         raise NotImplementedError
 

@@ -5,11 +5,9 @@ image where writers would otherwise have to wait, or lets SQLite's own backup ma
 certain to be right. In this process nothing of the source is ever opened.
 """
 
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
@@ -18,8 +16,10 @@ from holdfast_sqlite.header import SIZE, change_counter
 from holdfast_sqlite.location.path import check_source, database_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.manual_restore import restore_steps
+from holdfast_sqlite.moment import HeldCopy, held_copy
 from holdfast_sqlite.proof.record import assemble
 from holdfast_sqlite.session import Child
+from holdfast_sqlite.side_files import cleaned_up
 from holdfast_sqlite.target.attributes import describe_file
 
 log = logging.getLogger("holdfast.sqlite")
@@ -29,10 +29,17 @@ STREAM = "database"
 
 
 class Dump:
-    """One dump: a child process that has opened the source, and its one stream."""
+    """One dump: a child process that has opened the source, and its one stream.
 
-    def __init__(self, child: Child, path: str, request: DumpRequest) -> None:
+    Of a moment with others it has opened a `copy`; `late` says why there is none although one was asked for.
+    """
+
+    def __init__(
+        self, child: Child, path: str, request: DumpRequest, *, copy: HeldCopy | None = None, late: str = ""
+    ) -> None:
         self._child = child
+        self._copy = copy
+        self._late = late
         self._path = path
         self._request = request
         self._file = describe_file(os.path.realpath(path))
@@ -93,14 +100,23 @@ class Dump:
         point: dict[str, Any] = {}
         if self._is_image and self._header:
             point["change_counter"] = change_counter(self._header)
-        if done["frames"] is not None:
-            point["wal_frames"] = done["frames"]
+        copy = self._copy
+        frames = copy.frames if copy else done["frames"]
+        if frames is not None:
+            point["wal_frames"] = frames
+        if copy:
+            point["moment"] = copy.moment
+        late = [f"it is not of one moment with the other backups of this run: {self._late}"] if self._late else []
         return Facts(
             server_version=done["version"],
             consistency_point=point,
-            warnings=tuple(done["warnings"]),
+            warnings=(*late, *done["warnings"]),
             restore_steps=restore_steps(STREAM, self._request.options.format, mode=int(self._file["mode"], 8)),
-            hints={"format": self._request.options.format, "method": done["method"], "file": self._file},
+            hints={
+                "format": self._request.options.format,
+                "method": copy.method if copy else done["method"],
+                "file": self._file,
+            },
             damage=tuple(done["damage"]),
         )
 
@@ -117,45 +133,32 @@ def _fill(descriptor: int) -> bytes | bytearray:
 
 
 @contextmanager
-def _cleaned_up(path: str, scratch: Path) -> Iterator[None]:
-    """Remove the side files that a child has made which could not do so itself: it failed, or was killed.
-
-    That opens the database, which this process must not do.
-    """
-    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
-    try:
-        yield
-    finally:
-        if "-wal" in absent and os.path.exists(f"{path}-wal"):
-            try:
-                with Child("clean-up", scratch=scratch, path=path, absent=absent) as child:
-                    child.receive()
-            except HoldfastError as error:  # must not take the place of what ended the backup
-                log.warning("the side files of %s were not removed: %s", quote_name(path), error.message)
-
-
-@contextmanager
 def open_dump(request: DumpRequest) -> Iterator[Dump]:
     """Open the database at `request.url`; leaving ends the child process and with it every lock."""
     path = database_path(request.url)
     check_source(path)
-    options = request.options
     real = os.path.realpath(path)
-    with (
-        _cleaned_up(real, request.scratch),
-        Child(
-            "dump",
-            scratch=request.scratch,
-            path=real,
-            uri=sqlite_uri(real, "ro"),
-            lock_timeout=options.lock_timeout,
-            method=options.method,
-            format=options.format,
-            select=request.select,
-            exclude=request.exclude,
-            check=request.check,
-            proof=request.proof,
-            allow_damaged=request.allow_damaged,
-        ) as child,
-    ):
-        yield Dump(child, path, request)
+    with ExitStack() as stack:
+        copy, late = held_copy(stack, request.moment, real)
+        if copy is None:
+            stack.enter_context(cleaned_up(real, request.scratch))
+        child = stack.enter_context(_child(copy.path if copy else real, request))
+        yield Dump(child, path, request, copy=copy, late=late)
+
+
+def _child(path: str, request: DumpRequest) -> Child:
+    options = request.options
+    return Child(
+        "dump",
+        scratch=request.scratch,
+        path=path,
+        uri=sqlite_uri(path, "ro"),
+        lock_timeout=options.lock_timeout,
+        method=options.method,
+        format=options.format,
+        select=request.select,
+        exclude=request.exclude,
+        check=request.check,
+        proof=request.proof,
+        allow_damaged=request.allow_damaged,
+    )

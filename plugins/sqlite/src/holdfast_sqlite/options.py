@@ -18,6 +18,9 @@ class SqliteOptions:
     format: Literal["image", "sql"] = field(
         default="image", metadata={"help": "image is the database file, sql a script for the sqlite3 shell"}
     )
+    one_moment: bool = field(
+        default=True, metadata={"help": "read the files of a run of several at one moment, as far as their locks allow"}
+    )
 
     def __post_init__(self) -> None:
         """Refuse times that SQLite cannot wait for."""

@@ -28,4 +28,6 @@ plugin = EngineHooks(
     dump="holdfast_sqlite.dump:open_dump",
     restore="holdfast_sqlite.restore:open_restore",
     scratch="holdfast_sqlite.scratch:open_scratch",
+    moment="holdfast_sqlite.moment:open_moment",
+    databases="holdfast_sqlite.folder.listing:list_databases",
 )

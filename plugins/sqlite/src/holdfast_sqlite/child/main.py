@@ -23,6 +23,14 @@ def _run() -> int:
             from holdfast_sqlite.child.dump import dump
 
             dump(channel)
+        elif channel.task["task"] == "moment":
+            from holdfast_sqlite.child.moment import moment
+
+            moment(channel)
+        elif channel.task["task"] == "kinds":
+            from holdfast_sqlite.child.kinds import look
+
+            look(channel)
         elif channel.task["task"] == "clean-up":
             from holdfast_sqlite.snapshot.locks import remove_unused
 

@@ -51,7 +51,7 @@ class WalSnapshot:
         self._end_reading = end
         self._path = path
         self._opaque = opaque
-        self._wal = -1
+        self._wal = self._shm = -1
         self._salt = self._index = b""
         self._pages = array("I")
         self._frames = array("I")
@@ -65,7 +65,12 @@ class WalSnapshot:
 
     def pin(self) -> None:
         """Begin the read transaction and map the log; `RawCopyUnsafe` if that cannot be done for certain."""
-        index = self._index = self._begin()
+        self.map(self.begin())
+
+    def map(self, index: bytes) -> None:
+        """Map the log as it was when `begin` returned this header of its index; its transaction is open still."""
+        self._index = index
+        self._wal, self._pages, self._frames = -1, array("I"), array("I")
         version, _, _, _, _, size, self.frames, pages = _INDEX.unpack_from(index)
         if version != _VERSION:
             raise RawCopyUnsafe(f"the index of the log has version {version}")
@@ -78,8 +83,9 @@ class WalSnapshot:
             self._measure()
         if backfilled < self.frames:
             self._map()
-        if _read_index(self._shm)[_INDEX_SALT] != self._salt:
-            raise RawCopyUnsafe("the log was started anew while it was mapped")
+            # Without frames of it the log may be started anew meanwhile: the file then holds all of the snapshot.
+            if _read_index(self._shm)[_INDEX_SALT] != self._salt:
+                raise RawCopyUnsafe("the log was started anew while it was mapped")
         self._check_file()
 
     def _measure(self) -> None:
@@ -88,10 +94,11 @@ class WalSnapshot:
         self.page_size = 1 if self._opaque else page_size(header)
         self.page_count = size if self._opaque else page_count(header, size)
 
-    def _begin(self) -> bytes:
+    def begin(self) -> bytes:
         """Open the transaction at a moment when nobody commits; the header of the index."""
         try:
-            self._shm = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
+            if self._shm < 0:
+                self._shm = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise RawCopyUnsafe("the log has no index in a file") from error
         for _ in range(_TRIES):
