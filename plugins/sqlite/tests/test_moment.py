@@ -168,6 +168,24 @@ def crash_between_two_files(folder: Path) -> tuple[Path, Path]:
     return path, other
 
 
+def test_a_super_journal_is_found_where_its_folder_is_known_by_another_path(tmp_path: Path) -> None:
+    """As in a container, whose paths the journal holds; where nothing tells, the file is not guessed at."""
+    (tmp_path / "d").mkdir()
+    path, other = crash_between_two_files(tmp_path / "d")
+    mark = f"{path}-mj0ABCDEF12"
+    Path(mark).write_bytes(b"".join(os.fsencode(f"{each}-journal") + b"\0" for each in (path, other)))
+    (tmp_path / "d").rename(tmp_path / "e")
+    url = f"sqlite:///{tmp_path}/e/a.db"
+    record = holdfast.backup(url, store=tmp_path / "store", check=False)
+    holdfast.restore(record, f"sqlite:///{tmp_path}/copy.db", store=tmp_path / "store", check=False)
+    assert amount(tmp_path / "copy.db") == 1000000
+    (tmp_path / "e" / Path(mark).name).unlink()
+    with pytest.raises(holdfast.HoldfastError, match="nobody can tell here whether that transaction was committed"):
+        holdfast.backup(url, store=tmp_path / "store", check=False)
+    (tmp_path / "d").mkdir()  # as that of the other file may be; the super-journal is not in it
+    assert holdfast.backup(url, store=tmp_path / "store", check=False).state == "complete"
+
+
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_hot_journal_that_names_a_super_journal_is_judged_as_sqlite_does(tmp_path: Path, committed: bool) -> None:
     """While the super-journal is there the transaction was not committed, and is rolled back in every file of it."""

@@ -10,6 +10,7 @@ import time
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import write_versions
 from holdfast_sqlite.snapshot.locks import share
+from holdfast_sqlite.snapshot.super_journal import settle
 from holdfast_sqlite.snapshot.wal import read_at, write_all
 
 _PIECE = 1 << 20
@@ -108,6 +109,7 @@ def private_copy(path: str, target: str, lock_timeout: float) -> None:
     write to the source is written to the copy.
     """
     copy_together(path, target, lock_timeout)
+    settle(path, f"{target}-journal")
     connection = sqlite3.connect(target, isolation_level=None)
     connection.execute("PRAGMA schema_version").fetchone()  # rolls back, or reads the log
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
