@@ -142,6 +142,38 @@ def test_a_locked_file_is_left_out_and_the_others_are_of_one_moment(tmp_path: Pa
         assert "locked" in late
 
 
+def test_two_names_of_one_file_are_held_once(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.db" for name in "abc"]
+    for path in paths[:2]:
+        make(path, "DELETE")
+    os.link(paths[0], paths[2])
+    with moment(tmp_path / "scratch", paths) as held:
+        assert held.missing == {f"sqlite:///{paths[2]}": f"it is the same file as {paths[0]}"}
+        copies(held, paths[:2])
+
+
+def test_more_files_than_a_process_may_open_are_still_backed_up(tmp_path: Path) -> None:
+    """With 64 descriptors 14 databases in WAL mode cannot be held, which is said, and nothing fails."""
+    (tmp_path / "d").mkdir()
+    for number in range(14):
+        make(tmp_path / "d" / f"{number}.db", "WAL")
+    program = (
+        "import resource, holdfast, sys;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+        "done = holdfast.backup_all(sys.argv[1], store=sys.argv[2], check=False, proof=False);"
+        "print(len(done.backups), len(done.failed), done.one_moment)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, f"sqlite:///{tmp_path}/d", tmp_path / "store"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "14 0 False\n", done.stderr
+    assert "together they are not one snapshot" in done.stderr
+    assert "(Too many open files)" in done.stderr
+
+
 def crash_between_two_files(folder: Path) -> tuple[Path, Path]:
     """Two files as a crash leaves them after the first was written to by a transaction over both.
 

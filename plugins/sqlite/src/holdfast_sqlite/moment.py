@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.api import HoldfastError, MomentRequest
+from holdfast.api import HoldfastError, MomentRequest, quote_name
 from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.location.path import check_source, database_path
 from holdfast_sqlite.location.uri import sqlite_uri
@@ -39,6 +39,7 @@ class HeldFiles:
         self.warnings: list[str] = []
         self._unreachable = ""  # why some were not opened; their own backups say the same
         self._numbers: dict[str, int] = {}  # by path, the resolved one
+        self._inodes: dict[tuple[int, int], str] = {}
         self._reasons: dict[str, str] = {}
         self._urls: dict[str, list[str]] = {}
         for url in request.urls:
@@ -47,11 +48,17 @@ class HeldFiles:
     def _add(self, url: str) -> None:
         try:
             path = database_path(url)
-            check_source(path)
+            status = check_source(path)
         except HoldfastError as error:
             self._unreachable = error.message
             return
         real = os.path.realpath(path)
+        # A process that closes one name of a file loses the locks that it has by the other.
+        same = self._inodes.setdefault((status.st_dev, status.st_ino), real)
+        if same != real:
+            self._reasons[real] = f"it is the same file as {quote_name(same)}"
+            self.missing[url] = self._reasons[real]
+            return
         self._numbers.setdefault(real, len(self._numbers))
         self._urls.setdefault(real, []).append(url)
 
@@ -76,7 +83,7 @@ class HeldFiles:
 
     def copy(self, path: str) -> tuple[HeldCopy | None, str]:
         """Have a file copied, once; or None and why there is no copy."""
-        if path not in self._numbers:
+        if path not in self._numbers and path not in self._reasons:
             return None, self._unreachable
         if path not in self._reasons:
             self._child.send(str(self._numbers[path]))

@@ -6,7 +6,7 @@ import os
 import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.snapshot.member import Member
+from holdfast_sqlite.snapshot.member import Member, reason_of
 from holdfast_sqlite.snapshot.moment import hold
 
 _WRITERS_WAIT = (
@@ -21,6 +21,9 @@ def moment(channel: Channel) -> None:
     task = channel.task
     members = [Member(path, uri) for path, uri in zip(task["paths"], task["uris"], strict=True)]
     hold([*members], task["lock_timeout"])
+    for member in members:
+        if member.refusal:
+            member.let_go()
     warnings = _copy_early(members, task["scratch"])
     channel.send("held", refusal=[member.refusal for member in members], warnings=warnings)
     while (command := channel.wait()) != "end":
@@ -62,7 +65,7 @@ def _copy(member: Member, target: str) -> None:
     try:
         member.copy(target)
     except (OSError, sqlite3.Error, TaskError) as error:
-        member.refusal = str(error)
+        member.refusal = reason_of(error)
         member.image = ""
         if os.path.exists(target):
             os.unlink(target)

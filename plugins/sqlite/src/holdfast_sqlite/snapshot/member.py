@@ -17,6 +17,7 @@ from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 _PATIENCE = 0.2  # seconds for the lock of one file while those of others are held
 _PIECE = 1 << 20
 _WRITE_LOCK = 120  # the byte of the log's index that whoever writes has locked, from his first page to his last
+_RESERVED = 0x40000001  # the byte of a database file that whoever writes to it in rollback mode has locked
 _INDEX = 48  # bytes at the begin of the index that change with each commit
 
 
@@ -68,7 +69,7 @@ class Member:
         try:
             self._source = Source(self.path, self._uri, _PATIENCE, allow_damaged=False)
         except (sqlite3.Error, TaskError, OSError) as error:
-            self.refusal = str(error)
+            self.refusal = reason_of(error)
             return not _is_busy(error)
         source = self._source
         self.refusal = ""
@@ -78,32 +79,33 @@ class Member:
             source.access != "private" and source.unsafe
         ):
             self.refusal = source.unsafe
+        if source.access == "file" and source.connection is not None:
+            source.connection.close()  # it would take 0.1 MB, and the lock is all that is needed
         return True
 
     def lock(self) -> bool:
         """Hold what writers wait for; False if a writer was not done in time."""
         source = self.source
-        if source.access == "private":
-            return share(source.descriptor, _PATIENCE)
-        try:
-            source.begin()
-        except sqlite3.Error as error:
-            if _is_busy(error):
-                return False
-            self.refusal = str(error)
-            return True
-        if versions(source.header) != ROLLBACK:
-            self.refusal = "its journal mode has changed"
+        if not share(source.descriptor, _PATIENCE):
+            return False
+        if source.access == "file" and (versions(source.header) != ROLLBACK or self._has_hot_journal()):
+            self.refusal = "its journal mode was changed, or a program that wrote to it was killed, just now"
             self.release()
         return True
 
+    def _has_hot_journal(self) -> bool:
+        """Whether a transaction was cut short, asked in SQLite's order: who ends one well does it the other way."""
+        if not os.path.exists(f"{self.path}-journal") or lock_owner(self.source.descriptor, _RESERVED) is not None:
+            return False
+        try:
+            with open(f"{self.path}-journal", "rb") as journal:
+                return journal.read(1) not in (b"", b"\0")
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Let go of what writers wait for."""
-        source = self.source
-        if source.access == "private":
-            fcntl.lockf(source.descriptor, fcntl.LOCK_UN)
-        elif source.database.in_transaction:
-            source.database.execute("ROLLBACK")
+        fcntl.lockf(self.source.descriptor, fcntl.LOCK_UN)
 
     def pin(self) -> None:
         """Hold the newest state of a database in WAL mode."""
@@ -114,7 +116,7 @@ class Member:
             if self._shm < 0:  # and never closed: see `Source`
                 self._shm = os.open(f"{self.path}-shm", os.O_RDONLY | os.O_CLOEXEC)
         except (RawCopyUnsafe, sqlite3.Error, OSError) as error:
-            self.refusal = str(error)
+            self.refusal = reason_of(error)
 
     @property
     def changed(self) -> bool:
@@ -155,13 +157,19 @@ class Member:
     def let_go(self) -> None:
         """Let others do what they like, and remove what opening has left beside the file."""
         source, self._source = self._source, None
-        if source is None or source.connection is None:
+        if source is None:
             return
-        if source.access == "private":
+        if source.access in ("file", "private"):
             fcntl.lockf(source.descriptor, fcntl.LOCK_UN)
-        elif source.connection.in_transaction:
-            source.connection.execute("ROLLBACK")
-        source.clean_up()
+        elif source.connection is not None:
+            if source.connection.in_transaction:
+                source.connection.execute("ROLLBACK")
+            source.clean_up()
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in a few words."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _is_busy(error: Exception) -> bool:
