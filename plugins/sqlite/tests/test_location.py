@@ -91,7 +91,13 @@ def test_a_folder_is_refused_with_the_files_in_it(tmp_path: Path, backups: Any) 
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match="is a folder") as failure:
         holdfast.backup(f"sqlite:///{tmp_path}", store=str(backups.store))
-    assert failure.value.hint == f"name the file: sqlite:///{tmp_path}/a.sqlite3 sqlite:///{tmp_path}/b.db"
+    assert failure.value.hint == (
+        f"name the file: sqlite:///{tmp_path}/a.sqlite3 sqlite:///{tmp_path}/b.db; "
+        "backup --all-databases takes every database in the folder"
+    )
+    with pytest.raises(UnreachableError, match="does not exist") as pattern:
+        holdfast.backup(f"sqlite:///{tmp_path}/*.db", store=str(backups.store))
+    assert "--all-databases" in str(pattern.value.hint)
 
 
 def test_what_is_no_file_and_what_is_not_there_are_told_apart(tmp_path: Path, backups: Any) -> None:

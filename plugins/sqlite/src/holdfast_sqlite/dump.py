@@ -5,6 +5,7 @@ image where writers would otherwise have to wait, or lets SQLite's own backup ma
 certain to be right. In this process nothing of the source is ever opened.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,7 +111,7 @@ class Dump:
         return Facts(
             server_version=done["version"],
             consistency_point=point,
-            warnings=(*late, *done["warnings"]),
+            warnings=(*late, *(copy.warnings if copy else ()), *done["warnings"]),
             restore_steps=restore_steps(STREAM, self._request.options.format, mode=int(self._file["mode"], 8)),
             hints={
                 "format": self._request.options.format,
@@ -142,11 +143,11 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
         copy, late = held_copy(stack, request.moment, real)
         if copy is None:
             stack.enter_context(cleaned_up(real, request.scratch))
-        child = stack.enter_context(_child(copy.path if copy else real, request))
+        child = stack.enter_context(_child(copy.path if copy else real, request, copied=copy is not None))
         yield Dump(child, path, request, copy=copy, late=late)
 
 
-def _child(path: str, request: DumpRequest) -> Child:
+def _child(path: str, request: DumpRequest, *, copied: bool) -> Child:
     options = request.options
     return Child(
         "dump",
@@ -161,4 +162,5 @@ def _child(path: str, request: DumpRequest) -> Child:
         check=request.check,
         proof=request.proof,
         allow_damaged=request.allow_damaged,
+        copied=copied,
     )

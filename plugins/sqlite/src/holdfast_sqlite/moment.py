@@ -27,6 +27,7 @@ class HeldCopy:
     path: str
     method: str  #: by which method it was copied
     frames: int | None  #: how many frames were taken from the log
+    warnings: tuple[str, ...]  #: what was to be said of the file
     moment: str  #: what the moment is called
 
 
@@ -93,7 +94,13 @@ class HeldFiles:
                 facts = {"refusal": error.message}
             if not facts["refusal"]:
                 self._reasons[path] = _AGAIN
-                copy = HeldCopy(path=facts["path"], method=facts["method"], frames=facts["frames"], moment=self.name)
+                copy = HeldCopy(
+                    path=facts["path"],
+                    method=facts["method"],
+                    frames=facts["frames"],
+                    warnings=tuple(facts["warnings"]),
+                    moment=self.name,
+                )
                 return copy, ""
             self._leave_out(path, facts["refusal"])
         return None, self._reasons[path]

@@ -28,7 +28,9 @@ def dump(channel: Channel) -> None:
     """
     task = channel.task
     try:
-        source = Source(task["path"], task["uri"], task["lock_timeout"], allow_damaged=task["allow_damaged"])
+        source = Source(
+            task["path"], task["uri"], task["lock_timeout"], allow_damaged=task["allow_damaged"], private=task["copied"]
+        )
         channel.send("ready", size=source.size)
         channel.wait()
         Dump(channel, source).run()

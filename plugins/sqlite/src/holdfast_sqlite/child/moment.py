@@ -31,7 +31,7 @@ def moment(channel: Channel) -> None:
         _copy(member, os.path.join(task["scratch"], f"{command}.sqlite"))
         channel.send(
             "image", path=member.image, size=member.size, method=member.method, frames=member.frames,
-            refusal=member.refusal,
+            warnings=member.warnings, refusal=member.refusal,
         )  # fmt: skip
     for member in members:
         member.let_go()

@@ -86,6 +86,8 @@ def _hint_if_missing(path: str) -> str | None:
     """What a relative path that leads nowhere may have been meant for."""
     if os.path.islink(path):
         return f"it is a link to {os.readlink(path)}, which is not there"
+    if "*" in path:
+        return "add --all-databases to back up every database that the pattern fits; an asterisk in a name is %2A"
     if not os.path.isabs(path) and os.path.exists(f"/{path}"):
         return f"sqlite:/// with three slashes is a relative path: write it as {_url('/' + path)}"
     return None
@@ -110,4 +112,5 @@ def _files_within(path: str) -> str:
         names = []
     urls = [_url(os.path.join(path, name)) for name in names[:_MOST_NAMED]]
     more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"name the file: {' '.join(urls)}{more}" if urls else "name the file in it"
+    every = "; backup --all-databases takes every database in the folder"
+    return (f"name the file: {' '.join(urls)}{more}" if urls else "name the file in it") + every

@@ -5,18 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import sys
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import ROLLBACK, page_count, page_size, versions
 from holdfast_sqlite.snapshot import spool
-from holdfast_sqlite.snapshot.lock_owner import lock_owner
+from holdfast_sqlite.snapshot.lock_table import INDEX_LOCKS, blocker
 from holdfast_sqlite.snapshot.locks import share
 from holdfast_sqlite.snapshot.source import Source
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
 _PATIENCE = 0.2  # seconds for the lock of one file while those of others are held
 _PIECE = 1 << 20
-_WRITE_LOCK = 120  # the byte of the log's index that whoever writes has locked, from his first page to his last
 _RESERVED = 0x40000001  # the byte of a database file that whoever writes to it in rollback mode has locked
 _INDEX = 48  # bytes at the begin of the index that change with each commit
 
@@ -35,6 +35,8 @@ class Member:
         self.size = 0
         self.method = "raw"
         self.frames: int | None = None  # that were taken from its log
+        self.warnings: list[str] = []
+        self._vetted = False
         self._index = b""
         self._shm = -1
         self._source: Source | None = None
@@ -64,16 +66,32 @@ class Member:
             raise RuntimeError(self.source.access)
         return self.source.snapshot
 
+    def vet(self) -> None:
+        """Look for who uses it under another name, which takes long once this process holds the locks of many files."""
+        if not self.open() or self.refusal or not self.in_wal:
+            return
+        source, self._source = self.source, None
+        source.database.close()
+        source.clean_up()
+        self._vetted = True
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is nothing left to be opened."""
+        return self._source is not None or bool(self.refusal)
+
     def open(self) -> bool:
         """Open it; False if it is locked, so that it is worth to try again. All else leaves it out."""
-        try:
-            self._source = Source(self.path, self._uri, _PATIENCE, allow_damaged=False)
-        except (sqlite3.Error, TaskError, OSError) as error:
-            self.refusal = reason_of(error)
-            return not _is_busy(error)
-        source = self._source
         self.refusal = ""
+        try:
+            source = Source(self.path, self._uri, _PATIENCE, allow_damaged=False, private=self._vetted)
+        except (sqlite3.Error, TaskError, OSError) as error:
+            busy = _is_busy(error)
+            self.refusal = "" if busy else reason_of(error)
+            return not busy
+        self._source = source
         self.size = source.size
+        self.warnings += [warning for warning in source.warnings if warning not in self.warnings]
         journal = os.path.exists(f"{self.path}-journal")
         if (source.access == "private" and (versions(source.header) != ROLLBACK or not journal)) or (
             source.access != "private" and source.unsafe
@@ -95,7 +113,7 @@ class Member:
 
     def _has_hot_journal(self) -> bool:
         """Whether a transaction was cut short, asked in SQLite's order: who ends one well does it the other way."""
-        if not os.path.exists(f"{self.path}-journal") or lock_owner(self.source.descriptor, _RESERVED) is not None:
+        if not os.path.exists(f"{self.path}-journal") or blocker(self.source.descriptor, _RESERVED, 1) is not None:
             return False
         try:
             with open(f"{self.path}-journal", "rb") as journal:
@@ -113,6 +131,7 @@ class Member:
             self.source.database.execute("ROLLBACK")
         try:
             self._index = self.snapshot.begin()
+            self.source.restamp()
             if self._shm < 0:  # and never closed: see `Source`
                 self._shm = os.open(f"{self.path}-shm", os.O_RDONLY | os.O_CLOEXEC)
         except (RawCopyUnsafe, sqlite3.Error, OSError) as error:
@@ -127,8 +146,13 @@ class Member:
 
     @property
     def writer(self) -> int | None:
-        """The id of the process that writes to it, or None; 0 or less is one that the kernel hides."""
-        return lock_owner(self._shm, _WRITE_LOCK) if self.in_wal else None
+        """The process that writes to it in WAL mode, or None; 0 or less is one that the kernel hides.
+
+        Whoever writes has the first lock of the index, from his first page to his last.
+        """
+        if not self.in_wal:
+            return None
+        return blocker(self._shm, INDEX_LOCKS, 1) if sys.platform == "linux" else 0
 
     def copy(self, target: str) -> None:
         """Copy the state of the moment to a new file."""
@@ -140,6 +164,7 @@ class Member:
             image = spool.create(target)
             self._copy_to(image)
             os.close(image)
+        source.confirm(pinned=self.in_wal)
         self.size = os.path.getsize(target)
         self.image = target
 
@@ -148,7 +173,6 @@ class Member:
             self.snapshot.map(self._index)
             for piece in self.snapshot.pieces(_PIECE):
                 write_all(image, piece)
-            self.snapshot.check_log()
             self.frames = self.snapshot.frames
         elif self.source.access == "file":
             header, file_size = self.source.header, os.fstat(self.source.descriptor).st_size

@@ -30,9 +30,13 @@ def hold(members: list[Member], lock_timeout: float) -> None:
     What is not obtained within `lock_timeout` seconds is left out, and what is left is held without it.
     """
     deadline = time.monotonic() + lock_timeout
-    waiting = list(members)
+    for member in members:
+        member.vet()
+    waiting = [member for member in members if not member.opened]
     while waiting := [member for member in waiting if not member.open()]:
         if time.monotonic() > deadline:
+            for member in waiting:
+                member.refusal = _LOCKED
             break
         time.sleep(_PAUSE)
     while held := [member for member in members if not member.refusal]:

@@ -26,8 +26,9 @@ class Source:
     why pages may not be copied as they lie. Descriptors stay open until the process ends: closing one drops all locks.
     """
 
-    def __init__(self, path: str, uri: str, lock_timeout: float, *, allow_damaged: bool) -> None:
+    def __init__(self, path: str, uri: str, lock_timeout: float, *, allow_damaged: bool, private: bool = False) -> None:
         self.path = path
+        self._private = private  # a copy of ours, which nobody else knows of
         self.lock_timeout = lock_timeout
         self.allow_damaged = allow_damaged
         self.access = "file"
@@ -70,7 +71,8 @@ class Source:
             self._check_names()
         else:
             self._check_names()
-            self._names.check_at_rest(wal=versions(self.header) == WAL)
+            if not self._private:
+                self._names.check_at_rest(wal=versions(self.header) == WAL)
             self._connect()
             self._check_names()
             self._stamp = None if self._names.in_use else self._stamp
@@ -90,17 +92,21 @@ class Source:
 
     def _check_names(self) -> None:
         """Whoever reads in rollback mode needs no log, and his locks are on the file itself."""
-        if versions(self.header) != ROLLBACK or os.path.exists(f"{self.path}-shm"):
+        if not self._private and (versions(self.header) != ROLLBACK or os.path.exists(f"{self.path}-shm")):
             self._names.check()
 
     def _check_file_system(self) -> None:
         """Warn where somebody may use the database whose locks do not reach here."""
-        system = shared_file_system_of(self.path)
+        system = None if self._private else shared_file_system_of(self.path)
         if system is not None and not self._names.in_use and not self._names.openers():
             self.warnings.append(
                 f"it is on a file system of type {system}, and no program of this machine has it open: what another "
                 "machine does with it meanwhile may not be seen from here, and the backup may be wrong then"
             )
+
+    def restamp(self) -> None:
+        """Say that `snapshot` was pinned anew, and the file may have changed until now."""
+        self._stamp = None if self._stamp is None else self.stamp()
 
     def confirm(self, *, pinned: bool) -> None:
         """See, once everything is read, that nobody has used the database under another name meanwhile.
