@@ -184,7 +184,7 @@ def select(tmp_path: Path) -> Callable[..., tuple[set[str], list[str]]]:
         with closing(sqlite3.connect(source, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous=OFF")
             for statement in Splitter().feed(script):
-                _make(connection, statement)
+                _make(connection, statement.text)
         with closing(sqlite3.connect(source, isolation_level=None)) as connection:
             warnings = select_tables(connection, str(target), select=select, exclude=exclude)
         with closing(sqlite3.connect(target)) as connection:

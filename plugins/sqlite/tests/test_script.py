@@ -79,7 +79,8 @@ def test_a_script_that_needs_its_application_is_not_called_damaged(
         (b"CREATE TABLE t(x); INSERT INTO nowhere VALUES ('secret words');", "statement 2 .INSERT INTO nowhere …."),
         (b"ATTACH DATABASE '/tmp/elsewhere.db' AS e;", "not authorized"),
         (b"CREATE TABLE t(x); VACUUM INTO '/tmp/elsewhere.db';", "authorization denied"),
-        (b"SELECT '\xff';", "not UTF-8"),
+        (b"CREATE TABLE \xff(x);", "not UTF-8 text in its statement 1"),
+        (b"CREATE TABLE t(x DEFAULT '\xff');", "not UTF-8 text in its statement 1"),
         (b"nonsense;", "syntax error"),
         (gzip.compress(b"CREATE TABLE t(x);", mtime=0)[:-6], "gzip"),
         (b"\x1f\x8bnot gzip at all", "gzip"),
@@ -116,6 +117,6 @@ def test_statements_are_the_same_wherever_the_text_is_cut(statements: list[list[
     texts = [" ".join(pieces) + ";" for pieces in statements]
     text = "".join(texts)
     splitter = Splitter()
-    cut = [each for at in range(0, len(text), size) for each in splitter.feed(text[at : at + size])]
+    cut = [each.text for at in range(0, len(text), size) for each in splitter.feed(text[at : at + size])]
     assert cut == [each for each in texts if each.strip("; \t\r\n")]
     assert splitter.rest() == ""

@@ -102,7 +102,7 @@ class Restore:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute(_CACHE)
             try:
-                load_script(connection, rest)
+                load_script(connection, rest, folder=self._request.scratch)
             except ApplicationNeededError:
                 # That the blob is not what was stored goes first: its digests are compared at the end.
                 collections.deque(rest, maxlen=0)

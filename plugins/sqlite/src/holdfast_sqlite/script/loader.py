@@ -3,20 +3,28 @@
 import re
 import sqlite3
 from collections.abc import Iterable
+from pathlib import Path
 
 from holdfast.api import Chunk, HoldfastError, IntegrityError
-from holdfast_sqlite.script.statements import Splitter, first_word
+from holdfast_sqlite.script.insertion import execute_with_values
+from holdfast_sqlite.script.makers import refuse_other_makers
+from holdfast_sqlite.script.mending import mended, with_raw_texts
+from holdfast_sqlite.script.statements import Splitter, Statement, first_word
 from holdfast_sqlite.script.text import decode
+from holdfast_sqlite.script.unistr import add_unistr
 from holdfast_sqlite.script.virtual_tables import VirtualTables
 
-_NO_SEQUENCE = "no such table: sqlite_sequence"
-_NO_INFINITY = "no such column: Inf"
-_QUOTED_OR_INFINITY = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\bInf\b")
 # What only the application has that made the database: neither script nor store has a fault.
 _APPLICATION = (
     "no such function", "no such collation sequence", "no such module", "no such tokenizer", "unknown tokenizer",
+    "unknown function",
 )  # fmt: skip
-
+_NEEDS = (
+    "use --load-extension with the library that has it, or load the output of `holdfast cat` in the application; "
+    "-o format=image would not need it"
+)
+# The shell's `.dump` writes so where it could not read on.
+_SHELL_ERROR = re.compile(r"/\*{4,6} (?:CORRUPTION )?ERROR[^*]*\*{4,7}/")
 # And what only a newer SQLite knows, in a script that is as it was stored.
 _NEWER = re.compile(r'near ".*": syntax error|unrecognized token|unknown table option', re.DOTALL)
 
@@ -25,24 +33,26 @@ class ApplicationNeededError(HoldfastError):
     """A script cannot be loaded without what its application has: functions, collations, modules, a newer SQLite."""
 
 
-def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk]) -> None:
+def load_script(connection: sqlite3.Connection, chunks: Iterable[Chunk], *, folder: Path | None = None) -> None:
     """Run a script in an empty database of our own, whose connection commits by itself.
 
     The script must be whole: one that ends within a statement or transaction, or that rolls back (as the shell's
     `.dump` of a damaged database does), is an `IntegrityError`. It reaches no other file: ATTACH, and with it
-    VACUUM INTO, is refused.
+    VACUUM INTO, is refused. Values of more than a MiB take space in `folder` on their way.
     """
     connection.set_authorizer(_authorize)
+    add_unistr(connection)
     connection.execute("PRAGMA foreign_keys=OFF")
     # A row that breaks a CHECK was in the database; our own scripts say so themselves, those of others do not.
     connection.execute("PRAGMA ignore_check_constraints=ON")
     script = _Script(connection)
-    splitter = Splitter()
-    for text in decode(chunks):
-        for statement in splitter.feed(text):
-            script.run(statement)
-    if splitter.rest():
-        raise IntegrityError(f"the SQL script is cut off within its statement {script.number + 1}")
+    with Splitter(folder) as splitter:
+        for text in refuse_other_makers(decode(chunks)):
+            for statement in splitter.feed(text):
+                script.run(statement)
+        if rest := splitter.rest():
+            script.refuse(rest)
+            raise IntegrityError(f"the SQL script is cut off within its statement {script.number + 1}")
     if connection.in_transaction:
         raise IntegrityError("the SQL script is cut off: its transaction has no COMMIT")
     script.end()
@@ -56,64 +66,80 @@ class _Script:
         self._virtual_tables = VirtualTables(connection)
         self.number = 0
 
-    def run(self, text: str) -> None:
+    def run(self, whole: Statement) -> None:
         """Run the next statement."""
         self.number += 1
-        statement = text[first_word(text) :]
-        if statement[:8].upper() == "ROLLBACK":
-            raise IntegrityError("the SQL script rolls back: what made it found its database damaged")
+        start = first_word(whole.text)
+        statement = whole.text[start:]
+        self.refuse(statement, whole.text[:start])
         try:
             self._virtual_tables.prepare(statement)
-            self._execute(statement)
+            self._execute(Statement(statement, whole.values))
         except sqlite3.Error as error:
             failure = _failure(error, statement, self.number)
             if not self._virtual_tables.excuses(statement, error, failure):
                 raise failure from error
+        except UnicodeEncodeError as error:
+            words = _first_words(statement)
+            text = f"the SQL script is not UTF-8 text in its statement {self.number} ({words} …)"
+            raise IntegrityError(text) from error
         except (sqlite3.Warning, ValueError) as error:
             raise _failure(error, statement, self.number) from error
 
-    def _execute(self, statement: str) -> None:
-        try:
-            self._connection.execute(statement)
-        except sqlite3.OperationalError as error:
-            mended = self._mended(statement, str(error))
-            if not mended:
-                raise
-            self._connection.execute(mended)
+    def refuse(self, statement: str, comments: str = "") -> None:
+        """Refuse what says itself that it is not whole, in a statement or in comments before it, and what is no SQL."""
+        if error := _SHELL_ERROR.search(comments):
+            what = error[0].strip("/* ")
+            raise IntegrityError(f"what made the SQL script could not read its database: {what}")
+        if statement[:8].upper() == "ROLLBACK":
+            raise IntegrityError("the SQL script rolls back: what made it found its database damaged")
+        if statement.startswith("."):
+            command = _first_words(statement).split()[0]
+            raise IntegrityError(
+                f"the SQL script has a command of the sqlite3 shell ({command}), which is no SQL",
+                hint="load the output of `holdfast cat` in the sqlite3 shell, if you trust it",
+            )
 
-    def _mended(self, statement: str, error: str) -> str:
-        """What the maker of a statement meant, where its fault is a known one of iterdump's; else nothing."""
-        if statement[:11].upper() not in ("INSERT INTO", "DELETE FROM"):
-            return ""
-        if error == _NO_INFINITY:
-            # As SQLite before 3.41 quotes an infinity, which none reads.
-            return _QUOTED_OR_INFINITY.sub(_finite, statement)
-        if error == _NO_SEQUENCE:
-            # Filled before the first table with AUTOINCREMENT is there, whose making makes it.
-            self._connection.execute("CREATE TABLE holdfast_counter(i INTEGER PRIMARY KEY AUTOINCREMENT)")
-            self._connection.execute("DROP TABLE holdfast_counter")
-            return statement
-        return ""
+    def _execute(self, statement: Statement) -> None:
+        text = statement.text
+        if not text.isascii() and not _is_utf8(text):
+            text = with_raw_texts(self._connection, text)
+        if statement.values:
+            execute_with_values(self._connection, Statement(text, statement.values))
+            return
+        try:
+            self._connection.execute(text)
+        except sqlite3.OperationalError as error:
+            meant = mended(self._connection, text, str(error))
+            if not meant:
+                raise
+            self._connection.execute(meant)
 
     def end(self) -> None:
         """Raise what could not be known before the last statement."""
         self._virtual_tables.check()
 
 
-def _finite(match: re.Match[str]) -> str:
-    return "9e999" if match[0] == "Inf" else match[0]
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _first_words(statement: str) -> str:
+    # Only these: the others may be anybody's data.
+    return " ".join(statement[:200].encode(errors="backslashreplace").decode().split()[:3])
 
 
 def _failure(error: Exception, statement: str, number: int) -> HoldfastError:
-    # Only its first words: the others may be anybody's data.
-    words = " ".join(statement[:200].split()[:3])
     name = getattr(error, "sqlite_errorname", "")
     if name in ("SQLITE_FULL", "SQLITE_INTERRUPT"):
         return HoldfastError(f"cannot load the SQL script: {error}")
-    text = f"cannot load the SQL script: statement {number} ({words} …): {error}"
+    text = f"cannot load the SQL script: statement {number} ({_first_words(statement)} …): {error}"
     if str(error).startswith(_APPLICATION):
-        hint = "load the output of `holdfast cat` in the program that has it; -o format=image would not need it"
-        return ApplicationNeededError(text, hint=hint)
+        return ApplicationNeededError(text, hint=_NEEDS)
     if statement[:6].upper() == "CREATE" and _NEWER.match(str(error)):
         return ApplicationNeededError(text, hint=f"use a newer SQLite than {sqlite3.sqlite_version}")
     return IntegrityError(text)

@@ -9,17 +9,27 @@ from holdfast.api import Chunk, IntegrityError
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
+# What Windows programs and redirections of its PowerShell begin with.
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 def decode(chunks: Iterable[Chunk]) -> Iterator[str]:
-    """Text from bytes, decompressed if they are gzip's."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """Text from bytes, decompressed if they are gzip's; UTF-16 only with its byte order mark.
+
+    Bytes that are not UTF-8, which texts in a database may hold, come as surrogates (`surrogateescape`).
+    """
     try:
-        for piece in _plain(chunks):
+        pieces = _plain(chunks)
+        first = next(pieces, b"")
+        while len(first) < len(codecs.BOM_UTF8) and (more := next(pieces, b"")):
+            first += more
+        mark, encoding = next(((mark, name) for mark, name in _MARKS if first.startswith(mark)), (b"", "utf-8"))
+        decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding == "utf-8" else "strict")
+        for piece in itertools.chain((first[len(mark) :],), pieces):
             yield decoder.decode(piece)
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise IntegrityError("the SQL script is not UTF-8 text") from error
+        raise IntegrityError("the SQL script begins like UTF-16 text, and is none") from error
     except zlib.error as error:
         raise IntegrityError(f"the SQL script is not valid gzip: {error}") from error
 
