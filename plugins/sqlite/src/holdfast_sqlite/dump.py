@@ -107,17 +107,17 @@ class Dump:
             point["wal_frames"] = frames
         if copy:
             point["moment"] = copy.moment
+        form = self._request.options.format
+        hints: dict[str, Any] = {"format": form, "method": copy.method if copy else done["method"], "file": self._file}
+        if done["needs"]:
+            hints["needs"] = done["needs"]  # objects that a script makes only with the help of their application
         late = [f"it is not of one moment with the other backups of this run: {self._late}"] if self._late else []
         return Facts(
             server_version=done["version"],
             consistency_point=point,
             warnings=(*late, *(copy.warnings if copy else ()), *done["warnings"]),
-            restore_steps=restore_steps(STREAM, self._request.options.format, mode=int(self._file["mode"], 8)),
-            hints={
-                "format": self._request.options.format,
-                "method": copy.method if copy else done["method"],
-                "file": self._file,
-            },
+            restore_steps=restore_steps(STREAM, form, mode=int(self._file["mode"], 8)),
+            hints=hints,
             damage=tuple(done["damage"]),
         )
 
@@ -157,6 +157,7 @@ def _child(path: str, request: DumpRequest, *, copied: bool) -> Child:
         lock_timeout=options.lock_timeout,
         method=options.method,
         format=options.format,
+        load_extension=options.extensions,
         select=request.select,
         exclude=request.exclude,
         check=request.check,

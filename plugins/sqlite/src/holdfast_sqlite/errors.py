@@ -37,6 +37,7 @@ KINDS: dict[str, type[HoldfastError]] = {
     "usage": UsageError,
     "unsafe": UnsafeError,
     "space": HoldfastError,
+    "script": HoldfastError,
     "failed": HoldfastError,
 }
 WAIT_LONGER = "use -o lock_timeout=SECONDS to wait longer for other processes"
@@ -71,6 +72,8 @@ def source_error(message: Mapping[str, Any], database: str, lock_timeout: float)
         return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
     if kind == "notadb":
         return IntegrityError(f"{database} is not an SQLite database: {text}", hint=_ENCRYPTED)
+    if kind == "script":
+        return HoldfastError(f"cannot write {database} as SQL: {text}", hint=hint)
     error = error_class(kind)
     hint = hint or (_NEWER if kind == "newer" else None)
     if error is IntegrityError:

@@ -1,5 +1,6 @@
 """The options of the engine: one frozen dataclass for backup, restore and drill."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +22,17 @@ class SqliteOptions:
     one_moment: bool = field(
         default=True, metadata={"help": "read the files of a run of several at one moment, as far as their locks allow"}
     )
+    load_extension: str | tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "extensions of SQLite to load, for functions, collations and modules of the application"},
+    )
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The paths to load, absolute; a bare name that is no file here is left to the loader of the system."""
+        given = self.load_extension
+        names = (given,) if isinstance(given, str) else given
+        return tuple(os.path.abspath(name) if os.path.dirname(name) or os.path.exists(name) else name for name in names)
 
     def __post_init__(self) -> None:
         """Refuse times that SQLite cannot wait for."""

@@ -183,7 +183,7 @@ def lend_collation(connection: sqlite3.Connection, error: sqlite3.Error) -> bool
     """
     if not str(error).startswith(_NO_COLLATION):
         return False
-    connection.create_collation(str(error).removeprefix(_NO_COLLATION), _any_order)
+    connection.create_collation(str(error).removeprefix(_NO_COLLATION), any_order)
     # Once it was missing, the index is marked in memory as one not to be used: "no query solution" (bNoQuery).
     connection.execute("PRAGMA writable_schema=RESET")
     read_schema(connection)
@@ -207,7 +207,8 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
 
 
-def _any_order(left: str, right: str) -> int:
+def any_order(left: str, right: str) -> int:
+    """Stand in for a collation where nothing is compared."""
     return (left > right) - (left < right)
 
 

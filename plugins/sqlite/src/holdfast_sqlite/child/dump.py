@@ -16,6 +16,10 @@ from holdfast_sqlite.snapshot import spool
 from holdfast_sqlite.snapshot.source import Source
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
+TYPE_CHECKING = False  # see `channel`
+if TYPE_CHECKING:
+    from holdfast_sqlite.script.writer import Told
+
 _PIECE = 1 << 20
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
 
@@ -61,6 +65,7 @@ class Dump:
         self._spliced: WalSnapshot | None = None
         self._method = ""
         self._frames: int | None = None
+        self._script: Told | None = None
 
     def run(self) -> None:
         """Send `image` with the exact size, the bytes, and `done`."""
@@ -83,12 +88,12 @@ class Dump:
             self._source.confirm(pinned=True)
         damage, unchecked, described = self._check.result() if self._check is not None else ([], [], [])
         source.clean_up()
-        warnings = [*source.warnings, *unchecked]
+        warnings = [*source.warnings, *unchecked, *(self._script.warnings if self._script else [])]
         frames = source.snapshot.frames if source.snapshot is not None else self._frames
         self._channel.send(
             "done", damage=[*source.damage, *damage], warnings=warnings, method=self._method, frames=frames,
             version=sqlite3.sqlite_version,
-            described=described,
+            described=described, needs=self._script.needs if self._script else [],
         )  # fmt: skip
 
     def _stream(self) -> None:
@@ -97,6 +102,7 @@ class Dump:
         if snapshot is None:
             raise RuntimeError(self._source.access)
         self._method = "raw"
+        self._extend(self._source.database)
         self._channel.send("image", size=snapshot.size, spool=None)
         self._start_check(self._source.database)
         self._spliced = snapshot
@@ -201,7 +207,16 @@ class Dump:
 
     def _open_image(self) -> sqlite3.Connection:
         uri = sqlite_uri(self._image, "ro&immutable=1")
-        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        self._extend(connection)
+        return connection
+
+    def _extend(self, connection: sqlite3.Connection) -> None:
+        """Load the extensions that the user has named."""
+        if self._task["load_extension"]:
+            from holdfast_sqlite.extensions import load_extensions
+
+            load_extensions(connection, self._task["load_extension"])
 
     def _select(self) -> None:
         """Leave out what is not selected."""
@@ -209,6 +224,7 @@ class Dump:
 
         selected = os.path.join(self._task["scratch"], "selected.sqlite")
         connection = sqlite3.connect(self._image, isolation_level=None)
+        self._extend(connection)
         select, exclude = self._task["select"], self._task["exclude"]
         try:
             self._source.warnings += select_tables(connection, selected, select=select, exclude=exclude)
@@ -230,7 +246,8 @@ class Dump:
             os.unlink(self._image)
             self._channel.send("image", size=None, spool=None)
             try:
-                self._source.warnings += write_script(connection, sys.stdout.buffer.write, wal=wal)
+                extensions = self._task["load_extension"]
+                self._script = write_script(connection, sys.stdout.buffer.write, wal=wal, extensions=extensions)
             except sqlite3.DatabaseError as error:
                 raise _unreadable(
                     error, self._source.header, "it cannot be written as SQL", "use -o format=image"

@@ -19,7 +19,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
 
 def row_expression(columns: list[str], *, utf8: bool) -> str:
     """SQL that makes of a row its literals with commas between, from columns that are quoted as names."""
-    return _joined([_expression(column, utf8=utf8) for column in columns])
+    return _joined([expression(column, utf8=utf8) for column in columns])
 
 
 def _joined(expressions: list[str]) -> str:
@@ -29,7 +29,7 @@ def _joined(expressions: list[str]) -> str:
     return groups[0] if len(groups) == 1 else comma.join(f"({group})" for group in groups)
 
 
-def _expression(column: str, *, utf8: bool) -> str:
+def expression(column: str, *, utf8: bool) -> str:
     """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
     mark = f"char({_MARK})"
     # trim() of nothing gives the text through UTF-8, as a script does, in which not all UTF-16 comes back the same.

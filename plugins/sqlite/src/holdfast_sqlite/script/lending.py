@@ -1,0 +1,43 @@
+"""Reading tables whose collations are not here."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from holdfast_sqlite.catalog import identifier
+from holdfast_sqlite.child.check import any_order, lend_collation
+
+TYPE_CHECKING = False  # see `holdfast_sqlite.child.channel`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+
+def lending(connection: sqlite3.Connection, read: Callable[[], Result]) -> Result:
+    """Do what reads from a connection, with any order in the place of each collation that it turns out to miss.
+
+    Nothing of what is read may depend on an order.
+    """
+    while True:
+        try:
+            return read()
+        except sqlite3.Error as error:
+            if not lend_collation(connection, error):
+                raise
+
+
+def lend_collations(connection: sqlite3.Connection, here: sqlite3.Connection) -> None:
+    """Lend a connection the collations of all indexes that the other one, which has seen no schema, has not.
+
+    Once SQLite has missed one it does without its index, and says of a table WITHOUT ROWID nothing but "no query
+    solution".
+    """
+    known = {name.lower() for _, name in here.execute("PRAGMA collation_list")}
+    names = connection.execute("SELECT DISTINCT name FROM sqlite_schema WHERE type IN ('table', 'index')").fetchall()
+    for (index,) in names:  # a table WITHOUT ROWID is its own index
+        for row in connection.execute(f"PRAGMA index_xinfo({identifier(index)})").fetchall():
+            if row[4] is not None and row[4].lower() not in known:
+                known.add(row[4].lower())
+                connection.create_collation(row[4], any_order)
