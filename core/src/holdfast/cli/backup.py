@@ -11,7 +11,9 @@ from holdfast.cli.options import (
     CheckedCommand,
     assign_option,
     check_option,
+    engine_options,
     exclude_option,
+    extension_option,
     jobs_option,
     json_option,
     output_options,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 @select_option
 @exclude_option
 @assign_option
+@extension_option
 @click.option("--proof/--no-proof", default=None, help="Record a proof of the content, for drills.")
 @check_option("The engine's own check of the source.")
 @click.option("--allow-damaged", is_flag=True, help="Back up a damaged source and mark the backup as damaged.")
@@ -87,12 +90,11 @@ def _all_databases(
 def _fields(console: Console, options: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
     """The fields of a plan."""
     from holdfast.defaults import installed
-    from holdfast.plugins.options import parse_assignments
     from holdfast.run import Run
 
     fields = dict(options)
     with Run(Operation.BACKUP, registry=installed(), on_event=console.watch, dry_run=dry_run):
-        assignments = parse_assignments(fields.pop("assignments"))
+        assignments = engine_options(fields.pop("assignments"), fields.pop("extensions"))
         checksums = tuple(name.strip() for text in fields.pop("checksums") for name in text.split(","))
         return {**fields, "options": assignments, "checksums": checksums}
 

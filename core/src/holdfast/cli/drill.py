@@ -4,7 +4,15 @@ import click
 
 from holdfast.api import Operation
 from holdfast.cli.console import Console
-from holdfast.cli.options import assign_option, jobs_option, json_option, output_options, store_option
+from holdfast.cli.options import (
+    assign_option,
+    engine_options,
+    extension_option,
+    jobs_option,
+    json_option,
+    output_options,
+    store_option,
+)
 from holdfast.cli.text import size
 
 
@@ -18,11 +26,18 @@ from holdfast.cli.text import size
 )
 @jobs_option
 @assign_option
+@extension_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, backup: str, store: str, into: str | None, jobs: int | None, assignments: tuple[str, ...]
+    console: Console,
+    backup: str,
+    store: str,
+    into: str | None,
+    jobs: int | None,
+    assignments: tuple[str, ...],
+    extensions: tuple[str, ...],
 ) -> None:
     """Restore the backup ID into a scratch database and compare it with what its source held.
 
@@ -32,12 +47,11 @@ def command(
     """
     from holdfast.defaults import installed
     from holdfast.operations.drill import drill, raise_for_failure
-    from holdfast.plugins.options import parse_assignments
     from holdfast.run import Run
 
     registry = installed()
     with Run(Operation.DRILL, registry=registry, on_event=console.watch):
-        options = parse_assignments(assignments)
+        options = engine_options(assignments, extensions)
     result = drill(
         backup, store=store, registry=registry, into=into, options=options, jobs=jobs, on_event=console.watch
     )

@@ -9,7 +9,19 @@ from holdfast.api import Check
 from holdfast.cli.console import Console
 
 _LEVELS: dict[str, Check] = {"quick": True, "full": "full", "off": False}
+_EXTENSION = "load_extension"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def engine_options(assignments: tuple[str, ...], extensions: tuple[str, ...]) -> dict[str, Any]:
+    """The options of the engine, of `-o KEY=VALUE` and of `--load-extension`, which is one of them too."""
+    from holdfast.errors import UsageError
+    from holdfast.plugins.options import parse_assignments
+
+    options: dict[str, Any] = parse_assignments(assignments)
+    if extensions and _EXTENSION in options:
+        raise UsageError(f"option '{_EXTENSION}' is given twice", hint="use --load-extension alone, once for each")
+    return {**options, _EXTENSION: extensions} if extensions else options
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,6 +116,13 @@ assign_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     help="An option of the engine (see: plugins show).",
+)
+extension_option = click.option(
+    "--load-extension",
+    "extensions",
+    multiple=True,
+    metavar="PATH",
+    help="Load this extension of SQLite first; its code runs with your rights.",
 )
 select_option = click.option(
     "--select",

@@ -11,7 +11,9 @@ from holdfast.cli.options import (
     CheckedCommand,
     assign_option,
     check_option,
+    engine_options,
     exclude_option,
+    extension_option,
     jobs_option,
     json_option,
     output_options,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 @select_option
 @exclude_option
 @assign_option
+@extension_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
 @output_options
@@ -51,14 +54,13 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     from holdfast.errors import UsageError
     from holdfast.operations.restore import restore
     from holdfast.plan import RestorePlan
-    from holdfast.plugins.options import parse_assignments
     from holdfast.run import Run
 
     if "://" in backup and "://" not in target:
         raise UsageError("the URL comes before the ID", hint="write: holdfast restore [OPTIONS] ID URL")
     registry = installed()
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
-        assignments = parse_assignments(options.pop("assignments"))
+        assignments = engine_options(options.pop("assignments"), options.pop("extensions"))
         plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
     result = restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
     if console.json:

@@ -26,6 +26,7 @@ from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import integrity_check, quick_check
 from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
+from holdfast_sqlite.extensions import load_extensions
 from holdfast_sqlite.header import MAGIC, read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
@@ -155,7 +156,10 @@ class Restore:
                 self._running = None if self._closed else connection
             if self._closed:
                 raise HoldfastError("the restore was aborted")
+            load_extensions(connection, self._request.options.extensions)
             yield connection
+        except TaskError as error:
+            raise error_class(error.kind)(str(error), hint=error.hint) from error
         except sqlite3.Error as error:
             raise database_error(error, doing) from error
         finally:

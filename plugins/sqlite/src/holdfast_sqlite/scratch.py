@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, PluginError, Proof, ScratchRequest, UsageError
 from holdfast_sqlite.catalog import printable
+from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import integrity_check, is_damage
+from holdfast_sqlite.extensions import load_extensions
 from holdfast_sqlite.header import read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.proof.content import METHODS, Content, describe
@@ -27,6 +29,7 @@ class ScratchFile:
     def __init__(self, path: str, request: ScratchRequest) -> None:
         self._path = path
         self._made_by = request.server_version
+        self._extensions = request.options.extensions
         self.url = f"sqlite:///{quote(path, safe='/', errors='surrogateescape')}"
         self.server_version = sqlite3.sqlite_version
         self.faults: Sequence[str] = ()
@@ -44,7 +47,12 @@ class ScratchFile:
 
     def _connect(self) -> sqlite3.Connection:
         # To be written to, which nothing does: SQLite 3.44 checks no full-text index, and none any CHECK, otherwise.
-        return sqlite3.connect(sqlite_uri(self._path, "rw"), uri=True, isolation_level=None)
+        connection = sqlite3.connect(sqlite_uri(self._path, "rw"), uri=True, isolation_level=None)
+        try:
+            load_extensions(connection, self._extensions)
+        except TaskError as error:
+            raise UsageError(str(error), hint=error.hint) from error
+        return connection
 
     def _unreadable(self, why: str) -> HoldfastError:
         made_by = f", or the {self._made_by} that made the backup" if self._made_by else ""
