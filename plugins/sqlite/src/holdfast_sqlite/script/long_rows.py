@@ -50,7 +50,7 @@ class LongRows:
             parts.append(f",CASE WHEN {long} THEN typeof({name}) END,CASE WHEN {long} THEN {value} END")
         return "".join(parts)
 
-    def write(self, place: list[Any]) -> None:
+    def write(self, place: tuple[Any, ...]) -> None:
         """Write the row at a place in brackets, its values as literals."""
         values = self._by_rowid(place[0]) if self._is_open else self._in_memory(place[1:])
         self._write(b"(")
@@ -75,7 +75,7 @@ class LongRows:
             with self._connection.blobopen(self._table.name, column, rowid, readonly=True) as blob:
                 yield self._literal(kind, blob)
 
-    def _in_memory(self, place: list[Any]) -> Iterator[Iterator[bytes]]:
+    def _in_memory(self, place: tuple[Any, ...]) -> Iterator[Iterator[bytes]]:
         for kind, value in zip(place[::2], place[1::2], strict=True):
             yield self._literal(kind, io.BytesIO(value)) if kind in (b"text", b"blob") else iter((value,))
 

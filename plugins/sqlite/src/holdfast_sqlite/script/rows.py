@@ -36,23 +36,25 @@ def write_rows(
     named = [*([table.rowid] if table.rowid else []), *map(identifier, columns)]
     head = f"INSERT INTO {identifier(table.name)}({','.join(named)}) VALUES\n".encode()
     utf8 = connection.execute("PRAGMA encoding").fetchone()[0] == "UTF-8"
-    values = f"'('||{row_expression(named, utf8=utf8)}||')'"
-    selected = f"CASE WHEN {is_long(table)} THEN NULL ELSE {values} END" if has_long else values
+    literals = f"'('||{row_expression(named, utf8=utf8)}||')'"
+    selected = f"CASE WHEN {is_long(table)} THEN NULL ELSE {literals} END" if has_long else literals
     long_rows = LongRows(connection, table, columns, write, utf8=utf8)
     batch: list[bytes] = []
     size = 0
     room = _BATCH if len(named) <= _MOST_COLUMNS else 0
     query = f"SELECT {selected}{long_rows.place if has_long else ''} FROM {identifier(table.name)} NOT INDEXED"  # noqa: S608
-    for row, *place in _fetch(connection, query):
-        if row is not None:
-            batch.append(row)
-            size += len(row)
-        if batch and (size >= room or row is None):
+    for row in _fetch(connection, query):
+        if (values := row[0]) is not None:
+            batch.append(values)
+            size += len(values)
+            if size < room:
+                continue
+        if batch:
             write(head + b",\n".join(valid_utf8(batch)) + b";\n")
             batch, size = [], 0
-        if row is None:
+        if values is None:
             write(head)
-            long_rows.write(place)
+            long_rows.write(row[1:])
             write(b";\n")
     if batch:
         write(head + b",\n".join(valid_utf8(batch)) + b";\n")

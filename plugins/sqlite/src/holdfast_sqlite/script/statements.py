@@ -14,6 +14,10 @@ from holdfast_sqlite.tokens import tokens
 _LONG = 1 << 20
 """Characters of a literal from which on it is put aside where it does not end in the piece of text that it began in."""
 
+# Up to what ends a statement, or begins what may not end in this piece of text; whole literals and names are passed.
+_PLAIN = re.compile(
+    r"""(?: [^'"`\[;/-]++ | '[^']*+(?:''[^']*+)*+'(?!'|\Z) | "[^"]*+" | -(?!-|\Z) | /(?!\*|\Z) )*+""", re.VERBOSE
+)
 _SPECIAL = re.compile(r"['\"`\[;]|--|/\*")
 _CLOSING = {"'": "'", '"': '"', "`": "`", "[": "]", "--": "\n", "/*": "*/"}
 _BLOB = re.compile(r"(?:^|[^\w$\x80-\U0010ffff])[xX]\Z")
@@ -69,9 +73,10 @@ class Splitter:
                 position = end
                 self._inside = ""
                 continue
-            match = _SPECIAL.search(text, position)
+            position = _PLAIN.match(text, position).end()  # type: ignore[union-attr]  # it matches what is empty
+            match = _SPECIAL.match(text, position)
             if match is None:
-                self._carry = text[-1] if text[-1] in "-/" else ""
+                self._carry = text[position:]  # the half of what begins a comment, or nothing
                 break
             opened, position = match.start(), match.end()
             if match[0] != ";":
