@@ -97,7 +97,7 @@ def test_a_dry_run_lists_all_and_writes_nothing(shell: Shell) -> None:
 
 def test_the_manifests_say_which_backups_are_of_one_moment(shell: Shell) -> None:
     (shell.folder / "d").mkdir()
-    paths = [shell.folder / "d" / name for name in ("app.db", "app.sqlite", "busy.db")]
+    paths = [shell.folder / "d" / name for name in ("app.db", "stock.sqlite", "busy.db")]
     for path, mode in zip(paths, ("WAL", "DELETE", "DELETE"), strict=True):
         make(path, mode)
     ran = shell.run("backup", "--all-databases", "sqlite:///d/", "--tag", "nightly")
