@@ -337,8 +337,22 @@ class _OldDump:
     def facts(self) -> Facts:
         """Say where the backup is from, so that it is imported once."""
         file, engine = self._engine.file, self._engine.name
-        client = _BY_HAND.get(engine, "the database's own client")
-        how = f"{{decode:{STREAM}}} | {client}" if file.form == "sql" else f"{{decode:{STREAM}}} > TARGET_DB"
         origin: Mapping[str, Any] = {"backup_id": file.metadata.backup_id, "sha256": file.sha256}
         warnings = () if file.compared else ("manifest.json has no checksum of it, so nothing was compared",)
-        return Facts(warnings=warnings, restore_steps=(how,), hints={"format": file.form, "imported": origin})
+        return Facts(
+            warnings=warnings,
+            restore_steps=_restore_steps(engine, file.form),
+            hints={"format": file.form, "imported": origin},
+        )
+
+
+def _restore_steps(engine: str, form: str) -> tuple[str, ...]:
+    """How to restore by hand what another program has written."""
+    if form == "sql":
+        client = _BY_HAND.get(engine, "the database's own client")
+        return "# into a database that is new and empty", f"{{decode:{STREAM}}} | {client}"
+    place = "mv -f 'TARGET_DB.new' 'TARGET_DB' && rm -f 'TARGET_DB-wal' 'TARGET_DB-shm' 'TARGET_DB-journal'"
+    return (
+        "# stop the programs that use the database, and put the file in its place, whole or not at all",
+        f"{{decode:{STREAM}}} > 'TARGET_DB.new' && {place}",
+    )

@@ -20,6 +20,7 @@ def restore_steps(stream: str, form: Literal["image", "sql"], *, mode: int = 0o6
     `mode` is that of the source, for a target that is lost.
     """
     return (
+        *(_into_nothing(stream) if form == "sql" else ()),
         "# stop the programs that use the database: fuser and lsof tell their processes",
         "# make the new database beside the old one, whole or not at all",
         _make_from_image(stream) if form == "image" else _make_from_script(stream),
@@ -28,6 +29,14 @@ def restore_steps(stream: str, form: Literal["image", "sql"], *, mode: int = 0o6
         "# put it in the place of the old one, and remove what SQLite would take for its log or journal;",
         "# a file that is mounted by itself is 'busy' for mv: do this on the host, where it is not",
         _SWAP,
+    )
+
+
+def _into_nothing(stream: str) -> tuple[str, ...]:
+    """A script needs no more than its shell, where there is no database yet."""
+    return (
+        "# where there is no database yet, this line alone; it does nothing where there is one",
+        f'load() {{ [ ! -e "$2" ] && {{decode:{stream}}} | "$@" -batch -bail; }}; load sqlite3 TARGET_DB',
     )
 
 
