@@ -144,7 +144,7 @@ def test_what_only_the_application_can_compute_is_loaded_without_it(
     source = tmp_path / "own.db"
     build(source, CARRIED[name])
     record, loaded, shell = by_script(source, tmp_path, backups)
-    assert record.warnings == ()
+    assert not [warning for warning in record.warnings if "needs what its application has" in warning]
 
     def content(path: Path) -> dict[str, Any]:
         with closing(sqlite3.connect(path)) as connection:
