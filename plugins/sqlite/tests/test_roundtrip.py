@@ -307,8 +307,8 @@ def test_a_missing_database_is_unreachable_and_is_not_made(tmp_path: Path, store
 
 def test_a_folder_or_a_fifo_is_no_database(tmp_path: Path, store: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "pipe"):
-        assert_refused(path, IntegrityError, store, "is not a regular file")
+    assert_refused(tmp_path, UsageError, store, "is a folder, and an SQLite URL names a file")
+    assert_refused(tmp_path / "pipe", UsageError, store, "is a named pipe, not a regular file")
 
 
 @pytest.mark.parametrize(

@@ -152,20 +152,14 @@ class Dump:
         target = spool.create(self._image)
         if hasattr(os, "posix_fallocate") and source.size:
             os.posix_fallocate(target, 0, source.size)
-        before = os.getpriority(os.PRIO_PROCESS, 0)
-        # On a busy machine writers would wait for its scheduler as well.
-        try:  # noqa: SIM105 (contextlib would take a fiftieth of the time in which this process starts)
-            os.setpriority(os.PRIO_PROCESS, 0, -20)
-        except PermissionError:
-            pass
         started = time.monotonic()
-        source.begin()
-        stamp = source.stamp()
-        size = source.locked_size()
-        spool.copy_file(source.descriptor, target, size)
-        source.check_stamp(stamp)
-        source.database.execute("ROLLBACK")  # from here on writers go on
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+        with spool.Urgency():
+            source.begin()
+            stamp = source.stamp()
+            size = source.locked_size()
+            spool.copy_file(source.descriptor, target, size)
+            source.check_stamp(stamp)
+            source.end()  # from here on writers go on
         self._channel.log(f"writers waited for {time.monotonic() - started:.3f} s at most")
         os.truncate(target, size)
         os.close(target)

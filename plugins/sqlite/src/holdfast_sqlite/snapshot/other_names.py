@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from holdfast_sqlite.holders import processes
-from holdfast_sqlite.snapshot.mounts import Mount, mount_of, mounts
+from holdfast_sqlite.mounts import Mount, mount_of, mounts
 
 _MOST_ENTRIES = 2000  # of a folder; names may be anywhere, and no backup walks a whole file system for them
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"

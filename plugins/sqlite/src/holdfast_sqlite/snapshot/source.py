@@ -8,8 +8,8 @@ import sqlite3
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, unsupported, versions
+from holdfast_sqlite.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.locks import remove_unused
-from holdfast_sqlite.snapshot.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.names import Names
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
@@ -65,7 +65,9 @@ class Source:
     def _open(self) -> None:
         if not self.size:
             self.access = "empty"
-            self._check_empty()
+            warning, damage = _empty(self.path, allow_damaged=self.allow_damaged)
+            self.warnings += [warning] if warning else []
+            self.damage += [damage] if damage else []
         elif self.header[: len(MAGIC)] != MAGIC:
             self._unreadable("it does not begin with 'SQLite format 3'", kind="notadb")
             self._check_names()
@@ -75,20 +77,9 @@ class Source:
                 self._names.check_at_rest(wal=versions(self.header) == WAL)
             self._connect()
             self._check_names()
-            self._stamp = None if self._names.in_use else self._stamp
+            if self._private or self._names.in_use:  # whoever uses it by this name may merge its log
+                self._stamp = None
         self._check_file_system()
-
-    def _check_empty(self) -> None:
-        """An empty file is a database without tables, unless a log tells that there were some."""
-        log = f"{self.path}-wal"
-        if not os.path.exists(log) or not os.path.getsize(log):
-            self.warnings.append("the file is empty, which is a database without tables to SQLite")
-            return
-        text = f"the file is empty, and the log beside it has {os.path.getsize(log)} bytes, of a database that it was"
-        if not self.allow_damaged:
-            hint = "find out what has emptied it, and keep that log; --allow-damaged backs up the empty file alone"
-            raise TaskError("damaged", text, hint=hint)
-        self.damage.append(text)
 
     def _check_names(self) -> None:
         """Whoever reads in rollback mode needs no log, and his locks are on the file itself."""
@@ -103,10 +94,6 @@ class Source:
                 f"it is on a file system of type {system}, and no program of this machine has it open: what another "
                 "machine does with it meanwhile may not be seen from here, and the backup may be wrong then"
             )
-
-    def restamp(self) -> None:
-        """Say that `snapshot` was pinned anew, and the file may have changed until now."""
-        self._stamp = None if self._stamp is None else self.stamp()
 
     def confirm(self, *, pinned: bool) -> None:
         """See, once everything is read, that nobody has used the database under another name meanwhile.
@@ -129,11 +116,8 @@ class Source:
     def check_stamp(self, stamp: tuple[int, int]) -> None:
         """Refuse a file that was changed since `stamp`, where everybody who respects locks could not."""
         if self.stamp() != stamp:
-            raise TaskError(
-                "unsafe",
-                "the file was changed while it was read, by a program that does not respect its lock or its log",
-                hint="see which program writes to it, by another name or without SQLite; then try again",
-            )
+            text = "the file was changed while it was read, by a program that does not respect its lock or its log"
+            raise TaskError("unsafe", text, hint="see who writes to it, by another name or without SQLite; try again")
 
     def _connect(self) -> None:
         try:
@@ -240,3 +224,16 @@ def shared_file_system_of(path: str) -> str | None:
     """The type of a path's file system if others may reach that without this machine, as far as the kernel tells."""
     mount = mount_of(path, mounts())
     return mount.kind if mount is not None and shared_file_system(mount.kind) else None
+
+
+def _empty(path: str, *, allow_damaged: bool) -> tuple[str, str]:
+    """A warning and the damage of an empty file: it is a database without tables, unless a log tells of some."""
+    log = f"{path}-wal"
+    size = os.path.getsize(log) if os.path.exists(log) else 0
+    if not size:
+        return "the file is empty, which is a database without tables to SQLite", ""
+    text = f"the file is empty, and the log beside it has {size} bytes, of a database that it was"
+    if not allow_damaged:
+        hint = "find out what has emptied it, and keep that log; --allow-damaged backs up the empty file alone"
+        raise TaskError("damaged", text, hint=hint)
+    return "", text

@@ -37,6 +37,23 @@ def create(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
+class Urgency:
+    """Gives this process the highest priority, where it may have it, while writers wait for what it does.
+
+    On a busy machine they would wait for its scheduler as well.
+    """
+
+    def __enter__(self) -> None:
+        self._before = os.getpriority(os.PRIO_PROCESS, 0)
+        try:  # noqa: SIM105 (contextlib would take a fiftieth of the time in which this process starts)
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+        except PermissionError:
+            pass
+
+    def __exit__(self, *_: object) -> None:
+        os.setpriority(os.PRIO_PROCESS, 0, self._before)
+
+
 def copy_file(source: int, target: int, size: int) -> None:
     """Copy the first `size` bytes, within the kernel where it can: 0.1 s for 279 MB, during which writers wait."""
     done = _copy_in_kernel(source, target, size)

@@ -7,7 +7,7 @@ import os
 import stat
 
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, os_error_text, quote_name
-from holdfast_sqlite.snapshot.mounts import mounts
+from holdfast_sqlite.mounts import mounts
 
 log = logging.getLogger("holdfast.sqlite")
 
