@@ -90,6 +90,11 @@ class VirtualTables:
         before of the statistics of its shadow tables stays.
         """
         execute = self._connection.execute
+        if self._connection.in_transaction:
+            # A table that was written to stays a part of its transaction, with words that its module still holds. Since
+            # 3.44 modules write these by a statement of their own, which fails without the row in the schema.
+            execute("COMMIT")
+            execute("BEGIN")
         statistics: list[tuple[int, str, str, str]] = []
         if execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone():
             statistics = execute("SELECT rowid, tbl, idx, stat FROM sqlite_stat1").fetchall()
