@@ -81,20 +81,47 @@ def test_a_hard_link_is_told_that_the_old_database_is_still_there(
     assert (words(place / "app.db"), words(place / "snapshot.db")) == ({"new"}, {"old"})
 
 
+@pytest.mark.parametrize("select", [(), ("--select", "t")])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_program_that_cannot_be_seen_is_known_to_have_the_target_open(
-    mode: str, place: Path, new: holdfast.Backup, restoring: Restoring, mounted: Any, tmp_path: Path
+    mode: str,
+    select: tuple[str, ...],
+    place: Path,
+    new: holdfast.Backup,
+    restoring: Restoring,
+    mounted: Any,
+    tmp_path: Path,
 ) -> None:
     make(place / "app.db", "old", mode=mode)
     under = mounted(tmp_path / "new.db", tmp_path / "any")
     with opened(place / "app.db"):
         # A process namespace without that program, as another container has it.
         hidden = (*under, "unshare", "-p", "-f", "--mount-proc")
-        ran = restoring.run(new, place / "app.db", "--replace", under=hidden)
+        ran = restoring.run(new, place / "app.db", "--replace", *select, under=hidden)
         assert ran.returncode == UnsafeError.exit_code, ran.stderr
         assert "is in use" in ran.stderr
     assert words(place / "app.db") == {"old"}
-    assert restoring.run(new, place / "app.db", "--replace", under=hidden).returncode == 0
+    assert restoring.run(new, place / "app.db", "--replace", *select, under=hidden).returncode == 0
+    assert words(place / "app.db") == {"new"}
+
+
+@pytest.mark.parametrize("select", [(), ("--select", "t")])
+def test_live_refuses_a_database_that_is_open_under_another_name(
+    select: tuple[str, ...], place: Path, new: holdfast.Backup, restoring: Restoring
+) -> None:
+    """Else its file would have two logs, which nobody can merge into one."""
+    make(place / "app.db", "old", mode="wal")
+    (place / "else").mkdir()
+    other = place / "else" / "same.db"
+    os.link(place / "app.db", other)
+    with opened(other):
+        ran = restoring.run(new, place / "app.db", "--replace", "--live", *select)
+        assert ran.returncode == UnsafeError.exit_code, ran.stderr
+        assert f"has it open as {other}" in ran.stderr
+        assert sorted(os.listdir(place)) == ["app.db", "else"]
+    assert words(other) == {"old"}
+    with opened(place / "app.db"):
+        assert restoring.run(new, place / "app.db", "--replace", "--live", *select).returncode == 0
     assert words(place / "app.db") == {"new"}
 
 

@@ -6,11 +6,10 @@ import os
 import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.child.lease import refuse_open
+from holdfast_sqlite.child.users import refuse_open, refuse_other_name
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, versions, write_versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot.locks import remove_unused
-from holdfast_sqlite.snapshot.names import Names
 from holdfast_sqlite.snapshot.spool import ProgressTimeout
 
 TYPE_CHECKING = False  # see `channel`
@@ -92,7 +91,7 @@ def copy(channel: Channel) -> None:
         if mode == WAL:
             target.execute("PRAGMA journal_mode=WAL").fetchone()
     else:
-        _refuse_other_name(task["path"], task["lock_timeout"])
+        refuse_other_name(task["path"], task["lock_timeout"])
         wal = _check_shape(task)
         target = _open_target(task)
         _backup(target, task, WAL if wal else ROLLBACK)
@@ -115,18 +114,6 @@ def _open_alone(task: dict[str, Any]) -> sqlite3.Connection:
     target.execute("BEGIN EXCLUSIVE")
     target.execute("COMMIT")  # the lock stays
     return target
-
-
-def _refuse_other_name(path: str, lock_timeout: float) -> None:
-    """Refuse a target that is open under another name: what is written to a log beside this name nobody would see."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the connection's locks
-    if versions(os.pread(descriptor, SIZE, 0)) != WAL:
-        return
-    try:
-        Names(path, descriptor, lock_timeout).check()
-    except TaskError as error:
-        hint = "restore under the name that the program uses, or stop it and use --replace"
-        raise TaskError(error.kind, str(error), hint=hint) from error
 
 
 def _check_shape(task: dict[str, Any]) -> bool:

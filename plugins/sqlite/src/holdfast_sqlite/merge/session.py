@@ -1,5 +1,6 @@
 """The parent's part of a merge: the private image of what is selected, and the child processes at the target."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from holdfast.api import (
 )
 from holdfast_sqlite.errors import WAIT_LONGER, error_class
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.target.file import Target
+from holdfast_sqlite.target.file import PATIENCE, Target
+from holdfast_sqlite.target.in_place import STOP
 
 
 class Merge:
@@ -59,21 +61,24 @@ def _changes(message: dict[str, Any]) -> tuple[Change, ...]:
 
 
 def _ask(task: str, target: Target, request: RestoreRequest, **arguments: Any) -> dict[str, Any]:
-    timeout = request.options.lock_timeout
+    timeout = request.options.lock_timeout if request.live else PATIENCE
     scratch = Path(request.scratch)
-    with Child(task, scratch=scratch, path=target.path, lock_timeout=timeout, **arguments) as child:
+    with Child(task, scratch=scratch, path=target.path, lock_timeout=timeout, live=request.live, **arguments) as child:
         message = child.receive()
     if message["event"] == "error":
-        raise _error(str(message["kind"]), str(message["text"]), message["hint"], quote_name(target.path), timeout)
+        raise _error(message, quote_name(target.path), timeout, live=request.live)
     return message
 
 
-def _error(kind: str, text: str, hint: str | None, path: str, timeout: float) -> HoldfastError:
+def _error(message: Mapping[str, Any], path: str, timeout: float, *, live: bool) -> HoldfastError:
+    kind, text, hint = str(message["kind"]), str(message["text"]), message["hint"]
     if kind == "SQLITE_NOTADB":
         return _NoDatabaseError(
             f"{path} is no SQLite database, and tables cannot be put into it: {text}", hint="restore into another file"
         )
     error = error_class(kind)
+    if error is LockedError and not live:
+        return UnsafeError(f"{path} is in use: {text}", hint=STOP)
     if error is LockedError:
         return LockedError(f"could not lock {path} within {timeout:g} s: {text}", hint=hint or WAIT_LONGER)
     return error(f"cannot restore into {path}: {text}", hint=hint)

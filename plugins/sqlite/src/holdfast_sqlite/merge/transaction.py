@@ -8,6 +8,7 @@ from contextlib import closing
 
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
+from holdfast_sqlite.child.users import refuse_open, refuse_other_name
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.consequences import broken, lost_references, stale_indexes, warnings
 from holdfast_sqlite.merge.counts import Counter
@@ -16,12 +17,18 @@ from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, cop
 from holdfast_sqlite.snapshot.locks import remove_unused
 from holdfast_sqlite.tokens import folded, surrogates
 
+TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def look(channel: Channel) -> None:
     """Tell what a merge would change, or without an image what the target holds; touches nothing."""
     task = channel.task
     path = task["path"]
     absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    if task["image"]:
+        _refuse_users(task)
     target = _open_to_look(path, task["lock_timeout"], dry_run=task["dry_run"])
     target.execute("BEGIN")
     image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0) if task["image"] else None
@@ -32,6 +39,12 @@ def look(channel: Channel) -> None:
         target.close()
         remove_unused(path, absent)
     channel.send("looked", changes=changes)
+
+
+def _refuse_users(task: dict[str, Any]) -> None:
+    """Refuse a target that others have open: without `live` at all, with it under another name."""
+    refuse = refuse_other_name if task["live"] else refuse_open
+    refuse(task["path"], task["lock_timeout"])
 
 
 def _open_to_look(path: str, lock_timeout: float, *, dry_run: bool) -> sqlite3.Connection:
@@ -57,6 +70,7 @@ def merge(channel: Channel) -> None:
     """Put everything that the image holds into the target, in the place of its likes where `replace` allows it."""
     task = channel.task
     _prepare(task["image"])
+    _refuse_users(task)
     image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0)
     target = _open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])
     for pragma in ("foreign_keys=OFF", "ignore_check_constraints=ON", "cache_size=-8192"):

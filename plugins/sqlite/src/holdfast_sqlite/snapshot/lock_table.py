@@ -36,26 +36,6 @@ def blocker(descriptor: int, start: int, size: int) -> int | None:
     return None if answer[0] == fcntl.F_UNLCK else int(answer[4])
 
 
-def is_written(descriptor: int) -> bool | None:
-    """Whether any process, in whatever namespace, has the file open for writing; None if that cannot be told.
-
-    Nobody can get a lease on reading while somebody has. It is given back at once: who opens the file meanwhile waits.
-    """
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return None
-    import signal
-
-    signal.signal(signal.SIGIO, signal.SIG_IGN)  # tells the holder that somebody waits, and would end us
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None  # not our file, or not on this file system
-    return False
-
-
 class LockTable:
     """One look at the locks on a database file and on the index of its log, without those of this process.
 

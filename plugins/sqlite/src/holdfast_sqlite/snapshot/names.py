@@ -12,7 +12,8 @@ import time
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.holders import maps, open_files, process_names, processes
-from holdfast_sqlite.snapshot.lock_table import ATTACHED, LockTable, blocker, is_written
+from holdfast_sqlite.snapshot.leases import is_written
+from holdfast_sqlite.snapshot.lock_table import ATTACHED, LockTable, blocker
 from holdfast_sqlite.snapshot.locks import PENDING
 from holdfast_sqlite.snapshot.other_names import OtherNames, describe, other_logs
 

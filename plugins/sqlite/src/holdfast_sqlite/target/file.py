@@ -26,7 +26,8 @@ from holdfast_sqlite.target.image import SIDE_FILES, TemporaryImage
 from holdfast_sqlite.target.in_place import STOP, copy_into
 from holdfast_sqlite.target.place import check_place, is_mounted, sync_folder
 
-_PATIENCE = 1.0  # seconds to wait for somebody who has the target open before it counts as in use
+PATIENCE = 1.0
+"""Seconds to wait for somebody who has the target open before it counts as in use."""
 # A rename over a file is refused so for what the file is, not for who asks: a mount by itself (a container's), file
 # systems that join others (mergerfs, shfs), or that rename nothing over a file.
 _NOT_RENAMED = (errno.EBUSY, errno.EXDEV, errno.EEXIST, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -70,7 +71,7 @@ class Target:
         if not os.access(self.path, os.R_OK):
             return True
         with Child(
-            "probe", scratch=scratch, path=self.path, uri=sqlite_uri(self.path, "ro"), lock_timeout=_PATIENCE
+            "probe", scratch=scratch, path=self.path, uri=sqlite_uri(self.path, "ro"), lock_timeout=PATIENCE
         ) as child:
             message = child.receive()
             return message["event"] != "probed" or bool(message["data"])
@@ -123,7 +124,7 @@ class Target:
     def _swap(self, scratch: Path) -> None:
         """Rename over the old file while nobody can begin to use it."""
         uri = sqlite_uri(self.path, "rw")
-        with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=_PATIENCE) as child:
+        with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=PATIENCE) as child:
             message = child.receive()
             if message["event"] == "error":
                 raise self._not_held(str(message["kind"]), str(message["text"]), child.pid)
@@ -196,7 +197,7 @@ class Target:
 
     def _copy_in_place(self, scratch: Path, reason: str) -> None:
         """The same for a file that nobody uses, and that no other one can take the place of."""
-        copy_into(self.path, self.image, scratch=scratch, lock_timeout=_PATIENCE, exclusive=True)
+        copy_into(self.path, self.image, scratch=scratch, lock_timeout=PATIENCE, exclusive=True)
         self.warnings.append(
             f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "
             "-wal or -journal that lies beside it under another name before it is opened there"
