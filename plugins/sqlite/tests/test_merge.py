@@ -200,11 +200,15 @@ def test_a_trigger_that_speaks_of_a_table_which_the_target_has_is_no_reason_to_w
 @pytest.mark.parametrize(
     ("script", "select", "said"),
     [
-        ("CREATE INDEX users_note ON late(x)", "users", "users_note is there an index of late"),
-        ("CREATE TABLE users_note(x)", "users", "users_note is there a table"),
-        ("CREATE TRIGGER users_new AFTER INSERT ON late BEGIN SELECT 1; END", "users", "is there a trigger of late"),
-        ("CREATE TABLE docs_data(x)", "docs", "docs_data is there a table that does not belong to a virtual table"),
-        ("CREATE INDEX users ON late(x)", "users", "users is there the name of an index of table late"),
+        ("CREATE INDEX users_note ON late(x)", "users", "the target has an index of late with this name"),
+        ("CREATE TABLE users_note(x)", "users", "the target has a table with this name"),
+        (
+            "CREATE TRIGGER users_new AFTER INSERT ON late BEGIN SELECT 1; END",
+            "users",
+            "the target has a trigger of late with this name",
+        ),
+        ("CREATE TABLE docs_data(x)", "docs", "has a table that does not belong to a virtual table docs"),
+        ("CREATE INDEX users ON late(x)", "users", "users cannot be put in: the target has an index of table late"),
         ("CREATE VIRTUAL TABLE us USING fts5(x); ALTER TABLE us RENAME TO u", "u_data", "part of the virtual table u"),
     ],
 )
@@ -221,6 +225,26 @@ def test_names_that_others_have_taken_are_a_refusal(
         with pytest.raises(UnsafeError, match=said):
             restore(record, target, select=(select,), replace=True, dry_run=dry_run)
     assert target.read_bytes() == before
+
+
+def test_a_name_that_is_not_utf8_hinders_only_what_names_it(
+    source: Path, record: holdfast.Backup, restore: Callable[..., Any]
+) -> None:
+    """A table and a trigger of the target that no statement of Python's can name stay as they are."""
+    run(
+        source,
+        """CREATE TABLE zz(x REFERENCES users(id)); INSERT INTO zz VALUES (2), (77);
+        CREATE TRIGGER zz_new AFTER INSERT ON zz BEGIN DELETE FROM log; END; PRAGMA writable_schema=ON;
+        UPDATE sqlite_schema SET name = replace(name, 'zz', CAST(x'6bff' AS TEXT)),
+            tbl_name = CAST(x'6bff' AS TEXT), sql = replace(sql, 'zz', CAST(x'6bff' AS TEXT))
+        WHERE tbl_name = 'zz'; PRAGMA writable_schema=OFF""",
+    )
+    whole = restore(record, source, replace=True, dry_run=True)
+    assert [change.rows for change in whole.changes if change.name == "k\udcff"] == [None]
+    result = restore(record, source, select=("users",), replace=True)
+    assert "table k\\xff has 1 row whose foreign key leads to no row of table users" in result.warnings
+    assert rows(source, "SELECT count(*) FROM users") == [(2,)]
+    assert rows(source, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_a_table_takes_the_place_of_a_view_and_a_view_that_of_a_virtual_table(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from holdfast_sqlite.catalog import identifier
+from holdfast_sqlite.catalog import argument, identifier
 from holdfast_sqlite.merge.plan import Schema
-from holdfast_sqlite.tokens import folded
+from holdfast_sqlite.tokens import folded, label
 
 # What says nothing about the tables that are there: only the application has it.
 _APPLICATION = ("no such function", "no such module", "no such collation", "no such tokenizer", "unsafe use")
+_PARENTS = 'SELECT "table" FROM pragma_foreign_key_list(CAST(? AS TEXT))'
+_LOST = 'SELECT "table", parent FROM pragma_foreign_key_check(CAST(? AS TEXT))'
 
 
 def broken(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
@@ -20,8 +22,9 @@ def broken(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
     for entry in schema.entries:
         if entry.kind == "view" and (failure := _failure(connection, f"SELECT * FROM {identifier(entry.name)}")):  # noqa: S608
             failures["view", entry.name] = failure
+    tables = {table: _trigger_failure(connection, table) for table in {entry.on for entry in schema.triggers.values()}}
     for trigger in schema.triggers.values():
-        if failure := _trigger_failure(connection, trigger.on):
+        if failure := tables[trigger.on]:
             failures["trigger", trigger.name] = failure
     return failures
 
@@ -31,8 +34,8 @@ def _trigger_failure(connection: sqlite3.Connection, table: str) -> str:
     quoted = identifier(table)
     try:
         columns = [identifier(str(row[1])) for row in connection.execute(f"PRAGMA table_info({quoted})")]
-    except sqlite3.Error:
-        return ""  # a view that cannot be read: that is told of the view
+    except (sqlite3.Error, UnicodeEncodeError):
+        return ""  # a view that cannot be read: that is told of the view; or a name that no statement can hold
     if not columns:
         return ""
     # A column that no statement may set is rare; what it says is told of nothing, since it says so before as well.
@@ -55,10 +58,10 @@ def _failure(connection: sqlite3.Connection, statement: str) -> str:
     return ""
 
 
-def warnings(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> list[str]:
+def no_longer_fits(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> list[str]:
     """Name what cannot be used any more, or from the beginning if it was put in."""
     return [
-        f"{kind} {name} cannot be used in the target: {failure}"
+        f"{kind} {label(name)} cannot be used in the target: {failure}"
         for (kind, name), failure in after.items()
         if before.get((kind, name)) != failure
     ]
@@ -70,13 +73,14 @@ def lost_references(connection: sqlite3.Connection, names: set[str]) -> list[str
     failures = []
     for table in _referring(connection, names):
         try:
-            for child, _, parent, _ in connection.execute(f"PRAGMA foreign_key_check({identifier(table)})"):
+            for child, parent in connection.execute(_LOST, (argument(table),)):
                 if folded(child) in names or folded(parent) in names:
                     lost[child, parent] = lost.get((child, parent), 0) + 1
         except sqlite3.Error as error:
-            failures.append(f"the foreign keys of table {table} could not be checked: {error}")
+            failures.append(f"the foreign keys of table {label(table)} could not be checked: {error}")
     return failures + [
-        f"table {child} has {count} row{'' if count == 1 else 's'} whose foreign key leads to no row of table {parent}"
+        f"table {label(child)} has {count} row{'' if count == 1 else 's'} whose foreign key leads to no row of table "
+        f"{label(parent)}"
         for (child, parent), count in lost.items()
     ]
 
@@ -85,16 +89,16 @@ def _referring(connection: sqlite3.Connection, names: set[str]) -> Iterator[str]
     """Tables with foreign keys that are of these, or whose keys lead to one of these."""
     for entry in Schema(connection).entries:
         if entry.kind == "table" and not entry.module:
-            keys = connection.execute(f"PRAGMA foreign_key_list({identifier(entry.name)})").fetchall()
-            if keys and (folded(entry.name) in names or any(folded(key[2]) in names for key in keys)):
+            parents = [parent for (parent,) in connection.execute(_PARENTS, (argument(entry.name),))]
+            if parents and (folded(entry.name) in names or any(folded(parent) in names for parent in parents)):
                 yield entry.name
 
 
 def stale_indexes(connection: sqlite3.Connection, names: set[str]) -> list[str]:
     """Name virtual tables that stay and keep an index of tables of these names (folded), which they do not hold."""
     return [
-        f"the virtual table {name} ({owned.module}) keeps an index of {source}, which was restored: rebuild it, unless "
-        "that holds the same as before"
+        f"the virtual table {label(name)} ({owned.module}) keeps an index of {label(source)}, which was restored: "
+        "rebuild it, unless that holds the same as before"
         for name, owned in Schema(connection).belongings.items()
         for source in owned.sources
         if folded(source) in names and owned.shadows and folded(name) not in names

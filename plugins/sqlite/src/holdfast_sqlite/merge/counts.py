@@ -25,8 +25,9 @@ class Counter:
         self._connection.set_progress_handler(self._is_over, _STEPS)
         try:
             return int(self._connection.execute(f"SELECT count(*) FROM {identifier(entry.name)}").fetchone()[0])  # noqa: S608
-        except sqlite3.Error:
-            return None  # it takes too long, or what only the application has: the number is only told
+        except (sqlite3.Error, UnicodeEncodeError):
+            # It takes too long, what only the application has, or a name that is not UTF-8: the number is only told.
+            return None
         finally:
             self._connection.set_progress_handler(None, 0)
 

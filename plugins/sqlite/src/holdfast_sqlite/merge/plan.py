@@ -11,7 +11,7 @@ import sqlite3
 from holdfast_sqlite.catalog import Entry, entries
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.merge.counts import Counter
-from holdfast_sqlite.tokens import folded
+from holdfast_sqlite.tokens import folded, label
 from holdfast_sqlite.virtual_tables.ownership import belongings, marked_tables
 
 _RENAME = "rename it in the target, or restore into another file"
@@ -43,11 +43,11 @@ class Plan:
         if there is None:
             return None
         if there.kind == "index":
-            raise _conflict(entry, f"the name of an index of table {there.on}")
+            raise _conflict(entry, f"an index of table {label(there.on)}")
         if owner := self.target.owners.get(folded(there.name)):
             if any(owner == folded(named.name) for named in self.image.named if named.module):
                 return None  # it goes with the virtual table
-            raise _conflict(entry, f"a part of the virtual table {owner}")
+            raise _conflict(entry, f"a part of the virtual table {label(owner)}")
         return there
 
     def _check_inner(self, entry: Entry) -> None:
@@ -57,7 +57,7 @@ class Plan:
             return
         owner = self.image.owners[folded(entry.name)]
         if self.target.owners.get(folded(there.name)) != owner or owner not in self._replaced:
-            raise _conflict(entry, f"a {there.kind} that does not belong to a virtual table {owner}")
+            raise _conflict(entry, f"a {there.kind} that does not belong to a virtual table {label(owner)}")
 
     def _check_attached(self, entry: Entry) -> None:
         """An index or trigger may only replace one of a table that is replaced."""
@@ -65,7 +65,7 @@ class Plan:
         there = names.get(folded(entry.name))
         if there is None or (there.kind == entry.kind and self._is_replaced(there.on)):
             return
-        what = there.kind if there.kind in ("table", "view") else f"{there.kind} of {there.on}"
+        what = there.kind if there.kind in ("table", "view") else f"{there.kind} of {label(there.on)}"
         raise _conflict(entry, f"{'an' if what[0] == 'i' else 'a'} {what}")
 
     def _goes(self, entry: Entry) -> bool:
@@ -97,7 +97,7 @@ def contents(target: sqlite3.Connection, counter: Counter) -> list[dict[str, obj
 
 
 def _change(action: str, entry: Entry, **rows: int | None) -> dict[str, object]:
-    kind = f"{entry.kind} of {entry.on}" if entry.kind in ("index", "trigger") else entry.kind
+    kind = f"{entry.kind} of {label(entry.on)}" if entry.kind in ("index", "trigger") else entry.kind
     return {"action": action, "kind": kind, "name": entry.name, **rows}
 
 
@@ -136,7 +136,8 @@ class Schema:
 
 
 def _conflict(entry: Entry, what: str) -> TaskError:
-    owner = f" of {entry.on}" if entry.kind in ("index", "trigger") else ""
+    name = label(entry.name)
+    owner = f" of {label(entry.on)}" if entry.kind in ("index", "trigger") else ""
     return TaskError(
-        "unsafe", f"{entry.kind} {entry.name}{owner} cannot be put in: {entry.name} is there {what}", hint=_RENAME
+        "unsafe", f"{entry.kind} {name}{owner} cannot be put in: the target has {what} with this name", hint=_RENAME
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.merge.plan import KEEPER
-from holdfast_sqlite.tokens import folded
+from holdfast_sqlite.tokens import folded, label
 
 IMAGE = "holdfast_image"
 """What the image is attached as."""
@@ -88,7 +88,7 @@ def copy_converted(image: sqlite3.Connection, target: sqlite3.Connection, table:
     except sqlite3.IntegrityError as error:
         raise TaskError(
             "failed",
-            f"a row of table {table.name} is not as its columns are declared, and the target has another text "
+            f"a row of table {label(table.name)} is not as its columns are declared, and the target has another text "
             f"encoding, so that it cannot be copied as it is: {error}",
             hint="restore into a new file, which keeps the encoding",
         ) from error
@@ -113,8 +113,8 @@ def _check_text(image: sqlite3.Connection, table: Table) -> None:
         if count := image.execute(query).fetchone()[0]:
             raise TaskError(
                 "failed",
-                f"table {table.name} holds text that is not valid {encoding} ({count} values in column {column}), and "
-                "the target has another text encoding, into which that cannot be converted",
+                f"table {label(table.name)} holds text that is not valid {encoding} ({count} values in column "
+                f"{label(column)}), and the target has another text encoding, into which that cannot be converted",
                 hint="restore into a new file, which keeps the encoding",
             )
 
@@ -127,9 +127,9 @@ def compare(image: sqlite3.Connection, target: sqlite3.Connection, table: Table)
     expected, seen = (connection.execute(query).fetchone() for connection in (image, target))
     if expected != seen:
         what = f"{expected[0]} rows recorded, {seen[0]} found" if expected[0] != seen[0] else "its rowids differ"
-        raise TaskError("damaged", f"table {table.name} did not come out as it was recorded: {what}")
+        raise TaskError("damaged", f"table {label(table.name)} did not come out as it was recorded: {what}")
     if expected[0] <= _MOST_ROWS and any(map(_differ, *_scans(image, target, table))):
-        raise TaskError("damaged", f"table {table.name} did not come out as it was recorded: its rows differ")
+        raise TaskError("damaged", f"table {label(table.name)} did not come out as it was recorded: its rows differ")
 
 
 def _scans(image: sqlite3.Connection, target: sqlite3.Connection, table: Table) -> list[Iterator[tuple[object, ...]]]:

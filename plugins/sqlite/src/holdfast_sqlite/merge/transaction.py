@@ -10,12 +10,12 @@ from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_open, refuse_other_name
 from holdfast_sqlite.location.uri import sqlite_uri
-from holdfast_sqlite.merge.consequences import broken, lost_references, stale_indexes, warnings
+from holdfast_sqlite.merge.consequences import broken, lost_references, no_longer_fits, stale_indexes
 from holdfast_sqlite.merge.counts import Counter
 from holdfast_sqlite.merge.plan import Plan, Schema, contents
 from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, copy_converted
 from holdfast_sqlite.snapshot.locks import remove_unused
-from holdfast_sqlite.tokens import folded, surrogates
+from holdfast_sqlite.tokens import folded, label, surrogates
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
 if TYPE_CHECKING:
@@ -68,7 +68,16 @@ def _open_to_look(path: str, lock_timeout: float, *, dry_run: bool) -> sqlite3.C
 
 def merge(channel: Channel) -> None:
     """Put everything that the image holds into the target, in the place of its likes where `replace` allows it."""
-    task = channel.task
+    try:
+        warnings = _merge(channel.task)
+    except UnicodeEncodeError as error:
+        raise TaskError(
+            "failed", "a name or definition is not valid UTF-8 and cannot be made anew", hint="restore the whole backup"
+        ) from error
+    channel.send("merged", warnings=warnings)
+
+
+def _merge(task: dict[str, Any]) -> list[str]:
     _prepare(task["image"])
     _refuse_users(task)
     image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0)
@@ -84,16 +93,11 @@ def merge(channel: Channel) -> None:
         target.execute(f"PRAGMA {IMAGE}.journal_mode=OFF").fetchone()
     # Exclusive also in rollback mode: a page that leaves the cache early needs that lock, and memory stays flat.
     target.execute("BEGIN EXCLUSIVE")
-    try:
-        told = _Merge(image, target, attached=attached).run(replace=task["replace"])
-    except UnicodeEncodeError as error:
-        raise TaskError(
-            "failed", "a definition is not valid UTF-8 and cannot be made anew", hint="restore the whole backup"
-        ) from error
+    warnings = _Merge(image, target, attached=attached).run(replace=task["replace"])
     target.execute("COMMIT")
     target.close()
     image.close()
-    channel.send("merged", warnings=told)
+    return warnings
 
 
 def _open(uri: str, lock_timeout: float) -> sqlite3.Connection:
@@ -132,7 +136,7 @@ class _Merge:
     def run(self, *, replace: bool) -> list[str]:
         """Do it, and make sure that it is right; what the user has to know."""
         if self._plan.replaced and not replace:
-            made = ", ".join(entry.name for entry in self._plan.replaced)
+            made = ", ".join(label(entry.name) for entry in self._plan.replaced)
             raise TaskError("unsafe", f"meanwhile somebody has made {made}", hint="use --replace to replace them")
         before = broken(self._target)
         entries = self._plan.image.entries
@@ -147,12 +151,12 @@ class _Merge:
         self._make([entry for entry in entries if entry.kind == "trigger"])
         names = {folded(entry.name) for entry in self._plan.image.named}
         gone = [
-            f"{entry.kind} {entry.name} is gone: {entry.on} of the backup has none of that name"
+            f"{entry.kind} {label(entry.name)} is gone: {label(entry.on)} of the backup has none of that name"
             for entry in self._plan.gone
         ]
         return [
             *gone,
-            *warnings(before, broken(self._target)),
+            *no_longer_fits(before, broken(self._target)),
             *lost_references(self._target, names),
             *stale_indexes(self._target, names),
         ]
@@ -166,7 +170,7 @@ class _Merge:
                 raise
             raise TaskError(
                 "unsafe",
-                f"the virtual table {entry.name} of the target cannot be dropped without its module: {error}",
+                f"the virtual table {label(entry.name)} of the target cannot be dropped without its module: {error}",
                 hint="let a program that has the module drop it first, or restore into another file",
             ) from error
 
@@ -179,7 +183,7 @@ class _Merge:
                     raise
                 raise TaskError(
                     "failed",
-                    f"{entry.kind} {entry.name} cannot be made in the target: {error}",
+                    f"{entry.kind} {label(entry.name)} cannot be made in the target: {error}",
                     hint="restore into a new file, which takes definitions as they are",
                 ) from error
 
