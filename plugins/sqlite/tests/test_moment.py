@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,14 @@ while True:
     connection.execute(moves[1])
     connection.execute("COMMIT")
     moves.reverse()
+"""
+# Uses a database, until its standard input ends.
+USER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT amount FROM account").fetchall()
+print("reading", flush=True)
+sys.stdin.read()
 """
 # Locks a file as a transaction does that has begun to write to it, until its standard input ends.
 LOCKER = """
@@ -103,6 +111,23 @@ def test_a_transaction_over_two_files_is_in_both_copies_or_in_neither(tmp_path: 
             assert sum(amounts) == TOTAL
             seen.add(amounts[0])
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_file_that_changes_is_refused_unless_somebody_uses_its_log(tmp_path: Path, used: bool) -> None:
+    """A checkpoint changes the file before its log tells of that."""
+    paths = [tmp_path / "a.db", tmp_path / "b.db"]
+    for path in paths:
+        make(path, "WAL")
+    with ExitStack() as stack:
+        if used:
+            stack.enter_context(running(USER, paths[0]))
+        held = stack.enter_context(moment(tmp_path / "scratch", paths))
+        os.utime(paths[0])
+        copy, why = held.copy(str(paths[0]))
+        assert (copy is not None) == used
+        assert used or "was changed while it was read" in why
+        assert held.copy(str(paths[1]))[0] is not None
 
 
 def test_whoever_writes_waits_for_the_copies_and_not_for_the_backups(tmp_path: Path) -> None:

@@ -105,8 +105,15 @@ class Source:
             return
         if pinned:
             self.snapshot.check_log()
-        if self._stamp is not None and not self._names.in_use and self.snapshot.is_current():
+        if self._stamp is not None and self.stamp() != self._stamp and not self._explains_change(self.snapshot):
             self.check_stamp(self._stamp)
+
+    def _explains_change(self, snapshot: WalSnapshot) -> bool:
+        """Whether somebody who uses the log beside this name has changed the file, or may be about to.
+
+        A checkpoint tells of what it has merged only when it is done; whoever was at it meanwhile is asked for first.
+        """
+        return self._names.in_use or snapshot.is_shared() or not snapshot.is_current()
 
     def stamp(self) -> tuple[int, int]:
         """What tells a change of the file: the time of its last write, in ns, and its size."""
@@ -194,7 +201,7 @@ class Source:
             snapshot = WalSnapshot(self.path, begin=self.begin, end=self.end)
             self._stamp = self.stamp()
             snapshot.pin()
-            if self._names.in_use or self.stamp() == self._stamp:
+            if self._names.in_use or self.stamp() == self._stamp or snapshot.is_shared():
                 return snapshot
             self.end()
         raise RawCopyUnsafe(f"the file was changed in {_TRIES} moments at which it was opened")

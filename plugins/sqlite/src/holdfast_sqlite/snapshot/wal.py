@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from holdfast_sqlite.header import SIZE, page_count, page_size
+from holdfast_sqlite.snapshot.lock_table import ATTACHED, blocker
 
 _VERSION = 3007000
 # Wal-index header: version, unused, change counter, initialised, big-endian checksums, page size, frames, pages.
@@ -198,6 +199,10 @@ class WalSnapshot:
     def is_current(self) -> bool:
         """Whether nobody has committed or merged anything by this index since `pin`."""
         return _read_index(self._shm)[: _BACKFILLED + 4] == self._index[: _BACKFILLED + 4]
+
+    def is_shared(self) -> bool:
+        """Whether another process uses this log."""
+        return blocker(self._shm, ATTACHED, 1) is not None
 
     def _overlay(self, piece: memoryview, start: int) -> None:
         size = self.page_size
