@@ -179,6 +179,9 @@ def test_several_databases_make_one_backup_each(shell: Shell) -> None:
     ran = shell.run("backup", "sqlite:///app.db", "sqlite:///second.db")
     assert len(ran.stdout.splitlines()) == 2
     assert [record["name"] for record in shell.listing()] == ["app", "second"]
+    ran = shell.run("backup", "sqlite:///app.db", "sqlite:///second.db", "sqlite:///app.db")
+    assert len(ran.stdout.splitlines()) == 2
+    assert "2 of 2 databases" in ran.stderr
 
 
 @pytest.mark.parametrize("output", [[], ["--json"]])
@@ -202,7 +205,7 @@ def test_of_several_databases_a_failure_of_all_is_still_exit_3(shell: Shell) -> 
 
 
 def test_one_name_for_several_databases_is_a_usage_error(shell: Shell) -> None:
-    shell.fails(2, "backup", "sqlite:///app.db", "sqlite:///app.db", "--name", "x")
+    shell.fails(2, "backup", "sqlite:///app.db", "sqlite:///other.db", "--name", "x")
     assert not shell.store.exists()
 
 

@@ -163,7 +163,8 @@ def test_a_program_gets_the_set_and_what_failed(tmp_path: Path) -> None:
 
     pipeline = holdfast.Pipeline(source=url, store=store, select=["c*"])
     assert [record.name for record in pipeline.run_all().backups] == ["c"]
-    both = holdfast.backup_all([f"{url}/a.db", f"{url}/c.db"], store=store)
+    both = holdfast.backup_all([f"{url}/a.db", f"{url}/c.db", f"{url}/a.db"], store=store)
+    assert [record.name for record in both.backups] == ["a", "c"]
     assert both.one_moment
     assert both.tag != done.tag
     with pytest.raises(UsageError, match="name goes with one database"):
@@ -183,6 +184,25 @@ def test_a_file_that_vanishes_once_it_is_held_is_backed_up_all_the_same(tmp_path
     done = holdfast.backup_all(f"sqlite:///{tmp_path}/d", store=tmp_path / "store", on_event=vanish)
     assert (len(done.backups), done.failed, done.one_moment) == (2, (), True)
     assert done.backups[1].size_bytes > 4096
+
+
+def test_a_moment_whose_process_is_killed_leaves_its_backups_and_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.db", "b.db", "c.db"):
+        make(tmp_path / "d" / name, "WAL")
+
+    def kill(event: holdfast.Event) -> None:
+        if event.type == "finished" and event.name == "a":
+            for pid in Path("/proc/thread-self/children").read_text().split():
+                os.kill(int(pid), 9)
+
+    done = holdfast.backup_all(f"sqlite:///{tmp_path}/d", store=tmp_path / "store", on_event=kill)
+    assert ([record.name for record in done.backups], done.failed) == (["a", "b", "c"], ())
+    assert not done.one_moment
+    assert all("not of one moment" in record.warnings[0] for record in done.backups[1:])
+    assert "not let go of" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["a.db", "b.db", "c.db"]
 
 
 def test_a_task_backs_up_a_folder_in_another_process(tmp_path: Path) -> None:

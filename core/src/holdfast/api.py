@@ -111,9 +111,10 @@ hookspec = pluggy.HookspecMarker("holdfast")
 #: Marks a function as the implementation of a hook, with pluggy's options such as `wrapper=True`.
 hookimpl = pluggy.HookimplMarker("holdfast")
 
+#: Which of the engine's own checks to run: False none, True the quick one, `full` that of `Capability.FULL_CHECK`.
+Check = bool | Literal["full"]
 #: A piece of a stream, 256 KiB to 4 MiB where the source allows, never one row. Who hands it over does not change it.
 Chunk = bytes | bytearray | memoryview
-Check = bool | Literal["full"]
 
 
 class Kind(StrEnum):
@@ -350,7 +351,8 @@ class Moment(Protocol):
     """One moment of several databases, held while each is dumped; leaving its context frees all of them.
 
     It is handed to each dump as `DumpRequest.moment`, one after another; what more the engine needs of it is its own
-    affair. A dump of a database that it does not cover goes its ordinary way and says so in its facts.
+    affair. A dump of a database that it does not cover goes its ordinary way and says so in its facts. An error from
+    leaving the context ends the run, whose backups are made by then: whatever is no worse than that is for the log.
     """
 
     @property
@@ -634,8 +636,8 @@ class EngineHooks:
     """The hooks of an engine, for a plugin whose entry point names an object of this class.
 
     Each part is named as `"module:function"` and imported when it is first called, so that listing what is installed
-    imports no driver; a part that an engine has not is left out. `dump`, `restore` and `scratch` name functions of the
-    request, `moment` too, `databases` one of the URL; they do what the hooks of these names do.
+    imports no driver; a part that an engine has not is left out. `databases` names a function of the URL, the others of
+    the request; they do what the hooks of these names do.
 
     Example::
 

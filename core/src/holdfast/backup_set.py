@@ -100,11 +100,12 @@ def back_up_all(
     on_event: Watcher | None = None,
     on_result: Callable[[Backup | FailedBackup], object] | None = None,
 ) -> BackupSet:
-    """Back up each of `sources` with these fields of a plan; one that fails does not keep the others from being made.
+    """Back up each of `sources` once with these fields of a plan; one that fails does not keep others from being made.
 
     `on_result` is called with what came of each, as soon as that is known. Anything but a `HoldfastError` ends it.
     """
     parts = parts or Parts()
+    sources = tuple(dict.fromkeys(sources))
     tag = new_tag()
     made: dict[str, Backup] = {}
     failed: list[FailedBackup] = []
@@ -149,8 +150,8 @@ def _hold(
         if moment is not None:
             moments |= dict.fromkeys(group, moment)
             missing |= moment.missing
-    covered = [source for source in dict.fromkeys(sources) if source in moments and source not in missing]
-    if len(sources) > 1 and (len(groups) > 1 or len(covered) < len(set(sources))):
+    covered = [source for source in sources if source in moments and source not in missing]
+    if len(sources) > 1 and (len(groups) > 1 or len(covered) < len(sources)):
         run.warn(_warning(len(sources), 0 if len(groups) > 1 else len(covered), missing))
     return moments
 
@@ -177,14 +178,13 @@ def _by_engine(
 def _open(
     stack: ExitStack, engine: Engine | None, group: list[str], name: str, options: Mapping[str, Any], run: Run
 ) -> Moment | None:
-    urls = tuple(dict.fromkeys(group))
-    if engine is None or len(urls) < 2:
+    if engine is None or len(group) < 2:
         return None
     try:
-        with translate_errors("cannot hold the databases at one moment", *urls):
+        with translate_errors("cannot hold the databases at one moment", *group):
             request = MomentRequest(
                 name=name,
-                urls=urls,
+                urls=tuple(group),
                 scratch=stack.enter_context(scratch_folder()),
                 options=engine.options(options.get("options") or {}),
             )

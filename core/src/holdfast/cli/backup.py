@@ -60,6 +60,7 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
 
     Prints the id of each new backup.
     """
+    urls = tuple(dict.fromkeys(urls))
     if all_databases:
         urls = _all_databases(console, urls, options, dry_run=dry_run)
     if (len(urls) > 1 or all_databases) and options["name"]:

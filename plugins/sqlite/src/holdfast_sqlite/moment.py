@@ -4,6 +4,7 @@ It holds locks and read transactions on files, so that it is one process for all
 over: a process that checks or writes a script has no part in these locks (`holdfast_sqlite.snapshot.moment`).
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,6 +17,8 @@ from holdfast_sqlite.location.path import check_source, database_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.session import Child
 from holdfast_sqlite.side_files import cleaned_up
+
+log = logging.getLogger("holdfast.sqlite")
 
 _AGAIN = "it was backed up before in this run"
 
@@ -157,4 +160,7 @@ def _hold(request: MomentRequest) -> Iterator[HeldFiles]:
         )
         held.hold(child, request)
         yield held
-        held.end()
+        try:
+            held.end()
+        except HoldfastError as error:  # those that were not copied by then have said so
+            log.warning("the databases of one moment were not let go of in the regular way: %s", error.message)
