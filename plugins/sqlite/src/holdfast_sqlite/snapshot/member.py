@@ -131,6 +131,7 @@ class Member:
             self.source.database.execute("ROLLBACK")
         try:
             self._index = self.snapshot.begin()
+            self.source.restamp()
             if self._shm < 0:  # and never closed: see `Source`
                 self._shm = os.open(f"{self.path}-shm", os.O_RDONLY | os.O_CLOEXEC)
         except (RawCopyUnsafe, sqlite3.Error, OSError) as error:

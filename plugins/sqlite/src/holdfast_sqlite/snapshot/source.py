@@ -16,6 +16,11 @@ from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
 _NOT_IN_PLACE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
 _TRIES = 10
+_NEWER = "use a newer SQLite, or --allow-damaged to copy the file as it is while nobody writes to it"
+_SHARED = (
+    "it is on a file system of type {system}, and no program of this machine has it open: what another machine does "
+    "with it meanwhile may not be seen from here, and the backup may be wrong then"
+)
 
 
 class Source:
@@ -77,7 +82,7 @@ class Source:
                 self._names.check_at_rest(wal=versions(self.header) == WAL)
             self._connect()
             self._check_names()
-            if self._private or self._names.in_use:  # whoever uses it by this name may merge its log
+            if self._names.in_use:  # whoever uses it by this name may merge its log
                 self._stamp = None
         self._check_file_system()
 
@@ -90,10 +95,11 @@ class Source:
         """Warn where somebody may use the database whose locks do not reach here."""
         system = None if self._private else shared_file_system_of(self.path)
         if system is not None and not self._names.in_use and not self._names.openers():
-            self.warnings.append(
-                f"it is on a file system of type {system}, and no program of this machine has it open: what another "
-                "machine does with it meanwhile may not be seen from here, and the backup may be wrong then"
-            )
+            self.warnings.append(_SHARED.format(system=system))
+
+    def restamp(self) -> None:
+        """Say that `snapshot` was pinned anew, and the file may have changed until now."""
+        self._stamp = None if self._stamp is None else self.stamp()
 
     def confirm(self, *, pinned: bool) -> None:
         """See, once everything is read, that nobody has used the database under another name meanwhile.
@@ -105,15 +111,8 @@ class Source:
             return
         if pinned:
             self.snapshot.check_log()
-        if self._stamp is not None and self.stamp() != self._stamp and not self._explains_change(self.snapshot):
+        if self._stamp is not None and self.stamp() != self._stamp and not _is_explained(self._names, self.snapshot):
             self.check_stamp(self._stamp)
-
-    def _explains_change(self, snapshot: WalSnapshot) -> bool:
-        """Whether somebody who uses the log beside this name has changed the file, or may be about to.
-
-        A checkpoint tells of what it has merged only when it is done; whoever was at it meanwhile is asked for first.
-        """
-        return self._names.in_use or snapshot.is_shared() or not snapshot.is_current()
 
     def stamp(self) -> tuple[int, int]:
         """What tells a change of the file: the time of its last write, in ns, and its size."""
@@ -215,8 +214,7 @@ class Source:
     def _unsupported(self, text: str) -> None:
         """Whether it is damaged cannot be told; copied as it is, it is neither checked nor compared."""
         if not self.allow_damaged:
-            hint = "use a newer SQLite, or --allow-damaged to copy the file as it is while nobody writes to it"
-            raise TaskError("newer", f"SQLite {sqlite3.sqlite_version} cannot read it: {text}", hint=hint)
+            raise TaskError("newer", f"SQLite {sqlite3.sqlite_version} cannot read it: {text}", hint=_NEWER)
         self.access = "as-is"
         self.warnings.append(f"copied as it is, for SQLite {sqlite3.sqlite_version} cannot read it: {text}")
 
@@ -225,6 +223,14 @@ class Source:
         if self.connection is not None and "-wal" in self._absent:
             self.connection.close()
             remove_unused(self.path, self._absent)
+
+
+def _is_explained(names: Names, snapshot: WalSnapshot) -> bool:
+    """Whether somebody who uses the log beside this name has changed the file, or may be about to.
+
+    A checkpoint tells of what it has merged only when it is done; whoever was at it meanwhile is asked for first.
+    """
+    return names.in_use or snapshot.is_shared() or not snapshot.is_current()
 
 
 def shared_file_system_of(path: str) -> str | None:
