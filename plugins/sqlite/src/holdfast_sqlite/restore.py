@@ -27,12 +27,13 @@ from holdfast_sqlite.child.check import integrity_check, quick_check
 from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
 from holdfast_sqlite.extensions import load_extensions
+from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.header import MAGIC, read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
 from holdfast_sqlite.target.file import Target
-from holdfast_sqlite.target.place import free_bytes, reserve, sync_file, write_error
+from holdfast_sqlite.target.place import reserve, sync_file, write_error
 
 log = logging.getLogger("holdfast.sqlite")
 

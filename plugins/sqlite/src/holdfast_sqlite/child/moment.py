@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
+from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.snapshot.member import Member, reason_of
 from holdfast_sqlite.snapshot.moment import hold
 
@@ -43,15 +45,16 @@ def _raise_limit() -> None:
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.suppress(ValueError):  # some systems say "no limit", and take none: who is too many is left out
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _copy_early(members: list[Member], scratch: str) -> list[str]:
     """Copy at once what writers wait for, where there is room for all of it."""
     waited_for = [member for member in members if member.writers_wait and not member.refusal]
     size = sum(member.size for member in waited_for)
-    file_system = os.statvfs(scratch)
-    if file_system.f_bavail * file_system.f_frsize < size:
+    free = free_bytes(scratch)
+    if free is not None and free < size:
         return [_WRITERS_WAIT.format(size=size, folder=os.path.dirname(scratch))]
     for member in waited_for:
         _copy(member, os.path.join(scratch, f"{members.index(member)}.sqlite"))

@@ -7,6 +7,7 @@ import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_open, refuse_other_name
+from holdfast_sqlite.files import size_of
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, versions, write_versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot.locks import remove_unused
@@ -27,7 +28,7 @@ def probe(channel: Channel) -> None:
 
 def _holds_data(path: str, uri: str, lock_timeout: float) -> bool:
     if not os.path.getsize(path):
-        return os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+        return size_of(f"{path}-wal") > 0
     absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout)

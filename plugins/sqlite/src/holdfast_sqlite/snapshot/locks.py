@@ -6,6 +6,8 @@ import fcntl
 import os
 import time
 
+from holdfast_sqlite.files import size_of
+
 PENDING = 0x40000000
 SHARED = PENDING + 2
 SHARED_SIZE = 510
@@ -44,7 +46,7 @@ def remove_unused(path: str, suffixes: list[str]) -> None:
         return  # not ours to lock: an empty log does no harm
     try:
         for _ in range(_TRIES):
-            if "-wal" in suffixes and os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
+            if "-wal" in suffixes and size_of(f"{path}-wal"):
                 break
             if _is_unused(path, descriptor):
                 for suffix in suffixes:

@@ -11,6 +11,7 @@ import os
 import time
 
 from holdfast_sqlite.child.channel import TaskError
+from holdfast_sqlite.files import size_of
 from holdfast_sqlite.holders import maps, open_files, process_names, processes
 from holdfast_sqlite.snapshot.leases import is_written
 from holdfast_sqlite.snapshot.lock_table import ATTACHED, LockTable, blocker
@@ -62,7 +63,7 @@ class Names:
 
     def check_at_rest(self, *, wal: bool) -> None:
         """Refuse a database that nobody uses and whose log or hot journal lies beside another name of it."""
-        if self.in_use or _size(f"{self._path}-wal"):
+        if self.in_use or size_of(f"{self._path}-wal"):
             return
         others = OtherNames(self._path, os.fstat(self._file), everywhere=wal)
         for name in others.names:
@@ -239,13 +240,6 @@ def _identity_of(path: str) -> tuple[int, int] | None:
         return _identity(os.stat(path))
     except OSError:
         return None
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
 
 
 def _same_mounts(pid: int) -> bool:

@@ -14,6 +14,7 @@ import struct
 import time
 
 from holdfast_sqlite.child.channel import TaskError
+from holdfast_sqlite.files import size_of
 from holdfast_sqlite.snapshot.lock_table import ATTACHED, INDEX_LOCKS, blocker
 from holdfast_sqlite.snapshot.locks import share
 from holdfast_sqlite.snapshot.spool import copy_together, create, remove
@@ -73,7 +74,7 @@ class OpaqueImage:
             self._write(snapshot)
         else:
             os.rename(copy, self._target)
-        if "-wal" in names and os.path.getsize(f"{self._path}-wal") and not self.frames:
+        if "-wal" in names and size_of(f"{self._path}-wal") and not self.frames:
             self.omission = f"the log beside it, {self._path}-wal, holds no whole transaction and is left out"
         connection.close()
         for suffix in ("", "-wal", "-shm", "-journal"):

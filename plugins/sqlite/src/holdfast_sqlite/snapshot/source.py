@@ -7,6 +7,7 @@ import sqlite3
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
+from holdfast_sqlite.files import size_of
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, unsupported, versions
 from holdfast_sqlite.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.locks import remove_unused
@@ -169,15 +170,14 @@ class Source:
             self._pin()
         elif mode != ROLLBACK:
             self.unsafe = f"its header names the format versions {mode[0]} and {mode[1]}"
-        elif os.path.exists(log) and os.path.getsize(log):
+        elif size_of(log):
             self.unsafe = "it is in rollback mode and has a write-ahead log"
 
     def locked_size(self) -> int:
         """Bytes of the database; what may have changed since it was opened is looked at again, under the lock."""
         header, file_size = self.header, os.fstat(self._file).st_size
         size = page_size(header) * page_count(header, file_size)
-        log = f"{self.path}-wal"
-        if versions(header) != ROLLBACK or (os.path.exists(log) and os.path.getsize(log)):
+        if versions(header) != ROLLBACK or size_of(f"{self.path}-wal"):
             raise RawCopyUnsafe("the database has changed to WAL mode")
         if size > file_size:
             raise RawCopyUnsafe(f"its header tells of {size} bytes, and it has {file_size}")
@@ -241,9 +241,7 @@ def shared_file_system_of(path: str) -> str | None:
 
 def _empty(path: str, *, allow_damaged: bool) -> tuple[str, str]:
     """A warning and the damage of an empty file: it is a database without tables, unless a log tells of some."""
-    log = f"{path}-wal"
-    size = os.path.getsize(log) if os.path.exists(log) else 0
-    if not size:
+    if not (size := size_of(f"{path}-wal")):
         return "the file is empty, which is a database without tables to SQLite", ""
     text = f"the file is empty, and the log beside it has {size} bytes, of a database that it was"
     if not allow_damaged:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 
 from holdfast_sqlite.child.channel import TaskError
+from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.header import write_versions
 from holdfast_sqlite.snapshot.locks import share
 from holdfast_sqlite.snapshot.super_journal import settle
@@ -22,9 +23,8 @@ _SIDE_FILES = ("-wal", "-journal")
 
 def check_space(folder: str, size: int) -> None:
     """Refuse to begin what cannot end."""
-    file_system = os.statvfs(folder)
-    free = file_system.f_bavail * file_system.f_frsize
-    if free < size:
+    free = free_bytes(folder)
+    if free is not None and free < size:
         raise TaskError(
             "space",
             f"not enough space in {os.path.dirname(folder)}: {size} bytes are needed for a while, {free} are free",

@@ -7,8 +7,8 @@ from typing import Any
 
 from holdfast.api import HoldfastError, IntegrityError, LockedError, UnsafeError, quote_name
 from holdfast_sqlite.errors import WAIT_LONGER, error_class
+from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.target.place import free_bytes
 
 STOP = "stop the programs that have it open, or use --live to restore into it while they run"
 _EMPTY_IT = (

@@ -7,6 +7,7 @@ import os
 import stat
 
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, os_error_text, quote_name
+from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.mounts import mounts
 
 log = logging.getLogger("holdfast.sqlite")
@@ -102,15 +103,6 @@ def write_error(path: str, error: OSError, *, needed: int = 0, hint: str | None 
         numbers += [f"{free} bytes are free"] if free is not None else []
         text += f" ({', '.join(numbers)})" if numbers else ""
     return (CredentialsError if error.errno in _NO_ACCESS else HoldfastError)(text, hint=hint)
-
-
-def free_bytes(folder: str) -> int | None:
-    """Bytes that this user may still write; None where the file system does not tell."""
-    try:
-        file_system = os.statvfs(folder)
-    except OSError:
-        return None
-    return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
 
 
 def reserve(descriptor: int, folder: str, size: int) -> None:

@@ -1,0 +1,25 @@
+"""Sizes: of a file that may be gone by the time that it is asked for, and of the space that is left.
+
+Standard library only: child processes and restores need it alike.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file; 0 where there is none, or none that can be reached."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that this user may still write; None where the file system does not tell."""
+    try:
+        file_system = os.statvfs(folder)
+    except OSError:
+        return None
+    return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
