@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import UnreachableError
 from holdfast_postgres.errors import server_error
 from holdfast_postgres.location import Location
+from holdfast_postgres.pooler import check_exclusive
 
 # psycopg logs a second error that a failed COPY has at its end: without any handler Python would print it.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -79,11 +80,34 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 def connect(location: Location) -> "Connection[TupleRow]":
     """Open a connection in autocommit mode, or raise what its failure means.
 
-    Limits that the role or the database has for its sessions are lifted at once: making a database takes longer than
-    many a statement_timeout allows.
+    A pooler in transaction mode is refused before anything is set. Time-outs and the
+    read-only default that role, database or server have for their sessions are lifted at once: making a database takes
+    longer than many a statement_timeout allows.
     """
+    connection = _open(location)
     try:
-        connection = psycopg.connect(
+        check_exclusive(connection, lambda: _open(location), location.label)
+        connection.execute(_limits_lifted(connection.info.server_version // 10000))
+    except psycopg.Error as error:
+        connection.close()
+        raise server_error(error, f"cannot connect to {location.label}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _limits_lifted(major: int) -> str:
+    """The statements that take from a session what role, database or server forbid to all of theirs."""
+    names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    names += [name for name, value, since in _SINCE if value == "0" and major >= since]
+    return "".join(f"SET {name} TO 0; " for name in names) + "SET default_transaction_read_only TO off"
+
+
+def _open(location: Location) -> "Connection[TupleRow]":
+    """A connection as the server gives it: nothing has been set in its session."""
+    try:
+        return psycopg.connect(
             location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
         )
     except psycopg.OperationalError as error:
@@ -93,12 +117,6 @@ def connect(location: Location) -> "Connection[TupleRow]":
         raise translated from error
     except psycopg.Error as error:
         raise server_error(error, f"cannot connect to {location.label}") from error
-    try:
-        connection.execute("SET statement_timeout TO 0; SET lock_timeout TO 0")
-    except psycopg.Error as error:
-        connection.close()
-        raise server_error(error, f"cannot connect to {location.label}") from error
-    return connection
 
 
 def read_server(connection: "Connection[TupleRow]") -> Server:

@@ -22,6 +22,7 @@ from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_monitor import LOST, LockMonitor, with_mark
+from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.selection import backup_scope
 from holdfast_postgres.selection.backup_scope import BackupScope
 from holdfast_postgres.selection.patterns import Selection
@@ -136,7 +137,7 @@ def _try_once(
         location=location,
         server=server,
         monitor=monitor,
-        pooled=_pooled(connection),
+        pooled=is_pooled(connection),
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(catalog.schemas(connection)),
@@ -144,11 +145,6 @@ def _try_once(
         point={**_point(connection, server), "snapshot": row[1]},
         identity=_source_identity(connection, location, server),
     )
-
-
-def _pooled(connection: "Connection[TupleRow]") -> bool:
-    """Whether a pooler is between us and the server: it makes up the number by which a query is cancelled."""
-    return connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() != (connection.info.backend_pid,)
 
 
 def _scope_finder(selection: Selection, *, definitions: bool) -> _FindScope:

@@ -11,11 +11,14 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import PluginError, RestoreRequest
+from holdfast.api import PluginError, RestoreRequest, UnreachableError
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.hints import Hints
+from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.target import RestoreTarget
 from holdfast_postgres.target.checks import Adjustments
@@ -23,6 +26,9 @@ from holdfast_postgres.target.checks import Adjustments
 # The phases of a restore, in their order; rows take one more for each level of foreign keys.
 GLOBALS, PRE_DATA, ROWS, POST_DATA = range(4)
 _CONNECTION_CHECKS_SINCE = 14
+# Settings without which rows would be refused or changed; the others only make a restore faster, or pg_restore makes
+# them itself.
+_NEEDED = ("default_transaction_read_only", "array_nulls", "transform_null_equals", "session_replication_role")
 
 
 class RestoreRun:
@@ -46,7 +52,7 @@ class RestoreRun:
         self.server = server
         self.adjustments = adjustments
         self._stack = stack
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._prepared = False
         self._processes: ClientProcesses | None = None
         self._connections: set[Connection[TupleRow]] = set()
@@ -80,8 +86,28 @@ class RestoreRun:
                 return
             self._prepared = True
             self.target.prepare()
-            location = self.target.into.with_options(self._settings())
+            location = self._client_location()
             self._processes = self._stack.enter_context(ClientProcesses(location, self.request.scratch))
+
+    def _client_location(self) -> Location:
+        """The target for client programs, with the settings of their sessions.
+
+        A pooler refuses a start-up packet that has some: there the sessions must have them already.
+        """
+        location, settings = self.target.into, self._settings()
+        with self.connected() as connection, translate_errors(f"cannot read {location.label}"):
+            if not is_pooled(connection):
+                return location.with_options(settings)
+            unlike = [name for name in _NEEDED if name in settings and not _has(connection, name, settings[name])]
+        if unlike:
+            raise UnreachableError(
+                f"{location.label} is reached through a pooler, where the sessions of client programs cannot be given "
+                f"{', '.join(f'{name} = {settings[name]}' for name in unlike)}, as this restore needs it",
+                hint="restore by the address of the server itself",
+            )
+        if self.options.maintenance_work_mem:
+            self._warnings.append("maintenance_work_mem has no effect on indexes that are built through a pooler")
+        return location
 
     def _settings(self) -> dict[str, str]:
         settings = {
@@ -136,3 +162,8 @@ class RestoreRun:
                         duplicate.close()
         if self._processes is not None:
             self._processes.close()
+
+
+def _has(connection: "Connection[TupleRow]", name: str, value: str) -> bool:
+    """Whether a setting of a session is this already."""
+    return connection.execute("SELECT pg_catalog.current_setting(%s)", (name,)).fetchone() == (value,)

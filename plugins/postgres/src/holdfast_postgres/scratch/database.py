@@ -121,7 +121,7 @@ def _lock(location: Location) -> "Connection[TupleRow]":
 def _drop(location: Location, name: str) -> None:
     with databases.maintenance(location, avoid=name) as admin:
         try:
-            databases.drop(admin, name)
+            databases.drop(admin, location.at(name))
         except psycopg.Error as error:
             translated = server_error(error, f"could not drop the scratch database {name}")
             translated.hint = "drop it, or leave it to the next drill on that server"
@@ -131,13 +131,13 @@ def _drop(location: Location, name: str) -> None:
 def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
     """Drop the scratch databases of drills that were killed."""
     query = """
-        SELECT datname FROM pg_catalog.pg_database
+        SELECT datname, datconnlimit FROM pg_catalog.pg_database
         WHERE pg_catalog.starts_with(datname, %s) AND pg_catalog.shobj_description(oid, 'pg_database') = %s
     """
-    for (name,) in admin.execute(query, (PREFIX, MARKER)).fetchall():
+    for name, limit in admin.execute(query, (PREFIX, MARKER)).fetchall():
         try:
-            if _is_abandoned(location.at(name)):
-                admin.execute(f"DROP DATABASE {quoted(name)}")
+            if limit == databases.INVALID or _is_abandoned(location.at(name)):
+                databases.drop(admin, location.at(name))
                 log.info("dropped scratch database %s of a drill that was killed", name)
         except (psycopg.Error, HoldfastError) as error:
             # Somebody else is at it, or it is not ours to drop: this drill can go on.

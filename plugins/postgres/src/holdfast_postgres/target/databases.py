@@ -10,15 +10,31 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, UnsafeError, quote_name
+from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
-from holdfast_postgres.session import connect, literal, quoted, read_server
+from holdfast_postgres.session import connect, connected, literal, quoted, read_server
 
 log = logging.getLogger("holdfast.postgres.databases")
 
 _LONGEST = 63  # bytes of a name
-_MAINTENANCE = ("postgres", "template1")
+# Hosters have a database of another name instead: whoever has none of these names one in the URL.
+_MAINTENANCE = ("postgres", "template1", "defaultdb")
+_OTHERS = """
+SELECT datname FROM pg_catalog.pg_database
+WHERE datallowconn AND datconnlimit <> -2 AND datname <> %s AND pg_catalog.has_database_privilege(oid, 'CONNECT')
+ORDER BY datistemplate, oid
+"""
+_SUBSCRIPTIONS = """
+SELECT subname FROM pg_catalog.pg_subscription
+WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+"""
+_TEMPLATE_TABLESPACE = """
+SELECT s.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace s ON s.oid = d.dattablespace
+WHERE d.datname = 'template0'
+"""
+INVALID = -2  # datconnlimit of a database whose DROP was interrupted: nobody can connect to it
 
 
 @contextmanager
@@ -32,17 +48,39 @@ def maintenance(location: Location, *, avoid: str = "") -> Iterator["Connection[
 
 
 def connect_to_server(location: Location, *, avoid: str = "") -> "Connection[TupleRow]":
-    """Connect to the first of the databases that every server has and that we may use."""
+    """Connect to a database of a server that is there for maintenance, else to any other one, but never to `avoid`.
+
+    That which the URL names is tried after the usual ones: it may be the one that is to be made.
+    """
     first_error: HoldfastError | None = None
-    for name in _MAINTENANCE:
-        if name == avoid:
+    own = location.database or location.parameters.get("user", "")  # as libpq has it
+    for name in dict.fromkeys((*_MAINTENANCE, own)):
+        if name == avoid or not name:
             continue
         try:
             return connect(location.at(name))
         except HoldfastError as error:
             first_error = first_error or error
-    assert first_error is not None  # noqa: S101 (one of two names is tried)
+    assert first_error is not None  # noqa: S101 (one of several names is tried)
+    for name in _other_databases(location, avoid):
+        try:
+            return connect(location.at(name))
+        except HoldfastError as error:
+            log.info("cannot use database %s for maintenance: %s", name, error)
+    first_error.hint = first_error.hint or "give the role the right to connect to a database besides that of the URL"
     raise first_error
+
+
+def _other_databases(location: Location, avoid: str) -> Sequence[str]:
+    """The databases that the one to avoid knows of, and that its server lets us use; none if it cannot be asked."""
+    if not avoid:
+        return ()
+    try:
+        with connected(location.at(avoid)) as connection:
+            return first_column(connection, _OTHERS, (avoid,))
+    except (psycopg.Error, HoldfastError) as error:
+        log.info("cannot ask database %s for others: %s", avoid, error)
+        return ()
 
 
 def exists(connection: "Connection[TupleRow]", name: str) -> bool:
@@ -61,7 +99,8 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
     """Make an empty database like the one that was dumped; returns what had to be different."""
     major = read_server(connection).major
     base = f"CREATE DATABASE {quoted(name)} TEMPLATE template0 ENCODING {literal(hint.encoding)}"
-    if tablespace:
+    # That of the template must not be named: even pg_default takes a right of its own then, which CREATEDB is not.
+    if tablespace and tablespace not in first_column(connection, _TEMPLATE_TABLESPACE):
         base += f" TABLESPACE {quoted(tablespace)}"
     attempts = [(_locale(hint, major), "")]
     attempts.append(("", "the server's default locale"))
@@ -97,13 +136,32 @@ def _locale(hint: DatabaseHint, major: int) -> str:
     return words
 
 
-def drop(connection: "Connection[TupleRow]", name: str) -> None:
-    """Drop a database that we made, or one that was replaced, and end the sessions in it."""
-    query = "SELECT FROM pg_catalog.pg_database WHERE datname = %s AND datistemplate"
-    if connection.execute(query, (name,)).fetchone() is not None:  # which the server refuses to drop
+def drop(connection: "Connection[TupleRow]", location: Location) -> None:
+    """Drop a database that we made, or one that was replaced, and end the sessions in it.
+
+    Its subscriptions go first, as no server drops a database that has one: they were never connected.
+    """
+    name = location.database
+    query = "SELECT datistemplate, datconnlimit FROM pg_catalog.pg_database WHERE datname = %s"
+    row = connection.execute(query, (name,)).fetchone()
+    if row is None:
+        return
+    is_template, limit = row
+    if is_template:  # which the server refuses to drop
         connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
+    if limit != INVALID and any("subscription" in fixture for fixture in read_fixtures(connection, name)):
+        with connected(location) as inside:
+            detach_subscriptions(inside)
     force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
     connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
+
+
+def detach_subscriptions(connection: "Connection[TupleRow]") -> None:
+    """Drop the subscriptions of a database; without its slot nothing on the publisher is touched, or asked."""
+    for name in first_column(connection, _SUBSCRIPTIONS):
+        for action in ("DISABLE", "SET (slot_name = NONE)"):
+            connection.execute(f"ALTER SUBSCRIPTION {quoted(name)} {action}")
+        connection.execute(f"DROP SUBSCRIPTION {quoted(name)}")
 
 
 def read_users(connection: "Connection[TupleRow]", name: str, *, ours: int = 0) -> list[str]:
@@ -162,12 +220,16 @@ def disconnect_users(connection: "Connection[TupleRow]", name: str) -> None:
 def swap(
     connection: "Connection[TupleRow]", target: str, new: str, old: str, comment: str | None, *, disconnect: bool
 ) -> None:
-    """Let `new` take the name of `target`, which becomes `old`: both renamed, or neither."""
+    """Let `new` take the name of `target`, which becomes `old`: both renamed, or neither.
+
+    Sessions in `new` are ended, which is ours alone: a pooler keeps those of our own for the next client.
+    """
     text = "NULL" if comment is None else literal(comment)
     for attempt in range(5):
         check_unused(connection, target, disconnect=disconnect)
         if disconnect:
             disconnect_users(connection, target)
+        disconnect_users(connection, new)
         try:
             with connection.transaction():
                 connection.execute(f"ALTER DATABASE {quoted(target)} RENAME TO {quoted(old)}")
@@ -185,9 +247,10 @@ def swap(
 
 
 def list_databases(connection: "Connection[TupleRow]") -> Sequence[str]:
-    """The databases that can be backed up: no templates, none that takes no connections, no scratch ones."""
+    """The databases that can be backed up: no templates, none that takes no connections, no half-dropped ones."""
     with translate_errors("cannot list the databases"):
         rows = connection.execute(
-            "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+            "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate "
+            f"AND datconnlimit <> {INVALID} ORDER BY datname"
         )
         return [row[0] for row in rows]

@@ -132,8 +132,8 @@ class RestoreTarget:
 
     def _drop_leftover(self, connection: "Connection[TupleRow]", name: str, what: str) -> None:
         try:
-            databases.drop(connection, name)
-        except psycopg.Error as error:
+            databases.drop(connection, self._location.at(name))
+        except (psycopg.Error, HoldfastError) as error:
             log.warning("could not drop %s %s: %s", what, name, error)
             self.warnings.append(f"could not drop {what}, which is now {quote_name(name)}")
 
@@ -163,7 +163,7 @@ class RestoreTarget:
 
     def _drop_new(self) -> Sequence[str]:
         with databases.maintenance(self._location, avoid=self._new) as connection:
-            databases.drop(connection, self._new)
+            databases.drop(connection, self._location.at(self._new))
         return ()
 
     def _remove_content(self) -> Sequence[str]:
