@@ -17,7 +17,11 @@ GLOBALS = "globals"
 
 @dataclass(frozen=True, kw_only=True)
 class DumpPlan:
-    """The parts of large tables that COPY reads, and the sequences that are read here; pg_dump reads the rest."""
+    """The parts of large tables that COPY reads, and the sequences that are read here; pg_dump reads the rest.
+
+    pg_dump reads the sequences too, a moment later: to exclude each would be a word of its command line for each, which
+    the system limits. A restore sets them last to what was read here, which is what the proof knows.
+    """
 
     parts: tuple[TablePart, ...]
     sequences: tuple[SequenceState, ...]

@@ -73,7 +73,6 @@ class StreamReaders:
         if flag == "c":
             arguments.append("--compress=0")
         arguments += [f"--exclude-table-data={table.quoted}" for table, _ in self._plan.large_tables]
-        arguments += [f"--exclude-table-data={sequence.quoted}" for sequence in self._plan.sequences]
         # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
         child = self._processes.start(self._pg_dump(*arguments), tied=True)
         return child.chunks("pg_dump failed")

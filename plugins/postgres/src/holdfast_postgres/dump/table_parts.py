@@ -15,6 +15,7 @@ _MB = 1 << 20
 _MANY_SMALL = 256 * _MB  # of small tables: then pg_dump, which reads one table at a time, would be what all wait for
 _SMALL = _MB
 _MOST_PARTS = 256  # of one table, a blob each
+_MOST_TABLES = 1000  # a blob, a session and a word in the arguments of pg_dump each, which the system limits
 _LEAST_SIZE = 32 * _MB
 _RANGES_SINCE = 14
 
@@ -51,7 +52,11 @@ def large_tables(tables: Sequence[Table], *, threshold: int, standby: bool) -> l
     rest = sum(table.size for table in readable if table.size < threshold)
     if rest > _MANY_SMALL:
         threshold = min(threshold, _SMALL)
-    return [table for table in readable if table.size >= threshold]
+    large = [table for table in readable if table.size >= threshold]
+    if len(large) <= _MOST_TABLES:
+        return large
+    largest = {table.oid for table in sorted(large, key=lambda table: -table.size)[:_MOST_TABLES]}
+    return [table for table in large if table.oid in largest]
 
 
 def _readable(table: Table, *, standby: bool) -> bool:

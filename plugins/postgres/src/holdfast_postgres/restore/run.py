@@ -23,8 +23,8 @@ from holdfast_postgres.session import Server, connect
 from holdfast_postgres.target import RestoreTarget
 from holdfast_postgres.target.checks import Adjustments
 
-# The phases of a restore, in their order; rows take one more for each level of foreign keys.
-GLOBALS, PRE_DATA, ROWS, POST_DATA = range(4)
+# The phases of a restore, in their order; rows of data alone take one more for each level of foreign keys.
+GLOBALS, PRE_DATA, ROWS, SEQUENCES, POST_DATA = range(5)
 _CONNECTION_CHECKS_SINCE = 14
 # Settings without which rows would be refused or changed; the others only make a restore faster, or pg_restore makes
 # them itself.

@@ -15,7 +15,7 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.load_order import Name, levels, references
 from holdfast_postgres.restore.row_loader import load_rows, load_sequences
-from holdfast_postgres.restore.run import GLOBALS, POST_DATA, PRE_DATA, ROWS, RestoreRun
+from holdfast_postgres.restore.run import GLOBALS, POST_DATA, PRE_DATA, ROWS, SEQUENCES, RestoreRun
 from holdfast_postgres.restore.script_loader import load_globals, load_plain
 from holdfast_postgres.session import Server
 from holdfast_postgres.target import RestoreTarget
@@ -43,14 +43,16 @@ class PostgresRestore:
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=PRE_DATA)
         if not hints.schema_only:
-            for level in range(max(self._levels.values(), default=0) + 1):
+            last = max(self._levels.values(), default=0)
+            for level in range(last + 1):
                 yield Step(stream=hints.archive, phase=ROWS + level, parallel=True)
             # Of a selection only the archive tells which other tables it needs: `load` leaves the others out.
             for stream, table in self._large_tables.items():
                 level = self._levels.get((table.schema, table.table), 0)
                 yield Step(stream=stream, phase=ROWS + level, parallel=True)
             if hints.sequences:
-                yield Step(stream=hints.sequences, phase=ROWS, parallel=True)
+                # After the archive, which has a later reading of them.
+                yield Step(stream=hints.sequences, phase=SEQUENCES + last)
         if not hints.data_only:
             yield Step(stream=hints.archive, phase=POST_DATA)
 
