@@ -32,8 +32,7 @@ def _joined(expressions: list[str]) -> str:
 def expression(column: str, *, utf8: bool) -> str:
     """SQL that writes a value as a literal: all of quote()'s, which stops at NUL and knows no infinity, and more."""
     mark = f"char({_MARK})"
-    # trim() of nothing gives the text through UTF-8, as a script does, in which not all UTF-16 comes back the same.
-    lost = "" if utf8 else f"OR CAST(trim({column},'') AS BLOB) <> CAST({column} AS BLOB) "
+    lost = "" if utf8 else f"OR {_is_changed_by_utf8(column)} "
     returns = f"'replace('||quote(replace({column},char(13),{mark}))||',{mark},char(13))'"
     return (
         f"CASE typeof({column}) "
@@ -45,6 +44,14 @@ def expression(column: str, *, utf8: bool) -> str:
         f"WHEN instr({column},char(13)) THEN {returns} ELSE quote({column}) END "
         f"ELSE quote({column}) END"
     )
+
+
+def _is_changed_by_utf8(column: str) -> str:
+    """SQL that tells of a text in UTF-16 whether a script, which is UTF-8, brings another one back."""
+    # trim() of nothing gives the text through UTF-8, and back as this library does it: another, before 3.54, makes
+    # U+FFFD of U+FFFE and U+FFFF.
+    changed = f"CAST(trim({column},'') AS BLOB) <> CAST({column} AS BLOB)"
+    return f"{changed} OR instr({column},char(65534)) OR instr({column},char(65535))"
 
 
 def _exact(number: float) -> str:
