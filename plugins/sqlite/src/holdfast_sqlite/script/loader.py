@@ -26,7 +26,9 @@ _NEEDS = (
 # The shell's `.dump` writes so where it could not read on.
 _SHELL_ERROR = re.compile(r"/\*{4,6} (?:CORRUPTION )?ERROR[^*]*\*{4,7}/")
 # And what only a newer SQLite knows, in a script that is as it was stored.
-_NEWER = re.compile(r'near ".*": syntax error|unrecognized token|unknown table option', re.DOTALL)
+_NEWER = re.compile(
+    r'near ".*": syntax error|unrecognized token|unknown table option|RIGHT and FULL OUTER JOINs are not', re.DOTALL
+)
 
 
 class ApplicationNeededError(HoldfastError):
