@@ -175,6 +175,22 @@ def test_what_cannot_be_checked_hides_no_damage(name: str, check: Any, tmp_path:
     assert record.state == "damaged"
 
 
+def test_a_page_that_no_tree_uses_is_damage_also_where_the_next_step_of_the_check_fails(
+    tmp_path: Path, backups: Any
+) -> None:
+    """Python steps on before it returns a row, and loses that if the step fails: here at JSON that is none."""
+    source = make(
+        tmp_path / "app.db",
+        "CREATE TABLE j(a, b AS (json_extract(a, '$.x')) NOT NULL); CREATE TABLE gone(a);"
+        "PRAGMA ignore_check_constraints=ON; PRAGMA writable_schema=ON; DELETE FROM sqlite_schema WHERE name = 'gone';"
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE j(a)' WHERE name = 'j';",
+    )
+    make(source, "INSERT INTO j VALUES ('no JSON');")
+    make(source, WRITABLE.format("CREATE TABLE j(a, b AS (json_extract(a, ''$.x'')) NOT NULL)", "j"))
+    with pytest.raises(IntegrityError, match=r"Page 3(?: is|:) never used"):
+        backups.make(source)
+
+
 def test_an_index_of_no_table_is_damage(tmp_path: Path, backups: Any) -> None:
     source = make(tmp_path / "app.db", "CREATE TABLE t(a); CREATE INDEX i ON t(a); PRAGMA writable_schema = ON; "
                   "DELETE FROM sqlite_schema WHERE name = 't';")  # fmt: skip
