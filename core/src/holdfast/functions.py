@@ -106,6 +106,7 @@ class RestoreArguments(RestoreTarget, frozen=True, kw_only=True):
     engine: Engine | None = None
     codec: Codec | None = None
     registry: Registry | None = None
+    dry_run: bool = False
     on_event: Watcher | None = None
 
 
@@ -119,6 +120,7 @@ def restore(
     engine: Engine | None = None,
     codec: Codec | None = None,
     registry: Registry | None = None,
+    dry_run: bool = False,
     on_event: Watcher | None = None,
     **options: Any,
 ) -> RestoreResult:
@@ -126,7 +128,7 @@ def restore(
 
     A target that holds data is refused with `UnsafeError`, unless `replace=True`. Further arguments are the
     fields of `RestorePlan`; those given besides a whole plan change it. `store`, `engine` and `codec` may be
-    objects, as for `Pipeline`.
+    objects, as for `Pipeline`. `dry_run` touches nothing and returns what would happen to the target as `changes`.
 
     Example::
 
@@ -134,7 +136,7 @@ def restore(
     """
     registry = registry or installed()
     storage = None if store is None or isinstance(store, str | os.PathLike) else store
-    with Run(Operation.RESTORE, registry=registry, on_event=on_event):
+    with Run(Operation.RESTORE, registry=registry, on_event=on_event, dry_run=dry_run):
         for kind, part in (("engine", engine), ("codec", codec), ("store", storage)):
             check_part(kind, part)
         if isinstance(store, str | os.PathLike):
@@ -145,7 +147,7 @@ def restore(
             check_names(options, RestorePlan.__struct_fields__)
             plan = RestorePlan(backup=reference(backup), target=target, **options)
     return restore_operation.restore(
-        plan, registry=registry, storage=storage, engine=engine, codec=codec, on_event=on_event
+        plan, registry=registry, storage=storage, engine=engine, codec=codec, on_event=on_event, dry_run=dry_run
     )
 
 

@@ -96,6 +96,7 @@ restored = holdfast.restore(restore_plan, "sqlite:///other.db", replace=False, c
 # keeping them
 checks: list[VerifyResult] = holdfast.verify(record, "latest", store=STORE, read_data=True, jobs=2, on_event=watch)
 drilled: DrillResult = holdfast.drill(record, store=STORE, into=None, options={"a": "b"}, jobs=1, registry=registry)
+planned: RestoreResult = holdfast.restore("latest", "sqlite:///copy.db", store=STORE, dry_run=True)
 pruned: PruneResult = holdfast.prune(STORE, keep_daily=7, keep_tags=["gold"], names=["app"], dry_run=True)
 pruned = holdfast.prune(max_age="30d", max_backups=10, allow_last=False)
 pruned = holdfast.prune(store=STORE, max_age=timedelta(days=30))

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.defaults import installed
 from holdfast.errors import HoldfastError, LockedError, UnsafeError, UsageError
-from holdfast.operations.restore import restore as restore_plan
 
 SOURCE = """
 CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, note BLOB);
@@ -84,9 +82,8 @@ def record(source: Path, backups: Any) -> holdfast.Backup:
 
 @pytest.fixture
 def restore(backups: Any) -> Callable[..., Any]:
-    def restored(record: holdfast.Backup, target: Path, *, dry_run: bool = False, **options: Any) -> Any:
-        plan = holdfast.RestorePlan(backup=record.id, target=f"sqlite:///{target}", store=str(backups.store), **options)
-        return restore_plan(plan, registry=installed(), dry_run=dry_run)
+    def restored(record: holdfast.Backup, target: Path, **options: Any) -> Any:
+        return holdfast.restore(record, f"sqlite:///{target}", store=str(backups.store), **options)
 
     return restored
 
@@ -177,7 +174,7 @@ def test_what_stays_and_no_longer_fits_is_told_of(source: Path, backups: Any, re
         CREATE TRIGGER heap_new AFTER INSERT ON heap BEGIN UPDATE users SET age = 1; END;
         CREATE VIRTUAL TABLE found USING fts5(name, content=users, content_rowid=id);
         INSERT INTO found(found) VALUES ('rebuild');""")  # fmt: skip
-    rebuild = "rebuild it, unless that holds the same as before"
+    rebuild = "rebuild it (INSERT INTO found(found) VALUES('rebuild')), unless that holds the same as before"
     assert restore(record, source, select=("users",), replace=True).warnings == (
         "view old cannot be used in the target: no such column: age",
         "trigger heap_new cannot be used in the target: no such column: age",

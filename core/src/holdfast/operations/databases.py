@@ -53,7 +53,7 @@ def find(
     if not chosen:
         why = f", of {len(listing)} none fits" if listing else ""
         raise NotFoundError(
-            f"no database to back up on {redact(url)}{why}", hint="; ".join((*listing.warnings, *listing.notes)) or None
+            f"no database to back up at {redact(url)}{why}", hint="; ".join((*listing.warnings, *listing.notes)) or None
         )
     return Databases(chosen, warnings=listing.warnings, notes=listing.notes)
 
