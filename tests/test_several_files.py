@@ -63,7 +63,7 @@ def test_one_bad_file_stops_no_other_and_is_named(shell: Shell) -> None:
         assert any(
             line.startswith("error: ") and f"{name}.db" in line and reason in line for line in ran.stderr.splitlines()
         )
-    assert "warning: not backed up are d/mail.db: no SQLite databases" in ran.stderr
+    assert "warning: not backed up: d/mail.db (no SQLite database" in ran.stderr
     assert "5 SQLite databases in d/, and 1 other file" in ran.stderr
     assert "error: 3 of 5 backups failed" in ran.stderr
     assert {record["name"] for record in shell.listing()} == {"a", "b"}

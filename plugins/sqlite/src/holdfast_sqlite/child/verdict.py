@@ -11,6 +11,8 @@ import re
 import sqlite3
 
 from holdfast_sqlite.catalog import identifier, printable
+from holdfast_sqlite.virtual_tables.definition import parse
+from holdfast_sqlite.virtual_tables.fts import MODULES, rebuild
 
 _HEADING = "*** in database "
 _INDEX = re.compile(
@@ -32,7 +34,6 @@ _MALFORMED = "database disk image is malformed"
 # A tree that the schema could not tell of is no damage: its pages seem unused, and may be the largest of all.
 _OF_UNKNOWN_TREES = re.compile(r"Page \d+(?: is|:) never used|max rootpage \(\d+\) disagrees with header \(\d+\)")
 _OF_A_TREE = re.compile(r"Tree (\d+) ")
-_IS_FULL_TEXT = re.compile(r"\busing\s+[\"'`\[]?fts[345]\b", re.IGNORECASE)
 _CONTENTLESS = re.compile(r"\bcontent\s*=\s*(?:''|\"\")", re.IGNORECASE)
 
 
@@ -137,9 +138,8 @@ class Verdict:
 
     def _remedy(self, name: str) -> str:
         """What puts the index of a virtual table right."""
-        if not _IS_FULL_TEXT.search(self._definition(name)):
-            return "build it anew"
-        return f"run INSERT INTO {_quoted(name)}({_quoted(name)}) VALUES('rebuild')"
+        definition = parse(self._definition(name))
+        return f"run {rebuild(name)}" if definition and definition.module in MODULES else "build it anew"
 
     def _is_contentless(self, name: str) -> bool:
         """Whether a full-text table keeps no content that its index could be compared with."""

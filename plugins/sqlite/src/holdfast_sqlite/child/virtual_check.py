@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 
 from holdfast_sqlite.catalog import entries, identifier, is_utf8
+from holdfast_sqlite.virtual_tables.fts import MODULES
 
 TYPE_CHECKING = False  # see `channel`
 if TYPE_CHECKING:
     from holdfast_sqlite.child.verdict import Verdict
 
 _SINCE = (3, 44)
-_FULL_TEXT = ("fts3", "fts4", "fts5")
 _TREES = ("rtree", "rtree_i32", "geopoly")
 
 
@@ -24,7 +24,7 @@ def check_virtual_tables(connection: sqlite3.Connection, verdict: Verdict) -> No
     if sqlite3.sqlite_version_info >= _SINCE:
         return
     for entry in entries(connection):
-        if entry.module not in (*_FULL_TEXT, *_TREES) or not is_utf8(entry.name):
+        if entry.module not in (*MODULES, *_TREES) or not is_utf8(entry.name):
             continue
         try:
             if entry.module in _TREES:

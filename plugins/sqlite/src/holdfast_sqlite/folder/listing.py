@@ -141,10 +141,10 @@ class _Listing:
             for folder, error in self._walk.unreadable.items()
         ]
         files = [
-            (self._no_database, "no SQLite databases, or encrypted, which takes the program that has the key"),
-            (self._unknown, "not readable, so that nobody knows whether they are databases"),
+            (self._no_database, "no SQLite database, or an encrypted one, which takes the program that has the key"),
+            (self._unknown, "not readable, so that nobody knows whether that is a database"),
         ]
-        omitted = [f"not backed up are {_names(paths)}: {why}" for paths, why in files if paths]
+        omitted = [f"not backed up: {_names(paths)} ({why})" for paths, why in files if paths]
         return [*same, *unreadable, *omitted]
 
     def _notes(self) -> list[str]:

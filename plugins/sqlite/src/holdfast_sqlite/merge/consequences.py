@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from holdfast_sqlite.catalog import argument, identifier
 from holdfast_sqlite.merge.plan import Schema
 from holdfast_sqlite.tokens import folded, label
+from holdfast_sqlite.virtual_tables.fts import MODULES, rebuild
 
 # What says nothing about the tables that are there: only the application has it.
 _APPLICATION = ("no such function", "no such module", "no such collation", "no such tokenizer", "unsafe use")
@@ -98,8 +99,12 @@ def stale_indexes(connection: sqlite3.Connection, names: set[str]) -> list[str]:
     """Name virtual tables that stay and keep an index of tables of these names (folded), which they do not hold."""
     return [
         f"the virtual table {label(name)} ({owned.module}) keeps an index of {label(source)}, which was restored: "
-        "rebuild it, unless that holds the same as before"
+        f"rebuild it{_command(name, owned.module)}, unless that holds the same as before"
         for name, owned in Schema(connection).belongings.items()
         for source in owned.sources
         if folded(source) in names and owned.shadows and folded(name) not in names
     ]
+
+
+def _command(name: str, module: str) -> str:
+    return f" ({rebuild(label(name))})" if module in MODULES else ""

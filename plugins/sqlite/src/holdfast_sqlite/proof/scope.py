@@ -8,6 +8,7 @@ module that is not here) has nothing but these tables, which are compared as the
 from __future__ import annotations
 
 from holdfast_sqlite.catalog import Entry, entries
+from holdfast_sqlite.virtual_tables.fts import MODULES
 from holdfast_sqlite.virtual_tables.ownership import belongings
 
 TYPE_CHECKING = False  # see `channel`
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STATISTICS = "sqlite_stat"
-# Of SQLite's own: with content of their own, which reads the same with every version.
-_FULL_TEXT = ("fts3", "fts4", "fts5")
+# Of SQLite's own, as are the full-text modules: with content of their own, which reads the same with every version.
 _TREES = ("rtree", "rtree_i32", "geopoly")
 
 
@@ -41,10 +41,10 @@ class Scope:
         hidden = {entry.name for entry in schema if entry.name.lower().startswith(_STATISTICS)}
         for name, owned in ({} if whole else belongings(schema)).items():
             has_content = owned.module in _TREES or f"{name}_content" in owned.shadows
-            if has_content and owned.module in (*_FULL_TEXT, *_TREES):
+            if has_content and owned.module in (*MODULES, *_TREES):
                 self._shown.add(name)
             if has_content or owned.sources:
-                hidden.update(owned.shadows if owned.module in (*_FULL_TEXT, *_TREES) else ())
+                hidden.update(owned.shadows if owned.module in (*MODULES, *_TREES) else ())
         self.definitions = [entry for entry in schema if whole or entry.on not in hidden]
 
     @property

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from holdfast_sqlite.catalog import identifier
 from holdfast_sqlite.tokens import folded, unquoted
 
+MODULES = ("fts3", "fts4", "fts5")
 # A quoted word of any kind or a bare one, as FTS5 reads its arguments (`fts5ConfigGobbleWord`).
 _WORD = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[(?:[^\]]|\]\])*\]|[^\x00-\x19\x1b-/:-@\[-^`{-\x7f]+"""
 _FTS5_OPTION = re.compile(rf"({_WORD})\ *=\ *({_WORD})?\ *\Z")
@@ -17,6 +19,12 @@ _FTS5_OPTIONS = (
 )  # fmt: skip
 _FTS4_TOKENIZER = re.compile(r"tokenize[\x00-#%-/:-@\[-^`{-\x7f]")  # folded
 _QUOTES = ("'", '"', "`", "[")
+
+
+def rebuild(name: str) -> str:
+    """The statement that makes the index of a full-text table anew from its content."""
+    quoted = name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else identifier(name)
+    return f"INSERT INTO {quoted}({quoted}) VALUES('rebuild')"
 
 
 def fts5(arguments: tuple[str, ...]) -> tuple[set[str], list[str]]:
