@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sqlite_users import USER, running, use_and_be_killed
 
 import holdfast
 from holdfast.errors import UnreachableError, UsageError
@@ -114,3 +115,21 @@ def test_what_is_no_file_and_what_is_not_there_are_told_apart(tmp_path: Path, ba
     assert (
         failure.value.hint == f"sqlite:/// with three slashes is a relative path: write it as sqlite:///{tmp_path}/x.db"
     )
+
+
+def test_a_name_that_sqlite_takes_for_another_file_is_refused(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "data" / "app.db"
+    source.parent.mkdir()
+    use_and_be_killed(source, "CREATE TABLE host(x)")
+    script = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+    container = ("unshare", "--mount", "--user", "--map-root-user", "sh", "-c", script, "sh", str(source.parent))
+    with running(USER, source, "CREATE TABLE container(x)", within=container) as pid:
+        there = f"sqlite:////proc/{pid}/root{source}"
+        with pytest.raises(UsageError, match=r"for which that is .*/data/app\.db, another file"):
+            holdfast.backup(there, store=str(backups.store))
+        record = backups.make(source)
+        for name in ("app.db", "new.db"):
+            with pytest.raises(UsageError, match="another file"):
+                holdfast.restore(record, there.replace("app.db", name), store=str(backups.store), replace=True)
+        assert backups.make(Path(f"/proc/self/root{source}")).name == record.name
+    assert os.listdir(source.parent) == ["app.db"]

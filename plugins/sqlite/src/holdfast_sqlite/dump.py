@@ -14,7 +14,7 @@ from typing import Any
 from holdfast.api import DumpRequest, Facts, HoldfastError, Proof, Source, Stream, quote_name
 from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.header import SIZE, change_counter
-from holdfast_sqlite.location.path import check_source, database_path
+from holdfast_sqlite.location.path import check_source, database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.manual_restore import restore_steps
 from holdfast_sqlite.moment import HeldCopy, held_copy
@@ -43,7 +43,7 @@ class Dump:
         self._late = late
         self._path = path
         self._request = request
-        self._file = describe_file(os.path.realpath(path))
+        self._file = describe_file(real_path(path))
         self._header = b""
         self._done: dict[str, Any] = {}
         self._is_image = request.options.format == "image"
@@ -51,7 +51,7 @@ class Dump:
         suffix = ".sqlite" if self._is_image else ".sql"
         # A script may be half or twice as large as the file: no size is better than a wrong one.
         self.streams = (Stream(name=STREAM, suffix=suffix, size=size if self._is_image else None),)
-        self.source = Source(name=os.path.splitext(os.path.basename(path))[0], identity=os.path.realpath(path))
+        self.source = Source(name=os.path.splitext(os.path.basename(path))[0], identity=real_path(path))
 
     def read(self, stream: Stream) -> Iterator[bytes | bytearray]:
         """Yield the image or script; what is wrong with the source shows at the end at the latest."""
@@ -138,7 +138,7 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
     """Open the database at `request.url`; leaving ends the child process and with it every lock."""
     path = database_path(request.url)
     check_source(path)
-    real = os.path.realpath(path)
+    real = real_path(path)
     with ExitStack() as stack:
         copy, late = held_copy(stack, request.moment, real)
         if copy is None:

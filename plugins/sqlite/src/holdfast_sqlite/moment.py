@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast.api import HoldfastError, MomentRequest, quote_name
 from holdfast_sqlite.errors import source_error
-from holdfast_sqlite.location.path import check_source, database_path
+from holdfast_sqlite.location.path import check_source, database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.session import Child
 from holdfast_sqlite.side_files import cleaned_up
@@ -56,7 +56,7 @@ class HeldFiles:
         except HoldfastError as error:
             self._unreachable = error.message
             return
-        real = os.path.realpath(path)
+        real = real_path(path)
         # A process that closes one name of a file loses the locks that it has by the other.
         same = self._inodes.setdefault((status.st_dev, status.st_ino), real)
         if same != real:

@@ -50,6 +50,22 @@ def database_path(url: str) -> str:
     return path
 
 
+def real_path(path: str) -> str:
+    """The path without links, by which SQLite opens it; `UsageError` where that is another file.
+
+    What `/proc/PID/root` leads to is told by no path: it reads as `/`, for SQLite too.
+    """
+    real = os.path.realpath(path)
+    way, end = (path, real) if os.path.lexists(path) else (os.path.dirname(path) or ".", os.path.dirname(real))
+    if os.path.exists(way) and not (os.path.exists(end) and os.path.samefile(way, end)):
+        raise UsageError(
+            f"{quote_name(path)} cannot be opened by SQLite, for which that is {quote_name(real)}, another file",
+            hint="run holdfast in that container (`nsenter --target PID --mount`, `docker exec`), or name the file "
+            "where the volume of the container lies",
+        )
+    return real
+
+
 def _url(path: str) -> str:
     return f"sqlite:///{quote(path, errors='surrogateescape')}"
 

@@ -18,7 +18,7 @@ from holdfast.api import (
 )
 from holdfast_sqlite.errors import error_class
 from holdfast_sqlite.holders import holders, process_names
-from holdfast_sqlite.location.path import database_path
+from holdfast_sqlite.location.path import database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.session import Child
 from holdfast_sqlite.target.attributes import dress_as, dress_new
@@ -38,7 +38,7 @@ class Target:
 
     def __init__(self, path: str, *, lock_timeout: float, facts: Mapping[str, Any] | None = None) -> None:
         # A link stays a link: the file that it leads to is replaced.
-        self.path = os.path.realpath(path)
+        self.path = real_path(path)
         self.warnings: list[str] = []
         self._lock_timeout = lock_timeout
         self._facts = facts or {}
