@@ -105,3 +105,18 @@ def test_a_file_of_any_length_is_taken_as_it_is(tmp_path: Path, backups: Any) ->
     source = tmp_path / "secret.db"
     source.write_bytes(os.urandom(7001))
     assert backups.image(backups.make(source, allow_damaged=True)) == source.read_bytes()
+
+
+def test_a_file_whose_first_bytes_encryption_leaves_as_they_are_is_no_damaged_one(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "Signal.sqlite"
+    make(source)
+    with running(USER, source, _UPDATE):
+        with open(source, "r+b") as file:
+            header = os.pread(file.fileno(), _HEADER, 0)
+            os.pwrite(file.fileno(), bytes(range(1, 69)), 32)
+        with pytest.raises(IntegrityError, match="not an SQLite database: it begins as one") as failure:
+            backups.make(source)
+        assert "encrypted" in (failure.value.hint or "")
+        record = backups.make(source, allow_damaged=True)
+        copy = restored(backups, record, tmp_path / "copy.db", header)
+        assert values(copy) == [("first", 250), ("later", 250)]

@@ -76,6 +76,23 @@ def _is_whole(header: bytes) -> bool:
     )
 
 
+def is_disguised(header: bytes) -> bool:
+    """Whether a header is one of a database as far as byte 24 and none of any behind that, as encryption leaves it.
+
+    SQLCipher (`cipher_plaintext_header_size`) and SQLite3MultipleCiphers do so for iOS, which looks at its begin.
+    """
+    size = page_size(header)
+    return (
+        header[: len(MAGIC)] == MAGIC
+        and size in _PAGE_SIZES
+        and versions(header) in (WAL, ROLLBACK)
+        and header[21:24] == _FRACTIONS
+        and int.from_bytes(header[44:48], "big") > _FAR
+        and int.from_bytes(header[56:60], "big") not in _ENCODINGS
+        and all(any(header[at : at + 4]) for at in range(72, 92, 4))  # reserved, and always zero
+    )
+
+
 def page_count(header: bytes, file_size: int) -> int:
     """The number of pages as SQLite takes it: from the header where that is up to date, else from the file."""
     count = int.from_bytes(header[28:32], "big")

@@ -8,7 +8,17 @@ import sqlite3
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.files import size_of
-from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, page_count, page_size, unsupported, versions
+from holdfast_sqlite.header import (
+    MAGIC,
+    ROLLBACK,
+    SIZE,
+    WAL,
+    is_disguised,
+    page_count,
+    page_size,
+    unsupported,
+    versions,
+)
 from holdfast_sqlite.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.locks import remove_unused
 from holdfast_sqlite.snapshot.names import Names
@@ -76,6 +86,9 @@ class Source:
             self.damage += [damage] if damage else []
         elif self.header[: len(MAGIC)] != MAGIC:
             self._unreadable("it does not begin with 'SQLite format 3'", kind="notadb")
+            self._check_names()
+        elif is_disguised(self.header):
+            self._unreadable("it begins as one, and what follows is random, as encryption leaves it", kind="notadb")
             self._check_names()
         else:
             self._check_names()
