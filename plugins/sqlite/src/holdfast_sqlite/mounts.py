@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+
+from holdfast_sqlite.holders import processes
 
 # Their locks may end at this machine, or be nobody's else, and what one machine maps another does not see.
 _NETWORK = (
@@ -20,7 +24,14 @@ class Mount:
     def __init__(self, line: str) -> None:
         fields = line.split()
         self.device, self.root, self.point = fields[2], _decode(fields[3]), _decode(fields[4])
-        self.kind = fields[fields.index("-") + 1]
+        end = fields.index("-")
+        self.kind = fields[end + 1]
+        self._options = fields[end + 3] if len(fields) > end + 3 else ""
+
+    def option(self, name: str) -> str | None:
+        """What an option of the file system is set to."""
+        options = (option.partition("=") for option in self._options.split(","))
+        return next((_decode(value) for key, _, value in options if key == name), None)
 
     def inner(self, path: str) -> str:
         """The path within the file system of what is mounted here."""
@@ -28,9 +39,8 @@ class Mount:
 
 
 def _decode(field: str) -> str:
-    if "\\" not in field:
-        return field
-    return field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    """What stands in octal digits, as blanks do: bytes of a name."""
+    return re.sub(r"\\([0-7]{3})", lambda match: os.fsdecode(bytes([int(match[1], 8)])), field)
 
 
 def mounts(pid: int | str = "self") -> list[Mount]:
@@ -40,6 +50,27 @@ def mounts(pid: int | str = "self") -> list[Mount]:
             return [Mount(line) for line in file]
     except OSError:
         return []  # not Linux, ended, or somebody else's
+
+
+def namespaces() -> Iterator[tuple[str, list[Mount]]]:
+    """Every mount namespace that can be seen: what its names begin with to be reached from here, and its mounts."""
+    seen = set()
+    for pid in [os.getpid(), *processes()]:
+        try:
+            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+        except OSError:
+            continue  # ended, or somebody else's
+        if namespace not in seen:
+            seen.add(namespace)
+            yield "" if pid == os.getpid() else f"/proc/{pid}/root", mounts(pid)
+
+
+def describe(name: str) -> str:
+    """A name as a message gives it."""
+    parts = name.split("/", 4)
+    if name.startswith("/proc/") and len(parts) == 5 and parts[3] == "root":
+        return f"/{parts[4]} in the container of process {parts[2]}"
+    return name
 
 
 def mount_of(path: str, table: list[Mount]) -> Mount | None:

@@ -154,7 +154,7 @@ class Dump:
             os.posix_fallocate(target, 0, source.size)
         started = time.monotonic()
         with spool.Urgency():
-            source.begin()
+            source.begin_again()
             stamp = source.stamp()
             size = source.locked_size()
             spool.copy_file(source.descriptor, target, size)

@@ -13,10 +13,11 @@ import time
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.files import size_of
 from holdfast_sqlite.holders import maps, open_files, process_names, processes
+from holdfast_sqlite.mounts import describe
 from holdfast_sqlite.snapshot.leases import is_written
 from holdfast_sqlite.snapshot.lock_table import ATTACHED, LockTable, blocker
 from holdfast_sqlite.snapshot.locks import PENDING
-from holdfast_sqlite.snapshot.other_names import OtherNames, describe, other_logs
+from holdfast_sqlite.snapshot.other_names import OtherNames, other_logs
 
 _PAUSE = 0.02  # seconds; a connection that is being opened has one of its two locks for far less
 _GONE = " (deleted)"  # how the kernel ends the name of a file that has none any more

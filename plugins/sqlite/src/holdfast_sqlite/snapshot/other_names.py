@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from holdfast_sqlite.holders import processes
-from holdfast_sqlite.mounts import Mount, mount_of, mounts
+from holdfast_sqlite.mounts import Mount, mount_of, mounts, namespaces
 
 _MOST_ENTRIES = 2000  # of a folder; names may be anywhere, and no backup walks a whole file system for them
 _JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
@@ -81,23 +80,12 @@ def _is(path: str, status: os.stat_result) -> bool:
 def _mounted(path: str, mount: Mount) -> list[str]:
     """Where the file is mounted by itself, in this mount namespace and in those of other processes."""
     inner = mount.inner(path)
-    seen = set()
-    names = []
-    for pid in [os.getpid(), *processes()]:
-        try:
-            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
-        except OSError:
-            continue  # ended, or somebody else's
-        if namespace in seen:
-            continue
-        seen.add(namespace)
-        root = "" if pid == os.getpid() else f"/proc/{pid}/root"
-        names += [
-            root + other.point
-            for other in mounts(pid)
-            if (other.device, other.root) == (mount.device, inner) and root + other.point != path
-        ]
-    return names
+    return [
+        root + other.point
+        for root, table in namespaces()
+        for other in table
+        if (other.device, other.root) == (mount.device, inner) and root + other.point != path
+    ]
 
 
 def other_logs(name: str, path: str) -> Iterator[str]:
@@ -106,21 +94,16 @@ def other_logs(name: str, path: str) -> Iterator[str]:
         try:
             status = os.stat(name + suffix)
             same = os.path.exists(path + suffix) and os.path.samestat(os.stat(path + suffix), status)
-            if status.st_size and not same and (suffix == "-wal" or _is_hot(name + suffix)):
+            if status.st_size and not same and (suffix == "-wal" or is_hot(name + suffix)):
                 yield f"the {'log' if suffix == '-wal' else 'journal'} of {status.st_size} bytes"
         except OSError:
             continue
 
 
-def _is_hot(journal: str) -> bool:
+def is_hot(journal: str) -> bool:
     """Whether a journal begins as one does that is to be rolled back; others are kept for the next transaction."""
-    with open(journal, "rb") as file:
-        return file.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
-
-
-def describe(name: str) -> str:
-    """A name as a message gives it."""
-    parts = name.split("/", 4)
-    if name.startswith("/proc/") and len(parts) == 5 and parts[3] == "root":
-        return f"/{parts[4]} in the container of process {parts[2]}"
-    return name
+    try:
+        with open(journal, "rb") as file:
+            return file.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+    except FileNotFoundError:
+        return False

@@ -20,6 +20,7 @@ from holdfast_sqlite.header import (
     versions,
 )
 from holdfast_sqlite.mounts import mount_of, mounts, shared_file_system
+from holdfast_sqlite.snapshot.hidden_locks import refuse_layer, wait_for_folder
 from holdfast_sqlite.snapshot.locks import remove_unused
 from holdfast_sqlite.snapshot.names import Names
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
@@ -79,6 +80,9 @@ class Source:
         return self._file
 
     def _open(self) -> None:
+        if not self._private:
+            refuse_layer(self.path)
+            wait_for_folder(self.path, self.lock_timeout, self._names.openers)
         if not self.size:
             self.access = "empty"
             warning, damage = _empty(self.path, allow_damaged=self.allow_damaged)
@@ -120,6 +124,8 @@ class Source:
 
         `pinned` tells whether it was read in the transaction of `snapshot`, whose log must still be there.
         """
+        if not self._private:
+            refuse_layer(self.path)
         self._check_names()
         if self.snapshot is None:
             return
@@ -166,6 +172,20 @@ class Source:
         self.database.execute("BEGIN")
         # Reads the header and no more, so that a damaged schema does not stop it.
         self.database.execute("PRAGMA schema_version").fetchone()
+
+    def begin_again(self) -> None:
+        """Begin one on a source that had no hot journal when it was opened."""
+        try:
+            self.begin()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
+                raise
+            raise TaskError(
+                "unsafe",
+                "a transaction has begun beside it that holds none of SQLite's locks, or has lost them",
+                hint="try again: if a program was killed just then, its journal is rolled back in the backup; if it "
+                "happens often, see which program writes to it, by another name or with other locks",
+            ) from error
 
     def end(self) -> None:
         """End the read transaction."""

@@ -8,7 +8,8 @@ import stat
 
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, os_error_text, quote_name
 from holdfast_sqlite.files import free_bytes
-from holdfast_sqlite.mounts import mounts
+from holdfast_sqlite.layers import shown_at
+from holdfast_sqlite.mounts import describe, mounts
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -34,6 +35,7 @@ def check_place(path: str) -> os.stat_result | None:
     """Make sure that a file can be put at a real path; what is there now, or None."""
     folder = os.path.dirname(path)
     _check_folder(folder)
+    _check_layer(folder)
     if (size := max(len(os.fsencode(path)), len(os.fsencode(folder)) + _TEMPORARY)) > _LONGEST:
         raise UnreachableError(
             f"the path of {quote_name(os.path.basename(path))} is too long: with what is made beside it it has {size} "
@@ -69,6 +71,16 @@ def _check_folder(folder: str) -> None:
         raise CredentialsError(
             f"{where} cannot be written: {_refusal(folder)}",
             hint="the new database is made beside the old one, and SQLite makes its journal there",
+        )
+
+
+def _check_layer(folder: str) -> None:
+    """An overlay may show anything, the old file or the new, once its upper layer was changed below it."""
+    if (name := shown_at(folder)) is not None:
+        raise UnsafeError(
+            f"the folder {quote_name(folder)} of the target is in a layer of an overlay that is mounted, and must not "
+            "be changed below it",
+            hint=f"restore to {describe(name)}, or stop the container first",
         )
 
 
