@@ -6,7 +6,7 @@ import os
 import sqlite3
 
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.child.users import refuse_open, refuse_other_name
+from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
 from holdfast_sqlite.files import size_of
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, versions, write_versions
 from holdfast_sqlite.location.uri import sqlite_uri
@@ -93,6 +93,7 @@ def copy(channel: Channel) -> None:
             target.execute("PRAGMA journal_mode=WAL").fetchone()
     else:
         refuse_other_name(task["path"], task["lock_timeout"])
+        refuse_left_elsewhere(task["path"], task["lock_timeout"])
         wal = _check_shape(task)
         target = _open_target(task)
         _backup(target, task, WAL if wal else ROLLBACK)

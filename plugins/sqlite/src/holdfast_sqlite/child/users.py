@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import SIZE, WAL, versions
@@ -39,8 +41,25 @@ def refuse_other_name(path: str, timeout: float) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the connection's locks
     if versions(os.pread(descriptor, SIZE, 0)) != WAL:
         return
-    try:
+    with _hint("restore under the name that the program uses, or stop it and use --replace"):
         Names(path, descriptor, timeout).check()
+
+
+def refuse_left_elsewhere(path: str, timeout: float) -> None:
+    """Refuse a database beside whose other name a killed program has left a log or hot journal.
+
+    Its next user by that name would put old pages over what is written under this one.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed, as above
+    wal = versions(os.pread(descriptor, SIZE, 0)) == WAL
+    with _hint("open it once by that name with a program that uses it, so that this is merged or rolled back"):
+        Names(path, descriptor, timeout).check_at_rest(wal=wal)
+
+
+@contextmanager
+def _hint(text: str) -> Iterator[None]:
+    """Give an objection the hint that a restore needs."""
+    try:
+        yield
     except TaskError as error:
-        hint = "restore under the name that the program uses, or stop it and use --replace"
-        raise TaskError(error.kind, str(error), hint=hint) from error
+        raise TaskError(error.kind, str(error), hint=text) from error

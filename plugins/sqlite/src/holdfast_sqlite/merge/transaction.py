@@ -8,7 +8,7 @@ from contextlib import closing
 
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.child.users import refuse_open, refuse_other_name
+from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.consequences import broken, lost_references, no_longer_fits, stale_indexes
 from holdfast_sqlite.merge.counts import Counter
@@ -42,9 +42,10 @@ def look(channel: Channel) -> None:
 
 
 def _refuse_users(task: dict[str, Any]) -> None:
-    """Refuse a target that others have open: without `live` at all, with it under another name."""
+    """Refuse a target that others have open: without `live` at all, with it under another name; or have left so."""
     refuse = refuse_other_name if task["live"] else refuse_open
     refuse(task["path"], task["lock_timeout"])
+    refuse_left_elsewhere(task["path"], task["lock_timeout"])
 
 
 def _open_to_look(path: str, lock_timeout: float, *, dry_run: bool) -> sqlite3.Connection:
