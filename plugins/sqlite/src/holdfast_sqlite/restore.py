@@ -77,6 +77,7 @@ class Restore:
             if self._merge:
                 self._merge.check()
             else:
+                self._target.confirm()
                 sync_file(image)
         except OSError as error:
             raise self._write_failure(error, selected=selected) from error
@@ -97,7 +98,7 @@ class Restore:
             self._needed = blob.stream.size or 0
             _write_image(path, rest, self._needed)
             return
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         with self._connection(path, f"cannot load the SQL script into {quote_name(self._target.path)}") as connection:
             # Nobody sees the file before it is whole.
             connection.execute("PRAGMA journal_mode=OFF")
@@ -127,7 +128,6 @@ class Restore:
                 )
             except TaskError as error:
                 raise error_class(error.kind)(str(error), hint=error.hint) from error
-        os.chmod(image, 0o600)
         os.unlink(whole)
 
     def _check(self, image: str) -> None:
@@ -211,7 +211,7 @@ def _disk_full() -> Iterator[None]:
 
 
 def _write_image(path: str, chunks: Iterator[bytes | bytearray | memoryview], size: int) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         if size:
             reserve(descriptor, os.path.dirname(path), size)  # a full disk is found out before anything is written

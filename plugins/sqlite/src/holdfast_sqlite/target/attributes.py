@@ -3,6 +3,8 @@
 A file that replaces another takes that one's. Where there is none any more, the next best witness tells: a log or
 journal that it has left, which SQLite gives the owner and mode of its database; what the backup has recorded, if it
 is restored to the path that it was made from; and else the folder.
+
+The new file is its descriptor and not its name, which whoever owns the folder may have given to another file.
 """
 
 import contextlib
@@ -61,7 +63,7 @@ def _place(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
-def dress_as(image: str, path: str, previous: os.stat_result) -> list[str]:
+def dress_as(image: int, path: str, previous: os.stat_result) -> list[str]:
     """Give an image all that the file at `path` has, which it is to replace; what could not be given, as warnings."""
     owner = Owner.of(previous)
     lost = _give(image, owner)
@@ -70,7 +72,7 @@ def dress_as(image: str, path: str, previous: os.stat_result) -> list[str]:
     return warnings + _set_mode(image, path, owner.mode)
 
 
-def dress_new(image: str, path: str, usual: os.stat_result, facts: Mapping[str, Any]) -> list[str]:
+def dress_new(image: int, path: str, usual: os.stat_result, facts: Mapping[str, Any]) -> list[str]:
     """Give an image an owner and mode where there is no file any more; `usual` is a new file in the same folder."""
     folder = os.stat(os.path.dirname(path))
     recorded, same_place = Owner.recorded(facts, path)
@@ -107,24 +109,26 @@ def _left_behind(path: str) -> Owner | None:
     return None
 
 
-def _give(image: str, owner: Owner) -> Owner | None:
+def _give(image: int, owner: Owner) -> Owner | None:
     """Give a file away; whose it still is, if that could not be done."""
     for user, group in ((owner.user, owner.group), (-1, owner.group)):  # a member of a group may give a file to that
-        with contextlib.suppress(OSError):  # not root, NFS that trusts no root, an id that a container does not map
+        with contextlib.suppress(
+            OSError, OverflowError
+        ):  # not root, NFS that trusts no root, an id that a container does not map
             os.chown(image, user, group)
             break
     status = Owner.of(os.stat(image))
     return status if (status.user, status.group) != (owner.user, owner.group) else None
 
 
-def _set_mode(image: str, path: str, mode: int) -> list[str]:
+def _set_mode(image: int, path: str, mode: int) -> list[str]:
     with contextlib.suppress(OSError):  # file systems that have one mode for all
         os.chmod(image, mode)
     status = stat.S_IMODE(os.stat(image).st_mode)
     return [] if status == mode else [f"{quote_name(path)} has the mode {status:04o}, expected {mode:04o}"]
 
 
-def _copy_attributes(path: str, image: str) -> list[str]:
+def _copy_attributes(path: str, image: int) -> list[str]:
     """Copy access control lists, security labels and what else there is, each on its own."""
     if not hasattr(os, "listxattr"):
         return []
@@ -144,7 +148,7 @@ def _copy_attributes(path: str, image: str) -> list[str]:
     return warnings
 
 
-def _attributes(path: str) -> dict[str, bytes]:
+def _attributes(path: str | int) -> dict[str, bytes]:
     attributes: dict[str, bytes] = {}
     with contextlib.suppress(OSError):  # a file system without any
         for name in os.listxattr(path):
@@ -153,7 +157,7 @@ def _attributes(path: str) -> dict[str, bytes]:
     return attributes
 
 
-def _unwritable(image: str, path: str, folder: os.stat_result) -> list[str]:
+def _unwritable(image: int, path: str, folder: os.stat_result) -> list[str]:
     """Say that those who may write the folder, and so used the database, may not write the new file."""
     status = os.stat(image)
     ours = folder.st_uid == status.st_uid and (status.st_uid != 0 or not folder.st_mode & 0o022)

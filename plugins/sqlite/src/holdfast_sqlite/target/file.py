@@ -60,6 +60,10 @@ class Target:
         """Make the temporary file, and remove what killed restores into the same target have left."""
         self._temporary.claim()
 
+    def confirm(self) -> None:
+        """Make sure that the temporary file is still the one that was made."""
+        _ = self._temporary.descriptor
+
     def abandon(self) -> None:
         """Remove the temporary file, if it is still there, and whatever SQLite may have put beside it."""
         self._temporary.abandon()
@@ -95,10 +99,10 @@ class Target:
 
     def _rename(self, scratch: Path) -> None:
         if self._previous is None:
-            self.warnings += dress_new(self.image, self.path, self._temporary.usual, self._facts)
+            self.warnings += dress_new(self._temporary.descriptor, self.path, self._temporary.usual, self._facts)
             self._publish_new()
         else:
-            warnings = dress_as(self.image, self.path, self._previous)
+            warnings = dress_as(self._temporary.descriptor, self.path, self._previous)
             self._swap(scratch)
             self.warnings += [*warnings, *self._other_names(self._previous.st_nlink - 1)]
         self.warnings += sync_folder(self.path)
@@ -193,10 +197,12 @@ class Target:
 
     def copy_live(self, scratch: Path) -> None:
         """Copy the image into the target as one transaction, which its users see like any other."""
+        self.confirm()
         copy_into(self.path, self.image, scratch=scratch, lock_timeout=self._lock_timeout)
 
     def _copy_in_place(self, scratch: Path, reason: str) -> None:
         """The same for a file that nobody uses, and that no other one can take the place of."""
+        self.confirm()
         copy_into(self.path, self.image, scratch=scratch, lock_timeout=PATIENCE, exclusive=True)
         self.warnings.append(
             f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "

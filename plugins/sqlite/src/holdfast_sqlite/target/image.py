@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 
-from holdfast.api import HoldfastError, os_error_text, quote_name
+from holdfast.api import HoldfastError, UnsafeError, os_error_text, quote_name
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -39,6 +39,25 @@ class TemporaryImage:
         self._descriptor = os.open(self.path, flags, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @property
+    def descriptor(self) -> int:
+        """The file itself, whatever its name leads to by now; refused if that is another one.
+
+        Whoever owns the folder may put a link in its place, and have root write to where that leads.
+        """
+        if self._descriptor is None:
+            raise RuntimeError(self.path)
+        try:
+            same = os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise UnsafeError(
+                f"the temporary file {quote_name(self.path)} was removed or replaced by somebody else meanwhile",
+                hint="look who else writes to this folder, or restore as its owner",
+            )
+        return self._descriptor
 
     def _sweep(self) -> None:
         image = re.compile(re.escape(self._mark) + "[0-9a-f]{12}")
