@@ -1,5 +1,6 @@
 """Whom a restored file belongs to: what it replaces tells, or what is left of that."""
 
+import json
 import os
 import stat
 import struct
@@ -132,3 +133,23 @@ def test_another_users_file_in_a_sticky_folder_stays_and_the_reason_is_told(
     assert ".holdfast-" not in ran.stderr
     assert words(place / "app.db") == {"old"}
     assert os.listdir(place) == ["app.db"]
+
+
+@needs_root
+@pytest.mark.parametrize("number", [(1 << 32) - 1, 1 << 40, 1 << 70, -7])
+def test_an_owner_that_no_system_has_counts_as_none(
+    number: int, place: Path, backups: Any, restoring: Restoring
+) -> None:
+    source = place / "app.db"
+    make(source, "new")
+    record = backups.make(source)
+    manifest = Path(record.path) / "backup_manifest.json"
+    written = json.loads(manifest.read_text())
+    written["hints"]["file"] |= {"user": number, "group": number}
+    manifest.write_text(json.dumps(written))
+    source.unlink()
+    ran = restoring.run(record, source)
+    assert ran.returncode == 0, ran.stderr
+    assert "belonged to" not in ran.stderr
+    assert _owner(source)[:2] == (0, 0)
+    assert words(source) == {"new"}

@@ -23,6 +23,7 @@ _ACL = "system.posix_acl_access"
 _DEFAULT_ACL = "system.posix_acl_default"
 # Of the content and not of the file: a copy on other content would be wrong.
 _OF_CONTENT = ("security.ima", "security.evm", "security.capability")
+_NOBODYS = (1 << 32) - 1  # chown takes it for "leave it as it is": the ids of users and groups are below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ class Owner:
             mode = int(str(source["mode"]), 8) & 0o777
             owner = cls(user=int(source["user"]), group=int(source["group"]), mode=mode)
         except (KeyError, TypeError, ValueError):  # written by somebody else
+            return None, False
+        if not all(0 <= number < _NOBODYS for number in (owner.user, owner.group)):
             return None, False
         return owner, source.get("place") == _place(path)
 
