@@ -26,10 +26,12 @@ def changed(server: PostgresServer, odd: str, store: str) -> Iterator[Callable[.
             with connection.transaction(force_rollback=True):
                 for statement in statements:
                     connection.execute(statement)
+                # PostgreSQL 15.18 takes no savepoint right after ALTER DOMAIN … DROP CONSTRAINT, before another write.
+                connection.execute("SELECT lo_unlink(lo_create(0))")
                 connection.execute(settings(15))
                 session: Any = lambda: contextlib.nullcontext(connection)  # noqa: E731
                 major = connection.info.server_version // 10000
-                return differences(before, repeat_proof(before, session, major=major, jobs=1))
+                return differences(before, repeat_proof(before, session, major=major, jobs=1)[0])
 
         yield change
 
@@ -163,9 +165,11 @@ def test_columns_of_many_megabytes_count_by_length_and_digest(
         ):
             with connection.transaction(force_rollback=True):
                 connection.execute(settings(15))
-                assert differences(before, repeat_proof(before, session, major=15, jobs=1)) == set()
+                assert differences(before, repeat_proof(before, session, major=15, jobs=1)[0]) == set()
                 connection.execute(f"UPDATE public.big SET {column} = {value} WHERE id = 2")
-                assert differences(before, repeat_proof(before, session, major=15, jobs=1)) == {("table", "public.big")}
+                assert differences(before, repeat_proof(before, session, major=15, jobs=1)[0]) == {
+                    ("table", "public.big")
+                }
 
 
 def test_between_major_versions_only_what_they_write_alike_is_compared(
@@ -183,7 +187,7 @@ def test_between_major_versions_only_what_they_write_alike_is_compared(
             with connection.transaction(force_rollback=True):
                 connection.execute(settings(15))
                 connection.execute(statement)
-                assert differences(before, repeat_proof(before, session, major=99, jobs=1)) == expected
+                assert differences(before, repeat_proof(before, session, major=99, jobs=1)[0]) == expected
 
 
 def test_a_proof_is_recorded_by_default_only_where_it_costs_little(

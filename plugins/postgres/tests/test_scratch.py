@@ -9,7 +9,7 @@ from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import DatabaseURL, UnsafeError, UsageError
-from holdfast_postgres.proof import definitions
+from holdfast_postgres.proof import record
 from holdfast_postgres.scratch import MARKER, PREFIX, list_databases, open_scratch
 from holdfast_postgres.session import quoted
 
@@ -94,11 +94,11 @@ def test_many_definitions_are_grouped(
     server: PostgresServer, odd: str, store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One entry for a kind in a schema keeps the manifest of a huge schema small; the drill groups alike."""
-    monkeypatch.setattr(definitions, "GROUPED", 10)
+    monkeypatch.setattr(record, "GROUPED", 10)
     backup = holdfast.backup(server.url(odd), store=store, proof=True)
     before = recorded_proof(backup)
     assert ("definition of every table", "app") in {(entry.kind, entry.name) for entry in before.objects}
-    monkeypatch.setattr(definitions, "GROUPED", 5000)
+    monkeypatch.setattr(record, "GROUPED", 5000)
     with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
         holdfast.restore(backup.id, scratch.url, store=store)
         assert differences(before, scratch.proof(before)) == set()

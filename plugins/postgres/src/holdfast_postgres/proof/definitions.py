@@ -8,325 +8,65 @@ Left out on purpose: owners and privileges, which a drill may have to leave out,
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
-from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.proof.definition_queries import COMMENTS, PARTS, QUERIES
+from holdfast_postgres.proof.printed import Definition, parse_marks
 
 _HALF = 32  # hexadecimal digits of each text's SHA-256
-GROUPED = 5000  # objects from which one entry stands for a kind in a schema, to keep the manifest small
+_PREFIXES = ("definition of", "comments")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Definition:
-    """One object; `schema` is empty for what is in none."""
+def read_definitions(connection: "Connection[TupleRow]", major: int, *, ordered: bool = True) -> list[Definition]:
+    """Every object of the database; the search_path is empty, so that each name has its schema.
 
-    kind: str
-    schema: str
-    name: str
-    portable: str
-    full: str
+    `ordered` false takes lists in the order of the database's own collation, as proofs of Holdfast 0.1 have them.
+    """
+    definitions = (_read_kind(connection, kind, query, major, ordered=ordered) for kind, query in QUERIES.items())
+    return sorted((entry for entries in definitions for entry in entries), key=lambda entry: entry.key)
 
 
-def _own(catalog: str, alias: str) -> str:
-    """The condition that an object belongs to no extension."""
-    return (
-        f"NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.{catalog}'::regclass "
-        f"AND e.objid = {alias}.oid AND e.deptype = 'e')"
-    )
+def _read_kind(
+    connection: "Connection[TupleRow]", kind: str, query: str, major: int, *, ordered: bool
+) -> Iterator[Definition]:
+    text = query.replace("{parts}", PARTS if major >= 15 else "''")
+    text = text.replace("{c}", ' COLLATE "C"' if ordered else "")
+    text = text.replace("{no_body}", "p.prosqlbody IS NULL" if major >= 14 else "true")
+    text = text.replace("{no_expressions}", "s.stxexprs IS NULL" if major >= 14 else "true")
+    if major < 14:
+        text = text.replace(",\n            a.attcompression::text", "")
+    for schema, name, portable, full in connection.execute(text):
+        yield Definition(kind=kind, schema=schema, name=name, portable=portable or "", full=parse_marks(full or ""))
 
 
-# Columns of an inheriting table may change places in a restore. Of the attribute options only those of a user count:
-# PostgreSQL 15.20 keeps a random pg_attver there, made anew with each table.
-_COLUMNS = """
-    SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
-            CASE WHEN a.attnotnull THEN 'not null' END, nullif(a.attidentity::text, ''),
-            nullif(a.attgenerated::text, ''), a.attislocal),
-            ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS portable,
-        string_agg(concat_ws(' ', a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), '-'),
-            (SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation), a.attstorage::text,
-            nullif(coalesce(a.attstattarget, -1), -1), (SELECT string_agg(o, ',' ORDER BY o)
-                FROM unnest(a.attoptions) o WHERE o LIKE 'n_distinct%'), a.attfdwoptions::text,
-            a.attcompression::text), ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS full
-    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    CROSS JOIN (SELECT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition AS heir) h
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-"""
-
-_QUERIES = {
-    "schema": f"SELECT '', n.nspname, '', '' FROM pg_namespace n WHERE {USER_SCHEMA} AND {_own('pg_namespace', 'n')}",
-    "table": f"""
-        SELECT n.nspname, c.relname,
-            concat_ws(' ', c.relkind, c.relpersistence, '(', k.portable, ')'),
-            concat_ws(' ', k.full, pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), c.reloptions::text,
-                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, m.amname, nullif(c.reloftype, 0)::regtype,
-                (SELECT 'toast ' || o.reloptions::text FROM pg_class o WHERE o.oid = c.reltoastrelid), (
-                    SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
-                    FROM pg_inherits i WHERE i.inhrelid = c.oid),
-                (SELECT s.srvname || f.ftoptions::text FROM pg_foreign_table f
-                    JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid))
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam
-        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
-        WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
-    """,
-    "view": f"""
-        SELECT n.nspname, c.relname, concat_ws(' ', c.relkind, '(', k.portable, ')', c.relispopulated),
-            concat_ws(' ', pg_get_viewdef(c.oid), c.reloptions::text, k.full)
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
-        WHERE c.relkind IN ('v', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
-    """,
-    "sequence": f"""
-        SELECT n.nspname, c.relname,
-            concat_ws(' ', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache,
-                s.seqcycle, (SELECT d.refobjid::regclass::text || '.' || a.attname FROM pg_depend d
-                    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
-                        AND d.refobjsubid > 0)), ''
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
-        WHERE c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
-    """,
-    "index": f"""
-        SELECT n.nspname, c.relname,
-            concat_ws(' ', i.indrelid::regclass, i.indisunique, i.indnkeyatts, i.indnatts, m.amname, i.indisvalid),
-            concat_ws(' ', pg_get_indexdef(c.oid), i.indisclustered, i.indisreplident, (
-                SELECT string_agg(a.attnum || ':' || a.attstattarget, ' ' ORDER BY a.attnum) FROM pg_attribute a
-                WHERE a.attrelid = c.oid AND a.attstattarget > -1))
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_am m ON m.oid = c.relam
-        WHERE c.relpersistence <> 't' AND (i.indisvalid OR c.relkind = 'I') AND {USER_SCHEMA}
-            AND {_own("pg_class", "c")}
-    """,
-    "constraint": f"""
-        SELECT n.nspname, concat_ws('.', r.relname, t.typname, c.conname),
-            concat_ws(' ', c.contype, c.condeferrable, c.condeferred, c.convalidated,
-                nullif(c.confrelid, 0)::regclass, (SELECT string_agg(a.attname, ', ' ORDER BY k.place)
-                    FROM unnest(c.conkey) WITH ORDINALITY k(number, place)
-                    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number)),
-            pg_get_constraintdef(c.oid)
-        FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
-        LEFT JOIN pg_class r ON r.oid = c.conrelid LEFT JOIN pg_type t ON t.oid = c.contypid
-        WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') AND c.conparentid = 0 AND {USER_SCHEMA}
-            AND coalesce(r.relpersistence, 'p') <> 't'
-            AND (r.oid IS NULL OR {_own("pg_class", "r")}) AND (t.oid IS NULL OR {_own("pg_type", "t")})
-    """,
-    "trigger": f"""
-        SELECT n.nspname, r.relname || '.' || g.tgname,
-            concat_ws(' ', g.tgtype, g.tgenabled, g.tgfoid::regproc, g.tgdeferrable, g.tginitdeferred),
-            pg_get_triggerdef(g.oid)
-        FROM pg_trigger g JOIN pg_class r ON r.oid = g.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE NOT g.tgisinternal AND {USER_SCHEMA} AND {_own("pg_trigger", "g")}
-    """,
-    "rule": f"""
-        SELECT n.nspname, r.relname || '.' || w.rulename, concat_ws(' ', w.ev_type, w.ev_enabled, w.is_instead),
-            pg_get_ruledef(w.oid)
-        FROM pg_rewrite w JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE w.rulename <> '_RETURN' AND {USER_SCHEMA} AND {_own("pg_rewrite", "w")}
-    """,
-    "policy": f"""
-        SELECT n.nspname, r.relname || '.' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive),
-            concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), '/', pg_get_expr(p.polwithcheck, p.polrelid))
-        FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE {USER_SCHEMA}
-    """,
-    "routine": f"""
-        SELECT n.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-            concat_ws(' ', p.prokind, l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
-                p.proparallel, p.proretset, format_type(p.prorettype, NULL), p.proconfig::text, p.prosrc, p.probin),
-            CASE WHEN p.prokind = 'a' THEN (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
-                    format_type(a.aggtranstype, NULL), a.agginitval, a.aggmtransfn, a.aggsortop::regoperator,
-                    a.aggtransspace, a.aggserialfn, a.aggdeserialfn, a.aggminvtransfn, a.aggmfinalfn, a.aggfinalextra,
-                    a.aggfinalmodify, a.aggmfinalextra, a.aggmfinalmodify,
-                    format_type(nullif(a.aggmtranstype, 0), NULL), a.aggmtransspace, a.aggminitval, a.aggnumdirectargs)
-                FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
-            ELSE pg_get_functiondef(p.oid) END
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-        WHERE {USER_SCHEMA} AND {_own("pg_proc", "p")} AND NOT EXISTS (
-            SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
-    """,
-    "type": f"""
-        SELECT n.nspname, t.typname,
-            concat_ws(' ', t.typtype, t.typnotnull, nullif(format_type(t.typbasetype, t.typtypmod), '-'),
-                (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e
-                    WHERE e.enumtypid = t.oid), k.portable, (SELECT format_type(r.rngsubtype, NULL) FROM pg_range r
-                    WHERE r.rngtypid = t.oid)),
-            concat_ws(' ', t.typdefault, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation), (
-                SELECT concat_ws(' ', l.collname, o.opcname, r.rngcanonical, r.rngsubdiff)
-                FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc
-                LEFT JOIN pg_collation l ON l.oid = r.rngcollation WHERE r.rngtypid = t.oid))
-        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
-        LEFT JOIN LATERAL ({_COLUMNS}) k ON true
-        WHERE t.typtype IN ('e', 'd', 'r', 'c', 'b') AND (c.oid IS NULL OR c.relkind = 'c') AND t.typelem = 0
-            AND {USER_SCHEMA} AND {_own("pg_type", "t")}
-    """,
-    "statistics object": f"""
-        SELECT n.nspname, s.stxname, s.stxrelid::regclass::text,
-            concat_ws(' ', pg_get_statisticsobjdef(s.oid), nullif(coalesce(s.stxstattarget, -1), -1))
-        FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {USER_SCHEMA}
-    """,
-    "operator": f"""
-        SELECT n.nspname, concat(o.oprname, '(', format_type(nullif(o.oprleft, 0), NULL), ', ',
-            format_type(nullif(o.oprright, 0), NULL), ')'), o.oprcode::text,
-            concat_ws(' ', o.oprrest, o.oprjoin, o.oprcanmerge, o.oprcanhash, nullif(o.oprcom, 0)::regoperator, '/',
-                nullif(o.oprnegate, 0)::regoperator)
-        FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
-        WHERE o.oprcode <> 0 AND {USER_SCHEMA} AND {_own("pg_operator", "o")}
-    """,
-    "operator class": f"""
-        SELECT n.nspname, o.opcname || ' ' || m.amname, concat_ws(' ', format_type(o.opcintype, NULL), o.opcdefault),
-            concat_ws(' ', f.opfname, format_type(nullif(o.opckeytype, 0), NULL))
-        FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am m ON m.oid = o.opcmethod
-        JOIN pg_opfamily f ON f.oid = o.opcfamily
-        WHERE {USER_SCHEMA} AND {_own("pg_opclass", "o")}
-    """,
-    "operator family": f"""
-        SELECT n.nspname, f.opfname || ' ' || m.amname, '', concat_ws(' / ', (
-                SELECT string_agg(concat_ws(' ', a.amopstrategy, a.amopopr::regoperator, a.amoppurpose, s.opfname), ', '
-                    ORDER BY a.amoplefttype::regtype::text, a.amoprighttype::regtype::text, a.amopstrategy)
-                FROM pg_amop a LEFT JOIN pg_opfamily s ON s.oid = a.amopsortfamily WHERE a.amopfamily = f.oid), (
-                SELECT string_agg(concat_ws(' ', p.amprocnum, p.amproc::regprocedure), ', '
-                    ORDER BY p.amproclefttype::regtype::text, p.amprocrighttype::regtype::text, p.amprocnum)
-                FROM pg_amproc p WHERE p.amprocfamily = f.oid))
-        FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod
-        WHERE {USER_SCHEMA} AND {_own("pg_opfamily", "f")}
-    """,
-    "collation": f"""
-        SELECT n.nspname, c.collname, concat_ws(' ', c.collprovider, c.collisdeterministic),
-            concat_ws(' ', c.collcollate, c.collctype, to_jsonb(c) ->> 'colliculocale', to_jsonb(c) ->> 'colllocale',
-                to_jsonb(c) ->> 'collicurules')
-        FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-        WHERE {USER_SCHEMA} AND {_own("pg_collation", "c")}
-    """,
-    "text search configuration": f"""
-        SELECT n.nspname, c.cfgname, c.cfgparser::text, (SELECT string_agg(concat_ws(' ', m.maptokentype, m.mapseqno,
-                m.mapdict::regdictionary), ', ' ORDER BY m.maptokentype, m.mapseqno)
-            FROM pg_ts_config_map m WHERE m.mapcfg = c.oid)
-        FROM pg_ts_config c JOIN pg_namespace n ON n.oid = c.cfgnamespace
-        WHERE {USER_SCHEMA} AND {_own("pg_ts_config", "c")}
-    """,
-    "text search dictionary": f"""
-        SELECT n.nspname, d.dictname, concat_ws(' ', t.tmplname, d.dictinitoption), ''
-        FROM pg_ts_dict d JOIN pg_namespace n ON n.oid = d.dictnamespace JOIN pg_ts_template t ON t.oid = d.dicttemplate
-        WHERE {USER_SCHEMA} AND {_own("pg_ts_dict", "d")}
-    """,
-    "text search parser": f"""
-        SELECT n.nspname, p.prsname, concat_ws(' ', p.prsstart, p.prstoken, p.prsend, p.prsheadline, p.prslextype), ''
-        FROM pg_ts_parser p JOIN pg_namespace n ON n.oid = p.prsnamespace
-        WHERE {USER_SCHEMA} AND {_own("pg_ts_parser", "p")}
-    """,
-    "text search template": f"""
-        SELECT n.nspname, t.tmplname, concat_ws(' ', t.tmplinit, t.tmpllexize), ''
-        FROM pg_ts_template t JOIN pg_namespace n ON n.oid = t.tmplnamespace
-        WHERE {USER_SCHEMA} AND {_own("pg_ts_template", "t")}
-    """,
-    "conversion": f"""
-        SELECT n.nspname, c.conname, concat_ws(' ', pg_encoding_to_char(c.conforencoding),
-            pg_encoding_to_char(c.contoencoding), c.conproc, c.condefault), ''
-        FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace
-        WHERE {USER_SCHEMA} AND {_own("pg_conversion", "c")}
-    """,
-    "language": f"""
-        SELECT '', l.lanname, concat_ws(' ', l.lanpltrusted, nullif(l.lanplcallfoid, 0)::regproc,
-            nullif(l.laninline, 0)::regproc, nullif(l.lanvalidator, 0)::regproc), ''
-        FROM pg_language l WHERE l.lanispl AND {_own("pg_language", "l")}
-    """,
-    "access method": f"""
-        SELECT '', m.amname, concat_ws(' ', m.amtype, m.amhandler), ''
-        FROM pg_am m WHERE m.oid >= 16384 AND {_own("pg_am", "m")}
-    """,
-    "transform": f"""
-        SELECT '', format_type(t.trftype, NULL) || ' for ' || l.lanname,
-            concat_ws(' ', nullif(t.trffromsql, 0)::regprocedure, '/', nullif(t.trftosql, 0)::regprocedure), ''
-        FROM pg_transform t JOIN pg_language l ON l.oid = t.trflang WHERE {_own("pg_transform", "t")}
-    """,
-    "extension": """
-        SELECT '', e.extname, n.nspname, '' FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-        WHERE e.extname <> 'plpgsql'
-    """,
-    "cast": f"""
-        SELECT '', format_type(c.castsource, NULL) || ' to ' || format_type(c.casttarget, NULL),
-            concat_ws(' ', nullif(c.castfunc, 0)::regprocedure, c.castcontext, c.castmethod), ''
-        FROM pg_cast c WHERE c.oid >= 16384 AND {_own("pg_cast", "c")}
-    """,
-    "event trigger": f"""
-        SELECT '', t.evtname, concat_ws(' ', t.evtevent, t.evtenabled, t.evtfoid::regproc, t.evttags::text), ''
-        FROM pg_event_trigger t WHERE {_own("pg_event_trigger", "t")}
-    """,
-    "publication": """
-        SELECT '', p.pubname, concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
-            p.pubviaroot, (SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER BY r.prrelid::regclass::text)
-                FROM pg_publication_rel r WHERE r.prpubid = p.oid)), {parts}
-        FROM pg_publication p
-    """,
-    "foreign data wrapper": f"""
-        SELECT '', w.fdwname, concat_ws(' ', nullif(w.fdwhandler, 0)::regproc, '/', nullif(w.fdwvalidator, 0)::regproc),
-            encode(sha256(convert_to(coalesce(w.fdwoptions::text, ''), 'UTF8')), 'hex')
-        FROM pg_foreign_data_wrapper w WHERE {_own("pg_foreign_data_wrapper", "w")}
-    """,
-    "foreign server": f"""
-        SELECT '', s.srvname, concat_ws(' ', w.fdwname, s.srvtype, s.srvversion),
-            encode(sha256(convert_to(coalesce(s.srvoptions::text, ''), 'UTF8')), 'hex')
-        FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-        WHERE {_own("pg_foreign_server", "s")}
-    """,
-}
-# What a publication has of schemas, columns and rows: PostgreSQL 15 and later.
-_PARTS = """concat_ws(' / ', (
-    SELECT string_agg(s.pnnspid::regnamespace::text, ', ' ORDER BY s.pnnspid::regnamespace::text)
-    FROM pg_publication_namespace s WHERE s.pnpubid = p.oid), (
-    SELECT string_agg(concat_ws(' ', r.prrelid::regclass, pg_get_expr(r.prqual, r.prrelid), (
-            SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
-            WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))), ', ' ORDER BY r.prrelid::regclass::text)
-    FROM pg_publication_rel r WHERE r.prpubid = p.oid))"""
-_COMMENTS = """
-SELECT count(*),
-    encode(sha256(convert_to(coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), ''), 'UTF8')), 'hex')
-FROM (
-    SELECT concat_ws(' ', i.type, i.identity, d.description) AS said
-    FROM pg_description d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-    WHERE d.objoid >= 16384 AND d.classoid NOT IN (
-            'pg_extension'::regclass, 'pg_namespace'::regclass, 'pg_subscription'::regclass)
-        AND NOT EXISTS (SELECT FROM pg_depend e
-            WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
-) comments
-"""
-
-
-def read_definitions(connection: "Connection[TupleRow]", major: int) -> Iterator[Definition]:
-    """Every object of the database; the search_path is empty, so that each name has its schema."""
-    for kind, query in _QUERIES.items():
-        text = query.replace("{parts}", _PARTS if major >= 15 else "''")
-        if major < 14:
-            text = text.replace(",\n            a.attcompression::text", "")
-        for schema, name, portable, full in connection.execute(text):
-            yield Definition(kind=kind, schema=schema, name=name, portable=portable or "", full=full or "")
-
-
-def prove_definitions(
-    connection: "Connection[TupleRow]", major: int, *, grouped: bool | None
-) -> tuple[list[ObjectProof], bool]:
-    """One object for each definition, or for each kind in a schema; `grouped` None decides by their number."""
-    definitions = sorted(read_definitions(connection, major), key=lambda entry: (entry.kind, entry.schema, entry.name))
-    if grouped is None:
-        grouped = len(definitions) >= GROUPED
+def prove_definitions(definitions: Sequence[Definition], *, grouped: bool) -> list[ObjectProof]:
+    """One object for each definition, or for each kind in a schema."""
     groups: dict[tuple[str, str], list[Definition]] = {}
     for definition in definitions:
-        groups.setdefault(_group(definition, grouped=grouped), []).append(definition)
-    objects = [
+        groups.setdefault(group_name(definition, grouped=grouped), []).append(definition)
+    return [
         ObjectProof(kind=kind, name=name, rows=len(group) if grouped else None, digest=_digest(group))
         for (kind, name), group in groups.items()
     ]
-    row = connection.execute(_COMMENTS).fetchone()
+
+
+def prove_comments(connection: "Connection[TupleRow]") -> ObjectProof:
+    """All comments."""
+    row = connection.execute(COMMENTS).fetchone()
     assert row is not None  # noqa: S101 (an aggregate has one row)
-    objects.append(ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF))
-    return objects, grouped
+    return ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF)
 
 
-def _group(definition: Definition, *, grouped: bool) -> tuple[str, str]:
+def is_definition(proof: ObjectProof) -> bool:
+    """Whether it is one of those made here."""
+    return proof.kind.startswith(_PREFIXES)
+
+
+def group_name(definition: Definition, *, grouped: bool) -> tuple[str, str]:
     """Kind and name of the object of a proof that a definition belongs to."""
     if grouped:
         return f"definition of every {definition.kind}", definition.schema or "database"
@@ -334,19 +74,19 @@ def _group(definition: Definition, *, grouped: bool) -> tuple[str, str]:
     return f"definition of {definition.kind}", name
 
 
-def _digest(group: list[Definition]) -> str:
+def _digest(group: Sequence[Definition]) -> str:
     """The full half, then the portable half."""
-    full = [(definition, definition.full) for definition in group]
+    full = [(definition, definition.full_text) for definition in group]
     portable = [(definition, definition.portable) for definition in group]
     return _half(full) + _half(portable)
 
 
-def _half(texts: list[tuple[Definition, str]]) -> str:
-    parts = (part for definition, text in texts for part in (definition.kind, definition.schema, definition.name, text))
+def _half(texts: Sequence[tuple[Definition, str]]) -> str:
+    parts = (part for definition, text in texts for part in (*definition.key, text))
     joined = "".join(f"{len(part.encode())}:{part}" for part in parts)
     return hashlib.sha256(joined.encode()).hexdigest()[:_HALF]
 
 
 def portable_digest(computed: str, recorded: str) -> str:
-    """The digest to compare between two major versions: the full half is taken as recorded."""
+    """The digest to compare where the full half says nothing: it is taken as recorded."""
     return recorded[:_HALF] + computed[_HALF:]

@@ -1,7 +1,7 @@
 """The proof: what the snapshot held, computed by the server, and computed again from a restored database."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 from psycopg import Connection
@@ -10,18 +10,26 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quote_name
 from holdfast_postgres.catalog import SequenceState, Table
 from holdfast_postgres.errors import translate_errors
-from holdfast_postgres.proof.definitions import portable_digest, prove_definitions
+from holdfast_postgres.proof.comparable import Comparable, comparable_definitions, has_public
+from holdfast_postgres.proof.definitions import prove_comments, prove_definitions, read_definitions
+from holdfast_postgres.proof.printed import pack_texts
 from holdfast_postgres.proof.rows import TableSetting, prove_tables, wide_columns
 from holdfast_postgres.proof.values import prove_large_objects, prove_sequence, read_sequences
 
 METHOD = "postgresql-rows-1"
 DEFAULT_UP_TO = 32 << 20  # bytes: two seeds cost about 10 ms a MB, and a small dump takes half a second anyway
 
+GROUPED = 5000  # objects from which one entry stands for a kind in a schema, to keep the manifest small
+
 OpenSession = Callable[[], "Connection[TupleRow]"]
 
 
 class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to repeat a proof: in the manifest as `proof.settings`."""
+    """What it takes to repeat a proof: in the manifest as `proof.settings`.
+
+    `texts` are those of parse trees (`printed`), None in a proof of Holdfast 0.1; `public` tells whether there is a
+    schema of that name.
+    """
 
     major: int
     tables: list[TableSetting]
@@ -29,6 +37,8 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     definitions: bool = False
     grouped: bool = False
     large_objects: bool = False
+    texts: str | None = None
+    public: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +57,10 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
         wide = wide_columns(connection, scope.tables)
         tables = [TableSetting(table.schema, table.name, wide.get(table.oid, [])) for table in scope.tables]
         others: list[ObjectProof] = []
-        grouped: bool | None = None
+        definitions = read_definitions(connection, major) if scope.definitions else []
+        grouped = len(definitions) >= GROUPED
         if scope.definitions:
-            others, grouped = prove_definitions(connection, major, grouped=None)
+            others = [*prove_definitions(definitions, grouped=grouped), prove_comments(connection)]
         if scope.large_objects:
             others.append(prove_large_objects(connection))
     rows = prove_tables(tables, open_session, jobs)
@@ -65,42 +76,39 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
         tables=tables,
         sequences=[(sequence.schema, sequence.name) for sequence in scope.sequences],
         definitions=scope.definitions,
-        grouped=bool(grouped),
+        grouped=grouped,
         large_objects=scope.large_objects,
+        texts=pack_texts(definitions) if scope.definitions else None,
+        public=has_public(definitions),
     )
     objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
     return Proof(method=METHOD, objects=objects, settings=msgspec.to_builtins(settings))
 
 
-def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs: int) -> Proof:
-    """Compute a recorded proof anew in another database; what is not there is left out."""
+def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs: int) -> tuple[Proof, list[str]]:
+    """Compute a recorded proof anew in another database, with warnings of what could not be compared.
+
+    What is not there is left out.
+    """
     try:
         settings = msgspec.convert(dict(recorded.settings), ProofSettings)
     except msgspec.ValidationError as error:
         raise IntegrityError(f"the proof's settings are not those of a PostgreSQL proof: {error}") from error
     others: list[ObjectProof] = []
+    warnings: list[str] = []
     with translate_errors("cannot compute the proof"), open_session() as connection:
         if settings.definitions:
-            others, _ = prove_definitions(connection, major, grouped=settings.grouped)
+            comparable = Comparable(
+                recorded=recorded.objects,
+                texts=settings.texts,
+                grouped=settings.grouped,
+                public=settings.public,
+                same_major=major == settings.major,
+            )
+            definitions, warnings = comparable_definitions(connection, major, comparable)
+            others = [*definitions, prove_comments(connection)]
         if settings.large_objects:
             others.append(prove_large_objects(connection))
         sequences = read_sequences(connection, settings.sequences)
-    if major != settings.major:
-        others = _portable(others, recorded)
     rows = [proof for proof in prove_tables(settings.tables, open_session, jobs) if proof is not None]
-    return Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings)
-
-
-def _portable(computed: Sequence[ObjectProof], recorded: Proof) -> list[ObjectProof]:
-    """Between major versions only the portable half of definitions is compared: see `definitions`."""
-    digests = {
-        (proof.kind, proof.name): proof.digest
-        for proof in recorded.objects
-        if proof.kind.startswith(("definition of", "comments"))
-    }
-    return [
-        replace(proof, digest=portable_digest(proof.digest, digests[proof.kind, proof.name]))
-        if (proof.kind, proof.name) in digests
-        else proof
-        for proof in computed
-    ]
+    return Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings), warnings

@@ -37,6 +37,7 @@ class PostgresScratch:
         self._jobs = jobs
         self.url = location.url(location.database)
         self.server_version = server.version
+        self.warnings: list[str] = []
 
     def check(self) -> Sequence[str]:
         """Look for invalid indexes, and with amcheck, where the server has it, into every table and B-tree."""
@@ -47,13 +48,14 @@ class PostgresScratch:
             return integrity_problems(connection, self._server)
 
     def proof(self, recorded: Proof) -> Proof:
-        """Compute the proof anew."""
-        return repeat_proof(
+        """Compute the proof anew; `warnings` tell what could not be compared."""
+        proof, self.warnings = repeat_proof(
             recorded,
             lambda: _session(self._location, self._server),
             major=self._server.major,
             jobs=self._jobs,
         )
+        return proof
 
 
 def _session(location: Location, server: Server) -> "Connection[TupleRow]":
