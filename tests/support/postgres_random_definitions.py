@@ -1,0 +1,400 @@
+"""Random definitions of a PostgreSQL database: conditions of every form, in objects of every kind that holds one."""
+
+import random
+from dataclasses import dataclass
+
+COLUMNS = """
+    id int, a int, b bigint, s varchar(20), x text, c char(5), d date, ts timestamp, tz timestamptz, n numeric(10,2),
+    f double precision, r real, i interval, j jsonb, arr int[], words varchar(9)[], e mood, m money, o boolean, u uuid,
+    "odd ""name" int, net inet, bits bit(4), span int4range
+"""
+SHARED = (
+    "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')",
+    "CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE FUNCTION steady(v varchar) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT length(v)'",
+)
+
+# ruff: noqa: E501 (one a line)
+# Each is true or false of a row; {p} and {q} are others.
+_CONDITIONS = """
+s IN ('open', 'closed')
+s NOT IN ('a', 'b', 'c')
+s IN ('one')
+s IN ('a', NULL)
+x IN ('a', s)
+c IN ('a', 'b')
+a IN (1, 2, 3)
+b IN (1, 3000000000)
+n IN (1, 2.5)
+e IN ('sad', 'ok')
+d IN ('2020-01-01', '2021-01-01')
+a::smallint IN (1, 2)
+(j ->> 'k') IN ('x', 'y')
+a BETWEEN 1 AND 9
+a BETWEEN 1 AND 9 AND a <> 5
+s BETWEEN 'a' AND 'z' OR s IS NULL
+d NOT BETWEEN '2020-01-01' AND '2020-12-31'
+a BETWEEN SYMMETRIC 9 AND b
+x LIKE 'a%'
+s NOT LIKE '%\\_%'
+x ILIKE 'A%'
+x LIKE 'a!%' ESCAPE '!'
+x SIMILAR TO '(a|b)%'
+s ~ '^[a-z]+$'
+s LIKE ANY (ARRAY['a%', 'b%'])
+coalesce(s, 'x') = 'y'
+coalesce(a, b, 0) > 1
+nullif(s, '') IS NOT NULL
+nullif(a, 0) > 3
+greatest(a, b, 7) > least(a, 3)
+s = ANY (ARRAY['a', 'b'])
+s = ANY ('{a,b}'::varchar[])
+s = ALL (words)
+x = ANY (words)
+a = ANY ('{1,2,3}')
+a <> ALL (arr)
+arr && ARRAY[1, 2]
+arr[1] = 3
+arr[1:2] = '{1,2}'
+words @> ARRAY['a', 'b']::varchar[]
+ARRAY[a, b] = ARRAY[1, 2]::bigint[]
+array_length(arr, 1) IN (1, 2)
+ROW(a, b) < ROW(1, 2)
+(a, x) = (1, 'z')
+(a, s) IN ((1, 'a'), (2, 'b'))
+ROW(a, s) IS DISTINCT FROM ROW(1, 'a')
+(d, d + 1) OVERLAPS (date '2020-01-01', date '2021-01-01')
+(ts, interval '1 day') OVERLAPS (ts, ts)
+extract(year FROM d) > 2000
+extract(epoch FROM ts) < 1e9
+date_part('dow', ts) IN (0, 6)
+date_trunc('month', ts) = ts
+(tz AT TIME ZONE 'UTC') > ts
+(ts AT TIME ZONE 'Europe/Berlin') IS NOT NULL
+tz > '2020-01-01 10:00+02'
+ts > timestamp '2020-01-01 10:00'
+d > '2020-01-01' AND d < 'infinity'
+i > '1 day'
+i < interval '-1 day 02:03:04'
+i = interval '1' hour
+m > '1.5'
+m = 2.5::numeric::money
+n > 1
+n > 1.50
+n::int = 3
+f > 1e10
+f = 'NaN'
+r < 0.1
+f + n::float8 > a
+a / 2.0 > n
+CASE WHEN a > 1 THEN o ELSE s IN ('a', 'b') END
+CASE s WHEN 'a' THEN true WHEN 'b' THEN false END
+CASE WHEN s = 'a' THEN 1 WHEN s = 'b' THEN 2.5 ELSE NULL END > 1
+o
+NOT o
+o IS NOT TRUE
+o IS UNKNOWN
+(a > 1) = o
+a > 1 IS TRUE
+a IS DISTINCT FROM b
+a IS NOT DISTINCT FROM NULL
+a IS NULL
+a + 1 > b * 2
+-a < - 5
+a - -1 > 0
+a % 2 = 0
+a & 3 = 1
+a << 2 > 8
+@ a > 3
+|/ f > 2
+2 ^ a > 3
+a OPERATOR(pg_catalog.+) 1 > 2
+x COLLATE "C" > 'a'
+lower(x) COLLATE "POSIX" < s
+c = 'ab'
+c || 'x' <> s
+s || a = 'x1'
+a::text || s = 'x'
+char_length(s) > 3
+substring(x from 2 for 3) = 'a'
+substring(x from '[a-z]+') IS NULL
+position('a' in x) > 0
+trim(both ' ' from x) <> ''
+overlay(x placing 'z' from 2) <> ''
+x IS NFC NORMALIZED
+upper(s) = upper('b') AND x = lower(s)
+steady(s) > 1
+j @> '{"a": 1}'
+j ? 'a'
+j -> 'a' ->> 'b' = 'c'
+j #>> '{a,b}' = 'c'
+(j ->> 'n')::numeric > 1.0
+jsonb_path_exists(j, '$.a ? (@ > 1)')
+j['a'] = '1'
+e > 'sad'
+e::text = 'sad'
+u = '00000000-0000-0000-0000-000000000001'
+net << '10.0.0.0/8'
+bits = B'1010'
+bits & '1100' = X'A'
+span @> 3
+span && int4range(1, 5, '[]')
+"odd ""name" > 1
+x = E'a\\'b\\\\c\\n' OR x = 'd"e'
+x = $$o'clock$$ OR x = U&'\\00fc'
+s = 'a'::text
+s::text = 'a'::varchar
+s::varchar(3) = 'abc'
+s = 'a'::varchar(5)::text
+a = '1'
+b = a
+a::bigint = b::int
+a = 1::smallint
+n = a
+d = ts
+ts = tz::timestamp
+cast(x AS int) = a
+bool 't' = o
+o = 'yes'
+{p} AND {q}
+{p} OR {q}
+{p} AND {q} AND a > 1
+{p} OR ({q} AND a > 1) OR o
+NOT ({p})
+NOT ({p} AND {q})
+({p}) IS NOT FALSE
+({p}) = ({q})
+({p} AND {q}) AND ({q} OR {p})
+coalesce({p}, {q})
+CASE WHEN {p} THEN {q} ELSE NOT o END
+""".strip().splitlines()
+
+# Queries over {t}; {p} is a condition.
+_QUERIES = """
+SELECT * FROM {t} WHERE {p}
+SELECT id, a AS "odd ""name", s::text FROM {t} WHERE {p}
+SELECT id FROM {t} WHERE {p} UNION SELECT NULL
+SELECT id, NULL AS z FROM {t} WHERE {p} UNION ALL SELECT 1, 'x'
+SELECT a FROM {t} WHERE {p} INTERSECT SELECT 1.5 EXCEPT SELECT 2
+SELECT 'x' AS x, 1 AS y, NULL AS z FROM {t} WHERE {p}
+SELECT s, count(*), sum(n) FILTER (WHERE {p}) FROM {t} GROUP BY s HAVING count(*) > 1
+SELECT a, b, s, grouping(a, b), count(*) FROM {t} WHERE {p} GROUP BY GROUPING SETS ((a, b), (s), ())
+SELECT a, b, sum(n) FROM {t} WHERE {p} GROUP BY ROLLUP (a, b)
+SELECT a, b, sum(n) FROM {t} WHERE {p} GROUP BY CUBE (a, (b, a)), b
+SELECT DISTINCT ON (a) a, b FROM {t} WHERE {p} ORDER BY a, b DESC NULLS LAST LIMIT 10 OFFSET 1
+SELECT a, b FROM {t} WHERE {p} ORDER BY a FETCH FIRST 3 ROWS WITH TIES
+SELECT id, rank() OVER w, sum(a) OVER (w ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM {t} WHERE {p} WINDOW w AS (PARTITION BY s ORDER BY a)
+SELECT id, lag(a, 1, 0) OVER (ORDER BY b RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM {t} WHERE {p}
+WITH RECURSIVE w(k, v) AS (SELECT 1, 'a'::text UNION ALL SELECT k + 1, v || 'b' FROM w WHERE k < 5) SELECT k, v FROM w JOIN {t} ON w.k = {t}.id WHERE {p}
+WITH RECURSIVE w AS (SELECT id, a FROM {t} UNION SELECT t.id, t.a FROM {t} t JOIN w ON t.a = w.id) SEARCH DEPTH FIRST BY id SET way CYCLE id SET again USING past SELECT * FROM w
+WITH q AS MATERIALIZED (SELECT * FROM {t} WHERE {p}), z AS (SELECT 1 AS one) SELECT q.id, z.one FROM q, z
+SELECT l.id, r.s FROM {t} l JOIN {t} r USING (id, a) WHERE l.s IN ('a', 'b')
+SELECT id, j.a FROM {t} l FULL JOIN (SELECT id, a FROM {t} WHERE {p}) j USING (id)
+SELECT * FROM (SELECT id, a FROM {t}) l NATURAL LEFT JOIN (SELECT id, s FROM {t} WHERE {p}) r
+SELECT k, y FROM ({t} JOIN (SELECT id AS z FROM {t}) q ON id = z) AS w(k, y) WHERE y BETWEEN 1 AND 9 AND y <> 5
+SELECT l.id, r.cnt FROM {t} l LEFT JOIN LATERAL (SELECT count(*) AS cnt FROM {t} i WHERE i.a = l.a AND i.s IN ('x', 'y')) r ON true
+SELECT id, (SELECT max(a) FROM {t} i WHERE i.id = {t}.id) AS top FROM {t} WHERE {p}
+SELECT id FROM {t} WHERE EXISTS (SELECT FROM {t} i WHERE i.a = {t}.a) AND a NOT IN (SELECT b FROM {t}) AND {p}
+SELECT id FROM {t} WHERE (a, b) IN (SELECT a, b FROM {t}) OR a > ALL (SELECT id FROM {t})
+SELECT ARRAY(SELECT id FROM {t} WHERE {p}) AS ids, ARRAY[1, 2.5] AS two, ARRAY[]::int[] AS none
+SELECT v.k, v.w FROM (VALUES (1, 'a'), (2, NULL)) v(k, w) JOIN {t} ON v.k = id WHERE {p}
+SELECT g, o.n FROM generate_series(1, 3) WITH ORDINALITY AS o(g, n)
+SELECT * FROM ROWS FROM (generate_series(1, 3), unnest(ARRAY['a', 'b'])) AS z(p, q)
+SELECT x.a, x.b FROM jsonb_to_recordset('[{{"a": 1}}]') AS x(a int, b text)
+SELECT t.*, t AS whole FROM {t} t WHERE {p}
+SELECT (t).a, ROW(t.a, t.s) AS pair FROM {t} t WHERE {p}
+SELECT string_agg(DISTINCT s, ',' ORDER BY s) AS names, percentile_cont(0.5) WITHIN GROUP (ORDER BY a) AS half, array_agg(a ORDER BY b DESC) AS all_of FROM {t} WHERE {p}
+SELECT id FROM {t} TABLESAMPLE BERNOULLI (10) REPEATABLE (1) WHERE {p}
+SELECT id, CASE WHEN {p} THEN 'x' ELSE s END AS k, coalesce(s, 'none') AS z FROM {t}
+SELECT current_date AS today, current_user AS me, now() AT TIME ZONE 'UTC' AS utc, interval '1 year 2 mons' AS span FROM {t} WHERE {p}
+SELECT xmlelement(name foo, xmlattributes(a AS b), s) AS x, xmlforest(a, s) AS y FROM {t} WHERE {p}
+TABLE {t}
+VALUES (1, 'a'), (2, NULL)
+SELECT FROM {t} WHERE {p}
+SELECT id FROM ONLY {t} WHERE {p}
+""".strip().splitlines()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One object: where a proof has it, and the statements that make and drop it."""
+
+    kind: str
+    name: str
+    make: str
+    drop: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Kind and name in a proof."""
+        return f"definition of {self.kind}", self.name
+
+
+class Generator:
+    """Draws definitions; every seed draws the same ones."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._ways = [getattr(self, name) for name in sorted(dir(self)) if name.startswith("make_")]
+
+    def draw(self, number: int, table: str) -> tuple[Made, Made]:
+        """A definition over a table, and the same with one change that cannot be printed alike."""
+        limit = self._chance.randrange(1000)
+        condition = self.condition()
+        join, sign = self._chance.choice(["AND", "OR"]), self._chance.choice(["<>", "<", ">="])
+        forms = [(join, sign, limit)]
+        other = {"AND": "OR", "OR": "AND"}[join]
+        forms.append(self._chance.choice([(join, sign, limit + 1), (other, sign, limit), (join, "=", limit)]))
+        way = self._chance.choice(self._ways)
+        state = self._chance.getstate()
+        made = []
+        for place, (join, sign, value) in enumerate(forms):
+            self._chance.setstate(state)
+            made.append(way(f"r{number}", table, f"({condition}) {join} a {sign} {value}", limit * 10 + place))
+        return made[0], made[1]
+
+    def condition(self, depth: int = 2) -> str:
+        """A condition over the columns."""
+        while True:
+            text = self._chance.choice(_CONDITIONS)
+            if "{" not in text.replace("'{", ""):
+                return text
+            if depth:
+                return text.replace("{p}", self.condition(depth - 1)).replace("{q}", self.condition(depth - 1))
+
+    def query(self, table: str, condition: str) -> str:
+        """A query with the condition in it, at its end if nowhere else."""
+        text = self._chance.choice(_QUERIES).replace("{{", "{").replace("}}", "}")
+        where = text.replace("{t}", table).replace("{p}", f"({condition})")
+        return (
+            where
+            if "{p}" in text
+            else f"SELECT * FROM ({where}) z WHERE EXISTS (SELECT FROM {table} WHERE {condition})"
+        )
+
+    def make_check(self, name: str, table: str, condition: str, number: int) -> Made:
+        """On a table."""
+        return Made(kind="constraint", name=f"public.{table}.{name}",
+                    make=f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})",
+                    drop=f"ALTER TABLE {table} DROP CONSTRAINT {name}")  # fmt: skip
+
+    def make_domain(self, name: str, table: str, condition: str, number: int) -> Made:
+        """On a domain over a composite value, whose fields stand for the columns."""
+        base, value = self._chance.choice([("varchar(10)", "'a'"), ("text", "'b'"), ("char(3)", "'c'")])
+        check = f"VALUE IN ({value}, 'z') AND length(VALUE) <> {number}"
+        return Made(kind="constraint", name=f"public.{name}.{name}",
+                    make=f"CREATE DOMAIN {name} AS {base} CONSTRAINT {name} CHECK ({check})",
+                    drop=f"DROP DOMAIN {name}")  # fmt: skip
+
+    def make_default(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Of a column, in a table of its own."""
+        text = f"CASE WHEN now() > '2020-01-01' AND 'a'::varchar IN ('b', 'c') THEN {number} ELSE 2.5 END"
+        return Made(kind="table", name=f"public.{name}", make=f"CREATE TABLE {name} (v numeric(9,3) DEFAULT {text})",
+                    drop=f"DROP TABLE {name}")  # fmt: skip
+
+    def make_generated(self, name: str, table: str, condition: str, number: int) -> Made:
+        """A generated column, in a table of its own."""
+        return Made(kind="table", name=f"public.{name}",
+                    make=f"CREATE TABLE {name} ({COLUMNS}, made boolean GENERATED ALWAYS AS ({condition}) STORED)",
+                    drop=f"DROP TABLE {name}")  # fmt: skip
+
+    def make_index(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Over an expression, or of a part of the rows."""
+        form = self._chance.choice(
+            ["(({c}))", "(a) WHERE {c}", "USING hash (({c}))", "(lower(x), (coalesce(s, x)), b DESC) WHERE {c}"]
+        )
+        return Made(kind="index", name=f"public.{name}", make=f"CREATE INDEX {name} ON {table} {form.format(c=condition)}",
+                    drop=f"DROP INDEX {name}")  # fmt: skip
+
+    def make_exclusion(self, name: str, table: str, condition: str, number: int) -> Made:
+        """A constraint with an index, an expression and a condition."""
+        return Made(kind="constraint", name=f"public.{table}.{name}",
+                    make=f"ALTER TABLE {table} ADD CONSTRAINT {name} EXCLUDE ((coalesce(a, 1) + id) WITH =) WHERE ({condition})",
+                    drop=f"ALTER TABLE {table} DROP CONSTRAINT {name}")  # fmt: skip
+
+    def make_policy(self, name: str, table: str, condition: str, number: int) -> Made:
+        """For readers or writers."""
+        form = self._chance.choice(
+            ["USING ({c})", "FOR INSERT WITH CHECK ({c})", "FOR UPDATE USING (true) WITH CHECK ({c})"]
+        )
+        return Made(kind="policy", name=f"public.{table}.{name}", make=f"CREATE POLICY {name} ON {table} {form.format(c=condition)}",
+                    drop=f"DROP POLICY {name} ON {table}")  # fmt: skip
+
+    def make_trigger(self, name: str, table: str, condition: str, number: int) -> Made:
+        """With a condition of the new row."""
+        event = self._chance.choice(["BEFORE INSERT", "AFTER UPDATE OF a", "BEFORE UPDATE OR INSERT"])
+        text = f"(NEW.s IN ('open', 'closed') AND NEW.a BETWEEN 1 AND 9 OR NEW.a <> {number})"
+        return Made(kind="trigger", name=f"public.{table}.{name}",
+                    make=f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW WHEN {text} EXECUTE FUNCTION fires('x')",
+                    drop=f"DROP TRIGGER {name} ON {table}")  # fmt: skip
+
+    def make_rule(self, name: str, table: str, condition: str, number: int) -> Made:
+        """That does something else, too."""
+        action = self._chance.choice(
+            [
+                f"DELETE FROM {table} WHERE {condition}",
+                f"INSERT INTO {table} (id, o) SELECT 1, {condition} FROM {table}",
+                f"UPDATE {table} SET o = {condition}, (a, b) = (SELECT 1, 2) RETURNING id",
+                f"(DELETE FROM {table} WHERE {condition}; SELECT 1)",
+            ]
+        )
+        event = "DELETE" if "RETURNING" not in action else "INSERT"
+        action = action.replace(" RETURNING id", "")
+        return Made(kind="rule", name=f"public.{table}.{name}", make=f"CREATE RULE {name} AS ON {event} TO {table} DO ALSO {action}",
+                    drop=f"DROP RULE {name} ON {table}")  # fmt: skip
+
+    def make_view(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Stored or not."""
+        words = self._chance.choice(["VIEW", "VIEW", "MATERIALIZED VIEW"])
+        query = self.query(table, condition)
+        return Made(
+            kind="view", name=f"public.{name}", make=f"CREATE {words} {name} AS {query}", drop=f"DROP {words} {name}"
+        )
+
+    make_view_again = make_view
+    make_view_more = make_view
+
+    def make_routine(self, name: str, table: str, condition: str, number: int) -> Made:
+        """With a body in the standard's form, or with a default."""
+        if self._chance.random() < 0.3:
+            text = f"CREATE FUNCTION {name}(v varchar DEFAULT coalesce(nullif('a'::varchar, 'b'), '{number}')) RETURNS int LANGUAGE sql AS 'SELECT 1'"
+            return Made(
+                kind="routine", name=f"public.{name}(v character varying)", make=text, drop=f"DROP FUNCTION {name}"
+            )
+        body = self._chance.choice(
+            [
+                "RETURN (SELECT count(*) FROM {t} WHERE {c})",
+                "BEGIN ATOMIC SELECT 1; SELECT count(*) FROM {t} WHERE {c}; END",
+            ]
+        )
+        text = f"CREATE FUNCTION {name}() RETURNS bigint LANGUAGE sql {body.replace('{t}', table).replace('{c}', condition)}"
+        return Made(kind="routine", name=f"public.{name}()", make=text, drop=f"DROP FUNCTION {name}")
+
+    def make_statistics(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Over expressions."""
+        return Made(kind="statistics object", name=f"public.{name}",
+                    make=f"CREATE STATISTICS {name} ON ({condition}), (lower(s)), a FROM {table}", drop=f"DROP STATISTICS {name}")  # fmt: skip
+
+    def make_key(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Of a partitioned table."""
+        way = self._chance.choice(["LIST (({c}))", "RANGE (({c}), a)", "HASH (lower(s), ({c}))"])
+        return Made(kind="table", name=f"public.{name}", make=f"CREATE TABLE {name} ({COLUMNS}) PARTITION BY {way.format(c=condition)}",
+                    drop=f"DROP TABLE {name}")  # fmt: skip
+
+    def make_bound(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Of a partition."""
+        key, bound = self._chance.choice([
+            ("LIST (s)", f"IN ('b', 'a', '{number}', NULL)"), ("RANGE (n)", f"FROM (1.5) TO ({number} + 2)"),
+            ("RANGE (tz, a)", f"FROM ('2020-01-01', {number}) TO ('2021-01-01 10:00+02', MAXVALUE)"),
+            ("RANGE (i)", f"FROM ('-1 day') TO ('{number} mons')"), ("LIST (m)", f"IN ('1.5', '{number}')"),
+            ("RANGE (f)", f"FROM ('-infinity') TO (0.1 + {number})"),
+            ("LIST (a)", f"IN (1 + 1, '7', {number + 10})"), ("HASH (a)", f"WITH (MODULUS {number + 2}, REMAINDER 1)"),
+        ])  # fmt: skip
+        return Made(kind="table", name=f"public.{name}",
+                    make=f"CREATE TABLE {name}_p ({COLUMNS}) PARTITION BY {key}; CREATE TABLE {name} PARTITION OF {name}_p FOR VALUES {bound}",
+                    drop=f"DROP TABLE {name}_p")  # fmt: skip
+
+    def make_publication(self, name: str, table: str, condition: str, number: int) -> Made:
+        """Of some rows."""
+        return Made(kind="publication", name=name, make=f"CREATE PUBLICATION {name} FOR TABLE {table} WHERE ({condition})",
+                    drop=f"DROP PUBLICATION {name}")  # fmt: skip
