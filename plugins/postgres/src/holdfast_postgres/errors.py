@@ -15,6 +15,7 @@ _BY_STATE: dict[str, type[HoldfastError]] = {
     "42501": CredentialsError,  # insufficient_privilege
     "55P03": LockedError,  # lock_not_available
     "40P01": LockedError,  # deadlock_detected
+    "40001": LockedError,  # serialization_failure: on a standby a conflict with recovery
     "3D000": UnreachableError,  # no such database
     "53300": UnreachableError,  # too_many_connections
     "57P01": UnreachableError,  # admin_shutdown
@@ -25,6 +26,7 @@ _BY_STATE: dict[str, type[HoldfastError]] = {
     "XX001": IntegrityError,  # data_corrupted
     "XX002": IntegrityError,  # index_corrupted
 }
+_RESTORE_DENIED = "restore as a superuser, or as a role that may make what is named"
 _BY_CLASS: dict[str, type[HoldfastError]] = {"08": UnreachableError, "28": CredentialsError}
 
 # libpq hands no SQLSTATE on when a connection fails, only the server's text.
@@ -44,12 +46,57 @@ _LOST = re.compile(
 _SNAPSHOT = re.compile(
     r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
 )
+# What pg_dump and pg_restore say, which print no SQLSTATE and have no option to: their connections are theirs alone.
+# The first that fits; a text that is not here has no state, as that of a server which speaks another language.
+_STATES = tuple(
+    (re.compile(pattern), state)
+    for pattern, state in (
+        (r"permission denied|must be (superuser|owner|member)|must have .*privilege", "42501"),
+        (r"violates foreign key constraint", "23503"),
+        (r"could not create unique index|violates unique constraint|duplicate key value", "23505"),
+        (r"violates check constraint|is violated by some row", "23514"),
+        (r"violates not-null constraint|contains null values", "23502"),
+        (r"could not create exclusion constraint|violates exclusion constraint", "23P01"),
+        (r"invalid byte sequence for encoding", "22021"),
+        (r"has no equivalent in encoding", "22P05"),
+        (r"invalid input syntax|malformed (array|record|range) literal", "22P02"),
+        (r"out of range", "22003"),
+        (r"value too long for type", "22001"),
+        (r"missing data for column|extra data after last expected column", "22P04"),
+        (r"division by zero", "22012"),
+        (r"^(role|collation|tablespace|extension|schema) .* does not exist", "42704"),
+        (r"^(relation|table) .* does not exist", "42P01"),
+        (r"^(type|data type) .* (does not exist|has no default operator class)", "42704"),
+        (r"^(function|operator|procedure|aggregate) .* does not exist|could not identify an? ", "42883"),
+        (r"already exists", "42710"),
+        (r"syntax error", "42601"),
+        (r"could not extend file|No space left on device", "53100"),
+        (r"out of memory|out of shared memory", "53200"),
+        (r"too many clients|remaining connection slots", "53300"),
+        (r"canceling statement due to conflict with recovery|terminating connection due to conflict", "40001"),
+        (r"deadlock detected", "40P01"),
+        (r"due to lock timeout|could not obtain lock", "55P03"),
+        (r"due to (statement timeout|user request)", "57014"),
+        (r"terminating connection due to administrator command", "57P01"),
+        (r"invalid page in block|missing chunk number|compressed .*data is corrupt", "XX001"),
+    )
+)
+
+# Of a name that pg_dump wrote without its schema, as in the body of a function: with another search_path it is found.
+_UNDEFINED = frozenset({"42883", "42P01", "42704", "42P02", "3F000", "42703"})
+# What a server says of rows and definitions themselves: data exceptions, broken constraints, errors of functions.
+_CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
+# Of a value that this server does not know, such as a locale; of a role or collation that it has not.
+_ENVIRONMENT = frozenset({"22023", "42501", "42704"})
+
 _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 _HINTS = {
     "55P03": "end the session that holds the lock, or use -o lock_timeout=SECONDS to wait longer",
     "53300": "lower --jobs, or raise max_connections on the server",
+    "40001": "back up the primary, or set hot_standby_feedback=on or a longer max_standby_streaming_delay there",
+    "53100": "make room on the disk of the server",
     "53200": "raise max_locks_per_transaction on the server, or free memory there",
     "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
 }
@@ -67,6 +114,11 @@ def server_error(error: psycopg.Error, action: str) -> HoldfastError:
 
 def client_error(program: str, code: int, lines: Sequence[str], action: str) -> HoldfastError:
     """Translate the failure of a client program, from its exit code and its lines on standard error."""
+    return client_failure(program, code, lines, action)[0]
+
+
+def client_failure(program: str, code: int, lines: Sequence[str], action: str) -> tuple[HoldfastError, str]:
+    """The failure of a client program translated, with its SQLSTATE, empty where that is not known."""
     state, text = "", ""
     for line in lines:
         match = _SEVERITY.search(line)
@@ -79,23 +131,54 @@ def client_error(program: str, code: int, lines: Sequence[str], action: str) -> 
     cause = next((match["text"] for line in lines if (match := _CAUSE.search(line))), "")
     text = _one_line(f"{text} {cause}" if cause not in text else text)
     if "row-level security" in text:
-        return _row_security(action, text)
+        return _row_security(action, text), state
     if not text:
         text = f"killed by signal {-code}" if code < 0 else f"exit code {code} with no error output"
     if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
         # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
         state, text = "55P03", "could not lock a table in time"
     if _SNAPSHOT.search(text):
-        return UnreachableError(f"{action}: the session that held the snapshot was lost")
+        return UnreachableError(f"{action}: the session that held the snapshot was lost"), state
+    state = state or state_of(text)
     kind = _kind(state, text)
-    return kind(f"{action}: {program}: {text}", hint=_hint(state, text, kind))
+    return kind(f"{action}: {program}: {text}", hint=_hint(state, text, kind)), state
 
 
-def restore_error(text: str, action: str) -> HoldfastError:
-    """Translate a fatal message of pg_restore."""
+def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
+    """Translate a fatal message of pg_restore or psql, by its SQLSTATE where that is known."""
     flat = _one_line(text)
-    kind = _kind("", flat)
-    return kind(f"{action}: {flat}", hint=_hint("", flat, kind))
+    state = state or state_of(flat)
+    kind = _kind(state, flat)
+    hint = _RESTORE_DENIED if state == "42501" else _hint(state, flat, kind)
+    return kind(f"{action}: {flat}", hint=hint)
+
+
+def content_error(error: HoldfastError, state: str, *, same_major: bool) -> HoldfastError:
+    """In a drill: an error that the backup is damaged, where the server refuses what is in it."""
+    if type(error) is HoldfastError and is_content(state, same_major=same_major):
+        return IntegrityError(error.message, hint=error.hint)
+    return error
+
+
+def state_of(text: str) -> str:
+    """The SQLSTATE of a message in English that came without one; empty where that is not known."""
+    return next((state for pattern, state in _STATES if pattern.search(text)), "")
+
+
+def is_undefined(state: str) -> bool:
+    """Whether a name was not found, which another search_path may put right."""
+    return state in _UNDEFINED
+
+
+def is_content(state: str, *, same_major: bool) -> bool:
+    """Whether a server refuses rows or definitions for what they are, which says something about the backup.
+
+    What it refuses for want of a role, a right, space or time says nothing about it. Another major version may know
+    words or routines no longer, so that for it only rows and constraints tell.
+    """
+    if state in _ENVIRONMENT:
+        return False
+    return state.startswith(_CONTENT_CLASSES) or (same_major and state.startswith(("42", "3F")))
 
 
 def _row_security(action: str, text: str) -> CredentialsError:

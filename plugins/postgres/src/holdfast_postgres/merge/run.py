@@ -26,6 +26,7 @@ from holdfast_postgres.merge.relations import (
 )
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_loader import run_script
+from holdfast_postgres.restore.statistics import analyze
 from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of, list_file, owned_sequences
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import find_scope
@@ -177,9 +178,7 @@ class Merge:
             return
         kinds = self._plan.kinds
         names = [name for name in kinds if kinds[name] in "rpm" and name not in self._plan.kept]
-        with connected(self._run.target.location) as target, translate_errors("cannot collect statistics"):
-            for name in names:
-                target.execute(f"ANALYZE {quoted(*name)}")
+        self._run.warn(analyze(lambda: connected(self._run.target.location), names, self._run.request.jobs))
 
 
 def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:

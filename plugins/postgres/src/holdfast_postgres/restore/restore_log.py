@@ -4,10 +4,12 @@ pg_restore ends with exit code 1 for both a missing comment and a missing table:
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from holdfast_postgres.errors import restore_error
+from holdfast.api import HoldfastError
+from holdfast_postgres.errors import restore_error, state_of
 
 # Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
 _ERROR = re.compile(
@@ -16,8 +18,14 @@ _ERROR = re.compile(
 _ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+); \d+ \d+ (?P<what>.*)")
 _COMMAND = re.compile(r"(?:Command was: |psql:[^:]*:\d+: STATEMENT:\s+)(?P<command>.*)")
 # psql's own errors are in small letters: of its commands, which no script may hold.
-_SCRIPT_ERROR = re.compile(r"psql:[^:]*:\d+: ((?P<own>error): |(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}: )?)(?P<text>.*)")
-_SERVER = re.compile(r"could not execute query: \w+:\s+(?P<text>.*)")
+# The severity is in the language of the server, the SQLSTATE that psql adds is not.
+_SCRIPT_ERROR = re.compile(
+    r"psql:[^:]*:\d+: ((?P<own>error): |(ERROR|FATAL|PANIC|\w+(?=:\s+(?!0[01])[0-9A-Z]{5}: )):\s+"
+    r"((?P<state>[0-9A-Z]{5}): )?)(?P<text>.*)"
+)
+_SERVER = re.compile(
+    r"(could not execute query|COPY failed for table \"(?P<table>.*?)\"): (?P<severity>\w+):\s+(?P<text>.*)"
+)
 _WARNING = re.compile(r"(?:psql:[^:]*:\d+: )?WARNING:\s+(?:\d\w{4}: )?(?P<text>.*)")
 _MOST_MESSAGES = 200
 
@@ -28,6 +36,7 @@ _SECONDARY = re.compile(
     re.IGNORECASE,
 )
 # What acts on its own and takes a superuser to make.
+_LATE = re.compile(r"REFRESH MATERIALIZED VIEW |(CREATE|ALTER) STATISTICS ", re.IGNORECASE)  # computed anew from rows
 _AUTONOMOUS = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER) ", re.IGNORECASE)
 _DENIED = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
@@ -57,8 +66,10 @@ def classify(command: str, text: str) -> Severity:
         return Severity.HARMLESS
     if re.match(r"COMMENT ON (EXTENSION|SCHEMA public)", command):
         return Severity.HARMLESS  # brought by every new database, and owned by whoever made that
-    if _SECONDARY.match(command):
+    if _SECONDARY.match(command) or _LATE.match(command):
         return Severity.DEGRADED
+    if command.startswith("CREATE USER MAPPING ") and re.match(r"role .* does not exist", text):
+        return Severity.DEGRADED  # it holds how a role logs in elsewhere, and there is no such role
     if _AUTONOMOUS.match(command) and _DENIED.search(text):
         return Severity.DEGRADED
     return Severity.FATAL
@@ -68,17 +79,21 @@ def classify(command: str, text: str) -> Severity:
 class Classifier:
     """Reads the log of one pg_restore line by line: the first fatal message is raised, `degraded` are the warnings.
 
-    `script` says that it is the log of a psql that continues after errors and echoes the statement that failed.
+    `judge` makes of an error and its SQLSTATE the one to raise. `script`
+    says that it is the log of a psql that continues after errors and echoes the statement that failed.
     `selected` says that the backup holds a selection, so that what leads out of it cannot be restored.
     """
 
     action: str
     selected: bool = False
     script: bool = False
+    judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
     _error: str = ""
+    _state: str = ""
+    _table: str = ""
     _command: list[str] | None = None
 
     def line(self, line: str) -> None:
@@ -97,27 +112,31 @@ class Classifier:
         elif error := _ERROR.match(line):
             self.end()
             self._error = self._server_text(error["text"])
+            if self._table:  # no statement follows
+                self.end()
         elif self.script and (error := _SCRIPT_ERROR.match(line)):
             self.end()
             if error["own"]:
                 raise restore_error(error["text"], self.action)
-            self._error = error["text"]
+            self._error, self._state = error["text"], error["state"] or ""
         elif warning := _WARNING.match(line):
             self._add(self.degraded, f"warning of the server: {warning['text']}")
 
     def end(self) -> None:
         """Classify what has come so far."""
         text, command = self._error, " ".join(self._command or [])
-        self._error, self._command = "", None
+        state, table = self._state or state_of(text), self._table
+        self._error, self._state, self._table, self._command = "", "", "", None
         if not text:
             return
         severity = classify(command, text)
         if self.selected and _LEADING_OUT.match(command) and "does not exist" in text:
             severity = Severity.DEGRADED
         # With several jobs pg_restore does not name the entry, and the statement has to do.
-        about = self._entry or " ".join(command.split()[:12])
+        about = f'COPY failed for table "{table}"' if table else self._entry or " ".join(command.split()[:12])
         if severity is Severity.FATAL:
-            raise restore_error(f"{about}: {text}" if about else text, self.action)
+            error = restore_error(f"{about}: {text}" if about else text, self.action, state=state)
+            raise self.judge(error, state)
         messages = self.degraded if severity is Severity.DEGRADED else self.harmless
         self._add(messages, f"not restored: {about}: {text}")
 
@@ -131,6 +150,7 @@ class Classifier:
         server = _SERVER.match(text)
         if not server:
             raise restore_error(text, self.action)
+        self._table = server["table"] or ""
         return server["text"]
 
     def _add(self, messages: list[str], text: str) -> None:

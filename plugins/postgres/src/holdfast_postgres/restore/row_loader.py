@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from holdfast.api import Blob, quote_name
-from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.hints import LargeTableHint
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.session import literal, quoted, settings
@@ -14,7 +13,7 @@ _BATCH = 500  # statements sent at once
 def load_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> None:
     """Load one part of a table by one COPY, which the server takes whole or not at all."""
     action = f"cannot load rows into {quote_name(f'{table.schema}.{table.table}')}"
-    with run.connected() as connection, translate_errors(action):
+    with run.translated(action), run.connected() as connection:
         connection.execute(settings(run.server.major, encoding=run.hints.database.encoding))
         connection.execute("SET synchronous_commit TO off")
         if run.disables_triggers:
@@ -30,7 +29,7 @@ def load_sequences(run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, 
     if names is not None:
         literals = {literal(quoted(schema, name)) for schema, name in names}
         lines = [line for line in lines if _sequence_literal(line) in literals]
-    with run.connected() as connection, translate_errors("cannot set the sequences"):
+    with run.translated("cannot set the sequences"), run.connected() as connection:
         connection.execute(settings(run.server.major))
         for start in range(0, len(lines), _BATCH):
             connection.execute("".join(lines[start : start + _BATCH]))

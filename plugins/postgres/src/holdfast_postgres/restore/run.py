@@ -11,10 +11,10 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import PluginError, RestoreRequest, UnreachableError
+from holdfast.api import HoldfastError, PluginError, RestoreRequest, UnreachableError
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
-from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.errors import content_error, server_error, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
@@ -126,6 +126,20 @@ class RestoreRun:
         if self.server.major >= _CONNECTION_CHECKS_SINCE:
             settings["client_connection_check_interval"] = "2s"
         return settings
+
+    def judge(self, error: HoldfastError, state: str) -> HoldfastError:
+        """What a refusal of the server means: in a drill that the backup is damaged, if it is for what is in it."""
+        if not self.request.drill:
+            return error
+        return content_error(error, state, same_major=self.server.major == self.hints.major)
+
+    @contextmanager
+    def translated(self, action: str) -> Iterator[None]:
+        """Raise psycopg's errors of the block as what they mean for this restore."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self.judge(server_error(error, action), error.sqlstate or "") from error
 
     @property
     def processes(self) -> ClientProcesses:

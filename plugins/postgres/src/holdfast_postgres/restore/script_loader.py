@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 from holdfast.api import Blob, Chunk, HoldfastError
+from holdfast_postgres.errors import client_failure
 from holdfast_postgres.formats import script
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.restore_log import Classifier
@@ -56,7 +57,7 @@ def run_script(
         command += ["--single-transaction", "--file=-"]
     if classifies:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
-    classifier = Classifier(action=f"cannot restore into {target.label}", script=classifies)
+    classifier = Classifier(action=f"cannot restore into {target.label}", script=classifies, judge=run.judge)
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
         try:
@@ -65,7 +66,10 @@ def run_script(
         except BrokenPipeError:
             log.info("psql ended before the script did")  # `finish` raises why
         child.end_input()
-        child.finish(classifier.action)
+        code = child.wait_checked()
+        if code:
+            error, state = client_failure(child.program, code, child.lines, classifier.action)
+            raise run.judge(error, state)
         classifier.end()
         if end not in child.lines:
             raise HoldfastError(f"{classifier.action}: psql ended before it had read the whole script")

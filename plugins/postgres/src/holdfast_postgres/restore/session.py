@@ -17,6 +17,7 @@ from holdfast_postgres.restore.load_order import Name, levels, references
 from holdfast_postgres.restore.row_loader import load_rows, load_sequences
 from holdfast_postgres.restore.run import GLOBALS, POST_DATA, PRE_DATA, ROWS, SEQUENCES, RestoreRun
 from holdfast_postgres.restore.script_loader import load_globals, load_plain
+from holdfast_postgres.restore.statistics import analyze, read_tables
 from holdfast_postgres.session import Server
 from holdfast_postgres.target import RestoreTarget
 
@@ -118,22 +119,17 @@ class PostgresRestore:
         run.prepare()
         if run.target.merges:
             self._merge().commit()
-        elif run.options.analyze and not run.hints.schema_only and not run.request.drill:
+        elif run.options.analyze and not run.hints.schema_only:
             self._analyze()
         run.processes.close()
         run.target.finish()
 
     def _analyze(self) -> None:
-        """By several sessions where vacuumdb is installed, which is a package of its own on some systems."""
+        """Collect the planner's statistics of every table."""
         run = self._run
-        if not run.programs.has("vacuumdb"):
-            with run.connected() as connection, translate_errors("cannot collect statistics"):
-                connection.execute("ANALYZE")
-            return
-        command = [run.programs.path("vacuumdb"), "--analyze-only", "--quiet", "--no-password"]
-        command.append(f"--jobs={run.request.jobs}")
-        with run.processes.start(command, tied=True) as child:
-            child.finish("cannot collect statistics")
+        with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+            tables = read_tables(connection)
+        run.warn(analyze(run.connected, tables, run.request.jobs))
 
 
 @contextmanager

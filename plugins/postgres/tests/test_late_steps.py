@@ -1,0 +1,96 @@
+"""What comes after the rows: it may fail without their loss, and what the server refuses makes a backup damaged."""
+
+import pytest
+from support.servers.postgres import PostgresServer
+
+import holdfast
+from holdfast.api import HoldfastError
+from holdfast_postgres.errors import is_content
+
+
+def test_statistics_that_cannot_be_made_are_a_warning(server: PostgresServer, database: str, store: str) -> None:
+    """Of that table alone; a drill runs the same steps as a restore and says so too."""
+    server.execute(
+        database,
+        "CREATE FUNCTION bad(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 1 / (n - 5); END $$",
+        "CREATE TABLE orders (id int PRIMARY KEY, n int)",
+        "CREATE TABLE others AS SELECT generate_series(1, 100) AS a",
+        "CREATE STATISTICS s ON (bad(n)), id FROM orders",
+        "INSERT INTO orders SELECT i, i FROM generate_series(1, 100) i",
+    )
+    record = holdfast.backup(server.url(database), store=store, proof=True)
+    with server.database() as made:
+        warnings = holdfast.restore(record.id, server.url(made), store=store).warnings
+        assert [text for text in warnings if "no statistics of table public.orders: division by zero" in text]
+        assert server.value(made, "SELECT count(*) FROM orders") == 100
+        assert server.value(made, "SELECT count(*) FROM pg_stats WHERE tablename = 'others'") == 1
+    result = holdfast.drill(record.id, store=store, into=server.url(""))
+    assert result.state == "proven"
+    assert [text for text in result.warnings if "public.orders" in text]
+
+
+def test_a_materialized_view_that_cannot_be_computed_is_a_warning(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Its rows are computed anew, and everything else is there."""
+    server.execute(
+        database,
+        "CREATE TABLE t AS SELECT generate_series(1, 10) AS a",
+        "CREATE MATERIALIZED VIEW m AS SELECT 100 / (count(*) FILTER (WHERE a > 5)) AS n FROM t",
+        "DELETE FROM t WHERE a > 5",
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    warnings = holdfast.restore(record.id, server.url(target), store=store).warnings
+    assert [text for text in warnings if "division by zero" in text and "public.m" in text]
+    assert server.value(target, "SELECT count(*) FROM t") == 5
+
+
+@pytest.mark.parametrize("form", ["parallel", "custom", "plain"])
+def test_a_backup_whose_content_the_server_refuses_is_damaged_after_a_drill(
+    server: PostgresServer, database: str, target: str, store: str, form: str
+) -> None:
+    """A restore of it fails with the constraint's name and leaves nothing; the drill records why."""
+    server.execute(database, "CREATE TABLE p (id int PRIMARY KEY)", "CREATE TABLE c (p int REFERENCES p)")
+    with server.connect(database) as connection:
+        connection.execute("SET session_replication_role TO replica")
+        connection.execute("INSERT INTO c VALUES (1)")
+    record = holdfast.backup(server.url(database), store=store, options={"format": form})
+    with pytest.raises(HoldfastError, match="c_p_fkey") as caught:
+        holdfast.restore(record.id, server.url(target), store=store)
+    assert caught.value.exit_code == 1
+    assert not server.relations(target)
+    result = holdfast.drill(record.id, store=store, into=server.url(""))
+    assert result.state == "damaged"
+    assert [text for text in result.problems if "c_p_fkey" in text]
+
+
+def test_a_drill_on_a_server_without_the_role_of_a_user_mapping_proves_the_backup(
+    server: PostgresServer, database: str, store: str
+) -> None:
+    role = f"far_{database}"
+    server.execute("postgres", f"CREATE ROLE {role}")
+    server.execute(
+        database,
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE SERVER far FOREIGN DATA WRAPPER w",
+        f"CREATE USER MAPPING FOR {role} SERVER far OPTIONS (\"user\" 'u', password 'p')",
+    )
+    record = holdfast.backup(server.url(database), store=store, proof=True)
+    server.execute(database, f"DROP USER MAPPING FOR {role} SERVER far")
+    server.execute("postgres", f"DROP ROLE {role}")
+    result = holdfast.drill(record.id, store=store, into=server.url(""))
+    assert result.state == "proven"
+    assert [text for text in result.warnings if role in text]
+
+
+@pytest.mark.parametrize(
+    ("state", "same_major", "expected"),
+    [
+        ("23505", False, True), ("22P02", False, True), ("P0001", True, True), ("42883", True, True),
+        ("42883", False, False), ("42704", True, False), ("42501", True, False), ("22023", True, False),
+        ("53100", True, False), ("57P01", True, False), ("08006", True, False), ("", True, False),
+    ],
+)  # fmt: skip
+def test_only_what_is_in_a_backup_tells_of_it(state: str, same_major: bool, expected: bool) -> None:
+    """No room, no right, no role, another version: none of these says that it is damaged."""
+    assert is_content(state, same_major=same_major) is expected
