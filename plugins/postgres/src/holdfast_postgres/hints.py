@@ -29,7 +29,10 @@ class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatabaseHint(msgspec.Struct, frozen=True, kw_only=True):
-    """How the source database was made; `provider` is c, i or b, as in pg_database."""
+    """How the source database was made; `provider` is c, i or b, as in pg_database.
+
+    `tablespace` is that of the database, empty for pg_default.
+    """
 
     encoding: str
     collate: str
@@ -37,10 +40,15 @@ class DatabaseHint(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "c"
     locale: str | None = None
     rules: str | None = None
+    tablespace: str = ""
 
 
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
-    """`major` is the server's version, `client` that of pg_dump; `size` the bytes that the database took."""
+    """`major` is the server's version, `client` that of pg_dump; `size` the bytes that the database took.
+
+    `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none. The rows of
+    `large_object_tables` refer to large objects.
+    """
 
     format: Format
     major: int
@@ -50,6 +58,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     archive: str = ""
     sequences: str = ""
     globals: str = ""
+    properties: str = ""
     schema_only: bool = False
     data_only: bool = False
     selected: bool = False

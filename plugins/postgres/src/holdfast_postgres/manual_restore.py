@@ -1,8 +1,13 @@
 """The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
 
+import shlex
+from collections.abc import Iterator
+
 from holdfast_postgres.hints import DatabaseHint, Hints
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
+# What a database may have for its sessions and would end a restore.
+_LIFTED = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c role=none"
 _TIMEOUT = "/^SET transaction_timeout = 0;$/"
 # From the first line to the first such line, which pg_dump writes: rows further on may look alike.
 _WITHOUT_TIMEOUT = f"LC_ALL=C sed '1,{_TIMEOUT}{{{_TIMEOUT}d;}}'"
@@ -24,7 +29,13 @@ def steps(hints: Hints) -> tuple[str, ...]:
             "export PGOPTIONS='-c session_replication_role=replica'",
         ]
     else:
-        lines.append(_create(hints.database))
+        lines += _create(hints.database)
+    if hints.properties:
+        lines += [
+            "# owner, rights, comment, limits and settings of the database itself; these let the restore go on",
+            f"export PGOPTIONS={shlex.quote(_LIFTED)}",
+            f"{{decode:{hints.properties}}} | psql --no-psqlrc --quiet --dbname=TARGET_DB",
+        ]
     archive = f"{{decode:{hints.archive}}}"
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":
@@ -65,12 +76,24 @@ def _file(number: int) -> str:
     return f"copy/{number:04d}.sql"
 
 
-def _create(database: DatabaseHint) -> str:
+def _create(database: DatabaseHint) -> Iterator[str]:
+    """The command that makes the database, with all that decides how its text sorts."""
     words = ["createdb", "--template=template0", f"--encoding={database.encoding}"]
-    if database.provider == "c" and all(_plain(name) for name in (database.collate, database.ctype)):
-        words += [f"--lc-collate={database.collate}", f"--lc-ctype={database.ctype}"]
-    return " ".join([*words, "TARGET_DB"])
+    words += [
+        f"--{option}={shlex.quote(value)}"
+        for option, value in (("lc-collate", database.collate), ("lc-ctype", database.ctype), *_provider(database))
+        if value and value.isprintable()
+    ]
+    if database.rules and not database.rules.isprintable():
+        yield "# not here, since they have line breaks: the ICU rules of the source, so that text may sort otherwise"
+    if database.tablespace.isprintable() and database.tablespace:
+        yield f"# where the server has that tablespace, with --tablespace={shlex.quote(database.tablespace)}"
+    yield " ".join([*words, "TARGET_DB"])
 
 
-def _plain(name: str) -> bool:
-    return bool(name) and all(character.isalnum() or character in "._-@" for character in name)
+def _provider(database: DatabaseHint) -> Iterator[tuple[str, str | None]]:
+    """The options of createdb 15 and newer for locales that are not the system's, those for rules of 16."""
+    if database.provider == "i":
+        yield from (("locale-provider", "icu"), ("icu-locale", database.locale), ("icu-rules", database.rules))
+    elif database.provider == "b":
+        yield from (("locale-provider", "builtin"), ("builtin-locale", database.locale))

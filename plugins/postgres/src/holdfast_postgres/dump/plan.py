@@ -13,6 +13,7 @@ from holdfast_postgres.snapshot import Snapshot
 ARCHIVE = "archive"
 SEQUENCES = "sequences"
 GLOBALS = "globals"
+PROPERTIES = "properties"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 from holdfast.api import Chunk, DumpRequest, HoldfastError, Stream, quote_name
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
-from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, SEQUENCES, DumpPlan
+from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.formats import script
 from holdfast_postgres.formats.archive import read_entries
 from holdfast_postgres.formats.directory import directory_chunks
+from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
@@ -37,6 +38,8 @@ class StreamReaders:
         plan: DumpPlan,
         programs: Programs,
         processes: ClientProcesses,
+        *,
+        properties: str,
     ) -> None:
         self._request = request
         self._options: PostgresOptions = request.options
@@ -44,6 +47,7 @@ class StreamReaders:
         self._plan = plan
         self._programs = programs
         self._processes = processes
+        self._properties = properties
         self._format = self._options.pg_format
         self.warnings: list[str] = []
 
@@ -63,6 +67,10 @@ class StreamReaders:
         if self._plan.sequences:
             text = "".join(sequence.statement for sequence in self._plan.sequences).encode()
             readers[Stream(name=SEQUENCES, suffix=".sql", size=len(text))] = lambda: iter([text])
+        if self._properties:
+            script_of_database = self._properties.encode()
+            size = len(script_of_database)
+            readers[Stream(name=PROPERTIES, suffix=".sql", size=size)] = lambda: iter([script_of_database])
         if self._options.globals:
             readers[Stream(name=GLOBALS, suffix=".sql", size=_MB)] = self._read_globals
         return readers
@@ -129,7 +137,7 @@ class StreamReaders:
         location = self._snapshot.location
         command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
         child = self._processes.start([*command, f"--database={location.database}"], location=location)
-        return child.chunks("cannot read the roles and tablespaces")
+        return leaving_alone(child.chunks("cannot read the roles and tablespaces"))
 
     def _pg_dump(self, *arguments: str) -> list[str]:
         command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]

@@ -5,12 +5,24 @@ from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.hints import DatabaseHint
+from holdfast_postgres.selection.backup_scope import BackupScope
 
 _DATABASE = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+# The objects of a selection that roles own or may use.
+_TAKEN = """
+SELECT 'pg_catalog.pg_class'::regclass AS class, oid FROM pg_catalog.pg_class WHERE oid = ANY (%s)
+UNION ALL SELECT 'pg_catalog.pg_policy'::regclass, oid FROM pg_catalog.pg_policy WHERE polrelid = ANY (%s)
+UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid FROM pg_catalog.pg_namespace WHERE nspname = ANY (%s)
+UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%s)
+UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = ANY (%s)
+"""
 _ROLES = f"""
 SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
 WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
-    AND r.rolname !~ '^pg_' ORDER BY 1
+    AND r.rolname !~ '^pg_' AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid))
+ORDER BY 1
 """
 # Dependencies on the superuser that initdb made are pinned and recorded nowhere.
 _BOOTSTRAP_ROLE = f"""
@@ -34,16 +46,26 @@ WHERE {USER_SCHEMA} AND o NOT LIKE 'n_distinct%' ORDER BY 1
 _EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
 
-def read_requirements(connection: "Connection[TupleRow]") -> dict[str, list[str]]:
-    """Extensions, roles and tablespaces, by the names of the fields of `Hints`."""
-    owners = first_column(connection, _ROLES, (["o"],)) + first_column(connection, _BOOTSTRAP_ROLE)
+def read_requirements(connection: "Connection[TupleRow]", scope: BackupScope | None) -> dict[str, list[str]]:
+    """Extensions, roles and tablespaces, by the names of the fields of `Hints`: of the whole, or of a selection."""
+    owners = _roles(connection, scope, "o") + first_column(connection, _BOOTSTRAP_ROLE)
+    extensions = first_column(connection, _EXTENSIONS)
+    if scope is not None:
+        extensions = [name for name in extensions if name in scope.extensions]
     return {
-        "extensions": first_column(connection, _EXTENSIONS),
+        "extensions": extensions,
         "owners": sorted(set(owners)),
-        "grantees": first_column(connection, _ROLES, (["a", "r"],)),
-        "policy_roles": first_column(connection, _ROLES, (["r"],)),
+        "grantees": _roles(connection, scope, "a", "r"),
+        "policy_roles": _roles(connection, scope, "r"),
         "tablespaces": first_column(connection, _TABLESPACES),
     }
+
+
+def _roles(connection: "Connection[TupleRow]", scope: BackupScope | None, *dependencies: str) -> list[str]:
+    relations = [] if scope is None else sorted(scope.relations)
+    schemas = [] if scope is None else sorted(scope.schemas)
+    values = (list(dependencies), scope is None, relations, relations, schemas, schemas, schemas)
+    return first_column(connection, _ROLES, values)
 
 
 def foreign_column_options(connection: "Connection[TupleRow]") -> list[str]:
@@ -62,10 +84,11 @@ def database_hint(connection: "Connection[TupleRow]", major: int) -> tuple[Datab
         locale = "datlocale"
     row = connection.execute(
         f"SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype, {provider}, {locale}, {rules}, "
+        "(SELECT spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = dattablespace AND spcname <> 'pg_default'), "
         "pg_catalog.pg_database_size(oid) FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
     ).fetchone()
     assert row is not None  # noqa: S101 (we are connected to it)
-    encoding, collate, ctype, provider, locale, rules, size = row
+    encoding, collate, ctype, provider, locale, rules, tablespace, size = row
     hint = DatabaseHint(
         encoding=encoding,
         collate=collate,
@@ -73,5 +96,6 @@ def database_hint(connection: "Connection[TupleRow]", major: int) -> tuple[Datab
         provider=provider,
         locale=locale,
         rules=rules,
+        tablespace=tablespace or "",
     )
     return hint, size

@@ -10,7 +10,8 @@ from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream
 from holdfast_postgres import manual_restore
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs, find_programs
-from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, SEQUENCES, make_plan
+from holdfast_postgres.database_properties import read_properties
+from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
 from holdfast_postgres.dump.requirements import database_hint, read_requirements
 from holdfast_postgres.dump.warnings import dump_warnings
@@ -40,12 +41,19 @@ class PostgresDump:
         self._plan = make_plan(request, snapshot)
         with translate_errors(f"cannot read {snapshot.location.label}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
-            self._requirements = read_requirements(snapshot.connection)
+            self._requirements = read_requirements(snapshot.connection, snapshot.scope)
+            self._properties = self._read_properties()
         self._warnings = list(dump_warnings(snapshot, self._options, programs))
-        self._source = StreamReaders(request, snapshot, self._plan, programs, processes)
+        self._source = StreamReaders(request, snapshot, self._plan, programs, processes, properties=self._properties)
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
         self.source = Source(name=snapshot.server.database, identity=snapshot.identity)
+
+    def _read_properties(self) -> str:
+        """What belongs to the database itself, as a script; a selection or rows alone say nothing of it."""
+        if self._is_selection or self._options.data_only:
+            return ""
+        return read_properties(self._snapshot.connection, self._snapshot.server.database, portable=True).script
 
     def read(self, stream: Stream) -> Iterator[Chunk]:
         """Yield the bytes of a stream."""
@@ -123,6 +131,7 @@ class PostgresDump:
             archive=ARCHIVE,
             sequences=SEQUENCES if self._plan.sequences else "",
             globals=GLOBALS if self._options.globals else "",
+            properties=PROPERTIES if self._properties else "",
             schema_only=self._options.schema_only,
             data_only=self._options.data_only,
             selected=self._is_selection,

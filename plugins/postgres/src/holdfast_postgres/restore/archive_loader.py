@@ -103,8 +103,12 @@ class ArchiveLoader:
     def _restore(self, step: Step, path: Path, entries: list[Entry] | None, jobs: int) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
         run = self._run
-        action = f"cannot restore into {run.target.into.label}"
-        classifier = Classifier(action=action, selected=run.hints.selected, judge=run.judge)
+        classifier = Classifier(
+            action=f"cannot restore into {run.target.into.label}",
+            selected=run.hints.selected,
+            schemas=run.target.schemas,
+            judge=run.judge,
+        )
         arguments = self._arguments(step)
         if entries is not None:
             listing = run.request.scratch / f"entries-{next(self._lists)}.list"

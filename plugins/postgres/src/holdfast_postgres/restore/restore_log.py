@@ -27,6 +27,7 @@ _SERVER = re.compile(
     r"(could not execute query|COPY failed for table \"(?P<table>.*?)\"): (?P<severity>\w+):\s+(?P<text>.*)"
 )
 _WARNING = re.compile(r"(?:psql:[^:]*:\d+: )?WARNING:\s+(?:\d\w{4}: )?(?P<text>.*)")
+_SCHEMA = re.compile(r'CREATE SCHEMA (?:"((?:[^"]|"")+)"|([^\s";]+));')
 _MOST_MESSAGES = 200
 
 # The content is there; who owns it, who may use it or what is said about it is not.
@@ -75,17 +76,24 @@ def classify(command: str, text: str) -> Severity:
     return Severity.FATAL
 
 
+def _made_schema(command: str) -> str:
+    """The name of the schema that a statement makes, or an empty text."""
+    match = _SCHEMA.match(command)
+    return (match[1].replace('""', '"') if match[1] else match[2]) if match else ""
+
+
 @dataclass(kw_only=True)
 class Classifier:
     """Reads the log of one pg_restore line by line: the first fatal message is raised, `degraded` are the warnings.
 
-    `judge` makes of an error and its SQLSTATE the one to raise. `script`
-    says that it is the log of a psql that continues after errors and echoes the statement that failed.
-    `selected` says that the backup holds a selection, so that what leads out of it cannot be restored.
+    `judge` makes of an error and its SQLSTATE the one to raise. `script` says that it is the log of a psql that continues
+    after errors and echoes the statement that failed. `selected` says that the backup holds a selection, so that what
+    leads out of it cannot be restored. `schemas` are those that the target had for its extensions.
     """
 
     action: str
     selected: bool = False
+    schemas: frozenset[str] = frozenset()
     script: bool = False
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
     degraded: list[str] = field(default_factory=list)
@@ -130,6 +138,8 @@ class Classifier:
         if not text:
             return
         severity = classify(command, text)
+        if text.endswith("already exists") and _made_schema(command) in self.schemas:
+            severity = Severity.HARMLESS
         if self.selected and _LEADING_OUT.match(command) and "does not exist" in text:
             severity = Severity.DEGRADED
         # With several jobs pg_restore does not name the entry, and the statement has to do.

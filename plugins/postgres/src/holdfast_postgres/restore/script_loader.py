@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from holdfast.api import Blob, Chunk, HoldfastError
 from holdfast_postgres.errors import client_failure
 from holdfast_postgres.formats import script
+from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import RestoreRun
@@ -20,14 +21,15 @@ def load_plain(run: RestoreRun, blob: Blob) -> None:
     Where roles are missing psql continues after errors, and its log is classified as that of pg_restore is.
     """
     adjustments = run.adjustments
-    continues = adjustments.no_owner or adjustments.no_privileges or run.hints.data_only
+    continues = adjustments.no_owner or adjustments.no_privileges or run.hints.data_only or bool(run.target.schemas)
     run_script(run, [blob.chunks()], run.target.into, None, continues=continues, classifies=continues)
 
 
 def load_globals(run: RestoreRun, blob: Blob) -> None:
     """Make roles and tablespaces; those that exist are left as they are, all else that fails is a warning."""
+    # Backups of older versions hold the script as pg_dumpall writes it.
     location = run.target.into.at("postgres")
-    lines = run_script(run, [blob.chunks()], location, location, continues=True, classifies=False)
+    lines = run_script(run, [leaving_alone(blob.chunks())], location, location, continues=True, classifies=False)
     errors = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
     run.warn(
         f"a role or tablespace was not restored: {text.partition(': ')[2] or text}"
@@ -57,7 +59,9 @@ def run_script(
         command += ["--single-transaction", "--file=-"]
     if classifies:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
-    classifier = Classifier(action=f"cannot restore into {target.label}", script=classifies, judge=run.judge)
+    classifier = Classifier(
+        action=f"cannot restore into {target.label}", script=classifies, schemas=run.target.schemas, judge=run.judge
+    )
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
         try:

@@ -38,6 +38,8 @@ class PostgresRestore:
         hints = self._run.hints
         if self._run.options.globals and hints.globals and not self._run.request.drill:
             yield Step(stream=hints.globals, phase=GLOBALS)
+        if hints.properties and not self._run.request.selective:
+            yield Step(stream=hints.properties, phase=GLOBALS)
         if hints.format != "parallel":
             yield Step(stream=hints.archive, phase=PRE_DATA)
             return
@@ -92,6 +94,8 @@ class PostgresRestore:
         if table := self._large_tables.get(step.stream):
             if self._takes(table):
                 load_rows(run, table, blob)
+        elif step.stream == run.hints.properties:
+            run.target.take_properties(b"".join(bytes(chunk) for chunk in blob.chunks()).decode())
         elif step.phase == GLOBALS:
             load_globals(run, blob)
         elif step.stream == run.hints.sequences:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -50,6 +51,14 @@ def check_version(server: Server, hints: Hints, options: PostgresOptions) -> Non
             "all of it",
             hint="restore into a newer server, or use -o older_server=true to try",
         )
+
+
+def needs_of_selection(hints: Hints) -> Hints:
+    """The hints for a restore of a selection, of which only the archive tells what it needs.
+
+    What is missing for it is found as it is made, in a database of its own.
+    """
+    return msgspec.structs.replace(hints, selected=True, owners=[], grantees=[], tablespaces=[])
 
 
 def check_needs(

@@ -8,13 +8,14 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import USER_SCHEMA, first_column
-from holdfast_postgres.session import quoted
+from holdfast_postgres.session import literal, quoted
 
 log = logging.getLogger("holdfast.postgres.contents")
 
 _SHOWN = 100  # objects that are left, of which a message names a few
 
-# An extension and its members are no content: installing some is how an empty database is prepared.
+# An extension, its members and the schema it was put into are no content: installing some is how an empty database
+# is prepared.
 _OBJECTS = f"""
 WITH member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
 object AS (
@@ -36,6 +37,7 @@ object AS (
     UNION ALL
     SELECT 4, 'schema', n.nspname FROM pg_catalog.pg_namespace n
     WHERE n.nspname <> 'public' AND {USER_SCHEMA}
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extnamespace = n.oid)
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_namespace'::regclass AND objid = n.oid)
     UNION ALL
     SELECT 5, 'large object', m.oid::text FROM pg_catalog.pg_largeobject_metadata m
@@ -53,6 +55,7 @@ object AS (
         SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_data_wrapper'::regclass AND objid = f.oid)
     UNION ALL
     SELECT 9, 'foreign server', f.srvname FROM pg_catalog.pg_foreign_server f
+    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_server'::regclass AND objid = f.oid)
     UNION ALL
     SELECT 10, 'language', l.lanname FROM pg_catalog.pg_language l
     WHERE l.oid >= 16384
@@ -84,16 +87,43 @@ def read_objects(connection: "Connection[TupleRow]", *, limit: int | None = None
     return [DatabaseObject(kind=kind, name=name) for kind, name in rows]
 
 
+# Of an extension's tables only the rows that pg_dump writes count: it brings the others itself.
+_TABLES_OF_ROWS = f"""
+SELECT n.nspname, c.relname, coalesce(x.condition, ''), x.condition IS NOT NULL
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (
+    SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition FROM pg_catalog.pg_extension e
+    WHERE c.oid = ANY (e.extconfig)
+) x ON true
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    AND (x.condition IS NOT NULL OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TableOfRows:
+    name: str
+    label: str
+    condition: str  # a WHERE clause, or empty
+    config: bool
+
+
+def _tables_of_rows(connection: "Connection[TupleRow]") -> list[_TableOfRows]:
+    rows = connection.execute(_TABLES_OF_ROWS)
+    return [
+        _TableOfRows(name=quoted(schema, name), label=f"{schema}.{name}", condition=condition, config=config)
+        for schema, name, condition, config in rows.fetchall()
+    ]
+
+
 def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[str]:
     """Tables that hold rows, for a restore of data alone into definitions that are there."""
-    query = f"""
-        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {USER_SCHEMA} ORDER BY 1, 2
-    """
     filled: list[str] = []
-    for schema, name in connection.execute(query).fetchall():
-        if connection.execute(f"SELECT FROM ONLY {quoted(schema, name)} LIMIT 1").fetchone() is not None:
-            filled.append(f"{schema}.{name}")
+    for table in _tables_of_rows(connection):
+        if connection.execute(f"SELECT FROM ONLY {table.name} {table.condition} LIMIT 1").fetchone() is not None:
+            filled.append(table.label)
             if len(filled) == limit:
                 break
     return filled
@@ -104,6 +134,7 @@ class EmptyState:
     """What an empty database had before we restored into it: to be there again after a failure."""
 
     extensions: frozenset[str]
+    extension_schemas: frozenset[str]
     public: bool
     public_owner: str
     public_grants: tuple[str, ...]
@@ -113,6 +144,11 @@ class EmptyState:
 def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
     """What an empty database has, to be kept for `remove_objects`."""
     extensions = frozenset(first_column(connection, "SELECT extname FROM pg_catalog.pg_extension"))
+    schemas = first_column(
+        connection,
+        "SELECT n.nspname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_extension x ON x.extnamespace = n.oid "
+        f"WHERE {USER_SCHEMA}",
+    )
     row = connection.execute(
         "SELECT pg_catalog.pg_get_userbyid(nspowner), pg_catalog.obj_description(oid, 'pg_namespace') "
         "FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
@@ -128,6 +164,7 @@ def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
     ).fetchall()
     return EmptyState(
         extensions=extensions,
+        extension_schemas=frozenset(schemas),
         public=row is not None,
         public_owner=row[0] if row else "",
         public_comment=row[1] if row else None,
@@ -182,7 +219,12 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
     new = [name for name in first_column(connection, "SELECT extname FROM pg_catalog.pg_extension")
            if name not in before.extensions]  # fmt: skip
     statements += [f"DROP EXTENSION IF EXISTS {quoted(name)} CASCADE" for name in new]
-    statements += [f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE" for name in schemas if name != "public"]
+    statements += [
+        f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE"
+        for name in schemas
+        if name != "public" and name not in before.extension_schemas
+    ]
+    statements += [_schema_contents(name) for name in sorted(before.extension_schemas - {"public"})]
     statements += _public(before)
     statements += [f"DROP SERVER IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("foreign server", ())]
     statements += [
@@ -201,7 +243,7 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
 def _public(before: EmptyState) -> list[str]:
     """The schema public as it was; it is kept if extensions that were there live in it."""
     if before.extensions - {"plpgsql"}:
-        return _public_contents()
+        return [_schema_contents("public")]
     statements = ["DROP SCHEMA IF EXISTS public CASCADE"]
     if before.public:
         statements += [f"CREATE SCHEMA public AUTHORIZATION {quoted(before.public_owner)}", *before.public_grants]
@@ -211,10 +253,9 @@ def _public(before: EmptyState) -> list[str]:
     return statements
 
 
-def _public_contents() -> list[str]:
-    """Every object of public that no extension owns, dropped one by one in the server."""
-    return [
-        """
+def _schema_contents(schema: str) -> str:
+    """Drop every object of a schema that no extension owns, one by one in the server."""
+    return f"""
         DO $holdfast$
         DECLARE command text;
         BEGIN
@@ -223,25 +264,26 @@ def _public_contents() -> list[str]:
                     CASE i.type WHEN 'composite type' THEN 'type' ELSE i.type END, i.identity)
                 FROM pg_catalog.pg_depend d,
                     LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
-                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = 'public'::regnamespace
-                    AND d.deptype = 'n' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
+                    AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)})
+                    AND d.deptype = 'n' AND d.classid <> 'pg_catalog.pg_extension'::regclass
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
                         WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))
             LOOP
                 EXECUTE command;
             END LOOP;
         END $holdfast$
         """
-    ]
 
 
 def remove_rows(connection: "Connection[TupleRow]") -> list[str]:
     """Remove all rows, of tables that held none before; returns the tables that still hold some."""
-    filled = filled_tables(connection, limit=1_000_000)
-    query = f"""
-        SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {USER_SCHEMA}
-    """
-    if filled:
-        names = ", ".join(f"ONLY {quoted(schema, name)}" for schema, name in connection.execute(query).fetchall())
-        connection.execute(f"TRUNCATE {names}")
+    if filled_tables(connection, limit=1):
+        tables = _tables_of_rows(connection)
+        names = ", ".join(f"ONLY {table.name}" for table in tables if not table.config)
+        if names:
+            connection.execute(f"TRUNCATE {names}")
+        for table in tables:
+            if table.config:
+                connection.execute(f"DELETE FROM ONLY {table.name} {table.condition}")
     return filled_tables(connection)

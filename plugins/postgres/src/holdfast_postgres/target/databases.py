@@ -102,9 +102,8 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
     # That of the template must not be named: even pg_default takes a right of its own then, which CREATEDB is not.
     if tablespace and tablespace not in first_column(connection, _TEMPLATE_TABLESPACE):
         base += f" TABLESPACE {quoted(tablespace)}"
-    attempts = [(_locale(hint, major), "")]
-    attempts.append(("", "the server's default locale"))
-    attempts.append((" LC_COLLATE 'C' LC_CTYPE 'C'", "locale C"))
+    words, instead = _locale(hint, major)
+    attempts = [(words, instead), ("", "the server's default locale"), (" LC_COLLATE 'C' LC_CTYPE 'C'", "locale C")]
     first_error: psycopg.Error | None = None
     for words, instead in attempts:
         try:
@@ -117,23 +116,26 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
             raise server_error(error, f"cannot make database {quote_name(name)}") from error
         if not instead:
             return []
-        name = quote_name(hint.collate or hint.locale or "")
-        return [f"the server lacks the source's locale {name}: made with {instead}, so that text may sort differently"]
+        locale = quote_name(hint.locale or hint.collate)
+        return [
+            f"the server lacks the source's locale {locale}: made with {instead}, so that text may sort differently"
+        ]
     assert first_error is not None  # noqa: S101 (every attempt failed)
     raise server_error(first_error, f"cannot make database {quote_name(name)}") from first_error
 
 
-def _locale(hint: DatabaseHint, major: int) -> str:
+def _locale(hint: DatabaseHint, major: int) -> tuple[str, str]:
+    """The clauses for the locale of the source, and what they are instead where the server is too old for it."""
     words = f" LC_COLLATE {literal(hint.collate)} LC_CTYPE {literal(hint.ctype)}"
-    if major < 15 or hint.provider == "c":
-        # PostgreSQL 15 and newer copy the provider of template0 otherwise, which may be ICU.
-        return words + (" LOCALE_PROVIDER libc" if major >= 15 else "")
-    if hint.provider == "i" and hint.locale:
-        rules = f" ICU_RULES {literal(hint.rules)}" if hint.rules and major >= 16 else ""
-        return f"{words} LOCALE_PROVIDER icu ICU_LOCALE {literal(hint.locale)}{rules}"
+    libc = " LOCALE_PROVIDER libc" if major >= 15 else ""  # else the provider of template0, which may be ICU
+    if hint.provider == "i" and hint.locale and major >= 15:
+        icu = f"{words} LOCALE_PROVIDER icu ICU_LOCALE {literal(hint.locale)}"
+        if not hint.rules:
+            return icu, ""
+        return (f"{icu} ICU_RULES {literal(hint.rules)}", "") if major >= 16 else (icu, "it, but without its rules")
     if hint.provider == "b" and hint.locale and major >= 17:
-        return f"{words} LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(hint.locale)}"
-    return words
+        return f"{words} LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(hint.locale)}", ""
+    return words + libc, "" if hint.provider == "c" else f"locale {quote_name(hint.collate)} of the system"
 
 
 def drop(connection: "Connection[TupleRow]", location: Location) -> None:

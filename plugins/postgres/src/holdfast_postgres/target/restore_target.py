@@ -8,15 +8,20 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, RestoreRequest, UnreachableError, UsageError, quote_name
+from holdfast_postgres.database_properties import (
+    Property,
+    give_properties,
+    parse_script,
+    read_properties,
+)
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server, connect, connected, pin, read_server
-from holdfast_postgres.target import checks, contents, databases
+from holdfast_postgres.target import checks, contents, databases, likeness
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.contents import EmptyState
-from holdfast_postgres.target.properties import read_properties, set_properties
 
 log = logging.getLogger("holdfast.postgres.target")
 
@@ -31,6 +36,7 @@ class RestoreTarget:
         self._location = location
         self._new = ""  # the name of the database that was made for this restore
         self._empty_state: EmptyState | None = None
+        self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
         #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
         self.merges = False
@@ -38,6 +44,11 @@ class RestoreTarget:
         self.name = location.database
         self.into = location
         self.exists = True
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """The schemas that the target had for its extensions, beside public."""
+        return self._empty_state.extension_schemas if self._empty_state is not None else frozenset()
 
     @property
     def location(self) -> Location:
@@ -49,10 +60,12 @@ class RestoreTarget:
         connection, server = self._open()
         with connection, translate_errors(f"cannot read {self._location.label}"):
             checks.check_version(server, self._hints, self._options)
-            adjustments = checks.check_needs(connection, server, self._hints, self._options, drill=self._request.drill)
+            selects = bool(self._request.select or self._request.exclude)
+            needs = checks.needs_of_selection(self._hints) if selects else self._hints
+            adjustments = checks.check_needs(connection, server, needs, self._options, drill=self._request.drill)
             if not (self._options.globals and self._hints.globals):
-                checks.check_policies(connection, self._hints)
-            checks.check_space(connection, self._hints)
+                checks.check_policies(connection, needs)
+            checks.check_space(connection, needs)
             if self.exists:
                 self._check_content(connection)
         self.warnings += adjustments.warnings
@@ -99,14 +112,55 @@ class RestoreTarget:
         if self.exists and not self._request.replace and not self.merges:
             with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
                 self._empty_state = contents.read_empty_state(connection)
+                if not (self._request.drill or self._hints.data_only):
+                    self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
             return
         name = databases.temporary_name(self.name, "holdfast") if self.exists else self.name
         with databases.maintenance(self._location, avoid=self.name) as connection:
             with translate_errors(f"cannot make database {quote_name(name)}"):
-                tablespace = read_properties(connection, self.name).tablespace if self.exists else ""
+                replaced = read_properties(connection, self.name) if self.exists else None
+                tablespace = replaced.tablespace if replaced else self._tablespace(connection)
                 self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
-            self._new = name
+                self._new = name
+                if replaced:
+                    items = [item for item in replaced.items if not item.hinders]
+                    self.warnings += give_properties(connection, name, items)
             self.into = self._location.at(name)
+
+    def _tablespace(self, connection: "Connection[TupleRow]") -> str:
+        """The tablespace of the source database, where the server has it."""
+        wanted = "" if self._request.drill else self._hints.database.tablespace
+        if not wanted or likeness.has_tablespace(connection, wanted):
+            return wanted
+        self.warnings.append(f"the server has no tablespace {quote_name(wanted)}: the database is in the default one")
+        return ""
+
+    def take_properties(self, script: str) -> None:
+        """Give the database what belongs to it, as the backup has it.
+
+        A database that is made gets all of it, what would hinder the restore at its end; a scratch database the
+        settings that may change results. One that was there keeps its own, which is said where they differ.
+        """
+        items = parse_script(script)
+        if self.merges:
+            return  # a selection is about its tables alone
+        if self.exists and not self._request.drill:
+            with (
+                databases.maintenance(self._location, avoid=self.into.database) as connection,
+                translate_errors(f"cannot read {self._location.label}"),
+            ):
+                self.warnings += likeness.settings_warnings(connection, items, self.name)
+            return
+        with databases.maintenance(self._location, avoid=self.into.database) as connection:
+            failed = give_properties(connection, self.into.database, [item for item in items if not item.hinders])
+        if self._request.drill:
+            self.warnings += failed
+        else:
+            self._properties = [item for item in items if self._is_wanted(item)]
+
+    def _is_wanted(self, item: Property) -> bool:
+        omitted = {"owner": self._options.no_owner, "right": self._options.no_privileges}
+        return not omitted.get(item.kind, False)
 
     def finish(self) -> None:
         """Let the database beside the target take its place."""
@@ -117,6 +171,9 @@ class RestoreTarget:
             return
         if self._new and self.exists:
             self._swap()
+        elif self._properties:
+            with databases.maintenance(self._location, avoid=self._new) as connection:
+                self.warnings += give_properties(connection, self._new, self._properties)
         self._done = True
 
     def _swap(self) -> None:
@@ -125,7 +182,9 @@ class RestoreTarget:
         with databases.maintenance(self._location, avoid=self.name) as connection:
             with translate_errors(f"cannot put the backup in the place of database {quote_name(self.name)}"):
                 properties = read_properties(connection, self.name)
-                set_properties(connection, self._new, properties)
+                for item in properties.items:
+                    if item.kind != "comment":  # given with the name, since a scratch database's says that it is one
+                        connection.execute(item.statement(self._new))
                 databases.swap(connection, self.name, self._new, old, properties.comment, disconnect=disconnect)
             self._done = True
             self._drop_leftover(connection, old, "the replaced database")

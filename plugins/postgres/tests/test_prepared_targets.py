@@ -1,0 +1,80 @@
+"""What counts as empty: targets that somebody has prepared with extensions, and rows that extensions bring."""
+
+import pytest
+from support.servers.postgres import PostgresServer
+
+import holdfast
+from holdfast.api import HoldfastError, UnsafeError
+
+_PREPARED = (
+    "CREATE SCHEMA extensions",
+    "CREATE EXTENSION hstore SCHEMA extensions",
+    "GRANT USAGE ON SCHEMA extensions TO PUBLIC",
+)
+
+
+@pytest.mark.parametrize("kind", ["parallel", "plain"])
+def test_a_schema_for_extensions_is_no_content(
+    server: PostgresServer, database: str, target: str, store: str, kind: str, *, bare: bool
+) -> None:
+    """The backup makes the same schema, which is there; and a failed restore leaves it as it was."""
+    if bare:
+        return
+    for name in (database, target):
+        server.execute(name, *_PREPARED)
+    server.execute(
+        database,
+        "CREATE TABLE extensions.inside (a int)",
+        "CREATE TABLE orders (id int, h extensions.hstore)",
+        "INSERT INTO orders VALUES (1, 'a=>1')",
+        "CREATE FUNCTION here(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF current_database() <> '{database}' THEN RAISE 'not here'; END IF; RETURN 1; END $$",
+        "CREATE INDEX cannot ON orders (here(id))",
+    )
+    failing = holdfast.backup(server.url(database), store=store, options={"format": kind})
+    before = server.text(target)
+    with pytest.raises(HoldfastError, match="not here"):
+        holdfast.restore(failing.id, server.url(target), store=store)
+    assert server.text(target) == before
+    assert server.value(target, "SELECT count(*) FROM pg_extension WHERE extname = 'hstore'") == 1
+    server.execute(database, "DROP INDEX cannot")
+    record = holdfast.backup(server.url(database), store=store, options={"format": kind})
+    done = holdfast.restore(record.id, server.url(target), store=store)
+    assert done.warnings == ()
+    assert server.text(target) == server.text(database)
+
+
+def test_rows_come_beside_those_of_an_extension(
+    server: PostgresServer, database: str, target: str, store: str, *, bare: bool
+) -> None:
+    """Those it brings are no content, also those of its configuration that pg_dump leaves out; a failure keeps them."""
+    if bare:
+        return
+    for name in (database, target):
+        server.execute(
+            name,
+            "CREATE EXTENSION hstore",
+            "CREATE TABLE lookup (id int PRIMARY KEY)",
+            "ALTER EXTENSION hstore ADD TABLE lookup",
+            "INSERT INTO lookup SELECT generate_series(1, 20)",
+            "CREATE TABLE settings (id int PRIMARY KEY, brought bool)",
+            "ALTER EXTENSION hstore ADD TABLE settings",
+            "UPDATE pg_extension SET extconfig = ARRAY['settings'::regclass::oid], "
+            "extcondition = ARRAY['WHERE NOT brought'] WHERE extname = 'hstore'",
+            "INSERT INTO settings VALUES (1, true)",
+            "CREATE TABLE orders (id int PRIMARY KEY CHECK (id < 100))",
+        )
+    server.execute(
+        database, "INSERT INTO orders SELECT generate_series(1, 50)", "INSERT INTO settings VALUES (2, false)"
+    )
+    record = holdfast.backup(server.url(database), store=store, options={"data_only": "true"})
+    server.execute(target, "ALTER TABLE orders ADD CONSTRAINT few CHECK (id < 20)")
+    with pytest.raises(HoldfastError):
+        holdfast.restore(record.id, server.url(target), store=store)
+    counts = "SELECT (SELECT count(*) FROM lookup), (SELECT count(*) FROM settings), (SELECT count(*) FROM orders)"
+    assert server.rows(target, counts) == [(20, 1, 0)]
+    server.execute(target, "ALTER TABLE orders DROP CONSTRAINT few")
+    holdfast.restore(record.id, server.url(target), store=store)
+    assert server.rows(target, counts) == [(20, 2, 50)]
+    with pytest.raises(UnsafeError, match=r"public\.orders"):
+        holdfast.restore(record.id, server.url(target), store=store)
