@@ -63,6 +63,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     data_only: bool = False
     selected: bool = False
     large_tables: list[LargeTableHint] = []
+    large_object_tables: list[tuple[str, str]] = []
     extensions: list[str] = []
     owners: list[str] = []
     grantees: list[str] = []

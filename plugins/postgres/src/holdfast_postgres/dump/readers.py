@@ -6,7 +6,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from holdfast.api import Chunk, DumpRequest, HoldfastError, Stream, quote_name
-from holdfast_postgres.client.client_process import ClientProcesses
+from holdfast_postgres.client.client_process import ClientProcess, ClientProcesses
+from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
@@ -83,7 +84,7 @@ class StreamReaders:
         arguments += [f"--exclude-table-data={table.quoted}" for table, _ in self._plan.large_tables]
         # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
         child = self._processes.start(self._pg_dump(*arguments), tied=True)
-        return child.chunks("pg_dump failed")
+        return self._noted(child, "pg_dump failed")
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
@@ -95,6 +96,7 @@ class StreamReaders:
         self._check_space(path.parent, "a script of a selection")
         with self._processes.start(self._pg_dump("--format=custom", f"--file={path}"), tied=True) as child:
             child.finish("pg_dump failed")
+            self._note(child)
         entries = read_entries(path)
         kept = script_entries(entries, scope.dangling)
         ids = {entry.id for entry in kept}
@@ -103,7 +105,7 @@ class StreamReaders:
             self.warnings.append(f"not in the script, since it leads beyond the selection: {some_names(omitted)}")
         listing.write_text(list_file(kept), encoding="utf-8")
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
-        chunks = self._processes.start(command, offline=True).chunks("pg_restore failed")
+        chunks = self._noted(self._processes.start(command, offline=True), "pg_restore failed")
         yield from script.keep_public_schema(chunks) if is_public(kept[0]) else chunks
         path.unlink()
 
@@ -115,6 +117,7 @@ class StreamReaders:
         command = self._pg_dump("--format=directory", "--compress=0", jobs, f"--file={folder}")
         with self._processes.start(command, tied=True) as child:
             child.finish("pg_dump failed")
+            self._note(child)
         return directory_chunks(folder)
 
     def _check_space(self, folder: Path, what: str) -> None:
@@ -131,13 +134,24 @@ class StreamReaders:
         timeout = f"SET lock_timeout TO {self._snapshot.monitor.lock_timeout_ms};\n"
         child = self._processes.start([self._programs.path("psql"), *_PSQL], before=_large_writes(), feed=True)
         child.write_script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
-        return child.chunks(f"cannot read table {quote_name(part.table.label)}")
+        return self._noted(child, f"cannot read table {quote_name(part.table.label)}")
 
     def _read_globals(self) -> Iterator[Chunk]:
         location = self._snapshot.location
         command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
         child = self._processes.start([*command, f"--database={location.database}"], location=location)
-        return leaving_alone(child.chunks("cannot read the roles and tablespaces"))
+        return leaving_alone(self._noted(child, "cannot read the roles and tablespaces"))
+
+    def _noted(self, child: ClientProcess, action: str) -> Iterator[Chunk]:
+        """The output of a program, and its warnings once it has ended well."""
+        yield from child.chunks(action)
+        self._note(child)
+
+    def _note(self, child: ClientProcess) -> None:
+        for warning in warnings_in(child.lines):
+            # Named already, by our own look into the catalogs.
+            if "subscriptions not dumped because" not in warning and warning not in self.warnings:
+                self.warnings.append(warning)
 
     def _pg_dump(self, *arguments: str) -> list[str]:
         command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]

@@ -11,11 +11,12 @@ from holdfast_postgres import manual_restore
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs, find_programs
 from holdfast_postgres.database_properties import read_properties
+from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
 from holdfast_postgres.dump.requirements import database_hint, read_requirements
 from holdfast_postgres.dump.warnings import dump_warnings
-from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import Hints, LargeTableHint
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
@@ -43,7 +44,13 @@ class PostgresDump:
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
             self._properties = self._read_properties()
+            self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
         self._warnings = list(dump_warnings(snapshot, self._options, programs))
+        if self._is_selection and self._pointing:
+            names = some_names([table.label for table in self._pointing])
+            self._warnings.append(
+                f"not in the backup, since a selection holds no large objects: those that rows refer to, in {names}"
+            )
         self._source = StreamReaders(request, snapshot, self._plan, programs, processes, properties=self._properties)
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
@@ -145,6 +152,7 @@ class PostgresDump:
                 )
                 for table, streams in self._plan.large_tables
             ],
+            large_object_tables=[(table.schema, table.name) for table in self._pointing],
             **self._requirements,
         )
 

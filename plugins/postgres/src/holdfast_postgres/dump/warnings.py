@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.omissions import omissions
 from holdfast_postgres.dump.requirements import foreign_column_options
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.options import PostgresOptions
@@ -14,6 +15,9 @@ def dump_warnings(snapshot: Snapshot, options: PostgresOptions, programs: Progra
     if snapshot.scope:
         yield from snapshot.scope.warnings()
     yield from _missing_rows(snapshot)
+    if not options.data_only:
+        with translate_errors(f"cannot read {snapshot.location.label}"):
+            yield from omissions(snapshot)
     server = snapshot.server
     if programs.major > server.major:
         with translate_errors(f"cannot read {snapshot.location.label}"):

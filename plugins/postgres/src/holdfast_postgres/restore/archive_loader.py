@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
+from holdfast_postgres.errors import some_names
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.restore.load_order import Name
@@ -98,7 +99,21 @@ class ArchiveLoader:
                 self._scope = find_scope(entries, self._selection)
                 # A merge looks for itself whether the target has what is led to.
                 self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
+                self._warn_of_large_objects(entries, self._scope)
         return self._scope
+
+    def _warn_of_large_objects(self, entries: list[Entry], scope: RestoreScope) -> None:
+        """Say which rows refer to large objects that the selection leaves behind; a merge says it itself."""
+        if self._run.target.merges or any(entry.kind == "BLOBS" and entry.id in scope.ids for entry in entries):
+            return
+        tables = [
+            pair for schema, name in self._run.hints.large_object_tables if (pair := (schema, name)) in scope.relations
+        ]
+        if tables:
+            names = some_names([".".join(pair) for pair in tables])
+            self._run.warn(
+                [f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"]
+            )
 
     def _restore(self, step: Step, path: Path, entries: list[Entry] | None, jobs: int) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
