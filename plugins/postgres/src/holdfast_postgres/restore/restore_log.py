@@ -86,7 +86,7 @@ def _made_schema(command: str) -> str:
 class Classifier:
     """Reads the log of one pg_restore line by line: the first fatal message is raised, `degraded` are the warnings.
 
-    `judge` makes of an error and its SQLSTATE the one to raise. `script` says that it is the log of a psql that continues
+    `judge` makes of an error and its SQLSTATE the one to raise. `script` says that it is the log of a psql that goes on
     after errors and echoes the statement that failed. `selected` says that the backup holds a selection, so that what
     leads out of it cannot be restored. `schemas` are those that the target had for its extensions.
     """
