@@ -11,6 +11,7 @@ from support.servers.postgres import PostgresServer
 import holdfast
 from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
+from holdfast_postgres.proof import record
 
 Drill = Callable[..., DrillResult]
 _IN = "s IN ('open', 'closed')"
@@ -122,3 +123,14 @@ def test_a_role_that_made_it_all_can_compare_it_all(
     result = drilled(into=server.url("", user=role), make=False)
     server.execute(database, f"REASSIGN OWNED BY {role} TO postgres", f"DROP OWNED BY {role}")
     assert (result.state, result.problems, result.warnings) == ("proven", (), ())
+
+
+def test_a_group_of_definitions_is_known_again_and_a_change_of_one_found(
+    drilled: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands of objects, the proof has one digest for each kind in a schema."""
+    monkeypatch.setattr(record, "GROUPED", 1)
+    made = (_TABLE, f"CREATE VIEW v AS SELECT id FROM t WHERE {_IN}", "CREATE VIEW w AS SELECT id FROM t WHERE id > 1")
+    assert drilled(*made).problems == ()
+    changed = drilled(change="CREATE OR REPLACE VIEW w AS SELECT id FROM t WHERE id > 2", make=False)
+    assert {(entry.kind, entry.name) for entry in changed.differences} == {("definition of every view", "public")}
