@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from support.servers.postgres import PostgresServer
 
+import holdfast
 from holdfast.api import UsageError
 from holdfast_postgres.location import Location
 
@@ -23,6 +25,12 @@ def _parse(url: str) -> Location:
         ("postgresql:///app?host=/run/pg&sslmode=verify-full&sslrootcert=/ca.pem", {
             "host": "/run/pg", "dbname": "app", "sslmode": "verify-full", "sslrootcert": "/ca.pem"}),
         ("postgresql://%2Frun%2Fpg/app?ssl=true", {"host": "/run/pg", "dbname": "app", "sslmode": "require"}),
+        ("postgresql+asyncpg://u@db/app?ssl=require&prepared_statement_cache_size=0", {
+            "user": "u", "host": "db", "dbname": "app", "sslmode": "require"}),
+        ("postgis://db/app?conn_max_age=60", {"host": "db", "dbname": "app"}),
+        ("postgresql://db/app?schema=public&pgbouncer=true&connection_limit=1&sslmode=no-verify", {
+            "host": "db", "dbname": "app", "sslmode": "require"}),
+        ("postgres://db/app?pool=5&prepared_statements=false&encoding=utf8", {"host": "db", "dbname": "app"}),
         ("postgresql://?service=mine", {"service": "mine"}),
         ("postgresql://h/?dbname=app&connect_timeout=3", {"host": "h", "dbname": "app", "connect_timeout": "3"}),
     ],
@@ -36,6 +44,23 @@ def test_a_url_becomes_the_parameters_of_libpq(url: str, expected: dict[str, str
 def test_a_url_without_a_database_or_with_an_unknown_parameter_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         _parse(url)
+
+
+def test_the_schema_of_a_url_is_no_selection() -> None:
+    """It is refused with what to do, since the backup would hold more than the URL says."""
+    with pytest.raises(UsageError, match="schema app") as caught:
+        _parse("postgresql://h/app?schema=app")
+    assert "--select app" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg2", "postgresql+asyncpg", "postgis", "pgsql", "postgres"])
+def test_urls_of_applications_are_of_this_engine(
+    server: PostgresServer, database: str, store: str, scheme: str
+) -> None:
+    url = server.url(database).replace("postgresql", scheme, 1)
+    record = holdfast.backup(url, store=store)
+    assert record.engine == "postgresql"
+    assert holdfast.drill(record.id, store=store, into=server.url("").replace("postgresql", scheme, 1)).passed
 
 
 def test_argv_holds_neither_passwords_nor_settings(tmp_path: Path) -> None:

@@ -145,10 +145,16 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
         parameters["dbname"] = parsed.path.removeprefix("/")
     for key, value in parsed.query:
         name, text = _alias(key, value)
+        if name in _OF_APPLICATIONS:
+            continue
+        if name == "schema":
+            _check_schema(text, parsed)
+            continue
         if name not in _keywords():
             raise UsageError(
                 f"the URL {parsed.redacted()} has a parameter {quote_name(key)} that libpq does not know",
-                hint="percent-encode / ? # % @ : in a user name or password, for instance ? as %3F",
+                hint="leave it out if it is for an application; percent-encode / ? # % @ : in a user name or password, "
+                "for instance ? as %3F",
             )
         parameters[name] = text
     _check_text(parameters, parsed)
@@ -156,10 +162,58 @@ def _parameters(parsed: DatabaseURL) -> dict[str, str]:
 
 
 def _alias(key: str, value: str) -> tuple[str, str]:
-    # libpq takes JDBC's ssl=true too; SQLAlchemy's and psycopg2's `database` is common.
-    if key == "ssl" and value == "true":
-        return "sslmode", "require"
+    # libpq takes JDBC's ssl=true too, asyncpg has a mode there; SQLAlchemy's and psycopg2's `database` is common.
+    if key == "ssl":
+        return "sslmode", _SSL.get(value, value)
+    if key == "sslmode":
+        return key, "require" if value == "no-verify" else value  # of node-postgres: encrypted, and not verified
     return ("dbname", value) if key == "database" else (key, value)
+
+
+_SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+
+# How an application keeps its connections and reads through them: nothing of it changes what is reached. Django,
+# SQLAlchemy, Rails (Active Record), Prisma, pgx.
+_OF_APPLICATIONS = frozenset(
+    [
+        "conn_max_age",
+        "conn_health_checks",
+        "disable_server_side_cursors",
+        "atomic_requests",
+        "async_fallback",
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "statement_cache_size",
+        "pool",
+        "reaping_frequency",
+        "checkout_timeout",
+        "idle_timeout",
+        "prepared_statements",
+        "advisory_locks",
+        "encoding",
+        "connection_limit",
+        "pool_timeout",
+        "socket_timeout",
+        "pgbouncer",
+        "pool_max_conns",
+        "pool_min_conns",
+        "pool_max_conn_lifetime",
+        "pool_max_conn_idle_time",
+        "pool_health_check_period",
+        "default_query_exec_mode",
+        "statement_cache_capacity",
+        "description_cache_capacity",
+    ]
+)
+
+
+def _check_schema(schema: str, parsed: DatabaseURL) -> None:
+    """Prisma's `schema`: a backup is of the whole database, which is what `public` mostly means."""
+    if schema != "public":
+        raise UsageError(
+            f"the URL {parsed.redacted()} names the schema {quote_name(schema)}, but a URL means a whole database",
+            hint=f"leave schema= out, and use --select {quote_name(schema)} for that schema alone",
+        )
 
 
 def _check_text(parameters: Mapping[str, str], parsed: DatabaseURL) -> None:

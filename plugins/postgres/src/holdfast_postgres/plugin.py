@@ -40,7 +40,18 @@ plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
         name="postgresql",
-        aliases=("postgres",),
+        # Of SQLAlchemy with its drivers, GeoDjango, dj-database-url and PHP.
+        aliases=(
+            "postgres",
+            "postgresql+psycopg",
+            "postgresql+psycopg2",
+            "postgresql+psycopg2cffi",
+            "postgresql+psycopg_async",
+            "postgresql+asyncpg",
+            "postgresql+pg8000",
+            "postgis",
+            "pgsql",
+        ),
         summary="PostgreSQL 12 and newer, by pg_dump and parallel COPY in one snapshot",
         capabilities=frozenset(
             {
