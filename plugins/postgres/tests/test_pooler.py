@@ -36,10 +36,10 @@ def test_a_pool_of_shared_sessions_is_refused_and_its_applications_are_not_distu
                 call()
             assert "session mode" in str(caught.value.hint)
         for application in applications * 4:
-            shown = application.execute(
+            row = application.execute(
                 "SELECT count(*), current_setting('search_path'), current_setting('statement_timeout') FROM things"
             )
-            assert shown.fetchone() == (1000, '"$user", public', "0")
+            assert row.fetchone() == (1000, '"$user", public', "0")
             application.execute("SHOW lock_timeout")
         for application in applications:
             application.close()
