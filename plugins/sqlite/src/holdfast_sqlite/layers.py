@@ -31,8 +31,8 @@ def _within(path: str, mount: Mount) -> str | None:
     if upper is None:
         return None
     # Docker names its layers relative to its folder where there are many of them.
-    before, found, inner = f"{path}/".partition(f"/{upper.strip('/')}/")
-    if not found or (before and upper.startswith("/")):
+    before, layer, inner = f"{path}/".partition(f"/{upper.strip('/')}/")
+    if not layer or (before and upper.startswith("/")):
         return None
     part = mount.root.strip("/")
     if part and not inner.startswith(f"{part}/"):

@@ -152,8 +152,8 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
     if is_template:  # which the server refuses to drop
         connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
     if limit != INVALID and any("subscription" in fixture for fixture in read_fixtures(connection, name)):
-        with connected(location) as inside:
-            detach_subscriptions(inside)
+        with connected(location) as scratch:
+            detach_subscriptions(scratch)
     force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
     connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
 

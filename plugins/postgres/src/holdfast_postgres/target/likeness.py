@@ -12,10 +12,12 @@ from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.session import read_server
 
 
-def has_tablespace(connection: "Connection[TupleRow]", name: str) -> bool:
-    """Whether the server has a tablespace of that name."""
+def tablespace(connection: "Connection[TupleRow]", name: str) -> tuple[str, list[str]]:
+    """The tablespace of that name where the server has it, else the default one, an empty name, and a warning."""
     query = "SELECT FROM pg_catalog.pg_tablespace WHERE spcname = %s"
-    return connection.execute(query, (name,)).fetchone() is not None
+    if not name or connection.execute(query, (name,)).fetchone() is not None:
+        return name, []
+    return "", [f"the server has no tablespace {quote_name(name)}: the database is in the default one"]
 
 
 def settings_warnings(connection: "Connection[TupleRow]", wanted: Sequence[Property], name: str) -> list[str]:

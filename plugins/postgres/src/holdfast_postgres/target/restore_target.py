@@ -129,11 +129,9 @@ class RestoreTarget:
 
     def _tablespace(self, connection: "Connection[TupleRow]") -> str:
         """The tablespace of the source database, where the server has it."""
-        wanted = "" if self._request.drill else self._hints.database.tablespace
-        if not wanted or likeness.has_tablespace(connection, wanted):
-            return wanted
-        self.warnings.append(f"the server has no tablespace {quote_name(wanted)}: the database is in the default one")
-        return ""
+        name, warnings = likeness.tablespace(connection, "" if self._request.drill else self._hints.database.tablespace)
+        self.warnings += warnings
+        return name
 
     def take_properties(self, script: str) -> None:
         """Give the database what belongs to it, as the backup has it.
@@ -144,23 +142,17 @@ class RestoreTarget:
         items = parse_script(script)
         if self.merges:
             return  # a selection is about its tables alone
-        if self.exists and not self._request.drill:
-            with (
-                databases.maintenance(self._location, avoid=self.into.database) as connection,
-                translate_errors(f"cannot read {self._location.label}"),
-            ):
-                self.warnings += likeness.settings_warnings(connection, items, self.name)
-            return
         with databases.maintenance(self._location, avoid=self.into.database) as connection:
+            if self.exists and not self._request.drill:
+                with translate_errors(f"cannot read {self._location.label}"):
+                    self.warnings += likeness.settings_warnings(connection, items, self.name)
+                return
             failed = give_properties(connection, self.into.database, [item for item in items if not item.hinders])
         if self._request.drill:
             self.warnings += failed
         else:
-            self._properties = [item for item in items if self._is_wanted(item)]
-
-    def _is_wanted(self, item: Property) -> bool:
-        omitted = {"owner": self._options.no_owner, "right": self._options.no_privileges}
-        return not omitted.get(item.kind, False)
+            omitted = {"owner": self._options.no_owner, "right": self._options.no_privileges}
+            self._properties = [item for item in items if not omitted.get(item.kind, False)]
 
     def finish(self) -> None:
         """Let the database beside the target take its place."""

@@ -13,7 +13,7 @@ from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.header import SIZE, WAL, versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot import spool
-from holdfast_sqlite.snapshot.source import Source
+from holdfast_sqlite.snapshot.source import Source, locked_size
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
 TYPE_CHECKING = False  # see `channel`
@@ -156,7 +156,7 @@ class Dump:
         with spool.Urgency():
             source.begin_again()
             stamp = source.stamp()
-            size = source.locked_size()
+            size = locked_size(source)
             spool.copy_file(source.descriptor, target, size)
             source.check_stamp(stamp)
             source.end()  # from here on writers go on

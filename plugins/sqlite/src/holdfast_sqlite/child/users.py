@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.header import SIZE, WAL, versions
@@ -41,7 +39,7 @@ def refuse_other_name(path: str, timeout: float) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed: that would drop the connection's locks
     if versions(os.pread(descriptor, SIZE, 0)) != WAL:
         return
-    with _hint("restore under the name that the program uses, or stop it and use --replace"):
+    with _Hint("restore under the name that the program uses, or stop it and use --replace"):
         Names(path, descriptor, timeout).check()
 
 
@@ -52,14 +50,19 @@ def refuse_left_elsewhere(path: str, timeout: float) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # never closed, as above
     wal = versions(os.pread(descriptor, SIZE, 0)) == WAL
-    with _hint("open it once by that name with a program that uses it, so that this is merged or rolled back"):
+    with _Hint("open it once by that name with a program that uses it, so that this is merged or rolled back"):
         Names(path, descriptor, timeout).check_at_rest(wal=wal)
 
 
-@contextmanager
-def _hint(text: str) -> Iterator[None]:
-    """Give an objection the hint that a restore needs."""
-    try:
-        yield
-    except TaskError as error:
-        raise TaskError(error.kind, str(error), hint=text) from error
+class _Hint:
+    """Gives an objection the hint that a restore needs."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, TaskError):
+            raise TaskError(error.kind, str(error), hint=self._text) from error

@@ -55,9 +55,9 @@ class Source:
         self.snapshot: WalSnapshot | None = None
         self._uri = uri
         self._absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self._file).st_size
-        self._names = Names(path, self._file, lock_timeout)
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # for copying it while the SHARED lock is held
+        self.size = os.fstat(self.descriptor).st_size
+        self._names = Names(path, self.descriptor, lock_timeout)
         self.warnings = self._names.warnings
         self._stamp: tuple[int, int] | None = None
         self._open()
@@ -65,7 +65,7 @@ class Source:
     @property
     def header(self) -> bytes:
         """The first 100 bytes of the file as they are now."""
-        return os.pread(self._file, SIZE, 0)
+        return os.pread(self.descriptor, SIZE, 0)
 
     @property
     def database(self) -> sqlite3.Connection:
@@ -74,25 +74,16 @@ class Source:
             raise RuntimeError(self.access)
         return self.connection
 
-    @property
-    def descriptor(self) -> int:
-        """The file, for copying it while the SHARED lock is held."""
-        return self._file
-
     def _open(self) -> None:
         if not self._private:
             refuse_layer(self.path)
             wait_for_folder(self.path, self.lock_timeout, self._names.openers)
         if not self.size:
             self.access = "empty"
-            warning, damage = _empty(self.path, allow_damaged=self.allow_damaged)
-            self.warnings += [warning] if warning else []
-            self.damage += [damage] if damage else []
-        elif self.header[: len(MAGIC)] != MAGIC:
-            self._unreadable("it does not begin with 'SQLite format 3'", kind="notadb")
-            self._check_names()
-        elif is_disguised(self.header):
-            self._unreadable("it begins as one, and what follows is random, as encryption leaves it", kind="notadb")
+            warnings, self.damage = _empty(self.path, allow_damaged=self.allow_damaged)
+            self.warnings += warnings
+        elif why := _no_database(self.header):
+            self._unreadable(why, kind="notadb")
             self._check_names()
         else:
             self._check_names()
@@ -136,7 +127,7 @@ class Source:
 
     def stamp(self) -> tuple[int, int]:
         """What tells a change of the file: the time of its last write, in ns, and its size."""
-        status = os.fstat(self._file)
+        status = os.fstat(self.descriptor)
         return status.st_mtime_ns, status.st_size
 
     def check_stamp(self, stamp: tuple[int, int]) -> None:
@@ -193,28 +184,16 @@ class Source:
 
     def _choose_access(self) -> None:
         """Copy pages as they lie where that is certain to be right."""
-        header = self.header
-        mode = versions(header)
-        self.size = page_size(header) * page_count(header, os.fstat(self._file).st_size)
-        log = f"{self.path}-wal"
+        mode = versions(self.header)
+        self.size = page_size(self.header) * page_count(self.header, os.fstat(self.descriptor).st_size)
         if (system := shared_file_system_of(self.path)) is not None:
             self.unsafe = f"the file system is {system}"
         elif mode == WAL:
             self._pin()
         elif mode != ROLLBACK:
             self.unsafe = f"its header names the format versions {mode[0]} and {mode[1]}"
-        elif size_of(log):
+        elif size_of(f"{self.path}-wal"):
             self.unsafe = "it is in rollback mode and has a write-ahead log"
-
-    def locked_size(self) -> int:
-        """Bytes of the database; what may have changed since it was opened is looked at again, under the lock."""
-        header, file_size = self.header, os.fstat(self._file).st_size
-        size = page_size(header) * page_count(header, file_size)
-        if versions(header) != ROLLBACK or size_of(f"{self.path}-wal"):
-            raise RawCopyUnsafe("the database has changed to WAL mode")
-        if size > file_size:
-            raise RawCopyUnsafe(f"its header tells of {size} bytes, and it has {file_size}")
-        return size
 
     def _pin(self) -> None:
         self.end()
@@ -272,12 +251,31 @@ def shared_file_system_of(path: str) -> str | None:
     return mount.kind if mount is not None and shared_file_system(mount.kind) else None
 
 
-def _empty(path: str, *, allow_damaged: bool) -> tuple[str, str]:
-    """A warning and the damage of an empty file: it is a database without tables, unless a log tells of some."""
-    if not (size := size_of(f"{path}-wal")):
-        return "the file is empty, which is a database without tables to SQLite", ""
+def _no_database(header: bytes) -> str:
+    """Why the first bytes are not those of a database, if they are not."""
+    if header[: len(MAGIC)] != MAGIC:
+        return "it does not begin with 'SQLite format 3'"
+    return "it begins as one, and what follows is random, as encryption leaves it" if is_disguised(header) else ""
+
+
+def locked_size(source: Source) -> int:
+    """Bytes of the database; what may have changed since it was opened is looked at again, under the lock."""
+    header, file_size = source.header, os.fstat(source.descriptor).st_size
+    size = page_size(header) * page_count(header, file_size)
+    if versions(header) != ROLLBACK or size_of(f"{source.path}-wal"):
+        raise RawCopyUnsafe("the database has changed to WAL mode")
+    if size > file_size:
+        raise RawCopyUnsafe(f"its header tells of {size} bytes, and it has {file_size}")
+    return size
+
+
+def _empty(path: str, *, allow_damaged: bool) -> tuple[list[str], list[str]]:
+    """Warnings and damage of an empty file: it is a database without tables, unless a log tells of some."""
+    size = size_of(f"{path}-wal")
+    if not size:
+        return ["the file is empty, which is a database without tables to SQLite"], []
     text = f"the file is empty, and the log beside it has {size} bytes, of a database that it was"
     if not allow_damaged:
         hint = "find out what has emptied it, and keep that log; --allow-damaged backs up the empty file alone"
         raise TaskError("damaged", text, hint=hint)
-    return "", text
+    return [], [text]
