@@ -262,6 +262,8 @@ class Facts:
     #: What was wrong with the source, so that content may be lost; such a backup is `damaged` from the start. Neither
     #: what could not be checked nor an index that can be built anew is damage: those are warnings.
     damage: tuple[str, ...] = ()
+    #: Why `proof` returned none, of an engine that computes them: the backup is complete without, and says so.
+    unproven: str = ""
 
 
 class DumpSession(Protocol):

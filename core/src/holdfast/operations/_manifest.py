@@ -74,18 +74,20 @@ def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:
     )
 
 
-def recorded_proof(setup: BackupSetup, session: DumpSession) -> Proof | None:
-    """What the engine recorded; nothing is an error where a proof was asked for, unless the source may be damaged."""
-    if setup.plan.proof is False:
-        return None
-    proof = session.proof()
-    if proof is None and setup.plan.proof and not setup.plan.allow_damaged:
+def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | None, Facts]:
+    """What the engine recorded, and its facts, which it tells after that.
+
+    Nothing is an error where a proof was asked for, unless the source may be damaged or the engine says why.
+    """
+    proof = None if setup.plan.proof is False else session.proof()
+    facts = session.facts()
+    if proof is None and setup.plan.proof and not (setup.plan.allow_damaged or facts.unproven):
         raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
     names = [(record.kind, record.name) for record in proof.objects] if proof else []
     if len(set(names)) != len(names):
         kind, name = next(name for name in names if names.count(name) > 1)
         raise PluginError(f"engine '{setup.engine.name}' recorded {kind} {quote_name(name)} twice in its proof")
-    return proof
+    return proof, facts
 
 
 def small_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:

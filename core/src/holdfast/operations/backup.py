@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -200,9 +200,11 @@ def _write(
     run.emit(EventType.STARTED, url=setup.url.redacted(), engine=setup.engine.name, codec=setup.codec_spec)
     records = store_streams(setup, session, streams, run, free_source)
     with translate_errors(f"cannot read {redact(setup.plan.source)}"):
-        proof = recorded_proof(setup, session)
-        facts = session.facts()
+        proof, facts = recorded_proof(setup, session)
         free_source()  # before the store is synced, which may take long
+    if facts.unproven:
+        unproven = f"the backup has no proof, and a drill can only restore it: {facts.unproven}"
+        facts = replace(facts, warnings=(*facts.warnings, unproven))
     for warning in (*facts.warnings, *facts.damage):
         run.warn(warning)
     manifest = describe_backup(

@@ -25,7 +25,8 @@ USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 class Table:
     """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
 
-    `config` tells a table of an extension of which pg_dump writes a part of the rows.
+    `config` tells a table of an extension of which pg_dump writes a part of the rows, `checked` one whose constraints
+    call functions that may read other tables.
     """
 
     oid: int
@@ -40,6 +41,7 @@ class Table:
     types: tuple[str, ...]
     size: int = 0
     blocks: int = 0
+    checked: bool = False
 
     @property
     def quoted(self) -> str:
@@ -83,13 +85,29 @@ WITH RECURSIVE domain(oid, final) AS (
     JOIN pg_catalog.pg_type u ON u.oid = coalesce(b.final, a.atttypid)
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     GROUP BY a.attrelid
+), checking AS MATERIALIZED (
+    SELECT k.conrelid, k.contypid FROM pg_catalog.pg_constraint k
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
+        AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+    JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+    WHERE k.contype = 'c' AND p.provolatile <> 'i' AND p.oid >= 16384
+), checking_domain(oid) AS (
+    SELECT contypid FROM checking WHERE contypid <> 0
+    UNION
+    SELECT t.oid FROM checking_domain d JOIN pg_catalog.pg_type t ON t.typbasetype = d.oid AND t.typtype = 'd'
+), checked AS MATERIALIZED (
+    SELECT conrelid AS oid FROM checking
+    UNION
+    SELECT a.attrelid FROM pg_catalog.pg_attribute a JOIN checking_domain d ON d.oid = a.atttypid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
 )
 SELECT c.oid::int8, c.nspname, c.relname, c.relkind::text, c.relpersistence::text,
     coalesce(am.amname = 'heap', false),
     c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'),
     c.oid IN (SELECT unnest(e.extconfig) FROM pg_catalog.pg_extension e),
-    coalesce(k.names, ARRAY[]::text[]), coalesce(k.types, ARRAY[]::text[])
+    coalesce(k.names, ARRAY[]::text[]), coalesce(k.types, ARRAY[]::text[]),
+    c.oid IN (SELECT oid FROM checked)
 FROM listed c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam LEFT JOIN columns k ON k.attrelid = c.oid
 ORDER BY c.nspname, c.relname
 """
@@ -109,8 +127,11 @@ def tables(connection: "Connection[TupleRow]") -> list[Table]:
             config=config,
             columns=tuple(columns),
             types=tuple(types),
+            checked=checked,
         )
-        for oid, schema, name, kind, persistence, heap, member, config, columns, types in connection.execute(_TABLES)
+        for oid, schema, name, kind, persistence, heap, member, config, columns, types, checked in connection.execute(
+            _TABLES
+        )
     ]
 
 

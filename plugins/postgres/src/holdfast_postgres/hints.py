@@ -47,7 +47,8 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """`major` is the server's version, `client` that of pg_dump; `size` the bytes that the database took.
 
     `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none. The rows of
-    `large_object_tables` refer to large objects.
+    `large_object_tables` refer to large objects. `ordered` says that rows of the archive may be refused as long as
+    those of other tables are not there.
     """
 
     format: Format
@@ -62,6 +63,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     schema_only: bool = False
     data_only: bool = False
     selected: bool = False
+    ordered: bool = False
     large_tables: list[LargeTableHint] = []
     large_object_tables: list[tuple[str, str]] = []
     extensions: list[str] = []

@@ -1,6 +1,9 @@
 """What a dump reads from its snapshot, and how: by pg_dump, by COPY in parts, or here."""
 
+import logging
 from dataclasses import dataclass
+
+import psycopg
 
 from holdfast.api import DumpRequest
 from holdfast_postgres import catalog
@@ -9,6 +12,8 @@ from holdfast_postgres.dump.table_parts import TablePart, by_table, large_tables
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.snapshot import Snapshot
+
+log = logging.getLogger("holdfast.postgres.dump")
 
 ARCHIVE = "archive"
 SEQUENCES = "sequences"
@@ -40,8 +45,32 @@ def make_plan(request: DumpRequest, snapshot: Snapshot) -> DumpPlan:
         return DumpPlan(parts=(), sequences=())
     server = snapshot.server
     tables = large_tables(snapshot.tables, threshold=options.large_table_bytes, standby=server.standby)
-    parts = split_tables(tables, part_size=options.part_size_bytes, jobs=request.jobs, major=server.major)
+    with translate_errors(f"cannot read {snapshot.location.label}"):
+        parts = split_tables(
+            tables,
+            part_size=options.part_size_bytes,
+            jobs=request.jobs,
+            major=server.major,
+            can_select=lambda table: _can_select(snapshot, table),
+        )
     return DumpPlan(parts=tuple(parts), sequences=tuple(_read_sequences(snapshot)))
+
+
+def _can_select(snapshot: Snapshot, table: Table) -> bool:
+    """Whether a SELECT of a table can be planned, as COPY of the table never is.
+
+    The planner looks into the functions of its indexes, and under our empty search_path those of SQL with unqualified
+    names cannot be parsed.
+    """
+    snapshot.connection.execute("SAVEPOINT holdfast_plan")
+    try:
+        snapshot.connection.execute(f"EXPLAIN SELECT FROM ONLY {table.quoted}")
+    except psycopg.Error as error:
+        snapshot.connection.execute("ROLLBACK TO SAVEPOINT holdfast_plan")
+        log.info("table %s is read in one piece: %s", table.label, error)
+        return False
+    snapshot.connection.execute("RELEASE SAVEPOINT holdfast_plan")
+    return True
 
 
 def _read_sequences(snapshot: Snapshot) -> list[SequenceState]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Chunk, DumpRequest, Facts, Proof, Source, Stream
+from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream
 from holdfast_postgres import manual_restore
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs, find_programs
@@ -51,6 +51,7 @@ class PostgresDump:
             self._warnings.append(
                 f"not in the backup, since a selection holds no large objects: those that rows refer to, in {names}"
             )
+        self._unproven = ""
         self._source = StreamReaders(request, snapshot, self._plan, programs, processes, properties=self._properties)
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
@@ -68,16 +69,24 @@ class PostgresDump:
             yield from self._readers[stream]()
 
     def proof(self) -> Proof | None:
-        """Compute the proof in the dump's snapshot; by default only where that takes little time."""
+        """Compute the proof in the dump's snapshot; by default only where that takes little time.
+
+        One that cannot be computed is a warning: the backup is complete without.
+        """
         if self._request.proof is False:
             return None
         snapshot = self._snapshot
         if self._request.proof is None and sum(table.size for table in snapshot.tables) > record.DEFAULT_UP_TO:
             return None
-        with snapshot.monitor.explain_locks():
-            return record_proof(
-                self._proof_scope(), self._open_session, major=snapshot.server.major, jobs=self._request.jobs
-            )
+        try:
+            with snapshot.monitor.explain_locks():
+                return record_proof(
+                    self._proof_scope(), self._open_session, major=snapshot.server.major, jobs=self._request.jobs
+                )
+        except HoldfastError as error:
+            # The rows are in the backup as COPY gave them. If the snapshot was lost, `facts` finds out.
+            self._unproven = error.message
+            return None
 
     def _proof_scope(self) -> ProofScope:
         whole = not (self._is_selection or self._options.data_only)
@@ -113,6 +122,7 @@ class PostgresDump:
             restore_steps=manual_restore.steps(hints),
             files=manual_restore.files(hints),
             hints=hints.as_data(),
+            unproven=self._unproven,
         )
 
     def _used_programs(self) -> Iterator[str]:
@@ -142,6 +152,7 @@ class PostgresDump:
             schema_only=self._options.schema_only,
             data_only=self._options.data_only,
             selected=self._is_selection,
+            ordered=any(table.checked for table in self._snapshot.tables),
             large_tables=[
                 LargeTableHint(
                     schema=table.schema,

@@ -5,7 +5,7 @@ workers: there one huge table is read as fast as many.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast_postgres.catalog import Table
@@ -61,13 +61,21 @@ def large_tables(tables: Sequence[Table], *, threshold: int, standby: bool) -> l
 
 def _readable(table: Table, *, standby: bool) -> bool:
     logged = table.persistence == "p" or not standby  # an unlogged table is empty and unreadable on a standby
-    return table.kind == "r" and not table.config and bool(table.columns) and logged
+    return table.kind == "r" and not (table.config or table.checked) and bool(table.columns) and logged
 
 
-def split_tables(tables: Sequence[Table], *, part_size: int, jobs: int, major: int) -> list[TablePart]:
+def split_tables(
+    tables: Sequence[Table],
+    *,
+    part_size: int,
+    jobs: int,
+    major: int,
+    can_select: Callable[[Table], bool] | None = None,
+) -> list[TablePart]:
     """Split tables into parts of about `part_size` bytes, the largest first.
 
-    Each part costs 0.05 s for its psql and session; with fewer than two for each job one would be idle at the end.
+    A part is read by a SELECT: where `can_select` says that there can be none, one COPY reads the table. Each part
+    costs 0.05 s for its psql and session; with fewer than two for each job one would be idle at the end.
     """
     part_size = min(part_size, max(_LEAST_SIZE, sum(table.size for table in tables) // (2 * jobs)))
     parts: list[TablePart] = []
@@ -75,6 +83,8 @@ def split_tables(tables: Sequence[Table], *, part_size: int, jobs: int, major: i
     for table in tables:
         name = _stream_name(table, names)
         splits = _splits(table, part_size) if table.heap and major >= _RANGES_SINCE else 1
+        if splits > 1 and can_select is not None and not can_select(table):
+            splits = 1
         step = -(-table.blocks // splits)
         parts += [
             TablePart(

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -12,12 +13,28 @@ from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.restore.load_order import Name
 from holdfast_postgres.restore.restore_log import Classifier
-from holdfast_postgres.restore.run import POST_DATA, PRE_DATA, ROWS, RestoreRun
-from holdfast_postgres.selection.archive_entries import list_file, with_needing
+from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun
+from holdfast_postgres.selection.archive_entries import configuration, list_file, with_needing
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
+from holdfast_postgres.session import quoted
+from holdfast_postgres.target.contents import holds_rows
 
-_SECTIONS = {PRE_DATA: "pre-data", ROWS: "data", POST_DATA: "post-data"}
+_BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
+_SECTIONS = {PRE_DATA: _BEFORE, ROWS: _DATA, LATER_ROWS: _DATA, POST_DATA: _AFTER}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pass:
+    """One run of pg_restore: `entries` None are all of the archive, an empty `section` all sections.
+
+    With `postpones` rows that are refused are kept for later.
+    """
+
+    entries: list[Entry] | None = None
+    jobs: int = 1
+    section: str = ""
+    postpones: bool = False
 
 
 class ArchiveLoader:
@@ -31,6 +48,7 @@ class ArchiveLoader:
         self._path: Path | None = None
         self._lock = threading.Lock()
         self._lists = count()
+        self._refused: set[str] = set()
 
     def takes(self, schema: str, table: str) -> bool:
         """Whether the restore takes the rows of a table; of a selection only the archive, read before, tells."""
@@ -57,37 +75,78 @@ class ArchiveLoader:
     def load(self, step: Step, blob: Blob) -> None:
         """Restore one section, or all, with pg_restore."""
         path = self._path = self._spool(blob)
-        for entries, jobs in self._passes(step, path):
-            self._restore(step, path, entries, jobs)
+        for restored in self._passes(step, path):
+            self._restore(path, restored)
 
-    def _passes(self, step: Step, path: Path) -> Iterator[tuple[list[Entry] | None, int]]:
-        """The entries to restore and with how many jobs, one pass after the other; None are all.
+    def load_later(self, step: Step, blob: Blob) -> None:
+        """Load rows alone and in pg_dump's order: all where that matters, else those that were refused before."""
+        path = self._path = self._spool(blob)
+        if self._run.hints.ordered:
+            self._restore(path, _Pass(entries=self._rows(step, read_entries(path)), section=_DATA))
+        elif self._refused:
+            entries = [entry for entry in read_entries(path) if entry.kind == "TABLE DATA"]
+            with self._run.connected() as connection:
+                again = [
+                    entry
+                    for entry in entries
+                    if entry.tag in self._refused and not holds_rows(connection, quoted(entry.schema, entry.tag))
+                ]
+            self._restore(path, _Pass(entries=again, section=_DATA))
 
-        Indexes of partitions are attached in one session: two sessions that attach on two levels of one tree at the
-        same time do not see each other, and the index at its top stays invalid, without an error.
-        """
+    def _rows(self, step: Step, entries: list[Entry]) -> list[Entry]:
+        """What a pass over the rows takes: extensions' configuration was loaded before."""
+        config = configuration(entries)
+        return [entry for entry in self._wanted(step, entries) if entry.id not in config]
+
+    def _passes(self, step: Step, path: Path) -> Iterator[_Pass]:
+        """The runs of pg_restore, one after the other."""
         jobs = self._run.request.jobs if self._is_parallel(step) else 1
-        attaches = jobs > 1 and step.phase == self._last
-        if not (self._selection or self._levels or attaches):
-            yield None, jobs
-            return
         entries = read_entries(path)
+        config = configuration(entries)
         wanted = self._wanted(step, entries)
+        filling = _Pass(entries=[entry for entry in wanted if entry.id in config], section=_DATA)
+        if self._run.hints.format == "parallel":
+            section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
+            if section == _DATA:
+                rows = self._rows(step, entries) if config else wanted
+                yield _Pass(entries=_unless_all(rows, entries), jobs=jobs, section=section, postpones=True)
+                return
+            yield from self._attaching(step, wanted, entries, jobs, section)
+            if section == _BEFORE and filling.entries and not self._run.hints.schema_only:
+                yield filling
+        elif jobs > 1 and (config or self._run.hints.ordered):
+            # Several sessions load rows in the order of their size.
+            yield _Pass(entries=_unless_all(wanted, entries), section=_BEFORE)
+            yield filling
+            yield _Pass(entries=self._rows(step, entries), jobs=1 if self._run.hints.ordered else jobs, section=_DATA)
+            yield from self._attaching(step, wanted, entries, jobs, _AFTER)
+        else:
+            yield from self._attaching(step, wanted, entries, jobs, "")
+
+    def _attaching(
+        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, section: str
+    ) -> Iterator[_Pass]:
+        """Indexes of partitions are attached in one session.
+
+        Two sessions that attach on two levels of one tree at the same time do not see each other, and the index at its
+        top stays invalid, without an error.
+        """
+        attaches = jobs > 1 and step.phase == self._last
         attaching = {entry.id for entry in entries if attaches and entry.kind == "INDEX ATTACH"}
         if not attaching:
-            yield (None if wanted == entries else wanted), jobs
+            yield _Pass(entries=_unless_all(wanted, entries), jobs=jobs, section=section)
             return
         later = with_needing(attaching, entries)
-        yield [entry for entry in wanted if entry.id not in later], jobs
-        yield [entry for entry in wanted if entry.id in attaching], 1
-        yield [entry for entry in wanted if entry.id in later - attaching], jobs
+        yield _Pass(entries=[entry for entry in wanted if entry.id not in later], jobs=jobs, section=section)
+        yield _Pass(entries=[entry for entry in wanted if entry.id in attaching], section=section)
+        yield _Pass(entries=[entry for entry in wanted if entry.id in later - attaching], jobs=jobs, section=section)
 
     def _wanted(self, step: Step, entries: list[Entry]) -> list[Entry]:
         """What this step is about: what a selection takes, or the tables whose turn it is."""
         if self._selection:
             ids = self._select(entries).ids
             return [entry for entry in entries if entry.id in ids]
-        if self._levels:
+        if self._levels and step.phase >= ROWS:
             level = step.phase - ROWS  # what belongs to no table is first
             return [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
         return entries
@@ -115,31 +174,41 @@ class ArchiveLoader:
                 [f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"]
             )
 
-    def _restore(self, step: Step, path: Path, entries: list[Entry] | None, jobs: int) -> None:
+    def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
-        run = self._run
+        run, entries = self._run, restored.entries
+        if entries is not None and not entries:
+            return
         classifier = Classifier(
             action=f"cannot restore into {run.target.into.label}",
             selected=run.hints.selected,
             schemas=run.target.schemas,
             judge=run.judge,
+            postpones=restored.postpones,
         )
-        arguments = self._arguments(step)
+        arguments = self._arguments()
+        if restored.section:
+            arguments.append(f"--section={restored.section}")
         if entries is not None:
-            listing = run.request.scratch / f"entries-{next(self._lists)}.list"
-            descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(list_file(entries))
-            arguments.append(f"--use-list={listing}")
-        if jobs > 1:
-            arguments.append(f"--jobs={jobs}")
+            arguments.append(f"--use-list={self._write_list(entries)}")
+        if restored.jobs > 1:
+            arguments.append(f"--jobs={restored.jobs}")
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(path)]
         with run.processes.start(command, tied=True, on_line=classifier.line) as child:
             code = child.wait_checked()
             classifier.end()
-            if code not in (0, 1) or (code and not (classifier.degraded or classifier.harmless)):
+            expected = classifier.degraded or classifier.harmless or classifier.refused
+            if code not in (0, 1) or (code and not expected):
                 child.finish(classifier.action)
+        self._refused |= classifier.refused
         run.warn(classifier.degraded)
+
+    def _write_list(self, entries: list[Entry]) -> Path:
+        listing = self._run.request.scratch / f"entries-{next(self._lists)}.list"
+        descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(list_file(entries))
+        return listing
 
     def _spool(self, blob: Blob) -> Path:
         if self._run.hints.format != "directory":
@@ -149,10 +218,9 @@ class ArchiveLoader:
             unpack(blob.chunks(), folder)
         return folder
 
-    def _arguments(self, step: Step) -> list[str]:
-        run = self._run
-        adjustments = run.adjustments
-        arguments = [
+    def _arguments(self) -> list[str]:
+        adjustments = self._run.adjustments
+        return [
             option
             for option, wanted in (
                 ("--no-owner", adjustments.no_owner),
@@ -161,9 +229,6 @@ class ArchiveLoader:
             )
             if wanted
         ]
-        if run.hints.format == "parallel":
-            arguments.append(f"--section={'data' if run.hints.data_only else _SECTIONS[step.phase]}")
-        return arguments
 
     @property
     def _last(self) -> int:
@@ -178,3 +243,8 @@ class ArchiveLoader:
         if hints.format in ("custom", "directory") or step.phase == POST_DATA:
             return True
         return hints.format == "parallel" and step.phase == ROWS and not hints.large_tables
+
+
+def _unless_all(wanted: list[Entry], entries: list[Entry]) -> list[Entry] | None:
+    """None for all of an archive, which pg_restore needs no list of."""
+    return None if len(wanted) == len(entries) else wanted

@@ -26,6 +26,7 @@ _SCRIPT_ERROR = re.compile(
 _SERVER = re.compile(
     r"(could not execute query|COPY failed for table \"(?P<table>.*?)\"): (?P<severity>\w+):\s+(?P<text>.*)"
 )
+_ROWS = re.compile(r'COPY failed for table "(?P<table>.*)": ')
 _WARNING = re.compile(r"(?:psql:[^:]*:\d+: )?WARNING:\s+(?:\d\w{4}: )?(?P<text>.*)")
 _SCHEMA = re.compile(r'CREATE SCHEMA (?:"((?:[^"]|"")+)"|([^\s";]+));')
 _MOST_MESSAGES = 200
@@ -88,7 +89,8 @@ class Classifier:
 
     `judge` makes of an error and its SQLSTATE the one to raise. `script` says that it is the log of a psql that goes on
     after errors and echoes the statement that failed. `selected` says that the backup holds a selection, so that what
-    leads out of it cannot be restored. `schemas` are those that the target had for its extensions.
+    leads out of it cannot be restored. `schemas` are those that the target had for its extensions. `postpones` says
+    that rows which were refused are no failure yet: `refused` are the names of their tables, without schemas.
     """
 
     action: str
@@ -96,6 +98,8 @@ class Classifier:
     schemas: frozenset[str] = frozenset()
     script: bool = False
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
+    postpones: bool = False
+    refused: set[str] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
@@ -119,7 +123,11 @@ class Classifier:
             self._entry = entry["what"]
         elif error := _ERROR.match(line):
             self.end()
-            self._error = self._server_text(error["text"])
+            rows = _ROWS.match(error["text"]) if self.postpones else None
+            if rows:
+                self.refused.add(rows["table"])
+            else:
+                self._error = self._server_text(error["text"])
             if self._table:  # no statement follows
                 self.end()
         elif self.script and (error := _SCRIPT_ERROR.match(line)):

@@ -24,11 +24,15 @@ from holdfast_postgres.target import RestoreTarget
 from holdfast_postgres.target.checks import Adjustments
 
 # The phases of a restore, in their order; rows of data alone take one more for each level of foreign keys.
-GLOBALS, PRE_DATA, ROWS, SEQUENCES, POST_DATA = range(5)
+GLOBALS, PRE_DATA, ROWS, LATER_ROWS, SEQUENCES, POST_DATA = range(6)
 _CONNECTION_CHECKS_SINCE = 14
 # Settings without which rows would be refused or changed; the others only make a restore faster, or pg_restore makes
 # them itself.
 _NEEDED = ("default_transaction_read_only", "array_nulls", "transform_null_equals", "session_replication_role")
+
+
+class RowsRefusedError(HoldfastError):
+    """A constraint refused rows, perhaps since those of another table were not there yet."""
 
 
 class RestoreRun:

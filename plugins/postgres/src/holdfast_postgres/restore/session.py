@@ -15,7 +15,16 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.load_order import Name, levels, references
 from holdfast_postgres.restore.row_loader import load_rows, load_sequences
-from holdfast_postgres.restore.run import GLOBALS, POST_DATA, PRE_DATA, ROWS, SEQUENCES, RestoreRun
+from holdfast_postgres.restore.run import (
+    GLOBALS,
+    LATER_ROWS,
+    POST_DATA,
+    PRE_DATA,
+    ROWS,
+    SEQUENCES,
+    RestoreRun,
+    RowsRefusedError,
+)
 from holdfast_postgres.restore.script_loader import load_globals, load_plain
 from holdfast_postgres.restore.statistics import analyze, read_tables
 from holdfast_postgres.session import Server
@@ -30,6 +39,7 @@ class PostgresRestore:
         self._large_tables = {stream: table for table in run.hints.large_tables for stream in table.streams}
         self._levels = self._load_levels()
         self._archive = ArchiveLoader(run, self._levels)
+        self._refused: list[tuple[LargeTableHint, Blob]] = []
         self._lock = threading.Lock()
         self.error: HoldfastError | None = None
         self.steps = tuple(self._plan())
@@ -48,11 +58,14 @@ class PostgresRestore:
         if not hints.schema_only:
             last = max(self._levels.values(), default=0)
             for level in range(last + 1):
-                yield Step(stream=hints.archive, phase=ROWS + level, parallel=True)
+                if not hints.ordered:
+                    yield Step(stream=hints.archive, phase=ROWS + level, parallel=True)
             # Of a selection only the archive tells which other tables it needs: `load` leaves the others out.
             for stream, table in self._large_tables.items():
                 level = self._levels.get((table.schema, table.table), 0)
                 yield Step(stream=stream, phase=ROWS + level, parallel=True)
+            # What may need the rows of others, in pg_dump's order; and what was refused in another order.
+            yield Step(stream=hints.archive, phase=LATER_ROWS + last)
             if hints.sequences:
                 # After the archive, which has a later reading of them.
                 yield Step(stream=hints.sequences, phase=SEQUENCES + last)
@@ -93,7 +106,7 @@ class PostgresRestore:
         run.prepare()
         if table := self._large_tables.get(step.stream):
             if self._takes(table):
-                load_rows(run, table, blob)
+                self._load_rows(table, blob)
         elif step.stream == run.hints.properties:
             run.target.take_properties(b"".join(bytes(chunk) for chunk in blob.chunks()).decode())
         elif step.phase == GLOBALS:
@@ -103,10 +116,35 @@ class PostgresRestore:
             load_sequences(run, blob, names=names)
         elif run.hints.format == "plain":
             load_plain(run, blob)
+        elif step.phase == self._later:
+            self._load_later(step, blob)
         else:
             self._archive.load(step, blob)
             if run.target.merges and step.phase == PRE_DATA:
                 self._merge().check()
+
+    @property
+    def _later(self) -> int | None:
+        """The phase of rows that come last, None where all is one archive."""
+        last = max(self._levels.values(), default=0)
+        return LATER_ROWS + last if self._run.hints.format == "parallel" else None
+
+    def _load_rows(self, table: LargeTableHint, blob: Blob) -> None:
+        """Load a part; what a constraint refuses is tried again when all others are there."""
+        try:
+            load_rows(self._run, table, blob, postpones=True)
+        except RowsRefusedError:
+            with self._lock:
+                self._refused.append((table, blob))
+
+    def _load_later(self, step: Step, blob: Blob) -> None:
+        """Load alone and in order what was refused as others were loaded; what is refused again is an error."""
+        refused, self._refused = self._refused, []
+        for table, rows in sorted(refused, key=lambda part: (part[0].schema, part[0].table, part[1].stream.name)):
+            self._load_rows(table, rows)
+        self._archive.load_later(step, blob)
+        for table, rows in self._refused:
+            load_rows(self._run, table, rows)
 
     def _merge(self) -> Merge:
         return Merge(self._run, self._archive.entries(), self._archive.taken)

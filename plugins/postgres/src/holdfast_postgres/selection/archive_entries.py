@@ -74,6 +74,16 @@ def owned_sequences(entries: Sequence[Entry], relations: Mapping[int, Entry]) ->
     return owners
 
 
+def configuration(entries: Sequence[Entry]) -> frozenset[int]:
+    """The rows and sequences that belong to extensions: those of relations that the archive does not make.
+
+    An archive of data alone makes none and tells nothing.
+    """
+    made = {(entry.schema, entry.tag) for entry in entries if entry.kind in RELATIONS}
+    filled = {"TABLE DATA", "SEQUENCE SET"} if made else set[str]()
+    return frozenset(entry.id for entry in entries if entry.kind in filled and (entry.schema, entry.tag) not in made)
+
+
 def is_part_of(part: Entry, relation: Entry) -> bool:
     """Whether the name of a part is that of this relation, alone or with one of its own behind it."""
     return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")

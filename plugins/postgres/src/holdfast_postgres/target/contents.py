@@ -89,7 +89,8 @@ def read_objects(connection: "Connection[TupleRow]", *, limit: int | None = None
 
 # Of an extension's tables only the rows that pg_dump writes count: it brings the others itself.
 _TABLES_OF_ROWS = f"""
-SELECT n.nspname, c.relname, coalesce(x.condition, ''), x.condition IS NOT NULL
+SELECT n.nspname, c.relname, coalesce(x.condition, ''), x.condition IS NOT NULL,
+    pg_catalog.pg_relation_size(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
     SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition FROM pg_catalog.pg_extension e
@@ -108,13 +109,14 @@ class _TableOfRows:
     label: str
     condition: str  # a WHERE clause, or empty
     config: bool
+    size: int
 
 
 def _tables_of_rows(connection: "Connection[TupleRow]") -> list[_TableOfRows]:
     rows = connection.execute(_TABLES_OF_ROWS)
     return [
-        _TableOfRows(name=quoted(schema, name), label=f"{schema}.{name}", condition=condition, config=config)
-        for schema, name, condition, config in rows.fetchall()
+        _TableOfRows(name=quoted(schema, name), label=f"{schema}.{name}", condition=condition, config=config, size=size)
+        for schema, name, condition, config, size in rows.fetchall()
     ]
 
 
@@ -122,11 +124,27 @@ def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[st
     """Tables that hold rows, for a restore of data alone into definitions that are there."""
     filled: list[str] = []
     for table in _tables_of_rows(connection):
-        if connection.execute(f"SELECT FROM ONLY {table.name} {table.condition} LIMIT 1").fetchone() is not None:
+        if table.size and holds_rows(connection, table.name, table.condition):
             filled.append(table.label)
             if len(filled) == limit:
                 break
     return filled
+
+
+class _Row(Exception):  # noqa: N818 (ends a COPY, never raised to a caller)
+    """A row has come."""
+
+
+def holds_rows(connection: "Connection[TupleRow]", name: str, condition: str = "") -> bool:
+    """Whether a table holds rows of its own: by COPY, since not every table can be read by a SELECT."""
+    rows = f"(SELECT FROM ONLY {name} {condition})" if condition else name
+    try:
+        with connection.cursor().copy(f"COPY {rows} TO STDOUT") as copy:
+            for _ in copy:
+                raise _Row
+    except _Row:
+        return True
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
