@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from holdfast_postgres.encodings import encode
 from holdfast_postgres.hints import DatabaseHint, Hints
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
@@ -66,7 +67,7 @@ def files(hints: Hints) -> dict[str, bytes]:
     """The COPY statement of each large table, in a file of its own."""
     return {
         _file(number): f"SET client_encoding TO '{hints.database.encoding}';\n".encode()
-        + table.copy_in.encode()
+        + encode(table.copy_in, hints.database.encoding)
         + b"\n"
         for number, table in enumerate(hints.large_tables, start=1)
     }

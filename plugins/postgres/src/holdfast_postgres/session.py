@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import UnreachableError
+from holdfast_postgres.any_bytes import ANY_BYTES, take_any_bytes
 from holdfast_postgres.errors import server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.pooler import check_exclusive
@@ -46,9 +47,9 @@ _SINCE = (
 )
 
 
-def settings(major: int, *, encoding: str = "UTF8") -> str:
-    """The `SET` statements of a session on a server of that major version."""
-    values = {**_FIXED, "client_encoding": f"'{encoding}'"}
+def settings(major: int, *, encoding: str = "") -> str:
+    """The `SET` statements of a session on a server of that major version; without `encoding` it keeps its own."""
+    values = {**_FIXED, **({"client_encoding": f"'{encoding}'"} if encoding else {})}
     values |= {name: value for name, value, since in _SINCE if major >= since}
     return "".join(f"SET {name} TO {value};\n" for name, value in values.items())
 
@@ -89,6 +90,8 @@ def connect(location: Location) -> "Connection[TupleRow]":
     try:
         check_exclusive(connection, lambda: _open(location), location.label)
         connection.execute(_limits_lifted(connection.info.server_version // 10000))
+        if connection.info.parameter_status("server_encoding") == ANY_BYTES:
+            take_any_bytes(connection)
     except psycopg.Error as error:
         connection.close()
         raise server_error(error, f"cannot connect to {location.label}") from error

@@ -57,7 +57,7 @@ class ClientProcesses:
 
     def start(
         self,
-        command: Sequence[str],
+        command: Sequence[str | bytes],
         *,
         before: Sequence[str] = (),
         location: Location | None = None,
@@ -74,6 +74,7 @@ class ClientProcesses:
         """
         location = location or self._location
         environment = location.environment(self._scratch)
+        program = os.fsdecode(command[0])
         with self._lock:
             if self._closed:
                 raise HoldfastError("the session has been closed")
@@ -95,8 +96,8 @@ class ClientProcesses:
                     process_group=0,
                 )
             except OSError as error:
-                raise HoldfastError(f"cannot start {command[0]}: {os_error_text(error)}") from error
-            child = ClientProcess(process, os.path.basename(command[0]), on_line, self._forget)
+                raise HoldfastError(f"cannot start {program}: {os_error_text(error)}") from error
+            child = ClientProcess(process, os.path.basename(program), on_line, self._forget)
             self._running.add(child)
         return child
 
@@ -187,10 +188,10 @@ class ClientProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
 
-    def write_script(self, text: str) -> None:
+    def write_script(self, script: bytes) -> None:
         """Give it a whole script to read."""
         with contextlib.suppress(BrokenPipeError):  # it failed before it had read all: `finish` says why
-            self.feed(text.encode())
+            self.feed(script)
         self.end_input()
 
     def chunks(self, action: str) -> Iterator[bytes | bytearray]:

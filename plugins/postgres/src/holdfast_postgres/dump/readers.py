@@ -11,8 +11,9 @@ from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
+from holdfast_postgres.encodings import encode
 from holdfast_postgres.errors import some_names
-from holdfast_postgres.formats import script
+from holdfast_postgres.formats import script as sql_script
 from holdfast_postgres.formats.archive import read_entries
 from holdfast_postgres.formats.directory import directory_chunks
 from holdfast_postgres.formats.globals_script import leaving_alone
@@ -66,7 +67,9 @@ class StreamReaders:
         for part in self._plan.parts:
             readers[Stream(name=part.stream, suffix=".copy", size=part.size)] = partial(self._read_part, part)
         if self._plan.sequences:
-            text = "".join(sequence.statement for sequence in self._plan.sequences).encode()
+            encoding = self._snapshot.server.encoding
+            lines = [sequence.statement for sequence in self._plan.sequences]
+            text = encode("".join([f"SET client_encoding TO '{encoding}';\n", *lines]), encoding)
             readers[Stream(name=SEQUENCES, suffix=".sql", size=len(text))] = lambda: iter([text])
         if self._properties:
             script_of_database = self._properties.encode()
@@ -106,7 +109,7 @@ class StreamReaders:
         listing.write_text(list_file(kept), encoding="utf-8")
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
         chunks = self._noted(self._processes.start(command, offline=True), "pg_restore failed")
-        yield from script.keep_public_schema(chunks) if is_public(kept[0]) else chunks
+        yield from sql_script.keep_public_schema(chunks) if is_public(kept[0]) else chunks
         path.unlink()
 
     def _read_directory(self) -> Iterator[Chunk]:
@@ -133,7 +136,8 @@ class StreamReaders:
     def _read_part(self, part: TablePart) -> Iterator[Chunk]:
         timeout = f"SET lock_timeout TO {self._snapshot.monitor.lock_timeout_ms};\n"
         child = self._processes.start([self._programs.path("psql"), *_PSQL], before=_large_writes(), feed=True)
-        child.write_script(self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n")
+        script = self._snapshot.begin + timeout + part.copy_out + "COMMIT;\n"
+        child.write_script(encode(script, self._snapshot.server.encoding))
         return self._noted(child, f"cannot read table {quote_name(part.table.label)}")
 
     def _read_globals(self) -> Iterator[Chunk]:
@@ -153,7 +157,8 @@ class StreamReaders:
             if "subscriptions not dumped because" not in warning and warning not in self.warnings:
                 self.warnings.append(warning)
 
-    def _pg_dump(self, *arguments: str) -> list[str]:
+    def _pg_dump(self, *arguments: str) -> list[str | bytes]:
+        """The words that run it; the server takes names in them for text in its own encoding, as all of the dump is."""
         command = [self._programs.path("pg_dump"), "--no-password", f"--snapshot={self._snapshot.id}", *arguments]
         # Else the dump would be in the encoding that role or database have for their clients, which may not hold it.
         command.append(f"--encoding={self._snapshot.server.encoding}")
@@ -162,7 +167,8 @@ class StreamReaders:
             command.append("--schema-only")
         if self._options.data_only:
             command.append("--data-only")
-        return [*command, *self._selection_arguments()]
+        encoding = self._snapshot.server.encoding
+        return [encode(word, encoding) for word in (*command, *self._selection_arguments())]
 
     def _selection_arguments(self) -> Sequence[str]:
         snapshot = self._snapshot

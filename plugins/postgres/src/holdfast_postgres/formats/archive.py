@@ -5,16 +5,19 @@ line breaks in names. The form is that of `ReadHead` and `ReadToc` in PostgreSQL
 but for additions since version 1.12 (PostgreSQL 9.0).
 """
 
+import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from holdfast.api import IntegrityError
+from holdfast_postgres.encodings import decode
 
 _MAGIC = b"PGDMP"
 _CUSTOM, _TAR, _DIRECTORY = 1, 3, 5
 _OLDEST, _NEWEST = (1, 12), (1, 16)
+_ENCODING = re.compile(r"SET client_encoding = '(\w+)'")
 _LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
 
 
@@ -42,6 +45,7 @@ class _Reader:
         self._file = file
         self.int_size = 4
         self.offset_size = 8
+        self.encoding = "UTF8"  # until the first entry says which
 
     def take(self, size: int) -> bytes:
         data = self._file.read(size)
@@ -63,7 +67,7 @@ class _Reader:
             return None
         if size > _LONGEST:
             raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
-        return self.take(size).decode(errors="surrogateescape")
+        return decode(self.take(size), self.encoding)
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -133,6 +137,8 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         reader.integer()  # its relkind
     owner = reader.text() or ""
     reader.text()  # whether it has OIDs
+    if kind == "ENCODING" and (said := _ENCODING.search(definition)):
+        reader.encoding = said[1]
     needs = []
     while (need := reader.text()) is not None:
         needs.append(int(need))
