@@ -63,5 +63,5 @@ def test_columns_of_domains_over_domains_count_as_their_base_type(server: Postgr
     )
     with server.connect(database) as connection:
         listed = {table.name: table for table in catalog.tables(connection)}
-    assert (listed["t"].columns, listed["t"].types) == (("x", "y", "z"), ("int4", "bytea", ""))
+    assert (listed["t"].columns, listed["t"].types) == (("x", "y", "z"), ("int4", "bytea", "enum"))
     assert (listed["none"].columns, listed["none"].types) == ((), ())

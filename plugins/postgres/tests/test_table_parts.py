@@ -1,11 +1,12 @@
 """How large tables are split into parts."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from holdfast_postgres.catalog import Table
-from holdfast_postgres.dump.table_parts import split_tables
+from holdfast_postgres.dump.table_parts import large_tables, split_tables
 
 
 def _table(blocks: int, size: int, name: str = "t") -> Table:
@@ -39,3 +40,22 @@ def test_two_tables_whose_names_are_simplified_alike_keep_streams_of_their_own()
     tables = [_table(1, 1, name) for name in ("a b", "a}b", "a_b")]
     parts = split_tables(tables, part_size=1 << 20, jobs=2, major=15)
     assert {part.stream for part in parts} == {"data/s.a_b", "data/s.a_b-2", "data/s.a_b-3"}
+
+
+@pytest.mark.parametrize(
+    ("types", "binary"),
+    [
+        (("bytea", "int4", "enum", "_text", "inet", "tstzrange"), True),
+        (("int4", "text"), False),
+        (("bytea", ""), False),
+        (("bytea", "_enum"), False),
+        (("bytea", "money"), False),
+        (("bytea", "xml"), False),
+    ],
+)
+def test_tables_of_bytea_are_read_in_binary_unless_a_type_has_no_lasting_binary_form(
+    types: tuple[str, ...], binary: bool
+) -> None:
+    table = replace(_table(500, 4 << 20), types=types, columns=types)
+    assert table.binary is binary
+    assert large_tables([table], threshold=8 << 20, standby=False) == ([table] if binary else [])

@@ -8,12 +8,13 @@ from psycopg.rows import TupleRow
 
 from holdfast_postgres.session import literal, quoted
 
-# Built-in types whose binary form is the same in every version and on every machine: no type OIDs inside (arrays,
-# composites, ranges), no locale (money), no other representation than their text (xml, tsvector).
+# Types whose binary form is the same in every version and on every machine: no OIDs of types inside that differ between
+# databases, no locale (money), no other representation than their text (xml, tsvector). An enum is sent as its label.
 _STABLE = frozenset(
     """
     bool bytea char int8 int2 int4 text oid float4 float8 bpchar varchar date time timestamp timestamptz interval
-    timetz numeric uuid json jsonb
+    timetz numeric uuid json jsonb inet cidr macaddr macaddr8 bit varbit name point lseg box path polygon circle line
+    int4range int8range numrange daterange tsrange tstzrange enum
     """.split()  # noqa: SIM905 (twenty quoted names in a column say no more)
 )
 _BYTEA = "bytea"
@@ -56,12 +57,17 @@ class Table:
     @property
     def binary(self) -> bool:
         """Whether COPY's binary format is both safe and smaller: bytea as text takes two characters a byte."""
-        return _BYTEA in self.types and all(kind in _STABLE for kind in self.types)
+        return _BYTEA in self.types and all(_is_stable(kind) for kind in self.types)
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What must not change between listing a table and locking it."""
         return (self.oid, self.schema, self.name, self.kind, self.persistence, self.columns, self.types)
+
+
+def _is_stable(kind: str) -> bool:
+    """Whether the binary form of a type is; that of an array holds the OID of its element, fixed for built-in types."""
+    return kind in _STABLE or (kind.startswith("_") and kind[1:] in _STABLE and kind != "_enum")
 
 
 # Columns are put together once and joined, not looked up for each table: that grew with the square of their number. A
@@ -79,7 +85,8 @@ WITH RECURSIVE domain(oid, final) AS (
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {USER_SCHEMA}
 ), columns AS MATERIALIZED (
     SELECT a.attrelid, array_agg(a.attname::text ORDER BY a.attnum) AS names,
-        array_agg(CASE WHEN u.typnamespace = 'pg_catalog'::regnamespace THEN u.typname::text ELSE '' END
+        array_agg(CASE WHEN u.typnamespace = 'pg_catalog'::regnamespace THEN u.typname::text
+                WHEN u.typtype = 'e' THEN 'enum' ELSE '' END
             ORDER BY a.attnum) AS types
     FROM listed JOIN pg_catalog.pg_attribute a ON a.attrelid = listed.oid LEFT JOIN base b ON b.oid = a.atttypid
     JOIN pg_catalog.pg_type u ON u.oid = coalesce(b.final, a.atttypid)

@@ -92,6 +92,13 @@ _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
+# Never translated. A row of COPY may have 1 GB, and as text bytea takes two characters a byte.
+_TOO_LONG = re.compile(r"invalid memory alloc request size|[Cc]annot enlarge string buffer")
+_TOO_LONG_HINT = (
+    "a row takes more than 1 GB as text: use the format parallel, which reads bytea in binary where the other columns "
+    "are of built-in types or enums; or --exclude the table"
+)
+
 _HINTS = {
     "55P03": "end the session that holds the lock, or use -o lock_timeout=SECONDS to wait longer",
     "53300": "lower --jobs, or raise max_connections on the server",
@@ -141,7 +148,8 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
         return UnreachableError(f"{action}: the session that held the snapshot was lost"), state
     state = state or state_of(text)
     kind = _kind(state, text)
-    return kind(f"{action}: {program}: {text}", hint=_hint(state, text, kind)), state
+    hint = _TOO_LONG_HINT if _TOO_LONG.search(text) else _hint(state, text, kind)
+    return kind(f"{action}: {program}: {text}", hint=hint), state
 
 
 def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:

@@ -14,6 +14,9 @@ from holdfast_postgres.session import quoted
 _MB = 1 << 20
 _MANY_SMALL = 256 * _MB  # of small tables: then pg_dump, which reads one table at a time, would be what all wait for
 _SMALL = _MB
+# Of binary tables: a value of bytea of 512 MB and more has no text of less than 1 GB, which is all that pg_dump reads,
+# and takes at least this much, since lz4 shrinks nothing to less than a 255th.
+_BINARY = 2 * _MB
 _MOST_PARTS = 256  # of one table, a blob each
 _MOST_TABLES = 1000  # a blob, a session and a word in the arguments of pg_dump each, which the system limits
 _LEAST_SIZE = 32 * _MB
@@ -52,7 +55,7 @@ def large_tables(tables: Sequence[Table], *, threshold: int, standby: bool) -> l
     rest = sum(table.size for table in readable if table.size < threshold)
     if rest > _MANY_SMALL:
         threshold = min(threshold, _SMALL)
-    large = [table for table in readable if table.size >= threshold]
+    large = [table for table in readable if table.size >= (min(threshold, _BINARY) if table.binary else threshold)]
     if len(large) <= _MOST_TABLES:
         return large
     largest = {table.oid for table in sorted(large, key=lambda table: -table.size)[:_MOST_TABLES]}
