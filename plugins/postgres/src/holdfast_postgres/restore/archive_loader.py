@@ -18,6 +18,7 @@ from holdfast_postgres.selection.archive_entries import configuration, list_file
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
 from holdfast_postgres.session import quoted
+from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.contents import holds_rows
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
@@ -186,7 +187,7 @@ class ArchiveLoader:
             judge=run.judge,
             postpones=restored.postpones,
         )
-        arguments = self._arguments()
+        arguments = _arguments(run.adjustments)
         if restored.section:
             arguments.append(f"--section={restored.section}")
         if entries is not None:
@@ -218,18 +219,6 @@ class ArchiveLoader:
             unpack(blob.chunks(), folder)
         return folder
 
-    def _arguments(self) -> list[str]:
-        adjustments = self._run.adjustments
-        return [
-            option
-            for option, wanted in (
-                ("--no-owner", adjustments.no_owner),
-                ("--no-privileges", adjustments.no_privileges),
-                ("--no-tablespaces", adjustments.no_tablespaces),
-            )
-            if wanted
-        ]
-
     @property
     def _last(self) -> int:
         """The phase in which indexes are made."""
@@ -248,3 +237,12 @@ class ArchiveLoader:
 def _unless_all(wanted: list[Entry], entries: list[Entry]) -> list[Entry] | None:
     """None for all of an archive, which pg_restore needs no list of."""
     return None if len(wanted) == len(entries) else wanted
+
+
+def _arguments(adjustments: Adjustments) -> list[str]:
+    options = (
+        ("--no-owner", adjustments.no_owner),
+        ("--no-privileges", adjustments.no_privileges),
+        ("--no-tablespaces", adjustments.no_tablespaces),
+    )
+    return [option for option, wanted in options if wanted]
