@@ -12,6 +12,16 @@ from typing import Any
 import holdfast
 
 
+def run(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(script)
+
+
+def rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
 def make(path: Path, word: str, *pragmas: str, mode: str = "delete", rows: int = 300) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in (*pragmas, f"journal_mode={mode}"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sqlite_files import rows, run
 
 import holdfast
 from holdfast.errors import HoldfastError, LockedError, UnsafeError, UsageError
@@ -37,16 +38,6 @@ INSERT INTO heap VALUES ('more'); DELETE FROM pair; UPDATE made SET a = 5; DELET
 CREATE TABLE late(x); INSERT INTO late VALUES (1);
 CREATE TRIGGER orders_gone AFTER DELETE ON orders BEGIN INSERT INTO log SELECT id, name FROM users; END;
 """
-
-
-def run(path: Path, script: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(script)
-
-
-def rows(path: Path, query: str) -> list[Any]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def everything(path: Path) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """Text of selected tables is converted into the encoding of the database that they come into, or nothing is done."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sqlite_files import rows, run
 
 from holdfast.errors import HoldfastError
 
@@ -19,16 +18,6 @@ CREATE TABLE made(a INTEGER, b INT AS (a * 2) STORED, c INT AS (a + 1), d TEXT) 
 INSERT INTO made(a, d) VALUES (4, 'd'); CREATE VIRTUAL TABLE docs USING fts5(title, body);
 INSERT INTO docs VALUES ('kelp', 'holdfasts grip rock');
 """
-
-
-def run(path: Path, script: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(script)
-
-
-def rows(path: Path, query: str) -> list[Any]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
 
 
 @pytest.mark.parametrize(("of", "into"), [("UTF-16le", "UTF-8"), ("UTF-8", "UTF-16be"), ("UTF-16be", "UTF-16le")])

@@ -33,7 +33,7 @@ def rows(path: Path, query: str = "SELECT a, b FROM t ORDER BY rowid") -> list[A
         codecs.BOM_UTF8 + PLAIN.encode(),
         PLAIN.encode("utf-16"),
         codecs.BOM_UTF16_BE + PLAIN.replace("\n", "\r\n").encode("utf-16-be"),
-        b"-- Loading resources from /root/.sqliterc\n/* a comment; */ " + PLAIN.encode(),
+        b"-- Loading resources from /home/user/.sqliterc\n/* a comment; */ " + PLAIN.encode(),
         b";;\n" + PLAIN.encode() + b"; -- the end",
     ],
     ids=[

@@ -23,26 +23,12 @@ USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
-
-    `config` tells a table of an extension of which pg_dump writes a part of the rows, `checked` one whose constraints
-    call functions that may read other tables.
-    """
+class InSchema:
+    """What has a name in a schema."""
 
     oid: int
     schema: str
     name: str
-    kind: str
-    persistence: str
-    heap: bool
-    member: bool
-    config: bool
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    size: int = 0
-    blocks: int = 0
-    checked: bool = False
 
     @property
     def quoted(self) -> str:
@@ -53,6 +39,26 @@ class Table:
     def label(self) -> str:
         """Schema and name for messages."""
         return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(InSchema):
+    """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
+
+    `config` tells a table of an extension of which pg_dump writes a part of the rows, `checked` one whose constraints
+    call functions that may read other tables.
+    """
+
+    kind: str
+    persistence: str
+    heap: bool
+    member: bool
+    config: bool
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    size: int = 0
+    blocks: int = 0
+    checked: bool = False
 
     @property
     def binary(self) -> bool:

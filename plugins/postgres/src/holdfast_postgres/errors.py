@@ -82,8 +82,6 @@ _STATES = tuple(
     )
 )
 
-# Of a name that pg_dump wrote without its schema, as in the body of a function: with another search_path it is found.
-_UNDEFINED = frozenset({"42883", "42P01", "42704", "42P02", "3F000", "42703"})
 # What a server says of rows and definitions themselves: data exceptions, broken constraints, errors of functions.
 _CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
 # Of a value that this server does not know, such as a locale; of a role or collation that it has not.
@@ -171,11 +169,6 @@ def content_error(error: HoldfastError, state: str, *, same_major: bool) -> Hold
 def state_of(text: str) -> str:
     """The SQLSTATE of a message in English that came without one; empty where that is not known."""
     return next((state for pattern, state in _STATES if pattern.search(text)), "")
-
-
-def is_undefined(state: str) -> bool:
-    """Whether a name was not found, which another search_path may put right."""
-    return state in _UNDEFINED
 
 
 def is_content(state: str, *, same_major: bool) -> bool:

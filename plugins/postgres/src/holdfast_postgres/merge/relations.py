@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.catalog import USER_SCHEMA, InSchema
 from holdfast_postgres.session import quoted
 
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
@@ -16,12 +16,9 @@ Name = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relation:
+class Relation(InSchema):
     """One relation; `owned` says that it is the sequence of a column, which comes and goes with its table."""
 
-    oid: int
-    schema: str
-    name: str
     kind: str
     owned: bool
 
@@ -29,16 +26,6 @@ class Relation:
     def key(self) -> Name:
         """Schema and name."""
         return self.schema, self.name
-
-    @property
-    def quoted(self) -> str:
-        """The name for SQL, in any session."""
-        return quoted(self.schema, self.name)
-
-    @property
-    def label(self) -> str:
-        """Schema and name for messages."""
-        return f"{self.schema}.{self.name}"
 
     @property
     def drop(self) -> str:

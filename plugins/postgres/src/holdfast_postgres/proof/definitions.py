@@ -18,7 +18,6 @@ from holdfast_postgres.proof.definition_queries import COMMENTS, PARTS, QUERIES
 from holdfast_postgres.proof.printed import Definition, parse_marks
 
 _HALF = 32  # hexadecimal digits of each text's SHA-256
-_PREFIXES = ("definition of", "comments")
 
 
 def read_definitions(connection: "Connection[TupleRow]", major: int, *, ordered: bool = True) -> list[Definition]:
@@ -59,11 +58,6 @@ def prove_comments(connection: "Connection[TupleRow]") -> ObjectProof:
     row = connection.execute(COMMENTS).fetchone()
     assert row is not None  # noqa: S101 (an aggregate has one row)
     return ObjectProof(kind="comments", name="database", rows=row[0], digest=row[1][:_HALF] + "0" * _HALF)
-
-
-def is_definition(proof: ObjectProof) -> bool:
-    """Whether it is one of those made here."""
-    return proof.kind.startswith(_PREFIXES)
 
 
 def group_name(definition: Definition, *, grouped: bool) -> tuple[str, str]:

@@ -5,8 +5,6 @@ Two seeds of `sum(hashtextextended(row::text, seed)::numeric)` and the number of
 so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "pg_proc" for the hash functions.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -17,6 +15,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, ObjectProof, quote_name
 from holdfast_postgres.catalog import Table
 from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.parallel import in_sessions
 from holdfast_postgres.proof.values import hex_digest, object_name
 from holdfast_postgres.session import quoted
 
@@ -39,32 +38,8 @@ def prove_tables(
     settings: Sequence[TableSetting], open_session: "Callable[[], Connection[TupleRow]]", jobs: int
 ) -> list[ObjectProof | None]:
     """Digest tables in up to `jobs` sessions, None for those that are not there; the first error is raised here."""
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(settings)):
-        todo.put(number)
-    proofs: list[ObjectProof | None] = [None] * len(settings)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with translate_errors("cannot compute the proof"), open_session() as connection:
-                while not errors:
-                    number = todo.get_nowait()
-                    proofs[number] = _prove_table(connection, settings[number])
-        except queue.Empty:
-            return
-        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
-            errors.append(error)
-
-    workers = min(jobs, len(settings))
-    threads = [threading.Thread(target=work, name="holdfast-proof", daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return proofs
+    with translate_errors("cannot compute the proof"):
+        return in_sessions(settings, _prove_table, open_session, jobs)
 
 
 def _prove_table(connection: "Connection[TupleRow]", setting: TableSetting) -> ObjectProof | None:

@@ -1,7 +1,5 @@
 """The planner's statistics, table by table in several sessions: what fails is a warning, since all rows are there."""
 
-import queue
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
@@ -12,6 +10,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import quote_name
 from holdfast_postgres.catalog import USER_SCHEMA
 from holdfast_postgres.errors import server_error
+from holdfast_postgres.parallel import in_sessions
 from holdfast_postgres.session import quoted
 
 Name = tuple[str, str]
@@ -34,33 +33,7 @@ def analyze(
 
     vacuumdb would end at the first failure, and call functions of the user's under an empty search_path.
     """
-    todo: queue.SimpleQueue[Name] = queue.SimpleQueue()
-    for table in tables:
-        todo.put(table)
-    warnings: list[str] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with open_session() as connection:
-                while not errors:
-                    if warning := _analyze_table(connection, todo.get_nowait()):
-                        warnings.append(warning)
-        except queue.Empty:
-            return
-        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
-            errors.append(error)
-
-    threads = [
-        threading.Thread(target=work, name="holdfast-analyze", daemon=True) for _ in range(min(jobs, todo.qsize()))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return sorted(warnings)
+    return sorted(filter(None, in_sessions(list(tables), _analyze_table, open_session, jobs)))
 
 
 def _analyze_table(connection: "Connection[TupleRow]", table: Name) -> str:

@@ -15,6 +15,8 @@ from holdfast_sqlite.child.schema import FORMAT, is_unreadable, read_schema
 from holdfast_sqlite.child.verdict import Verdict
 from holdfast_sqlite.child.virtual_check import check_virtual_tables
 from holdfast_sqlite.header import unsupported
+from holdfast_sqlite.lending import lend_collation
+from holdfast_sqlite.tokens import surrogates
 
 TYPE_CHECKING = False  # see `channel`
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ _NO_LIMIT = 2**31 - 1
 # The fault of the structure comes first. LIMIT, because Python steps on before it returns a row, and loses that if the
 # step fails, as at the index of a table whose tokenizer is not here.
 _FIRST = "SELECT * FROM pragma_quick_check LIMIT 1"
-_NO_COLLATION = "no such collation sequence: "
 _NO_FUNCTION = re.compile(r"(?:unknown|no such) function: (.+?)(?:\(\))?")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")
 _OF_A_MODULE = "SQLITE_CORRUPT_VTAB"
@@ -57,7 +58,7 @@ class _Check:
         self._pragma = pragma
         self._trees = True
         self._verdict = Verdict(connection)
-        connection.text_factory = _text
+        connection.text_factory = surrogates
 
     def run(self, header: bytes) -> Verdict:
         """Check, and return what was found."""
@@ -191,20 +192,6 @@ def is_damage(error: sqlite3.Error, header: bytes = b"") -> bool:
     return name.startswith(_DAMAGED) and name != _OF_A_MODULE and not is_unreadable(error)
 
 
-def lend_collation(connection: sqlite3.Connection, error: sqlite3.Error) -> bool:
-    """Let a connection do without the collation that an error says is not here; False if it says something else.
-
-    Only for what compares nothing: any order will do to read all rows of a table that lies in that order.
-    """
-    if not str(error).startswith(_NO_COLLATION):
-        return False
-    connection.create_collation(str(error).removeprefix(_NO_COLLATION), any_order)
-    # Once it was missing, the index is marked in memory as one not to be used: "no query solution" (bNoQuery).
-    connection.execute("PRAGMA writable_schema=RESET")
-    read_schema(connection)
-    return True
-
-
 def _raise_if_ended(error: sqlite3.DatabaseError) -> None:
     if _name(error) in _ENDED:
         raise error
@@ -216,15 +203,6 @@ def _name(error: sqlite3.Error) -> str:
 
 def _text_of(error: sqlite3.Error) -> str:
     return " ".join(str(error).split())
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="surrogateescape")
-
-
-def any_order(left: str, right: str) -> int:
-    """Stand in for a collation where nothing is compared."""
-    return (left > right) - (left < right)
 
 
 def _nothing(*_arguments: Any) -> None:

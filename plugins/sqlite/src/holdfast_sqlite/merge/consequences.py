@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 
 from holdfast_sqlite.catalog import argument, identifier
+from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.merge.plan import Schema
 from holdfast_sqlite.tokens import folded, label
 from holdfast_sqlite.virtual_tables.fts import MODULES, rebuild
 
 # What says nothing about the tables that are there: only the application has it.
-_APPLICATION = ("no such function", "no such module", "no such collation", "no such tokenizer", "unsafe use")
+_APPLICATION = (*APPLICATION, "unsafe use")
 _PARENTS = 'SELECT "table" FROM pragma_foreign_key_list(CAST(? AS TEXT))'
 _LOST = 'SELECT "table", parent FROM pragma_foreign_key_check(CAST(? AS TEXT))'
 

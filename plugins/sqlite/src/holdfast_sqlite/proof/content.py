@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
+from functools import partial
 
 from holdfast_sqlite.catalog import argument, identifier, is_utf8
-from holdfast_sqlite.child.check import is_damage, lend_collation
+from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.child.schema import read_schema
+from holdfast_sqlite.lending import lending
 from holdfast_sqlite.proof.scope import Scope
+from holdfast_sqlite.tokens import surrogates
 
 TYPE_CHECKING = False  # see `channel`
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ def describe(
     has one that is damaged, otherwise SQLite's error is raised. `method` repeats what an older proof holds.
     """
     before = connection.text_factory
-    connection.text_factory = _text
+    connection.text_factory = surrogates
     try:
         return _describe(connection, digests, tolerate=tolerate, whole=method == FIRST_METHOD)
     finally:
@@ -96,7 +99,7 @@ def _each(
     described = []
     for table in stored:
         try:
-            described.append(_with_collations(describe_table, connection, table))
+            described.append(lending(connection, partial(describe_table, connection, table)))
         except sqlite3.Error as error:
             why = " ".join(str(error).split())
             if table.virtual:  # its index may be beyond reading while the file is sound
@@ -107,17 +110,6 @@ def _each(
                 raise
             described.append(("table", table.name, None, ""))
     return described
-
-
-def _with_collations(
-    describe_table: Callable[[sqlite3.Connection, Table], Described], connection: sqlite3.Connection, table: Table
-) -> Described:
-    while True:
-        try:
-            return describe_table(connection, table)
-        except sqlite3.Error as error:
-            if not lend_collation(connection, error):
-                raise
 
 
 def _definition(entry: Entry) -> Described:
@@ -181,7 +173,3 @@ def _select(connection: sqlite3.Connection, query: str) -> sqlite3.Cursor:
     connection.execute("PRAGMA writable_schema=RESET")
     read_schema(connection)
     return connection.execute(f"SELECT * FROM temp.{_VIEW}")  # noqa: S608
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="surrogateescape")

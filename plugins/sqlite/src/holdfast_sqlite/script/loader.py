@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.api import Chunk, HoldfastError, IntegrityError
+from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.script.insertion import execute_with_values
 from holdfast_sqlite.script.makers import refuse_other_makers
 from holdfast_sqlite.script.mending import mended, with_raw_texts
@@ -15,10 +16,6 @@ from holdfast_sqlite.script.unistr import add_unistr
 from holdfast_sqlite.script.virtual_tables import VirtualTables
 
 # What only the application has that made the database: neither script nor store has a fault.
-_APPLICATION = (
-    "no such function", "no such collation sequence", "no such module", "no such tokenizer", "unknown tokenizer",
-    "unknown function",
-)  # fmt: skip
 _NEEDS = (
     "use --load-extension with the library that has it, or load the output of `holdfast cat` in the application; "
     "-o format=image would not need it"
@@ -140,7 +137,7 @@ def _failure(error: Exception, statement: str, number: int) -> HoldfastError:
     if name in ("SQLITE_FULL", "SQLITE_INTERRUPT"):
         return HoldfastError(f"cannot load the SQL script: {error}")
     text = f"cannot load the SQL script: statement {number} ({_first_words(statement)} …): {error}"
-    if str(error).startswith(_APPLICATION):
+    if str(error).startswith(APPLICATION):
         return ApplicationNeededError(text, hint=_NEEDS)
     if statement[:6].upper() == "CREATE" and _NEWER.match(str(error)):
         return ApplicationNeededError(text, hint=f"use a newer SQLite than {sqlite3.sqlite_version}")

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from holdfast_sqlite.catalog import Entry, entries, identifier
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.extensions import load_extensions
+from holdfast_sqlite.lending import lend_collations, lending
 from holdfast_sqlite.script import definitions
 from holdfast_sqlite.script.columns import Table
-from holdfast_sqlite.script.lending import lend_collations, lending
 from holdfast_sqlite.script.survey import Survey, has_duplicates
 from holdfast_sqlite.script.trial import Trial, differences
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from holdfast_sqlite.catalog import entries, literal
 from holdfast_sqlite.child.channel import TaskError
-from holdfast_sqlite.script.lending import lending
+from holdfast_sqlite.lending import lending
 from holdfast_sqlite.script.plan import IMAGE, Plan, TablePlan
 from holdfast_sqlite.script.rows import write_rows
 from holdfast_sqlite.script.values import add_functions

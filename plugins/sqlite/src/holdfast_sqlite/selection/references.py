@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 
 from holdfast_sqlite.catalog import Entry, identifier
-from holdfast_sqlite.child.check import lend_collation
+from holdfast_sqlite.lending import lend_collation
 from holdfast_sqlite.tokens import folded, label, tokens
 from holdfast_sqlite.virtual_tables.ownership import Belongings
 

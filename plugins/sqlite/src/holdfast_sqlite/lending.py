@@ -1,11 +1,14 @@
-"""Reading tables whose collations are not here."""
+"""What the application alone has, lent to a connection that only reads: collations, in any order.
+
+Imported by child processes too.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 
 from holdfast_sqlite.catalog import identifier
-from holdfast_sqlite.child.check import any_order, lend_collation
+from holdfast_sqlite.child.schema import read_schema
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.child.channel`
 if TYPE_CHECKING:
@@ -13,6 +16,33 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Result = TypeVar("Result")
+
+
+# What SQLite says where only the application has a function, collation, module or tokenizer.
+APPLICATION = (
+    "no such function", "no such collation sequence", "no such module", "no such tokenizer", "unknown tokenizer",
+    "unknown function",
+)  # fmt: skip
+_NO_COLLATION = "no such collation sequence: "
+
+
+def any_order(left: str, right: str) -> int:
+    """Stand in for a collation where nothing is compared."""
+    return (left > right) - (left < right)
+
+
+def lend_collation(connection: sqlite3.Connection, error: sqlite3.Error) -> bool:
+    """Let a connection do without the collation that an error says is not here; False if it says something else.
+
+    Only for what compares nothing: any order will do to read all rows of a table that lies in that order.
+    """
+    if not str(error).startswith(_NO_COLLATION):
+        return False
+    connection.create_collation(str(error).removeprefix(_NO_COLLATION), any_order)
+    # Once it was missing, the index is marked in memory as one not to be used: "no query solution" (bNoQuery).
+    connection.execute("PRAGMA writable_schema=RESET")
+    read_schema(connection)
+    return True
 
 
 def lending(connection: sqlite3.Connection, read: Callable[[], Result]) -> Result:

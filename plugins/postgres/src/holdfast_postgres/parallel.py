@@ -1,0 +1,48 @@
+"""The same work on many things, in several sessions."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_sessions(
+    items: Sequence[Item],
+    work: "Callable[[Connection[TupleRow], Item], Result]",
+    open_session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]",
+    jobs: int,
+) -> list[Result]:
+    """Do it for each item in up to `jobs` sessions; the results in the order of the items, or the first error."""
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(items)):
+        todo.put(number)
+    results: dict[int, Result] = {}
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with open_session() as connection:
+                while not errors:
+                    number = todo.get_nowait()
+                    results[number] = work(connection, items[number])
+        except queue.Empty:
+            return
+        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
+            errors.append(error)
+
+    workers = min(jobs, len(items))
+    threads = [threading.Thread(target=run, name="holdfast-session", daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[number] for number in range(len(items))]
