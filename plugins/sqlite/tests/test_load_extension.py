@@ -92,6 +92,12 @@ def test_a_script_is_made_restored_and_drilled_with_the_extension_that_it_needs(
     proven = holdfast("drill", "latest", *store, *given)
     assert proven.returncode == 0, proven.stderr
     assert proven.stdout.startswith("proven")
+    extended(tmp_path / "more.db", "CREATE TABLE kept(x)")
+    selected = ("latest", f"sqlite:///{tmp_path / 'more.db'}", "--select", "point", *store)
+    assert holdfast("restore", *selected).returncode != 0
+    merged = holdfast("restore", *selected, *given)
+    assert merged.returncode == 0, merged.stderr
+    assert extended(tmp_path / "more.db", "SELECT n FROM point;SELECT count(*) FROM kept") == ["[(2,), (3,)]", "[(0,)]"]
 
 
 def test_an_extension_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.sqlite_files import rows, run
 
 import holdfast
-from holdfast.errors import HoldfastError, LockedError, UnsafeError, UsageError
+from holdfast.errors import LockedError, UnsafeError, UsageError
 
 SOURCE = """
 CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, note BLOB);
@@ -359,8 +359,9 @@ def test_what_takes_the_applications_own_functions_is_a_refusal(
     run(target, "CREATE TABLE late(x)")
     before = target.read_bytes()
     for name, said in (("f", "no such function: own"), ("c", "no such collation sequence: app")):
-        with pytest.raises(HoldfastError, match=said):
+        with pytest.raises(UnsafeError, match=said) as caught:
             restore(record, target, select=(name,))
+        assert "--load-extension" in str(caught.value.hint)
         assert target.read_bytes() == before
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from holdfast_sqlite.catalog import argument, identifier
 from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.merge.plan import Schema
+from holdfast_sqlite.selection.references import written_by_triggers
 from holdfast_sqlite.tokens import folded, label
 from holdfast_sqlite.virtual_tables.fts import MODULES, rebuild
 
@@ -104,6 +105,21 @@ def stale_indexes(connection: sqlite3.Connection, names: set[str]) -> list[str]:
         for name, owned in Schema(connection).belongings.items()
         for source in owned.sources
         if folded(source) in names and owned.shadows and folded(name) not in names
+    ]
+
+
+def indexes_of_triggers(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+    """Name virtual tables that stay and that triggers of tables of these names (folded) keep up, as in a GeoPackage.
+
+    That an ordinary table stays as it is, such as a log, is what is expected of a restore.
+    """
+    schema = Schema(connection)
+    written = written_by_triggers(connection, schema.entries, names)
+    return [
+        f"the virtual table {label(other)} ({owned.module}) is as before, though triggers of {label(table)} write to "
+        f"it ({', '.join(map(label, triggers))}): a restore runs no triggers, so restore it too, or rebuild it"
+        for (table, other), triggers in written.items()
+        if (owned := schema.belongings.get(other)) and folded(table) not in {folded(name) for name in owned.sources}
     ]
 
 

@@ -63,7 +63,8 @@ def _changes(message: dict[str, Any]) -> tuple[Change, ...]:
 def _ask(task: str, target: Target, request: RestoreRequest, **arguments: Any) -> dict[str, Any]:
     timeout = request.options.lock_timeout if request.live else PATIENCE
     scratch = Path(request.scratch)
-    with Child(task, scratch=scratch, path=target.path, lock_timeout=timeout, live=request.live, **arguments) as child:
+    arguments |= {"lock_timeout": timeout, "live": request.live, "load_extension": request.options.extensions}
+    with Child(task, scratch=scratch, path=target.path, **arguments) as child:
         message = child.receive()
     if message["event"] == "error":
         raise _error(message, quote_name(target.path), timeout, live=request.live)

@@ -9,8 +9,16 @@ from contextlib import closing
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
+from holdfast_sqlite.extensions import load_extensions
+from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.location.uri import sqlite_uri
-from holdfast_sqlite.merge.consequences import broken, lost_references, no_longer_fits, stale_indexes
+from holdfast_sqlite.merge.consequences import (
+    broken,
+    indexes_of_triggers,
+    lost_references,
+    no_longer_fits,
+    stale_indexes,
+)
 from holdfast_sqlite.merge.counts import Counter
 from holdfast_sqlite.merge.plan import Plan, Schema, contents
 from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, copy_converted
@@ -20,6 +28,10 @@ from holdfast_sqlite.tokens import folded, label, surrogates
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
 if TYPE_CHECKING:
     from typing import Any
+
+_NEEDS = (
+    "use --load-extension with the library that has it, or restore into a new file, which takes definitions as they are"
+)
 
 
 def look(channel: Channel) -> None:
@@ -75,6 +87,10 @@ def merge(channel: Channel) -> None:
         raise TaskError(
             "failed", "a name or definition is not valid UTF-8 and cannot be made anew", hint="restore the whole backup"
         ) from error
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith(APPLICATION):
+            raise
+        raise TaskError("unsafe", f"what is restored needs what its application has: {error}", hint=_NEEDS) from error
     channel.send("merged", warnings=warnings)
 
 
@@ -83,6 +99,8 @@ def _merge(task: dict[str, Any]) -> list[str]:
     _refuse_users(task)
     image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0)
     target = _open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])
+    for connection in (image, target):
+        load_extensions(connection, task["load_extension"])
     for pragma in ("foreign_keys=OFF", "ignore_check_constraints=ON", "cache_size=-8192"):
         target.execute(f"PRAGMA {pragma}")
     encodings = [connection.execute("PRAGMA encoding").fetchone()[0] for connection in (image, target)]
@@ -160,6 +178,7 @@ class _Merge:
             *no_longer_fits(before, broken(self._target)),
             *lost_references(self._target, names),
             *stale_indexes(self._target, names),
+            *indexes_of_triggers(self._target, names),
         ]
 
     def _drop(self, entry: Entry) -> None:
@@ -182,11 +201,11 @@ class _Merge:
             except sqlite3.OperationalError as error:
                 if getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR":
                     raise
-                raise TaskError(
-                    "failed",
-                    f"{entry.kind} {label(entry.name)} cannot be made in the target: {error}",
-                    hint="restore into a new file, which takes definitions as they are",
-                ) from error
+                text = f"{entry.kind} {label(entry.name)} cannot be made in the target: {error}"
+                if str(error).startswith(APPLICATION):
+                    raise TaskError("unsafe", text, hint=_NEEDS) from error
+                hint = "restore into a new file, which takes definitions as they are"
+                raise TaskError("failed", text, hint=hint) from error
 
     def _fill(self) -> None:
         tables = [

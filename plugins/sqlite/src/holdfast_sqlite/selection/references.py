@@ -14,7 +14,8 @@ TYPE_CHECKING = False  # see `tokens`
 if TYPE_CHECKING:
     from typing import Any
 
-_TOUCHES = (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+_WRITES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+_TOUCHES = (sqlite3.SQLITE_READ, *_WRITES)
 _NO_FUNCTION = "no such function: "
 _MOST_LENT = 1000  # functions and collations of one statement
 _DATABASES = ("main", "temp")
@@ -53,6 +54,25 @@ def dangling(
     return warnings
 
 
+def written_by_triggers(
+    connection: sqlite3.Connection, schema: list[Entry], names: set[str]
+) -> dict[tuple[str, str], list[str]]:
+    """The triggers on tables of these names (folded) that write to others, by the table of each and the other.
+
+    Functions and collations are lent to the connection, which must not run statements of the user's afterwards.
+    """
+    others = {folded(entry.name): entry.name for entry in schema if _is_relation(entry)}
+    others = {name: table for name, table in others.items() if name not in names}
+    statements = _Statements(connection, _WRITES)
+    written: dict[tuple[str, str], list[str]] = {}
+    for entry in schema:
+        if entry.kind == "trigger" and folded(entry.on) in names:
+            mentioned = {folded(token.name) for token in tokens(entry.sql)} & others.keys()
+            for name in statements.confirmed(entry, mentioned) if mentioned else ():
+                written.setdefault((entry.on, others[name]), []).append(entry.name)
+    return written
+
+
 def _is_relation(entry: Entry) -> bool:
     return entry.kind in ("table", "view") and not entry.internal
 
@@ -76,8 +96,9 @@ class _Statements:
     connection of its own for that: functions that do nothing, and collations that compare anyhow.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, actions: tuple[int, ...] = _TOUCHES) -> None:
         self._connection = connection
+        self._actions = actions
         self._compiled: dict[str, tuple[dict[str, set[str]], bool]] = {}
 
     def confirmed(self, entry: Entry, mentioned: set[str]) -> list[str]:
@@ -106,11 +127,11 @@ class _Statements:
         return f"INSERT INTO {table} DEFAULT VALUES" if event == "INSERT" else f"DELETE FROM {table}"  # noqa: S608
 
     def _compile(self, statement: str) -> tuple[dict[str, set[str]], bool]:
-        """Which tables each view or trigger reads or changes in a statement, and whether that is all of them."""
+        """What each view or trigger does the actions to in a statement, and whether that is all of it."""
         touched: dict[str, set[str]] = {}
 
         def note(action: int, table: str | None, _column: str | None, _database: str | None, source: str | None) -> int:
-            if action in _TOUCHES and table:
+            if action in self._actions and table:
                 touched.setdefault(folded(source or ""), set()).add(folded(table))
             return sqlite3.SQLITE_OK
 
