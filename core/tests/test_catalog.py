@@ -2,9 +2,11 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast.api import Source
@@ -185,11 +187,46 @@ def test_a_backup_without_a_sound_manifest_is_damaged_and_the_list_goes_on(
     assert catalog.newest_good("app").id == good.id  # type: ignore[union-attr]
 
 
-def test_a_backup_that_was_moved_elsewhere_is_damaged(catalog: Catalog, storage: FolderStorage) -> None:
+def test_a_backup_that_was_moved_elsewhere_is_not_judged(catalog: Catalog, storage: FolderStorage) -> None:
     made = make(storage)
     os.rename(made.path, f"{storage.root}/app/20200101T000000Z-aaaaaa")
     (listed,) = catalog.listing().entries
     assert "but lies in app/20200101T000000Z-aaaaaa" in listed.problem
+    assert listed.state is State.UNKNOWN
+    assert "give it back its name" in (listed.hint or "")
+
+
+def test_a_source_that_was_damaged_is_never_cleared(catalog: Catalog, storage: FolderStorage) -> None:
+    made = make(storage)
+    record(storage, f"app/{made.id}", depth=Depth.DRILL, problems=[], detail={})
+    (listed,) = catalog.listing().entries
+    assert listed.manifest is not None
+    damaged = replace(listed, manifest=msgspec.structs.replace(listed.manifest, damage=("page 3 is torn",)))
+    assert (listed.state, damaged.state) == (State.PROVEN, State.DAMAGED)
+
+
+@pytest.mark.parametrize("gone", ["backup_manifest.json", "blob"])
+def test_a_backup_that_is_deleted_while_the_store_is_read_is_not_there(gone: str, monkeypatch: Any) -> None:
+    """Its manifest goes first, then its blobs: what lacks a blob and has no manifest any more is no damage."""
+    storage = MemoryStorage()
+    first, second = make(storage), make(storage)
+    real = storage.list
+
+    def listing(prefix: str = "") -> list[Any]:
+        stats = list(real(prefix))
+        if gone == "blob":
+            stats = [stat for stat in stats if first.id not in stat.path or stat.path.endswith("manifest.json")]
+            monkeypatch.setattr(storage, "stat", stat_without)
+        else:
+            for path in [path for path in storage.objects if first.id in path]:
+                del storage.objects[path]
+        return stats
+
+    def stat_without(path: str) -> Any:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(storage, "list", listing)
+    assert [listed.id for listed in Catalog(storage).listing().entries] == [second.id]
 
 
 def test_a_manifest_that_the_system_does_not_hand_out_is_unreadable_and_not_judged(

@@ -59,10 +59,6 @@ def test_the_order_in_which_findings_are_read_does_not_matter(findings: list[Fin
     assert state_of(findings) is state_of(history("S+ D- R+ S- D+ R- R+ T-")) is State.DAMAGED
 
 
-def test_a_source_that_was_damaged_is_never_cleared() -> None:
-    assert state_of(history("S+ R+"), damaged_source=True) is State.DAMAGED
-
-
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize("problems", [[], ["blob x is missing"]])
 def test_a_finding_is_read_again_from_its_name_alone(depth: Depth, problems: list[str]) -> None:

@@ -160,3 +160,15 @@ def test_a_linked_folder_is_listed_as_a_link_and_never_entered(storage: FolderSt
     for prefix in ("", "link"):
         assert [stat.regular for stat in storage.list(prefix) if stat.path == "link"] == [False]
         assert not [stat.path for stat in storage.list(prefix) if "letter" in stat.path]
+
+
+def test_readers_share_a_lease_and_keep_others_out_until_the_last_is_done(storage: FolderStorage) -> None:
+    put(storage, "app/x")
+    with storage.shared_lease("name"):
+        with storage.shared_lease("name"), pytest.raises(LockedError), storage.lease("name"):
+            pass
+        with pytest.raises(LockedError), storage.lease("name"):
+            pass
+    with storage.lease("name"), pytest.raises(LockedError), storage.shared_lease("name"):
+        pass
+    assert os.listdir(os.path.join(storage.root, ".leases")) == []

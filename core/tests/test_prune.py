@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.api import Component, DatabaseURL, Engine, Facts, Kind, Storage, Stream
 from holdfast.cli import run
-from holdfast.errors import NotFoundError, UnsafeError, UsageError
+from holdfast.errors import LockedError, NotFoundError, UnsafeError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.operations.databases import databases
 from holdfast.operations.delete import delete
@@ -27,6 +27,7 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.labels import Act
+from holdfast.store.readers import reading
 from holdfast.store.removal import remove_backup
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -242,6 +243,34 @@ def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: S
         assert (shelf.path / "app" / owned).exists()
         assert not (shelf.path / "app" / left).exists()
     assert shelf.prune(Policy(keep_last=9)).leftovers == (f"app/{owned}",)
+
+
+def test_a_backup_that_is_being_read_stays_and_is_said(shelf: Shelf) -> None:
+    old, new = shelf.add(days=2), shelf.add(days=1)
+    with reading(shelf.storage, shelf.find(old)):
+        result = shelf.prune(Policy(max_backups=1), now=NOW)
+        assert [choice.id for choice in result.kept] == [new, old]
+        assert f"kept app/{old}, which another process is reading" in result.warnings[0]
+        with pytest.raises(LockedError, match="another process is reading it"):
+            shelf.delete(old)
+    with (
+        shelf.storage.lease(old),
+        pytest.raises(LockedError, match="is being deleted by another process"),
+        reading(shelf.storage, shelf.find(old)),
+    ):
+        pass
+    entry = shelf.find(old)
+    assert [choice.id for choice in shelf.prune(Policy(max_backups=1), now=NOW).deleted] == [old]
+    with pytest.raises(NotFoundError, match="has been deleted meanwhile"), reading(shelf.storage, entry):
+        pass
+
+
+def test_what_is_deleted_is_told_before_the_next_one_goes(shelf: Shelf) -> None:
+    made = [shelf.add(days=days) for days in (4, 3, 2, 1)]
+    told: list[tuple[str, list[str]]] = []
+    shelf.prune(Policy(max_backups=2), now=NOW, on_choice=lambda choice: told.append((choice.id, shelf.ids())))
+    assert told[0] == (made[0], made[1:])
+    assert told[1] == (made[1], made[2:])
 
 
 def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

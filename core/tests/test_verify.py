@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import holdfast
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PluginError, UsageError
 from holdfast.operations.backup import backup
@@ -170,6 +171,19 @@ def test_a_backup_that_is_deleted_meanwhile_is_not_damaged_and_nothing_is_left_o
     with pytest.raises(NotFoundError, match="deleted meanwhile"):
         check(storage, on_event=watch)
     assert [path for path in storage.objects if entry.id in path] == []
+
+
+def test_of_a_whole_store_what_is_deleted_meanwhile_is_left_out(storage: MemoryStorage) -> None:
+    parts = Parts(engine=MemoryEngine(), storage=storage)
+    backup(BackupPlan(source=URL, codec="none"), registry=memory_registry(), parts=parts)
+    first, second = Catalog(storage).listing().entries
+
+    def watch(event: Event) -> None:
+        if event.type == "finished" and event.id == first.id:
+            remove_backup(Catalog(storage), second)
+
+    checked = holdfast.verify(store=storage, registry=memory_registry(), on_event=watch)
+    assert [result.id for result in checked] == [first.id]
 
 
 def test_a_watcher_that_fails_records_nothing(storage: MemoryStorage) -> None:

@@ -793,6 +793,8 @@ class Stat:
     size: int
     #: False for what is not plain stored data, such as a link or a FIFO in a folder.
     regular: bool = True
+    #: Of a folder that cannot be read, listed with a slash at its end: why not, else empty. What it holds is unknown.
+    problem: str = ""
 
 
 class Storage(Protocol):
@@ -823,7 +825,7 @@ class Storage(Protocol):
         """Every object below a folder (not: with that beginning), in any order, a missing folder being empty.
 
         Unfinished objects that a dead writer left are included, where they take up space, so that `delete` can
-        remove them; leases are not.
+        remove them; leases are not. A folder that cannot be read, other than the root, is listed with its `problem`.
         """
         ...
 
@@ -845,6 +847,24 @@ class Storage(Protocol):
         The storage renews it by itself for as long as the context is open, which may be days. A dead holder's
         lease ends after `ttl` seconds at the latest. The first lease may be taken before anything is written.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsWalk(Protocol):
+    """A storage that need not look into every folder to list some."""
+
+    def walk(self, prefix: str, enter: Callable[[str], bool], /) -> Iterable[Stat]:
+        """List as `list` does, without the folders whose path `enter` is false for."""
+        ...
+
+
+@runtime_checkable
+class SupportsSharedLease(Protocol):
+    """A storage whose leases can be held by several readers at once."""
+
+    def shared_lease(self, name: str, ttl: float = 60.0, /) -> AbstractContextManager[None]:
+        """Hold a name beside others that share it; `LockedError` if somebody holds it alone, and the reverse."""
         ...
 
 

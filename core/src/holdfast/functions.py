@@ -161,7 +161,8 @@ def verify(
 ) -> list[VerifyResult]:
     """Check backups, all of the store if none is named, and record what was found.
 
-    Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well.
+    Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well. A check that
+    cannot be carried out is raised; of a whole store, a backup that is deleted meanwhile is left out.
     """
     verification = Verification(
         backups,
@@ -171,7 +172,7 @@ def verify(
         jobs=jobs,
         on_event=on_event,
     )
-    return [verification.check(entry) for entry in verification.entries]
+    return verification.results()
 
 
 def list_backups(

@@ -22,7 +22,7 @@ class Backup:
     id: str  #: the id of the backup
     name: str  #: the name of its source
     engine: str  #: the engine that made it
-    state: str  #: `complete`, `verified`, `proven` or `damaged`
+    state: str  #: `complete`, `verified`, `proven`, `damaged`, or `unknown` where it cannot be told
     source_url: str  #: the source's URL, without its secrets
     path: str  #: the absolute folder of the backup, or the URL of it
     created_at: datetime  #: when it was begun (UTC)
@@ -33,7 +33,7 @@ class Backup:
     duration_seconds: float  #: how long it took
     tags: tuple[str, ...] = ()  #: the tags that it has now
     warnings: tuple[str, ...] = ()  #: what to know about it, a line each, damage of the source included
-    problem: str = ""  #: why its manifest cannot be used, otherwise empty
+    problem: str = ""  #: why it is damaged or its state or pins are unknown, as far as its files say, otherwise empty
     pinned: bool = False  #: whether retention leaves it alone
     proven_at: datetime | None = None  #: when a drill last proved it (UTC)
 
@@ -71,7 +71,7 @@ class Backup:
             duration_seconds=document.duration_seconds if document else 0.0,
             tags=entry.tags,
             warnings=(*document.warnings, *document.damage) if document else (),
-            problem=entry.problem,
+            problem=entry.problem or entry.doubt,
             pinned=entry.pinned,
             proven_at=findings.proven_at(entry.findings),
         )

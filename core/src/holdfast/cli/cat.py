@@ -25,9 +25,9 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
 
     registry = installed()
     catalog = open_catalog(store, registry)
-    _, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
+    entry, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
     output = sys.stdout.buffer
-    for piece in read(manifest, stream, storage=catalog.storage, registry=registry):
+    for piece in read(entry, manifest, stream, storage=catalog.storage, registry=registry):
         with writing():
             output.write(piece)
     with writing():

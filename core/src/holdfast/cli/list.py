@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @store_option
 @click.option(
-    "--state", type=click.Choice(["complete", "verified", "proven", "damaged"]), help="Only backups in this state."
+    "--state",
+    type=click.Choice(["complete", "verified", "proven", "damaged", "unknown"]),
+    help="Only backups in this state.",
 )
 @click.option("--tag", metavar="TAG", help="Only backups with this tag.")
 @click.option(

@@ -1,12 +1,15 @@
 """holdfast prune."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
+
+if TYPE_CHECKING:
+    from holdfast.operations.prune import Choice
 
 _COUNT = click.IntRange(1)
 
@@ -45,13 +48,26 @@ def command(
     registry = installed()
     with Run(Operation.PRUNE, registry=registry, dry_run=dry_run):
         policy = Policy(**rules)
-    result = prune(policy, store=store, registry=registry, names=names, dry_run=dry_run, allow_last=allow_last)
-    for choice in result.choices:
+
+    def show(choice: "Choice") -> None:
         if console.json:
             console.data({"type": "keep" if choice.keep else "delete", **choice.as_data()})
         elif dry_run or not choice.keep:
             word = "keep" if choice.keep else "delete" if dry_run else "FAILED" if choice.failure else "deleted"
             console.out(f"{word:7} {choice.name}/{choice.id}  {choice.failure or ', '.join(choice.reasons)}")
+
+    # A deletion is told at once: whatever ends the prune half-way, what is gone has been said.
+    result = prune(
+        policy,
+        store=store,
+        registry=registry,
+        names=names,
+        dry_run=dry_run,
+        allow_last=allow_last,
+        on_choice=None if dry_run else show,
+    )
+    for choice in result.choices if dry_run else ():
+        show(choice)
     for folder in result.leftovers:
         if not console.json:
             console.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")

@@ -1,9 +1,11 @@
 """Delete: one backup, never the last good one of a source by accident."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from holdfast.api import EventType, Operation, Watcher
-from holdfast.errors import UnsafeError
+from holdfast.errors import LockedError, UnsafeError
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
 from holdfast.run import Run
@@ -37,10 +39,24 @@ def delete(
         run.action = f"cannot delete {entry.id}"
         _check_allowed(catalog, entry, allow_last=allow_last)
         run.emit(EventType.STARTED)
-        remove_backup(catalog, entry)
+        with _unread(catalog, entry):
+            remove_backup(catalog, entry)
         log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
         run.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
         return entry
+
+
+@contextmanager
+def _unread(catalog: Catalog, entry: Entry) -> Iterator[None]:
+    """Wait for nobody: a backup that another process reads is refused, and none begins to until it is gone."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(catalog.storage.lease(entry.id))
+        except LockedError as error:
+            raise LockedError(
+                f"{entry.id} is kept, because another process is reading it", hint="run it again when that is done"
+            ) from error
+        yield
 
 
 def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
@@ -48,9 +64,9 @@ def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
         raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"unpin it first: holdfast unpin {entry.id}")
     if allow_last:
         return
-    if entry.unknown:
+    if entry.doubt:
         raise UnsafeError(
-            f"{entry.id} is kept, since it cannot be told whether it is good: {entry.problem}",
+            f"{entry.id} is kept, since it cannot be told whether it is good or pinned: {entry.doubt}",
             hint=entry.hint or _OVERRIDE,
         )
     reason = protection(catalog, entry)

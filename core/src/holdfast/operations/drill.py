@@ -8,7 +8,7 @@ server, no space, no client program, a signal) says nothing about the backup: it
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
+from holdfast.store.readers import reading
 from holdfast.store.sums import verify_sidecars
 from holdfast.url import redact
 
@@ -111,7 +112,7 @@ def drill(
         engine = complete(engine) if engine else registry.engine(manifest.source.engine)
         into = _server(engine, into, os.environ)
         run.hide(into or "")
-        with scratch_folder() as folder:
+        with scratch_folder() as folder, reading(catalog.storage, entry):
             request = _request(manifest, engine, folder, into, options or {}, jobs or default_jobs())
             with _scratch(engine, request) as scratch:
                 run.hide(scratch.url)
@@ -267,12 +268,11 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
     except OSError as error:
         run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
-    damaged = bool(entry.problem) or bool(setup.manifest.damage)
     return DrillResult(
         id=entry.id,
         name=entry.name,
         engine=setup.engine.name,
-        state=str(findings.state_of(known, damaged_source=damaged)),
+        state=str(replace(entry, findings=known).state),
         depth=depth.name.lower(),
         passed=not problems,
         compared=outcome.compared,

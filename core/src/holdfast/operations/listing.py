@@ -9,7 +9,7 @@ from holdfast.errors import OverdueError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.store.catalog import StoreLike, open_catalog
-from holdfast.store.entry import Entry
+from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import State, proven_at
 from holdfast.store.names import check_source_name
 from holdfast.store.removal import abandoned
@@ -97,7 +97,12 @@ def list_store(
     return StoreListing(
         location=catalog.storage.location,
         backups=tuple(Backup.of(entry, catalog.storage) for entry in entries),
-        warnings=(*_problems(entries), *map(_foreign, listing.foreign), *map(_unfinished, unfinished)),
+        warnings=(
+            *_problems(entries),
+            *map(hidden_source, listing.hidden.items()),
+            *map(_foreign, listing.foreign),
+            *map(_unfinished, unfinished),
+        ),
         overdue=late,
         empty=not listing.entries,
         name=name,
@@ -107,9 +112,9 @@ def list_store(
 
 def _problems(entries: Iterable[Entry]) -> list[str]:
     return [
-        f"{entry.folder} {'cannot be used' if entry.unknown else 'is damaged'}: {entry.problem}"
+        f"{entry.folder} {'cannot be judged' if entry.doubt else 'is damaged'}: {entry.doubt or entry.problem}"
         for entry in entries
-        if entry.problem
+        if entry.doubt or entry.problem
     ]
 
 

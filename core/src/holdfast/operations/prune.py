@@ -5,18 +5,19 @@ then left of it belongs to nobody and is removed by the next prune, or the next 
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.api import EventType, Operation, Watcher
-from holdfast.errors import NotFoundError, PartialError, UsageError, os_error_text
+from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
-from holdfast.store.entry import Entry, Listing
+from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 
@@ -33,6 +34,7 @@ class Choice:
     reasons: tuple[str, ...]  #: why, a few words each
     protected: bool = False  #: whether the policy would delete it and it stays as the newest good or proven one
     unknown: str = ""  #: why nothing can be said of a backup that is kept, otherwise empty
+    in_use: bool = False  #: whether the policy would delete it and another process is reading it
     failure: str = ""  #: why it could not be deleted, otherwise empty
 
     def as_data(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class PruneResult:
     choices: tuple[Choice, ...]  #: what was decided about each backup, newest first within a source
     leftovers: tuple[str, ...]  #: the folders of unfinished backups that were removed
     dry_run: bool  #: whether nothing was deleted
+    hidden: tuple[str, ...] = ()  #: the sources whose folders cannot be read, each with why
 
     @property
     def deleted(self) -> tuple[Choice, ...]:
@@ -72,7 +75,12 @@ class PruneResult:
             if choice.protected
         ]
         unknown = [f"kept {choice.name}/{choice.id}: {choice.unknown}" for choice in self.choices if choice.unknown]
-        return (*protected, *unknown)
+        used = [
+            f"kept {choice.name}/{choice.id}, which another process is reading: the next prune deletes it"
+            for choice in self.choices
+            if choice.in_use
+        ]
+        return (*protected, *unknown, *used, *self.hidden)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -114,12 +122,14 @@ def prune(
     allow_last: bool = False,
     now: datetime | None = None,
     on_event: Watcher | None = None,
+    on_choice: Callable[[Choice], None] | None = None,
 ) -> PruneResult:
     """Delete what the policy does not keep, of all sources or of those in `names`, and remove leftovers.
 
     An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
     `allow_last`. A deletion that fails is reported in the result and stops no other one. Watchers hear of the prune,
-    and of each deletion in it as of one by `delete`.
+    and of each deletion in it as of one by `delete`. `on_choice` is called for each backup at once when its fate is
+    settled, the oldest of a source first.
     """
     with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
         _check_policy(policy)
@@ -133,11 +143,16 @@ def prune(
         choices: list[Choice] = []
         leftovers: list[str] = []
         for source in sources:
-            choices += _carry_out(catalog, source, policy, run, dry_run=dry_run)
+            choices += _carry_out(catalog, source, policy, run, on_choice, dry_run=dry_run)
             leftovers += _sweep(catalog, source.name, listing, dry_run=dry_run)
         if not dry_run:
-            remove_empty_sources(catalog.storage)
-        result = PruneResult(choices=tuple(choices), leftovers=tuple(leftovers), dry_run=dry_run)
+            remove_empty_sources(catalog)
+        result = PruneResult(
+            choices=tuple(choices),
+            leftovers=tuple(leftovers),
+            dry_run=dry_run,
+            hidden=tuple(map(hidden_source, listing.hidden.items())),
+        )
         run.finish(**result.as_data())
         return result
 
@@ -170,7 +185,7 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow
             proven=entry.state is State.PROVEN,
             pinned=entry.pinned,
             tags=entry.tags,
-            unknown=entry.unknown,
+            unknown=bool(entry.doubt),
         )
         for entry in entries.values()
     ]
@@ -184,52 +199,62 @@ def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> l
     return abandoned(catalog.storage, (folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
 
 
-def _carry_out(catalog: Catalog, source: _Source, policy: Policy, run: Run, *, dry_run: bool) -> list[Choice]:
+def _carry_out(
+    catalog: Catalog,
+    source: _Source,
+    policy: Policy,
+    run: Run,
+    on_choice: Callable[[Choice], None] | None,
+    *,
+    dry_run: bool,
+) -> list[Choice]:
     """Delete what goes, the oldest first, and tell about all."""
     choices = []
     for decision in reversed(source.decisions):
         entry = source.entries[decision.id]
-        failure = ""
-        keep, reasons = decision.keep, decision.reasons
-        if not keep and not dry_run:
-            keep, failure = _delete(catalog, entry, policy, run)
-            reasons = ("pinned or tagged meanwhile",) if keep else reasons
-        choices.append(
-            Choice(
-                id=decision.id,
-                name=source.name,
-                keep=keep,
-                reasons=reasons,
-                protected=decision.protected,
-                unknown=entry.problem if entry.unknown else "",
-                failure=failure,
-            )
+        choice = Choice(
+            id=decision.id,
+            name=source.name,
+            keep=decision.keep,
+            reasons=decision.reasons,
+            protected=decision.protected,
+            unknown=entry.doubt,
         )
+        if not choice.keep and not dry_run:
+            choice = _delete(catalog, entry, choice, policy, run)
+        if on_choice is not None:
+            on_choice(choice)
+        choices.append(choice)
     return choices[::-1]
 
 
-def _delete(catalog: Catalog, entry: Entry, policy: Policy, run: Run) -> tuple[bool, str]:
-    """Delete one backup; returns whether it has to stay after all, and why a deletion failed."""
+def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run: Run) -> Choice:
+    """Delete one backup, and return the choice with what came of it: gone, in use, to be kept after all, or failed."""
     with run.part(Operation.DELETE) as deletion:
         deletion.identify(entry.id, entry.name)
         deletion.action = f"cannot delete {entry.id}"
         # What the store refuses stops no other deletion; a watcher that fails ends the prune.
-        try:
-            current = catalog.reload(entry)
-        except OSError as error:
-            return False, _told_failure(deletion, error)
-        if current is None:
-            return False, ""
-        if current.pinned or set(current.tags) & set(policy.keep_tags):
-            return True, ""
-        deletion.emit(EventType.STARTED)
-        try:
-            remove_backup(catalog, current)
-        except OSError as error:
-            return False, _told_failure(deletion, error)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(catalog.storage.lease(entry.id))
+                current = catalog.reload(entry)
+            except LockedError:
+                return replace(choice, keep=True, reasons=("in use",), in_use=True)
+            except OSError as error:
+                return replace(choice, failure=_told_failure(deletion, error))
+            if current is None:
+                return choice
+            if current.pinned or set(current.tags) & set(policy.keep_tags) or current.doubt:
+                reasons = (current.doubt or "pinned or tagged meanwhile",)
+                return replace(choice, keep=True, reasons=reasons, unknown=current.doubt)
+            deletion.emit(EventType.STARTED)
+            try:
+                remove_backup(catalog, current)
+            except OSError as error:
+                return replace(choice, failure=_told_failure(deletion, error))
         deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
     log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
-    return False, ""
+    return choice
 
 
 def _told_failure(deletion: Run, error: OSError) -> str:

@@ -7,17 +7,20 @@ from holdfast.error_boundary import translate_errors
 from holdfast.errors import NotFoundError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.store.blob import StoredBlob
+from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest, StreamRecord
+from holdfast.store.readers import reading
 from holdfast.streaming.workers import Stop
 
 
-def read(manifest: Manifest, stream: str | None, *, storage: Storage, registry: Registry) -> Iterator[bytes]:
+def read(
+    entry: Entry, manifest: Manifest, stream: str | None, *, storage: Storage, registry: Registry
+) -> Iterator[bytes]:
     """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end."""
     record = _pick(manifest, stream)
-    folder = f"{manifest.source.name}/{manifest.id}"
     hashers = {"sha256": lambda: registry.hasher("sha256")}
-    blob = StoredBlob(storage, folder, record, registry.codec(manifest.codec.name), stop=Stop(), hashers=hashers)
-    with translate_errors(f"cannot read {manifest.id}"):
+    blob = StoredBlob(storage, entry.folder, record, registry.codec(manifest.codec.name), stop=Stop(), hashers=hashers)
+    with translate_errors(f"cannot read {manifest.id}"), reading(storage, entry):
         yield from blob.chunks()
 
 

@@ -8,6 +8,7 @@ from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.store.catalog import open_catalog
 from holdfast.store.overlap import check_outside
+from holdfast.store.readers import reading
 from holdfast.url import redact
 
 __all__ = ["RestoreResult", "restore"]
@@ -36,7 +37,7 @@ def restore(
         entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
         run.identify(entry.id, entry.name)
         setup = resolve_restore(plan, entry, manifest, run=run, storage=catalog.storage, engine=engine, codec=codec)
-        with scratch_folder() as scratch:
+        with scratch_folder() as scratch, reading(catalog.storage, entry):
             result = load(setup, scratch, dry_run=dry_run)
         run.finish(**result.as_data())
         return result

@@ -1,7 +1,7 @@
 """Verify: is a backup still what was stored? Structure, stored digests, and on request all of it decoded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,10 @@ from holdfast.run import Run
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
-from holdfast.store.entry import Entry
+from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
+from holdfast.store.readers import reading
 from holdfast.store.sums import verify_sidecars
 from holdfast.streaming.workers import run_tasks
 
@@ -59,18 +60,18 @@ def verify(
         run.identify(entry.id, entry.name)
         run.action = f"cannot verify {entry.id}"
         check_jobs(jobs)
-        depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
+        with reading(storage, entry):
+            depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
         known = entry.findings
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:
             known += (findings.record(storage, entry.folder, depth=depth, problems=problems, detail=detail),)
         except OSError as error:
             run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
-        damaged = entry.manifest is None or bool(entry.problem) or bool(entry.manifest.damage)
         result = VerifyResult(
             id=entry.id,
             name=entry.name,
-            state=str(findings.state_of(known, damaged_source=damaged)),
+            state=str(replace(entry, findings=known).state),
             depth=depth.name.lower(),
             passed=not problems,
             problems=tuple(problems),
@@ -155,21 +156,35 @@ class Verification:
         self._unchecked = 0
         with Run(Operation.VERIFY, registry=registry, on_event=on_event):
             self._catalog = open_catalog(store, registry)
-            self.entries = _select(self._catalog, [reference(backup) for backup in backups])
+            self.entries, self._hidden = _select(self._catalog, [reference(backup) for backup in backups])
 
     def check(self, entry: Entry) -> VerifyResult:
         """Check one of the backups."""
         return self._check(entry, storage=self._catalog.storage)
+
+    def results(self) -> list[VerifyResult]:
+        """Make the checks; the first that cannot be carried out is raised, but what is gone is left out."""
+        results = []
+        for entry in self.entries:
+            try:
+                results.append(self.check(entry))
+            except NotFoundError as error:
+                if not self._is_gone(entry, error):
+                    raise
+        return results
+
+    def _is_gone(self, entry: Entry, error: HoldfastError) -> bool:
+        """Whether a check failed because the backup, which nobody has asked for, has been deleted."""
+        return isinstance(error, NotFoundError) and not entry.unreadable and not self._named
 
     def __iter__(self) -> Iterator[VerifyResult | Unchecked]:
         for entry in self.entries:
             try:
                 result = self.check(entry)
             except HoldfastError as error:
-                if len(self.entries) == 1:
+                gone = self._is_gone(entry, error)
+                if len(self.entries) == 1 and not self._hidden and not gone:
                     raise
-                # Nobody asked for that one, and it is gone.
-                gone = isinstance(error, NotFoundError) and not entry.unreadable and not self._named
                 self._unchecked += not gone
                 yield Unchecked(id=entry.id, name=entry.name, error=error, gone=gone)
             else:
@@ -177,9 +192,13 @@ class Verification:
                     self._damaged.append(result)
                 yield result
 
+        for source in self._hidden.items():
+            self._unchecked += 1
+            yield Unchecked(id="", name=source[0], error=NotFoundError(hidden_source(source)), gone=False)
+
     def raise_for_failures(self) -> None:
         """Raise `IntegrityError` if a backup is damaged, else `PartialError` if one could not be checked."""
-        count = len(self.entries)
+        count = len(self.entries) + len(self._hidden)
         if self._damaged:
             hint = self._catalog.newest_good_hint(self._damaged[0].name)
             names = ", ".join(result.id for result in self._damaged[:5]) + (", …" if len(self._damaged) > 5 else "")
@@ -189,8 +208,9 @@ class Verification:
             raise PartialError(f"{self._unchecked} of {count} backups could not be checked")
 
 
-def _select(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
-    """The backups to verify: those named, each once, else all of the store."""
+def _select(catalog: Catalog, references: Sequence[str]) -> tuple[list[Entry], Mapping[str, str]]:
+    """The backups to verify, those named, each once, else all of the store; and the sources that cannot be read."""
     if not references:
-        return list(catalog.listing().entries)
-    return list({entry.folder: entry for entry in map(catalog.find, references)}.values())
+        listing = catalog.listing()
+        return list(listing.entries), listing.hidden
+    return list({entry.folder: entry for entry in map(catalog.find, references)}.values()), {}

@@ -18,29 +18,35 @@ _PATIENCE = 0.05
 
 
 @contextmanager
-def hold_lease(folder: str, name: str) -> Iterator[None]:
-    """Hold the lease of that name in a folder that is there; `LockedError` if another process holds it."""
+def hold_lease(folder: str, name: str, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lease of that name in a folder that is there; `LockedError` if another process holds it.
+
+    Several may hold it `shared`, as long as nobody holds it alone.
+    """
     _check_own(folder)
     path = os.path.join(folder, name.replace("/", "_"))
-    descriptor = _lock(path, name)
+    descriptor = _lock(path, name, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         yield
     finally:
         try:
-            with contextlib.suppress(FileNotFoundError):
+            # Of several holders the last one removes the file.
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                if shared:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(path)
         finally:
             os.close(descriptor)
         _remove_dead(folder)
 
 
-def _lock(path: str, name: str) -> int:
+def _lock(path: str, name: str, kind: int) -> int:
     """Make and lock the file of a lease; the lock ends with its descriptor."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if _same_file(descriptor, path):
                 return descriptor
         except BlockingIOError as error:

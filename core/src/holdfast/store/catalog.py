@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.api import Stat, Storage
+from holdfast.api import Stat, Storage, SupportsWalk
 from holdfast.defaults import default_store
 from holdfast.errors import (
     HoldfastError,
@@ -26,8 +26,8 @@ from holdfast.errors import (
 from holdfast.plugins.registry import Registry
 from holdfast.setup import check_part
 from holdfast.store import findings, labels, manifest
-from holdfast.store.entry import Entry, Listing, missing
-from holdfast.store.manifest import Manifest, NewerFormat
+from holdfast.store.entry import Entry, Listing, hidden_folder, missing
+from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 
 StoreLike = str | os.PathLike[str] | Storage | None
@@ -82,26 +82,43 @@ class Catalog:
     def listing(self, name: str | None = None) -> Listing:
         """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing."""
         foreign: list[str] = []
-        folders = self._folders(name, foreign)
-        return Listing(entries=self._entries(folders), leftovers=_leftovers(folders), foreign=tuple(foreign))
+        hidden: dict[str, str] = {}
+        folders = self._folders(name, foreign, hidden)
+        return Listing(
+            entries=self._entries(folders), leftovers=_leftovers(folders), foreign=tuple(foreign), hidden=hidden
+        )
 
     def leftovers(self, name: str) -> tuple[str, ...]:
         """The folders of a source that are no backup: unfinished, half deleted, or at work."""
         return _leftovers(self._folders(name))
 
-    def _folders(self, name: str | None, foreign: list[str] | None = None) -> _Folders:
+    def walk(self, name: str = "") -> Iterable[Stat]:
+        """What lies in the store, or below a source; what is not ours is not looked into where that can be avoided."""
+        if isinstance(self.storage, SupportsWalk):
+            return self.storage.walk(name, _is_ours)
+        return self.storage.list(name)
+
+    def _folders(
+        self, name: str | None, foreign: list[str] | None = None, hidden: dict[str, str] | None = None
+    ) -> _Folders:
         """What lies in each folder of a backup, by source and id, without reading any of it.
 
-        Links and the like in the place of a source or backup are added to `foreign`.
+        Links and the like in the place of a source or backup are added to `foreign`, sources whose folders cannot be
+        read to `hidden`.
         """
         folders: dict[tuple[str, str], dict[str, Stat]] = defaultdict(dict)
         foreign = [] if foreign is None else foreign
+        hidden = {} if hidden is None else hidden
         try:
-            for stat in self.storage.list(name or ""):
+            for stat in self.walk(name or ""):
                 parts = stat.path.split("/", 2)
-                if len(parts) == 3 and is_source_name(parts[0]) and ID.fullmatch(parts[1]):
+                if not _is_ours("/".join(parts[:2]).rstrip("/")):
+                    continue
+                if len(parts) == 3:
                     folders[parts[0], parts[1]][parts[2]] = stat
-                elif not stat.regular and is_source_name(parts[0]) and (len(parts) == 1 or ID.fullmatch(parts[1])):
+                elif stat.problem:
+                    hidden[parts[0]] = stat.problem
+                elif not stat.regular and (len(parts) == 1 or parts[1]):
                     foreign.append(stat.path)
         except OSError as error:
             where = quote_name(self.storage.location)
@@ -110,11 +127,16 @@ class Catalog:
 
     def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
         entries = [
-            self._entry(source, backup_id, files) for (source, backup_id), files in folders.items() if MANIFEST in files
+            entry
+            for (source, backup_id), files in folders.items()
+            if (entry := self._entry(source, backup_id, files)) is not None
         ]
         return tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.id)))
 
-    def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry:
+    def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry | None:
+        """What a folder holds as a backup; None where there is no manifest, or none any more."""
+        if MANIFEST not in files and not _is_hidden(files):
+            return None
         entry = Entry(
             name=name,
             id=backup_id,
@@ -122,15 +144,37 @@ class Catalog:
             labels=_notes(files, LABELS, labels.parse_name),
             files=files,
         )
+        if MANIFEST not in files:
+            return replace(entry, problem=f"its folder cannot be read: {files[''].problem}", unreadable=True)
         try:
             data = self._manifest(entry, files[MANIFEST])
             document = manifest.decode(data, name=name, backup_id=backup_id)
+        except FileNotFoundError:
+            return None  # deleted since it was listed
         except OSError as error:
             return replace(entry, problem=f"its manifest cannot be read: {os_error_text(error)}", unreadable=True)
         except IntegrityError as error:
-            return replace(entry, problem=error.message, hint=error.hint, newer=isinstance(error, NewerFormat))
-        checksum = hashlib.sha256(data).hexdigest()
-        return replace(entry, manifest=document, checksum=checksum, problem=missing(document, files))
+            unusable = isinstance(error, UnusableManifest)
+            return replace(entry, problem=error.message, hint=error.hint, unusable=unusable)
+        entry = replace(entry, manifest=document, checksum=hashlib.sha256(data).hexdigest())
+        problem = missing(document, files)
+        if problem and not self._is_there(entry):
+            return None  # what is being deleted lacks blobs
+        hidden = next(filter(None, (hidden_folder(stream.blob.path, files) for stream in document.streams)), "")
+        if hidden and not problem:
+            problem = f"its folder {hidden[:-1]} cannot be read: {files[hidden].problem}"
+            return replace(entry, problem=problem, unreadable=True)
+        return replace(entry, problem=problem)
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether a backup has its manifest still; what cannot be told is taken for that."""
+        try:
+            self.storage.stat(f"{entry.folder}/{MANIFEST}")
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def _manifest(self, entry: Entry, stat: Stat) -> bytes:
         if not stat.regular:
@@ -142,7 +186,7 @@ class Catalog:
     def reload(self, entry: Entry) -> Entry | None:
         """Read one backup anew; None if it is gone."""
         files = {stat.path.removeprefix(f"{entry.folder}/"): stat for stat in self.storage.list(entry.folder)}
-        return self._entry(entry.name, entry.id, files) if MANIFEST in files else None
+        return self._entry(entry.name, entry.id, files)
 
     def find(self, reference: str) -> Entry:
         """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
@@ -181,7 +225,7 @@ class Catalog:
         """Find a backup whose data may be used; a damaged one is an `IntegrityError`, unless that is allowed."""
         entry = self.find(reference)
         document = entry.manifest
-        if document is not None and (entry.good or allow_damaged):
+        if document is not None and (entry.usable or allow_damaged):
             return entry, document
         entry.check_readable()
         why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
@@ -203,6 +247,17 @@ class Catalog:
         return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
 
 
+def _is_ours(path: str) -> bool:
+    """Whether a path can be that of a source, of a backup, or of what lies in one."""
+    parts = path.split("/", 2)
+    return is_source_name(parts[0]) and (len(parts) == 1 or ID.fullmatch(parts[1]) is not None)
+
+
+def _is_hidden(files: Mapping[str, Stat]) -> bool:
+    """Whether the folder of a backup cannot be read itself."""
+    return "" in files and bool(files[""].problem)
+
+
 def _notes(files: Iterable[str], folder: str, parse: Callable[[str], _Note | None]) -> tuple[_Note, ...]:
     """The notes of one kind among the files of a backup, by their names alone."""
     names = (path.removeprefix(f"{folder}/") for path in files if path.startswith(f"{folder}/"))
@@ -210,7 +265,9 @@ def _notes(files: Iterable[str], folder: str, parse: Callable[[str], _Note | Non
 
 
 def _leftovers(folders: _Folders) -> tuple[str, ...]:
-    return tuple(sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files))
+    return tuple(
+        sorted("/".join(key) for key, files in folders.items() if MANIFEST not in files and not _is_hidden(files))
+    )
 
 
 def open_catalog(store: StoreLike, registry: Registry) -> Catalog:

@@ -1,5 +1,6 @@
 """Entries: each backup of a store as its listing shows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,15 +10,15 @@ from holdfast.store import findings, labels
 from holdfast.store.findings import Finding, State
 from holdfast.store.labels import Label
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import time_of
+from holdfast.store.names import FINDINGS, LABELS, time_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
-    `unreadable` means that the system did not hand the manifest out, and `newer` that it is of a later format than
-    ours: neither says anything about the backup.
+    `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
+    manifest is well and not for us as it lies: neither says anything about the backup.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Entry:
     problem: str = ""
     hint: str | None = None
     unreadable: bool = False
-    newer: bool = False
+    unusable: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
@@ -40,25 +41,39 @@ class Entry:
     @property
     def state(self) -> State:
         """What is known of it."""
-        if self.manifest is None or self.problem:
+        if self.unreadable or self.unusable:
+            return State.UNKNOWN
+        if self.manifest is None or self.problem or self.manifest.damage:
             return State.DAMAGED
-        return findings.state_of(self.findings, damaged_source=bool(self.manifest.damage))
+        return State.UNKNOWN if self._hidden(FINDINGS) else findings.state_of(self.findings)
 
     @property
     def good(self) -> bool:
         """Whether it counts as a backup at all."""
-        return self.state is not State.DAMAGED
+        return self.state not in (State.DAMAGED, State.UNKNOWN)
 
     @property
-    def unknown(self) -> bool:
-        """Whether nothing can be said of it, neither that it is good nor that it is damaged."""
-        return self.unreadable or self.newer
+    def usable(self) -> bool:
+        """Whether its data may be used: it has a manifest, and nothing is known against it."""
+        return self.manifest is not None and not self.problem and self.state is not State.DAMAGED
+
+    @property
+    def doubt(self) -> str:
+        """Why it cannot be told whether it is good, or pinned, otherwise empty."""
+        if self.unreadable or self.unusable:
+            return self.problem
+        return self._hidden(FINDINGS) if self.state is State.UNKNOWN else self._hidden(LABELS)
+
+    def _hidden(self, folder: str) -> str:
+        """Why the notes in a folder of it cannot be read, otherwise empty."""
+        stat = self.files.get(f"{folder}/")
+        return f"its folder {folder} cannot be read: {stat.problem}" if stat and stat.problem else ""
 
     def check_readable(self) -> None:
         """Raise `NotFoundError` or `IntegrityError` where nothing can be said of the backup: we cannot read it."""
         if self.unreadable:
             raise NotFoundError(f"cannot read backup {self.id}: {self.problem}")
-        if self.newer:
+        if self.unusable:
             raise IntegrityError(f"cannot read backup {self.id}: {self.problem}", hint=self.hint)
 
     @property
@@ -89,17 +104,26 @@ class Listing:
     """Every backup of a store, oldest first, and the folders that are none: unfinished or half deleted.
 
     `foreign` has the place and name of a source or backup and is a link or the like, which is never followed.
+    `hidden` has the folders of sources that cannot be read, with why: which backups they hold is unknown.
     """
 
     entries: tuple[Entry, ...]
     leftovers: tuple[str, ...]
     foreign: tuple[str, ...] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
+
+
+def hidden_source(source: tuple[str, str]) -> str:
+    """Say that the folder of a source cannot be read: its name, and why."""
+    return f"the folder {source[0]} cannot be read, and no backup in it is known: {source[1]}"
 
 
 def missing(document: Manifest, files: dict[str, Stat]) -> str:
     """Say what a folder lacks of what its manifest names, or return nothing."""
     for stream in document.streams:
         stat = files.get(stream.blob.path)
+        if stat is None and hidden_folder(stream.blob.path, files):
+            continue
         if stat is None:
             return f"blob {stream.blob.path} is missing"
         if not stat.regular:
@@ -107,3 +131,10 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
         if stat.size != stream.blob.size:
             return f"blob {stream.blob.path} has {stat.size} bytes, expected {stream.blob.size}"
     return ""
+
+
+def hidden_folder(path: str, files: Mapping[str, Stat]) -> str:
+    """Of the folders above a file of a backup one that cannot be read, else nothing."""
+    parts = path.split("/")
+    folders = ("/".join(parts[:length]) + "/" for length in range(1, len(parts)))
+    return next((folder for folder in folders if folder in files and files[folder].problem), "")

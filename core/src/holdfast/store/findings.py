@@ -36,6 +36,7 @@ class State(StrEnum):
     VERIFIED = "verified"
     PROVEN = "proven"
     DAMAGED = "damaged"
+    UNKNOWN = "unknown"  # neither good nor damaged: it, or what was found of it, cannot be read, or not by us
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,11 @@ class Finding:
     passed: bool
 
 
-def state_of(findings: Iterable[Finding], *, damaged_source: bool = False) -> State:
+def state_of(findings: Iterable[Finding]) -> State:
     """Derive the state of a backup whose manifest is sound.
 
     It is damaged if the newest result at some depth is a failure that no later pass at that depth or deeper has
-    cleared; a source that was damaged is never cleared.
+    cleared.
     """
     ordered = sorted(findings, key=lambda finding: finding.time)
     open_failures: set[Depth] = set()
@@ -60,7 +61,7 @@ def state_of(findings: Iterable[Finding], *, damaged_source: bool = False) -> St
             open_failures -= {depth for depth in open_failures if depth <= finding.depth}
         else:
             open_failures.add(finding.depth)
-    if damaged_source or open_failures:
+    if open_failures:
         return State.DAMAGED
     drills = [finding for finding in ordered if finding.depth is Depth.DRILL]
     if drills and drills[-1].passed:

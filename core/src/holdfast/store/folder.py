@@ -5,12 +5,12 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
 from holdfast.api import Stat
-from holdfast.errors import UsageError, quote_name
+from holdfast.errors import UsageError, os_error_text, quote_name
 from holdfast.store._leases import LEASES, hold_lease
 from holdfast.store._partial import FileWriter, naming, partial_path, publish
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
@@ -89,10 +89,14 @@ class FolderStorage:
             os.close(descriptor)
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Walk the tree without following links; leases are no objects.
+        """Walk the tree without following links; leases are no objects."""
+        return self.walk(prefix, lambda _: True)
+
+    def walk(self, prefix: str, enter: Callable[[str], bool]) -> Iterator[Stat]:
+        """Walk those folders of the tree that `enter` wants, without following links.
 
         A folder that is empty, because whoever was emptying it was killed, is listed with a slash at its end:
-        what nobody sees nobody cleans up.
+        what nobody sees nobody cleans up. So is one that cannot be read, with its problem.
         """
         base = self._path(prefix) if prefix else self.root
         if prefix and os.path.islink(base):
@@ -102,20 +106,18 @@ class FolderStorage:
         while pending:
             folder, path = pending.pop()
             try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+                stats, folders = _look_into(folder, path)
             except FileNotFoundError:
                 continue
-            if not entries and path:
+            except OSError as error:
+                if not path:
+                    raise
+                yield Stat(path=f"{path}/", size=0, regular=False, problem=os_error_text(error))
+                continue
+            if not stats and not folders and path:
                 yield Stat(path=f"{path}/", size=0, regular=False)
-            for entry in entries:
-                name = f"{path}/{entry.name}" if path else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if name != LEASES:
-                        pending.append((entry.path, name))
-                    continue
-                with contextlib.suppress(FileNotFoundError):  # deleted since
-                    status = entry.stat(follow_symlinks=False)
-                    yield Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode))
+            yield from stats
+            pending += [(place, name) for place, name in folders if name != LEASES and enter(name)]
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -157,6 +159,14 @@ class FolderStorage:
         folder = os.path.join(self.root, LEASES)
         self._make(folder)
         with hold_lease(folder, name):
+            yield
+
+    @contextmanager
+    def shared_lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:  # noqa: ARG002 (as above)
+        """Hold an flock that others share."""
+        folder = os.path.join(self.root, LEASES)
+        self._make(folder)
+        with hold_lease(folder, name, shared=True):
             yield
 
     def _path(self, path: str) -> str:
@@ -221,3 +231,17 @@ class FolderStorage:
                 raise
         finally:
             os.close(descriptor)
+
+
+def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]]]:
+    """The files of a folder, which is `path` in the store, and the places and paths of the folders in it."""
+    stats, folders = [], []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        name = f"{path}/{entry.name}" if path else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            folders.append((entry.path, name))
+            continue
+        with contextlib.suppress(FileNotFoundError):  # deleted since
+            status = entry.stat(follow_symlinks=False)
+            stats.append(Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode)))
+    return stats, folders

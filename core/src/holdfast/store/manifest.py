@@ -117,8 +117,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(stream.blob.size for stream in self.streams)
 
 
-class NewerFormat(IntegrityError):  # noqa: N818 (nothing is wrong with the backup, only with our age)
-    """The manifest is of a format that only a newer Holdfast reads, which says nothing about the backup."""
+class UnusableManifest(IntegrityError):  # noqa: N818 (nothing is known to be wrong with the backup)
+    """The manifest is well, and not for us as it lies: of a newer format, encrypted, or of another place."""
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -131,7 +131,7 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
     version = _format_version(data, "manifest")
     if version != FORMAT_VERSION:
         newer = version > FORMAT_VERSION
-        raise (NewerFormat if newer else IntegrityError)(
+        raise (UnusableManifest if newer else IntegrityError)(
             f"the manifest has format version {version}, this Holdfast reads {FORMAT_VERSION}",
             hint="use a newer Holdfast" if newer else None,
         )
@@ -140,9 +140,10 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
     if manifest.id != backup_id or manifest.source.name != name:
-        raise IntegrityError(
+        raise UnusableManifest(
             f"the manifest is of {quote_name(manifest.source.name[:80])}/{quote_name(manifest.id[:80])}, "
-            f"but lies in {name}/{backup_id}"
+            f"but lies in {name}/{backup_id}",
+            hint="a folder of a store cannot be renamed: give it back its name",
         )
     _check(manifest)
     _check_codec(manifest.codec.name)
@@ -166,7 +167,7 @@ def _check(manifest: Manifest) -> None:
     if manifest.created_at.utcoffset() != timedelta(0):
         raise IntegrityError("the manifest's created_at is not in UTC")
     if manifest.cipher is not None:
-        raise IntegrityError("the backup is encrypted, which this Holdfast cannot read")
+        raise UnusableManifest("the backup is encrypted, which this Holdfast cannot read", hint="use a newer Holdfast")
     names: set[str] = set()
     paths: set[str] = set()
     for stream in manifest.streams:

@@ -4,7 +4,9 @@ The manifest goes first: what is interrupted then is no backup any more, and a l
 """
 
 import contextlib
+import errno
 import logging
+import os
 from collections.abc import Iterable
 
 from holdfast.api import Source, Storage
@@ -69,13 +71,14 @@ def abandoned(storage: Storage, leftovers: Iterable[str]) -> list[str]:
     return folders
 
 
-def remove_empty_sources(storage: Storage) -> None:
+def remove_empty_sources(catalog: Catalog) -> None:
     """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
-    empty = [stat.path for stat in list(storage.list()) if stat.path.endswith("/")]
-    for path in filter(lambda path: is_source_name(path[:-1]), empty):
-        storage.delete(path)
+    stats = [stat for stat in catalog.walk() if stat.path.endswith("/") and not stat.problem]
+    empty = [stat.path for stat in stats if is_source_name(stat.path[:-1])]
+    for path in empty:
+        catalog.storage.delete(path)
     if empty:
-        storage.barrier()
+        catalog.storage.barrier()
 
 
 def _is_published(storage: Storage, folder: str) -> bool:
@@ -88,4 +91,6 @@ def _is_published(storage: Storage, folder: str) -> bool:
 
 def _clear(storage: Storage, folder: str) -> None:
     for stat in list(storage.list(folder)):
+        if stat.problem:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), stat.path)
         storage.delete(stat.path)
