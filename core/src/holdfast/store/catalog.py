@@ -147,7 +147,7 @@ class Catalog:
         if MANIFEST not in files:
             return replace(entry, problem=f"its folder cannot be read: {files[''].problem}", unreadable=True)
         try:
-            data = self._manifest(entry, files[MANIFEST])
+            data = _read_manifest(self.storage, entry, files[MANIFEST])
             document = manifest.decode(data, name=name, backup_id=backup_id)
         except FileNotFoundError:
             return None  # deleted since it was listed
@@ -158,30 +158,13 @@ class Catalog:
             return replace(entry, problem=error.message, hint=error.hint, unusable=unusable)
         entry = replace(entry, manifest=document, checksum=hashlib.sha256(data).hexdigest())
         problem = missing(document, files)
-        if problem and not self._is_there(entry):
+        if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
         hidden = next(filter(None, (hidden_folder(stream.blob.path, files) for stream in document.streams)), "")
         if hidden and not problem:
             problem = f"its folder {hidden[:-1]} cannot be read: {files[hidden].problem}"
             return replace(entry, problem=problem, unreadable=True)
         return replace(entry, problem=problem)
-
-    def _is_there(self, entry: Entry) -> bool:
-        """Whether a backup has its manifest still; what cannot be told is taken for that."""
-        try:
-            self.storage.stat(f"{entry.folder}/{MANIFEST}")
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return True
-
-    def _manifest(self, entry: Entry, stat: Stat) -> bytes:
-        if not stat.regular:
-            raise IntegrityError("its manifest is not a regular file")
-        if stat.size > manifest.MAX_SIZE:
-            raise IntegrityError(f"its manifest is larger than {manifest.MAX_SIZE >> 20} MiB")
-        return self.storage.read(f"{entry.folder}/{MANIFEST}")
 
     def reload(self, entry: Entry) -> Entry | None:
         """Read one backup anew; None if it is gone."""
@@ -245,6 +228,25 @@ class Catalog:
         """Say which backup of a source to use in the place of a damaged one."""
         good = self.newest_good(name)
         return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
+
+
+def _read_manifest(storage: Storage, entry: Entry, stat: Stat) -> bytes:
+    if not stat.regular:
+        raise IntegrityError("its manifest is not a regular file")
+    if stat.size > manifest.MAX_SIZE:
+        raise IntegrityError(f"its manifest is larger than {manifest.MAX_SIZE >> 20} MiB")
+    return storage.read(f"{entry.folder}/{MANIFEST}")
+
+
+def _is_there(storage: Storage, entry: Entry) -> bool:
+    """Whether a backup has its manifest still; what cannot be told is taken for that."""
+    try:
+        storage.stat(f"{entry.folder}/{MANIFEST}")
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _is_ours(path: str) -> bool:

@@ -147,7 +147,7 @@ class FolderStorage:
                 paths, self._unsynced = self._unsynced, set()
             try:
                 for path in sorted(paths, key=lambda path: (os.path.isdir(path), -len(path))):
-                    self._sync(path)
+                    _sync(path)
             except BaseException:
                 with self._lock:
                     self._unsynced |= paths
@@ -219,19 +219,6 @@ class FolderStorage:
             with self._lock:
                 self._unsynced.add(parent)
 
-    def _sync(self, path: str) -> None:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return  # deleted since: nothing of it has to last
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # folders of some network file systems
-                raise
-        finally:
-            os.close(descriptor)
-
 
 def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]]]:
     """The files of a folder, which is `path` in the store, and the places and paths of the folders in it."""
@@ -245,3 +232,17 @@ def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]
             status = entry.stat(follow_symlinks=False)
             stats.append(Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode)))
     return stats, folders
+
+
+def _sync(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # deleted since: nothing of it has to last
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # folders of some network file systems
+            raise
+    finally:
+        os.close(descriptor)
