@@ -256,3 +256,32 @@ def test_what_a_definition_says_is_not_guessed(name: str, tmp_path: Path, backup
     _, loaded, shell = by_script(source, tmp_path, backups)
     assert picture(loaded, layout=False) == picture(source, layout=False)
     assert picture(shell, layout=False) == picture(source, layout=False)
+
+
+def test_tables_beyond_those_that_are_tried_together_come_back_with_all_that_belongs_to_them(
+    tmp_path: Path, backups: Any
+) -> None:
+    """A trial has a database for each few hundred tables: here several, with a counter in the first and the last."""
+    source = tmp_path / "many.db"
+    tables = "".join(
+        f"CREATE TABLE t{number}(id INTEGER PRIMARY KEY {'AUTOINCREMENT' if number % 449 == 0 else ''}, a TEXT);"
+        f"INSERT INTO t{number} VALUES (1, 'x'), (2, 'x');"
+        f"CREATE INDEX i{number} ON T{number}(a);"
+        f"CREATE VIEW v{number} AS SELECT a FROM t{449 - number};"
+        f"CREATE TRIGGER g{number} INSTEAD OF INSERT ON V{number} BEGIN DELETE FROM t{449 - number}; END;"
+        for number in range(450)
+    )
+    unique = "CREATE UNIQUE INDEX i430 ON t430(a)"
+    repeated = "PRAGMA writable_schema=ON;" + f"UPDATE sqlite_schema SET sql='{unique}' WHERE name='i430';"
+    build(source, f"BEGIN; {tables} COMMIT; ANALYZE; {repeated}")
+    _, loaded, shell = by_script(source, tmp_path, backups)
+
+    def content(path: Path) -> list[Any]:
+        with closing(sqlite3.connect(path)) as connection:
+            schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2").fetchall()
+            names = [name for kind, name, _, _ in schema if kind == "table"]
+            return [schema, *(connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names)]
+
+    expected = content(source)
+    assert content(loaded) == expected
+    assert content(shell) == expected

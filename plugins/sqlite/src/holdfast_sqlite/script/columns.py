@@ -66,8 +66,6 @@ class Table:
         self.indexes = [Index(connection, row) for row in connection.execute(f"PRAGMA index_list({quoted})").fetchall()]
         # Of a table, the pragma tells something only if it has no rowid (since SQLite 3.30).
         self.key = [_term(*row[2:5]) for row in connection.execute(f"PRAGMA index_xinfo({quoted})") if row[5]]
-        listed = connection.execute(f"PRAGMA table_list({quoted})").fetchall()  # none before SQLite 3.37
-        self.is_strict = any(row[0] == "main" and len(row) > 5 and row[5] for row in listed)
         keys = [info for info in infos if info[5]]
         # Where the primary key has an index of its own no column is another name of the rowid.
         has_key_index = bool(self.key) or any(index.origin == "pk" for index in self.indexes)
@@ -76,6 +74,12 @@ class Table:
         taken = {str(info[1]).lower() for info in infos}
         has_own = not self.alias and not self.key
         self.rowid = next((word for word in _ROWIDS if word not in taken), "") if has_own else ""
+
+
+def strict_tables(connection: sqlite3.Connection) -> frozenset[str]:
+    """The names of all STRICT tables, in one pass: SQLite looks through its whole schema also for a single one."""
+    listed = connection.execute("PRAGMA table_list").fetchall()  # none before SQLite 3.37
+    return frozenset(row[1] for row in listed if row[0] == "main" and row[5])
 
 
 def _term(name: str | None, is_descending: int, collation: str) -> str:

@@ -23,11 +23,16 @@ _STRICT_TYPES = {"INT": "integer", "INTEGER": "integer", "REAL": "real", "TEXT":
 
 
 class Survey:
-    """What one pass over a table tells of its rows; `computed` are its generated columns with their expressions."""
+    """What one pass over a table, which may be STRICT, tells of its rows.
 
-    def __init__(self, connection: sqlite3.Connection, table: Table, computed: Mapping[str, str]) -> None:
+    `computed` are its generated columns with their expressions.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, table: Table, computed: Mapping[str, str], *, strict: bool
+    ) -> None:
         stored = {column.name for column in table.columns if column.is_generated}
-        conditions = [_unfit(column, strict=table.is_strict) for column in table.columns if column.name != table.alias]
+        conditions = [_unfit(column, strict=strict) for column in table.columns if column.name != table.alias]
         conditions += [f"{identifier(name)} IS NOT {computed[name]}" for name in stored & computed.keys()]
         unfit, long = _any(conditions), is_long(table)
         query = f"SELECT max({unfit}), max({long}) FROM {identifier(table.name)} NOT INDEXED"  # noqa: S608

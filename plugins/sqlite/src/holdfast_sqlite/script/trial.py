@@ -1,13 +1,24 @@
-"""The trial of a script: its definitions are made in an empty database, with the library here and nothing else."""
+"""The trial of a script: its definitions are made in empty databases, with the library here and nothing else.
+
+At each definition SQLite looks through all that are there before, so that one database of very many takes a time that
+grows with their square. What it asks of a definition concerns the table that this belongs to and no other: the trial
+has a database for each few tables.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from holdfast_sqlite.catalog import Entry
+from holdfast_sqlite.tokens import folded
+
+_TABLES = 200
+"""How many tables and views a database has, with their indexes and triggers."""
 
 
 class Trial:
-    """An empty database in memory; `missing` are the objects that were not made there."""
+    """An empty database in memory."""
 
     def __init__(self, source: sqlite3.Connection) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -30,21 +41,45 @@ class Trial:
         return self.connection.execute(query, (name,)).fetchone() is not None
 
 
+class Trials:
+    """The trials of a schema, each of some tables and views with all that belongs to them."""
+
+    def __init__(self, source: sqlite3.Connection, schema: Sequence[Entry]) -> None:
+        self._source = source
+        self._all = [Trial(source)]
+        self._by_name: dict[str, Trial] = {}
+        names = [folded(entry.name) for entry in schema if entry.kind != "trigger"]
+        # A name that stands twice, as only a forged schema has it, is refused where both are in one database.
+        self._most = _TABLES if len(set(names)) == len(names) else len(schema)
+
+    def of(self, name: str) -> Trial:
+        """The trial of what belongs to a table or view of this name."""
+        if name not in self._by_name:
+            if self._by_name and len(self._by_name) % self._most == 0:
+                self._all.append(Trial(self._source))
+            self._by_name[name] = self._all[-1]
+        return self._by_name[name]
+
+    def having(self, name: str) -> Trial | None:
+        """A trial in which there is a table, index, view or trigger of a name."""
+        return next((trial for trial in self._all if trial.has(name)), None)
+
+    def differences(self) -> list[Change]:
+        """Compare the definitions of the source with those that were made.
+
+        Statistics are none: SQLite makes the tables for them as its version has them.
+        """
+        ours = _schema(self._source)
+        theirs = {key: value for trial in self._all for key, value in _schema(trial.connection).items()}
+        changed = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+        return [Change(kind, name, (ours | theirs)[kind, name][0]) for kind, name in changed]
+
+
 class Change:
     """An object that a trial has otherwise, or not, or besides; `on` is the table that it belongs to."""
 
     def __init__(self, kind: bytes, name: bytes, on: bytes) -> None:
         self.kind, self.name, self.on = (text.decode(errors="backslashreplace") for text in (kind, name, on))
-
-
-def differences(source: sqlite3.Connection, trial: Trial) -> list[Change]:
-    """Compare the definitions of a database with those of a trial.
-
-    Statistics are none: SQLite makes the tables for them as its version has them.
-    """
-    ours, theirs = _schema(source), _schema(trial.connection)
-    changed = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-    return [Change(kind, name, (ours | theirs)[kind, name][0]) for kind, name in changed]
 
 
 def _schema(connection: sqlite3.Connection) -> dict[tuple[bytes, bytes], tuple[bytes, bytes | None, int]]:
