@@ -148,6 +148,17 @@ def test_a_table_that_is_not_there_is_added_without_replace(
     check(source)
 
 
+def test_counters_and_statistics_of_others_stay(source: Path, backups: Any, restore: Callable[..., Any]) -> None:
+    run(source, "CREATE TABLE other(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO other VALUES (5); ANALYZE")
+    saved = rows(source, "SELECT * FROM sqlite_stat1 WHERE tbl = 'users'")
+    record = backups.make(source)
+    run(source, "INSERT INTO other VALUES (9); ANALYZE; INSERT INTO sqlite_sequence VALUES (NULL, 1), (7, 2)")
+    others = rows(source, "SELECT * FROM sqlite_stat1 WHERE tbl <> 'users'")
+    restore(record, source, select=("users",), replace=True)
+    assert rows(source, "SELECT * FROM sqlite_sequence ORDER BY 1") == [(None, 1), (7, 2), ("other", 9), ("users", 40)]
+    assert set(rows(source, "SELECT * FROM sqlite_stat1")) == {*others, *saved}
+
+
 def test_rows_of_others_are_neither_cascaded_nor_checked_away_but_told_of(
     source: Path, backups: Any, restore: Callable[..., Any]
 ) -> None:

@@ -129,9 +129,12 @@ def _prepare(path: str) -> None:
     """Give the heaps of the image, which is ours alone, the index that keeps their rowids."""
     with closing(_open(sqlite_uri(path, "rw"), 0)) as image:
         image.execute("PRAGMA journal_mode=OFF" if _mode(image) != "wal" else "PRAGMA journal_mode=DELETE")
-        for table in _tables(image):
+        tables = _tables(image)
+        image.execute("BEGIN")  # one commit for all, not a write to disk for each
+        for table in tables:
             if table.heap:
                 image.execute(table.keeper("main"))
+        image.execute("COMMIT")
 
 
 def _mode(connection: sqlite3.Connection) -> str:
@@ -219,17 +222,23 @@ class _Merge:
             else:
                 copy_converted(self._image, self._target, table)
             compare(self._image, self._target, table)
-        self._copy_own("sqlite_sequence", "name", tables)
-        self._copy_own("sqlite_stat1", "tbl", tables)
+        names = {table.name for table in tables}
+        self._copy_own("sqlite_sequence", names)
+        self._copy_own("sqlite_stat1", names)
 
-    def _copy_own(self, own: str, column: str, tables: list[Table]) -> None:
-        """Copy what SQLite's own table says of some tables, where both have it."""
+    def _copy_own(self, own: str, names: set[str]) -> None:
+        """Copy what SQLite's own table says of some tables, where both have it.
+
+        In one pass: it is kept by no index, and to look for each table would take the square of their number.
+        """
         exists = "SELECT 1 FROM sqlite_schema WHERE name = ?"
         if not all(connection.execute(exists, (own,)).fetchone() for connection in (self._image, self._target)):
             return
-        for table in tables:
-            self._target.execute(f"DELETE FROM main.{own} WHERE {column} = ?", (table.name,))  # noqa: S608
-            for row in self._image.execute(f"SELECT * FROM {own} WHERE {column} = ?", (table.name,)):  # noqa: S608
+        rows = self._target.execute(f"SELECT rowid, * FROM main.{own}")  # noqa: S608
+        former = [(rowid,) for rowid, name, *_ in rows if name in names]
+        self._target.executemany(f"DELETE FROM main.{own} WHERE rowid = ?", former)  # noqa: S608
+        for row in self._image.execute(f"SELECT * FROM {own}"):  # noqa: S608
+            if row[0] in names:
                 parameters = ", ".join("?" * len(row))
                 self._target.execute(f"INSERT INTO main.{own} VALUES ({parameters})", row)  # noqa: S608
 
