@@ -112,6 +112,27 @@ os._exit(0)
 """
 
 
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_merge_that_is_refused_half_way_leaves_nothing_beside_the_target(
+    mode: str, tmp_path: Path, backups: Any
+) -> None:
+    source, target = tmp_path / "app.db", tmp_path / "target.db"
+    for path in (source, target):
+        fill(path, path.stem, mode=mode)
+    with closing(sqlite3.connect(source)) as connection:
+        connection.create_collation("unicase", lambda left, right: (left > right) - (left < right))
+        connection.execute("CREATE INDEX big_unicase ON big(word COLLATE unicase)")
+    record = backups.make(source)
+    before, files = target.read_bytes(), sorted(os.listdir(tmp_path))
+
+    with pytest.raises(holdfast.HoldfastError, match="no such collation sequence: unicase"):
+        backups.restore(record, target, select=["big"], replace=True)
+
+    assert (sorted(os.listdir(tmp_path)), state(target)) == (files, ("target", _ROWS, 2))
+    if mode == "delete":
+        assert target.read_bytes() == before
+
+
 def test_a_transaction_that_a_crash_has_left_is_rolled_back_before_and_not_by_a_dry_run(
     tmp_path: Path, backups: Any
 ) -> None:

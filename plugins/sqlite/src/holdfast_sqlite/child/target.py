@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
@@ -87,17 +88,18 @@ def copy(channel: Channel) -> None:
     with open(task["image"], "rb") as file:
         mode = versions(file.read(SIZE))
     if task["exclusive"]:
-        target = _open_alone(task)
-        _backup(target, task, ROLLBACK)
-        if mode == WAL:
-            target.execute("PRAGMA journal_mode=WAL").fetchone()
+        refuse_open(task["path"], task["lock_timeout"])
+        with closing(_open_target(task)) as target:  # whatever happens, or files beside it would be left
+            _lock_alone(target)
+            _backup(target, task, ROLLBACK)
+            if mode == WAL:
+                target.execute("PRAGMA journal_mode=WAL").fetchone()
     else:
         refuse_other_name(task["path"], task["lock_timeout"])
         refuse_left_elsewhere(task["path"], task["lock_timeout"])
         wal = _check_shape(task)
-        target = _open_target(task)
-        _backup(target, task, WAL if wal else ROLLBACK)
-    target.close()
+        with closing(_open_target(task)) as target:
+            _backup(target, task, WAL if wal else ROLLBACK)
     channel.send("copied")
 
 
@@ -106,16 +108,13 @@ def _open_target(task: dict[str, Any]) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=task["lock_timeout"], isolation_level=None)
 
 
-def _open_alone(task: dict[str, Any]) -> sqlite3.Connection:
-    """Open the target with a lock that keeps everybody out until it is closed, and without a log."""
-    refuse_open(task["path"], task["lock_timeout"])
-    target = _open_target(task)
+def _lock_alone(target: sqlite3.Connection) -> None:
+    """Lock the target so that everybody is kept out until it is closed, and without a log."""
     target.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
     if target.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
         raise TaskError("SQLITE_BUSY", "other connections use its write-ahead log")
     target.execute("BEGIN EXCLUSIVE")
     target.execute("COMMIT")  # the lock stays
-    return target
 
 
 def _check_shape(task: dict[str, Any]) -> bool:
@@ -157,8 +156,8 @@ def _read_shape(path: str, mode: str, lock_timeout: float) -> tuple[str, int, bo
 def _backup(target: sqlite3.Connection, task: dict[str, Any], mode: bytes) -> None:
     with open(task["image"], "r+b") as file:  # the target's connections keep the mode that they know
         write_versions(file.fileno(), mode)
-    image = sqlite3.connect(sqlite_uri(task["image"], "ro&immutable=1"), uri=True, isolation_level=None)
-    image.backup(target, pages=_STEP, progress=ProgressTimeout(task["lock_timeout"]))
+    with closing(sqlite3.connect(sqlite_uri(task["image"], "ro&immutable=1"), uri=True, isolation_level=None)) as image:
+        image.backup(target, pages=_STEP, progress=ProgressTimeout(task["lock_timeout"]))
 
 
 TASKS = {"probe": probe, "hold": hold, "copy": copy}

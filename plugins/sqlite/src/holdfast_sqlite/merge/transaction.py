@@ -97,26 +97,33 @@ def merge(channel: Channel) -> None:
 def _merge(task: dict[str, Any]) -> list[str]:
     _prepare(task["image"])
     _refuse_users(task)
-    image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0)
-    target = _open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])
-    for connection in (image, target):
-        load_extensions(connection, task["load_extension"])
+    # Closed whatever happens: closing rolls back, and without it the journal stays beside the target.
+    with (
+        closing(_open(sqlite_uri(task["image"], "ro&immutable=1"), 0)) as image,
+        closing(_open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])) as target,
+    ):
+        for connection in (image, target):
+            load_extensions(connection, task["load_extension"])
+        attached = _join(task["image"], image, target)
+        # Exclusive also in rollback mode: a page that leaves the cache early needs that lock, and memory stays flat.
+        target.execute("BEGIN EXCLUSIVE")
+        warnings = _Merge(image, target, attached=attached).run(replace=task["replace"])
+        target.execute("COMMIT")
+    return warnings
+
+
+def _join(path: str, image: sqlite3.Connection, target: sqlite3.Connection) -> bool:
+    """Prepare the target, and attach the image to it where both are in one encoding; whether they are."""
     for pragma in ("foreign_keys=OFF", "ignore_check_constraints=ON", "cache_size=-8192"):
         target.execute(f"PRAGMA {pragma}")
     encodings = [connection.execute("PRAGMA encoding").fetchone()[0] for connection in (image, target)]
-    attached = encodings[0] == encodings[1]
-    if attached:
-        # Not read-only, where SQLite leaves out CHECK constraints, so that no table would be like its copy; and without
-        # a journal, so that the target alone is part of the transaction.
-        target.execute(f"ATTACH ? AS {IMAGE}", (sqlite_uri(task["image"], "rw"),))
-        target.execute(f"PRAGMA {IMAGE}.journal_mode=OFF").fetchone()
-    # Exclusive also in rollback mode: a page that leaves the cache early needs that lock, and memory stays flat.
-    target.execute("BEGIN EXCLUSIVE")
-    warnings = _Merge(image, target, attached=attached).run(replace=task["replace"])
-    target.execute("COMMIT")
-    target.close()
-    image.close()
-    return warnings
+    if encodings[0] != encodings[1]:
+        return False
+    # Not read-only, where SQLite leaves out CHECK constraints, so that no table would be like its copy; and without
+    # a journal, so that the target alone is part of the transaction.
+    target.execute(f"ATTACH ? AS {IMAGE}", (sqlite_uri(path, "rw"),))
+    target.execute(f"PRAGMA {IMAGE}.journal_mode=OFF").fetchone()
+    return True
 
 
 def _open(uri: str, lock_timeout: float) -> sqlite3.Connection:
