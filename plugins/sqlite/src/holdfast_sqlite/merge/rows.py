@@ -46,6 +46,18 @@ class Table:
         """The columns of a row as it is stored, with its rowid."""
         return ", ".join([*filter(None, [self.rowid]), *map(identifier, self.columns)])
 
+    def scan(self, connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+        """The rows as they are stored and in the order in which they lie, each beginning with its rowid."""
+        if len(self.columns) + bool(self.rowid) <= connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN):
+            return connection.execute(self._all_of(self.stored))
+        # A result has no more columns than a table may have: the rowid is one too many.
+        columns = connection.execute(self._all_of(", ".join(map(identifier, self.columns))))
+        rowids = connection.execute(self._all_of(self.rowid))
+        return (rowid + values for rowid, values in zip(rowids, columns, strict=True))
+
+    def _all_of(self, columns: str) -> str:
+        return f"SELECT {columns} FROM {self.quoted} NOT INDEXED"  # noqa: S608
+
     def keeper(self, schema: str) -> str:
         """The statement that makes the index which keeps rowids."""
         return f"CREATE INDEX {schema}.{self.keeper_name} ON {self.quoted}({identifier(self.columns[0])}) WHERE 0"
@@ -81,10 +93,10 @@ def copy_attached(target: sqlite3.Connection, table: Table) -> None:
 def copy_converted(image: sqlite3.Connection, target: sqlite3.Connection, table: Table) -> None:
     """Copy rows between databases of two encodings; text that is not valid in its own cannot be converted."""
     _check_text(image, table)
-    rows = image.execute(f"SELECT {table.stored} FROM {table.quoted} NOT INDEXED")  # noqa: S608
-    parameters = ", ".join("?" * len(rows.description))
+    parameters = ", ".join("?" * (len(table.columns) + bool(table.rowid)))
+    insert = f"INSERT INTO {table.quoted}({table.stored}) VALUES ({parameters})"  # noqa: S608
     try:
-        target.executemany(f"INSERT INTO {table.quoted}({table.stored}) VALUES ({parameters})", rows)  # noqa: S608
+        target.executemany(insert, table.scan(image))
     except sqlite3.IntegrityError as error:
         raise TaskError(
             "failed",
@@ -128,14 +140,8 @@ def compare(image: sqlite3.Connection, target: sqlite3.Connection, table: Table)
     if expected != seen:
         what = f"{expected[0]} rows recorded, {seen[0]} found" if expected[0] != seen[0] else "its rowids differ"
         raise TaskError("damaged", f"table {label(table.name)} did not come out as it was recorded: {what}")
-    if expected[0] <= _MOST_ROWS and any(map(_differ, *_scans(image, target, table))):
+    if expected[0] <= _MOST_ROWS and any(map(_differ, table.scan(image), table.scan(target))):
         raise TaskError("damaged", f"table {label(table.name)} did not come out as it was recorded: its rows differ")
-
-
-def _scans(image: sqlite3.Connection, target: sqlite3.Connection, table: Table) -> list[Iterator[tuple[object, ...]]]:
-    """The rows of both, which lie in one order."""
-    query = f"SELECT {table.stored} FROM {table.quoted} NOT INDEXED"  # noqa: S608
-    return [connection.execute(query) for connection in (image, target)]
 
 
 def _differ(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
