@@ -118,8 +118,11 @@ class _Check:
         """Check the structure of the file, and then the rows and indexes of each table by itself."""
         self._verdict.forget_faults()
         before = len(self._verdict.unchecked)
-        for name, virtual in self._connection.execute(_TABLES).fetchall():
-            self._table(name, virtual=bool(virtual))
+        tables = self._connection.execute(_TABLES).fetchall()
+        halves = [name for name, virtual in tables if not self._table(name, virtual=bool(virtual))]
+        # Only now: what is lent stays, and with another order than the application's every index would be wrong.
+        for name in halves:
+            self._take_table("quick_check", name, lend=True)  # what keeps it from being done has been said
         self._structure()
         explained = self._verdict.damage or self._verdict.faults or len(self._verdict.unchecked) > before
         if not explained and is_damage(first):
@@ -160,14 +163,15 @@ class _Check:
         except sqlite3.DatabaseError as error:
             self._verdict.add_unchecked("whether each page is used once", _text_of(error))
 
-    def _table(self, name: str, *, virtual: bool) -> None:
+    def _table(self, name: str, *, virtual: bool) -> bool:
+        """Check one table; False if its rows have yet to be looked at, without its indexes."""
         if name.lstrip("+-").isdigit():
             self._verdict.add_unchecked(f"table {name}", "SQLite takes its name for a number")
-            return
+            return True
         quick = self._pragma == "quick_check"
         error = self._take_table(self._pragma, name, lend=quick)
         if error is None:
-            return
+            return True
         text = _text_of(error)
         if virtual:
             self._verdict.add_virtual(name, text)
@@ -175,8 +179,8 @@ class _Check:
             self._verdict.add_damage(f"table {name}: {text}")
         else:
             self._verdict.add_unchecked(f"table {name}" if quick else f"table {name} with its indexes", text)
-            if not quick:
-                self._take_table("quick_check", name, lend=True)  # what keeps it from being done has been said
+            return quick
+        return True
 
     def _take_table(self, pragma: str, name: str, *, lend: bool) -> sqlite3.DatabaseError | None:
         if is_utf8(name):

@@ -11,6 +11,7 @@ import re
 import sqlite3
 
 from holdfast_sqlite.catalog import identifier, printable
+from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.virtual_tables.definition import parse
 from holdfast_sqlite.virtual_tables.fts import MODULES, rebuild
 
@@ -25,6 +26,7 @@ _KEY_ORDER = re.compile(r"row not in PRIMARY KEY order for (?P<table>.+)", re.DO
 _ROW = re.compile(
     r"(?:NULL|NUMERIC|TEXT|non-\w+) value in .+|CHECK constraint failed in .+|non-unique entry in index .+", re.DOTALL
 )
+_NULL = re.compile(r"NULL value in (?P<column>.+)", re.DOTALL)
 _FULL_TEXT = re.compile(r"malformed inverted index for FTS\d table \w+\.(?P<table>.+)", re.DOTALL)
 _R_TREE = re.compile(r"In RTree \w+\.(?P<table>.+?):\s", re.DOTALL)
 _NOT_VALIDATED = re.compile(
@@ -35,6 +37,10 @@ _MALFORMED = "database disk image is malformed"
 _OF_UNKNOWN_TREES = re.compile(r"Page \d+(?: is|:) never used|max rootpage \(\d+\) disagrees with header \(\d+\)")
 _OF_A_TREE = re.compile(r"Tree (\d+) ")
 _CONTENTLESS = re.compile(r"\bcontent\s*=\s*(?:''|\"\")", re.IGNORECASE)
+_COLUMNS = """
+    SELECT entry.name, column.name FROM sqlite_schema AS entry, pragma_table_xinfo(entry.name) AS column
+    WHERE entry.type = 'table' AND entry.name || '.' || column.name = ?
+"""
 
 
 class Verdict:
@@ -48,6 +54,7 @@ class Verdict:
         self._faults: dict[tuple[str, str], list[str]] = {}  # by what is at fault; the first line of each
         self._times: dict[tuple[str, str], int] = {}
         self._unchecked: dict[str, None] = {}
+        self._nulls: dict[str, bool] = {}  # by table and column; whether there are any
 
     @property
     def damage(self) -> list[str]:
@@ -105,7 +112,9 @@ class Verdict:
         if match := _NOT_VALIDATED.fullmatch(row):
             self.add_virtual(match["table"], match["why"])
         elif match := _INDEX.fullmatch(row):
-            self._count("index", match["after"] or match["before"], line)
+            self._add_index(match["after"] or match["before"], line)
+        elif (match := _NULL.fullmatch(row)) and not self._has_null(match["column"]):
+            pass
         elif match := _KEY_ORDER.fullmatch(row):
             self._count("order", match["table"], line)
         elif _ROW.fullmatch(row):
@@ -114,6 +123,37 @@ class Verdict:
             self._count("virtual", match["table"], line)
         else:  # of a module of the application's own
             self._count("other", line, line)
+
+    def _add_index(self, name: str, line: str) -> None:
+        """Take an index as one at fault, unless only the application can tell what belongs into it.
+
+        libSQL keeps the content of a vector index in tables beside it, and its own tree empty.
+        """
+        try:
+            self._connection.execute(f"EXPLAIN REINDEX {identifier(name)}").fetchone()
+        except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
+            if str(error).startswith(APPLICATION):
+                self.add_unchecked(f"index {name}", str(error))
+                return
+        self._count("index", name, line)
+
+    def _has_null(self, column: str) -> bool:
+        """Whether a column that is said to hold NULL does; True where nobody can tell.
+
+        quick_check of SQLite 3.40 says so of every row of a table WITHOUT ROWID whose key is not in the order of its
+        columns. `typeof`, because IS NULL is never asked of a column that is declared NOT NULL.
+        """
+        if column not in self._nulls:
+            try:
+                columns = self._connection.execute(_COLUMNS, (column,)).fetchall()
+                self._nulls[column] = not columns or any(self._is_null_in(*names) for names in columns)
+            except (sqlite3.DatabaseError, UnicodeEncodeError):
+                self._nulls[column] = True
+        return self._nulls[column]
+
+    def _is_null_in(self, table: str, column: str) -> bool:
+        query = f"SELECT 1 FROM {identifier(table)} WHERE typeof({identifier(column)}) = 'null' LIMIT 1"  # noqa: S608
+        return self._connection.execute(query).fetchone() is not None
 
     def _count(self, kind: str, name: str, line: str) -> None:
         self._faults.setdefault((kind, name), [line])
