@@ -87,6 +87,41 @@ def test_an_index_that_only_the_application_can_fill_is_not_at_fault(tmp_path: P
             assert "REINDEX" not in line
 
 
+def test_a_selection_names_the_tables_of_a_vector_index_that_it_leaves_out(tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.create_function("libsql_vector_idx", -1, lambda *values: values[0], deterministic=True)
+        connection.executescript("""
+            CREATE TABLE movies(id INTEGER PRIMARY KEY, embedding F32_BLOB(3));
+            CREATE TABLE libsql_vector_meta_shadow(name TEXT PRIMARY KEY, metadata BLOB) WITHOUT ROWID;
+            CREATE TABLE movies_idx_shadow(index_key INTEGER, data BLOB, PRIMARY KEY (index_key));
+            CREATE INDEX movies_idx ON movies(libsql_vector_idx(embedding))""")
+    assert backups.make(source, select=["movies"]).warnings == (
+        "index movies_idx is restored and keeps its entries in movies_idx_shadow, which is not",
+        "index movies_idx is restored and keeps its entries in libsql_vector_meta_shadow, which is not",
+    )
+    assert backups.make(source, select=["movies*", "libsql*"]).warnings == ()
+
+
+def test_an_index_that_is_named_like_one_of_sqlites_own_is_kept_or_refused(tmp_path: Path, backups: Any) -> None:
+    """Some tools give an index such a name and a definition; no SQLite makes it again, and none may be lost."""
+    source, target = tmp_path / "app.db", tmp_path / "target.db"
+    run(source, "CREATE TABLE t(a, b UNIQUE); INSERT INTO t VALUES (1, 2); CREATE UNIQUE INDEX i ON t(a)")
+    run(
+        source,
+        """PRAGMA writable_schema = ON; UPDATE sqlite_schema SET name = 'sqlite_autoindex_t_v2',
+        sql = 'CREATE UNIQUE INDEX sqlite_autoindex_t_v2 ON t(a)' WHERE name = 'i'""",
+    )
+    run(target, "CREATE TABLE t(a); CREATE TABLE stays(x)")
+    with pytest.raises(holdfast.HoldfastError, match="index 'sqlite_autoindex_t_v2' would not be loaded: object name"):
+        backups.make(source, options={"format": "sql"})
+    record = backups.make(source)
+    assert backups.restore(record, tmp_path / "copy.db").read_bytes() == source.read_bytes()
+    with pytest.raises(holdfast.HoldfastError, match="index sqlite_autoindex_t_v2 cannot be made in the target"):
+        backups.restore(record, target, select=["t"], replace=True)
+    assert rows(target, "SELECT name FROM sqlite_schema ORDER BY 1") == [("stays",), ("t",)]
+
+
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
 def test_a_table_of_as_many_columns_as_there_may_be_is_merged(encoding: str, tmp_path: Path, backups: Any) -> None:
     source, target = tmp_path / "app.db", tmp_path / "target.db"

@@ -106,7 +106,9 @@ class Schema:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.entries = [
-            entry for entry in entries(connection) if not entry.internal and not entry.name.startswith(f"{KEEPER} ")
+            entry
+            for entry in entries(connection)
+            if not (entry.internal and not _is_defined(entry)) and not entry.name.startswith(f"{KEEPER} ")
         ]
         #: Tables, views and indexes, which share their names; triggers have theirs. Folded as SQLite does.
         self.by_name = {folded(entry.name): entry for entry in self.entries if entry.kind != "trigger"}
@@ -133,6 +135,11 @@ class Schema:
     def attached(self) -> list[Entry]:
         """Indexes and triggers."""
         return [entry for entry in self.entries if entry.kind in ("index", "trigger")]
+
+
+def _is_defined(entry: Entry) -> bool:
+    """Whether an index has a definition of its own, which some tools give one that is named like SQLite's own."""
+    return entry.kind == "index" and bool(entry.sql)
 
 
 def _conflict(entry: Entry, what: str) -> TaskError:

@@ -20,6 +20,7 @@ from holdfast_sqlite.script.survey import Survey, has_duplicates
 from holdfast_sqlite.script.trial import Trial, Trials
 
 _COUNTER = "holdfast_counter"
+_RESERVED = "object name reserved for internal use"
 IMAGE = "use -o format=image, which needs nothing of the application"
 
 
@@ -135,6 +136,8 @@ class Plan:
         if entry.kind != "index":
             return self._put_row(entry) if failure else statements
         if failure:
+            if failure.startswith(_RESERVED):  # some tools make such an index, and no SQLite would make it again
+                raise TaskError("script", f"index {entry.name!r} would not be loaded: {failure}", hint=IMAGE)
             table_needs = [need["needs"] for need in self.needs if (need["kind"], need["name"]) == ("table", entry.on)]
             self._need(entry, table_needs[0] if table_needs else failure)
             self.last.append(statements)

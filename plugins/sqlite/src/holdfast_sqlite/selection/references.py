@@ -19,6 +19,7 @@ _TOUCHES = (sqlite3.SQLITE_READ, *_WRITES)
 _NO_FUNCTION = "no such function: "
 _MOST_LENT = 1000  # functions and collations of one statement
 _DATABASES = ("main", "temp")
+_VECTOR_INDEX = "LIBSQL_VECTOR_IDX"
 
 
 def dangling(
@@ -26,8 +27,8 @@ def dangling(
 ) -> list[str]:
     """Name what stays and refers to what does not, in the order of the schema; nothing has been left out yet.
 
-    Foreign keys, virtual tables that read other tables, views, and triggers. The connection must be one that is used
-    for nothing else: functions and collations are lent to it.
+    Foreign keys, virtual tables that read other tables, vector indexes of libSQL, views, and triggers. The connection
+    must be one that is used for nothing else: functions and collations are lent to it.
     """
     gone = {folded(entry.name): entry.name for entry in schema if _is_relation(entry) and entry.name not in keep}
     if not gone:
@@ -46,6 +47,8 @@ def dangling(
             what, how, names = "virtual table", "reads", owned[entry.name].sources
         elif entry.kind == "table":
             how, names = "its foreign key refers to", parents.get(entry.name, [])
+        elif entry.kind == "index" and any(token.is_word(_VECTOR_INDEX) for token in tokens(entry.sql)):
+            how, names = "keeps its entries in", [f"{entry.name}_shadow", "libsql_vector_meta_shadow"]
         warnings += [
             f"{what} {label(entry.name)} is restored and {how} {label(gone[folded(name)])}, which is not"
             for name in names
