@@ -1,6 +1,7 @@
 """Databases of well-known applications and libraries, in the shapes in which reports of them speak of false alarms."""
 
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,16 @@ def test_a_table_of_as_many_columns_as_there_may_be_is_merged(encoding: str, tmp
     backups.restore(backups.make(source), target, select=["wide"])
     query = "SELECT rowid, c0, c1, c1999 FROM wide ORDER BY rowid"
     assert rows(target, query) == rows(source, query) == [(-7, 2, None, "y"), (7, 1, None, "x")]
+
+
+def test_a_merge_warns_where_the_target_may_have_checksums_of_its_pages(tmp_path: Path, backups: Any) -> None:
+    """The checksum VFS calls every page that SQLite has written without it a disk I/O error."""
+    source, target = tmp_path / "app.db", tmp_path / "target.db"
+    run(source, "CREATE TABLE t(a)")
+    shell = ".filectrl reserve_bytes 8\nCREATE TABLE stays(x);"
+    subprocess.run(["sqlite3", target], input=shell, text=True, check=True, capture_output=True)
+    run(target, "VACUUM")
+    assert target.read_bytes()[20] == 8
+    record = backups.make(source)
+    result = holdfast.restore(record, f"sqlite:///{target}", store=str(backups.store), select=["t"])
+    assert [line for line in result.warnings if "checksums" in line]

@@ -45,6 +45,11 @@ def page_size(header: bytes) -> int:
     return 65536 if size == 1 else size
 
 
+def has_checksums(header: bytes) -> bool:
+    """Whether a VFS may keep a checksum at the end of each page (https://www.sqlite.org/cksumvfs.html)."""
+    return header[20:21] == b"\x08"
+
+
 def unsupported(header: bytes) -> str:
     """Why a file that SQLite has refused may be one that only another SQLite can read; "" if nothing says so.
 

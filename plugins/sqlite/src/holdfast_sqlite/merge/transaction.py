@@ -10,6 +10,7 @@ from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
 from holdfast_sqlite.extensions import load_extensions
+from holdfast_sqlite.header import has_checksums, read_header
 from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.consequences import (
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 _NEEDS = (
     "use --load-extension with the library that has it, or restore into a new file, which takes definitions as they are"
+)
+_CHECKSUMS = (
+    "the target has room for checksums of its pages, which SQLite writes with the checksum VFS alone: where its "
+    "program says 'disk I/O error', run PRAGMA checksum_verification=OFF and VACUUM in that"
 )
 
 
@@ -97,6 +102,7 @@ def merge(channel: Channel) -> None:
 def _merge(task: dict[str, Any]) -> list[str]:
     _prepare(task["image"])
     _refuse_users(task)
+    checksums = [_CHECKSUMS] if has_checksums(read_header(task["path"])) else []
     # Closed whatever happens: closing rolls back, and without it the journal stays beside the target.
     with (
         closing(_open(sqlite_uri(task["image"], "ro&immutable=1"), 0)) as image,
@@ -109,7 +115,7 @@ def _merge(task: dict[str, Any]) -> list[str]:
         target.execute("BEGIN EXCLUSIVE")
         warnings = _Merge(image, target, attached=attached).run(replace=task["replace"])
         target.execute("COMMIT")
-    return warnings
+    return [*checksums, *warnings]
 
 
 def _join(path: str, image: sqlite3.Connection, target: sqlite3.Connection) -> bool:
