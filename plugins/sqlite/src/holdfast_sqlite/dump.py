@@ -20,7 +20,6 @@ from holdfast_sqlite.manual_restore import restore_steps
 from holdfast_sqlite.moment import HeldCopy, held_copy
 from holdfast_sqlite.proof.record import assemble
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.side_files import cleaned_up
 from holdfast_sqlite.target.attributes import describe_file
 
 log = logging.getLogger("holdfast.sqlite")
@@ -141,8 +140,6 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
     real = real_path(path)
     with ExitStack() as stack:
         copy, late = held_copy(stack, request.moment, real)
-        if copy is None:
-            stack.enter_context(cleaned_up(real, request.scratch))
         child = stack.enter_context(_child(copy.path if copy else real, request, copied=copy is not None))
         yield Dump(child, path, request, copy=copy, late=late)
 

@@ -16,7 +16,6 @@ from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.location.path import check_source, database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.side_files import cleaned_up
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -146,18 +145,13 @@ def open_moment(request: MomentRequest) -> AbstractContextManager[HeldFiles] | N
 @contextmanager
 def _hold(request: MomentRequest) -> Iterator[HeldFiles]:
     held = HeldFiles(request)
-    with ExitStack() as stack:
-        for path in held.paths:
-            stack.enter_context(cleaned_up(path, request.scratch))
-        child = stack.enter_context(
-            Child(
-                "moment",
-                scratch=request.scratch,
-                paths=held.paths,
-                uris=[sqlite_uri(path, "ro") for path in held.paths],
-                lock_timeout=request.options.lock_timeout,
-            )
-        )
+    with Child(
+        "moment",
+        scratch=request.scratch,
+        paths=held.paths,
+        uris=[sqlite_uri(path, "ro") for path in held.paths],
+        lock_timeout=request.options.lock_timeout,
+    ) as child:
         held.hold(child, request)
         yield held
         try:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ log = logging.getLogger("holdfast.sqlite")
 # -I and -S keep out what the environment and site-packages would load; so the way to this package is an argument.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from holdfast_sqlite.child.main import main; main()"
 _ROOT = str(Path(__file__).resolve().parent.parent)
+_OUT_OF_MEMORY = "the kernel does that where memory runs out (dmesg, journalctl -k), or somebody has done it: try again"
 _PIPE = 1 << 20  # bytes; the most that an unprivileged process may ask for
 
 
@@ -77,17 +79,26 @@ class Child:
 
     def receive(self) -> dict[str, Any]:
         """The next message that is not a log record: `event` says what it is, `error` among others."""
-        while line := self._messages.readline():
+        while (line := self._messages.readline()).endswith(b"\n"):  # what was cut short is no message
             message: dict[str, Any] = json.loads(line)
             if message["event"] != "log":
                 return message
             log.info("%s", message["text"])
-        code = self._process.wait()
+        raise self._death(self._process.wait())
+
+    def _death(self, code: int) -> HoldfastError:
+        """Why there are no more messages: a signal, or the last line of what it has written to standard error."""
+        if code < 0:
+            name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
+            return HoldfastError(
+                f"the SQLite engine's child process was ended by {name}",
+                hint=_OUT_OF_MEMORY if name == "SIGKILL" else None,
+            )
         last = self._errors.read_text(errors="replace").strip().rpartition("\n")[2] if self._errors.exists() else ""
-        raise HoldfastError(f"the SQLite engine's child process ended with code {code}{': ' if last else ''}{last}")
+        return HoldfastError(f"the SQLite engine's child process ended with code {code}{': ' if last else ''}{last}")
 
     def end(self) -> None:
-        """Kill the process: what it would have to put in order another one does."""
+        """Kill the process: what it would have to put in order its watcher does."""
         if self._process.poll() is None:
             self._process.kill()
 
@@ -99,6 +110,8 @@ class Child:
     ) -> None:
         self.end()
         self._process.wait()
+        # What it has left beside a database is gone once nobody has the other end (`snapshot.side_files`).
+        self._messages.read()
         self._messages.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

@@ -31,11 +31,6 @@ def _run() -> int:
             from holdfast_sqlite.child.kinds import look
 
             look(channel)
-        elif channel.task["task"] == "clean-up":
-            from holdfast_sqlite.snapshot.locks import remove_unused
-
-            remove_unused(channel.task["path"], channel.task["absent"])
-            channel.send("cleaned-up")
         elif channel.task["task"] in ("look", "merge"):
             from holdfast_sqlite.merge import transaction
 

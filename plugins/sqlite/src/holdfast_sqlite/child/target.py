@@ -11,7 +11,7 @@ from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refu
 from holdfast_sqlite.files import size_of
 from holdfast_sqlite.header import MAGIC, ROLLBACK, SIZE, WAL, versions, write_versions
 from holdfast_sqlite.location.uri import sqlite_uri
-from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.side_files import SideFiles
 from holdfast_sqlite.snapshot.spool import ProgressTimeout
 
 TYPE_CHECKING = False  # see `channel`
@@ -30,16 +30,16 @@ def probe(channel: Channel) -> None:
 def _holds_data(path: str, uri: str, lock_timeout: float) -> bool:
     if not os.path.getsize(path):
         return size_of(f"{path}-wal") > 0
-    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    side_files = SideFiles(path)
+    side_files.watch()
+    connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout)
     try:
-        connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout)
-        held = bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-        connection.close()
-        if absent:
-            remove_unused(path, absent)
+        return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     except sqlite3.Error:
         return True
-    return held
+    finally:
+        connection.close()
+        side_files.remove()
 
 
 def hold(channel: Channel) -> None:
@@ -139,7 +139,9 @@ def _check_shape(task: dict[str, Any]) -> bool:
 
 def _read_shape(path: str, mode: str, lock_timeout: float) -> tuple[str, int, bool, int]:
     """Encoding, page size, whether it is in WAL mode, and the number of pages; leaves no file behind."""
-    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    side_files = SideFiles(path)
+    if "immutable" not in mode:
+        side_files.watch()
     connection = sqlite3.connect(sqlite_uri(path, mode), uri=True, timeout=lock_timeout, isolation_level=None)
     try:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -148,8 +150,8 @@ def _read_shape(path: str, mode: str, lock_timeout: float) -> tuple[str, int, bo
         wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     finally:
         connection.close()
-        if absent and "immutable" not in mode:
-            remove_unused(path, absent)
+        if "immutable" not in mode:
+            side_files.remove()
     return encoding, page_size, wal, pages
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 
@@ -23,7 +22,7 @@ from holdfast_sqlite.merge.consequences import (
 from holdfast_sqlite.merge.counts import Counter
 from holdfast_sqlite.merge.plan import Plan, Schema, contents
 from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, copy_converted
-from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.side_files import SideFiles
 from holdfast_sqlite.tokens import folded, label, surrogates
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
@@ -43,18 +42,18 @@ def look(channel: Channel) -> None:
     """Tell what a merge would change, or without an image what the target holds; touches nothing."""
     task = channel.task
     path = task["path"]
-    absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+    side_files = SideFiles(path)
     if task["image"]:
         _refuse_users(task)
+    side_files.watch()
     target = _open_to_look(path, task["lock_timeout"], dry_run=task["dry_run"])
     target.execute("BEGIN")
     image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0) if task["image"] else None
     counter = Counter(target)
     changes = Plan(image, target).changes(Counter(image), counter) if image else contents(target, counter)
     target.execute("ROLLBACK")
-    if "-wal" in absent:
-        target.close()
-        remove_unused(path, absent)
+    target.close()
+    side_files.remove()
     channel.send("looked", changes=changes)
 
 

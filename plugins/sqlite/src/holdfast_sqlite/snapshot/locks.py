@@ -38,7 +38,8 @@ def remove_unused(path: str, suffixes: list[str]) -> None:
     """Remove side files that reading has made, as SQLite itself does when its last connection is closed.
 
     Opening a database in WAL mode makes `-wal` and `-shm`, and a read-only connection leaves them behind. They go if
-    nobody has the database open, which the EXCLUSIVE lock tells, and nothing was written to the log.
+    nobody has the database open, which the EXCLUSIVE lock tells, and nothing was written to the log. The index of a
+    log that was there goes alone: whoever is the first to open it makes it anew.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -50,7 +51,8 @@ def remove_unused(path: str, suffixes: list[str]) -> None:
                 break
             if _is_unused(path, descriptor):
                 for suffix in suffixes:
-                    os.unlink(path + suffix)
+                    if os.path.exists(path + suffix):  # whoever was killed here had removed the first
+                        os.unlink(path + suffix)
                 break
             time.sleep(0.005)
     except OSError:

@@ -21,8 +21,8 @@ from holdfast_sqlite.header import (
 )
 from holdfast_sqlite.mounts import mount_of, mounts, shared_file_system
 from holdfast_sqlite.snapshot.hidden_locks import refuse_layer, wait_for_folder
-from holdfast_sqlite.snapshot.locks import remove_unused
 from holdfast_sqlite.snapshot.names import Names
+from holdfast_sqlite.snapshot.side_files import SideFiles
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot
 
 # The media are read-only, or, with the last of them, so full that the index of the log cannot be made.
@@ -54,7 +54,7 @@ class Source:
         self.connection: sqlite3.Connection | None = None
         self.snapshot: WalSnapshot | None = None
         self._uri = uri
-        self._absent = [suffix for suffix in ("-wal", "-shm") if not os.path.exists(path + suffix)]
+        self._side_files = SideFiles(path)
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # for copying it while the SHARED lock is held
         self.size = os.fstat(self.descriptor).st_size
         self._names = Names(path, self.descriptor, lock_timeout)
@@ -137,6 +137,8 @@ class Source:
             raise TaskError("unsafe", text, hint="see who writes to it, by another name or without SQLite; try again")
 
     def _connect(self) -> None:
+        if versions(self.header) != ROLLBACK:
+            self._side_files.watch()
         try:
             self.connection = sqlite3.connect(
                 self._uri, uri=True, timeout=self.lock_timeout, isolation_level=None, check_same_thread=False
@@ -232,9 +234,9 @@ class Source:
 
     def clean_up(self) -> None:
         """Remove the side files that our opening has made."""
-        if self.connection is not None and "-wal" in self._absent:
+        if self.connection is not None:
             self.connection.close()
-            remove_unused(self.path, self._absent)
+            self._side_files.remove()
 
 
 def _is_explained(names: Names, snapshot: WalSnapshot) -> bool:

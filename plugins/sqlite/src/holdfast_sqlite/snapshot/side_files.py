@@ -1,0 +1,86 @@
+"""The side files that opening a database makes beside it: gone again when it is read, however this process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from holdfast_sqlite.snapshot.locks import remove_unused
+
+TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_LEFT_BEHIND = ("-wal", "-shm")
+
+
+class SideFiles:
+    """The side files of one database that were not there before this process opened it.
+
+    `watch` before it is opened, `remove` once its connections are closed. Whatever ends this process in between, a
+    signal that nothing can catch included, the process that `watch` has forked removes them then.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._absent = [suffix for suffix in _LEFT_BEHIND if not os.path.exists(path + suffix)]
+
+    def watch(self) -> None:
+        """Have them removed also if this process is killed."""
+        if self._absent:
+            _tell(self._path, self._absent)
+
+    def remove(self) -> None:
+        """Remove those that nobody else uses by now."""
+        if self._absent:
+            remove_unused(self._path, self._absent)
+            if _watcher is not None:
+                _tell(self._path, [])
+
+
+_watcher: int | None = None  # where its pipe is: one process watches over all that this one opens
+
+
+def _tell(path: str, absent: list[str]) -> None:
+    global _watcher  # noqa: PLW0603 (a process has one)
+    if _watcher is None:
+        try:
+            _watcher = _fork()
+        except OSError:
+            return  # no process to be had: the regular end removes them, and only a kill leaves something
+    os.write(_watcher, json.dumps([path, absent]).encode() + b"\n")
+
+
+def _fork() -> int:
+    """Begin the watcher, and return the pipe to it.
+
+    It keeps the channel to the parent open: whoever waits for its end has also waited for this. To its locks nothing
+    happens here, for those of a process are not those of its children (fcntl(2)).
+    """
+    source, target = os.pipe()
+    if os.fork():
+        os.close(source)
+        return target
+    try:
+        os.close(target)
+        _watch(source)
+    finally:
+        os._exit(1)
+
+
+def _watch(pipe: int) -> NoReturn:
+    import signal
+
+    os.setsid()  # what is sent to the group of the process is not for us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.close(0)
+    os.close(1)
+    watched: dict[str, list[str]] = {}
+    with open(pipe, "rb") as lines:
+        for line in lines:
+            path, absent = json.loads(line)
+            watched[path] = absent
+    for path, absent in watched.items():
+        remove_unused(path, absent)
+    os._exit(0)
