@@ -1,4 +1,4 @@
-"""Sizes: of a file that may be gone by the time that it is asked for, and of the space that is left.
+"""Sizes, of a file that may be gone by the time that it is asked for, and free space; whether a file can be read.
 
 Standard library only: child processes and restores need it alike.
 """
@@ -6,6 +6,8 @@ Standard library only: child processes and restores need it alike.
 from __future__ import annotations
 
 import os
+
+_PIECE = 1 << 20
 
 
 def size_of(path: str) -> int:
@@ -23,3 +25,13 @@ def free_bytes(folder: str) -> int | None:
     except OSError:
         return None
     return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
+
+
+def read_through(descriptor: int) -> None:
+    """Read a file to its end: `OSError` if its medium does not let it be read, which SQLite takes for damage of it.
+
+    SQLite makes SQLITE_CORRUPT of EIO (os_unix.c: unixRead, vdbe.c: SQLITE_IOERR_CORRUPTFS).
+    """
+    at = 0
+    while piece := os.pread(descriptor, _PIECE, at):
+        at += len(piece)

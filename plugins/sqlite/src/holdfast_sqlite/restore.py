@@ -27,7 +27,7 @@ from holdfast_sqlite.child.check import integrity_check, quick_check
 from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
 from holdfast_sqlite.extensions import load_extensions
-from holdfast_sqlite.files import free_bytes
+from holdfast_sqlite.files import free_bytes, read_through
 from holdfast_sqlite.header import MAGIC, read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
@@ -138,6 +138,9 @@ class Restore:
             check = integrity_check if self._request.check == "full" else quick_check
             verdict = check(connection, header=read_header(image))
             damage = verdict.damage
+            if damage:
+                with open(image, "rb") as file:
+                    read_through(file.fileno())
             self._warnings += [*verdict.faults, *verdict.unchecked]
         log.info("%s of the image took %.2f s", check.__name__, time.monotonic() - started)
         if damage and self._request.allow_damaged:

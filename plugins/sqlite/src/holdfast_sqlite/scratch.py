@@ -12,15 +12,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from urllib.parse import quote
 
-from holdfast.api import HoldfastError, IntegrityError, ObjectProof, PluginError, Proof, ScratchRequest, UsageError
+from holdfast.api import (
+    HoldfastError,
+    IntegrityError,
+    ObjectProof,
+    PluginError,
+    Proof,
+    ScratchRequest,
+    UsageError,
+    os_error_text,
+    quote_name,
+)
 from holdfast_sqlite.catalog import printable
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import integrity_check, is_damage
 from holdfast_sqlite.extensions import load_extensions
+from holdfast_sqlite.files import read_through
 from holdfast_sqlite.header import read_header
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.proof.content import METHODS, Content, describe
 from holdfast_sqlite.proof.record import assemble, in_terms_of
+
+_OF_THE_DISK = ("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN")
+_DISK = "look at that disk (dmesg), or set TMPDIR to a folder on another: it says nothing about the backup"
 
 
 class ScratchFile:
@@ -37,9 +51,11 @@ class ScratchFile:
 
     def check(self) -> Sequence[str]:
         """Run `PRAGMA integrity_check`, which compares every index with its table; about 4 s a GB."""
-        with closing(self._connect()) as connection:
+        with closing(self._connect()) as connection, self._errors():
             verdict = integrity_check(connection, header=read_header(self._path))
             problems, self.faults, unchecked = verdict.damage, verdict.faults, verdict.unchecked
+        if problems:
+            self._read_through()
         if verdict.void and unchecked:
             raise self._unreadable(unchecked[0])
         self.warnings += unchecked
@@ -53,6 +69,32 @@ class ScratchFile:
         except TaskError as error:
             raise UsageError(str(error), hint=error.hint) from error
         return connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say of the disk, and not of the backup, what the place of the drill refuses."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if not name.startswith(_OF_THE_DISK):
+                raise
+            raise self._failed(f"{error} ({name})") from error
+        except MemoryError as error:
+            raise HoldfastError("there is not enough memory to check the restored database") from error
+
+    def _failed(self, why: str) -> HoldfastError:
+        return HoldfastError(
+            f"the restored database could not be checked in {quote_name(self._path)}: {why}", hint=_DISK
+        )
+
+    def _read_through(self) -> None:
+        """See that what SQLite takes for damage can be read at all."""
+        try:
+            with open(self._path, "rb") as file:
+                read_through(file.fileno())
+        except OSError as error:
+            raise self._failed(os_error_text(error)) from error
 
     def _unreadable(self, why: str) -> HoldfastError:
         made_by = f", or the {self._made_by} that made the backup" if self._made_by else ""
@@ -79,10 +121,11 @@ class ScratchFile:
     def _describe(self, recorded: Proof) -> Content:
         digests = bool(recorded.settings.get("digests"))
         try:
-            with closing(self._connect()) as connection:
+            with closing(self._connect()) as connection, self._errors():
                 return describe(connection, digests=digests, tolerate=True, method=recorded.method)
         except sqlite3.Error as error:
             if is_damage(error):
+                self._read_through()
                 raise IntegrityError(f"the restored database cannot be read: {error}") from error
             raise self._unreadable(str(error)) from error
 

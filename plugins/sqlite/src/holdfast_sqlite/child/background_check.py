@@ -10,6 +10,7 @@ import time
 from holdfast_sqlite.catalog import printable
 from holdfast_sqlite.child.channel import Channel
 from holdfast_sqlite.child.check import integrity_check, is_damage, quick_check
+from holdfast_sqlite.files import read_through
 
 TYPE_CHECKING = False  # see `channel`
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class BackgroundCheck:
     """A check and a description in a thread of their own; damage ends the process at once, unless allowed."""
 
-    def __init__(self, connection: sqlite3.Connection, channel: Channel, source: Source) -> None:
+    def __init__(self, connection: sqlite3.Connection, channel: Channel, source: Source, image: int | None) -> None:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._described: list[Described] = []
@@ -33,6 +34,7 @@ class BackgroundCheck:
         self._task = channel.task
         self._header = source.header
         self._known_damage = bool(source.damage)
+        self._file = source.descriptor if image is None else image
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -73,6 +75,7 @@ class BackgroundCheck:
 
     def _refuse_damage(self, problems: list[str]) -> None:
         if problems and not self._task["allow_damaged"]:
+            read_through(self._file)  # that the disk cannot be read is told as that
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             self._channel.send("error", kind="damaged", text=f"{problems[0]}{more}", hint=None)
             os._exit(1)

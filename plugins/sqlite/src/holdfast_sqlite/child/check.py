@@ -29,9 +29,10 @@ _NO_LIMIT = 2**31 - 1
 # step fails, as at the index of a table whose tokenizer is not here.
 _FIRST = "SELECT * FROM pragma_quick_check LIMIT 1"
 _NO_FUNCTION = re.compile(r"(?:unknown|no such) function: (.+?)(?:\(\))?")
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _OF_A_MODULE = "SQLITE_CORRUPT_VTAB"
-_ENDED = ("SQLITE_INTERRUPT", "SQLITE_NOMEM")
+# They say nothing of the file, and nothing can be checked any more.
+_ENDED = ("SQLITE_INTERRUPT", "SQLITE_NOMEM", "SQLITE_IOERR", "SQLITE_FULL")
 _TABLES = """
     SELECT name, coalesce(rootpage, 0) = 0 FROM sqlite_schema WHERE type = 'table' UNION ALL SELECT 'sqlite_schema', 0
 """
@@ -66,7 +67,7 @@ class _Check:
             self._read_schema()
             error = self._whole()
         except sqlite3.DatabaseError as failure:
-            _raise_if_ended(failure)
+            raise_if_ended(failure)
             self._refuse(failure, header)
             return self._verdict
         if error is not None:
@@ -107,7 +108,7 @@ class _Check:
                 for row in self._connection.execute(query, arguments):
                     self._verdict.add(str(row[0]), trees=self._trees)
             except sqlite3.DatabaseError as error:
-                _raise_if_ended(error)
+                raise_if_ended(error)
                 # No index is compared with its table: any order will do for a collation that is not here.
                 if lend and lend_collation(self._connection, error):
                     continue
@@ -141,7 +142,7 @@ class _Check:
             try:
                 row = self._connection.execute(_FIRST).fetchone()
             except sqlite3.DatabaseError as error:
-                _raise_if_ended(error)
+                raise_if_ended(error)
                 match = _NO_FUNCTION.fullmatch(str(error))
                 if match and match[1] not in lent:
                     lent.append(match[1])
@@ -189,15 +190,19 @@ class _Check:
 
 
 def is_damage(error: sqlite3.Error, header: bytes = b"") -> bool:
-    """Whether an error says that the file itself is damaged; its header tells that from a format which is newer."""
+    """Whether an error says that the file itself is damaged; its header tells that from a format which is newer.
+
+    Whether it can be read at all `read_through` tells: SQLite has the same word for both.
+    """
     name = _name(error)
     if header and (name == "SQLITE_NOTADB" or str(error) == FORMAT):
         return not unsupported(header)
     return name.startswith(_DAMAGED) and name != _OF_A_MODULE and not is_unreadable(error)
 
 
-def _raise_if_ended(error: sqlite3.DatabaseError) -> None:
-    if _name(error) in _ENDED:
+def raise_if_ended(error: sqlite3.Error) -> None:
+    """Raise what ends everything: an interrupt, a disk that does not work, no more space or memory."""
+    if _name(error).startswith(_ENDED):
         raise error
 
 

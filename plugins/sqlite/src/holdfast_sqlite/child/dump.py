@@ -230,7 +230,7 @@ class Dump:
 
     def _hand_over(self) -> None:
         """Have the parent read the image while it is checked here, or write it as a script."""
-        self._start_check(self._open_image())
+        self._start_check(self._open_image(), os.open(self._image, os.O_RDONLY | os.O_CLOEXEC))
         if self._task["format"] == "sql":
             from holdfast_sqlite.script.writer import write_script
 
@@ -251,8 +251,8 @@ class Dump:
         self._channel.wait()  # until the parent has opened it: its space is free once nobody reads it any more
         os.unlink(self._image)
 
-    def _start_check(self, connection: sqlite3.Connection) -> None:
-        self._check = BackgroundCheck(connection, self._channel, self._source)
+    def _start_check(self, connection: sqlite3.Connection, image: int | None = None) -> None:
+        self._check = BackgroundCheck(connection, self._channel, self._source, image)
 
 
 def _unreadable(error: sqlite3.DatabaseError, header: bytes, failure: str, instead: str) -> TaskError:

@@ -46,6 +46,8 @@ def _run() -> int:
         from holdfast_sqlite.child.schema import is_unreadable
 
         kind = "newer" if is_unreadable(error) else getattr(error, "sqlite_errorname", "")
+        if kind.startswith("SQLITE_IOERR"):
+            kind, error = "os", sqlite3.OperationalError(f"disk I/O error ({kind})")
         channel.send("error", kind=kind, text=str(error), hint=None)
     except OSError as error:
         channel.send("error", kind="os", text=str(error), hint=None, errno=error.errno, file=error.filename)

@@ -16,7 +16,7 @@ import sqlite3
 from functools import partial
 
 from holdfast_sqlite.catalog import argument, identifier, is_utf8
-from holdfast_sqlite.child.check import is_damage
+from holdfast_sqlite.child.check import is_damage, raise_if_ended
 from holdfast_sqlite.child.schema import read_schema
 from holdfast_sqlite.lending import lending
 from holdfast_sqlite.proof.scope import Scope
@@ -101,6 +101,7 @@ def _each(
         try:
             described.append(lending(connection, partial(describe_table, connection, table)))
         except sqlite3.Error as error:
+            raise_if_ended(error)
             why = " ".join(str(error).split())
             if table.virtual:  # its index may be beyond reading while the file is sound
                 content.unread_virtual[table.name] = why

@@ -7,7 +7,7 @@ import sqlite3
 
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import is_damage
-from holdfast_sqlite.files import size_of
+from holdfast_sqlite.files import read_through, size_of
 from holdfast_sqlite.header import (
     MAGIC,
     ROLLBACK,
@@ -150,6 +150,7 @@ class Source:
                 self.access = "private"
                 self.unsafe = "a journal or log has to be recovered first, and the source is not to be changed"
             elif is_damage(error, self.header):
+                read_through(self.descriptor)
                 self._unreadable(str(error), kind=name)
             elif name == "SQLITE_NOTADB":
                 self._unsupported(unsupported(self.header))
