@@ -258,6 +258,28 @@ def test_a_write_without_any_lock_is_found_at_the_end(tmp_path: Path, backups: A
         backups.make(source, on_event=write)
 
 
+@pytest.mark.parametrize("method", ["raw", "backup"])
+def test_a_write_without_any_lock_is_found_while_writers_would_wait(method: str, tmp_path: Path, backups: Any) -> None:
+    source = tmp_path / "app.db"
+    make(source)
+    with closing(sqlite3.connect(source)) as connection:
+        assert connection.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+        connection.execute("CREATE TABLE noise AS SELECT zeroblob(40000000)")
+        connection.commit()
+    code = (
+        "import os, sys; f = os.open(sys.argv[1], os.O_RDWR); x = os.pread(f, 1, 9_000_000)\n"
+        "print('ready', flush=True)\n"
+        "while True: os.pwrite(f, x, 9_000_000)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(source)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+        with pytest.raises(UnsafeError, match="was changed while it was read"):
+            backups.make(source, options={"method": method})
+        writer.kill()
+    assert backups.make(source, options={"method": method}).state == "complete"
+
+
 def test_a_container_that_shares_the_folder_is_no_other_name(tmp_path: Path, backups: Any) -> None:
     """The usual sidecar: one process namespace does not see the other, and both use the same log."""
     source = tmp_path / "app.db"

@@ -10,7 +10,7 @@ import time
 from holdfast_sqlite.child.background_check import BackgroundCheck
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.check import is_damage
-from holdfast_sqlite.header import SIZE, WAL, versions
+from holdfast_sqlite.header import ROLLBACK, SIZE, WAL, versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot import spool
 from holdfast_sqlite.snapshot.source import Source, locked_size
@@ -183,7 +183,13 @@ class Dump:
         if source.database.in_transaction:
             source.database.execute("ROLLBACK")
         try:
+            source.begin_again()
+            # In rollback mode nobody can change the file while this lasts; what a checkpoint does, the log explains.
+            stamp = source.stamp() if versions(source.header) == ROLLBACK else None
             spool.backup(source.database, self._image, source.lock_timeout, versions(source.header))
+            if stamp is not None:
+                source.check_stamp(stamp)
+            source.end()
         except sqlite3.DatabaseError as error:
             if not source.allow_damaged or not is_damage(error):
                 raise

@@ -13,6 +13,7 @@ from holdfast_sqlite.header import (
     ROLLBACK,
     SIZE,
     WAL,
+    change_counter,
     is_disguised,
     page_count,
     page_size,
@@ -55,6 +56,7 @@ class Source:
         self.snapshot: WalSnapshot | None = None
         self._uri = uri
         self._side_files = SideFiles(path)
+        self._shared = shared_file_system_of(path)
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # for copying it while the SHARED lock is held
         self.size = os.fstat(self.descriptor).st_size
         self._names = Names(path, self.descriptor, lock_timeout)
@@ -102,7 +104,7 @@ class Source:
 
     def _check_file_system(self) -> None:
         """Warn where somebody may use the database whose locks do not reach here."""
-        system = None if self._private else shared_file_system_of(self.path)
+        system = None if self._private else self._shared
         if system is not None and not self._names.in_use and not self._names.openers():
             self.warnings.append(_SHARED.format(system=system))
 
@@ -126,9 +128,12 @@ class Source:
             self.check_stamp(self._stamp)
 
     def stamp(self) -> tuple[int, int]:
-        """What tells a change of the file: the time of its last write, in ns, and its size."""
+        """What tells a change of the file: the time of its last write, in ns, and its size.
+
+        Other machines and FUSE tell that time late: there SQLite's change counter has to do.
+        """
         status = os.fstat(self.descriptor)
-        return status.st_mtime_ns, status.st_size
+        return status.st_mtime_ns if self._shared is None else change_counter(self.header), status.st_size
 
     def check_stamp(self, stamp: tuple[int, int]) -> None:
         """Refuse a file that was changed since `stamp`, where everybody who respects locks could not."""
@@ -189,8 +194,8 @@ class Source:
         """Copy pages as they lie where that is certain to be right."""
         mode = versions(self.header)
         self.size = page_size(self.header) * page_count(self.header, os.fstat(self.descriptor).st_size)
-        if (system := shared_file_system_of(self.path)) is not None:
-            self.unsafe = f"the file system is {system}"
+        if self._shared is not None:
+            self.unsafe = f"the file system is {self._shared}"
         elif mode == WAL:
             self._pin()
         elif mode != ROLLBACK:

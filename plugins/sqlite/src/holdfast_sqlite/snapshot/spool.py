@@ -82,20 +82,17 @@ def _copy_in_kernel(source: int, target: int, size: int) -> int:
 
 
 def backup(connection: sqlite3.Connection, path: str, lock_timeout: float, versions: bytes) -> None:
-    """Copy what a connection sees by SQLite's online backup, pinned by a read transaction.
+    """Copy what a connection sees by SQLite's online backup, pinned by the read transaction that it is in.
 
     Unpinned it would start again whenever another connection commits, and never end on a busy database. `versions`
     are those of the source's header, the mark of WAL mode, which a copy without a journal does not get.
     """
-    connection.execute("BEGIN")
-    connection.execute("PRAGMA schema_version").fetchone()
     target = sqlite3.connect(path, isolation_level=None)
     # The image is thrown away unless it is whole: nothing in it needs a journal or an fsync.
     target.execute("PRAGMA synchronous=OFF")
     target.execute("PRAGMA journal_mode=OFF")
     connection.backup(target, pages=_STEP, progress=ProgressTimeout(lock_timeout))
     target.close()
-    connection.execute("ROLLBACK")
     with open(path, "r+b") as file:
         if file.read(1):
             write_versions(file.fileno(), versions)
