@@ -24,6 +24,7 @@ from holdfast.api import (
 )
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import integrity_check, quick_check
+from holdfast_sqlite.child.references import check_references
 from holdfast_sqlite.child.selection import select_tables
 from holdfast_sqlite.errors import database_error, error_class
 from holdfast_sqlite.extensions import load_extensions
@@ -142,6 +143,8 @@ class Restore:
                 with open(image, "rb") as file:
                     read_through(file.fileno())
             self._warnings += [*verdict.faults, *verdict.unchecked]
+            if check is integrity_check and not damage and not verdict.void:
+                self._warnings += check_references(connection)
         log.info("%s of the image took %.2f s", check.__name__, time.monotonic() - started)
         if damage and self._request.allow_damaged:
             self._warnings.append(f"the restored database is damaged: {damage[0]}")

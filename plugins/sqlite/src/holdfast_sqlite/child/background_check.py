@@ -10,6 +10,7 @@ import time
 from holdfast_sqlite.catalog import printable
 from holdfast_sqlite.child.channel import Channel
 from holdfast_sqlite.child.check import integrity_check, is_damage, quick_check
+from holdfast_sqlite.child.references import check_references
 from holdfast_sqlite.files import read_through
 
 TYPE_CHECKING = False  # see `channel`
@@ -57,6 +58,8 @@ class BackgroundCheck:
         # Whatever is no damage comes back with the image as it was.
         self._warnings += [*verdict.faults, *verdict.unchecked]
         self._refuse_damage(verdict.damage)
+        if check is integrity_check and not verdict.damage and not verdict.void:
+            self._warnings += check_references(self._connection)
         self._channel.log(f"{check.__name__} took {time.monotonic() - started:.2f} s")
 
     def _describe(self) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from holdfast_sqlite.catalog import argument, identifier
+from holdfast_sqlite.child.references import lost_rows
 from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.merge.plan import Schema
 from holdfast_sqlite.selection.references import written_by_triggers
@@ -81,11 +82,7 @@ def lost_references(connection: sqlite3.Connection, names: set[str]) -> list[str
                     lost[child, parent] = lost.get((child, parent), 0) + 1
         except sqlite3.Error as error:
             failures.append(f"the foreign keys of table {label(table)} could not be checked: {error}")
-    return failures + [
-        f"table {label(child)} has {count} row{'' if count == 1 else 's'} whose foreign key leads to no row of table "
-        f"{label(parent)}"
-        for (child, parent), count in lost.items()
-    ]
+    return failures + [lost_rows(child, parent, count) for (child, parent), count in lost.items()]
 
 
 def _referring(connection: sqlite3.Connection, names: set[str]) -> Iterator[str]:
