@@ -1,5 +1,6 @@
 """The parent's part of a merge: the private image of what is selected, and the child processes at the target."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from holdfast.api import (
     refuse_replacing,
 )
 from holdfast_sqlite.errors import WAIT_LONGER, error_class
+from holdfast_sqlite.files import free_bytes, size_of
 from holdfast_sqlite.session import Child
 from holdfast_sqlite.target.file import PATIENCE, Target
 from holdfast_sqlite.target.in_place import STOP
@@ -67,8 +69,19 @@ def _ask(task: str, target: Target, request: RestoreRequest, **arguments: Any) -
     with Child(task, scratch=scratch, path=target.path, **arguments) as child:
         message = child.receive()
     if message["event"] == "error":
+        if message["kind"] == "SQLITE_FULL":
+            message["text"] += _space(target.path, arguments["image"])
         raise _error(message, quote_name(target.path), timeout, live=request.live)
     return message
+
+
+def _space(path: str, image: str | None) -> str:
+    """What a full disk lacks: a transaction takes the space of what it puts in, and a journal besides."""
+    free = free_bytes(os.path.dirname(path))
+    needed = size_of(image) if image else 0
+    numbers = [f"{needed} bytes are needed"] if needed else []
+    numbers += [f"{free} bytes are free"] if free is not None else []
+    return f" ({', '.join(numbers)})" if numbers else ""
 
 
 def _error(message: Mapping[str, Any], path: str, timeout: float, *, live: bool) -> HoldfastError:
