@@ -74,6 +74,8 @@ def error_message(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, HoldfastError):
         return error.message
+    if isinstance(error, MemoryError):
+        return f"{text or 'there is not enough memory'}{cleanup_notes(error)}"
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted{cleanup_notes(error)}"
     return f"{type(error).__name__}: {text}".removesuffix(": ") + cleanup_notes(error)

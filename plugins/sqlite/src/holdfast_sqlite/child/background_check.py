@@ -53,7 +53,10 @@ class BackgroundCheck:
 
     def _run_check(self, check: Callable[..., Verdict]) -> None:
         started = time.monotonic()
-        verdict = check(self._connection, header=self._header)
+        try:
+            verdict = check(self._connection, header=self._header)
+        except MemoryError as error:
+            raise MemoryError("there is not enough memory to check it") from error
         self._problems = [f"{check.__name__} of the source: {line}" for line in verdict.damage]
         # Whatever is no damage comes back with the image as it was.
         self._warnings += [*verdict.faults, *verdict.unchecked]

@@ -8,6 +8,8 @@ import sys
 
 from holdfast_sqlite.child.channel import Channel, TaskError
 
+_MORE_MEMORY = "give it more (ulimit -v, the limit of its container); without --proof and --check full it needs least"
+
 
 def main() -> None:
     """Do the task that comes by standard input, and end without any clean-up of SQLite's."""
@@ -42,6 +44,9 @@ def _run() -> int:
         return 0
     except TaskError as error:
         channel.send("error", kind=error.kind, text=str(error), hint=error.hint)
+    except MemoryError as error:
+        text = str(error) or "there is not enough memory"
+        channel.send("error", kind="memory", text=text, hint=_MORE_MEMORY)
     except sqlite3.Error as error:
         from holdfast_sqlite.child.schema import is_unreadable
 

@@ -15,7 +15,7 @@ import marshal
 import sqlite3
 from functools import partial
 
-from holdfast_sqlite.catalog import argument, identifier, is_utf8
+from holdfast_sqlite.catalog import argument, identifier, is_utf8, printable
 from holdfast_sqlite.child.check import is_damage, raise_if_ended
 from holdfast_sqlite.child.schema import read_schema
 from holdfast_sqlite.lending import lending
@@ -100,6 +100,9 @@ def _each(
     for table in stored:
         try:
             described.append(lending(connection, partial(describe_table, connection, table)))
+        except MemoryError as error:
+            text = f"there is not enough memory for the rows of table {printable(table.name)}"
+            raise MemoryError(text + _largest(connection, table)) from error
         except sqlite3.Error as error:
             raise_if_ended(error)
             why = " ".join(str(error).split())
@@ -111,6 +114,22 @@ def _each(
                 raise
             described.append(("table", table.name, None, ""))
     return described
+
+
+def _largest(connection: sqlite3.Connection, table: Table) -> str:
+    """The column with the longest value and its size, as far as that can be asked for with little memory."""
+    length = "octet_length" if sqlite3.sqlite_version_info >= (3, 43) else "length"
+    sizes = []
+    try:
+        for (name,) in connection.execute(
+            "SELECT name FROM pragma_table_info(CAST(? AS TEXT))", (argument(table.name),)
+        ):
+            query = f"SELECT max({length}({identifier(name)})) FROM main.{identifier(table.name)}"  # noqa: S608
+            sizes.append((int(connection.execute(query).fetchone()[0] or 0), printable(name)))
+    except (MemoryError, sqlite3.Error):
+        return ""
+    size, name = max(sizes, default=(0, ""))
+    return f", whose column {name} has a value of {size} bytes" if size else ""
 
 
 def _definition(entry: Entry) -> Described:
