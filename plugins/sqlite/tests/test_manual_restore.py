@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.disks import small_disk
 
 import holdfast
 
@@ -177,3 +178,21 @@ def test_a_place_where_nothing_can_be_put_says_so(place: Path, backup: Callable[
 
 def test_the_guide_says_how_a_quote_in_a_name_is_written(backup: Callable[..., Path]) -> None:
     assert "write a ' in its name as '\\''" in (backup() / "RESTORE.md").read_text()
+
+
+def test_a_target_in_another_mount_namespace_is_not_taken_for_a_file_of_this_one(
+    tmp_path: Path, backup: Callable[..., Path]
+) -> None:
+    """The kernel shows it below /proc/PID/root, and realpath makes of that a name of its own namespace."""
+    folder = backup()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    outside = disk / "target.db"
+    outside.write_bytes(b"of this namespace")
+    with small_disk(disk, "4m") as enter:
+        subprocess.run([*enter, "cp", tmp_path / "new.db", outside], check=True)
+        done = follow(folder, f"/proc/{enter[enter.index('-t') + 1]}/root{outside}")
+    assert done.returncode != 0
+    assert done.stderr.count("do this in its container") == 3
+    assert outside.read_bytes() == b"of this namespace"
+    assert [path.name for path in disk.iterdir()] == ["target.db"]

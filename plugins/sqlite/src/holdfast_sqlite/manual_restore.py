@@ -6,7 +6,11 @@ it do nothing, and the database is as it was. They take what Debian and Alpine (
 
 from typing import Literal
 
-_TARGET = "t=$(realpath 'TARGET_DB')"
+# Below /proc/PID/root realpath leads out of the namespace of the mounts that are meant.
+_TARGET = (
+    'd=\'TARGET_DB\'; t=$(realpath "$d") && { [ ! -e "$d" ] || [ "$d" -ef "$t" ] || '
+    '{ echo "$d is not $t: do this in its container" >&2; t=/dev/null; false; }; }'
+)
 _CHECKED = f"{_TARGET} && sha256sum -c SHA256SUMS"
 _SWAP = (
     f'{_TARGET} && if [ -e "$t" ] && fuser "$t" 2> /dev/null; then echo "stop these, they use $t" >&2; false; '
