@@ -1,6 +1,6 @@
 """What there is in a database: tables, relations, schemas and sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg import Connection
@@ -242,16 +242,23 @@ def sequences(
 ) -> list[SequenceState]:
     """Read every sequence once; they follow no snapshot, so that a second reading could differ."""
     listed = [row for row in connection.execute(_SEQUENCES) if row[0] not in skip and (unlogged or row[3] != "u")]
-    states = []
-    for start in range(0, len(listed), _BATCH):
-        batch = listed[start : start + _BATCH]
-        query = " UNION ALL ".join(
-            f"SELECT {number}, last_value, is_called FROM {quoted(row[1], row[2])}" for number, row in enumerate(batch)
-        )
-        for number, last_value, is_called in connection.execute(query):
-            oid, schema, name, _ = batch[number]
-            states.append(SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called))
+    values = sequence_values(connection, [(schema, name) for _, schema, name, _ in listed])
+    states = [
+        SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called)
+        for (oid, schema, name, _), (last_value, is_called) in zip(listed, values, strict=True)
+    ]
     return sorted(states, key=lambda state: (state.schema, state.name))
+
+
+def sequence_values(connection: "Connection[TupleRow]", names: Sequence[tuple[str, str]]) -> Iterator[tuple[int, bool]]:
+    """Last value and whether it was called, of each of these sequences, in their order."""
+    for start in range(0, len(names), _BATCH):
+        query = " UNION ALL ".join(
+            f"SELECT {number}, last_value, is_called FROM {quoted(*name)}"
+            for number, name in enumerate(names[start : start + _BATCH])
+        )
+        for _, last_value, is_called in sorted(connection.execute(query).fetchall()):
+            yield last_value, is_called
 
 
 def first_column(connection: "Connection[TupleRow]", query: str, parameters: Sequence[object] = ()) -> list[str]:

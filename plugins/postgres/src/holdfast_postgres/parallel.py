@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -11,6 +11,21 @@ from psycopg.rows import TupleRow
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Of one statement for many small things: their number, and their bytes, so that large ones are spread over sessions.
+_MOST, _WEIGHT = 100, 8 << 20
+
+
+def in_batches(items: Iterable[tuple[Item, int]]) -> list[list[Item]]:
+    """Neighbours put together, each with its bytes, for work that is one statement for many of them."""
+    batches: list[list[Item]] = []
+    weight = 0
+    for item, size in items:
+        if not batches or len(batches[-1]) == _MOST or weight + size > _WEIGHT:
+            batches.append([])
+            weight = 0
+        batches[-1].append(item)
+        weight += size
+    return batches
 
 
 def in_sessions(

@@ -13,7 +13,7 @@ from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.proof.comparable import Comparable, comparable_definitions, has_public
 from holdfast_postgres.proof.definitions import prove_comments, prove_definitions, read_definitions
 from holdfast_postgres.proof.printed import pack_texts
-from holdfast_postgres.proof.rows import TableSetting, prove_tables, wide_columns
+from holdfast_postgres.proof.rows import TableSetting, prove_tables, table_sizes, wide_columns
 from holdfast_postgres.proof.values import prove_large_objects, prove_sequence, read_sequences
 
 METHOD = "postgresql-rows-1"
@@ -56,6 +56,7 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
     with translate_errors("cannot compute the proof"), open_session() as connection:
         wide = wide_columns(connection, scope.tables)
         tables = [TableSetting(table.schema, table.name, wide.get(table.oid, [])) for table in scope.tables]
+        sizes = table_sizes(connection, tables)
         others: list[ObjectProof] = []
         definitions = read_definitions(connection, major) if scope.definitions else []
         grouped = len(definitions) >= GROUPED
@@ -63,7 +64,7 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
             others = [*prove_definitions(definitions, grouped=grouped), prove_comments(connection)]
         if scope.large_objects:
             others.append(prove_large_objects(connection))
-    rows = prove_tables(tables, open_session, jobs)
+    rows = prove_tables(tables, sizes, open_session, jobs)
     missing = [table for table, proof in zip(tables, rows, strict=True) if proof is None]
     if missing:
         raise HoldfastError(f"table {quote_name(missing[0].name)} vanished from the snapshot")
@@ -110,5 +111,6 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
         if settings.large_objects:
             others.append(prove_large_objects(connection))
         sequences = read_sequences(connection, settings.sequences)
-    rows = [proof for proof in prove_tables(settings.tables, open_session, jobs) if proof is not None]
+        sizes = table_sizes(connection, settings.tables)
+    rows = [proof for proof in prove_tables(settings.tables, sizes, open_session, jobs) if proof is not None]
     return Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings), warnings

@@ -6,6 +6,7 @@ so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import psycopg
@@ -15,7 +16,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, ObjectProof, quote_name
 from holdfast_postgres.catalog import Table
 from holdfast_postgres.errors import translate_errors
-from holdfast_postgres.parallel import in_sessions
+from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.proof.values import hex_digest, object_name
 from holdfast_postgres.session import quoted
 
@@ -34,59 +35,110 @@ class TableSetting(msgspec.Struct, frozen=True, array_like=True):
     wide: list[str] = []
 
 
+def table_sizes(connection: "Connection[TupleRow]", settings: Sequence[TableSetting]) -> list[int]:
+    """Bytes of tables with their TOAST tables, 0 of those that are not there."""
+    query = """
+        SELECT coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+            + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0)
+        FROM unnest(%s::text[]) WITH ORDINALITY w(name, place)
+        LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name) ORDER BY w.place
+    """
+    names = [quoted(setting.schema, setting.name) for setting in settings]
+    return [int(size) for (size,) in connection.execute(query, (names,))]
+
+
 def prove_tables(
-    settings: Sequence[TableSetting], open_session: "Callable[[], Connection[TupleRow]]", jobs: int
+    settings: Sequence[TableSetting],
+    sizes: Sequence[int],
+    open_session: "Callable[[], Connection[TupleRow]]",
+    jobs: int,
 ) -> list[ObjectProof | None]:
     """Digest tables in up to `jobs` sessions, None for those that are not there; the first error is raised here."""
+    order = sorted(range(len(settings)), key=lambda number: -sizes[number])
+    batches = in_batches([(number, sizes[number]) for number in order])
     with translate_errors("cannot compute the proof"):
-        return in_sessions(settings, _prove_table, open_session, jobs)
+        work = [[settings[number] for number in batch] for batch in batches]
+        results = in_sessions(work, _prove_batch, open_session, jobs)
+    proofs: list[ObjectProof | None] = [None] * len(settings)
+    for batch, group in zip(batches, results, strict=True):
+        for number, proof in zip(batch, group, strict=True):
+            proofs[number] = proof
+    return proofs
 
 
-def _prove_table(connection: "Connection[TupleRow]", setting: TableSetting) -> ObjectProof | None:
-    """Rows and digest of one table; None where there is none of that name."""
-    name = quoted(setting.schema, setting.name)
-    row = _row_text(connection, setting)
-    query = f"""
-        SELECT count(*), sum(pg_catalog.hashtextextended(x COLLATE "C", 0)::numeric),
-            sum(pg_catalog.hashtextextended(x COLLATE "C", 7461001)::numeric)
-        FROM (SELECT {row} AS x FROM ONLY {name} t OFFSET 0) rows
-    """
+def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[TableSetting]) -> list[ObjectProof | None]:
+    """Rows and digest of each of several tables by one query; None where there is no table of that name."""
+    columns = _read_columns(connection, batch)
+    query = " UNION ALL ".join(_query(number, batch[number], columns[number]) for number in columns)
+    counted: dict[int, list[Any]] = {}
     connection.execute("SAVEPOINT holdfast")
     try:
-        counted = connection.execute(query).fetchone()
+        if query:
+            counted = {number: values for number, *values in connection.execute(query)}
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn):
-        connection.execute("ROLLBACK TO SAVEPOINT holdfast")
+        connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+        # One was removed or changed just now: which, each alone tells.
+        return [_prove_batch(connection, [setting])[0] for setting in batch] if len(batch) > 1 else [None]
+    # Rolled back, so that no lock on any of the tables, their indexes and TOAST tables stays: the server has room for
+    # a few thousand.
+    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+    return [_proof(setting, counted.get(number)) for number, setting in enumerate(batch)]
+
+
+def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof | None:
+    if counted is None:
         return None
-    connection.execute("RELEASE SAVEPOINT holdfast")
-    assert counted is not None  # noqa: S101 (an aggregate has one row)
     rows, *sums = counted
     if rows and None in sums:
         raise HoldfastError(f"the digest of table {quote_name(setting.name)} is NULL")
     return ObjectProof(kind=TABLE, name=object_name(setting.schema, setting.name), rows=rows, digest=hex_digest(sums))
 
 
-def _row_text(connection: "Connection[TupleRow]", setting: TableSetting) -> str:
+def _query(number: int, setting: TableSetting, columns: Sequence[tuple[str, str]]) -> str:
+    return f"""
+        SELECT {number}, count(*), sum(pg_catalog.hashtextextended(x COLLATE "C", 0)::numeric),
+            sum(pg_catalog.hashtextextended(x COLLATE "C", 7461001)::numeric)
+        FROM (SELECT {_row_text(setting, columns)} AS x FROM ONLY {quoted(setting.schema, setting.name)} t OFFSET 0) r
+    """
+
+
+def _row_text(setting: TableSetting, columns: Sequence[tuple[str, str]]) -> str:
     """A row as text: its columns by name, since those of an inheriting table may change places in a restore.
 
-    Values of more than 64 MB stand as their length and SHA-256. A domain counts as its base type.
+    Values of more than 64 MB stand as their length and SHA-256.
     """
-    query = """
-        WITH RECURSIVE base(oid, final) AS (
-            SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
-            UNION ALL
-            SELECT t.oid, b.final FROM pg_catalog.pg_type t JOIN base b ON t.typbasetype = b.oid WHERE t.typtype = 'd'
-        )
-        SELECT a.attname, pg_catalog.format_type(b.final, NULL)
-        FROM pg_catalog.pg_attribute a JOIN base b ON b.oid = a.atttypid
-        WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
-    """
-    columns = connection.execute(query, (quoted(setting.schema, setting.name),)).fetchall()
     wide = set(setting.wide)
     parts = []
     for name, kind in sorted(columns):
         column = f"t.{quoted(name)}"
         parts.append(_wide_text(column, kind) if name in wide else column)
     return f"ROW({', '.join(parts)})::text"
+
+
+def _read_columns(
+    connection: "Connection[TupleRow]", batch: Sequence[TableSetting]
+) -> dict[int, list[tuple[str, str]]]:
+    """Names and types of the columns of those tables that are there; a domain counts as its base type."""
+    query = """
+        SELECT w.place::int - 1, a.attname, pg_catalog.format_type(CASE WHEN t.typtype <> 'd' THEN t.oid ELSE (
+            WITH RECURSIVE base(oid) AS (
+                SELECT t.typbasetype
+                UNION ALL SELECT d.typbasetype FROM base b JOIN pg_catalog.pg_type d ON d.oid = b.oid
+                    WHERE d.typtype = 'd'
+            )
+            SELECT b.oid FROM base b JOIN pg_catalog.pg_type d ON d.oid = b.oid WHERE d.typtype <> 'd') END, NULL)
+        FROM unnest(%s::text[]) WITH ORDINALITY w(name, place)
+        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name)
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    """
+    columns: dict[int, list[tuple[str, str]]] = {}
+    names = [quoted(setting.schema, setting.name) for setting in batch]
+    for number, name, kind in connection.execute(query, (names,)):
+        columns.setdefault(number, [])
+        if name is not None:
+            columns[number].append((name, kind))
+    return columns
 
 
 def _wide_text(column: str, kind: str) -> str:

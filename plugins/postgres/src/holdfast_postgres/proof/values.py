@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
+from holdfast_postgres.catalog import sequence_values
 from holdfast_postgres.session import literal, quoted
 
 SEQUENCE, LARGE_OBJECTS = "sequence", "large objects"
@@ -22,15 +23,18 @@ def prove_sequence(schema: str, name: str, last_value: int, is_called: bool) -> 
 
 def read_sequences(connection: "Connection[TupleRow]", names: Sequence[tuple[str, str]]) -> list[ObjectProof]:
     """The values of those of these sequences that are there."""
-    proofs = []
-    for schema, name in names:
-        exists = connection.execute(
-            "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(%s) AND relkind = 'S'",
-            (quoted(schema, name),),
-        ).fetchone()
-        if exists is not None:
-            rows = connection.execute(f"SELECT last_value, is_called FROM {quoted(schema, name)}")
-            proofs += [prove_sequence(schema, name, *row) for row in rows]
+    query = """
+        SELECT w.place::int - 1 FROM unnest(%s::text[]) WITH ORDINALITY w(name, place)
+        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name) WHERE c.relkind = 'S' ORDER BY 1
+    """
+    listed = connection.execute(query, ([quoted(*name) for name in names],)).fetchall()
+    there = [names[number] for (number,) in listed]
+    # Rolled back, so that no lock on any of them stays.
+    connection.execute("SAVEPOINT holdfast")
+    proofs = [
+        prove_sequence(*name, *value) for name, value in zip(there, sequence_values(connection, there), strict=True)
+    ]
+    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
     return proofs
 
 

@@ -1,6 +1,6 @@
-"""The planner's statistics, table by table in several sessions: what fails is a warning, since all rows are there."""
+"""The planner's statistics, in several sessions: what fails is a warning, since all rows are there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import quote_name
 from holdfast_postgres.catalog import USER_SCHEMA
 from holdfast_postgres.errors import server_error
-from holdfast_postgres.parallel import in_sessions
+from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.session import quoted
 
 Name = tuple[str, str]
@@ -18,6 +18,10 @@ Name = tuple[str, str]
 _TABLES = f"""
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} ORDER BY c.relpages DESC, c.oid
+"""
+_SIZES = """
+SELECT coalesce(pg_catalog.pg_relation_size(pg_catalog.to_regclass(w.name)), 0)
+FROM unnest(%s::text[]) WITH ORDINALITY w(name, place) ORDER BY w.place
 """
 
 
@@ -27,21 +31,28 @@ def read_tables(connection: "Connection[TupleRow]") -> list[Name]:
 
 
 def analyze(
-    open_session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]", tables: Iterable[Name], jobs: int
+    open_session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]", tables: Sequence[Name], jobs: int
 ) -> list[str]:
     """Collect the statistics of tables; returns what failed, for messages, and raises if the server is lost.
 
     vacuumdb would end at the first failure, and call functions of the user's under an empty search_path.
     """
-    return sorted(filter(None, in_sessions(list(tables), _analyze_table, open_session, jobs)))
+    with open_session() as connection:
+        sizes = connection.execute(_SIZES, ([quoted(*table) for table in tables],)).fetchall()
+    batches = in_batches([(table, int(size)) for table, (size,) in zip(tables, sizes, strict=True)])
+    failures = in_sessions(batches, _analyze_batch, open_session, jobs)
+    return sorted(failure for batch in failures for failure in batch)
 
 
-def _analyze_table(connection: "Connection[TupleRow]", table: Name) -> str:
+def _analyze_batch(connection: "Connection[TupleRow]", batch: Sequence[Name]) -> list[str]:
+    """Several tables by one statement, which the server takes table by table; where it fails, each alone tells why."""
     try:
-        connection.execute(f"ANALYZE {quoted(*table)}", prepare=False)
+        connection.execute(f"ANALYZE {', '.join(quoted(*table) for table in batch)}", prepare=False)
     except psycopg.Error as error:
         if connection.closed:
             raise server_error(error, "cannot collect statistics") from error
+        if len(batch) > 1:
+            return [failure for table in batch for failure in _analyze_batch(connection, [table])]
         text = " ".join((error.diag.message_primary or str(error)).split())
-        return f"no statistics of table {quote_name('.'.join(table))}: {text}"
-    return ""
+        return [f"no statistics of table {quote_name('.'.join(batch[0]))}: {text}"]
+    return []

@@ -4,15 +4,20 @@ Manual: "amcheck" in the appendix on additional supplied modules.
 """
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import first_column
+from holdfast_postgres.parallel import in_batches
 from holdfast_postgres.session import Server, quoted
 
 log = logging.getLogger("holdfast.postgres.scratch")
+
+Object = tuple[int, str]  # its OID and name
 
 # A partitioned index is not valid as long as one partition has none: that is how the source may be, too.
 _INVALID = """
@@ -20,12 +25,12 @@ SELECT c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class
 WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
 """
 _BTREES = """
-SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+SELECT c.oid::int8, c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am a ON a.oid = c.relam
 WHERE a.amname = 'btree' AND i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't' ORDER BY 2
 """
 _HEAPS = """
-SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
+SELECT c.oid::int8, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
 WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't' AND c.oid >= 16384 ORDER BY 2
 """
 _EVENT_TRIGGERS = "SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'"
@@ -69,31 +74,57 @@ def _schema(connection: "Connection[TupleRow]") -> str:
     return quoted(first_column(connection, query)[0])
 
 
+def _batches(connection: "Connection[TupleRow]", query: str) -> list[list[Object]]:
+    return in_batches([((oid, name), 0) for oid, name in connection.execute(query)])
+
+
 def _check_indexes(connection: "Connection[TupleRow]") -> list[str]:
     schema, problems = _schema(connection), []
-    for oid, name in connection.execute(_BTREES).fetchall():
-        connection.execute("SAVEPOINT holdfast_check")
-        try:
-            connection.execute(f"SELECT {schema}.bt_index_check(%s::regclass, true)", (oid,))
-        except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
-            problems.append(f"index {name}: {error.diag.message_primary}")
-            connection.execute("ROLLBACK TO SAVEPOINT holdfast_check")
-        connection.execute("RELEASE SAVEPOINT holdfast_check")
+    for batch in _batches(connection, _BTREES):
+        problems += _check_batch(connection, schema, batch)
         if len(problems) >= _LIMIT:
             break
-    return problems
+    return problems[:_LIMIT]
+
+
+def _check_batch(connection: "Connection[TupleRow]", schema: str, batch: Sequence[Object]) -> list[str]:
+    """Check several indexes by one query, which ends at the first damage: then each alone tells its own."""
+    query = f"SELECT {schema}.bt_index_check(b.oid::regclass, true) FROM unnest(%s::oid[]) b(oid)"
+    try:
+        with _releasing_locks(connection):
+            connection.execute(query, ([oid for oid, _ in batch],))
+    except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
+        if len(batch) > 1:
+            return [problem for index in batch for problem in _check_batch(connection, schema, [index])]
+        return [f"index {batch[0][1]}: {error.diag.message_primary}"]
+    return []
 
 
 def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str]:
     problems: list[str] = []
     if server.major < _HEAPS_SINCE:
         return problems
-    schema = _schema(connection)
-    for oid, name in connection.execute(_HEAPS).fetchall():
-        query = f"SELECT blkno, offnum, msg FROM {schema}.verify_heapam(%s::regclass) LIMIT {_LIMIT}"
-        problems += [
-            f"table {name}, block {block}, row {row}: {text}" for block, row, text in connection.execute(query, (oid,))
-        ]
+    query = f"""
+        SELECT b.oid::regclass::text, v.blkno, v.offnum, v.msg
+        FROM unnest(%s::oid[]) b(oid), LATERAL {_schema(connection)}.verify_heapam(b.oid::regclass) v LIMIT {_LIMIT}
+    """
+    for batch in _batches(connection, _HEAPS):
+        with _releasing_locks(connection):
+            problems += [
+                f"table {name}, block {block}, row {row}: {text}"
+                for name, block, row, text in connection.execute(query, ([oid for oid, _ in batch],))
+            ]
         if len(problems) >= _LIMIT:
             break
     return problems
+
+
+@contextmanager
+def _releasing_locks(connection: "Connection[TupleRow]") -> Iterator[None]:
+    """Give back all locks that the block took: a server has room for a few thousand."""
+    connection.execute("SAVEPOINT holdfast_check")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("ROLLBACK TO SAVEPOINT holdfast_check; RELEASE SAVEPOINT holdfast_check")
