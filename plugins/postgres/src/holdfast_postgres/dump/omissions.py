@@ -1,6 +1,7 @@
 """What pg_dump leaves out without a word, or with one too general: read from the catalogs, named in warnings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
@@ -9,6 +10,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import quote_name
 from holdfast_postgres.catalog import Table, first_column
 from holdfast_postgres.errors import some_names
+from holdfast_postgres.parallel import in_batches
 from holdfast_postgres.session import quoted
 from holdfast_postgres.snapshot import Snapshot
 
@@ -146,6 +148,10 @@ WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY 1, a.attnum
 """
 _SAMPLE = 100
+_AS_OID = """
+CASE WHEN r.v ~ '^(0|[1-9][0-9]{0,9})$'
+    THEN CASE WHEN r.v::pg_catalog.int8 <= 4294967295 THEN r.v::pg_catalog.oid END END
+"""
 
 
 def tables_of_large_objects(snapshot: Snapshot) -> list[Table]:
@@ -160,27 +166,46 @@ def tables_of_large_objects(snapshot: Snapshot) -> list[Table]:
     tables = {table.oid: table for table in snapshot.tables if table.kind == "r" and not table.config}
     if snapshot.server.standby:
         tables = {oid: table for oid, table in tables.items() if table.persistence == "p"}
-    pointing = dict[int, Table]()
-    for oid, column, exact in connection.execute(_NUMBER_COLUMNS, (list(tables),)).fetchall():
-        if oid not in pointing and _points(connection, tables[oid], column, exact=exact):
-            pointing[oid] = tables[oid]
+    rows = connection.execute(_NUMBER_COLUMNS, (list(tables),)).fetchall()
+    columns = [_NumberColumn(table=tables[oid], name=name, exact=exact) for oid, name, exact in rows]
+    pointing = {
+        column.table.oid: column.table
+        for batch in in_batches([(column, 0) for column in columns])
+        for column in _pointing(connection, batch)
+    }
     return list(pointing.values())
 
 
-def _points(connection: "Connection[TupleRow]", table: Table, column: str, *, exact: bool) -> bool:
-    name = quoted(column)
-    known = f"EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid::text = r.{name}::text)"
-    if exact:
-        join = f"JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = r.{name}::pg_catalog.oid"
-        query = f"SELECT EXISTS (SELECT FROM ONLY {table.quoted} r {join})"
-    else:
-        sample = f"SELECT {name} FROM ONLY {table.quoted} WHERE {name} IS NOT NULL LIMIT {_SAMPLE}"
-        query = f"SELECT coalesce(bool_and({known}), false) FROM ({sample}) r"
+@dataclass(frozen=True, kw_only=True)
+class _NumberColumn:
+    """A column that may hold numbers of large objects; `exact` where it can hold nothing else that counts."""
+
+    table: Table
+    name: str
+    exact: bool
+
+    def query(self, number: int) -> str:
+        """A query that returns this number if it does."""
+        column, rows = quoted(self.name), f"ONLY {self.table.quoted}"
+        if self.exact:
+            join = f"JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = r.{column}::pg_catalog.oid"
+            return f"SELECT {number} WHERE EXISTS (SELECT FROM {rows} r {join})"
+        # By the index over OIDs: a comparison of texts would read all of them for each table.
+        sample = f'SELECT {column}::text COLLATE "C" AS v FROM {rows} WHERE {column} IS NOT NULL LIMIT {_SAMPLE}'
+        known = f"EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = {_AS_OID})"
+        return f"SELECT {number} FROM (SELECT bool_and({known}) AS every FROM ({sample}) r) s WHERE every"
+
+
+def _pointing(connection: "Connection[TupleRow]", columns: Sequence[_NumberColumn]) -> list[_NumberColumn]:
+    """Those of several columns that hold such numbers, by one query."""
+    query = " UNION ALL ".join(column.query(number) for number, column in enumerate(columns))
     connection.execute("SAVEPOINT holdfast")
     try:
-        row = connection.execute(query).fetchone()
+        numbers = {number for (number,) in connection.execute(query)}
     except psycopg.errors.InsufficientPrivilege:
-        connection.execute("ROLLBACK TO SAVEPOINT holdfast")
-        return False  # then the dump fails, and says so
-    connection.execute("RELEASE SAVEPOINT holdfast")
-    return bool(row and row[0])
+        connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+        if len(columns) == 1:
+            return []  # then the dump fails, and says so
+        return [column for each in columns for column in _pointing(connection, [each])]
+    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+    return [column for number, column in enumerate(columns) if number in numbers]
