@@ -8,6 +8,8 @@ import psycopg
 from holdfast.api import DumpRequest
 from holdfast_postgres import catalog
 from holdfast_postgres.catalog import SequenceState, Table
+from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.filters import within_arguments
 from holdfast_postgres.dump.table_parts import TablePart, by_table, large_tables, split_tables
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.options import PostgresOptions
@@ -38,13 +40,14 @@ class DumpPlan:
         return tuple(by_table(self.parts))
 
 
-def make_plan(request: DumpRequest, snapshot: Snapshot) -> DumpPlan:
+def make_plan(request: DumpRequest, snapshot: Snapshot, programs: Programs) -> DumpPlan:
     """Plan the dump of a snapshot; it reads the sequences, once, in the format where that is not pg_dump's affair."""
     options: PostgresOptions = request.options
     if options.pg_format != "parallel" or options.schema_only:
         return DumpPlan(parts=(), sequences=())
     server = snapshot.server
     tables = large_tables(snapshot.tables, threshold=options.large_table_bytes, standby=server.standby)
+    tables = within_arguments(snapshot, tables, programs)
     with translate_errors(f"cannot read {snapshot.location.label}"):
         parts = split_tables(
             tables,

@@ -1,7 +1,7 @@
 """How the streams of a dump are read: each by a client program that shares the snapshot."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from holdfast.api import Chunk, DumpRequest, HoldfastError, Stream, quote_name
 from holdfast_postgres.client.client_process import ClientProcess, ClientProcesses
 from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.arguments import filter_words
+from holdfast_postgres.dump.filters import row_filters, selection_filters
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
 from holdfast_postgres.encodings import encode
@@ -18,7 +20,6 @@ from holdfast_postgres.formats.archive import read_entries
 from holdfast_postgres.formats.directory import directory_chunks
 from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.selection import Selection
 from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
 from holdfast_postgres.snapshot import Snapshot
 
@@ -84,7 +85,6 @@ class StreamReaders:
         arguments = [f"--format={flag}"]
         if flag == "c":
             arguments.append("--compress=0")
-        arguments += [f"--exclude-table-data={table.quoted}" for table, _ in self._plan.large_tables]
         # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
         child = self._processes.start(self._pg_dump(*arguments), tied=True)
         return self._noted(child, "pg_dump failed")
@@ -168,15 +168,10 @@ class StreamReaders:
         if self._options.data_only:
             command.append("--data-only")
         encoding = self._snapshot.server.encoding
-        return [encode(word, encoding) for word in (*command, *self._selection_arguments())]
-
-    def _selection_arguments(self) -> Sequence[str]:
-        snapshot = self._snapshot
-        if snapshot.scope is None:
-            return ()
-        selection = Selection(select=self._request.select, exclude=self._request.exclude)
-        extensions = self._programs.major >= 14 and not self._options.data_only
-        return snapshot.scope.pg_dump_arguments(snapshot.schemas, snapshot.relations, selection, extensions=extensions)
+        filters = row_filters(self._snapshot, [table for table, _ in self._plan.large_tables])
+        filters += selection_filters(self._request, self._snapshot, self._programs)
+        said = filter_words(filters, self._programs, self._request.scratch, encoding)
+        return [*(encode(word, encoding) for word in command), *said]
 
 
 @cache

@@ -9,8 +9,9 @@ from psycopg.rows import TupleRow
 from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream
 from holdfast_postgres import manual_restore
 from holdfast_postgres.client.client_process import ClientProcesses
-from holdfast_postgres.client.programs import Programs, find_programs
+from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.database_properties import read_properties
+from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
@@ -39,7 +40,7 @@ class PostgresDump:
         self._options: PostgresOptions = request.options
         self._snapshot = snapshot
         self._programs = programs
-        self._plan = make_plan(request, snapshot)
+        self._plan = make_plan(request, snapshot, programs)
         with translate_errors(f"cannot read {snapshot.location.label}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
@@ -188,8 +189,7 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
         snapshot = stack.enter_context(
             open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
         )
-        server = snapshot.server
-        programs = find_programs(server.major, why=f"a server of version {server.version}")
+        programs = choose_programs(request, snapshot)
         processes = stack.enter_context(ClientProcesses(_client_location(snapshot), request.scratch))
         snapshot.monitor.on_error(processes.abort)
         yield PostgresDump(request, snapshot, programs, processes)

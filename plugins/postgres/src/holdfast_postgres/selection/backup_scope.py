@@ -4,6 +4,7 @@ pg_dump takes what its patterns say and nothing else: a table whose type, sequen
 restored.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from holdfast_postgres.selection.dependency_graph import (
     read_graph,
 )
 from holdfast_postgres.selection.patterns import Selection, nothing_left
+from holdfast_postgres.selection.pg_dump_filters import Filter, relation_filters, schema_filters
 from holdfast_postgres.session import quoted
 
 
@@ -50,25 +52,30 @@ class BackupScope:
             warnings.append(f"not backed up, since it needs what is excluded: {some_names(self.left_behind)}")
         return warnings
 
-    def pg_dump_arguments(
+    def filters(
         self, listed: Sequence[str], relations: Sequence[Relation], selection: Selection, *, extensions: bool
-    ) -> list[str]:
-        """The same for pg_dump, all names spelt out; `extensions` unless it is too old or takes no definitions.
+    ) -> list[Filter]:
+        """The same for pg_dump; `extensions` unless it is too old or takes no definitions.
 
         A schema of which only some relations are taken keeps its types and routines, which those may need; the
         relations that are not taken are excluded one by one. `--table` would leave the types out.
         """
+        outside = [schema for schema in listed if schema not in self.schemas]
         if selection.select:
-            arguments = [f"--schema={quoted(schema)}" for schema in listed if schema in self.schemas]
+            filters = schema_filters("include", self.schemas & set(listed), outside)
             # With --schema pg_dump leaves extensions out, and with them the types that the tables may need.
-            arguments += [f"--extension={quoted(name)}" for name in sorted(self.extensions) if extensions]
+            filters += [
+                Filter(action="include", kind="extension", pattern=quoted(name))
+                for name in sorted(self.extensions)
+                if extensions
+            ]
         else:
-            arguments = [f"--exclude-schema={quoted(schema)}" for schema in listed if schema not in self.schemas]
-        return arguments + [
-            f"--exclude-table={quoted(relation.schema, relation.name)}"
-            for relation in relations
-            if relation.schema in self.schemas and relation.oid not in self.relations
-        ]
+            filters = schema_filters("exclude", outside, self.schemas)
+        inside = [relation for relation in relations if relation.schema in self.schemas]
+        sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
+        for relation in inside:
+            sides[relation.oid in self.relations].append((relation.schema, relation.name))
+        return filters + relation_filters("table", *sides)
 
 
 def find_scope(
@@ -133,7 +140,7 @@ class _ScopeSearch:
         expected = self._whole
         if self._selection.select:
             expected = expected | {self._relations[oid].schema for oid in reached}
-        added = [self._identity((RELATION, oid)) for oid in sorted(reached - self._taken)]
+        added = self._identities((RELATION, oid) for oid in sorted(reached - self._taken))
         added += [f"schema {name}" for name in sorted(schemas - expected)]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
         return BackupScope(
@@ -164,12 +171,11 @@ class _ScopeSearch:
 
     def _left_behind(self, roots: set[Node]) -> list[str]:
         """The views to leave out, since they need what is missing; a table has rows and is never left out unasked."""
-        views = []
-        for node in sorted(roots & self._broken):
+        views = sorted(roots & self._broken)
+        for node in views:
             if self._relations[node[1]].kind not in "vm":
                 raise self._missing_need(node)
-            views.append(self._identity(node))
-        return views
+        return self._identities(views)
 
     def _missing_need(self, node: Node) -> UsageError:
         need = self._first_missing(node)
@@ -182,8 +188,8 @@ class _ScopeSearch:
 
     def _first_missing(self, start: Node) -> Node:
         """What keeps an object from being made, at whatever distance."""
-        seen, todo = {start}, [start]
-        while (node := todo.pop(0)) not in self._missing:
+        seen, todo = {start}, deque([start])
+        while (node := todo.popleft()) not in self._missing:
             further = self._graph.needs[node] & self._broken - seen
             seen |= further
             todo += sorted(further)
@@ -233,16 +239,18 @@ class _ScopeSearch:
                 if content[0] in ROUTINES and not self._graph.needs[content] <= taken:
                     yield content
 
-    def _read_identity(self, node: Node) -> tuple[str, str]:
-        """Kind and name of an object, as the server writes them."""
-        query = "SELECT type, identity FROM pg_identify_object(%s::regclass, %s::int8::oid, 0)"
-        row = self._connection.execute(query, node).fetchone()
-        assert row is not None  # noqa: S101 (a function of one row)
-        return row[0], row[1]
+    def _read_identities(self, nodes: Sequence[Node]) -> list[tuple[str, str]]:
+        """Kind and name of each object, as the server writes them."""
+        query = """
+            SELECT i.type, i.identity FROM unnest(%s::text[], %s::int8[]) WITH ORDINALITY w(class, oid, place),
+                LATERAL pg_identify_object(w.class::regclass, w.oid::oid, 0) i ORDER BY w.place
+        """
+        classes, oids = [node[0] for node in nodes], [node[1] for node in nodes]
+        return [(kind, name) for kind, name in self._connection.execute(query, (classes, oids))]
 
-    def _identity(self, node: Node) -> str:
-        return " ".join(self._read_identity(node))
+    def _identities(self, nodes: Iterable[Node]) -> list[str]:
+        return [" ".join(identity) for identity in self._read_identities(list(nodes))]
 
     def _label(self, node: Node) -> str:
-        kind, name = self._read_identity(node)
+        ((kind, name),) = self._read_identities([node])
         return f"{kind} {quote_name(name)}"
