@@ -11,20 +11,22 @@ from holdfast_postgres.selection.archive_entries import DEPENDENT, RELATIONS, is
 
 _SAYINGS = {"COMMENT", "ACL", "SECURITY LABEL"}
 _PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT"}  # named TABLE NAME
-_BY_SCHEMA = "SELECT FROM {} JOIN pg_catalog.pg_namespace n ON n.oid = {} WHERE n.nspname = %(schema)s AND {} = %(tag)s"
+_BY_SCHEMA = (
+    "SELECT FROM {} JOIN pg_catalog.pg_namespace n ON n.oid = {} WHERE n.nspname::text = w.schema AND {}::text = w.tag"
+)
 _TYPE = _BY_SCHEMA.format("pg_catalog.pg_type t", "t.typnamespace", "t.typname")
 _ROUTINE = _BY_SCHEMA.format(
     "pg_catalog.pg_proc p", "p.pronamespace", "p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')'"
 )
-# How to find out whether an object that is no relation is there.
+# How to find out whether an object w that is no relation is there.
 _EXISTS = {
-    "SCHEMA": "SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(tag)s",
-    "EXTENSION": "SELECT FROM pg_catalog.pg_extension WHERE extname = %(tag)s",
-    "PROCEDURAL LANGUAGE": "SELECT FROM pg_catalog.pg_language WHERE lanname = %(tag)s",
-    "PUBLICATION": "SELECT FROM pg_catalog.pg_publication WHERE pubname = %(tag)s",
-    "EVENT TRIGGER": "SELECT FROM pg_catalog.pg_event_trigger WHERE evtname = %(tag)s",
-    "SERVER": "SELECT FROM pg_catalog.pg_foreign_server WHERE srvname = %(tag)s",
-    "FOREIGN DATA WRAPPER": "SELECT FROM pg_catalog.pg_foreign_data_wrapper WHERE fdwname = %(tag)s",
+    "SCHEMA": "SELECT FROM pg_catalog.pg_namespace WHERE nspname::text = w.tag",
+    "EXTENSION": "SELECT FROM pg_catalog.pg_extension WHERE extname::text = w.tag",
+    "PROCEDURAL LANGUAGE": "SELECT FROM pg_catalog.pg_language WHERE lanname::text = w.tag",
+    "PUBLICATION": "SELECT FROM pg_catalog.pg_publication WHERE pubname::text = w.tag",
+    "EVENT TRIGGER": "SELECT FROM pg_catalog.pg_event_trigger WHERE evtname::text = w.tag",
+    "SERVER": "SELECT FROM pg_catalog.pg_foreign_server WHERE srvname::text = w.tag",
+    "FOREIGN DATA WRAPPER": "SELECT FROM pg_catalog.pg_foreign_data_wrapper WHERE fdwname::text = w.tag",
     **dict.fromkeys(("TYPE", "DOMAIN", "SHELL TYPE"), _TYPE),
     **dict.fromkeys(("FUNCTION", "PROCEDURE", "AGGREGATE"), _ROUTINE),
     "COLLATION": _BY_SCHEMA.format("pg_catalog.pg_collation c", "c.collnamespace", "c.collname"),
@@ -42,15 +44,25 @@ def entries_to_make(
     left = {number for number, entry in relations.items() if (entry.schema, entry.tag) in kept}
     left |= {number for number, table in owned_sequences(entries, relations).items() if table in left}
     connection.execute("SET search_path TO ''")
-    there = {entry.id for entry in entries if _exists(connection, entry)}
-    return [entry for entry in entries if entry.id not in left | there and not _is_on(entry, left, there, relations)]
+    there = _existing(connection, entries)
+    not_made = left | there
+    return [entry for entry in entries if entry.id not in not_made and not _is_on(entry, left, there, relations)]
 
 
-def _exists(connection: "Connection[TupleRow]", entry: Entry) -> bool:
-    query = _EXISTS.get(entry.kind)
-    if query is None:
-        return entry.kind in ("DATABASE", "DATABASE PROPERTIES")
-    return connection.execute(query, {"schema": entry.schema, "tag": entry.tag}).fetchone() is not None
+def _existing(connection: "Connection[TupleRow]", entries: Sequence[Entry]) -> set[int]:
+    """The ids of those that the target has, by one query for each way to look for them."""
+    existing = {entry.id for entry in entries if entry.kind in ("DATABASE", "DATABASE PROPERTIES")}
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind in _EXISTS:
+            groups.setdefault(_EXISTS[entry.kind], []).append(entry)
+    for exists, group in groups.items():
+        query = f"""
+            SELECT w.id FROM unnest(%s::int8[], %s::text[], %s::text[]) w(id, schema, tag) WHERE EXISTS ({exists})
+        """
+        columns = ([entry.id for entry in group], [entry.schema for entry in group], [entry.tag for entry in group])
+        existing |= {number for (number,) in connection.execute(query, columns)}
+    return existing
 
 
 def _is_on(entry: Entry, left: set[int], there: set[int], relations: dict[int, Entry]) -> bool:
@@ -58,7 +70,7 @@ def _is_on(entry: Entry, left: set[int], there: set[int], relations: dict[int, E
     if entry.kind in _SETTINGS or entry.kind not in DEPENDENT:
         return False
     if entry.kind in _SAYINGS:
-        return not (left | there).isdisjoint(entry.needs)
+        return not (left.isdisjoint(entry.needs) and there.isdisjoint(entry.needs))
     tables = [need for need in entry.needs if need in relations]
     if entry.kind in _PARTS:
         tables = [need for need in tables if is_part_of(entry, relations[need])]

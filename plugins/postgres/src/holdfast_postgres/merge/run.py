@@ -27,7 +27,7 @@ from holdfast_postgres.merge.relations import (
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_loader import run_script
 from holdfast_postgres.restore.statistics import analyze
-from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of, list_file, owned_sequences
+from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file, owned_sequences
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import find_scope
 from holdfast_postgres.session import connected, quoted
@@ -120,13 +120,13 @@ class Merge:
             return []
         relations = [entry for entry in self._entries if entry.kind in RELATIONS and entry.id in self._taken]
         kept = set(self._plan.kept)
-        selected = [entry for entry in relations if (entry.schema, entry.tag) not in kept]
+        selected = {(entry.schema, entry.tag) for entry in relations} - kept
         return [
             entry
             for entry in self._entries
             if entry.kind == "FK CONSTRAINT"
             and entry.id not in self._taken
-            and any(is_part_of(entry, table) for table in selected)
+            and not selected.isdisjoint(bearer_names(entry))
         ]
 
     def _warn_of_keys(self, made: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """The entries of pg_dump's archives: which of them are relations, which hang on one, and what needs what."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from holdfast_postgres.formats.archive import Entry
 
@@ -33,20 +33,30 @@ _CATALOGS = {
 _ATTACHED = {"TABLE ATTACH": {"TABLE", "FOREIGN TABLE"}, "INDEX ATTACH": {"INDEX", "CONSTRAINT"}}
 
 
-def with_needs(wanted: set[int], by_id: Mapping[int, Entry]) -> set[int]:
-    """Add what these cannot be made without, directly or not."""
-    chosen, todo = set(wanted), list(wanted)
-    schemas = {entry.tag: entry.id for entry in by_id.values() if entry.kind == "SCHEMA"}
-    while todo:
-        entry = by_id[todo.pop()]
-        needs = [need for need in entry.needs if need in by_id]
-        if entry.schema in schemas:
-            needs.append(schemas[entry.schema])
-        for need in needs:
-            if need not in chosen:
-                chosen.add(need)
-                todo.append(need)
+def with_needs(wanted: Iterable[int], by_id: Mapping[int, Entry]) -> set[int]:
+    """These with what they cannot be made without, directly or not."""
+    chosen = set[int]()
+    add_needs(chosen, wanted, by_id, schema_entries(by_id.values()))
     return chosen
+
+
+def add_needs(chosen: set[int], wanted: Iterable[int], by_id: Mapping[int, Entry], schemas: Mapping[str, int]) -> None:
+    """Add these to what is chosen, with what they need and is not; `schemas` are the entries that make those."""
+    todo = list(wanted)
+    while todo:
+        number = todo.pop()
+        if number in chosen:
+            continue
+        chosen.add(number)
+        entry = by_id[number]
+        todo += [need for need in entry.needs if need in by_id and need not in chosen]
+        if entry.schema in schemas:
+            todo.append(schemas[entry.schema])
+
+
+def schema_entries(entries: Iterable[Entry]) -> dict[str, int]:
+    """The ids of the entries that make schemas, by name."""
+    return {entry.tag: entry.id for entry in entries if entry.kind == "SCHEMA"}
 
 
 def with_needing(excluded: set[int], entries: Sequence[Entry]) -> set[int]:
@@ -84,6 +94,12 @@ def configuration(entries: Sequence[Entry]) -> frozenset[int]:
     return frozenset(entry.id for entry in entries if entry.kind in filled and (entry.schema, entry.tag) not in made)
 
 
+def bearer_names(part: Entry) -> Iterator[tuple[str, str]]:
+    """Schema and name of each relation that it may be a part of, since a name may hold spaces."""
+    words = part.tag.split(" ")
+    return ((part.schema, " ".join(words[:count])) for count in range(1, len(words) + 1))
+
+
 def is_part_of(part: Entry, relation: Entry) -> bool:
     """Whether the name of a part is that of this relation, alone or with one of its own behind it."""
     return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")
@@ -97,8 +113,7 @@ def script_entries(entries: Sequence[Entry], dangling: Collection[tuple[str, int
     """
     by_id = {entry.id: entry for entry in entries}
     omitted = {entry.id for entry in entries if _dangles(entry, dangling, by_id)}
-    while more := {entry.id for entry in entries if not omitted.isdisjoint(entry.needs)} - omitted:
-        omitted |= more
+    omitted = with_needing(omitted, entries)
     kept = [entry for entry in entries if entry.id not in omitted]
     return tuple(sorted(kept, key=lambda entry: not is_public(entry)))
 

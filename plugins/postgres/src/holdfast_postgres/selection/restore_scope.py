@@ -13,8 +13,10 @@ from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.selection.archive_entries import (
     DEPENDENT,
     RELATIONS,
+    add_needs,
     is_part_of,
     owned_sequences,
+    schema_entries,
     with_needing,
     with_needs,
 )
@@ -74,6 +76,7 @@ class _ScopeSearch:
         }
         self._entries = _without_excluded_needs(entries, self._relations, self._excluded)
         self._by_id = {entry.id: entry for entry in self._entries}
+        self._schemas = schema_entries(self._entries)
 
     def scope(self) -> RestoreScope:
         wanted = self._wanted()
@@ -127,7 +130,7 @@ class _ScopeSearch:
                 if entry.id in chosen or not self._hangs_on(entry, chosen):
                     continue
                 if self._can_be_made(entry, chosen):
-                    chosen = with_needs(chosen | {entry.id}, self._by_id)
+                    add_needs(chosen, [entry.id], self._by_id, self._schemas)
                     dropped.pop(entry.id, None)
                     grew = True
                 elif entry.kind not in _SCHEMA_WIDE:
@@ -177,12 +180,15 @@ def _without_excluded_needs(entries: Sequence[Entry], relations: dict[int, Entry
             alone |= {(part, other) for part in tables if is_part_of(entry, relations[part]) for other in tables}
         elif entry.kind == "SEQUENCE" and "ADD GENERATED" not in entry.definition:
             alone |= {(entry.id, table) for table in tables}
-    return [
-        replace(
-            entry, needs=tuple(need for need in entry.needs if need not in excluded or (entry.id, need) not in alone)
-        )
-        for entry in entries
-    ]
+    return [_without_needs(entry, excluded, alone) for entry in entries]
+
+
+def _without_needs(entry: Entry, excluded: set[int], alone: set[tuple[int, int]]) -> Entry:
+    """The entry without those of its needs that are excluded and that it can be made without."""
+    if excluded.isdisjoint(entry.needs):
+        return entry
+    needs = tuple(need for need in entry.needs if need not in excluded or (entry.id, need) not in alone)
+    return replace(entry, needs=needs)
 
 
 def _quoted_label(entry: Entry) -> str:
