@@ -183,3 +183,15 @@ def test_a_foreign_key_that_would_be_broken_ends_the_restore_and_leaves_all(
     with pytest.raises(HoldfastError, match="violates foreign key constraint"):
         restore(record, shop, select=("sales.customer",), replace=True)
     assert content(server, shop) == before
+
+
+def test_the_sequence_of_a_table_that_stays_keeps_its_value(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """A view of the selection needs the table, which is there: neither its rows nor its sequence are touched."""
+    server.execute(shop, "CREATE VIEW sales.names AS SELECT name FROM sales.customer")
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(shop, "SELECT setval('sales.customer_id_seq', 99)", "DROP VIEW sales.names")
+    restore(record, shop, select=["sales.names"])
+    assert server.value(shop, "SELECT last_value FROM sales.customer_id_seq") == 99
+    assert server.value(shop, "SELECT count(*) FROM sales.names") == 9

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from holdfast.api import DumpRequest, PluginError
 from holdfast_postgres.catalog import Table
+from holdfast_postgres.client.arguments import FILES_SINCE, too_many
 from holdfast_postgres.client.programs import Programs, find_programs
-from holdfast_postgres.dump.arguments import FILES_SINCE, too_many
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.selection.pg_dump_filters import Filter, relation_filters

@@ -6,10 +6,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from holdfast.api import Chunk, DumpRequest, HoldfastError, Stream, quote_name
+from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.client.client_process import ClientProcess, ClientProcesses
 from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
-from holdfast_postgres.dump.arguments import filter_words
 from holdfast_postgres.dump.filters import row_filters, selection_filters
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Blob, Change, Preview, quote_name, refuse_replacing
+from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
@@ -29,8 +30,9 @@ from holdfast_postgres.restore.script_loader import run_script
 from holdfast_postgres.restore.statistics import analyze
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file, owned_sequences
 from holdfast_postgres.selection.patterns import Selection
+from holdfast_postgres.selection.pg_dump_filters import relation_filters
 from holdfast_postgres.selection.restore_scope import find_scope
-from holdfast_postgres.session import connected, quoted
+from holdfast_postgres.session import connected
 
 log = logging.getLogger("holdfast.postgres.merge")
 
@@ -167,9 +169,14 @@ class Merge:
 
     def _rows(self) -> Iterator[bytes]:
         """The rows, without large objects, which belong to no table, and without what stays as it is."""
-        command = [self._run.programs.path("pg_dump"), "--no-password", "--section=data", "--no-blobs"]
-        command += [f"--exclude-table={quoted(*name)}" for name in self._plan.kept]
-        with self._run.processes.start(command) as child:
+        run = self._run
+        with run.connected() as staged:
+            others = {relation.key for relation in read_relations(staged)} - set(self._plan.kept)
+        filters = relation_filters("table", self._plan.kept, others)
+        command = [run.programs.path("pg_dump"), "--no-password", "--section=data", "--no-blobs"]
+        encoding = run.hints.database.encoding
+        said = filter_words(filters, run.programs, run.request.scratch, encoding)
+        with run.processes.start([*command, *said]) as child:
             for chunk in child.chunks("cannot read the rows of what was restored"):
                 yield bytes(chunk)
 
