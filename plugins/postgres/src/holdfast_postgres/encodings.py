@@ -25,6 +25,8 @@ _TO_BYTES = {private: surrogate for surrogate, private in _TO_TEXT.items()}
 
 def decode(data: bytes, encoding: str) -> str:
     """The text of bytes in an encoding of PostgreSQL's, whatever they are."""
+    if data.isascii():  # most names and definitions: all encodings of servers hold ASCII, byte by byte
+        return data.decode("ascii")
     return data.decode(_codec(encoding), "surrogateescape").translate(_SPLIT).translate(_TO_TEXT)
 
 

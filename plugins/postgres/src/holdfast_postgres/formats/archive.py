@@ -9,6 +9,7 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO
 
 from holdfast.api import IntegrityError
@@ -18,12 +19,20 @@ _MAGIC = b"PGDMP"
 _CUSTOM, _TAR, _DIRECTORY = 1, 3, 5
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 _ENCODING = re.compile(r"SET client_encoding = '(\w+)'")
+_WITHOUT_DEFINITION = {
+    "TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "INDEX", "SEQUENCE SET", "SEQUENCE OWNED BY", "ACL", "COMMENT",
+    "BLOB", "BLOB METADATA", "TABLE ATTACH", "INDEX ATTACH", "STATISTICS DATA",
+}  # fmt: skip
 _LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One object of an archive: `oid` as in the source, `needs` the ids of entries that must be there before."""
+    """One object of an archive: `oid` as in the source, `needs` the ids of entries that must be there before.
+
+    `definition` is empty for kinds that are many and of which nobody asks for it: a large object or a table takes
+    seven entries, and an archive may have a million.
+    """
 
     id: int
     oid: int
@@ -57,9 +66,9 @@ class _Reader:
         return self.take(1)[0]
 
     def integer(self) -> int:
-        sign = self.byte()
-        value = int.from_bytes(self.take(self.int_size), "little")
-        return -value if sign else value
+        data = self.take(1 + self.int_size)
+        value = int.from_bytes(data[1:], "little")
+        return -value if data[0] else value
 
     def text(self) -> str | None:
         size = self.integer()
@@ -68,6 +77,13 @@ class _Reader:
         if size > _LONGEST:
             raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
         return decode(self.take(size), self.encoding)
+
+    def skip_text(self) -> None:
+        """Pass over a text."""
+        size = self.integer()
+        if size > _LONGEST:
+            raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
+        self.take(max(size, 0))
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -122,21 +138,21 @@ def _head(reader: _Reader) -> tuple[tuple[int, int], int]:
 def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
     number = reader.integer()
     reader.integer()  # whether it has data
-    reader.text()  # the OID of its catalog
+    reader.skip_text()  # the OID of its catalog
     oid = reader.text() or "0"
     tag, kind = reader.text() or "", reader.text() or ""
     reader.integer()  # its section
     definition = reader.text() or ""
-    reader.text()  # how to drop it
-    reader.text()  # its COPY
+    reader.skip_text()  # how to drop it
+    reader.skip_text()  # its COPY
     schema = reader.text() or ""
-    reader.text()  # its tablespace
+    reader.skip_text()  # its tablespace
     if version >= (1, 14):
-        reader.text()  # its access method
+        reader.skip_text()  # its access method
     if version >= (1, 16):
         reader.integer()  # its relkind
     owner = reader.text() or ""
-    reader.text()  # whether it has OIDs
+    reader.skip_text()  # whether it has OIDs
     if kind == "ENCODING" and (said := _ENCODING.search(definition)):
         reader.encoding = said[1]
     needs = []
@@ -145,14 +161,14 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
     if form == _CUSTOM:
         reader.take(1 + reader.offset_size)
     else:
-        reader.text()
+        reader.skip_text()
     return Entry(
         id=number,
         oid=int(oid),
-        kind=kind,
-        schema=schema,
+        kind=intern(kind),
+        schema=intern(schema),
         tag=tag,
-        owner=owner,
-        definition=definition,
+        owner=intern(owner),
+        definition="" if kind in _WITHOUT_DEFINITION else definition,
         needs=tuple(needs),
     )
