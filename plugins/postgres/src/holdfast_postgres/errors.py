@@ -11,6 +11,11 @@ import psycopg
 
 from holdfast.api import CredentialsError, HoldfastError, IntegrityError, LockedError, UnreachableError, quote_name
 
+
+class OutOfLocksError(HoldfastError):
+    """The server has no room for more locks."""
+
+
 _BY_STATE: dict[str, type[HoldfastError]] = {
     "42501": CredentialsError,  # insufficient_privilege
     "55P03": LockedError,  # lock_not_available
@@ -90,6 +95,9 @@ _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
+# Never translated: the name of the setting, in the hint of the server.
+_OUT_OF_LOCKS = re.compile(r"max_locks_per_transaction|out of shared memory")
+_OUT_OF_LOCKS_HINT = "raise max_locks_per_transaction on the server"
 # Never translated. A row of COPY may have 1 GB, and as text bytea takes two characters a byte.
 _TOO_LONG = re.compile(r"invalid memory alloc request size|[Cc]annot enlarge string buffer")
 _TOO_LONG_HINT = (
@@ -102,7 +110,7 @@ _HINTS = {
     "53300": "lower --jobs, or raise max_connections on the server",
     "40001": "back up the primary, or set hot_standby_feedback=on or a longer max_standby_streaming_delay there",
     "53100": "make room on the disk of the server",
-    "53200": "raise max_locks_per_transaction on the server, or free memory there",
+    "53200": "free memory on the server",
     "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
 }
 
@@ -111,6 +119,8 @@ def server_error(error: psycopg.Error, action: str) -> HoldfastError:
     """Translate an error of psycopg; the message is one line that begins with `action`."""
     state = error.sqlstate or ""
     text = _one_line(error.diag.message_primary or str(error))
+    if state == "53200" and _OUT_OF_LOCKS.search(f"{error.diag.message_hint} {text}"):
+        return OutOfLocksError(f"{action}: {text}", hint=_OUT_OF_LOCKS_HINT)
     if "row-level security" in text or "row security" in text:
         return _row_security(action, text)
     kind = _kind(state, text)
@@ -144,6 +154,8 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
         state, text = "55P03", "could not lock a table in time"
     if _SNAPSHOT.search(text):
         return UnreachableError(f"{action}: the session that held the snapshot was lost"), state
+    if any(_OUT_OF_LOCKS.search(line) for line in lines):
+        return OutOfLocksError(f"{action}: {program}: {text}", hint=_OUT_OF_LOCKS_HINT), "53200"
     state = state or state_of(text)
     kind = _kind(state, text)
     hint = _TOO_LONG_HINT if _TOO_LONG.search(text) else _hint(state, text, kind)
@@ -154,6 +166,8 @@ def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
     """Translate a fatal message of pg_restore or psql, by its SQLSTATE where that is known."""
     flat = _one_line(text)
     state = state or state_of(flat)
+    if state == "53200" and _OUT_OF_LOCKS.search(flat):
+        return OutOfLocksError(f"{action}: {flat}", hint=_OUT_OF_LOCKS_HINT)
     kind = _kind(state, flat)
     hint = _RESTORE_DENIED if state == "42501" else _hint(state, flat, kind)
     return kind(f"{action}: {flat}", hint=hint)

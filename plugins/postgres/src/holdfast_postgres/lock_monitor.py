@@ -18,7 +18,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_name
+from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.errors import OutOfLocksError
 from holdfast_postgres.location import Location
+from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.session import connect, settings
 
 log = logging.getLogger("holdfast.postgres.lock_monitor")
@@ -44,6 +47,11 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.relation = ANY (%s)
     AND l.database IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
 ORDER BY l.granted DESC LIMIT 1
+"""
+# What pg_dump locks, and reads a sequence at a time: until its transaction ends.
+_LOCKED = f"""
+SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA}
 """
 # Those whose client was killed while the server works for them: the others see that their client has gone.
 _TERMINATE = """
@@ -122,11 +130,13 @@ class LockMonitor:
 
     @contextmanager
     def explain_locks(self, relations: Sequence[int] = ()) -> Iterator[None]:
-        """Let a `LockedError` of this block say who holds the lock."""
+        """Let a `LockedError` of this block say who holds the lock, and want of room for locks how much it takes."""
         try:
             yield
         except LockedError as error:
             raise self.explain(error, relations) from error
+        except OutOfLocksError as error:
+            raise self._explain_room(error) from error
 
     def explain(self, error: HoldfastError, relations: Sequence[int] = ()) -> HoldfastError:
         """Say who locks one of these, or what a session of the backup was seen waiting for just now."""
@@ -139,6 +149,15 @@ class LockMonitor:
             return error
         hint = f"end that session, or use -o lock_timeout=SECONDS to wait longer than {self._lock_timeout:g} s"
         return LockedError(text, hint=hint)
+
+    def _explain_room(self, error: HoldfastError) -> HoldfastError:
+        try:
+            row = self.connection.execute(_LOCKED).fetchone()
+            room = read_lock_room(self.connection)
+        except psycopg.Error as lost:
+            log.info("cannot look for the room for locks: %s", lost)
+            return error
+        return room.error(row[0], "a backup of the whole database") if row else error
 
     def _run(self) -> None:
         while not self._stop.wait(self._pause):

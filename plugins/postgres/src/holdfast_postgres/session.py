@@ -161,6 +161,20 @@ def connected(location: Location) -> Iterator["Connection[TupleRow]"]:
         connection.close()
 
 
+@contextmanager
+def releasing_locks(connection: "Connection[TupleRow]") -> Iterator[None]:
+    """Give back every lock that the block takes in the transaction of a connection, with all that it does there.
+
+    A server has room for a few thousand, and a transaction keeps those of each table, index and TOAST table it reads.
+    """
+    connection.execute("SAVEPOINT holdfast")
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.broken:
+            connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+
+
 def quoted(*names: str) -> str:
     """An identifier, qualified or not, that means the same in every session."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)

@@ -11,7 +11,7 @@ from holdfast.api import quote_name
 from holdfast_postgres.catalog import Table, first_column
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.parallel import in_batches
-from holdfast_postgres.session import quoted
+from holdfast_postgres.session import quoted, releasing_locks
 from holdfast_postgres.snapshot import Snapshot
 
 _SUBSCRIPTIONS = """
@@ -199,13 +199,11 @@ class _NumberColumn:
 def _pointing(connection: "Connection[TupleRow]", columns: Sequence[_NumberColumn]) -> list[_NumberColumn]:
     """Those of several columns that hold such numbers, by one query."""
     query = " UNION ALL ".join(column.query(number) for number, column in enumerate(columns))
-    connection.execute("SAVEPOINT holdfast")
     try:
-        numbers = {number for (number,) in connection.execute(query)}
+        with releasing_locks(connection):
+            numbers = {number for (number,) in connection.execute(query)}
     except psycopg.errors.InsufficientPrivilege:
-        connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
         if len(columns) == 1:
             return []  # then the dump fails, and says so
         return [column for each in columns for column in _pointing(connection, [each])]
-    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
     return [column for number, column in enumerate(columns) if number in numbers]

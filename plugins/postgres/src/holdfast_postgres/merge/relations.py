@@ -96,6 +96,21 @@ ORDER BY k.oid
 """
 
 
+# What is made is locked until the transaction ends: each relation, with its indexes and its TOAST table.
+_MADE = """
+SELECT count(*) FROM pg_catalog.pg_class
+WHERE oid >= 16384 AND relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 't')
+"""
+# What is dropped, too, and each constraint, default and type of it on its own.
+_DROPPED = """
+SELECT sum(3 + CASE WHEN c.reltoastrelid = 0 THEN 0 ELSE 2 END
+    + (SELECT count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
+    + (SELECT count(*) FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid)
+    + (SELECT count(*) FROM pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid))
+FROM pg_catalog.pg_class c WHERE c.oid = ANY(%(tables)s)
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForeignKey:
     """A foreign key of a table that stays."""
@@ -142,6 +157,15 @@ def foreign_keys_into(connection: "Connection[TupleRow]", tables: Collection[Rel
         ForeignKey(table=quoted(schema, table), name=name, definition=definition)
         for schema, table, name, definition in rows
     ]
+
+
+def locked_by_merge(
+    staged: "Connection[TupleRow]", target: "Connection[TupleRow]", replaced: Collection[Relation]
+) -> int:
+    """About how many objects are locked at once by making all of a database and dropping these of another."""
+    made = staged.execute(_MADE).fetchone()
+    dropped = target.execute(_DROPPED, {"tables": _oids(replaced)}).fetchone()
+    return sum(int(row[0] or 0) for row in (made, dropped) if row)
 
 
 def _oids(tables: Collection[Relation]) -> list[int]:

@@ -11,9 +11,10 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import Blob, Change, Preview, quote_name, refuse_replacing
 from holdfast_postgres.client.arguments import filter_words
-from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.errors import OutOfLocksError, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.merge.entries import entries_to_make
 from holdfast_postgres.merge.plan import MergePlan, make_plan, refuse_bound
 from holdfast_postgres.merge.relations import (
@@ -22,6 +23,7 @@ from holdfast_postgres.merge.relations import (
     Relation,
     bound_to,
     foreign_keys_into,
+    locked_by_merge,
     read_parts,
     read_relations,
 )
@@ -49,6 +51,7 @@ class Merge:
         self._entries = entries
         self._taken = taken
         self._where = f"database {quote_name(run.target.name)}"
+        self._what = f"putting the selection into {self._where}"
 
     @cached_property
     def _plan(self) -> MergePlan:
@@ -63,8 +66,11 @@ class Merge:
         with translate_errors(f"cannot read {self._run.target.location.label}"):
             if not self._run.request.replace:
                 refuse_replacing(self._where, self._plan.changes)
-            with connected(self._run.target.location) as target:
+            with connected(self._run.target.location) as target, self._run.connected() as staged:
                 refuse_bound(bound_to(target, self._plan.replaced), self._where)
+                room, needed = read_lock_room(target), locked_by_merge(staged, target, self._plan.replaced)
+            if room.surely_too_small(needed):
+                raise room.error(needed, self._what)
 
     def commit(self) -> None:
         """Do it; nothing has happened to the target if this raises."""
@@ -78,7 +84,12 @@ class Merge:
             out = self._keys_out(read_relations(target))
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
         parts = self._script(archive, made, [key.drop for key in keys], [*(key.add for key in keys), *out])
-        run_script(run, parts, run.target.location, run.target.location, transaction=True)
+        try:
+            run_script(run, parts, run.target.location, run.target.location, transaction=True)
+        except OutOfLocksError as error:
+            with connected(run.target.location) as target, run.connected() as staged:
+                needed = locked_by_merge(staged, target, self._plan.replaced)
+                raise read_lock_room(target).error(needed, self._what) from error
         run.warn(gone)
         if objects and objects[0]:
             # Their numbers may be taken in the target, and no catalog says which rows mean which of them.

@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import ObjectProof
 from holdfast_postgres.proof.definition_queries import COMMENTS, PARTS, QUERIES
 from holdfast_postgres.proof.printed import Definition, parse_marks
+from holdfast_postgres.session import releasing_locks
 
 _HALF = 32  # hexadecimal digits of each text's SHA-256
 
@@ -25,8 +26,11 @@ def read_definitions(connection: "Connection[TupleRow]", major: int, *, ordered:
 
     `ordered` false takes lists in the order of the database's own collation, as proofs of Holdfast 0.1 have them.
     """
-    definitions = (_read_kind(connection, kind, query, major, ordered=ordered) for kind, query in QUERIES.items())
-    return sorted((entry for entries in definitions for entry in entries), key=lambda entry: entry.key)
+    definitions: list[Definition] = []
+    with releasing_locks(connection):  # of views, those on all that they read
+        for kind, query in QUERIES.items():
+            definitions += _read_kind(connection, kind, query, major, ordered=ordered)
+    return sorted(definitions, key=lambda entry: entry.key)
 
 
 def _read_kind(

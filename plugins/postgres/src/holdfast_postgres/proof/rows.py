@@ -18,7 +18,7 @@ from holdfast_postgres.catalog import Table
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.proof.values import hex_digest, object_name
-from holdfast_postgres.session import quoted
+from holdfast_postgres.session import quoted, releasing_locks
 
 TABLE = "table"
 _BIG = 64 << 20  # bytes from which a value counts by its length and digest: text of a row ends at 1 GB
@@ -70,18 +70,14 @@ def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[TableSettin
     """Rows and digest of each of several tables by one query; None where there is no table of that name."""
     columns = _read_columns(connection, batch)
     query = " UNION ALL ".join(_query(number, batch[number], columns[number]) for number in columns)
-    counted: dict[int, list[Any]] = {}
-    connection.execute("SAVEPOINT holdfast")
+    if not query:
+        return [None] * len(batch)
     try:
-        if query:
+        with releasing_locks(connection):
             counted = {number: values for number, *values in connection.execute(query)}
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn):
-        connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
         # One was removed or changed just now: which, each alone tells.
         return [_prove_batch(connection, [setting])[0] for setting in batch] if len(batch) > 1 else [None]
-    # Rolled back, so that no lock on any of the tables, their indexes and TOAST tables stays: the server has room for
-    # a few thousand.
-    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
     return [_proof(setting, counted.get(number)) for number, setting in enumerate(batch)]
 
 

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
 from holdfast_postgres.catalog import sequence_values
-from holdfast_postgres.session import literal, quoted
+from holdfast_postgres.session import literal, quoted, releasing_locks
 
 SEQUENCE, LARGE_OBJECTS = "sequence", "large objects"
 _PIECE = 64 << 20  # bytes of a large object: lo_get() returns at most 1 GB at once
@@ -29,13 +29,9 @@ def read_sequences(connection: "Connection[TupleRow]", names: Sequence[tuple[str
     """
     listed = connection.execute(query, ([quoted(*name) for name in names],)).fetchall()
     there = [names[number] for (number,) in listed]
-    # Rolled back, so that no lock on any of them stays.
-    connection.execute("SAVEPOINT holdfast")
-    proofs = [
-        prove_sequence(*name, *value) for name, value in zip(there, sequence_values(connection, there), strict=True)
-    ]
-    connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
-    return proofs
+    with releasing_locks(connection):
+        values = list(sequence_values(connection, there))
+    return [prove_sequence(*name, *value) for name, value in zip(there, values, strict=True)]
 
 
 def prove_large_objects(connection: "Connection[TupleRow]") -> ObjectProof:

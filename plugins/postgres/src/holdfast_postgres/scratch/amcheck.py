@@ -4,8 +4,7 @@ Manual: "amcheck" in the appendix on additional supplied modules.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import psycopg
 from psycopg import Connection
@@ -13,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.parallel import in_batches
-from holdfast_postgres.session import Server, quoted
+from holdfast_postgres.session import Server, quoted, releasing_locks
 
 log = logging.getLogger("holdfast.postgres.scratch")
 
@@ -91,7 +90,7 @@ def _check_batch(connection: "Connection[TupleRow]", schema: str, batch: Sequenc
     """Check several indexes by one query, which ends at the first damage: then each alone tells its own."""
     query = f"SELECT {schema}.bt_index_check(b.oid::regclass, true) FROM unnest(%s::oid[]) b(oid)"
     try:
-        with _releasing_locks(connection):
+        with releasing_locks(connection):
             connection.execute(query, ([oid for oid, _ in batch],))
     except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
         if len(batch) > 1:
@@ -109,7 +108,7 @@ def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str
         FROM unnest(%s::oid[]) b(oid), LATERAL {_schema(connection)}.verify_heapam(b.oid::regclass) v LIMIT {_LIMIT}
     """
     for batch in _batches(connection, _HEAPS):
-        with _releasing_locks(connection):
+        with releasing_locks(connection):
             problems += [
                 f"table {name}, block {block}, row {row}: {text}"
                 for name, block, row, text in connection.execute(query, ([oid for oid, _ in batch],))
@@ -117,14 +116,3 @@ def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str
         if len(problems) >= _LIMIT:
             break
     return problems
-
-
-@contextmanager
-def _releasing_locks(connection: "Connection[TupleRow]") -> Iterator[None]:
-    """Give back all locks that the block took: a server has room for a few thousand."""
-    connection.execute("SAVEPOINT holdfast_check")
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("ROLLBACK TO SAVEPOINT holdfast_check; RELEASE SAVEPOINT holdfast_check")

@@ -1,0 +1,53 @@
+"""Servers with room for few locks: nothing takes more of it than it must, and want of it says what to set."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.servers.postgres import PostgresServer, running
+
+import holdfast
+from holdfast.api import HoldfastError
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[PostgresServer]:
+    """A server with room for 820 locks, ten for each of its 82 sessions, transactions and processes; it takes 1,900."""
+    with running(settings="max_locks_per_transaction = 10\n") as server:
+        yield server
+
+
+def _make(server: PostgresServer, database: str, tables: int, columns: str) -> None:
+    server.create(database)
+    with server.connect(database) as connection:
+        for start in range(0, tables, 50):
+            numbers = range(start, min(start + 50, tables))
+            connection.execute("".join(f"CREATE TABLE t{number} ({columns});" for number in numbers))
+
+
+def test_a_proof_and_a_drill_lock_no_more_at_once_than_a_dump(small: PostgresServer, store: str) -> None:
+    """Each table has an index and a TOAST table with one, which would be four times the locks."""
+    _make(small, "proven", 700, "id int PRIMARY KEY, t text")
+    small.execute("proven", "CREATE VIEW v AS SELECT t0.id FROM t0, t1")
+    backup = holdfast.backup(small.url("proven"), store=store, proof=True)
+    assert backup.warnings == ()
+    assert holdfast.drill(backup.id, store=store, into=small.url("")).passed
+
+
+def test_a_backup_of_more_tables_than_there_is_room_for_says_what_to_set(small: PostgresServer, store: str) -> None:
+    _make(small, "many", 2500, "id int")
+    with pytest.raises(HoldfastError, match=r"locks about 2500 objects at once.* room for 820 locks") as caught:
+        holdfast.backup(small.url("many"), store=store)
+    assert caught.value.hint is not None
+    assert "max_locks_per_transaction to 64 on the server, where it is 10" in caught.value.hint
+    # One that is small enough is not kept from it.
+    assert holdfast.backup(small.url("many"), store=store, select=["t1?"]).state == "complete"
+
+
+def test_a_merge_that_cannot_succeed_is_refused_before_anything_has_happened(small: PostgresServer, store: str) -> None:
+    _make(small, "merged", 500, "id int PRIMARY KEY, t text")
+    backup = holdfast.backup(small.url("merged"), store=store)
+    small.execute("merged", "CREATE TABLE other (a int)", "INSERT INTO t0 VALUES (1)")
+    with pytest.raises(HoldfastError, match=r"putting the selection into database merged locks about \d+ objects"):
+        holdfast.restore(backup.id, small.url("merged"), store=store, select=["t*"], replace=True)
+    assert small.value("merged", "SELECT count(*) FROM t0") == 1
+    assert {"merged"} == {name for name in small.databases() if "merged" in name}
