@@ -11,6 +11,7 @@ from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Table
 from holdfast_postgres.dump.table_parts import large_tables
 
+_NEEDED = ("PATH", "HOME", "TMPDIR", "HOLDFAST_PG_BINDIR")
 _LIMITED = 'ulimit -s 512; exec "$@"'  # of the stack in kB: arguments may take a quarter, here 128 kB
 
 
@@ -35,7 +36,7 @@ def test_the_number_of_sequences_has_no_limit_by_the_length_of_a_command_line(
 
 
 def _small_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {name: os.environ[name] for name in _NEEDED if name in os.environ}
 
 
 def test_no_more_than_a_thousand_tables_are_read_apart_from_pg_dump_and_those_are_the_largest() -> None:

@@ -234,7 +234,7 @@ WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND {USER_SCHEMA}
         AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY n.nspname, c.relname
 """
-_BATCH = 500
+_BATCH = 50  # of one query: its planning grows with the square of their number
 
 
 def sequences(

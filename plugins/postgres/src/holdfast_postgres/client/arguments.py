@@ -13,6 +13,7 @@ FILES_SINCE = 17
 _FEW = 20  # which stay in the arguments, where whoever looks at the processes sees them
 _RESERVE = 64 << 10  # bytes of the environment and of the other arguments
 _NO_LIMIT = 1 << 30
+_ODD = frozenset("\r\\")
 
 
 def too_many(filters: Sequence[Filter], encoding: str) -> bool:
@@ -23,10 +24,10 @@ def too_many(filters: Sequence[Filter], encoding: str) -> bool:
 def filter_words(filters: Sequence[Filter], programs: Programs, folder: Path, encoding: str) -> list[bytes]:
     """The arguments that say so; with a file of them in `folder` where they are many and pg_dump reads such."""
     if len(filters) > _FEW and programs.major >= FILES_SINCE:
-        # What is written there loses a carriage return.
-        odd = [entry for entry in filters if "\r" in entry.pattern]
+        # There a carriage return is lost, and a backslash has a meaning of its own.
+        odd = [entry for entry in filters if not _ODD.isdisjoint(entry.pattern)]
         path = folder / "pg_dump.filter"
-        _write(path, [entry for entry in filters if "\r" not in entry.pattern], encoding)
+        _write(path, [entry for entry in filters if _ODD.isdisjoint(entry.pattern)], encoding)
         return [os.fsencode(f"--filter={path}"), *(encode(entry.word, encoding) for entry in odd)]
     if too_many(filters, encoding):
         raise HoldfastError(
