@@ -51,3 +51,24 @@ def test_a_merge_that_cannot_succeed_is_refused_before_anything_has_happened(sma
         holdfast.restore(backup.id, small.url("merged"), store=store, select=["t*"], replace=True)
     assert small.value("merged", "SELECT count(*) FROM t0") == 1
     assert {"merged"} == {name for name in small.databases() if "merged" in name}
+
+
+def test_a_failed_restore_of_more_than_fits_into_the_locks_is_undone(small: PostgresServer, store: str) -> None:
+    """To drop a schema locks each thing in it at once."""
+    _make(small, "undone", 700, "id int PRIMARY KEY, t text")
+    with small.connect("undone") as connection:
+        connection.execute("CREATE TABLE part (id int) PARTITION BY LIST (id)")
+        for number in range(20):
+            connection.execute(f"CREATE TABLE part_{number} PARTITION OF part FOR VALUES IN ({number})")
+            connection.execute(f"CREATE FUNCTION f{number}(int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+            connection.execute("SELECT lo_create(0) FROM generate_series(1, 100)")
+        # Refused as the last thing.
+        connection.execute("CREATE TABLE z (id int, twin int REFERENCES t0); INSERT INTO t0 VALUES (1)")
+        connection.execute("INSERT INTO z VALUES (1, 1); SET session_replication_role TO replica; DELETE FROM t0")
+    backup = holdfast.backup(small.url("undone"), store=store)
+    small.create("empty")
+    with pytest.raises(HoldfastError, match="foreign key") as caught:
+        holdfast.restore(backup.id, small.url("empty"), store=store)
+    assert "left in" not in caught.value.message
+    assert small.relations("empty") == set()
+    assert small.value("empty", "SELECT count(*) FROM pg_largeobject_metadata") == 0

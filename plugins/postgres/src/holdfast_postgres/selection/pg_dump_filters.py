@@ -56,6 +56,7 @@ def relation_filters(
     return [
         Filter(action="exclude", kind=kind, pattern=f"{quoted(schema)}.{pattern}")
         for schema, (wanted, rest) in names.items()
+        if wanted
         for pattern in _patterns(wanted, rest)
     ]
 

@@ -1,18 +1,12 @@
-"""What a database holds besides what every new one has, and how to remove it again."""
+"""What a database holds besides what every new one has."""
 
-import logging
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import USER_SCHEMA, first_column
-from holdfast_postgres.session import literal, quoted
-
-log = logging.getLogger("holdfast.postgres.contents")
-
-_SHOWN = 100  # objects that are left, of which a message names a few
+from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.session import quoted
 
 # An extension, its members and the schema it was put into are no content: installing some is how an empty database
 # is prepared.
@@ -104,7 +98,9 @@ ORDER BY 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class _TableOfRows:
+class TableOfRows:
+    """A table whose rows count; those that meet the `condition` of one that an extension brings (`config`)."""
+
     name: str
     label: str
     condition: str  # a WHERE clause, or empty
@@ -112,10 +108,11 @@ class _TableOfRows:
     size: int
 
 
-def _tables_of_rows(connection: "Connection[TupleRow]") -> list[_TableOfRows]:
+def tables_of_rows(connection: "Connection[TupleRow]") -> list[TableOfRows]:
+    """The tables of a database, without those of extensions of which pg_dump writes no rows."""
     rows = connection.execute(_TABLES_OF_ROWS)
     return [
-        _TableOfRows(name=quoted(schema, name), label=f"{schema}.{name}", condition=condition, config=config, size=size)
+        TableOfRows(name=quoted(schema, name), label=f"{schema}.{name}", condition=condition, config=config, size=size)
         for schema, name, condition, config, size in rows.fetchall()
     ]
 
@@ -123,7 +120,7 @@ def _tables_of_rows(connection: "Connection[TupleRow]") -> list[_TableOfRows]:
 def filled_tables(connection: "Connection[TupleRow]", limit: int = 3) -> list[str]:
     """Tables that hold rows, for a restore of data alone into definitions that are there."""
     filled: list[str] = []
-    for table in _tables_of_rows(connection):
+    for table in tables_of_rows(connection):
         if table.size and holds_rows(connection, table.name, table.condition):
             filled.append(table.label)
             if len(filled) == limit:
@@ -145,163 +142,3 @@ def holds_rows(connection: "Connection[TupleRow]", name: str, condition: str = "
     except _Row:
         return True
     return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmptyState:
-    """What an empty database had before we restored into it: to be there again after a failure."""
-
-    extensions: frozenset[str]
-    extension_schemas: frozenset[str]
-    public: bool
-    public_owner: str
-    public_grants: tuple[str, ...]
-    public_comment: str | None
-
-
-def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
-    """What an empty database has, to be kept for `remove_objects`."""
-    extensions = frozenset(first_column(connection, "SELECT extname FROM pg_catalog.pg_extension"))
-    schemas = first_column(
-        connection,
-        "SELECT n.nspname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_extension x ON x.extnamespace = n.oid "
-        f"WHERE {USER_SCHEMA}",
-    )
-    row = connection.execute(
-        "SELECT pg_catalog.pg_get_userbyid(nspowner), pg_catalog.obj_description(oid, 'pg_namespace') "
-        "FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
-    ).fetchone()
-    grants = connection.execute(
-        """
-        SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type,
-            a.is_grantable
-        FROM pg_catalog.pg_namespace n,
-            pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
-        WHERE n.nspname = 'public'
-        """
-    ).fetchall()
-    return EmptyState(
-        extensions=extensions,
-        extension_schemas=frozenset(schemas),
-        public=row is not None,
-        public_owner=row[0] if row else "",
-        public_comment=row[1] if row else None,
-        public_grants=tuple(
-            f"GRANT {privilege} ON SCHEMA public TO {'PUBLIC' if grantee is None else quoted(grantee)}"
-            + (" WITH GRANT OPTION" if grantable else "")
-            for grantee, privilege, grantable in grants
-        ),
-    )
-
-
-def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
-    """Make a database empty again; returns what is left, for messages."""
-    failed: list[str] = []
-    connection.execute("SET client_min_messages TO error")
-    for statement in _removals(connection, before):
-        try:
-            connection.execute(statement)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error as error:
-            log.info("cannot undo with %s: %s", statement, error)
-            failed.append(statement)
-    remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
-    return remaining or ([f"what these statements would have removed: {'; '.join(failed[:3])}"] if failed else [])
-
-
-def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
-    """The statements that undo a restore, those first that could act on the others."""
-    of_kind: dict[str, list[str]] = {}
-    for entry in read_objects(connection):
-        of_kind.setdefault(entry.kind, []).append(entry.name)
-    statements = [f"DROP EVENT TRIGGER {quoted(name)}" for name in of_kind.get("event trigger", ())]
-    for name in of_kind.get("subscription", ()):
-        # A restored subscription was never connected: without its slot nothing on the publisher is touched.
-        statements += [
-            f"ALTER SUBSCRIPTION {quoted(name)} DISABLE",
-            f"ALTER SUBSCRIPTION {quoted(name)} SET (slot_name = NONE)",
-            f"DROP SUBSCRIPTION {quoted(name)}",
-        ]
-    statements += [f"DROP PUBLICATION {quoted(name)}" for name in of_kind.get("publication", ())]
-    schemas = first_column(
-        connection,
-        f"""
-        SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-            WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_namespace'::regclass AND d.objid = n.oid
-                AND e.extname = ANY (%s))
-        """,
-        (sorted(before.extensions),),
-    )
-    new = [name for name in first_column(connection, "SELECT extname FROM pg_catalog.pg_extension")
-           if name not in before.extensions]  # fmt: skip
-    statements += [f"DROP EXTENSION IF EXISTS {quoted(name)} CASCADE" for name in new]
-    statements += [
-        f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE"
-        for name in schemas
-        if name != "public" and name not in before.extension_schemas
-    ]
-    statements += [_schema_contents(name) for name in sorted(before.extension_schemas - {"public"})]
-    statements += _public(before)
-    statements += [f"DROP SERVER IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("foreign server", ())]
-    statements += [
-        f"DROP FOREIGN DATA WRAPPER IF EXISTS {quoted(name)} CASCADE"
-        for name in of_kind.get("foreign-data wrapper", ())
-    ]
-    statements += [f"DROP LANGUAGE IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("language", ())]
-    for name in of_kind.get("cast", ()):
-        source, _, target = name.partition(" to ")
-        statements.append(f"DROP CAST IF EXISTS ({source} AS {target})")
-    if of_kind.get("large object"):
-        statements.append("SELECT count(pg_catalog.lo_unlink(oid)) FROM pg_catalog.pg_largeobject_metadata")
-    return statements
-
-
-def _public(before: EmptyState) -> list[str]:
-    """The schema public as it was; it is kept if extensions that were there live in it."""
-    if before.extensions - {"plpgsql"}:
-        return [_schema_contents("public")]
-    statements = ["DROP SCHEMA IF EXISTS public CASCADE"]
-    if before.public:
-        statements += [f"CREATE SCHEMA public AUTHORIZATION {quoted(before.public_owner)}", *before.public_grants]
-        if before.public_comment is not None:
-            text = before.public_comment.replace("'", "''")
-            statements.append(f"COMMENT ON SCHEMA public IS '{text}'")
-    return statements
-
-
-def _schema_contents(schema: str) -> str:
-    """Drop every object of a schema that no extension owns, one by one in the server."""
-    return f"""
-        DO $holdfast$
-        DECLARE command text;
-        BEGIN
-            FOR command IN
-                SELECT format('DROP %s IF EXISTS %s CASCADE',
-                    CASE i.type WHEN 'composite type' THEN 'type' ELSE i.type END, i.identity)
-                FROM pg_catalog.pg_depend d,
-                    LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
-                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
-                    AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)})
-                    AND d.deptype = 'n' AND d.classid <> 'pg_catalog.pg_extension'::regclass
-                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-                        WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))
-            LOOP
-                EXECUTE command;
-            END LOOP;
-        END $holdfast$
-        """
-
-
-def remove_rows(connection: "Connection[TupleRow]") -> list[str]:
-    """Remove all rows, of tables that held none before; returns the tables that still hold some."""
-    if filled_tables(connection, limit=1):
-        tables = _tables_of_rows(connection)
-        names = ", ".join(f"ONLY {table.name}" for table in tables if not table.config)
-        if names:
-            connection.execute(f"TRUNCATE {names}")
-        for table in tables:
-            if table.config:
-                connection.execute(f"DELETE FROM ONLY {table.name} {table.condition}")
-    return filled_tables(connection)

@@ -19,9 +19,9 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server, connect, connected, pin, read_server
-from holdfast_postgres.target import checks, contents, databases, likeness
+from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
-from holdfast_postgres.target.contents import EmptyState
+from holdfast_postgres.target.removal import EmptyState
 
 log = logging.getLogger("holdfast.postgres.target")
 
@@ -111,7 +111,7 @@ class RestoreTarget:
         """Make the database that is restored into, if it is not the empty one at the URL."""
         if self.exists and not self._request.replace and not self.merges:
             with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
-                self._empty_state = contents.read_empty_state(connection)
+                self._empty_state = removal.read_empty_state(connection)
                 if not (self._request.drill or self._hints.data_only):
                     self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
             return
@@ -220,8 +220,8 @@ class RestoreTarget:
     def _remove_content(self) -> Sequence[str]:
         assert self._empty_state is not None  # noqa: S101 (asked by the caller)
         with connected(self._location) as connection:
-            return contents.remove_objects(connection, self._empty_state)
+            return removal.remove_objects(connection, self._empty_state)
 
     def _empty_tables(self) -> Sequence[str]:
         with connected(self._location) as connection:
-            return contents.remove_rows(connection)
+            return removal.remove_rows(connection)
