@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from sys import intern
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -22,7 +23,7 @@ _BYTEA = "bytea"
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InSchema:
     """What has a name in a schema."""
 
@@ -41,7 +42,7 @@ class InSchema:
         return f"{self.schema}.{self.name}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Table(InSchema):
     """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
 
@@ -128,18 +129,19 @@ ORDER BY c.nspname, c.relname
 
 def tables(connection: "Connection[TupleRow]") -> list[Table]:
     """Every table and partition root, by schema and name; as the connection's snapshot sees them."""
+    alike: dict[tuple[str, ...], tuple[str, ...]] = {}  # tables of tenants have the same columns: kept once
     return [
         Table(
             oid=oid,
-            schema=schema,
+            schema=intern(schema),
             name=name,
-            kind=kind,
-            persistence=persistence,
+            kind=intern(kind),
+            persistence=intern(persistence),
             heap=heap,
             member=member,
             config=config,
-            columns=tuple(columns),
-            types=tuple(types),
+            columns=alike.setdefault(tuple(columns), tuple(columns)),
+            types=alike.setdefault(tuple(types), tuple(types)),
             checked=checked,
         )
         for oid, schema, name, kind, persistence, heap, member, config, columns, types, checked in connection.execute(
@@ -167,7 +169,7 @@ def with_sizes(connection: "Connection[TupleRow]", listed: Sequence[Table]) -> l
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
     """A name in a schema that --select and --exclude can mean; `owner_table` is the OID of the table of its column."""
 
@@ -192,7 +194,7 @@ ORDER BY n.nspname, c.relname
 def relations(connection: "Connection[TupleRow]") -> list[Relation]:
     """Tables, views, materialized views, foreign tables and sequences; a column's sequence names its table."""
     return [
-        Relation(oid=oid, schema=schema, name=name, kind=kind, owner_table=owner)
+        Relation(oid=oid, schema=intern(schema), name=name, kind=intern(kind), owner_table=owner)
         for oid, schema, name, kind, owner in connection.execute(_RELATIONS)
     ]
 
@@ -203,7 +205,7 @@ def schemas(connection: "Connection[TupleRow]") -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SequenceState:
     """One reading of a sequence."""
 
@@ -244,7 +246,7 @@ def sequences(
     listed = [row for row in connection.execute(_SEQUENCES) if row[0] not in skip and (unlogged or row[3] != "u")]
     values = sequence_values(connection, [(schema, name) for _, schema, name, _ in listed])
     states = [
-        SequenceState(oid=oid, schema=schema, name=name, last_value=last_value, is_called=is_called)
+        SequenceState(oid=oid, schema=intern(schema), name=name, last_value=last_value, is_called=is_called)
         for (oid, schema, name, _), (last_value, is_called) in zip(listed, values, strict=True)
     ]
     return sorted(states, key=lambda state: (state.schema, state.name))

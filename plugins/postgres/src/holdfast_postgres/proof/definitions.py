@@ -8,7 +8,8 @@ Left out on purpose: owners and privileges, which a drill may have to leave out,
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from sys import intern
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -43,7 +44,9 @@ def _read_kind(
     if major < 14:
         text = text.replace(",\n            a.attcompression::text", "")
     for schema, name, portable, full in connection.execute(text):
-        yield Definition(kind=kind, schema=schema, name=name, portable=portable or "", full=parse_marks(full or ""))
+        yield Definition(
+            kind=kind, schema=intern(schema), name=name, portable=portable or "", full=parse_marks(full or "")
+        )
 
 
 def prove_definitions(definitions: Sequence[Definition], *, grouped: bool) -> list[ObjectProof]:
@@ -74,15 +77,18 @@ def group_name(definition: Definition, *, grouped: bool) -> tuple[str, str]:
 
 def _digest(group: Sequence[Definition]) -> str:
     """The full half, then the portable half."""
-    full = [(definition, definition.full_text) for definition in group]
-    portable = [(definition, definition.portable) for definition in group]
+    full = ((definition, definition.full_text) for definition in group)
+    portable = ((definition, definition.portable) for definition in group)
     return _half(full) + _half(portable)
 
 
-def _half(texts: Sequence[tuple[Definition, str]]) -> str:
-    parts = (part for definition, text in texts for part in (*definition.key, text))
-    joined = "".join(f"{len(part.encode())}:{part}" for part in parts)
-    return hashlib.sha256(joined.encode()).hexdigest()[:_HALF]
+def _half(texts: Iterable[tuple[Definition, str]]) -> str:
+    digest = hashlib.sha256()
+    for definition, text in texts:
+        for part in (*definition.key, text):
+            data = part.encode()
+            digest.update(b"%d:%s" % (len(data), data))
+    return digest.hexdigest()[:_HALF]
 
 
 def portable_digest(computed: str, recorded: str) -> str:

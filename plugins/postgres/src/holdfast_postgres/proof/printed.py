@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from sys import intern
 
 from holdfast.api import IntegrityError
 
@@ -35,7 +36,7 @@ def options(array: str, text: str = "{}") -> str:
     return marked(f"'{_OPTIONS} ' || cardinality({array})", text.format(ordered))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Printed:
     """One text, `what` it is, and the numbers by which it is found."""
 
@@ -44,7 +45,7 @@ class Printed:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
     """One object; `schema` is empty for what is in none.
 
@@ -94,14 +95,20 @@ def parse_marks(text: str) -> tuple[str | Printed, ...]:
     parts: list[str | Printed] = [pieces[0]]
     for about, printed, plain in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         what, *numbers = about.split(" ")
-        parts += [Printed(what=what, numbers=tuple(map(int, numbers)), text=printed), plain]
+        parts += [Printed(what=intern(what), numbers=tuple(map(int, numbers)), text=printed), plain]
     return tuple(parts)
 
 
 def pack_texts(definitions: Iterable[Definition]) -> str:
     """The texts from parse trees, for the manifest."""
-    rows = [(*entry.key, [part.text for part in entry.printed]) for entry in definitions if entry.printed]
-    return base64.b85encode(zlib.compress(json.dumps(rows, ensure_ascii=False).encode())).decode()
+    packer, packed, separator = zlib.compressobj(), bytearray(), "["
+    for entry in definitions:
+        if texts := [part.text for part in entry.printed]:
+            row = json.dumps((*entry.key, texts), ensure_ascii=False)
+            packed += packer.compress(f"{separator}{row}".encode())
+            separator = ", "
+    packed += packer.compress(b"[]" if separator == "[" else b"]") + packer.flush()
+    return base64.b85encode(packed).decode()
 
 
 def unpack_texts(packed: str) -> Texts:
