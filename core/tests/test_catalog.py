@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.api import Source
+from holdfast.api import Capability, Source
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -62,6 +62,27 @@ def test_only_manifests_that_could_be_meant_are_read(monkeypatch: pytest.MonkeyP
     read.clear()
     make(storage)
     assert not [path for path in read if path.endswith("backup_manifest.json")]
+
+
+def test_of_several_manifests_only_outlines_are_kept_until_one_is_chosen(
+    catalog: Catalog, storage: FolderStorage
+) -> None:
+    """A proof has an object for each table."""
+    catalog.open_or_create()
+    engine = MemoryEngine(capabilities=frozenset({Capability.PROOF}))
+    plan = BackupPlan(source=URL, codec="none", proof=True)
+    parts = Parts(engine=engine, storage=storage)
+    records = [backup(plan, registry=memory_registry(), parts=parts) for _ in range(2)]
+    for entry in catalog.listing().entries:
+        assert entry.manifest is not None
+        assert entry.manifest.proof is not None
+        assert (entry.manifest.proof.objects, entry.manifest.hints) == ([], {})
+        assert entry.manifest.streams != []
+    for reference in ("latest", records[0].id, records[0].id[:-1]):
+        chosen = catalog.find(reference).manifest
+        assert chosen is not None
+        assert chosen.proof is not None
+        assert chosen.proof.objects != []
 
 
 def test_a_missing_store_is_not_found_and_not_made(catalog: Catalog) -> None:

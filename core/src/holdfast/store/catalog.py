@@ -80,7 +80,10 @@ class Catalog:
     # --- listing and finding ---
 
     def listing(self, name: str | None = None) -> Listing:
-        """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing."""
+        """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing.
+
+        Of several manifests only the outline is kept: of 20,000 tables the rest would be 50 MB a backup.
+        """
         foreign: list[str] = []
         hidden: dict[str, str] = {}
         folders = self._folders(name, foreign, hidden)
@@ -126,14 +129,12 @@ class Catalog:
         return folders
 
     def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
-        entries = [
-            entry
-            for (source, backup_id), files in folders.items()
-            if (entry := self._entry(source, backup_id, files)) is not None
-        ]
-        return tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.id)))
+        backups = [(key, files) for key, files in folders.items() if MANIFEST in files or _is_hidden(files)]
+        entries = [self._entry(*key, files, outlined=len(backups) > 1) for key, files in backups]
+        there = [entry for entry in entries if entry is not None]
+        return tuple(sorted(there, key=lambda entry: (entry.created_at, entry.id)))
 
-    def _entry(self, name: str, backup_id: str, files: dict[str, Stat]) -> Entry | None:
+    def _entry(self, name: str, backup_id: str, files: dict[str, Stat], *, outlined: bool = False) -> Entry | None:
         """What a folder holds as a backup; None where there is no manifest, or none any more."""
         if MANIFEST not in files and not _is_hidden(files):
             return None
@@ -156,15 +157,21 @@ class Catalog:
         except IntegrityError as error:
             unusable = isinstance(error, UnusableManifest)
             return replace(entry, problem=error.message, hint=error.hint, unusable=unusable)
-        entry = replace(entry, manifest=document, checksum=hashlib.sha256(data).hexdigest())
         problem = missing(document, files)
+        hidden = next(filter(None, (hidden_folder(stream.blob.path, files) for stream in document.streams)), "")
         if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
-        hidden = next(filter(None, (hidden_folder(stream.blob.path, files) for stream in document.streams)), "")
-        if hidden and not problem:
+        unreadable = bool(hidden) and not problem
+        if unreadable:
             problem = f"its folder {hidden[:-1]} cannot be read: {files[hidden].problem}"
-            return replace(entry, problem=problem, unreadable=True)
-        return replace(entry, problem=problem)
+        return replace(
+            entry,
+            manifest=manifest.outline(document) if outlined else document,
+            checksum=hashlib.sha256(data).hexdigest(),
+            problem=problem,
+            unreadable=unreadable,
+            outlined=outlined,
+        )
 
     def reload(self, entry: Entry) -> Entry | None:
         """Read one backup anew; None if it is gone."""
@@ -173,6 +180,15 @@ class Catalog:
 
     def find(self, reference: str) -> Entry:
         """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
+        entry = self._find(reference)
+        if not entry.outlined:  # of several only the outlines are kept
+            return entry
+        whole = self._entry(entry.name, entry.id, dict(entry.files))
+        if whole is None:
+            raise NotFoundError(f"backup {entry.folder} has been deleted meanwhile")
+        return whole
+
+    def _find(self, reference: str) -> Entry:
         name, slash, wanted = reference.rpartition("/")
         if slash and not is_source_name(name):
             raise NotFoundError(f"no backup {quote_name(reference)}: {quote_name(name)} is not a source name")

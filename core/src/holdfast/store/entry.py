@@ -18,7 +18,8 @@ class Entry:
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
     `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
-    manifest is well and not for us as it lies: neither says anything about the backup.
+    manifest is well and not for us as it lies: neither says anything about the backup. `outlined` tells that the
+    manifest is without its proof's objects and its hints.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Entry:
     hint: str | None = None
     unreadable: bool = False
     unusable: bool = False
+    outlined: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)

@@ -150,6 +150,12 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
     return manifest
 
 
+def outline(manifest: Manifest) -> Manifest:
+    """A manifest without what its proof holds and without hints, which grow with the number of tables."""
+    proof = manifest.proof and msgspec.structs.replace(manifest.proof, objects=[], settings={})
+    return msgspec.structs.replace(manifest, proof=proof, hints={})
+
+
 def _format_version(data: bytes, what: str) -> int:
     class Head(msgspec.Struct):
         format_version: int
