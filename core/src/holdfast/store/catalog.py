@@ -198,7 +198,7 @@ class Catalog:
             {key: files for key, files in folders if is_latest(wanted) or key[1].startswith(wanted)}
         )
         if wanted == "latest":
-            return self._latest(entries, name)
+            return _latest(self.storage.location, entries, name)
         exact = [entry for entry in entries if entry.id == wanted]
         matches = exact or [entry for entry in entries if wanted and entry.id.startswith(wanted)]
         if not matches:
@@ -210,15 +210,6 @@ class Catalog:
             ids = ", ".join(entry.folder if exact else entry.id for entry in matches[:5])
             raise UsageError(f"'{reference}' could be any of {len(matches)} backups: {ids}")
         return matches[0]
-
-    def _latest(self, entries: tuple[Entry, ...], name: str) -> Entry:
-        names = sorted({entry.name for entry in entries})
-        if not entries:
-            raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {quote_name(self.storage.location)}")
-        if len(names) > 1:
-            options = ", ".join(f"{source}/latest" for source in names)
-            raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
-        return entries[-1]
 
     def readable(self, reference: str, *, allow_damaged: bool = False) -> tuple[Entry, Manifest]:
         """Find a backup whose data may be used; a damaged one is an `IntegrityError`, unless that is allowed."""
@@ -244,6 +235,16 @@ class Catalog:
         """Say which backup of a source to use in the place of a damaged one."""
         good = self.newest_good(name)
         return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
+
+
+def _latest(where: str, entries: tuple[Entry, ...], name: str) -> Entry:
+    names = sorted({entry.name for entry in entries})
+    if not entries:
+        raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {quote_name(where)}")
+    if len(names) > 1:
+        options = ", ".join(f"{source}/latest" for source in names)
+        raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
+    return entries[-1]
 
 
 def _read_manifest(storage: Storage, entry: Entry, stat: Stat) -> bytes:
