@@ -46,9 +46,9 @@ class DatabaseHint(msgspec.Struct, frozen=True, kw_only=True):
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """`major` is the server's version, `client` that of pg_dump; `size` the bytes that the database took.
 
-    `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none. The rows of
-    `large_object_tables` refer to large objects. `ordered` says that rows of the archive may be refused as long as
-    those of other tables are not there.
+    `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none; `passwords`
+    tells whether the roles of `globals` have theirs. The rows of `large_object_tables` refer to large objects.
+    `ordered` says that rows of the archive may be refused as long as those of other tables are not there.
     """
 
     format: Format
@@ -59,6 +59,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     archive: str = ""
     sequences: str = ""
     globals: str = ""
+    passwords: bool = True
     properties: str = ""
     schema_only: bool = False
     data_only: bool = False

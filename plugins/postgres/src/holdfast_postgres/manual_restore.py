@@ -20,8 +20,9 @@ def steps(hints: Hints) -> tuple[str, ...]:
         "# host, port and user: PGHOST, PGPORT, PGUSER; the password: ~/.pgpass or PGPASSWORD",
     ]
     if hints.globals:
+        hashes = "with" if hints.passwords else "without"
         lines += [
-            "# the roles and tablespaces of the whole server, with password hashes; those that exist are left alone",
+            f"# roles and tablespaces of the server, {hashes} password hashes; those that exist are left alone",
             f"{{decode:{hints.globals}}} | psql --no-psqlrc --dbname=postgres",
         ]
     if hints.data_only:

@@ -13,20 +13,18 @@ Format = Literal["parallel", "plain", "custom", "directory", "tar"]
 _UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _MEMORY = re.compile(r"[1-9][0-9]{0,8}(kB|MB|GB|TB)?")
 _LEAST_PART = 1 << 20
-_SIZE = re.compile(r"([0-9]{1,9})(kB|MB|GB|TB)")
+_SIZE = re.compile(r"([0-9]{1,9})(kB|MB|GB|TB)?")
 
 
 def parse_size(name: str, text: str) -> int:
-    """The bytes of a size with its unit, such as `512MB`, or `0`; anything else is a `UsageError`."""
-    if text == "0":
-        return 0
+    """The bytes of a size such as `512MB`, or of a plain number, which counts MB; anything else is a `UsageError`."""
     match = _SIZE.fullmatch(text)
     if match is None:
-        example = f"{text}MB" if text.isdecimal() else "8MB"
         raise UsageError(
-            f"option '{name}' is '{text}', expected a size with a unit", hint=f"use kB, MB, GB or TB: {name}={example}"
+            f"option '{name}' is '{text}', expected a size such as 8MB",
+            hint=f"use kB, MB, GB or TB, or a plain number of MB: {name}=8MB",
         )
-    return int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * _UNITS[match[2] or "MB"]
 
 
 def _option(default: Any, text: str) -> Any:
@@ -42,8 +40,10 @@ class PostgresOptions:
     )
     schema_only: bool = _option(False, "backup: the definitions without the data")
     data_only: bool = _option(False, "backup: the data without the definitions")
-    globals: bool = _option(
-        False, "backup: roles and tablespaces too, with password hashes; restore: make those of the backup"
+    globals: bool | Literal["nopasswords"] = _option(
+        False,
+        "backup: roles and tablespaces too, with password hashes unless `nopasswords`; restore: make those of the "
+        "backup",
     )
     create: bool = _option(False, "restore: make the target database if it is not there")
     no_owner: bool = _option(False, "restore: make the connecting role the owner of everything")

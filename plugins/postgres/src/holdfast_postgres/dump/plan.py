@@ -27,12 +27,15 @@ PROPERTIES = "properties"
 class DumpPlan:
     """The parts of large tables that COPY reads, and the sequences that are read here; pg_dump reads the rest.
 
+    `passwords` tells whether roles are taken with the hashes of their passwords.
+
     pg_dump reads the sequences too, a moment later: to exclude each would be a word of its command line for each, which
     the system limits. A restore sets them last to what was read here, which is what the proof knows.
     """
 
     parts: tuple[TablePart, ...]
     sequences: tuple[SequenceState, ...]
+    passwords: bool = False
 
     @property
     def large_tables(self) -> tuple[tuple[Table, list[str]], ...]:
@@ -43,8 +46,9 @@ class DumpPlan:
 def make_plan(request: DumpRequest, snapshot: Snapshot, programs: Programs) -> DumpPlan:
     """Plan the dump of a snapshot; it reads the sequences, once, in the format where that is not pg_dump's affair."""
     options: PostgresOptions = request.options
+    passwords = options.globals is True and _may_read_passwords(snapshot)
     if options.pg_format != "parallel" or options.schema_only:
-        return DumpPlan(parts=(), sequences=())
+        return DumpPlan(parts=(), sequences=(), passwords=passwords)
     server = snapshot.server
     tables = large_tables(snapshot.tables, threshold=options.large_table_bytes, standby=server.standby)
     tables = within_arguments(snapshot, tables, programs)
@@ -56,7 +60,12 @@ def make_plan(request: DumpRequest, snapshot: Snapshot, programs: Programs) -> D
             major=server.major,
             can_select=lambda table: _can_select(snapshot, table),
         )
-    return DumpPlan(parts=tuple(parts), sequences=tuple(_read_sequences(snapshot)))
+    return DumpPlan(parts=tuple(parts), sequences=tuple(_read_sequences(snapshot)), passwords=passwords)
+
+
+def _may_read_passwords(snapshot: Snapshot) -> bool:
+    query = "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
+    return snapshot.connection.execute(query).fetchone() == (True,)
 
 
 def _can_select(snapshot: Snapshot, table: Table) -> bool:

@@ -143,6 +143,8 @@ class StreamReaders:
     def _read_globals(self) -> Iterator[Chunk]:
         location = self._snapshot.location
         command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
+        if not self._plan.passwords:
+            command.append("--no-role-passwords")
         child = self._processes.start([*command, f"--database={location.database}"], location=location)
         return leaving_alone(self._noted(child, "cannot read the roles and tablespaces"))
 

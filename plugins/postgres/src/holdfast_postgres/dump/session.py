@@ -46,7 +46,7 @@ class PostgresDump:
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
             self._properties = self._read_properties()
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
-        self._warnings = list(dump_warnings(snapshot, self._options, programs))
+        self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
         if self._is_selection and self._pointing:
             names = some_names([table.label for table in self._pointing])
             self._warnings.append(
@@ -149,6 +149,7 @@ class PostgresDump:
             archive=ARCHIVE,
             sequences=SEQUENCES if self._plan.sequences else "",
             globals=GLOBALS if self._options.globals else "",
+            passwords=self._plan.passwords,
             properties=PROPERTIES if self._properties else "",
             schema_only=self._options.schema_only,
             data_only=self._options.data_only,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from holdfast.api import quote_name
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.dump.omissions import omissions
 from holdfast_postgres.dump.requirements import foreign_column_options
@@ -10,8 +11,10 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.snapshot import Snapshot
 
 
-def dump_warnings(snapshot: Snapshot, options: PostgresOptions, programs: Programs) -> Iterator[str]:
-    """The warnings that are known before anything is read."""
+def dump_warnings(
+    snapshot: Snapshot, options: PostgresOptions, programs: Programs, *, passwords: bool
+) -> Iterator[str]:
+    """The warnings that are known before anything is read; `passwords` tells whether roles are taken with theirs."""
     if snapshot.scope:
         yield from snapshot.scope.warnings()
     yield from _missing_rows(snapshot)
@@ -27,8 +30,10 @@ def dump_warnings(snapshot: Snapshot, options: PostgresOptions, programs: Progra
                 f"pg_dump {programs.version} may write column options of PostgreSQL {server.version} that other "
                 f"servers refuse ({some_names(column_options)}): install postgresql-client-{server.major}"
             )
-    if options.globals:
+    if passwords:
         yield "the backup holds roles with their password hashes: keep it secret"
+    elif options.globals is True:
+        yield f"not in the backup, since role {quote_name(server.role)} may not read pg_authid: the passwords of roles"
 
 
 def _missing_rows(snapshot: Snapshot) -> Iterator[str]:
