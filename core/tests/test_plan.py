@@ -230,6 +230,6 @@ def test_what_a_request_takes_from_a_plan_by_name_has_the_same_type_there(plan: 
 
 def test_a_request_gets_what_a_plan_says_and_its_own_default_where_it_says_nothing() -> None:
     plan = BackupPlan(source="sqlite:///a", select=["x"], proof=False, jobs=3, options={"a": 1})
-    fields = {"select": ("x",), "exclude": (), "proof": False, "allow_damaged": False}
+    fields = {"select": ("x",), "exclude": (), "exclude_kinds": (), "proof": False, "allow_damaged": False}
     assert plan.request_fields(DumpRequest) == fields
     assert plan.replace(check=False).request_fields(DumpRequest) == {**fields, "check": False}

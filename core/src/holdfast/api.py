@@ -38,6 +38,8 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
+from holdfast.failure import Failure
+from holdfast.kinds import ObjectKind
 from holdfast.url import DatabaseURL, redact
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Event",
     "EventType",
     "Facts",
+    "Failure",
     "Hasher",
     "HoldfastError",
     "IntegrityError",
@@ -68,6 +71,7 @@ __all__ = [
     "Moment",
     "MomentRequest",
     "NotFoundError",
+    "ObjectKind",
     "ObjectProof",
     "Operation",
     "PluginError",
@@ -82,6 +86,7 @@ __all__ = [
     "Step",
     "Storage",
     "Stream",
+    "SupportsFailures",
     "SupportsFaults",
     "SupportsPreview",
     "SupportsSelection",
@@ -162,6 +167,8 @@ class Component:
     #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` and a JSON Schema;
     #: `metadata={"help": …}` documents one, and the first is the one that `--codec NAME:VALUE` sets.
     options: type | None = None
+    #: The kinds of objects that an engine can leave out, such as those of `ObjectKind`.
+    kinds: frozenset[str] = frozenset()
     #: Parameters in the query of its URLs, in lowercase, whose values say how to connect and never who may: those are
     #: shown, and the values of all others are hidden everywhere.
     harmless_parameters: frozenset[str] = frozenset()
@@ -200,6 +207,8 @@ class DumpRequest:
     select: tuple[str, ...] = ()
     #: Patterns of objects to leave out.
     exclude: tuple[str, ...] = ()
+    #: Kinds of objects to leave out, of those that the component lists.
+    exclude_kinds: tuple[str, ...] = ()
     #: Whether to record a proof; None is the engine's default: where it costs less than a third of the dump's time.
     proof: bool | None = None
     #: Whether to run the engine's own test of the source, `full` the deeper one of FULL_CHECK.
@@ -399,6 +408,8 @@ class RestoreRequest:
     select: tuple[str, ...] = ()
     #: Patterns of objects to leave out.
     exclude: tuple[str, ...] = ()
+    #: Kinds of objects to leave out, of those that the component lists, also those that the backup was to be without.
+    exclude_kinds: tuple[str, ...] = ()
     #: Whether the backup itself was made of a selection, and holds only a part of its source.
     partial: bool = False
     #: Whether the target is a scratch database: what acts by itself (events, jobs, subscriptions) stays off, and
@@ -478,6 +489,20 @@ class SupportsWarnings(Protocol):
     @property
     def warnings(self) -> Sequence[str]:
         """What the user has to know, one line each; read once, after `commit` or after the proof."""
+        ...
+
+
+@runtime_checkable
+class SupportsFailures(Protocol):
+    """A restore session that can go on after errors: then all else stays, and the command line returns 3.
+
+    It does so where its options say it (`on_error=continue`), of a damaged backup with `allow_damaged`, and in a drill,
+    which records each failure as damage.
+    """
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """The objects that were not restored, or not as they were; read once, after `commit`."""
         ...
 
 
@@ -592,6 +617,11 @@ class Engine(Protocol):
     def aliases(self) -> tuple[str, ...]:
         """Further URL schemes that mean the same."""
         return ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of objects that it can leave out."""
+        return frozenset()
 
     def options(self, values: Mapping[str, Any], /) -> Any:
         """Check options and return what requests carry as `options`; `UsageError` for those that it does not have.

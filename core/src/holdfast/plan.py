@@ -136,6 +136,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     select: Texts = ()
     #: Patterns of objects to leave out, where the engine can.
     exclude: Texts = ()
+    #: Kinds of objects to leave out, such as `trigger`, where the engine can.
+    exclude_kinds: Texts = ()
     #: The engine's own options.
     options: Mapping[str, Any] = {}
     #: Whether to record a proof; None is the engine's default.
@@ -205,6 +207,8 @@ class RestoreOptions(Plan, frozen=True, kw_only=True):
     select: Texts = ()
     #: Patterns of objects to leave out, where the engine can.
     exclude: Texts = ()
+    #: Kinds of objects to leave out, such as `trigger`, where the engine can.
+    exclude_kinds: Texts = ()
     #: The engine's own options.
     options: Mapping[str, Any] = {}
 

@@ -7,6 +7,7 @@ from typing import Any
 from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Storage
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
+from holdfast.kinds import check_kinds
 from holdfast.plan import BackupPlan
 from holdfast.plugins.engine import CompletedEngine, InstalledEngine
 from holdfast.plugins.options import split_spec
@@ -79,6 +80,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
             Capability.FULL_CHECK: ("--check full", plan.check == "full"),
         },
     )
+    check_kinds(engine.name, engine.kinds, plan.exclude_kinds)
     options = engine.options(plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]

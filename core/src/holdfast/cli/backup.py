@@ -12,6 +12,7 @@ from holdfast.cli.options import (
     assign_option,
     check_option,
     engine_options,
+    exclude_kind_option,
     exclude_option,
     extension_option,
     jobs_option,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @jobs_option
 @select_option
 @exclude_option
+@exclude_kind_option
 @assign_option
 @extension_option
 @click.option("--proof/--no-proof", default=None, help="Record a proof of the content, for drills.")

@@ -132,6 +132,22 @@ select_option = click.option(
     metavar="PATTERN",
     help="Only these objects, where the engine can.",
 )
+
+
+def _kinds(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of `--exclude-kind`, of which a word may hold several with commas between."""
+    words = [word.strip().lower().replace("-", "_") for value in values for word in value.split(",")]
+    return tuple(dict.fromkeys(filter(None, words)))
+
+
+exclude_kind_option = click.option(
+    "--exclude-kind",
+    "exclude_kinds",
+    multiple=True,
+    metavar="KIND",
+    callback=_kinds,
+    help="No objects of this kind (trigger, grant, extension, …), where the engine can.",
+)
 exclude_option = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="All but these objects, where the engine can."
 )

@@ -87,6 +87,7 @@ def _describe(owned: Any, registry: Any) -> dict[str, Any]:
         "kind": str(component.kind),
         "name": component.name,
         "aliases": list(component.aliases),
+        "kinds": sorted(component.kinds),
         "summary": component.summary,
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -116,6 +117,8 @@ def _without_components(registry: Any) -> list[dict[str, Any]]:
 def _print(console: Console, component: dict[str, Any]) -> None:
     console.out(f"{component['kind']} {component['name']}: {component['summary']}")
     console.out(f"  from {component['distribution']} {component['version']}")
+    if component["kinds"]:
+        console.out(f"  can leave out: {', '.join(component['kinds'])}")
     if component["aliases"]:
         console.out(f"  also called {', '.join(component['aliases'])}")
     if component["conflict"]:

@@ -12,6 +12,7 @@ from holdfast.cli.options import (
     assign_option,
     check_option,
     engine_options,
+    exclude_kind_option,
     exclude_option,
     extension_option,
     jobs_option,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @jobs_option
 @select_option
 @exclude_option
+@exclude_kind_option
 @assign_option
 @extension_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
@@ -48,11 +50,12 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused
     without --replace, which overwrites all of it; with --select, --exclude or a backup of selected objects
-    only these are replaced and all else stays. A failed restore leaves the target as it was.
+    only these are replaced and all else stays. A failed restore leaves the target as it was, unless the engine was
+    told to go on after errors: then what is missing is listed (exit 3).
     """
     from holdfast.defaults import installed
     from holdfast.errors import UsageError
-    from holdfast.operations.restore import restore
+    from holdfast.operations.restore import raise_for_failures, restore
     from holdfast.plan import RestorePlan
     from holdfast.run import Run
 
@@ -76,6 +79,9 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
             f"restored {result.name}/{result.id} into {result.target}: {size(result.size_bytes)} "
             f"in {result.duration_seconds:.1f} s"
         )
+        for failure in result.failures:
+            console.warn(f"not restored: {failure}")
+    raise_for_failures(result)
 
 
 def _changes(result: "RestoreResult") -> Iterator[str]:

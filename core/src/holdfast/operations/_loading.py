@@ -14,6 +14,7 @@ from holdfast.api import (
     DatabaseURL,
     Engine,
     EventType,
+    Failure,
     HasherFactory,
     Preview,
     RestoreRequest,
@@ -21,12 +22,14 @@ from holdfast.api import (
     Step,
     Storage,
     Stream,
+    SupportsFailures,
     SupportsPreview,
     SupportsSelection,
     SupportsWarnings,
 )
 from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
+from holdfast.kinds import check_kinds
 from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
 from holdfast.run import Run
@@ -50,6 +53,7 @@ class RestoreResult:
     duration_seconds: float  #: how long it took
     steps: tuple[str, ...] = ()  #: the streams in the order in which they were loaded
     warnings: tuple[str, ...] = ()  #: what was restored in another form than it was dumped, a line each
+    failures: tuple[Failure, ...] = ()  #: what was not restored, where the restore went on after errors
     dry_run: bool = False  #: whether nothing was touched
     changes: tuple[Change, ...] = ()  #: of a dry run: what would happen to each object of the target, where known
     whole: bool = False  #: of a dry run: whether the backup would take the place of a whole database
@@ -99,6 +103,7 @@ def resolve_restore(
             Capability.LIVE: ("--live", plan.live),
         },
     )
+    check_kinds(engine.name, engine.kinds, plan.exclude_kinds)
     hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
     return RestoreSetup(
         plan=plan,
@@ -133,8 +138,9 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
         steps = list(session.steps)
         needed = _needed(setup, steps, blobs)
         preview = Preview()
+        failures: Sequence[Failure] = ()
         if not dry_run:
-            _Loading(setup, session, session_context, blobs).run(steps, needed)
+            failures = _Loading(setup, session, session_context, blobs).run(steps, needed)
         elif isinstance(session, SupportsPreview):
             preview = session.preview(blobs)
         return RestoreResult(
@@ -146,6 +152,7 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
             duration_seconds=round(setup.run.seconds, 3),
             steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
             warnings=tuple(setup.run.warnings),
+            failures=tuple(failures),
             dry_run=dry_run,
             changes=preview.changes,
             whole=preview.whole,
@@ -172,6 +179,8 @@ def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:
 
 def _request(setup: RestoreSetup, scratch: Path, *, dry_run: bool) -> RestoreRequest:
     plan, manifest = setup.plan, setup.manifest
+    fields = plan.request_fields(RestoreRequest)
+    fields["exclude_kinds"] = tuple(dict.fromkeys([*plan.exclude_kinds, *manifest.selection.get("exclude_kinds", ())]))
     return RestoreRequest(
         url=plan.target,
         scratch=scratch,
@@ -179,10 +188,10 @@ def _request(setup: RestoreSetup, scratch: Path, *, dry_run: bool) -> RestoreReq
         facts=manifest.hints,
         options=setup.options,
         jobs=setup.jobs,
-        partial=bool(manifest.selection),
+        partial=any(manifest.selection.get(key) for key in ("select", "exclude")),
         drill=setup.drill,
         dry_run=dry_run,
-        **plan.request_fields(RestoreRequest),
+        **fields,
     )
 
 
@@ -224,8 +233,11 @@ class _Loading:
         self._atomic = Capability.ATOMIC_RESTORE in setup.engine.capabilities
         self._parallel = setup.jobs if Capability.PARALLEL_RESTORE in setup.engine.capabilities else 1
 
-    def run(self, steps: Sequence[Step], needed: Sequence[StoredBlob]) -> None:
-        """Run the steps phase by phase; commit once every needed blob has been read whole and agreed."""
+    def run(self, steps: Sequence[Step], needed: Sequence[StoredBlob]) -> Sequence[Failure]:
+        """Run the steps phase by phase; commit once every needed blob has been read whole and agreed.
+
+        Returns what the session could not restore, if it goes on after errors.
+        """
         run = self._setup.run
         run.total = self._size(steps) + (0 if self._atomic else sum(blob.record.blob.size for blob in needed))
         run.emit(EventType.STARTED, target=redact(self._setup.plan.target), engine=self._setup.engine.name)
@@ -241,6 +253,7 @@ class _Loading:
         self._session.commit()
         for warning in self._session.warnings if isinstance(self._session, SupportsWarnings) else ():
             run.warn(warning)
+        return self._session.failures if isinstance(self._session, SupportsFailures) else ()
 
     def _size(self, steps: Sequence[Step]) -> int:
         return sum(self._blobs[step.stream].record.size for step in steps)

@@ -24,6 +24,8 @@ from holdfast.store.manual_restore import restore_instructions
 from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, check_blob_path
 from holdfast.store.sums import sums
 
+_SELECTION = ("select", "exclude", "exclude_kinds")
+
 
 def describe_backup(
     setup: BackupSetup,
@@ -54,7 +56,7 @@ def describe_backup(
         tool=_tool(setup, facts),
         consistency_point=dict(facts.consistency_point),
         options={key: str(value) for key, value in setup.plan.options.items()},
-        selection={key: list(value) for key in ("select", "exclude") if (value := getattr(setup.plan, key))},
+        selection={key: list(value) for key in _SELECTION if (value := getattr(setup.plan, key))},
         proof=ProofRecord.of(proof, streams),
         damage=[scrub(line, setup.plan.source) for line in facts.damage],
         warnings=[scrub(line, setup.plan.source) for line in facts.warnings],

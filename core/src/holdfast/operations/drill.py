@@ -79,6 +79,7 @@ class _Outcome:
 
     server_version: str = ""
     compared: int = 0
+    failures: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -206,7 +207,7 @@ def _test(setup: RestoreSetup, scratch: Scratch, folder: Path) -> _Outcome:
     outcome = _Outcome(server_version=scratch.server_version)
     _compare(setup, scratch, folder, outcome)
     lines = scratch.faults if isinstance(scratch, SupportsFaults) else ()
-    agrees = not outcome.problems and not outcome.differences
+    agrees = not (outcome.failures or outcome.problems or outcome.differences)
     # What was changed on the way may be at fault because of that.
     (outcome.faults if agrees else outcome.problems).extend(" ".join(line.split()) for line in lines)
     for warning in scratch.warnings if isinstance(scratch, SupportsWarnings) else ():
@@ -218,10 +219,11 @@ def _compare(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outc
     # A drill includes what `verify` looks at, or it could not clear a failure of that.
     outcome.problems += verify_sidecars(setup.entry, setup.storage)
     try:
-        load(setup, folder)
+        restored = load(setup, folder)
     except IntegrityError as error:
         outcome.problems.append(error.message)
         return
+    outcome.failures += [f"not restored: {failure}" for failure in restored.failures]
     with _as_problem(outcome):
         outcome.problems += [" ".join(line.split()) for line in scratch.check()]
     if setup.manifest.proof is None:
@@ -229,14 +231,14 @@ def _compare(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outc
         return
     recorded = setup.manifest.proof.proof()
     with _as_problem(outcome):
-        restored = scratch.proof(recorded)
-        if restored.method != recorded.method:
+        repeated = scratch.proof(recorded)
+        if repeated.method != recorded.method:
             raise PluginError(
                 f"the proof was recorded by the method '{recorded.method}', which the installed engine "
-                f"'{setup.engine.name}' cannot repeat (it has '{restored.method}')"
+                f"'{setup.engine.name}' cannot repeat (it has '{repeated.method}')"
             )
         outcome.compared = len(recorded.objects)
-        outcome.differences += compare(recorded, restored)
+        outcome.differences += compare(recorded, repeated)
 
 
 @contextmanager
@@ -251,7 +253,7 @@ def _as_problem(outcome: _Outcome) -> Iterator[None]:
 def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
     """Append the finding and describe it."""
     entry, run = setup.entry, setup.run
-    problems = [*(str(difference) for difference in outcome.differences), *outcome.problems]
+    problems = [*outcome.failures, *(str(difference) for difference in outcome.differences), *outcome.problems]
     depth = Depth.DRILL if setup.manifest.proof is not None else Depth.RESTORE
     known = entry.findings
     detail = {

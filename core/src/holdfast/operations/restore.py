@@ -1,9 +1,11 @@
 """Restore: check all that can be checked, load every stream, commit only what agrees with the manifest."""
 
 from holdfast.api import Codec, DatabaseURL, Engine, Operation, Storage, Watcher
+from holdfast.errors import PartialError
 from holdfast.operations._loading import RestoreResult, load, resolve_restore
 from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
+from holdfast.proof import summary
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.store.catalog import open_catalog
@@ -11,7 +13,7 @@ from holdfast.store.overlap import check_outside
 from holdfast.store.readers import reading
 from holdfast.url import redact
 
-__all__ = ["RestoreResult", "restore"]
+__all__ = ["RestoreResult", "raise_for_failures", "restore"]
 
 
 def restore(
@@ -26,6 +28,7 @@ def restore(
 ) -> RestoreResult:
     """Restore one backup into `plan.target`; after a failure the target is as it was, or the error says what is left.
 
+    Where the engine goes on after errors, `failures` of the result lists what is missing, and all else is there.
     `storage`, `engine` and `codec` stand in for those that the plan and the manifest name.
     """
     with Run(Operation.RESTORE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
@@ -41,3 +44,13 @@ def restore(
             result = load(setup, scratch, dry_run=dry_run)
         run.finish(**result.as_data())
         return result
+
+
+def raise_for_failures(result: RestoreResult) -> None:
+    """Raise `PartialError` if some of the backup was not restored."""
+    if result.failures:
+        count = f"{len(result.failures)} object{'s were' if len(result.failures) > 1 else ' was'}"
+        raise PartialError(
+            f"{count} not restored: {summary(map(str, result.failures))}",
+            hint=f"all else is in {result.target}, and stays there",
+        )

@@ -48,6 +48,11 @@ class InstalledEngine(Engine):
         """What the component lists."""
         return self.owned.component.aliases
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What the component lists."""
+        return self.owned.component.kinds
+
     def options(self, values: Mapping[str, Any]) -> Any:
         """Check options against the component's."""
         return build_options(self.owned.component, values)
@@ -107,6 +112,11 @@ class CompletedEngine(Engine):
     def aliases(self) -> tuple[str, ...]:
         """Those of the object, or none."""
         return getattr(self._engine, "aliases", ())
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Those of the object, or none."""
+        return getattr(self._engine, "kinds", frozenset())
 
     def options(self, values: Mapping[str, Any]) -> Any:
         """As the object checks them; without that it has none."""
