@@ -48,7 +48,8 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
 
     `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none; `passwords`
     tells whether the roles of `globals` have theirs. The rows of `large_object_tables` refer to large objects.
-    `ordered` says that rows of the archive may be refused as long as those of other tables are not there.
+    `ordered` says that rows of the archive may be refused as long as those of other tables are not there. `money` is
+    the locale in which amounts are written, empty where there are none.
     """
 
     format: Format
@@ -64,6 +65,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     schema_only: bool = False
     data_only: bool = False
     selected: bool = False
+    money: str = ""
     ordered: bool = False
     large_tables: list[LargeTableHint] = []
     large_object_tables: list[tuple[str, str]] = []

@@ -4,6 +4,7 @@ Manual: "Connection Strings" and "Parameter Key Words" in the chapter on libpq.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -68,7 +69,7 @@ class Location:
     def with_options(self, settings: Mapping[str, str]) -> Self:
         """The same with server settings for every session, after those that the user gave."""
         given = self.parameters.get("options", os.environ.get("PGOPTIONS", ""))
-        ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        ours = " ".join(f"-c {name}={_SPECIAL.sub(_ESCAPED, value)}" for name, value in settings.items())
         return replace(self, parameters={**self.parameters, "options": f"{given} {ours}".strip()})
 
     def connect_string(self, **changes: str) -> str:
@@ -128,6 +129,7 @@ class Location:
         return f"postgresql://{at}/{quote(database, safe='')}" + (f"?{tail}" if tail else "")
 
 
+_SPECIAL, _ESCAPED = re.compile(r"[\\\s]"), r"\\\g<0>"  # of a word among start-up options
 _SERVICE_FILE = "pg_service.conf"
 
 

@@ -38,6 +38,11 @@ def steps(hints: Hints) -> tuple[str, ...]:
             f"export PGOPTIONS={shlex.quote(_LIFTED)}",
             f"{{decode:{hints.properties}}} | psql --no-psqlrc --quiet --dbname=TARGET_DB",
         ]
+    if hints.money:
+        lines += [
+            f"# amounts of the type money are written as in the locale {hints.money}",
+            f'export PGOPTIONS="${{PGOPTIONS-}} -c lc_monetary={hints.money}"',
+        ]
     archive = f"{{decode:{hints.archive}}}"
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":

@@ -47,9 +47,13 @@ _SINCE = (
 )
 
 
-def settings(major: int, *, encoding: str = "") -> str:
-    """The `SET` statements of a session on a server of that major version; without `encoding` it keeps its own."""
-    values = {**_FIXED, **({"client_encoding": f"'{encoding}'"} if encoding else {})}
+def settings(major: int, *, encoding: str = "", money: str = "") -> str:
+    """The `SET` statements of a session on a server of that major version.
+
+    Without `encoding`, or without the locale of `money`, it keeps its own.
+    """
+    given = {"client_encoding": encoding, "lc_monetary": money}
+    values = _FIXED | {name: literal(value) for name, value in given.items() if value}
     values |= {name: value for name, value, since in _SINCE if major >= since}
     return "".join(f"SET {name} TO {value};\n" for name, value in values.items())
 

@@ -22,6 +22,7 @@ from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_monitor import LOST, LockMonitor, with_mark
+from holdfast_postgres.money import money_locale
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.selection import backup_scope
 from holdfast_postgres.selection.backup_scope import BackupScope
@@ -39,7 +40,8 @@ _REMOVED = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 class Snapshot:
     """A transaction that holds the locks and the snapshot; `point` says which moment it shows.
 
-    `scope` is what a selection takes, None without one.
+    `scope` is what a selection takes, None without one; `money` the locale in which amounts are written, empty where
+    there are none.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Snapshot:
     server: Server
     monitor: LockMonitor
     pooled: bool
+    money: str
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
@@ -63,7 +66,7 @@ class Snapshot:
     def begin(self) -> str:
         """The statements that make another session see the same, its settings included."""
         return (
-            settings(self.server.major, encoding=self.server.encoding)
+            settings(self.server.major, encoding=self.server.encoding, money=self.money)
             + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\n"
             + f"SET TRANSACTION SNAPSHOT '{self.id}';\n"
         )
@@ -131,13 +134,15 @@ def _try_once(
     scope = find(connection, relations)
     tables = _readable(catalog.tables(connection), scope)
     _recheck(connection, listed, tables)
+    pooled = is_pooled(connection)
     return Snapshot(
         id=row[0],
         connection=connection,
         location=location,
         server=server,
         monitor=monitor,
-        pooled=is_pooled(connection),
+        pooled=pooled,
+        money=money_locale(connection, fixed=pooled),
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(catalog.schemas(connection)),

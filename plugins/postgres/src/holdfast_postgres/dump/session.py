@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream
-from holdfast_postgres import manual_restore
+from holdfast_postgres import manual_restore, money
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.database_properties import read_properties
@@ -105,8 +105,8 @@ class PostgresDump:
     def _open_session(self) -> "Connection[TupleRow]":
         """Another session that sees the snapshot."""
         connection = connect(self._snapshot.location)
-        connection.execute(settings(self._snapshot.server.major))
-        connection.execute(f"SET lc_monetary TO 'C'; SET lock_timeout TO {self._snapshot.monitor.lock_timeout_ms}")
+        connection.execute(settings(self._snapshot.server.major, money=money.LOCALE))
+        connection.execute(f"SET lock_timeout TO {self._snapshot.monitor.lock_timeout_ms}")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot.id}'")
         return connection
@@ -154,6 +154,7 @@ class PostgresDump:
             schema_only=self._options.schema_only,
             data_only=self._options.data_only,
             selected=self._is_selection,
+            money=self._snapshot.money,
             ordered=any(table.checked for table in self._snapshot.tables),
             large_tables=[
                 LargeTableHint(
@@ -171,13 +172,16 @@ class PostgresDump:
 
 
 def _client_location(snapshot: Snapshot) -> Location:
-    """For client programs: a session that waits for a lock ends soon after its client has been killed.
+    """For client programs: amounts are written alike, and a session that waits for a lock ends soon after its client.
 
     Not behind a pooler, which would refuse options that it does not know.
     """
-    if snapshot.server.major < _CONNECTION_CHECKS_SINCE or snapshot.pooled:
+    if snapshot.pooled:
         return snapshot.location
-    return snapshot.location.with_options({"client_connection_check_interval": "2s"})
+    options = {"lc_monetary": snapshot.money} if snapshot.money else {}
+    if snapshot.server.major >= _CONNECTION_CHECKS_SINCE:
+        options["client_connection_check_interval"] = "2s"
+    return snapshot.location.with_options(options) if options else snapshot.location
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names,
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.pg_dump_filters import relation_filters
 from holdfast_postgres.selection.restore_scope import find_scope
-from holdfast_postgres.session import connected
+from holdfast_postgres.session import connected, literal
 
 log = logging.getLogger("holdfast.postgres.merge")
 
@@ -166,7 +166,10 @@ class Merge:
         if tables:
             drops.insert(at, f"DROP TABLE {tables}")
         # The sections set it back: nobody shall queue behind a DROP TABLE that waits for a forgotten transaction.
-        yield _statements(["SET client_encoding TO 'UTF8'", f"SET lock_timeout TO '{_LOCK_WAIT}s'", *before, *drops])
+        first = ["SET client_encoding TO 'UTF8'", f"SET lock_timeout TO '{_LOCK_WAIT}s'"]
+        if money := self._run.hints.money:
+            first.append(f"SET lc_monetary TO {literal(money)}")
+        yield _statements([*first, *before, *drops])
         yield self._section(archive, listing, "pre-data")
         yield self._rows()
         yield self._section(archive, listing, "post-data")

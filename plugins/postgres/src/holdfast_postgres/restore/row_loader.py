@@ -22,7 +22,7 @@ def load_rows(run: RestoreRun, table: LargeTableHint, blob: Blob, *, postpones: 
     """
     action = f"cannot load rows into {quote_name(f'{table.schema}.{table.table}')}"
     with run.translated(action), run.connected() as connection:
-        connection.execute(settings(run.server.major, encoding=run.hints.database.encoding))
+        connection.execute(settings(run.server.major, encoding=run.hints.database.encoding, money=run.hints.money))
         connection.execute("SET synchronous_commit TO off")
         if run.disables_triggers:
             connection.execute("SET session_replication_role TO replica")

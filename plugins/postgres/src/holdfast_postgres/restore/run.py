@@ -17,6 +17,7 @@ from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.errors import content_error, server_error, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
+from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.session import Server, connect
@@ -28,7 +29,13 @@ GLOBALS, PRE_DATA, ROWS, LATER_ROWS, SEQUENCES, POST_DATA = range(6)
 _CONNECTION_CHECKS_SINCE = 14
 # Settings without which rows would be refused or changed; the others only make a restore faster, or pg_restore makes
 # them itself.
-_NEEDED = ("default_transaction_read_only", "array_nulls", "transform_null_equals", "session_replication_role")
+_NEEDED = (
+    "default_transaction_read_only",
+    "array_nulls",
+    "transform_null_equals",
+    "session_replication_role",
+    "lc_monetary",
+)
 
 
 class RowsRefusedError(HoldfastError):
@@ -124,6 +131,8 @@ class RestoreRun:
         }
         if self.options.maintenance_work_mem:
             settings["maintenance_work_mem"] = self.options.maintenance_work_mem
+        if self.hints.money:
+            settings["lc_monetary"] = self.hints.money
         if self.disables_triggers:
             # --disable-triggers would enable those, too, that somebody has disabled.
             settings["session_replication_role"] = "replica"
@@ -183,5 +192,7 @@ class RestoreRun:
 
 
 def _has(connection: "Connection[TupleRow]", name: str, value: str) -> bool:
-    """Whether a setting of a session is this already."""
+    """Whether a setting of a session is this already, or does the same."""
+    if name == "lc_monetary":
+        return writes_alike(connection, value)
     return connection.execute("SELECT pg_catalog.current_setting(%s)", (name,)).fetchone() == (value,)

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
+from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import Hints, read_hints
@@ -61,8 +62,7 @@ class PostgresScratch:
 def _session(location: Location, server: Server) -> "Connection[TupleRow]":
     """A session in a transaction, under the settings that the proof was recorded with."""
     connection = connect(location)
-    connection.execute(settings(server.major))
-    connection.execute("SET lc_monetary TO 'C'")
+    connection.execute(settings(server.major, money=money.LOCALE))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     return connection
 
