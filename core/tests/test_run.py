@@ -1,8 +1,12 @@
 """What all runs share: events, and errors without secrets."""
 
+import json
 import logging
+import re
 import threading
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -120,6 +124,54 @@ def test_secrets_of_a_url_do_not_reach_the_error_or_its_hint(said: str, kind: ty
     for secret in ("p@ss/word", "p%40ss%2Fword", "k3y x", "k3y%20x"):
         assert secret not in caught.value.message + (caught.value.hint or "") + str(caught.value)
     assert "***" in caught.value.message
+
+
+SHORT = "mysql://app:app@db.example/app"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cannot apply the mapping of public.app_users in app.py",
+        "cannot read mysql://app:***@db.example/app: table app.users, apps, my-app-1, webapp",
+        "snapshot of database happy",
+    ],
+)
+def test_a_short_password_leaves_other_words_alone(said: str) -> None:
+    assert scrub(said, SHORT) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "password=app host=x", "password='app'", 'PASSWORD "App"', "(app)", "app", "no app, app.", "app: no", "b'app'",
+        f"cannot open {SHORT}", "mysql%3A%2F%2Fme%3Aapp%40db", r"b'p\x00\x00\x08app\x00'", r"'\napp\n'",
+        "mysql -papp -h x", "me:app@db", "[app]", "`app`", "app\nnext",
+    ],
+)  # fmt: skip
+def test_a_short_password_is_hidden_where_it_is_a_value(said: str) -> None:
+    hidden = scrub(said, SHORT)
+    assert "***" in hidden
+    assert not re.search(r"\bp?app\b", hidden.replace("mysql://app:***@db.example/app", ""), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("password", ["a'b", 'a"b', "a\\b", "a  b", "a\nb", "\xe4'b", "%2F", "x y'z\\", "."])
+@pytest.mark.parametrize(
+    "quoting",
+    [
+        repr,
+        json.dumps,
+        "='{}'".format,
+        lambda text: "'" + text.replace("'", "''") + "'",
+        lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'",
+        lambda text: " ".join(f"password {text} !".split()),
+        lambda text: quote(text, safe=""),
+    ],
+)
+def test_a_password_is_hidden_however_it_is_quoted(password: str, quoting: Callable[[str], str]) -> None:
+    url = f"mysql://me:{quote(password, safe='')}@db.example/app"
+    hidden, expected = scrub(f"no {quoting(password)} (end)", url), f"no {quoting('***')} (end)"
+    assert hidden.replace('"', "'") == expected.replace('"', "'").replace("%2A%2A%2A", "***")
 
 
 def test_an_error_keeps_its_class_and_attributes_when_it_is_cleaned() -> None:

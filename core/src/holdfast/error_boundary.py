@@ -54,14 +54,43 @@ def _hide_secrets(error: HoldfastError, *urls: str) -> None:
 
 
 def scrub(text: str, *urls: str) -> str:
-    """Hide the secrets of these URLs wherever a driver may have put them into its message."""
+    """Hide the secrets of these URLs wherever a driver may have put them into its message.
+
+    What is short, or might be a word, is hidden only where it stands alone: not within another word, nor in the URL as
+    `redact` shows it.
+    """
     for url in filter(None, urls):
         if (shown_url := redact(url)) != repr(url):  # what is only put into quotes may stand in quotes already
             text = text.replace(url, shown_url)
-        for secret in secrets_of(url):
+        if secrets := secrets_of(url):
             # In any case: `os_error_text` writes the system's words in lowercase.
-            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
+            pattern = re.compile("|".join(map(_where_it_stands, secrets)), re.IGNORECASE)
+            text = shown_url.join(pattern.sub("***", part) for part in text.split(shown_url))
     return text
+
+
+# Not within a word or a dotted name; but after an escape, whose last letter is none of a word, and after mysql's -p.
+_BEFORE_WORD = (
+    r"(?:(?<!\w)(?<!\w[.-])|(?<=%[0-9a-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\[abfnrtv0])"
+    r"|(?<=[\s'\"]-p))"
+)
+_AFTER_WORD = r"(?!\w)(?![.-]\w)"
+_DELIMITERS = r"\s'\"`=:@/,;&?"
+
+
+def _where_it_stands(secret: str) -> str:
+    """The pattern of a secret, with what has to be around it."""
+    pattern = re.escape(secret)
+    if len(secret) >= 16 or (len(secret) >= 8 and not secret.isalpha()):
+        return pattern
+    marks = len(secret) < 4  # a comma as a password must not take all commas of a message
+    before = _BEFORE_WORD if _is_word(secret[0]) else rf"(?:^|(?<=[{_DELIMITERS}]))" if marks else ""
+    after = _AFTER_WORD if _is_word(secret[-1]) else rf"(?=$|[{_DELIMITERS}])" if marks else ""
+    return before + pattern + after
+
+
+def _is_word(letter: str) -> bool:
+    return re.match(r"\w", letter) is not None
 
 
 def _os_error_message(action: str, error: OSError) -> str:

@@ -6,7 +6,9 @@ contain it; `?` inside a name must be written `%3F`, and where there is a host, 
 `@` is nearly always the end of a password with a `/` or `?` in it, which must not be taken for a name.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import quote, unquote
@@ -123,7 +125,7 @@ def secrets_of(text: str) -> list[str]:
     """Every form in which the secrets of a URL could appear in somebody's message, the longest first.
 
     That is the password, and values of parameters not known to be harmless unless they are so short that hiding
-    them would make messages unreadable; as written in the URL, decoded, and encoded again.
+    them would make messages unreadable; as written in the URL, decoded, encoded again, and put into quotes.
     """
     match = _SHAPE.fullmatch(text)
     if match is None:
@@ -134,8 +136,17 @@ def secrets_of(text: str) -> list[str]:
         key, _, value = part.partition("=")
         if len(value) > 3 and not _is_harmless(match["scheme"], _decode(key)):
             written.append(value)
-    forms = {form for secret in written for form in (secret, _decode(secret), _encode(_decode(secret)))}
+    forms = {form for secret in written for form in (secret, *_forms(_decode(secret)))}
     return sorted(filter(None, forms), key=len, reverse=True)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as messages write it: encoded, on one line, and in the quotes of Python, JSON, libpq and SQL."""
+    yield from (secret, _encode(secret), " ".join(secret.split()), repr(secret)[1:-1], json.dumps(secret)[1:-1])
+    backslashed = secret.replace("\\", "\\\\")
+    for quote_mark in "'\"":
+        yield secret.replace(quote_mark, 2 * quote_mark)
+        yield backslashed.replace(quote_mark, f"\\{quote_mark}")
 
 
 def _decode(text: str) -> str:
