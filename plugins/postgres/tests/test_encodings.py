@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.postgres_proofs import differences, recorded_proof
 from support.servers.postgres import PostgresServer
 
 import holdfast
@@ -56,7 +57,7 @@ def test_bytes_that_are_no_text_come_back_from_names_and_definitions_of_a_databa
                 b"INSERT INTO \"caf\xe9\" VALUES ('\xe9\n'); COMMENT ON TABLE \"caf\xe9\" IS '\xe9';"
                 b"CREATE VIEW v AS SELECT '\xe9'::text AS x; CREATE SEQUENCE \"\xe9\n, true);\""
             )
-        record = holdfast.backup(server.url(source), store=store, options={"large_table": large_table})
+        record = holdfast.backup(server.url(source), store=store, proof=True, options={"large_table": large_table})
         target = f"{source}_new"
         try:
             holdfast.restore(record.id, server.url(target), store=store, options={"create": "true"})
@@ -66,4 +67,30 @@ def test_bytes_that_are_no_text_come_back_from_names_and_definitions_of_a_databa
                 assert connection.execute("SELECT x FROM v").fetchall() == [(b"\xe9",)]
         finally:
             server.drop(target)
-        assert holdfast.drill(record.id, store=store, into=server.url("")).passed
+        assert holdfast.drill(record.id, store=store, into=server.url("")).state == "proven"
+
+
+def test_the_proof_of_bytes_that_are_no_text_finds_their_changes(server: PostgresServer, store: str) -> None:
+    """In comments, options of foreign servers, names, and rows."""
+    with server.database(encoding="SQL_ASCII", lc_collate="C", lc_ctype="C") as source:
+        with server.connect(source) as connection:
+            connection.execute("SET client_encoding TO SQL_ASCII")
+            connection.execute(
+                b"CREATE TABLE t (a text); INSERT INTO t VALUES ('\xe9'); COMMENT ON TABLE t IS '\xe9';"
+                b'CREATE FOREIGN DATA WRAPPER w OPTIONS (o \'\xe9\'); CREATE TABLE "\xe9" ("\xff" text);'
+                b"INSERT INTO \"\xe9\" VALUES ('\xff')"
+            )
+        record = holdfast.backup(server.url(source), store=store, proof=True)
+        before = recorded_proof(record)
+        for statement, kind in (
+            (b"COMMENT ON TABLE t IS '\xe8'", "comments"),
+            (b"ALTER FOREIGN DATA WRAPPER w OPTIONS (SET o '\xe8')", "definition of foreign data wrapper"),
+            (b'UPDATE "\xe9" SET "\xff" = \'\xfe\'', "table"),
+            (b'ALTER TABLE "\xe9" RENAME TO "\xe8"', "definition of table"),
+        ):
+            with server.connect(source) as connection:
+                connection.execute("SET client_encoding TO SQL_ASCII")
+                connection.execute(statement)
+            after = recorded_proof(holdfast.backup(server.url(source), store=store, proof=True))
+            assert kind in {name for name, _ in differences(before, after)}
+            before = after

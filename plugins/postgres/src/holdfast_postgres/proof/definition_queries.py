@@ -36,8 +36,8 @@ _COLUMNS = f"""
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 """
 
-# As proofs have had them ever since.
-_HASHED = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"
+# Of the text in UTF-8, which is the encoding of our sessions; but in SQL_ASCII of bytes that may be none.
+_HASHED = "encode(sha256(textsend({})), 'hex')"
 
 QUERIES = {
     "schema": f"SELECT '', n.nspname, '', '' FROM pg_namespace n WHERE {USER_SCHEMA} AND {_own('pg_namespace', 'n')}",
@@ -278,9 +278,9 @@ PARTS = f"""concat_ws(' / ', (
             SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
             WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))), ', ' ORDER BY r.prrelid::regclass::text{{c}})
     FROM pg_publication_rel r WHERE r.prpubid = p.oid))"""
-COMMENTS = """
-SELECT count(*),
-    encode(sha256(convert_to(coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), ''), 'UTF8')), 'hex')
+_JOINED = """coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), '')"""
+COMMENTS = f"""
+SELECT count(*), {_HASHED.format(_JOINED)}
 FROM (
     SELECT concat_ws(' ', i.type, i.identity, d.description) AS said
     FROM pg_description d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
