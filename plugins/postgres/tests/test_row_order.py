@@ -31,6 +31,9 @@ _CHECKED = (
         ("codes", "IMMUTABLE", {"large_table": "1MB"}),
         ("codes", "IMMUTABLE", {"large_table": "0"}),
         ("zcodes", "IMMUTABLE", {"large_table": "0"}),
+        ("codes", "IMMUTABLE", {"format": "custom"}),
+        ("zcodes", "IMMUTABLE", {"format": "directory"}),
+        ("zcodes", "IMMUTABLE", {"format": "tar"}),
     ],
 )
 def test_rows_whose_check_reads_another_table_are_loaded_after_that(
@@ -54,8 +57,8 @@ def test_rows_that_are_refused_in_any_order_end_the_restore(
         "INSERT INTO t VALUES (1)",
         "CREATE OR REPLACE FUNCTION fits(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false'",
     )
-    for large_table in ("0", "8MB"):
-        record = holdfast.backup(server.url(database), store=store, options={"large_table": large_table})
+    for options in ({"large_table": "0"}, {"large_table": "8MB"}, {"format": "custom"}):
+        record = holdfast.backup(server.url(database), store=store, options=options)
         with pytest.raises(HoldfastError, match='"t_a_check"'):
             holdfast.restore(record.id, server.url(target), store=store, jobs=4)
         assert server.relations(target) == set()

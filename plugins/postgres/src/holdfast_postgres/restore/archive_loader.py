@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
-from holdfast_postgres.errors import some_names
+from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
-from holdfast_postgres.restore.load_order import Name
+from holdfast_postgres.restore.load_order import Name, checks_call_functions
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun
 from holdfast_postgres.selection.archive_entries import configuration, list_file, with_needing
@@ -22,19 +22,20 @@ from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.contents import holds_rows
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
+_ALL = (_BEFORE, _DATA, _AFTER)
 _SECTIONS = {PRE_DATA: _BEFORE, ROWS: _DATA, LATER_ROWS: _DATA, POST_DATA: _AFTER}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pass:
-    """One run of pg_restore: `entries` None are all of the archive, an empty `section` all sections.
+    """One run of pg_restore: `entries` None are all of the archive.
 
     With `postpones` rows that are refused are kept for later.
     """
 
     entries: list[Entry] | None = None
     jobs: int = 1
-    section: str = ""
+    sections: tuple[str, ...] = _ALL
     postpones: bool = False
 
 
@@ -83,16 +84,18 @@ class ArchiveLoader:
         """Load rows alone and in pg_dump's order: all where that matters, else those that were refused before."""
         path = self._path = self._spool(blob)
         if self._run.hints.ordered:
-            self._restore(path, _Pass(entries=self._rows(step, read_entries(path)), section=_DATA))
-        elif self._refused:
-            entries = [entry for entry in read_entries(path) if entry.kind == "TABLE DATA"]
-            with self._run.connected() as connection:
-                again = [
-                    entry
-                    for entry in entries
-                    if entry.tag in self._refused and not holds_rows(connection, quoted(entry.schema, entry.tag))
-                ]
-            self._restore(path, _Pass(entries=again, section=_DATA))
+            self._restore(path, _Pass(entries=self._rows(step, read_entries(path)), sections=(_DATA,)))
+        else:
+            self._restore(path, self._again(read_entries(path)))
+
+    def _again(self, entries: list[Entry]) -> _Pass:
+        """Load what was refused as long as other rows were not there."""
+        if not self._refused:
+            return _Pass(entries=[])
+        refused = [entry for entry in entries if entry.kind == "TABLE DATA" and entry.tag in self._refused]
+        with self._run.connected() as connection:
+            again = [entry for entry in refused if not holds_rows(connection, quoted(entry.schema, entry.tag))]
+        return _Pass(entries=again, sections=(_DATA,))
 
     def _rows(self, step: Step, entries: list[Entry]) -> list[Entry]:
         """What a pass over the rows takes: extensions' configuration was loaded before."""
@@ -100,32 +103,49 @@ class ArchiveLoader:
         return [entry for entry in self._wanted(step, entries) if entry.id not in config]
 
     def _passes(self, step: Step, path: Path) -> Iterator[_Pass]:
-        """The runs of pg_restore, one after the other."""
+        """The runs of pg_restore, one after the other; each is asked for when those before it have ended."""
         jobs = self._run.request.jobs if self._is_parallel(step) else 1
         entries = read_entries(path)
         config = configuration(entries)
         wanted = self._wanted(step, entries)
-        filling = _Pass(entries=[entry for entry in wanted if entry.id in config], section=_DATA)
-        if self._run.hints.format == "parallel":
-            section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
-            if section == _DATA:
-                rows = self._rows(step, entries) if config else wanted
-                yield _Pass(entries=_unless_all(rows, entries), jobs=jobs, section=section, postpones=True)
-                return
-            yield from self._attaching(step, wanted, entries, jobs, section)
-            if section == _BEFORE and filling.entries and not self._run.hints.schema_only:
-                yield filling
-        elif jobs > 1 and (config or self._run.hints.ordered):
-            # Several sessions load rows in the order of their size.
-            yield _Pass(entries=_unless_all(wanted, entries), section=_BEFORE)
+        filling = _Pass(entries=[entry for entry in wanted if entry.id in config], sections=(_DATA,))
+        rows = self._rows(step, entries) if config else wanted
+        if self._run.hints.format != "parallel":
+            yield from self._whole(step, wanted, entries, jobs, filling, rows)
+            return
+        section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
+        if section == _DATA:
+            yield _Pass(entries=_unless_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
+            return
+        yield from self._attaching(step, wanted, entries, jobs, (section,))
+        if section == _BEFORE and filling.entries and not self._run.hints.schema_only:
             yield filling
-            yield _Pass(entries=self._rows(step, entries), jobs=1 if self._run.hints.ordered else jobs, section=_DATA)
-            yield from self._attaching(step, wanted, entries, jobs, _AFTER)
-        else:
-            yield from self._attaching(step, wanted, entries, jobs, "")
+
+    def _whole(
+        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, filling: _Pass, rows: list[Entry]
+    ) -> Iterator[_Pass]:
+        """All of an archive: in two runs, so that indexes are built while rows are loaded.
+
+        In more where rows may need those of other tables.
+        """
+        hints = self._run.hints
+        if not hints.data_only:
+            yield _Pass(entries=_unless_all(wanted, entries), sections=(_BEFORE,))
+        if hints.schema_only:
+            yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
+            return
+        yield filling
+        if not _may_be_refused(self._run):
+            yield from self._attaching(step, rows, entries, jobs, (_DATA, _AFTER))
+            return
+        # Several sessions load rows in the order of their size.
+        loading = 1 if hints.ordered else jobs
+        yield _Pass(entries=_unless_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
+        yield self._again(entries)
+        yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
 
     def _attaching(
-        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, section: str
+        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, sections: tuple[str, ...]
     ) -> Iterator[_Pass]:
         """Indexes of partitions are attached in one session.
 
@@ -135,12 +155,12 @@ class ArchiveLoader:
         attaches = jobs > 1 and step.phase == self._last
         attaching = {entry.id for entry in entries if attaches and entry.kind == "INDEX ATTACH"}
         if not attaching:
-            yield _Pass(entries=_unless_all(wanted, entries), jobs=jobs, section=section)
+            yield _Pass(entries=_unless_all(wanted, entries), jobs=jobs, sections=sections)
             return
         later = with_needing(attaching, entries)
-        yield _Pass(entries=[entry for entry in wanted if entry.id not in later], jobs=jobs, section=section)
-        yield _Pass(entries=[entry for entry in wanted if entry.id in attaching], section=section)
-        yield _Pass(entries=[entry for entry in wanted if entry.id in later - attaching], jobs=jobs, section=section)
+        yield _Pass(entries=[entry for entry in wanted if entry.id not in later], jobs=jobs, sections=sections)
+        yield _Pass(entries=[entry for entry in wanted if entry.id in attaching], sections=sections)
+        yield _Pass(entries=[entry for entry in wanted if entry.id in later - attaching], jobs=jobs, sections=sections)
 
     def _wanted(self, step: Step, entries: list[Entry]) -> list[Entry]:
         """What this step is about: what a selection takes, or the tables whose turn it is."""
@@ -159,21 +179,8 @@ class ArchiveLoader:
                 self._scope = find_scope(entries, self._selection)
                 # A merge looks for itself whether the target has what is led to.
                 self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
-                self._warn_of_large_objects(entries, self._scope)
+                _warn_of_large_objects(self._run, entries, self._scope)
         return self._scope
-
-    def _warn_of_large_objects(self, entries: list[Entry], scope: RestoreScope) -> None:
-        """Say which rows refer to large objects that the selection leaves behind; a merge says it itself."""
-        if self._run.target.merges or any(entry.kind == "BLOBS" and entry.id in scope.ids for entry in entries):
-            return
-        tables = [
-            pair for schema, name in self._run.hints.large_object_tables if (pair := (schema, name)) in scope.relations
-        ]
-        if tables:
-            names = some_names([".".join(pair) for pair in tables])
-            self._run.warn(
-                [f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"]
-            )
 
     def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
@@ -188,10 +195,11 @@ class ArchiveLoader:
             postpones=restored.postpones,
         )
         arguments = _arguments(run.adjustments)
-        if restored.section:
-            arguments.append(f"--section={restored.section}")
+        if restored.sections != _ALL:
+            arguments += [f"--section={section}" for section in restored.sections]
         if entries is not None:
-            arguments.append(f"--use-list={self._write_list(entries)}")
+            listing = run.request.scratch / f"entries-{next(self._lists)}.list"
+            arguments.append(f"--use-list={_write_list(listing, entries)}")
         if restored.jobs > 1:
             arguments.append(f"--jobs={restored.jobs}")
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(path)]
@@ -203,13 +211,6 @@ class ArchiveLoader:
                 child.finish(classifier.action)
         self._refused |= classifier.refused
         run.warn(classifier.degraded)
-
-    def _write_list(self, entries: list[Entry]) -> Path:
-        listing = self._run.request.scratch / f"entries-{next(self._lists)}.list"
-        descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(list_file(entries))
-        return listing
 
     def _spool(self, blob: Blob) -> Path:
         if self._run.hints.format != "directory":
@@ -232,6 +233,31 @@ class ArchiveLoader:
         if hints.format in ("custom", "directory") or step.phase == POST_DATA:
             return True
         return hints.format == "parallel" and step.phase == ROWS and not hints.large_tables
+
+
+def _may_be_refused(run: RestoreRun) -> bool:
+    """Whether rows may be refused as long as those of other tables are not there, once the tables are."""
+    if run.hints.ordered:
+        return True
+    with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+        return checks_call_functions(connection)
+
+
+def _warn_of_large_objects(run: RestoreRun, entries: list[Entry], scope: RestoreScope) -> None:
+    """Say which rows refer to large objects that the selection leaves behind; a merge says it itself."""
+    if run.target.merges or any(entry.kind == "BLOBS" and entry.id in scope.ids for entry in entries):
+        return
+    tables = [pair for schema, name in run.hints.large_object_tables if (pair := (schema, name)) in scope.relations]
+    if tables:
+        names = some_names([".".join(pair) for pair in tables])
+        run.warn([f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"])
+
+
+def _write_list(listing: Path, entries: list[Entry]) -> Path:
+    descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(list_file(entries))
+    return listing
 
 
 def _unless_all(wanted: list[Entry], entries: list[Entry]) -> list[Entry] | None:

@@ -15,6 +15,21 @@ JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n 
 JOIN pg_catalog.pg_class r ON r.oid = k.confrelid JOIN pg_catalog.pg_namespace m ON m.oid = r.relnamespace
 WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND {USER_SCHEMA}
 """
+# Whatever a function says of itself; those of extensions read what was loaded before all other rows.
+_CALLING = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint k
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
+    WHERE k.contype = 'c' AND d.refobjid >= 16384
+        AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+            WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'))
+"""
+
+
+def checks_call_functions(connection: "Connection[TupleRow]") -> bool:
+    """Whether a CHECK, of a table or a domain, calls a function of the user's, which may read other tables."""
+    return connection.execute(_CALLING).fetchone() == (True,)
 
 
 def references(connection: "Connection[TupleRow]") -> dict[Name, set[Name]]:
