@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.disks import small_disk
-from support.postgres_faults import assert_nothing_published, fill_big
+from support.postgres_faults import assert_nothing_published, fill_big, wait_until
 from support.servers.postgres import PostgresServer, running
 
 import holdfast
@@ -35,6 +36,26 @@ def test_a_server_that_dies_while_pg_dump_copies_is_told_with_the_reason(tmp_pat
             next(reading)
             server.stop()
             try:
+                with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
+                    list(reading)
+            finally:
+                server.start()
+
+
+def test_of_a_server_that_is_gone_the_reason_is_told_that_its_sessions_were_given(tmp_path: Path) -> None:
+    """Whoever notices it first: the monitor, which cannot connect any more, says why its session ended."""
+    with running() as server:
+        server.create("app")
+        fill_big(server, "app")
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        request = DumpRequest(url=server.url("app"), scratch=scratch, options=PostgresOptions(format="custom"))
+        with open_dump(request) as session:
+            reading = session.read(session.streams[0])
+            next(reading)
+            server.stop()
+            try:
+                wait_until(lambda: not any(thread.name == "holdfast-locks" for thread in threading.enumerate()))
                 with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
                     list(reading)
             finally:

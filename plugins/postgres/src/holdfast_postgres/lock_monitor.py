@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_name
 from holdfast_postgres.catalog import USER_SCHEMA
-from holdfast_postgres.errors import OutOfLocksError
+from holdfast_postgres.errors import OutOfLocksError, server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.session import connect, settings
@@ -170,14 +170,17 @@ class LockMonitor:
                 return
 
     def _reconnect(self, error: psycopg.Error) -> HoldfastError | None:
-        """Somebody may have ended this session alone, which says nothing about the others."""
+        """Somebody may have ended this session alone, which says nothing about the others.
+
+        Where the server does not answer, why the session ended is the reason, and not that there is none any more.
+        """
         log.info("the session of the lock monitor was lost: %s", error)
         try:
             self.connection = self._connect()
-        except HoldfastError as failure:
-            return failure
-        except psycopg.Error as failure:
-            return UnreachableError(f"the session that monitors the backup was lost: {failure}")
+        except (HoldfastError, psycopg.Error) as failure:
+            log.info("and cannot be opened again: %s", failure)
+            lost = server_error(error, f"the server of {self._location.label} was lost")
+            return lost if isinstance(lost, UnreachableError) else UnreachableError(lost.message, hint=lost.hint)
         return None
 
     def _check(self) -> HoldfastError | None:
