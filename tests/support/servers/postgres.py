@@ -144,7 +144,7 @@ class PostgresServer:
             line for line in said.splitlines(keepends=True) if not line.startswith(("\\restrict ", "\\unrestrict "))
         )
 
-    def standby(self, folder: Path) -> "PostgresServer":
+    def standby(self, folder: Path, settings: str = "") -> "PostgresServer":
         """Start a hot standby of this server."""
         self.run.output(
             "pg_basebackup", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-D", str(folder / "data"),
@@ -153,7 +153,7 @@ class PostgresServer:
         server = PostgresServer(folder, self.run, free_port())
         with open(server.data / "postgresql.conf", "a", encoding="utf-8") as file:
             sockets = self.run.path_in_root(folder)
-            file.write(f"port = {server.port}\nunix_socket_directories = '{sockets}'\nhot_standby = on\n")
+            file.write(f"port = {server.port}\nunix_socket_directories = '{sockets}'\nhot_standby = on\n{settings}")
         server.start()
         return server
 

@@ -108,7 +108,7 @@ _TOO_LONG_HINT = (
 _HINTS = {
     "55P03": "end the session that holds the lock, or use -o lock_timeout=SECONDS to wait longer",
     "53300": "lower --jobs, or raise max_connections on the server",
-    "40001": "back up the primary, or set hot_standby_feedback=on or a longer max_standby_streaming_delay there",
+    "40001": "back up the primary, or set hot_standby_feedback=on and more max_standby_streaming_delay on the standby",
     "53100": "make room on the disk of the server",
     "53200": "free memory on the server",
     "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
@@ -117,8 +117,8 @@ _HINTS = {
 
 def server_error(error: psycopg.Error, action: str) -> HoldfastError:
     """Translate an error of psycopg; the message is one line that begins with `action`."""
-    state = error.sqlstate or ""
     text = _one_line(error.diag.message_primary or str(error))
+    state = _state(error.sqlstate or "", text)
     if state == "53200" and _OUT_OF_LOCKS.search(f"{error.diag.message_hint} {text}"):
         return OutOfLocksError(f"{action}: {text}", hint=_OUT_OF_LOCKS_HINT)
     if "row-level security" in text or "row security" in text:
@@ -156,7 +156,7 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
         return UnreachableError(f"{action}: the session that held the snapshot was lost"), state
     if any(_OUT_OF_LOCKS.search(line) for line in lines):
         return OutOfLocksError(f"{action}: {program}: {text}", hint=_OUT_OF_LOCKS_HINT), "53200"
-    state = state or state_of(text)
+    state = _state(state or state_of(text), text)
     kind = _kind(state, text)
     hint = _TOO_LONG_HINT if _TOO_LONG.search(text) else _hint(state, text, kind)
     return kind(f"{action}: {program}: {text}", hint=hint), state
@@ -180,6 +180,11 @@ def content_error(error: HoldfastError, state: str, *, same_major: bool) -> Hold
     return error
 
 
+def is_recovery_conflict(text: str) -> bool:
+    """Whether a standby ended what stood in the way of replaying changes; never translated by pg_dump."""
+    return "conflict with recovery" in text
+
+
 def state_of(text: str) -> str:
     """The SQLSTATE of a message in English that came without one; empty where that is not known."""
     return next((state for pattern, state in _STATES if pattern.search(text)), "")
@@ -194,6 +199,11 @@ def is_content(state: str, *, same_major: bool) -> bool:
     if state in _ENVIRONMENT:
         return False
     return state.startswith(_CONTENT_CLASSES) or (same_major and state.startswith(("42", "3F")))
+
+
+def _state(state: str, text: str) -> str:
+    """The SQLSTATE, found by the text where there is none; what ended a statement was not always the user (57014)."""
+    return (state_of(text) or state) if state in ("", "57014") else state
 
 
 def _row_security(action: str, text: str) -> CredentialsError:

@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_name
 from holdfast_postgres.catalog import USER_SCHEMA
-from holdfast_postgres.errors import OutOfLocksError, server_error
+from holdfast_postgres.errors import OutOfLocksError, is_recovery_conflict, server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.session import connect, settings
@@ -40,7 +40,9 @@ SELECT relation::int8 FROM pg_catalog.pg_locks WHERE pid = ANY (%s) AND NOT gran
 _LOCK_HOLDER = """
 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
         WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
-    n.nspname || '.' || c.relname, l.granted, l.pid, coalesce(a.usename, ''), coalesce(a.application_name, '')
+    n.nspname || '.' || c.relname, l.granted, l.pid, coalesce(a.usename,
+        CASE a.backend_type WHEN 'startup' THEN 'recovery, for a transaction of the primary' END, ''),
+    coalesce(a.application_name, '')
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
@@ -80,6 +82,9 @@ class LockMonitor:
         self._lock_timeout = lock_timeout
         self._pause = min(_LONGEST_PAUSE, max(0.02, lock_timeout / 5))
         self._holder_pid: int | None = None
+        self._holder: Connection[TupleRow] | None = None
+        self._loss: HoldfastError | None = None
+        self._loss_lock = threading.Lock()
         self._on_error: Callable[[HoldfastError], None] | None = None
         self._since: dict[tuple[int, int], float] = {}
         self._seen = ""
@@ -121,8 +126,19 @@ class LockMonitor:
 
     def set_holder(self, connection: "Connection[TupleRow]") -> None:
         """From now on the loss of this session, which holds the snapshot, is the end of the backup."""
+        self._holder = connection
         # Asked of the server: behind a pooler libpq knows another number.
         (self._holder_pid,) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() or (None,)
+
+    def loss(self) -> HoldfastError | None:
+        """What the session that holds the snapshot was ended with; None while it answers."""
+        with self._loss_lock:
+            if self._loss is None and self._holder is not None:
+                try:
+                    self._holder.execute("SELECT 1")
+                except psycopg.Error as error:
+                    self._loss = server_error(error, LOST)
+            return self._loss
 
     def on_error(self, callback: Callable[[HoldfastError], None]) -> None:
         """Call this, in the thread of the monitor, with what must end the backup."""
@@ -130,9 +146,13 @@ class LockMonitor:
 
     @contextmanager
     def explain_locks(self, relations: Sequence[int] = ()) -> Iterator[None]:
-        """Let a `LockedError` of this block say who holds the lock, and want of room for locks how much it takes."""
+        """Let the errors of this block say who holds a lock, how much room locks take, and why the snapshot is lost."""
         try:
             yield
+        except UnreachableError as error:
+            if LOST in error.message and (loss := self.loss()):
+                raise loss from error
+            raise
         except LockedError as error:
             raise self.explain(error, relations) from error
         except OutOfLocksError as error:
@@ -140,6 +160,8 @@ class LockMonitor:
 
     def explain(self, error: HoldfastError, relations: Sequence[int] = ()) -> HoldfastError:
         """Say who locks one of these, or what a session of the backup was seen waiting for just now."""
+        if is_recovery_conflict(error.message):
+            return error  # nobody holds a lock: the session was ended
         text = self._seen if time.monotonic() - self._seen_at < 2 * self._pause + 0.5 else ""
         try:
             text = self._describe_holder(relations) or text
@@ -186,7 +208,7 @@ class LockMonitor:
     def _check(self) -> HoldfastError | None:
         sessions: dict[int, bool] = dict(self.connection.execute(_SESSIONS, self._mark).fetchall())
         if self._holder_pid is not None and self._holder_pid not in sessions:
-            return UnreachableError(LOST)
+            return self.loss() or UnreachableError(LOST)
         before, self._checked_at = self._checked_at, time.monotonic()
         waits = [
             (pid, relation)

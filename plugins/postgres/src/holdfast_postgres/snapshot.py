@@ -21,7 +21,7 @@ from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.location import Location
-from holdfast_postgres.lock_monitor import LOST, LockMonitor, with_mark
+from holdfast_postgres.lock_monitor import LockMonitor, with_mark
 from holdfast_postgres.money import money_locale
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.selection import backup_scope
@@ -245,8 +245,8 @@ def _optional(connection: "Connection[TupleRow]", query: str) -> Any:
 
 def check_held(snapshot: Snapshot) -> None:
     """Make sure at the end that the locks were held all the time: their session still answers."""
-    with translate_errors(LOST):
-        snapshot.connection.execute("SELECT 1")
+    if loss := snapshot.monitor.loss():
+        raise loss
 
 
 def _release(connection: "Connection[TupleRow]") -> None:
