@@ -55,6 +55,44 @@ def test_an_index_that_lies_about_its_table_is_found_with_amcheck(
         assert difference == ("table", "public.t")
 
 
+def test_an_index_that_amcheck_cannot_compare_with_its_table_is_not_called_damaged(
+    server: PostgresServer, database: str, store: str, tmp_path: Path
+) -> None:
+    """Its function needs what a session of the check has not; it is checked alone, and a warning names it."""
+    server.execute(database, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
+    backup = holdfast.backup(server.url(database), store=store, proof=True)
+    with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
+        holdfast.restore(backup.id, scratch.url, store=store)
+        name = next(name for name in server.databases() if name.startswith(PREFIX))
+        server.execute(
+            name,
+            """
+            CREATE FUNCTION tenant(a int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN
+                RETURN current_setting('app.tenant') || a; END$$
+            """,
+            "SET app.tenant TO 'x'; CREATE INDEX by_tenant ON t (tenant(a)); CREATE INDEX plain ON t (a)",
+        )
+        assert scratch.check() == []
+        (warning,) = scratch.warnings
+        assert "by_tenant has every row" in warning
+        assert "app.tenant" in warning
+        scratch.proof(recorded_proof(backup))
+        assert warning in scratch.warnings
+
+
+def test_that_amcheck_cannot_be_installed_is_a_warning(
+    server: PostgresServer, database: str, store: str, tmp_path: Path
+) -> None:
+    """Whatever stands in its way; nothing is called damaged for it."""
+    backup = holdfast.backup(server.url(database), store=store, proof=True)
+    with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
+        name = next(name for name in server.databases() if name.startswith(PREFIX))
+        server.execute(name, "CREATE SCHEMA holdfast_amcheck")
+        assert scratch.check() == []
+        (warning,) = scratch.warnings
+        assert "not checked with amcheck" in warning
+
+
 def test_only_marked_databases_whose_drill_is_dead_are_swept(
     server: PostgresServer, database: str, store: str, tmp_path: Path
 ) -> None:

@@ -248,6 +248,11 @@ def some_names(names: Sequence[str], limit: int = 5) -> str:
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text
 
 
+def some_lines(lines: Sequence[str], limit: int = 10) -> list[str]:
+    """A few messages and how many more."""
+    return [*lines[:limit], f"and {len(lines) - limit} more"] if len(lines) > limit else list(lines)
+
+
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
     """Raise psycopg's errors of the block as ours, which begin with `action`."""

@@ -37,17 +37,18 @@ _HEAPS_SINCE = 14
 _LIMIT = 10
 
 
-def integrity_problems(connection: "Connection[TupleRow]", server: Server) -> list[str]:
-    """What is damaged, for messages; the transaction of the connection is rolled back."""
+def integrity_problems(connection: "Connection[TupleRow]", server: Server) -> tuple[list[str], list[str]]:
+    """What is damaged, and what could not be checked, for messages; the transaction is rolled back."""
+    unchecked: list[str] = []
     problems = [f"index {name} is not valid" for name in first_column(connection, _INVALID)]
-    if _create_amcheck(connection):
-        problems += _check_indexes(connection)
+    if _create_amcheck(connection, unchecked):
+        problems += _check_indexes(connection, unchecked)
         problems += _check_heaps(connection, server)
         connection.execute("ROLLBACK")  # with it goes the extension
-    return problems
+    return problems, unchecked
 
 
-def _create_amcheck(connection: "Connection[TupleRow]") -> bool:
+def _create_amcheck(connection: "Connection[TupleRow]", unchecked: list[str]) -> bool:
     """Whether amcheck can be used; it is made inside the transaction, which is rolled back after the check."""
     if not first_column(connection, "SELECT name FROM pg_catalog.pg_available_extensions WHERE name = 'amcheck'"):
         log.info("the server has no amcheck: only the validity of indexes is checked")
@@ -61,6 +62,12 @@ def _create_amcheck(connection: "Connection[TupleRow]") -> bool:
     except psycopg.errors.InsufficientPrivilege:
         connection.execute("ROLLBACK TO SAVEPOINT amcheck")
         log.info("the role may not use amcheck: only the validity of indexes is checked")
+        return False
+    except psycopg.Error as error:
+        if connection.broken:
+            raise
+        connection.execute("ROLLBACK TO SAVEPOINT amcheck")  # an event trigger of a server's host, for instance
+        unchecked.append(f"not checked with amcheck, which cannot be installed: {error.diag.message_primary}")
         return False
     return True
 
@@ -77,26 +84,51 @@ def _batches(connection: "Connection[TupleRow]", query: str) -> list[list[Object
     return in_batches([((oid, name), 0) for oid, name in connection.execute(query)])
 
 
-def _check_indexes(connection: "Connection[TupleRow]") -> list[str]:
+def _check_indexes(connection: "Connection[TupleRow]", unchecked: list[str]) -> list[str]:
     schema, problems = _schema(connection), []
     for batch in _batches(connection, _BTREES):
-        problems += _check_batch(connection, schema, batch)
+        problems += _check_batch(connection, schema, batch, unchecked)
         if len(problems) >= _LIMIT:
             break
     return problems[:_LIMIT]
 
 
-def _check_batch(connection: "Connection[TupleRow]", schema: str, batch: Sequence[Object]) -> list[str]:
-    """Check several indexes by one query, which ends at the first damage: then each alone tells its own."""
-    query = f"SELECT {schema}.bt_index_check(b.oid::regclass, true) FROM unnest(%s::oid[]) b(oid)"
+def _check_batch(
+    connection: "Connection[TupleRow]", schema: str, batch: Sequence[Object], unchecked: list[str]
+) -> list[str]:
+    """Check several indexes by one query, which ends at the first that is damaged: then each alone tells its own."""
     try:
-        with releasing_locks(connection):
-            connection.execute(query, ([oid for oid, _ in batch],))
-    except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
+        _check(connection, schema, batch, with_rows=True)
+    except psycopg.Error as error:
+        if connection.broken:
+            raise
         if len(batch) > 1:
-            return [problem for index in batch for problem in _check_batch(connection, schema, [index])]
-        return [f"index {batch[0][1]}: {error.diag.message_primary}"]
+            return [problem for index in batch for problem in _check_batch(connection, schema, [index], unchecked)]
+        damage = isinstance(error, psycopg.errors.IndexCorrupted | psycopg.errors.DataCorrupted)
+        return [_problem(batch[0], error)] if damage else _check_alone(connection, schema, batch[0], error, unchecked)
     return []
+
+
+def _check_alone(
+    connection: "Connection[TupleRow]", schema: str, index: Object, reason: psycopg.Error, unchecked: list[str]
+) -> list[str]:
+    """Check an index without its table: its expressions cannot be computed here, by a function of unqualified names."""
+    unchecked.append(f"not known whether index {index[1]} has every row: {reason.diag.message_primary}")
+    try:
+        _check(connection, schema, [index], with_rows=False)
+    except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
+        return [_problem(index, error)]
+    return []
+
+
+def _check(connection: "Connection[TupleRow]", schema: str, indexes: Sequence[Object], *, with_rows: bool) -> None:
+    query = f"SELECT {schema}.bt_index_check(b.oid::regclass, %s) FROM unnest(%s::oid[]) b(oid)"
+    with releasing_locks(connection):
+        connection.execute(query, (with_rows, [oid for oid, _ in indexes]))
+
+
+def _problem(index: Object, error: psycopg.Error) -> str:
+    return f"index {index[1]}: {error.diag.message_primary}"
 
 
 def _check_heaps(connection: "Connection[TupleRow]", server: Server) -> list[str]:

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
 from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
-from holdfast_postgres.errors import server_error, translate_errors
+from holdfast_postgres.errors import server_error, some_lines, translate_errors
 from holdfast_postgres.hints import Hints, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
@@ -46,16 +46,19 @@ class PostgresScratch:
             translate_errors("cannot check the scratch database"),
             _session(self._location, self._server) as connection,
         ):
-            return integrity_problems(connection, self._server)
+            problems, unchecked = integrity_problems(connection, self._server)
+            self.warnings += some_lines(unchecked)
+            return problems
 
     def proof(self, recorded: Proof) -> Proof:
-        """Compute the proof anew; `warnings` tell what could not be compared."""
-        proof, self.warnings = repeat_proof(
+        """Compute the proof anew; `warnings` tell what could not be checked or compared."""
+        proof, warnings = repeat_proof(
             recorded,
             lambda: _session(self._location, self._server),
             major=self._server.major,
             jobs=self._jobs,
         )
+        self.warnings += warnings
         return proof
 
 
