@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sqlite_files import crash
+from support.sqlite_files import crash, powerless
 
 import holdfast
 from holdfast_sqlite.location.uri import sqlite_uri
@@ -141,3 +141,19 @@ def test_whoever_has_asked_a_database_that_is_a_target_leaves_nothing_beside_it(
     with Child("probe", scratch=tmp_path, path=str(source), uri=uri, lock_timeout=1) as child:
         assert child.receive() == {"event": "probed", "data": True}
     assert names(source) == ["app.db"]
+
+
+def test_a_user_who_may_only_read_makes_no_log_that_would_keep_the_owner_out(source: Path, backups: Any) -> None:
+    source.chmod(0o444)
+    if os.geteuid() == 0:
+        os.chown(source, 65534, 65534)
+    source.parent.chmod(0o777)
+    command = [*powerless(), sys.executable, "-m", "holdfast", "backup", f"sqlite:///{source}"]
+    done = subprocess.run([*command, "--store", str(backups.store)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert names(source) == ["app.db"]
+    (record,) = holdfast.list_backups(str(backups.store))
+    target = backups.restore(record, source.parent.parent / "copy.db")
+    with closing(sqlite3.connect(target)) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+        assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]

@@ -142,6 +142,10 @@ class Source:
             raise TaskError("unsafe", text, hint="see who writes to it, by another name or without SQLite; try again")
 
     def _connect(self) -> None:
+        if versions(self.header) == WAL and self._would_keep_out():
+            self.access = "private"
+            self.unsafe = "this user may not write to it, and a log beside it would be this user's"
+            return
         if versions(self.header) != ROLLBACK:
             self._side_files.watch()
         try:
@@ -165,6 +169,13 @@ class Source:
         self._choose_access()
         if self.access == "file":
             self.end()
+
+    def _would_keep_out(self) -> bool:
+        """Whether SQLite would make a log that is not the owner's, so that he could not write, and we not remove it.
+
+        It gets the mode of the file (os_unix.c: findCreateFileMode), and the lock for its removal takes writing.
+        """
+        return not os.path.exists(f"{self.path}-wal") and not os.access(self.path, os.W_OK)
 
     def begin(self) -> None:
         """Begin a read transaction; in rollback mode nobody can commit while it lasts."""
