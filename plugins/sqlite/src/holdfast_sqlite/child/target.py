@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
 
 from holdfast_sqlite.child.channel import Channel, TaskError
 from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
@@ -89,17 +88,23 @@ def copy(channel: Channel) -> None:
         mode = versions(file.read(SIZE))
     if task["exclusive"]:
         refuse_open(task["path"], task["lock_timeout"])
-        with closing(_open_target(task)) as target:  # whatever happens, or files beside it would be left
+        target = _open_target(task)
+        try:
             _lock_alone(target)
             _backup(target, task, ROLLBACK)
             if mode == WAL:
                 target.execute("PRAGMA journal_mode=WAL").fetchone()
+        finally:  # or files beside it would be left
+            target.close()
     else:
         refuse_other_name(task["path"], task["lock_timeout"])
         refuse_left_elsewhere(task["path"], task["lock_timeout"])
         wal = _check_shape(task)
-        with closing(_open_target(task)) as target:
+        target = _open_target(task)
+        try:
             _backup(target, task, WAL if wal else ROLLBACK)
+        finally:
+            target.close()
     channel.send("copied")
 
 
@@ -158,8 +163,11 @@ def _read_shape(path: str, mode: str, lock_timeout: float) -> tuple[str, int, bo
 def _backup(target: sqlite3.Connection, task: dict[str, Any], mode: bytes) -> None:
     with open(task["image"], "r+b") as file:  # the target's connections keep the mode that they know
         write_versions(file.fileno(), mode)
-    with closing(sqlite3.connect(sqlite_uri(task["image"], "ro&immutable=1"), uri=True, isolation_level=None)) as image:
+    image = sqlite3.connect(sqlite_uri(task["image"], "ro&immutable=1"), uri=True, isolation_level=None)
+    try:
         image.backup(target, pages=_STEP, progress=ProgressTimeout(task["lock_timeout"]))
+    finally:
+        image.close()
 
 
 TASKS = {"probe": probe, "hold": hold, "copy": copy}
