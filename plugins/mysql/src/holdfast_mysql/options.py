@@ -22,8 +22,12 @@ class MysqlOptions:
         default=False,
         metadata={"help": "at backup: store accounts and grants of the whole server; at restore: apply them"},
     )
-    lock_timeout: float = field(
-        default=5.0, metadata={"help": "seconds to wait for the short global lock at the start"}
+    lock_timeout: float | None = field(
+        default=None,
+        metadata={
+            "help": "seconds to wait for locks of others: at a backup for the short global lock at its start (5), at a "
+            "restore with --replace for the tables to change places (60)"
+        },
     )
     lock_nontransactional: bool = field(
         default=False,
@@ -38,5 +42,5 @@ class MysqlOptions:
 
     def __post_init__(self) -> None:
         """Refuse times that the server could not wait for."""
-        if not 1 <= self.lock_timeout <= 86400:
+        if self.lock_timeout is not None and not 1 <= self.lock_timeout <= 86400:
             raise ValueError(f"lock_timeout is {self.lock_timeout:g}, expected 1 to 86400 seconds")

@@ -56,17 +56,19 @@ class DefinitionReader:
     def database(self) -> Statement:
         """The database's own settings, as a statement that needs no name."""
         comment = ", schema_comment" if self._session.server.mariadb_since(10, 5) else ", ''"
-        charset, collation, text = self._session.texts(
-            f"SELECT default_character_set_name, default_collation_name{comment} FROM information_schema.schemata"
-            f" WHERE schema_name={literal(self._database)}"
+        encryption = ", default_encryption" if self._session.server.mysql_since(8, 0, 16) else ", ''"
+        charset, collation, text, encrypted = self._session.texts(
+            f"SELECT default_character_set_name, default_collation_name{comment}{encryption}"
+            f" FROM information_schema.schemata WHERE schema_name={literal(self._database)}"
         )[0]
         said = f" COMMENT {plain_literal(text)}" if text else ""
+        said += " DEFAULT ENCRYPTION='Y'" if encrypted == "YES" else ""
         return Statement(
             kind="database",
             name=self._database,
             body=f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}{said}".encode(errors="surrogateescape"),
             collation=collation,
-            extra={"charset": charset, "comment": text},
+            extra={"charset": charset, "comment": text, "encryption": encrypted},
         )
 
     def table(self, name: str) -> Statement:

@@ -13,18 +13,30 @@ def with_definer(statement: Statement, choice: str) -> bytes:
     """Keep the definer, or make whoever restores the definer; `strip` leaves the clause out, which means the same."""
     if choice == "keep":
         return statement.body
+    span = _definer_span(statement)
+    clause = b"DEFINER=CURRENT_USER" if choice == "current" else b""
+    return replaced(statement.body, [(*span, clause)]) if span else statement.body
+
+
+def definer_clause(statement: Statement) -> bytes:
+    """The clause DEFINER=… as it stands in the definition, empty for none."""
+    span = _definer_span(statement)
+    return statement.body[slice(*span)] if span else b""
+
+
+def _definer_span(statement: Statement) -> tuple[int, int] | None:
+    """Where the clause DEFINER=… begins and ends."""
     tokens = code(statement.body, statement.sql_mode)
     index = _definer_index(tokens)
     if index is None:
-        return statement.body
+        return None
     end = index + 2
     if is_text(tokens, end + 1, b"@"):
         end += 2
     # CURRENT_USER may be followed by ().
     if is_text(tokens, end + 1, b"("):
         end += 2
-    clause = b"DEFINER=CURRENT_USER" if choice == "current" else b""
-    return replaced(statement.body, [(tokens[index].start, tokens[end].end, clause)])
+    return tokens[index].start, tokens[end].end
 
 
 def with_quoted_definer(body: bytes, statement: Statement) -> bytes:

@@ -41,6 +41,8 @@ from holdfast_mysql.snapshot import Snapshot, SnapshotTaker, prepare_reader
 _TICK = 0.1
 _LARGE_ROW = 1 << 20  # bytes from which the manifest tells the longest row of a stream
 
+_LOCK_TIMEOUT = 5.0  # seconds, of a lock that stops all writers of the server
+
 
 class MysqlDump:
     """One running dump."""
@@ -201,6 +203,7 @@ class MysqlDump:
                 "collation": contents.database.collation,
                 "charset": contents.database.extra["charset"],
                 "comment": contents.database.extra["comment"],
+                "encryption": contents.database.extra["encryption"],
                 "names": contents.names,
                 "rows": rows,
                 "largest": dict(self._largest),
@@ -231,15 +234,16 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
         jobs = 1 if request.options.format == "sql" else request.jobs
         readers = [open_reader() for _ in range(jobs)]
         selection = Selection(select=request.select, exclude=request.exclude)
+        timeout = request.options.lock_timeout or _LOCK_TIMEOUT
 
         def hold(names: Sequence[str]) -> None:
             if request.options.lock_nontransactional:
                 loose = _nontransactional(keeper, location.database, names)
                 if loose:
-                    _lock_tables(open_reader(), loose, timeout=request.options.lock_timeout)
+                    _lock_tables(open_reader(), loose, timeout=timeout)
 
         with translate_errors(f"cannot take a snapshot of {quote_name(location.database)}"):
-            taker = SnapshotTaker(keeper, locker, readers, timeout=request.options.lock_timeout)
+            taker = SnapshotTaker(keeper, locker, readers, timeout=timeout)
             snapshot = taker.take(lambda: _names(keeper, location.database, selection), hold)
             locker.close()
         with translate_errors(f"cannot read the definitions of {quote_name(location.database)}"):

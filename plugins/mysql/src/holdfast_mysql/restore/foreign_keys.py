@@ -4,12 +4,17 @@ A renamed table takes the keys that lead to it along, into the database that its
 built beside the target refers to tables beside it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from holdfast.api import quote_name
+import pymysql
+
+from holdfast.api import UnsafeError, quote_name
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.session import Session, literal, quoted
+
+_HINT = "drop the foreign key first, or restore under another name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,23 +35,86 @@ class ForeignKey:
         """Its table, qualified."""
         return f"{quoted(self.database)}.{quoted(self.table)}"
 
+    def add(self, place: str, parent_database: str, *, name: str = "") -> str:
+        """The statement that adds it to a table, to lead into a database."""
+        columns, parents = (", ".join(map(quoted, names)) for names in (self.columns, self.parent_columns))
+        constraint = f"CONSTRAINT {quoted(name)} " if name else ""
+        return (
+            f"ALTER TABLE {place} ADD {constraint}FOREIGN KEY ({columns})"
+            f" REFERENCES {quoted(parent_database)}.{quoted(self.parent)} ({parents}) {self.rules}"
+        )
 
-def relink(session: Session, target: str, gone: Collection[str]) -> None:
+    def __str__(self) -> str:
+        """Where it is, for messages."""
+        return f"foreign key {quote_name(self.name)} of table {quote_name(f'{self.database}.{self.table}')}"
+
+
+def outside_keys(session: Session, target: str, going: Collection[str]) -> list[ForeignKey]:
+    """The foreign keys of tables that stay, in whatever database, which lead to tables of the target that leave it."""
+    leaving = {(target, name) for name in going}
+    where = f"k.referenced_table_schema = {literal(target)}"
+    return [
+        key
+        for key in _keys(session, where)
+        if (key.parent_database, key.parent) in leaving and (key.database, key.table) not in leaving
+    ]
+
+
+def refuse_lost_parents(keys: Sequence[ForeignKey], new: Collection[str]) -> None:
+    """Refuse to take tables away that others refer to, where none of that name comes."""
+    lost = [key for key in keys if key.parent not in new]
+    if lost:
+        raise UnsafeError(
+            f"{lost[0]} refers to table {quote_name(lost[0].parent)}, which the backup does not hold"
+            + (f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""),
+            hint=_HINT,
+        )
+
+
+def refuse_unfit_parents(session: Session, keys: Sequence[ForeignKey], *, building: str, probe: str) -> None:
+    """Refuse parents that were built otherwise than keys need them: the server judges, on an empty table."""
+    place = f"{quoted(building)}.{quoted(probe)}"
+    for key in keys:
+        session.execute(f"CREATE TABLE {place} LIKE {key.place}")
+        try:
+            session.execute("SET foreign_key_checks=1")
+            session.execute(key.add(place, building))
+        except pymysql.MySQLError as error:
+            raise UnsafeError(
+                f"{key} cannot lead to table {quote_name(key.parent)} as the backup has it: {error.args[1]}", hint=_HINT
+            ) from error
+        finally:
+            session.execute("SET foreign_key_checks=0")
+            session.execute(f"DROP TABLE {place}")
+
+
+def relink(session: Session, target: str, gone: Collection[str], run: Callable[[str], object] | None = None) -> None:
     """Let every foreign key that leads into databases which are about to go lead to the target's table instead."""
+    run = run or session.execute
     names = ", ".join(map(literal, gone))
     where = f"k.referenced_table_schema IN ({names}) AND k.table_schema NOT IN ({names})"
     for key in list(_keys(session, where)):
-        columns, parents = (", ".join(map(quoted, names)) for names in (key.columns, key.parent_columns))
-        with translate_errors(
-            f"foreign key {quote_name(key.name)} of table {quote_name(key.table)} cannot lead to the table "
-            f"{quote_name(key.parent)} of the backup"
-        ):
+        with _telling(key):
             # Two statements: of one name, the new key would be refused while the old one is there.
-            session.execute(f"ALTER TABLE {key.place} DROP FOREIGN KEY {quoted(key.name)}")
-            session.execute(
-                f"ALTER TABLE {key.place} ADD CONSTRAINT {quoted(key.name)} FOREIGN KEY ({columns})"
-                f" REFERENCES {quoted(target)}.{quoted(key.parent)} ({parents}) {key.rules}"
-            )
+            run(f"ALTER TABLE {key.place} DROP FOREIGN KEY {quoted(key.name)}")
+            run(key.add(key.place, target, name=key.name))
+
+
+def restore_keys(session: Session, keys: Sequence[ForeignKey], run: Callable[[str], object]) -> None:
+    """Let recorded foreign keys be there and lead to where they led."""
+    schemas = ", ".join({literal(key.database) for key in keys}) or "''"
+    there = {(key.database, key.table, key.name): key for key in _keys(session, f"k.table_schema IN ({schemas})")}
+    for key in keys:
+        current = there.get((key.database, key.table, key.name))
+        if current != key:
+            with _telling(key):
+                if current:
+                    run(f"ALTER TABLE {key.place} DROP FOREIGN KEY {quoted(key.name)}")
+                run(key.add(key.place, key.parent_database, name=key.name))
+
+
+def _telling(key: ForeignKey) -> AbstractContextManager[None]:
+    return translate_errors(f"{key} cannot lead to the table {quote_name(key.parent)}")
 
 
 def lost_references(session: Session, target: str, new: Collection[str]) -> Iterator[str]:

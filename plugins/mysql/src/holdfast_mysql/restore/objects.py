@@ -1,7 +1,7 @@
 """Views, routines, triggers and events, each made under the settings that it was first made under."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pymysql
@@ -28,8 +28,12 @@ _ABSENT = frozenset({1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
 class ObjectMaker:
     """Makes objects in a database; `source` is the name that the database had."""
 
-    def __init__(self, session: Session, *, database: str, source: str, definer: str, disable_events: bool) -> None:
+    def __init__(
+        self, session: Session, *, database: str, source: str, definer: str, disable_events: bool,
+        run: Callable[[bytes | str], object] | None = None,
+    ) -> None:  # fmt: skip
         self._session = session
+        self._run = run or session.execute
         self._database = database
         self._source = source
         self._definer = definer
@@ -59,7 +63,7 @@ class ObjectMaker:
             self._session.execute(OPENING[0])
 
     def _alter_collation(self, collation: str) -> str:
-        self._session.execute(f"ALTER DATABASE {quoted(self._database)} COLLATE {collation}")
+        self._run(f"ALTER DATABASE {quoted(self._database)} COLLATE {collation}")
         return collation
 
     def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
@@ -91,7 +95,7 @@ class ObjectMaker:
         self._session.execute(OPENING[0])
         if settings:
             self._session.execute("SET " + ", ".join(settings))
-        self._session.execute(statement.body)
+        self._run(statement.body)
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")

@@ -1,9 +1,12 @@
 """One running restore: its streams into the tables, and at its end everything that acts on rows."""
 
+import contextlib
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+
+import pymysql
 
 from holdfast.api import Blob, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
 from holdfast_mysql.catalog import accounts
@@ -17,8 +20,12 @@ from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYST
 from holdfast_mysql.restore import swap
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
+from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
+from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.recovery import RECONNECT, recover, recover_all
+from holdfast_mysql.restore.rehearsal import rehearse
 from holdfast_mysql.restore.row_loader import RowLoader
 from holdfast_mysql.restore.tables import TableMaker
 from holdfast_mysql.restore.target import undo
@@ -40,15 +47,21 @@ class MysqlRestore:
         self._selection = Selection(select=request.select, exclude=request.exclude)
         self._target = location.database
         self._replacing = replacing
-        self._building = swap.building_name(self._target, secrets.token_hex(4)) if replacing else self._target
+        self._journal = Journal(session, self._target, secrets.token_hex(4)) if replacing else None
+        self._building = self._journal.building if self._journal else self._target
         self._connections = Connections(location, self._building)
-        self._tables = TableMaker(session, request, self._building)
+        self._tables = TableMaker(session, request, self._building, journal=self._journal)
         self._rows = RowLoader(session, request, self._selection, self._tables, self._connections)
         self._after: list[Statement] = []
         self._accounts: list[Statement] = []
-        self._done = False
+        self._swapping = self._done = False
         self.warnings: list[str] = []
         self.steps = tuple(load_order(session, request, self._selection))
+
+    def hold(self) -> None:
+        """Keep other replacements away from the target."""
+        if self._journal and not self._request.dry_run:
+            self._journal.hold()
 
     def preview(self, blobs: Mapping[str, Blob]) -> Preview:
         """Say what would become of each table, view and sequence; the log says which statements would do it."""
@@ -127,19 +140,42 @@ class MysqlRestore:
         self._tables.add_references()
         if self._accounts:
             accounts.apply(self._session, self._accounts)
-        maker = ObjectMaker(
+        chosen = [statement for statement in self._after if self._chooses(statement)]
+        if self._journal:
+            self._swap(self._journal, chosen)
+        else:
+            self._maker(self._session.execute).make(chosen, made=self._tables.made)
+
+    def _maker(self, run: Callable[[bytes | str], object]) -> ObjectMaker:
+        return ObjectMaker(
             self._session,
             database=self._target,
             source=str(self._facts["database"]),
             definer=self._request.options.definer,
             disable_events=self._request.drill,
+            run=run,
         )
-        chosen = [statement for statement in self._after if self._chooses(statement)]
-        if self._replacing:
-            self.warnings += swap.swap(self._session, maker, chosen, building=self._building, target=self._target,
-                      selective=self._request.selective, replace=self._request.replace)  # fmt: skip
-        else:
-            maker.make(chosen, made=self._tables.made)
+
+    def _swap(self, journal: Journal, statements: list[Statement]) -> None:
+        wait = LockWait(
+            self._session,
+            seconds=self._request.options.lock_timeout or DEFAULT,
+            what=f"the replacement of {quote_name(self._target)}",
+        )
+        defaults = self._tables.settings
+        plan = swap.plan_swap(self._session, journal, statements, selective=self._request.selective,
+                              replace=self._request.replace, built={}, defaults=defaults)  # fmt: skip
+        rehearse(self._session, journal, plan)
+        self._swapping = True
+        swap.swap(self._session, self._maker(wait.run), wait, journal, plan, statements, defaults=defaults)
+        self._done = True
+        try:
+            self.warnings += swap.clear(self._session, journal, plan)
+        except HoldfastError as error:
+            self.warnings.append(
+                f"left behind: databases {quote_name(journal.away)} and {quote_name(journal.building)} "
+                f"({error.message}); the next restore into {quote_name(self._target)} drops them"
+            )
 
     def _chooses(self, statement: Statement) -> bool:
         if statement.kind in ("view", "trigger"):
@@ -147,15 +183,28 @@ class MysqlRestore:
         return self._selection.everything
 
     def close(self) -> None:
-        """End every connection; without `commit`, remove what was made."""
+        """End every connection; without `commit`, remove what was made and put back what was replaced."""
         self._connections.close(None if self._done else self._killer())
-        if not self._done:
-            self._session.close()  # its transaction may hold locks on what is about to be dropped
+        if self._done:
+            return
+        self._session.abort()
+        self._session.close()  # its transaction may hold locks on what is about to be dropped
+        if not self._journal:
             undo(self._location, self._building, made=self._tables.made, whole=self._tables.made_database)
+        elif self._tables.made_database:
+            if self._swapping:
+                log.warning("the replacement failed, %s is put back", quote_name(self._target))
+            recover(self._location, self._target, self._journal.token, patience=RECONNECT if self._swapping else 0)
 
     def _killer(self) -> Session | None:
+        """A connection that ends the others at the server: a statement of ours may be waiting there for a lock."""
         try:
-            return connect(self._location)
+            killer = connect(self._location)
+            if self._journal:
+                self._session.abort()
+                with contextlib.suppress(pymysql.MySQLError):
+                    killer.execute(f"KILL {self._session.connection.thread_id()}")
+            return killer
         except HoldfastError as error:
             log.info("cannot end the connections at the server: %s", error.message)
             return None
@@ -174,10 +223,19 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
         stack.callback(session.close)
         with translate_errors(f"cannot check the target {quote_name(location.database)}"):
             prepare_writer(session)
+            if not request.drill:
+                recover_all(location, session, location.database, dry_run=request.dry_run)
             occupants = check_target(session, location.database, request)
             check_requirements(session, request)
             if occupants:
                 swap.warn_of_replacement(location.database, occupants)
+                swap.check_references(
+                    session,
+                    location.database,
+                    chosen_names(request),
+                    selective=request.selective or not request.replace,
+                )
             restore = MysqlRestore(session, location, request, replacing=bool(occupants))
+            restore.hold()
         stack.callback(restore.close)
         yield restore

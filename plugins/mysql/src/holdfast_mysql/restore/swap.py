@@ -1,34 +1,39 @@
 """A target with data replaced: built beside it in a database of its own, then swapped by one RENAME TABLE.
 
-Only the tables change places in one moment. Triggers have to be dropped before, and views, routines and events are
-made after; a failure in between puts the old definitions back.
+Nothing of the target is touched before the journal holds all that will be. Then, in this order: the target's triggers
+are dropped, which no table takes into another database (under LOCK TABLES, so that no row is written without them);
+RENAME TABLE lets all tables change places in one moment, which survives a crash (MySQL 8 "Atomic Data Definition
+Statement Support", MariaDB 10.6 "Atomic DDL"); foreign keys, views, routines, events and triggers follow; the journal
+says that it is done; the old tables are dropped. `recovery` takes all of it back from wherever it was cut off.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import pymysql
 
-from holdfast.api import Change, HoldfastError, Preview, quote_name, refuse_replacing
+from holdfast.api import Change, Preview, quote_name, refuse_replacing
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
-from holdfast_mysql.restore.foreign_keys import lost_references, relink
+from holdfast_mysql.restore.foreign_keys import (
+    lost_references,
+    outside_keys,
+    refuse_lost_parents,
+    refuse_unfit_parents,
+    relink,
+)
+from holdfast_mysql.restore.journal import Journal, Plan, away_name, table_name
+from holdfast_mysql.restore.lock_wait import LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
-from holdfast_mysql.restore.target import drop
+from holdfast_mysql.restore.target import database_clauses, drop
 from holdfast_mysql.session import Session, literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
-_LONGEST = 64
-
-
-def building_name(database: str, token: str) -> str:
-    """The name of the database that is built in."""
-    end = f"_holdfast_{token}"
-    return database[: _LONGEST - len(end)] + end
+Run = Callable[[str], object]
 
 
 def warn_of_replacement(database: str, occupants: Sequence[tuple[str, str]]) -> None:
@@ -37,72 +42,139 @@ def warn_of_replacement(database: str, occupants: Sequence[tuple[str, str]]) -> 
     others = f" {', '.join(kinds)} definitions" if kinds else " Views, routines and events"
     log.warning(
         "replacing %s: the tables change places in one RENAME TABLE; not atomic with it are triggers (dropped "
-        "before) and%s (dropped before, made after): a program that runs meanwhile may miss them",
+        "before, made after) and%s (made after): a program that runs meanwhile may miss them",
         quote_name(database), others,
     )  # fmt: skip
+
+
+def check_references(session: Session, target: str, names: Mapping[str, Sequence[str]], *, selective: bool) -> None:
+    """Refuse, before anything is built, to replace tables that others refer to by ones that do not come."""
+    new = [*names.get("table", []), *names.get("sequence", [])]
+    going = _going(session, target, [*new, *names.get("view", [])], selective=selective)
+    refuse_lost_parents(outside_keys(session, target, going), new)
 
 
 def explain(
     session: Session, *, building: str, target: str, new: list[str], views: Collection[str], selective: bool
 ) -> None:
     """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
-    coming = {("view", name) for name in views}
+    coming = frozenset(("view", name) for name in views)
     going = _going(session, target, [*new, *views], selective=selective)
     use(session, target)
     saved = [
         f"{statement.kind} {quote_name(statement.name)}"
         for statement in _saved(session, target, new, coming, going, selective=selective)
     ]
-    away = _away(building, target)
+    away = away_name(target, building.rpartition("_")[2])
     if saved:
         log.warning("would drop, to be put back if it fails: %s", ", ".join(saved))
-    log.warning("would run: %s", _renaming(_moves(building, target, away, going, new)))
+    for key in outside_keys(session, target, going):
+        log.warning("would lead to the new table %s: %s", quote_name(key.parent), key)
+    moves = [*((target, name, away, name) for name in going), *((building, name, target, name) for name in new)]
+    log.warning("would run: %s", renaming(moves))
     log.warning("would drop at the end: database %s and database %s", quote_name(away), quote_name(building))
 
 
-def swap(
-    session: Session, maker: ObjectMaker, statements: list[Statement], *, building: str, target: str,
-    selective: bool, replace: bool,
-) -> list[str]:  # fmt: skip
-    """Put what was built in the target's place; if it is selective, only in the place of what has the same names.
+def plan_swap(
+    session: Session, journal: Journal, statements: Sequence[Statement], *, selective: bool, replace: bool,
+    built: Mapping[str, str], defaults: str,
+) -> Plan:  # fmt: skip
+    """What the swap will change, read from the target; refuses what must not be replaced. Nothing is touched.
 
-    What is returned the user has to know.
+    `built` are the tables that were built under another name than they get, `defaults` the clauses of the database's
+    settings in the backup.
     """
-    new = [name for name, kind in list_names(session, building) if kind != "VIEW"]
-    coming = {(statement.kind, statement.name) for statement in statements}
-    views = [name for kind, name in coming if kind == "view"]
-    going = _going(session, target, [*new, *views], selective=selective)
+    target = journal.target
+    tables = [name for name, kind in list_names(session, journal.building) if kind != "VIEW"]
+    names = {made: name for name, made in built.items()}
+    new = {names.get(name, name): name for name in tables if name != table_name(journal.token)}
+    coming = frozenset((statement.kind, statement.name) for statement in statements)
+    going = _going(session, target, [*new, *(name for kind, name in coming if kind == "view")], selective=selective)
     use(session, target)
     saved = _saved(session, target, new, coming, going, selective=selective)
     if not replace:
         refuse_replacing(f"database {quote_name(target)}", _replaced(going, saved))
-    away = _away(building, target)
-    with translate_errors(f"cannot create database {quote_name(away)}"):
-        session.execute(f"CREATE DATABASE {quoted(away)}")
-    moved = False
-    try:
-        with translate_errors(f"cannot replace {quote_name(target)}"):
-            _drop(session, target, saved)
-            _rename(session, _moves(building, target, away, going, new))
-            moved = True
-            _repair_sequences(session, building, target)
-            relink(session, target, [away, building])
-        maker.make(statements, made=[("table", name) for name in new])
-    except BaseException as error:
-        log.warning("the replacement failed, %s is put back", quote_name(target))
-        _put_back(session, saved, building=building, target=target, away=away,
-                  old=going if moved else [], new=new if moved else [], error=error)  # fmt: skip
-        raise
-    lost = list(lost_references(session, target, new))
+    keys = outside_keys(session, target, going)
+    refuse_lost_parents(keys, new)
+    refuse_unfit_parents(session, keys, building=journal.building, probe=f"{table_name(journal.token)}_probe")
+    own = database_clauses(session, target)
+    return Plan(
+        target=target,
+        going={name: name for name in going},
+        new=new,
+        coming=coming,
+        keys=tuple(keys),
+        old=tuple(saved),
+        defaults=own if not selective and own != defaults else "",
+    )
+
+
+def swap(
+    session: Session, maker: ObjectMaker, wait: LockWait, journal: Journal, plan: Plan,
+    statements: Sequence[Statement], *, defaults: str,
+) -> None:  # fmt: skip
+    """Put what was built in the target's place; the journal tells how far it is."""
+    target, away, building = plan.target, journal.away, journal.building
+    journal.write(plan)
+    with translate_errors(f"cannot replace {quote_name(target)}"):
+        for view in [statement for statement in plan.old if statement.kind == "view" and statement.name in plan.new]:
+            _drop(session, target, view, wait.run)
+        _exchange(session, journal, plan, wait)
+        _repair_sequences(session, building, target, wait.run)
+        relink(session, target, [away, building], wait.run)
+        if plan.defaults:
+            wait.run(f"ALTER DATABASE {quoted(target)} {defaults}")
+        for statement in plan.old:
+            if statement.kind != "trigger":
+                _drop(session, target, statement, wait.run)
+    maker.make(statements, made=[("table", name) for name in plan.new])
+    journal.finish()
+
+
+def _exchange(session: Session, journal: Journal, plan: Plan, wait: LockWait) -> None:
+    """Drop the triggers and let the tables change places.
+
+    The lock shows that what others have open is over before the first trigger goes. MariaDB renames no locked table.
+    """
+    triggers = [statement for statement in plan.old if statement.kind == "trigger"]
+    locked = bool(triggers) and _lock(session, journal, plan, wait)
+    for trigger in triggers:
+        _drop(session, plan.target, trigger, wait.run)
+    if locked and not _renames_locked(session):
+        session.execute("UNLOCK TABLES")
+    rename(moves(plan, building=journal.building, away=journal.away), wait.run)
+    session.execute("UNLOCK TABLES")
+
+
+def clear(session: Session, journal: Journal, plan: Plan) -> Iterator[str]:
+    """What is done when the new tables are there for good; each line the user has to know."""
+    with translate_errors("cannot count rows without a parent"):
+        yield from lost_references(session, plan.target, tuple(plan.new))
+        session.execute("COMMIT")
     with translate_errors("cannot drop the old tables"):
-        session.execute(f"DROP DATABASE {quoted(away)}")
-        session.execute(f"DROP DATABASE {quoted(building)}")
-    return lost
+        session.execute(f"DROP DATABASE IF EXISTS {quoted(journal.away)}")
+        session.execute(f"DROP DATABASE IF EXISTS {quoted(journal.building)}")
 
 
-def _away(building: str, target: str) -> str:
-    """The database that the old tables go into."""
-    return building_name(target, "old_" + building.rpartition("_")[2])
+def moves(plan: Plan, *, building: str, away: str) -> list[tuple[str, str, str, str]]:
+    """Database and name of each table before and after."""
+    return [
+        *((plan.target, name, away, kept) for name, kept in plan.going.items()),
+        *((building, built, plan.target, name) for name, built in plan.new.items()),
+    ]
+
+
+def rename(moves: Sequence[tuple[str, str, str, str]], run: Run) -> None:
+    """Move tables between databases, all of them at once."""
+    if moves:
+        run(renaming(moves))
+
+
+def renaming(moves: Sequence[tuple[str, str, str, str]]) -> str:
+    """The statement that moves tables."""
+    return "RENAME TABLE " + ", ".join(
+        f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(other)}" for old, name, new, other in moves
+    )
 
 
 def _replaced(going: Sequence[str], saved: Sequence[Statement]) -> list[Change]:
@@ -136,13 +208,8 @@ def _going(session: Session, target: str, new: Collection[str], *, selective: bo
     return [name for name, kind in old if kind != "VIEW" and (not selective or name in new)]
 
 
-def _moves(building: str, target: str, away: str, going: list[str], new: list[str]) -> list[tuple[str, str, str]]:
-    """Each table with the database that it leaves and the one that it goes into."""
-    return [*((target, away, name) for name in going), *((building, target, name) for name in new)]
-
-
 def _saved(
-    session: Session, target: str, new: Collection[str], coming: Collection[tuple[str, str]], going: list[str], *,
+    session: Session, target: str, new: Collection[str], coming: Collection[tuple[str, str]], going: Sequence[str], *,
     selective: bool,
 ) -> list[Statement]:  # fmt: skip
     """The definitions of everything in the target that has to be dropped, so that it can be put back."""
@@ -156,24 +223,31 @@ def _saved(
     return [*triggers, *others]
 
 
-def _drop(session: Session, target: str, saved: Sequence[Statement]) -> None:
-    for statement in saved:
-        drop(session, target, statement.kind, statement.name)
+def _drop(session: Session, target: str, statement: Statement, run: Run) -> None:
+    drop(session, target, statement.kind, statement.name, run)
 
 
-def _rename(session: Session, moves: Sequence[tuple[str, str, str]]) -> None:
-    """Move tables between databases, all of them at once."""
-    if moves:
-        session.execute(_renaming(moves))
+def _lock(session: Session, journal: Journal, plan: Plan, wait: LockWait) -> bool:
+    """Keep writers away from tables whose triggers go; False where the account or a table does not allow it."""
+    kinds = dict(list_names(session, plan.target))
+    tables = [f"{quoted(plan.target)}.{quoted(name)}" for name in plan.going if kinds.get(name) != "SEQUENCE"]
+    if _renames_locked(session):
+        tables += [f"{quoted(journal.building)}.{quoted(name)}" for name in plan.new.values()]
+        tables += sorted({key.place for key in plan.keys})
+    try:
+        wait.run("LOCK TABLES " + ", ".join(f"{table} WRITE" for table in tables))
+    except pymysql.MySQLError as error:
+        log.info("the tables are replaced without LOCK TABLES: %s", error.args[-1])
+        return False
+    return True
 
 
-def _renaming(moves: Sequence[tuple[str, str, str]]) -> str:
-    return "RENAME TABLE " + ", ".join(
-        f"{quoted(old)}.{quoted(name)} TO {quoted(new)}.{quoted(name)}" for old, new, name in moves
-    )
+def _renames_locked(session: Session) -> bool:
+    """Whether the server renames tables under LOCK TABLES, which keeps writers away until the end."""
+    return session.server.mysql_since(8, 0, 13)
 
 
-def _repair_sequences(session: Session, building: str, target: str) -> None:
+def _repair_sequences(session: Session, building: str, target: str, run: Run) -> None:
     """Let defaults that name a sequence follow it: the server keeps the name of the database it was in."""
     if not session.server.mariadb:
         return
@@ -184,30 +258,4 @@ def _repair_sequences(session: Session, building: str, target: str) -> None:
     ):
         if mark in default:
             fixed = default.replace(mark, f"{quoted(target)}.")
-            session.execute(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")
-
-
-def _put_back(
-    session: Session, saved: list[Statement], *, building: str, target: str, away: str,
-    old: list[str], new: list[str], error: BaseException,
-) -> None:  # fmt: skip
-    """Undo a swap that failed half-way; what cannot be undone is named, with where it is."""
-    try:
-        made = DefinitionReader(session, target)
-        current = [*made.triggers(Selection()), *made.views(Selection()), *made.routines(), *made.events()]
-        names = {(statement.kind, statement.name) for statement in saved}
-        made_here = [statement for statement in current if old or new or (statement.kind, statement.name) in names]
-        _drop(session, target, made_here)
-        _rename(session, [*((target, building, name) for name in new), *((away, target, name) for name in old)])
-        own = ObjectMaker(session, database=target, source=target, definer="keep", disable_events=False)
-        own.make(saved, made=[])
-        relink(session, target, [away, building])
-        session.execute(f"DROP DATABASE {quoted(away)}")
-    except (HoldfastError, pymysql.MySQLError) as failed:
-        log.warning(
-            "could not put %s back: %s; its old tables are in database %s",
-            quote_name(target),
-            failed,
-            quote_name(away),
-            extra={"reason": str(error)},
-        )
+            run(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")

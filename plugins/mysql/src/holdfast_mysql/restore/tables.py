@@ -12,8 +12,9 @@ from holdfast_mysql.definitions.collations import known_collations, replacements
 from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
-from holdfast_mysql.restore.target import exists
-from holdfast_mysql.session import Session, literal, plain_literal, quoted, use
+from holdfast_mysql.restore.journal import Journal
+from holdfast_mysql.restore.target import exists, settings_clauses
+from holdfast_mysql.session import Session, literal, quoted, use
 
 _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, an ALTER costs more than it saves
 
@@ -21,8 +22,11 @@ _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, 
 class TableMaker:
     """Makes tables in a database; `made` and `made_database` say what a restore that fails has to remove."""
 
-    def __init__(self, session: Session, request: RestoreRequest, database: str) -> None:
+    def __init__(
+        self, session: Session, request: RestoreRequest, database: str, *, journal: Journal | None = None
+    ) -> None:
         self._session = session
+        self._journal = journal
         self._facts = request.facts
         self._database = database
         self._sizes = _sizes(request)
@@ -36,18 +40,25 @@ class TableMaker:
     def make_database(self) -> None:
         """Make the database, if it is not there, and use it."""
         if not exists(self._session, self._database):
-            collation = str(self._facts["collation"])
-            collation = self.collations.get(collation, collation)
-            charset = collation.partition("_")[0] if collation != "binary" else "binary"
-            comment = str(self._facts.get("comment", ""))
-            told = comment and self._session.server.mariadb_since(10, 5)
-            clause = f" COMMENT {plain_literal(comment)}" if told else ""
             with translate_errors(f"cannot create database {quote_name(self._database)}"):
-                self._session.execute(
-                    f"CREATE DATABASE {quoted(self._database)} CHARACTER SET {charset} COLLATE {collation}{clause}"
-                )
+                self._session.execute(f"CREATE DATABASE {quoted(self._database)} {self.settings}")
             self.made_database = True
+            if self._journal:
+                self._journal.create()
         use(self._session, self._database)
+
+    @property
+    def settings(self) -> str:
+        """The clauses of the settings that the database had, as far as this server knows them."""
+        collation = str(self._facts["collation"])
+        collation = self.collations.get(collation, collation)
+        return settings_clauses(
+            self._session,
+            charset=collation.partition("_")[0],
+            collation=collation,
+            comment=str(self._facts["comment"]) if "comment" in self._facts else None,
+            encryption=str(self._facts.get("encryption", "")),
+        )
 
     def make(self, statement: Statement) -> None:
         """Make a table or a sequence, or set the state of one."""

@@ -1,5 +1,7 @@
 """The database that a restore goes into: what is there, and taking back what was made."""
 
+from collections.abc import Callable
+
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
@@ -7,7 +9,7 @@ from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import OPENING
 from holdfast_mysql.errors import server_error
 from holdfast_mysql.location.database_url import Location
-from holdfast_mysql.session import Session, connect, literal, quoted
+from holdfast_mysql.session import Session, connect, literal, plain_literal, quoted
 
 _UNDO_WAIT = 30  # seconds for locks that our own cut connections may still hold
 
@@ -39,12 +41,31 @@ def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
     return [*relations, *((kind.lower(), name) for kind, name in routines), *(("event", name) for (name,) in events)]
 
 
-def drop(session: Session, database: str, kind: str, name: str) -> None:
-    """Drop one object, if it is there."""
+def database_clauses(session: Session, database: str) -> str:
+    """Character set, collation, comment and encryption of a database, as CREATE and ALTER DATABASE take them."""
+    comment = "schema_comment" if session.server.mariadb_since(10, 5) else "NULL"
+    encryption = "default_encryption" if session.server.mysql_since(8, 0, 16) else "''"
+    charset, collation, text, encrypted = session.texts(
+        f"SELECT default_character_set_name, default_collation_name, {comment}, {encryption}"
+        f" FROM information_schema.schemata WHERE schema_name={literal(database)}"
+    )[0]
+    return settings_clauses(session, charset=charset, collation=collation, comment=text, encryption=encrypted)
+
+
+def settings_clauses(session: Session, *, charset: str, collation: str, comment: str | None, encryption: str) -> str:
+    """The clauses of those settings that the server knows; what is not said of the last two is left to the server."""
+    told = f" COMMENT {plain_literal(comment)}" if comment is not None and session.server.mariadb_since(10, 5) else ""
+    encrypted = encryption and session.server.mysql_since(8, 0, 16)
+    clause = f" DEFAULT ENCRYPTION='{'Y' if encryption == 'YES' else 'N'}'" if encrypted else ""
+    return f"CHARACTER SET {charset} COLLATE {collation}{told}{clause}"
+
+
+def drop(session: Session, database: str, kind: str, name: str, run: Callable[[str], object] | None = None) -> None:
+    """Drop one object, if it is there; `run` is what waits for locks."""
     packaged = kind.startswith("package")
     if packaged:
         session.execute("SET sql_mode='ORACLE'")  # the grammar knows packages in no other mode
-    session.execute(f"DROP {kind.upper()} IF EXISTS {quoted(database)}.{quoted(name)}")
+    (run or session.execute)(f"DROP {kind.upper()} IF EXISTS {quoted(database)}.{quoted(name)}")
     if packaged:
         session.execute(OPENING[0])
 

@@ -1,0 +1,56 @@
+"""Proof, before anything is dropped, that the account could make it again: in the database that old tables go into."""
+
+from holdfast.api import CredentialsError, HoldfastError, quote_name
+from holdfast_mysql.definitions.rewrite import definer_clause
+from holdfast_mysql.definitions.script import OPENING
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.journal import Journal, Plan, table_name
+from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.target import database_clauses
+from holdfast_mysql.session import Session, quoted, use
+
+_HINT = "let an account replace it that has SUPER, SET USER (MariaDB) or SET_ANY_DEFINER (MySQL)"
+_ROUTINES = ("function", "procedure", "package", "package body")
+
+
+def rehearse(session: Session, journal: Journal, plan: Plan) -> None:
+    """Make the database for the old tables, and in it what shows that every old definition could be put back.
+
+    An account without SET USER, SUPER or their like may drop what it may not make: definers other than itself, and
+    under a binary log functions and triggers. An error says which definition it is; the target is as it was.
+    """
+    away = quoted(journal.away)
+    with translate_errors(f"cannot create database {quote_name(journal.away)}"):
+        session.execute(f"CREATE DATABASE {away} {database_clauses(session, plan.target)}")
+        session.execute(f"CREATE TABLE {away}.{quoted(table_name(journal.token))} (a INT) ENGINE=InnoDB")
+    use(session, journal.away)
+    try:
+        with translate_errors("cannot make a definer's object"):
+            _make_routines(session, journal, plan)
+            _make_triggers(session, journal, plan)
+            session.execute(OPENING[0])
+    except HoldfastError as error:
+        raise type(error)(
+            f"nothing of {quote_name(plan.target)} is replaced, because it could not be put back: {error.message}",
+            hint=_HINT if isinstance(error, CredentialsError) else None,
+        ) from error
+    use(session, plan.target)
+
+
+def _make_routines(session: Session, journal: Journal, plan: Plan) -> None:
+    own = ObjectMaker(session, database=journal.away, source=journal.away, definer="keep", disable_events=True)
+    own.make([statement for statement in plan.old if statement.kind in _ROUTINES], made=[])
+    definers = {definer_clause(statement) for statement in plan.old} - {b""}
+    for number, definer in enumerate(sorted(definers)):
+        session.execute(b"CREATE " + definer + b" PROCEDURE holdfast_probe_%d() SELECT 1" % number)
+
+
+def _make_triggers(session: Session, journal: Journal, plan: Plan) -> None:
+    place = quoted(table_name(journal.token)).encode()
+    definers = {definer_clause(statement) for statement in plan.old if statement.kind == "trigger"}
+    for number, definer in enumerate(sorted(definers)):
+        session.execute(
+            b"CREATE " + definer + b" TRIGGER holdfast_probe_%d BEFORE INSERT ON " % number
+            + place + b" FOR EACH ROW SET @holdfast = 1"
+        )  # fmt: skip
+        session.execute(b"DROP TRIGGER holdfast_probe_%d" % number)

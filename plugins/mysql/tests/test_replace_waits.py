@@ -1,0 +1,195 @@
+"""Replacements that wait for others, are ended, or meet what stays outside of them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.servers.mariadb import MariaDB
+
+import holdfast
+
+Content = Callable[[str], dict[str, object] | None]
+
+
+@contextmanager
+def open_transaction(mariadb: MariaDB, statement: str) -> Iterator[None]:
+    """A session that has read a table and does nothing more."""
+    with mariadb.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        yield
+
+
+@pytest.fixture
+def replaced(mariadb: MariaDB, database: str, store: str) -> str:
+    """A database with definitions of all kinds that its backup does not hold."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE TABLE {database}.u(id INT PRIMARY KEY)")
+    holdfast.backup(mariadb.url(database), store=store)
+    for statement in (
+        "TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id + 1",
+        "TRIGGER tr2 BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id * 2",
+        "VIEW v AS SELECT id FROM t",
+        "PROCEDURE p() SELECT 1",
+        "FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1",
+        "EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1",
+    ):
+        mariadb.rows(f"CREATE {statement}", database=database)
+    mariadb.rows(f"INSERT INTO {database}.t VALUES (1)")
+    return database
+
+
+def leftovers(mariadb: MariaDB, database: str) -> list[object]:
+    return [name for (name,) in mariadb.rows(f"SHOW DATABASES LIKE '{database}\\_holdfast%'")]
+
+
+@pytest.mark.parametrize("table", ["t", "u"])
+def test_a_replacement_gives_up_in_time_and_changes_nothing(
+    mariadb: MariaDB, replaced: str, store: str, content: Content, caplog: pytest.LogCaptureFixture, table: str
+) -> None:
+    """Whether the triggers wait for the open transaction (t) or the RENAME TABLE does (u)."""
+    before = content(replaced)
+    with open_transaction(mariadb, f"SELECT * FROM {replaced}.{table}"):
+        with pytest.raises(holdfast.LockedError, match=r"waited 1 s for locks that other sessions hold") as caught:
+            holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True, options={"lock_timeout": 1})
+        assert "lock_timeout" in str(caught.value.hint)
+        assert content(replaced) == before
+    assert not leftovers(mariadb, replaced)
+
+
+def test_readers_are_served_while_a_replacement_waits(
+    mariadb: MariaDB, replaced: str, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits: list[float] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        with mariadb.connect(replaced) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                began = time.monotonic()
+                cursor.execute("SELECT COUNT(*) FROM u")
+                waits.append(time.monotonic() - began)
+                ended.wait(0.02)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        with open_transaction(mariadb, f"SELECT * FROM {replaced}.u"), pytest.raises(holdfast.LockedError):
+            holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True, options={"lock_timeout": 9})
+    finally:
+        ended.set()
+        reader.join()
+    assert 1 < max(waits) < 8
+    assert f"the replacement of {replaced} waits for locks that other sessions hold" in caplog.text
+
+
+def test_a_replacement_whose_session_is_killed_puts_everything_back(
+    mariadb: MariaDB, replaced: str, store: str, content: Content
+) -> None:
+    before = content(replaced)
+
+    def kill() -> None:
+        for _ in range(600):
+            rows = mariadb.rows("SELECT id FROM information_schema.processlist WHERE info LIKE 'RENAME TABLE%'")
+            if rows:
+                mariadb.rows(f"KILL {rows[0][0]}")
+                return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill)
+    mariadb.rows(f"DROP TRIGGER {replaced}.tr2")
+    mariadb.rows(f"DROP TRIGGER {replaced}.tr")
+    before = content(replaced)
+    killer.start()
+    with open_transaction(mariadb, f"SELECT * FROM {replaced}.u"), pytest.raises(holdfast.UnreachableError):
+        holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
+    killer.join()
+    assert content(replaced) == before
+    assert not leftovers(mariadb, replaced)
+
+
+def test_the_settings_of_the_database_follow(mariadb: MariaDB, database: str, store: str, content: Content) -> None:
+    mariadb.rows(f"ALTER DATABASE {database} CHARACTER SET latin1 COMMENT 'from the backup'")
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    before = content(database)
+    holdfast.backup(mariadb.url(database), store=store)
+    mariadb.rows(f"ALTER DATABASE {database} COLLATE utf8mb4_bin COMMENT ''")
+    holdfast.restore("latest", mariadb.url(database), store=store, replace=True, select=("t",))
+    assert content(database) != before
+    holdfast.restore("latest", mariadb.url(database), store=store, replace=True)
+    assert content(database) == before
+
+
+def test_a_table_that_others_refer_to_does_not_go(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    """It would leave a foreign key of another database that leads nowhere; a dry run says so too."""
+    mariadb.rows(f"CREATE TABLE {database}.kept(id INT PRIMARY KEY)")
+    holdfast.backup(mariadb.url(database), store=store)
+    far = new_name()
+    mariadb.rows(f"CREATE DATABASE {far}")
+    mariadb.rows(f"CREATE TABLE {database}.newer(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE TABLE {far}.far(p INT, CONSTRAINT k FOREIGN KEY (p) REFERENCES {database}.newer(id))")
+    before = content(database)
+    refused = rf"foreign key k of table {far}\.far refers to table newer, which the backup does not hold"
+    with pytest.raises(holdfast.UnsafeError, match=refused):
+        holdfast.restore("latest", mariadb.url(database), store=store, replace=True)
+    assert content(database) == before
+    mariadb.rows(f"DROP DATABASE {far}")
+
+
+def test_a_parent_that_no_longer_fits_is_refused_before_anything_is_touched(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.parent(id INT PRIMARY KEY)")
+    holdfast.backup(mariadb.url(database), store=store)
+    mariadb.rows(f"ALTER TABLE {database}.parent MODIFY id BIGINT")
+    far = new_name()
+    mariadb.rows(f"CREATE DATABASE {far}")
+    mariadb.rows(f"CREATE TABLE {far}.far(p BIGINT, CONSTRAINT k FOREIGN KEY (p) REFERENCES {database}.parent(id))")
+    before, definition = content(database), mariadb.rows(f"SHOW CREATE TABLE {far}.far")
+    with pytest.raises(holdfast.UnsafeError, match="cannot lead to table parent as the backup has it"):
+        holdfast.restore("latest", mariadb.url(database), store=store, replace=True)
+    assert content(database) == before
+    assert mariadb.rows(f"SHOW CREATE TABLE {far}.far") == definition
+    mariadb.rows(f"DROP DATABASE {far}")
+
+
+def test_what_the_account_could_not_put_back_is_not_dropped(
+    mariadb: MariaDB, replaced: str, store: str, content: Content
+) -> None:
+    """Everyone with the privilege DROP drops a view; only some make it for another definer."""
+    mariadb.rows("CREATE OR REPLACE USER limited@'%'")
+    for place in (replaced, f"`{replaced}\\_holdfast\\_%`"):
+        mariadb.rows(f"GRANT ALL ON {place}.* TO limited@'%'")
+    mariadb.rows("GRANT SELECT ON mysql.proc TO limited@'%'")
+    before = content(replaced)
+    with pytest.raises(holdfast.CredentialsError, match="is replaced, because it could not be put back"):
+        holdfast.restore("latest", mariadb.url(replaced, user="limited"), store=store, replace=True)
+    assert content(replaced) == before
+    assert not leftovers(mariadb, replaced)
+    mariadb.rows("DROP USER limited@'%'")
+
+
+def test_two_replacements_of_one_database_do_not_meet(mariadb: MariaDB, replaced: str, store: str) -> None:
+    met: list[BaseException] = []
+
+    def second(event: holdfast.Event) -> None:
+        if event.type == "started" and not met:
+            with pytest.raises(holdfast.LockedError, match="another restore is replacing database") as caught:
+                holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
+            met.append(caught.value)
+
+    holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True, on_event=second)
+    assert met
+    assert not leftovers(mariadb, replaced)
+
+
+def test_a_replacement_says_what_is_not_atomic(
+    mariadb: MariaDB, replaced: str, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
+    assert "not atomic with it are triggers" in caplog.text
