@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from holdfast.api import (
     Chunk,
@@ -24,6 +25,7 @@ from holdfast_mysql.catalog.privileges import hidden_objects
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
+from holdfast_mysql.definitions.directories import has_directories, without_directories
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
@@ -160,9 +162,8 @@ class MysqlDump:
         with self._reader("cannot read the largest numbers") as reader:
             numbers = largest_numbers(reader, contents.tables, without=uncounted)
         definers = options.definer == "keep"
-        objects += definition_proofs(
-            (*contents.before, *contents.after), self._location.database, numbers, definers=definers
-        )
+        before = [replace(statement, body=without_directories(statement.body)) for statement in contents.before]
+        objects += definition_proofs((*before, *contents.after), self._location.database, numbers, definers=definers)
         ranges = {table.name: [rows.key_range for rows in self._streams_of(table).values()] for table in tables}
         return proof_of(objects, settings_of(ranges, self._digest_plan, uncounted=uncounted, definers=definers))
 
@@ -204,6 +205,8 @@ class MysqlDump:
                 "charset": contents.database.extra["charset"],
                 "comment": contents.database.extra["comment"],
                 "encryption": contents.database.extra["encryption"],
+                # A drill makes these tables without their folders, and their digests are of such ones.
+                "placed": [table.name for table in contents.before if has_directories(table.body)],
                 "names": contents.names,
                 "rows": rows,
                 "largest": dict(self._largest),

@@ -108,6 +108,7 @@ class Journal:
         """The state and the plan; the state is empty where there is no journal (any more, or yet)."""
         try:
             rows = self._session.rows(f"SELECT script FROM {self.place} ORDER BY number")
+            self._session.execute("COMMIT")  # who puts right over another connection would wait for this one
         except pymysql.MySQLError as error:
             if error_number(error) != _NO_TABLE:
                 raise

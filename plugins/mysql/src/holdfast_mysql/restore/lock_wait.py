@@ -33,13 +33,16 @@ class LockWait:
         self._session = session
         self._seconds = self._left = seconds
         self._what = what
+        self._turn = 0
         self._told = False
 
     def run(self, statement: str | bytes) -> int:
         """Run one statement; returns the number of its warnings. No lock in time is a `LockedError`."""
         while True:
             turn = max(1, min(_TURN, math.ceil(self._left)))
-            self._session.execute(f"SET lock_wait_timeout={turn}, innodb_lock_wait_timeout={turn}")
+            if turn != self._turn:
+                self._session.execute(f"SET lock_wait_timeout={turn}, innodb_lock_wait_timeout={turn}")
+                self._turn = turn
             began = time.monotonic()
             try:
                 return self._session.execute(statement)

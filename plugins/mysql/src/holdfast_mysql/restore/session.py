@@ -163,8 +163,9 @@ class MysqlRestore:
             what=f"the replacement of {quote_name(self._target)}",
         )
         defaults = self._tables.settings
+        built = self._tables.placed.put_in_place(journal.token) if self._tables.placed else {}
         plan = swap.plan_swap(self._session, journal, statements, selective=self._request.selective,
-                              replace=self._request.replace, built={}, defaults=defaults)  # fmt: skip
+                              replace=self._request.replace, built=built, defaults=defaults)  # fmt: skip
         rehearse(self._session, journal, plan)
         self._swapping = True
         swap.swap(self._session, self._maker(wait.run), wait, journal, plan, statements, defaults=defaults)

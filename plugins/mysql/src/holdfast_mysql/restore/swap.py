@@ -28,6 +28,7 @@ from holdfast_mysql.restore.foreign_keys import (
 from holdfast_mysql.restore.journal import Journal, Plan, away_name, table_name
 from holdfast_mysql.restore.lock_wait import LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.placed_tables import names_away
 from holdfast_mysql.restore.target import database_clauses, drop
 from holdfast_mysql.session import Session, literal, quoted, use
 
@@ -100,7 +101,7 @@ def plan_swap(
     own = database_clauses(session, target)
     return Plan(
         target=target,
-        going={name: name for name in going},
+        going=names_away(session, target, going, journal.token),
         new=new,
         coming=coming,
         keys=tuple(keys),

@@ -10,9 +10,11 @@ from holdfast.api import HoldfastError, RestoreRequest, quote_name
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import known_collations, replacements
 from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
+from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.journal import Journal
+from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.target import exists, settings_clauses
 from holdfast_mysql.session import Session, literal, quoted, use
 
@@ -31,6 +33,10 @@ class TableMaker:
         self._database = database
         self._sizes = _sizes(request)
         self._split: dict[str, SplitDefinition] = {}
+        # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
+        # backups are of definitions with the folders.
+        beside = journal or (request.drill and request.facts.get("placed"))
+        self.placed = PlacedTables(session, database, replacing=bool(journal)) if beside else None
         self._counting: frozenset[str] = frozenset()
         self._nontransactional: frozenset[str] = frozenset()
         self.collations = replacements(known_collations(session))
@@ -65,6 +71,8 @@ class TableMaker:
         body = statement.body
         if statement.kind in ("table", "sequence"):
             self.made.append((statement.kind, statement.name))
+        if statement.kind == "table" and self.placed:
+            body = self.placed.strip(statement.name, body)
         if statement.kind == "table" and self._sizes[statement.name] >= _DEFER:
             split = split_keys(body)
             if split.keys:
@@ -76,7 +84,8 @@ class TableMaker:
             text = error.args[1] if len(error.args) > 1 else str(error)
             raise HoldfastError(
                 f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
-                hint=f"use --exclude {statement.name} to leave it out",
+                hint=f"use --exclude {statement.name} to leave it out"
+                + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
 
     def inspect(self) -> None:
