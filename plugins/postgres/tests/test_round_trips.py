@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
@@ -77,7 +78,7 @@ def _counts(server: PostgresServer, statements: Count, store: str, tables: int) 
     with server.database() as source, server.database() as target:
         _fill(server, source, tables)
         url, into = server.url(source), server.url(target)
-        options = {"store": store, "jobs": 2}
+        options: dict[str, Any] = {"store": store, "jobs": 2}
         backup = holdfast.backup(url, proof=True, **options)
         counts = {"backup": statements(lambda: holdfast.backup(url, proof=True, **options))}
         counts["restore"] = statements(lambda: holdfast.restore(backup, into, **options))

@@ -71,10 +71,10 @@ class BackupScope:
             ]
         else:
             filters = schema_filters("exclude", outside, self.schemas)
-        inside = [relation for relation in relations if relation.schema in self.schemas]
         sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
-        for relation in inside:
-            sides[relation.oid in self.relations].append((relation.schema, relation.name))
+        for relation in relations:
+            if relation.schema in self.schemas:
+                sides[relation.oid in self.relations].append((relation.schema, relation.name))
         return filters + relation_filters("table", *sides)
 
 

@@ -95,5 +95,5 @@ def _common(names: Iterable[str], chosen: Collection[str]) -> Iterator[int]:
         yield _common_length(name, last)
 
 
-def _common_length(one: str, other: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+def _common_length(name: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other)))

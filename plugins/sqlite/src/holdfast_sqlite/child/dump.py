@@ -13,7 +13,7 @@ from holdfast_sqlite.child.check import is_damage
 from holdfast_sqlite.header import ROLLBACK, SIZE, WAL, versions
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.snapshot import spool
-from holdfast_sqlite.snapshot.source import Source, locked_size
+from holdfast_sqlite.snapshot.source import Source, begin_again, locked_size
 from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
 TYPE_CHECKING = False  # see `channel`
@@ -102,7 +102,7 @@ class Dump:
         if snapshot is None:
             raise RuntimeError(self._source.access)
         self._method = "raw"
-        self._extend(self._source.database)
+        _extend(self._source.database, self._task["load_extension"])
         self._channel.send("image", size=snapshot.size, spool=None)
         self._start_check(self._source.database)
         self._spliced = snapshot
@@ -154,7 +154,7 @@ class Dump:
             os.posix_fallocate(target, 0, source.size)
         started = time.monotonic()
         with spool.Urgency():
-            source.begin_again()
+            begin_again(source)
             stamp = source.stamp()
             size = locked_size(source)
             spool.copy_file(source.descriptor, target, size)
@@ -183,7 +183,7 @@ class Dump:
         if source.database.in_transaction:
             source.database.execute("ROLLBACK")
         try:
-            source.begin_again()
+            begin_again(source)
             # In rollback mode nobody can change the file while this lasts; what a checkpoint does, the log explains.
             stamp = source.stamp() if versions(source.header) == ROLLBACK else None
             spool.backup(source.database, self._image, source.lock_timeout, versions(source.header))
@@ -208,15 +208,8 @@ class Dump:
     def _open_image(self) -> sqlite3.Connection:
         uri = sqlite_uri(self._image, "ro&immutable=1")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        self._extend(connection)
+        _extend(connection, self._task["load_extension"])
         return connection
-
-    def _extend(self, connection: sqlite3.Connection) -> None:
-        """Load the extensions that the user has named."""
-        if self._task["load_extension"]:
-            from holdfast_sqlite.extensions import load_extensions
-
-            load_extensions(connection, self._task["load_extension"])
 
     def _select(self) -> None:
         """Leave out what is not selected."""
@@ -224,7 +217,7 @@ class Dump:
 
         selected = os.path.join(self._task["scratch"], "selected.sqlite")
         connection = sqlite3.connect(self._image, isolation_level=None)
-        self._extend(connection)
+        _extend(connection, self._task["load_extension"])
         select, exclude = self._task["select"], self._task["exclude"]
         try:
             self._source.warnings += select_tables(connection, selected, select=select, exclude=exclude)
@@ -259,6 +252,14 @@ class Dump:
 
     def _start_check(self, connection: sqlite3.Connection, image: int | None = None) -> None:
         self._check = BackgroundCheck(connection, self._channel, self._source, image)
+
+
+def _extend(connection: sqlite3.Connection, libraries: list[str]) -> None:
+    """Load the extensions that the user has named."""
+    if libraries:
+        from holdfast_sqlite.extensions import load_extensions
+
+        load_extensions(connection, libraries)
 
 
 def _unreadable(error: sqlite3.DatabaseError, header: bytes, failure: str, instead: str) -> TaskError:

@@ -142,7 +142,7 @@ class Source:
             raise TaskError("unsafe", text, hint="see who writes to it, by another name or without SQLite; try again")
 
     def _connect(self) -> None:
-        if versions(self.header) == WAL and self._would_keep_out():
+        if versions(self.header) == WAL and _would_keep_out(self.path):
             self.access = "private"
             self.unsafe = "this user may not write to it, and a log beside it would be this user's"
             return
@@ -170,32 +170,11 @@ class Source:
         if self.access == "file":
             self.end()
 
-    def _would_keep_out(self) -> bool:
-        """Whether SQLite would make a log that is not the owner's, so that he could not write, and we not remove it.
-
-        It gets the mode of the file (os_unix.c: findCreateFileMode), and the lock for its removal takes writing.
-        """
-        return not os.path.exists(f"{self.path}-wal") and not os.access(self.path, os.W_OK)
-
     def begin(self) -> None:
         """Begin a read transaction; in rollback mode nobody can commit while it lasts."""
         self.database.execute("BEGIN")
         # Reads the header and no more, so that a damaged schema does not stop it.
         self.database.execute("PRAGMA schema_version").fetchone()
-
-    def begin_again(self) -> None:
-        """Begin one on a source that had no hot journal when it was opened."""
-        try:
-            self.begin()
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
-                raise
-            raise TaskError(
-                "unsafe",
-                "a transaction has begun beside it that holds none of SQLite's locks, or has lost them",
-                hint="try again: if a program was killed just then, its journal is rolled back in the backup; if it "
-                "happens often, see which program writes to it, by another name or with other locks",
-            ) from error
 
     def end(self) -> None:
         """End the read transaction."""
@@ -254,6 +233,29 @@ class Source:
         if self.connection is not None:
             self.connection.close()
             self._side_files.remove()
+
+
+def begin_again(source: Source) -> None:
+    """Begin one on a source that had no hot journal when it was opened."""
+    try:
+        source.begin()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
+            raise
+        raise TaskError(
+            "unsafe",
+            "a transaction has begun beside it that holds none of SQLite's locks, or has lost them",
+            hint="try again: if a program was killed just then, its journal is rolled back in the backup; if it "
+            "happens often, see which program writes to it, by another name or with other locks",
+        ) from error
+
+
+def _would_keep_out(path: str) -> bool:
+    """Whether SQLite would make a log that is not the owner's, so that he could not write, and we not remove it.
+
+    It gets the mode of the file (os_unix.c: findCreateFileMode), and the lock for its removal takes writing.
+    """
+    return not os.path.exists(f"{path}-wal") and not os.access(path, os.W_OK)
 
 
 def _is_explained(names: Names, snapshot: WalSnapshot) -> bool:
