@@ -26,7 +26,7 @@ def test_the_table_of_contents_is_read_exactly(server: PostgresServer, odd: str,
     assert contents["custom"] == contents["tar"] == contents["directory"]
     tags = {tag for _, _, tag, _ in contents["custom"]}
     assert "table\nwith 'line break' } ` ü --x" in tags
-    scope = restore_scope.find_scope(entries, Selection(select=("app.totals_of_totals",)))
+    scope = restore_scope.find_scope(entries, Selection(select=("app.totals_of_totals",)), {})
     assert ("app", "node") in scope.relations  # a view's rows need the table below it
 
 

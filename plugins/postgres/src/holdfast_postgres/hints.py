@@ -28,6 +28,15 @@ class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):
+    """One extension of the source: its `configuration` are the tables and sequences whose rows pg_dump writes."""
+
+    name: str
+    version: str
+    schema: str
+    configuration: list[tuple[str, str]] = []
+
+
 class DatabaseHint(msgspec.Struct, frozen=True, kw_only=True):
     """How the source database was made; `provider` is c, i or b, as in pg_database.
 
@@ -48,8 +57,9 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
 
     `archive`, `sequences`, `globals` and `properties` are the names of streams, empty where there is none; `passwords`
     tells whether the roles of `globals` have theirs. The rows of `large_object_tables` refer to large objects.
-    `ordered` says that rows of the archive may be refused as long as those of other tables are not there. `money` is
-    the locale in which amounts are written, empty where there are none.
+    `extensions` are the names of those that are needed, `installed` tells more of them. `ordered` says that rows of the
+    archive may be refused as long as those of other tables are not there. `money` is the locale in which amounts are
+    written, empty where there are none.
     """
 
     format: Format
@@ -70,10 +80,16 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     large_tables: list[LargeTableHint] = []
     large_object_tables: list[tuple[str, str]] = []
     extensions: list[str] = []
+    installed: list[ExtensionHint] = []
     owners: list[str] = []
     grantees: list[str] = []
     policy_roles: list[str] = []
     tablespaces: list[str] = []
+
+    @property
+    def configuration(self) -> dict[str, list[tuple[str, str]]]:
+        """The tables and sequences that each extension leaves to the dump."""
+        return {extension.name: extension.configuration for extension in self.installed}
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for the manifest."""

@@ -11,6 +11,7 @@ from holdfast_postgres import manual_restore, money
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.database_properties import read_properties
+from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
@@ -44,6 +45,7 @@ class PostgresDump:
         with translate_errors(f"cannot read {snapshot.location.label}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
+            self._extensions = read_extensions(snapshot.connection, snapshot.scope)
             self._properties = self._read_properties()
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
         self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
@@ -166,6 +168,7 @@ class PostgresDump:
                 )
                 for table, streams in self._plan.large_tables
             ],
+            installed=self._extensions,
             large_object_tables=[(table.schema, table.name) for table in self._pointing],
             **self._requirements,
         )

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Blob, Change, Preview, quote_name, refuse_replacing
+from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.errors import OutOfLocksError, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
@@ -184,15 +185,22 @@ class Merge:
     def _rows(self) -> Iterator[bytes]:
         """The rows, without large objects, which belong to no table, and without what stays as it is."""
         run = self._run
+        left = {*self._plan.kept, *self._configuration_there()}
         with run.connected() as staged:
-            others = {relation.key for relation in read_relations(staged)} - set(self._plan.kept)
-        filters = relation_filters("table", self._plan.kept, others)
+            others = {relation.key for relation in read_relations(staged)} - left
+        filters = relation_filters("table", sorted(left), others)
         command = [run.programs.path("pg_dump"), "--no-password", "--section=data", "--no-blobs"]
         encoding = run.hints.database.encoding
         said = filter_words(filters, run.programs, run.request.scratch, encoding)
         with run.processes.start([*command, *said]) as child:
             for chunk in child.chunks("cannot read the rows of what was restored"):
                 yield bytes(chunk)
+
+    def _configuration_there(self) -> list[Name]:
+        """Tables and sequences of extensions that the target has already: their rows stay as they are there."""
+        with connected(self._run.target.location) as target:
+            there = first_column(target, "SELECT extname FROM pg_catalog.pg_extension")
+        return [name for extension in there for name in self._run.hints.configuration.get(extension, ())]
 
     def _analyze(self) -> None:
         if not self._run.options.analyze or self._run.request.drill:
@@ -230,7 +238,7 @@ def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
 def _coming(entries: Sequence[Entry], selection: Selection) -> dict[Name, str]:
     relations = {entry.id: entry for entry in entries if entry.kind in RELATIONS}
     owned = owned_sequences(entries, relations)
-    taken = find_scope(entries, selection).ids if selection else set(relations)
+    taken = find_scope(entries, selection, {}).ids if selection else set(relations)
     return {
         (entry.schema, entry.tag): RELATIONS[entry.kind]
         for number, entry in relations.items()

@@ -30,13 +30,15 @@ _SECTIONS = {PRE_DATA: _BEFORE, ROWS: _DATA, LATER_ROWS: _DATA, POST_DATA: _AFTE
 class _Pass:
     """One run of pg_restore: `entries` None are all of the archive.
 
-    With `postpones` rows that are refused are kept for later.
+    With `postpones` rows that are refused are kept for later; `unchecked` fires no triggers, those of foreign keys
+    included.
     """
 
     entries: list[Entry] | None = None
     jobs: int = 1
     sections: tuple[str, ...] = _ALL
     postpones: bool = False
+    unchecked: bool = False
 
 
 class ArchiveLoader:
@@ -108,7 +110,7 @@ class ArchiveLoader:
         entries = read_entries(path)
         config = configuration(entries)
         wanted = self._wanted(step, entries)
-        filling = _Pass(entries=[entry for entry in wanted if entry.id in config], sections=(_DATA,))
+        filling = [entry for entry in wanted if entry.id in config]
         rows = self._rows(step, entries) if config else wanted
         if self._run.hints.format != "parallel":
             yield from self._whole(step, wanted, entries, jobs, filling, rows)
@@ -118,11 +120,11 @@ class ArchiveLoader:
             yield _Pass(entries=_unless_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
             return
         yield from self._attaching(step, wanted, entries, jobs, (section,))
-        if section == _BEFORE and filling.entries and not self._run.hints.schema_only:
-            yield filling
+        if section == _BEFORE and not self._run.hints.schema_only:
+            yield from self._filling(filling)
 
     def _whole(
-        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, filling: _Pass, rows: list[Entry]
+        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, filling: list[Entry], rows: list[Entry]
     ) -> Iterator[_Pass]:
         """All of an archive: in two runs, so that indexes are built while rows are loaded.
 
@@ -134,7 +136,7 @@ class ArchiveLoader:
         if hints.schema_only:
             yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
             return
-        yield filling
+        yield from self._filling(filling)
         if not _may_be_refused(self._run):
             yield from self._attaching(step, rows, entries, jobs, (_DATA, _AFTER))
             return
@@ -143,6 +145,17 @@ class ArchiveLoader:
         yield _Pass(entries=_unless_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
         yield self._again(entries)
         yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
+
+    def _filling(self, entries: list[Entry]) -> Iterator[_Pass]:
+        """The rows of extensions, alone and in pg_dump's order, since their foreign keys are there already.
+
+        Where these lead in a circle no order will do: a superuser loads such tables without a check.
+        """
+        superuser = self._run.server.superuser
+        yield _Pass(entries=entries, sections=(_DATA,), postpones=superuser)
+        refused = [entry for entry in entries if entry.kind == "TABLE DATA" and entry.tag in self._refused]
+        self._refused.difference_update(entry.tag for entry in refused)
+        yield _Pass(entries=refused, sections=(_DATA,), unchecked=True)
 
     def _attaching(
         self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, sections: tuple[str, ...]
@@ -176,7 +189,7 @@ class ArchiveLoader:
         """What a selection takes of the archive, found when it is first asked for."""
         with self._lock:
             if self._scope is None:
-                self._scope = find_scope(entries, self._selection)
+                self._scope = find_scope(entries, self._selection, self._run.hints.configuration)
                 # A merge looks for itself whether the target has what is led to.
                 self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
                 _warn_of_large_objects(self._run, entries, self._scope)
@@ -203,7 +216,8 @@ class ArchiveLoader:
         if restored.jobs > 1:
             arguments.append(f"--jobs={restored.jobs}")
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(path)]
-        with run.processes.start(command, tied=True, on_line=classifier.line) as child:
+        location = run.unchecked_location if restored.unchecked else None
+        with run.processes.start(command, tied=True, location=location, on_line=classifier.line) as child:
             code = child.wait_checked()
             classifier.end()
             expected = classifier.degraded or classifier.harmless or classifier.refused

@@ -120,6 +120,18 @@ class RestoreRun:
             self._warnings.append("maintenance_work_mem has no effect on indexes that are built through a pooler")
         return location
 
+    @property
+    def unchecked_location(self) -> Location | None:
+        """The target for client programs whose sessions fire no triggers, those of foreign keys included.
+
+        None where a pooler is between, which would refuse that setting.
+        """
+        location = self.target.into
+        with self.connected() as connection, translate_errors(f"cannot read {location.label}"):
+            if is_pooled(connection):
+                return None
+        return location.with_options({**self._settings(), "session_replication_role": "replica"})
+
     def _settings(self) -> dict[str, str]:
         settings = {
             "synchronous_commit": "off",

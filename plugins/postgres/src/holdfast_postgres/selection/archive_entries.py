@@ -18,6 +18,8 @@ DEPENDENT = {
     "CHECK CONSTRAINT", "TRIGGER", "RULE", "POLICY", "ROW SECURITY", "COMMENT", "ACL", "SECURITY LABEL",
     "STATISTICS", "STATISTICS DATA", "TABLE ATTACH", "INDEX ATTACH", "MATERIALIZED VIEW DATA", "BLOBS",
 }  # fmt: skip
+# What fills a relation with its content.
+FILLED = {"TABLE DATA", "SEQUENCE SET"}
 # The catalogs of what may lead beyond a selection; no two kinds of one catalog share an OID.
 _CATALOGS = {
     "FK CONSTRAINT": "pg_constraint",
@@ -90,7 +92,7 @@ def configuration(entries: Sequence[Entry]) -> frozenset[int]:
     An archive of data alone makes none and tells nothing.
     """
     made = {(entry.schema, entry.tag) for entry in entries if entry.kind in RELATIONS}
-    filled = {"TABLE DATA", "SEQUENCE SET"} if made else set[str]()
+    filled = FILLED if made else set[str]()
     return frozenset(entry.id for entry in entries if entry.kind in filled and (entry.schema, entry.tag) not in made)
 
 

@@ -33,7 +33,8 @@ class BackupScope:
     """What a backup takes: OIDs of relations, names of schemas and extensions.
 
     `added` and `left_behind` name, for messages, what is taken besides and what is not although it was asked for.
-    `dangling` are the parts and routines that lead to what is not taken, by their catalog and OID.
+    `dangling` are the parts and routines that lead to what is not taken, by their catalog and OID; `omitted` are the
+    tables of the extensions that are excluded.
     """
 
     relations: frozenset[int]
@@ -41,6 +42,7 @@ class BackupScope:
     extensions: frozenset[str] = frozenset()
     added: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
+    omitted: frozenset[int] = frozenset()
     dangling: frozenset[Node] = frozenset()
 
     def warnings(self) -> list[str]:
@@ -71,9 +73,11 @@ class BackupScope:
             ]
         else:
             filters = schema_filters("exclude", outside, self.schemas)
+        # Of an extension that is taken pg_dump writes all rows, whatever schema they are in.
+        sought = self.schemas | {relation.schema for relation in relations if relation.oid in self.omitted}
         sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
         for relation in relations:
-            if relation.schema in self.schemas:
+            if relation.schema in sought:
                 sides[relation.oid in self.relations].append((relation.schema, relation.name))
         return filters + relation_filters("table", *sides)
 
@@ -136,21 +140,37 @@ class _ScopeSearch:
         extensions = {(EXTENSION, oid) for oid in self._extensions()}
         taken = self._reached(roots | asked | extensions - self._broken)
         reached = {oid for kind, oid in taken if kind == RELATION} & self._relations.keys()
+        configuration = self._configuration([oid for kind, oid in taken if kind == EXTENSION])
+        omitted = {oid for kind, oid in self._excluded if kind == RELATION} & configuration
         schemas = {self._schemas[oid] for kind, oid in taken if kind == SCHEMA}
         expected = self._whole
         if self._selection.select:
             expected = expected | {self._relations[oid].schema for oid in reached}
         added = self._identities((RELATION, oid) for oid in sorted(reached - self._taken))
-        added += [f"schema {name}" for name in sorted(schemas - expected)]
+        added += [f"schema {name}" for name in sorted(schemas - expected - self._schemas_of_extensions())]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
         return BackupScope(
-            relations=frozenset(reached),
+            relations=frozenset(reached | configuration - omitted),
             schemas=frozenset(schemas | expected),
             extensions=frozenset(names[oid] for kind, oid in taken if kind == EXTENSION),
             added=tuple(added),
             left_behind=tuple(left_behind),
+            omitted=frozenset(omitted),
             dangling=frozenset(self._dangling(taken)),
         )
+
+    def _configuration(self, extensions: list[int]) -> set[int]:
+        """The tables and sequences of extensions that pg_dump takes with them."""
+        query = "SELECT unnest(extconfig)::int8 FROM pg_extension WHERE oid = ANY (%s)"
+        return {oid for (oid,) in self._connection.execute(query, (extensions,))}
+
+    def _schemas_of_extensions(self) -> set[str]:
+        """Those that extensions make themselves, which nobody has to be told of."""
+        query = """
+            SELECT n.nspname FROM pg_namespace n JOIN pg_depend d ON d.classid = 'pg_namespace'::regclass
+                AND d.objid = n.oid AND d.deptype = 'e'
+        """
+        return {name for (name,) in self._connection.execute(query)}
 
     def _extensions(self) -> list[int]:
         """Those to take in any case: of the schemas that are taken whole, and where every database may have some."""

@@ -3,7 +3,7 @@
 `pg_restore --table` restores neither indexes nor constraints nor what a column's type or default needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.api import UsageError, quote_name
@@ -12,6 +12,7 @@ from holdfast_postgres.errors import some_names
 from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.selection.archive_entries import (
     DEPENDENT,
+    FILLED,
     RELATIONS,
     add_needs,
     is_part_of,
@@ -55,9 +56,14 @@ class RestoreScope:
         ]
 
 
-def find_scope(entries: Sequence[Entry], selection: Selection) -> RestoreScope:
-    """Find what to restore; a pattern that matches nothing, or excludes what a table needs, is a `UsageError`."""
-    return _ScopeSearch(entries, selection).scope()
+def find_scope(
+    entries: Sequence[Entry], selection: Selection, configuration: Mapping[str, Collection[tuple[str, str]]]
+) -> RestoreScope:
+    """Find what to restore; a pattern that matches nothing, or excludes what a table needs, is a `UsageError`.
+
+    `configuration` are the relations of each extension whose rows the archive has: they come with the extension.
+    """
+    return _ScopeSearch(entries, selection).scope(configuration)
 
 
 class _ScopeSearch:
@@ -78,7 +84,7 @@ class _ScopeSearch:
         self._by_id = {entry.id: entry for entry in self._entries}
         self._schemas = schema_entries(self._entries)
 
-    def scope(self) -> RestoreScope:
+    def scope(self, configuration: Mapping[str, Collection[tuple[str, str]]]) -> RestoreScope:
         wanted = self._wanted()
         left_behind = [self._by_id[number] for number in sorted(wanted & with_needing(self._excluded, self._entries))]
         for entry in left_behind:
@@ -88,6 +94,7 @@ class _ScopeSearch:
         if all(self._by_id[number].kind in _ALWAYS for number in wanted):
             raise nothing_left()
         chosen, dropped = self._with_dependents(with_needs(wanted, self._by_id))
+        chosen |= self._configuration(chosen, configuration)
         relations = {number: self._relations[number] for number in chosen if number in self._relations}
         return RestoreScope(
             ids=frozenset(chosen),
@@ -96,6 +103,21 @@ class _ScopeSearch:
             left_behind=tuple(entry.label for entry in left_behind),
             added=tuple(entry.label for number, entry in relations.items() if number not in wanted),
         )
+
+    def _configuration(self, chosen: set[int], configuration: Mapping[str, Collection[tuple[str, str]]]) -> set[int]:
+        """The rows of the chosen extensions, which their types may look into, as those of pointcloud do.
+
+        The archive does not tell to which extension a table belongs.
+        """
+        extensions = [self._by_id[number].tag for number in chosen if self._by_id[number].kind == "EXTENSION"]
+        tables = {name for extension in extensions for name in configuration.get(extension, ())}
+        return {
+            entry.id
+            for entry in self._entries
+            if entry.kind in FILLED
+            and (entry.schema, entry.tag) in tables
+            and not self._selection.excludes(entry.schema, entry.tag)
+        }
 
     def _wanted(self) -> set[int]:
         """What is asked for: relations with their sequences, and the other objects of whole schemas."""
@@ -144,6 +166,9 @@ class _ScopeSearch:
         bearers: Iterable[int] = self._known_needs(entry)
         if entry.kind in _PARTS:
             bearers = (need for need in bearers if need in self._relations and is_part_of(entry, self._relations[need]))
+        elif entry.kind not in _SCHEMA_WIDE and any(need in self._relations for need in bearers):
+            # Not on the extension of its operators, nor on a function that it calls.
+            bearers = [need for need in bearers if need in self._relations]
         return any(need in chosen for need in bearers)
 
     def _can_be_made(self, entry: Entry, chosen: set[int]) -> bool:

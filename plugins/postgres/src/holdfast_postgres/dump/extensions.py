@@ -1,0 +1,28 @@
+"""The extensions of a database: their version, their schema, and the tables whose rows they leave to pg_dump."""
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast_postgres.hints import ExtensionHint
+from holdfast_postgres.selection.backup_scope import BackupScope
+
+# The order of pg_extension.extconfig is that in which the extension named them.
+_EXTENSIONS = """
+SELECT e.extname, e.extversion, n.nspname, ARRAY(
+    SELECT ARRAY[s.nspname::text, c.relname::text]
+    FROM unnest(e.extconfig) WITH ORDINALITY AS u(oid, place) JOIN pg_catalog.pg_class c ON c.oid = u.oid
+    JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace ORDER BY u.place)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname <> 'plpgsql' ORDER BY 1
+"""
+
+
+def read_extensions(connection: "Connection[TupleRow]", scope: BackupScope | None) -> list[ExtensionHint]:
+    """The extensions that a dump makes: all of them, or those of a selection."""
+    return [
+        ExtensionHint(
+            name=name, version=version, schema=schema, configuration=[(pair[0], pair[1]) for pair in configuration]
+        )
+        for name, version, schema, configuration in connection.execute(_EXTENSIONS)
+        if scope is None or name in scope.extensions
+    ]
