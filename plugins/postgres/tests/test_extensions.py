@@ -8,6 +8,7 @@ from support.servers.postgres import PostgresServer
 from support.servers.postgres_extension import OwnExtension, own_extension, rows_of_users
 
 import holdfast
+from holdfast.errors import HoldfastError, UnsafeError
 
 ROWS = 3000
 
@@ -72,3 +73,41 @@ def test_tables_of_an_extension_that_refer_to_each_other_come_back(
     holdfast.restore(backup.id, server.url(target), store=store, jobs=jobs)
     assert content(server, target) == content(server, filled)
     assert holdfast.drill(backup.id, store=store, into=server.url("postgres"), jobs=jobs).state == "proven"
+
+
+def test_another_version_at_the_target_is_said(
+    server: PostgresServer, store: str, filled: str, target: str, extension: OwnExtension
+) -> None:
+    """That which CREATE EXTENSION would take, or that which somebody has installed there."""
+    backup = holdfast.backup(server.url(filled), store=store)
+    extension.install("1.1")
+    said = f"the target has other versions of extensions than the backup: {extension.name} 1.0 (here 1.1)"
+    assert holdfast.restore(backup.id, server.url(target), store=store).warnings == (said,)
+    with server.database() as prepared:
+        server.execute(prepared, f"CREATE EXTENSION {extension.name} VERSION '1.0'")
+        assert not holdfast.restore(backup.id, server.url(prepared), store=store).warnings
+
+
+def test_an_extension_elsewhere_at_the_target_is_refused_where_it_is_needed(
+    server: PostgresServer, store: str, filled: str, target: str, extension: OwnExtension
+) -> None:
+    """Else the restore would end in the middle; where nothing needs it, it may stay."""
+    backup = holdfast.backup(server.url(filled), store=store)
+    server.execute(target, "CREATE SCHEMA ext", f"CREATE EXTENSION {extension.name} SCHEMA ext")
+    with pytest.raises(UnsafeError, match=f"{extension.name} in schema ext, the backup in public"):
+        holdfast.restore(backup.id, server.url(target), store=store)
+    assert "public.other" not in server.relations(target)
+
+
+def test_a_missing_extension_of_a_selection_is_named_before_anything_is_made(
+    server: PostgresServer, store: str, filled: str, target: str, extension: OwnExtension
+) -> None:
+    """What the selection does not need may be missing."""
+    server.execute(filled, "CREATE SCHEMA own", "CREATE TABLE own.plain (a int)")
+    backup = holdfast.backup(server.url(filled), store=store)
+    extension.remove()
+    with pytest.raises(HoldfastError, match=f"does not have the extension {extension.name}"):
+        holdfast.restore(backup.id, server.url(target), store=store, select=("at",))
+    assert not server.relations(target)
+    holdfast.restore(backup.id, server.url(target), store=store, select=("plain",))
+    assert server.relations(target) == {"own.plain"}

@@ -29,11 +29,15 @@ class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):
-    """One extension of the source: its `configuration` are the tables and sequences whose rows pg_dump writes."""
+    """One extension of the source: its `configuration` are the tables and sequences whose rows pg_dump writes.
+
+    `used` says that something which is no extension's depends on it.
+    """
 
     name: str
     version: str
     schema: str
+    used: bool = True
     configuration: list[tuple[str, str]] = []
 
 

@@ -20,6 +20,7 @@ from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.contents import holds_rows
+from holdfast_postgres.target.extensions import check_available
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
 _ALL = (_BEFORE, _DATA, _AFTER)
@@ -190,10 +191,17 @@ class ArchiveLoader:
         with self._lock:
             if self._scope is None:
                 self._scope = find_scope(entries, self._selection, self._run.hints.configuration)
+                self._check_extensions(entries, self._scope)
                 # A merge looks for itself whether the target has what is led to.
                 self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
                 _warn_of_large_objects(self._run, entries, self._scope)
         return self._scope
+
+    def _check_extensions(self, entries: list[Entry], scope: RestoreScope) -> None:
+        """Before anything of the selection is made."""
+        names = [entry.tag for entry in entries if entry.kind == "EXTENSION" and entry.id in scope.ids]
+        with self._run.connected() as connection:
+            check_available(connection, names)
 
     def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""

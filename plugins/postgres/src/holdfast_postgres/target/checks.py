@@ -15,8 +15,8 @@ from holdfast_postgres.errors import some_names
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server
+from holdfast_postgres.target.extensions import check_extensions
 
-_AVAILABLE = "SELECT name FROM pg_catalog.pg_available_extensions"
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 _OTHERS = """
 SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY (%s) AND NOT pg_catalog.pg_has_role(oid, 'MEMBER')
@@ -62,16 +62,24 @@ def needs_of_selection(hints: Hints) -> Hints:
 
 
 def check_needs(
-    connection: "Connection[TupleRow]", server: Server, hints: Hints, options: PostgresOptions, *, drill: bool
+    connection: "Connection[TupleRow]",
+    server: Server,
+    hints: Hints,
+    options: PostgresOptions,
+    *,
+    drill: bool,
+    into: bool,
 ) -> Adjustments:
     """Look for the extensions, roles and tablespaces that the dump names.
 
-    What is missing is an error, or an adjustment where the restore can do without.
+    What is missing is an error, or an adjustment where the restore can do without. `into` says that the database of
+    this connection is restored into.
     """
     if hints.data_only:
         return _check_rows(connection, server, options)
-    _check_extensions(connection, hints)
-    adjustments = Adjustments(no_owner=options.no_owner, no_privileges=options.no_privileges)
+    # Of a selection only the archive tells which it needs.
+    warnings = [] if hints.selected else check_extensions(connection, hints, into=into)
+    adjustments = Adjustments(no_owner=options.no_owner, no_privileges=options.no_privileges, warnings=tuple(warnings))
     if options.globals and hints.globals and not drill:
         return adjustments  # the restore makes roles and tablespaces first
     adjustments = _check_roles(connection, hints, adjustments, drill=drill)
@@ -133,16 +141,6 @@ def _check_rows(connection: "Connection[TupleRow]", server: Server, options: Pos
         no_privileges=options.no_privileges,
         warnings=(f"these triggers fire as rows are loaded, since {why}: {some_names(firing)}",) if firing else (),
     )
-
-
-def _check_extensions(connection: "Connection[TupleRow]", hints: Hints) -> None:
-    available = set(first_column(connection, _AVAILABLE))
-    missing = [name for name in hints.extensions if name not in available]
-    if missing and not hints.selected:
-        raise HoldfastError(
-            f"the server of the target does not have the extension {some_names(missing)}",
-            hint="install its package on that server",
-        )
 
 
 def _check_membership(

@@ -62,7 +62,14 @@ class RestoreTarget:
             checks.check_version(server, self._hints, self._options)
             selects = bool(self._request.select or self._request.exclude)
             needs = checks.needs_of_selection(self._hints) if selects else self._hints
-            adjustments = checks.check_needs(connection, server, needs, self._options, drill=self._request.drill)
+            adjustments = checks.check_needs(
+                connection,
+                server,
+                needs,
+                self._options,
+                drill=self._request.drill,
+                into=self.exists and not self._request.replace,
+            )
             if not (self._options.globals and self._hints.globals):
                 checks.check_policies(connection, needs)
             checks.check_space(connection, needs)
