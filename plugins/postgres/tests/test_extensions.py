@@ -5,19 +5,28 @@ from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
-from support.servers.postgres_extension import OwnExtension, own_extension, rows_of_users
+from support.servers.postgres_extension import MODE, PLACE, OwnExtension, own_extension, rows_of_users
 
 import holdfast
-from holdfast.errors import HoldfastError, UnsafeError
+from holdfast.errors import HoldfastError, UnsafeError, UsageError
+from holdfast_postgres import special_extensions
 
 ROWS = 3000
+FORMATS = ("parallel", "custom", "directory", "tar")
+
+
+@pytest.fixture(scope="module")
+def installed(postgres_server: PostgresServer) -> Iterator[OwnExtension]:
+    """The files of the extension, once for all tests here."""
+    with own_extension(postgres_server) as extension:
+        yield extension
 
 
 @pytest.fixture
-def extension(server: PostgresServer) -> Iterator[OwnExtension]:
-    """An extension that the server has."""
-    with own_extension(server) as extension:
-        yield extension
+def extension(installed: OwnExtension) -> OwnExtension:
+    """An extension that the server has, as it is at first."""
+    installed.install()
+    return installed
 
 
 @pytest.fixture
@@ -100,14 +109,115 @@ def test_an_extension_elsewhere_at_the_target_is_refused_where_it_is_needed(
 
 
 def test_a_missing_extension_of_a_selection_is_named_before_anything_is_made(
-    server: PostgresServer, store: str, filled: str, target: str, extension: OwnExtension
+    server: PostgresServer, store: str, filled: str, target: str
 ) -> None:
     """What the selection does not need may be missing."""
     server.execute(filled, "CREATE SCHEMA own", "CREATE TABLE own.plain (a int)")
+    server.execute(filled, "UPDATE pg_extension SET extname = 'not_there' WHERE extname LIKE 'holdfast%'")
     backup = holdfast.backup(server.url(filled), store=store)
-    extension.remove()
-    with pytest.raises(HoldfastError, match=f"does not have the extension {extension.name}"):
+    with pytest.raises(HoldfastError, match="does not have the extension not_there"):
         holdfast.restore(backup.id, server.url(target), store=store, select=("at",))
     assert not server.relations(target)
     holdfast.restore(backup.id, server.url(target), store=store, select=("plain",))
     assert server.relations(target) == {"own.plain"}
+
+
+@pytest.fixture
+def moded(server: PostgresServer, database: str, extension: OwnExtension, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database with an extension that has a mode for restores."""
+    extension.install(more=MODE)
+    mode = ("own_pre_restore", "own_post_restore", "own.restoring")
+    monkeypatch.setitem(special_extensions.MODES, extension.name, mode)
+    server.execute(
+        database,
+        *rows_of_users(extension.name, guarded=True),
+        "CREATE TABLE at (id int PRIMARY KEY, where_it_is kind_number, pad text)",
+        "INSERT INTO at SELECT i, i % 5 + 1, 'x' FROM generate_series(1, 100) i",
+    )
+    return database
+
+
+@pytest.mark.parametrize("pg_format", [*FORMATS, "plain"])
+def test_an_extension_is_restored_in_its_mode_for_restores(
+    server: PostgresServer, store: str, moded: str, target: str, extension: OwnExtension, pg_format: str
+) -> None:
+    """In a drill, into an empty database, and in the place of another; afterwards the mode has ended."""
+    options = {"format": pg_format, "large_table": "0"} if pg_format == "parallel" else {"format": pg_format}
+    if pg_format == "plain":  # a script that has its own order and session
+        server.execute(moded, "TRUNCATE book, chapter, at")
+    backup = holdfast.backup(server.url(moded), store=store, options=options, proof=True)
+    assert holdfast.drill(backup.id, store=store, into=server.url("postgres"), jobs=4).state == "proven"
+    holdfast.restore(backup.id, server.url(target), store=store, jobs=4)
+    holdfast.restore(backup.id, server.url(target), store=store, jobs=4, replace=True)
+    assert content(server, target) == content(server, moded)
+    assert not server.rows(target, "SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase "
+                                   "WHERE datname = current_database()")  # fmt: skip
+    extension.install("1.1", more=MODE)
+    with server.database() as other:
+        server.execute(other, "CREATE TABLE public.there (a int)")
+        with pytest.raises(UnsafeError):
+            holdfast.restore(backup.id, server.url(other), store=store)
+
+
+def test_a_failed_restore_leaves_no_mode_behind(
+    server: PostgresServer, store: str, moded: str, target: str, extension: OwnExtension
+) -> None:
+    """Which the database would keep for all of its sessions."""
+    server.execute(
+        moded,
+        "CREATE FUNCTION there() RETURNS bool IMMUTABLE LANGUAGE sql RETURN current_setting('own.there', true) = 'on'",
+        "CREATE TABLE late (a int CHECK (coalesce(there(), false)))",
+        "SET own.there = on",
+        "INSERT INTO late VALUES (1)",
+    )
+    backup = holdfast.backup(server.url(moded), store=store)
+    with pytest.raises(HoldfastError):
+        holdfast.restore(backup.id, server.url(target), store=store)
+    assert server.relations(target) == set()
+    assert server.value(target, "SELECT current_setting('own.restoring', true)") in (None, "")
+
+
+def test_what_only_one_database_may_have_comes_back_there_alone(
+    server: PostgresServer, store: str, database: str, extension: OwnExtension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a copy and in a drill it is left out, which a warning says; the drill proves the rest."""
+    extension.install(more=PLACE)
+    monkeypatch.setitem(special_extensions.PLACES, extension.name, "own.place")
+    server.execute("postgres", f"ALTER ROLE postgres SET own.place = '{database}'")
+    try:
+        server.execute(database, *rows_of_users(extension.name), "CREATE TABLE other AS SELECT 1 AS a")
+        server.execute(database, "TRUNCATE book, chapter")
+        before = server.rows(database, "SELECT * FROM kind")
+        backup = holdfast.backup(server.url(database), store=store, proof=True)
+        drill = holdfast.drill(backup.id, store=store, into=server.url("postgres"))
+        assert drill.state == "proven"
+        assert any("own.place" in warning for warning in drill.warnings)
+        with server.database() as copy:
+            restored = holdfast.restore(backup.id, server.url(copy), store=store)
+            assert any(extension.name in warning for warning in restored.warnings)
+            assert server.relations(copy) == {"public.other"}
+        server.execute(database, "DELETE FROM kind WHERE id > 3")
+        restored = holdfast.restore(backup.id, server.url(database), store=store, replace=True)
+        assert not restored.warnings
+        assert server.rows(database, "SELECT * FROM kind") == before
+    finally:
+        server.execute("postgres", "ALTER ROLE postgres RESET own.place")
+
+
+def test_a_selection_does_not_divide_what_an_extension_keeps_together(
+    server: PostgresServer, store: str, moded: str, target: str, extension: OwnExtension,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A table of its catalog tells which; all but other tables can be taken."""
+    server.execute(moded, "CREATE TABLE other (a int)", "CREATE TABLE more (a int)")
+    query = "SELECT 'public', 'other'"
+    monkeypatch.setitem(special_extensions.UNDIVIDED, extension.name, query)
+    backup = holdfast.backup(server.url(moded), store=store)
+    with pytest.raises(UsageError, match="other"):
+        holdfast.backup(server.url(moded), store=store, select=("other",))
+    with pytest.raises(UsageError, match="other"):
+        holdfast.restore(backup.id, server.url(target), store=store, select=("other",))
+    with pytest.raises(UsageError, match="other"):
+        holdfast.restore(backup.id, server.url(target), store=store, exclude=("other",))
+    holdfast.restore(backup.id, server.url(target), store=store, exclude=("more",))
+    assert content(server, target) == content(server, moded)

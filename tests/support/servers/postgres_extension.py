@@ -51,15 +51,17 @@ class OwnExtension:
             folder / "extension" / f"{self.name}--1.0--1.1.sql": _UPDATE,
         }
 
-    def install(self, version: str = "1.0") -> None:
-        """Put its files there, with this as the version that CREATE EXTENSION takes."""
+    def install(self, version: str = "1.0", *, more: str = "") -> None:
+        """Put its files there, with this as the version that CREATE EXTENSION takes, and `more` in its script."""
         if not os.access(self._control.parent, os.W_OK):
             raise RuntimeError(
                 f"an extension of our own cannot be put into {self._control.parent}: run the tests as a user who may, "
                 "or name the programs of a server of your own in HOLDFAST_TEST_PG_BINDIR"
             )
         for path, text in {**self._scripts, self._control: _CONTROL.format(version=version)}.items():
-            path.write_text(text)
+            written = path.with_suffix(".new")
+            written.write_text(text + more if path.stem.endswith("--1.0") else text)
+            written.replace(path)  # servers of other workers read the folder, too
 
     def remove(self) -> None:
         """Remove its files."""
@@ -69,7 +71,10 @@ class OwnExtension:
 
 @contextlib.contextmanager
 def own_extension(server: PostgresServer) -> Iterator[OwnExtension]:
-    """The extension, available on a server for the length of a block."""
+    """The extension, available on a server for the length of a block.
+
+    Best of a session: a server that reads the folder just then says that an extension whose file has gone is missing.
+    """
     extension = OwnExtension(server)
     extension.install()
     try:
@@ -78,8 +83,27 @@ def own_extension(server: PostgresServer) -> Iterator[OwnExtension]:
         extension.remove()
 
 
-def rows_of_users(extension: str, schema: str = "public") -> tuple[str, ...]:
-    """The statements that make the extension in a schema, and rows in all of its tables."""
+MODE = """
+CREATE FUNCTION @extschema@.own_pre_restore() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET own.restoring = on', current_database()); END $$;
+CREATE FUNCTION @extschema@.own_post_restore() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I RESET own.restoring', current_database()); END $$;
+CREATE FUNCTION @extschema@.guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF current_setting('own.restoring', true) IS DISTINCT FROM 'on' THEN RAISE 'not in the mode for a restore'; END IF;
+    RETURN new; END $$;
+CREATE TRIGGER guard BEFORE INSERT ON @extschema@.book FOR EACH ROW EXECUTE FUNCTION @extschema@.guard();
+"""
+"""As TimescaleDB: rows of its tables are taken only between two calls."""
+
+PLACE = """
+DO $$ BEGIN
+    IF current_database() <> current_setting('own.place', true) THEN RAISE 'not in this database'; END IF; END $$;
+"""
+"""As pg_cron: one database of the server alone may have it."""
+
+
+def rows_of_users(extension: str, schema: str = "public", *, guarded: bool = False) -> tuple[str, ...]:
+    """The statements that make the extension in a schema, and rows in its tables; `guarded` is one with a mode."""
     circle = (
         f"BEGIN; ALTER TABLE {schema}.chapter DISABLE TRIGGER ALL; INSERT INTO {schema}.chapter VALUES (1, 7);"
         f"INSERT INTO {schema}.book VALUES (7, 1); ALTER TABLE {schema}.chapter ENABLE TRIGGER ALL; COMMIT"
@@ -87,5 +111,6 @@ def rows_of_users(extension: str, schema: str = "public") -> tuple[str, ...]:
     return (
         f"CREATE EXTENSION {extension} SCHEMA {schema}",
         f"INSERT INTO {schema}.kind (name) SELECT 'kind ' || i FROM generate_series(2, 5) i",
+        f"SET own.restoring = {'on' if guarded else 'off'}",
         circle,
     )

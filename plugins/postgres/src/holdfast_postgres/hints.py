@@ -31,13 +31,15 @@ class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
 class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):
     """One extension of the source: its `configuration` are the tables and sequences whose rows pg_dump writes.
 
-    `used` says that something which is no extension's depends on it.
+    `used` says that something which is no extension's depends on it; `undivided` are tables whose rows it keeps in
+    places that a selection cannot follow.
     """
 
     name: str
     version: str
     schema: str
     used: bool = True
+    undivided: list[tuple[str, str]] = []
     configuration: list[tuple[str, str]] = []
 
 

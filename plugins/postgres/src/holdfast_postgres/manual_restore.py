@@ -1,10 +1,12 @@
 """The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from holdfast_postgres import special_extensions
 from holdfast_postgres.encodings import encode
-from holdfast_postgres.hints import DatabaseHint, Hints
+from holdfast_postgres.hints import DatabaseHint, ExtensionHint, Hints
+from holdfast_postgres.special_extensions import leave_statement
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
 # What a database may have for its sessions and would end a restore.
@@ -43,6 +45,30 @@ def steps(hints: Hints) -> tuple[str, ...]:
             f"# amounts of the type money are written as in the locale {hints.money}",
             f'export PGOPTIONS="${{PGOPTIONS-}} -c lc_monetary={hints.money}"',
         ]
+    for name, setting in special_extensions.PLACES.items():
+        if name in hints.extensions:
+            lines.append(f"# {name} can be made only in the database that {setting} names; else pg_restore reports it")
+    if modes := special_extensions.with_modes(hints.installed):
+        lines += _modes(modes, make=not hints.data_only)
+        return (
+            *lines,
+            *_contents(hints),
+            *(f"{_OPEN} --command={shlex.quote(leave_statement(mode))}" for mode in modes),
+        )
+    return (*lines, *_contents(hints))
+
+
+def _modes(extensions: Sequence[ExtensionHint], *, make: bool) -> Iterator[str]:
+    """The commands that put the database into the mode which some extensions have for a restore."""
+    for extension in extensions:
+        yield f"# {extension.name} in the version of the backup, which its rows need"
+        for statement in special_extensions.enter_statements(extension, make=make):
+            yield f"{_OPEN} --command={shlex.quote(statement)}"
+
+
+def _contents(hints: Hints) -> tuple[str, ...]:
+    """The commands that restore definitions and rows."""
+    lines: list[str] = []
     archive = f"{{decode:{hints.archive}}}"
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":

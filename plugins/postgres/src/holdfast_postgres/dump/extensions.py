@@ -3,6 +3,7 @@
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from holdfast_postgres import special_extensions
 from holdfast_postgres.hints import ExtensionHint
 from holdfast_postgres.selection.backup_scope import BackupScope
 
@@ -26,16 +27,21 @@ WHERE e.extname <> 'plpgsql' ORDER BY 1
 """
 
 
-def read_extensions(connection: "Connection[TupleRow]", scope: BackupScope | None) -> list[ExtensionHint]:
-    """The extensions that a dump makes: all of them, or those of a selection."""
+def read_extensions(
+    connection: "Connection[TupleRow]", scope: BackupScope | None, *, selects: bool
+) -> list[ExtensionHint]:
+    """The extensions that a dump makes: all of them, or those of a selection; `selects` is not by --exclude alone."""
     return [
         ExtensionHint(
             name=name,
             version=version,
             schema=schema,
             used=used,
-            configuration=[(pair[0], pair[1]) for pair in configuration],
+            undivided=special_extensions.undivided(connection, name),
+            configuration=[
+                (pair[0], pair[1]) for pair in configuration if not (selects and name in special_extensions.MODES)
+            ],
         )
-        for name, version, schema, configuration, used in connection.execute(_EXTENSIONS)
+        for name, version, schema, configuration, used in connection.execute(_EXTENSIONS).fetchall()
         if scope is None or name in scope.extensions
     ]

@@ -19,7 +19,7 @@ from holdfast_postgres.dump.readers import StreamReaders
 from holdfast_postgres.dump.requirements import database_hint, read_requirements
 from holdfast_postgres.dump.warnings import dump_warnings
 from holdfast_postgres.errors import some_names, translate_errors
-from holdfast_postgres.hints import Hints, LargeTableHint
+from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof import record
@@ -27,6 +27,7 @@ from holdfast_postgres.proof.record import ProofScope, record_proof
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.session import connect, settings
 from holdfast_postgres.snapshot import Snapshot, check_held, open_snapshot
+from holdfast_postgres.special_extensions import check_selection
 
 _CONNECTION_CHECKS_SINCE = 14
 
@@ -45,7 +46,7 @@ class PostgresDump:
         with translate_errors(f"cannot read {snapshot.location.label}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
-            self._extensions = read_extensions(snapshot.connection, snapshot.scope)
+            self._extensions = self._read_extensions()
             self._properties = self._read_properties()
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
         self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
@@ -59,6 +60,14 @@ class PostgresDump:
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
         self.source = Source(name=snapshot.server.database, identity=snapshot.identity)
+
+    def _read_extensions(self) -> list[ExtensionHint]:
+        """The extensions of the dump; a selection that would divide what one keeps together is refused."""
+        snapshot, selects = self._snapshot, bool(self._request.select)
+        extensions = read_extensions(snapshot.connection, snapshot.scope, selects=selects)
+        taken = [(relation.schema, relation.name) for relation in snapshot.relations if snapshot.takes(relation)]
+        check_selection(extensions, taken, selects=selects, excludes=bool(self._request.exclude))
+        return extensions
 
     def _read_properties(self) -> str:
         """What belongs to the database itself, as a script; a selection or rows alone say nothing of it."""

@@ -22,8 +22,9 @@ from holdfast_postgres.proof.definitions import (
     prove_definitions,
     read_definitions,
 )
-from holdfast_postgres.proof.printed import Definition, Printed, Texts, unpack_texts
+from holdfast_postgres.proof.printed import Definition, Printed, Texts, parse_marks, unpack_texts
 from holdfast_postgres.proof.reparse import CannotTellError, Reparse, reparsing
+from holdfast_postgres.special_extensions import misplaced
 
 log = logging.getLogger("holdfast.postgres.proof")
 
@@ -38,7 +39,8 @@ Name = tuple[str, str]
 class Comparable:
     """What was recorded: the objects, the packed texts (None in a proof of Holdfast 0.1), and in which form.
 
-    `public` tells whether the source had the schema of that name.
+    `public` tells whether the source had the schema of that name; `placed` are the extensions, with their schemas, that
+    one database of a server alone may have.
     """
 
     recorded: Sequence[ObjectProof]
@@ -46,6 +48,7 @@ class Comparable:
     grouped: bool
     public: bool
     same_major: bool
+    placed: Mapping[str, str]
 
     @property
     def digests(self) -> dict[Name, str]:
@@ -63,7 +66,7 @@ def comparable_definitions(
 ) -> tuple[list[ObjectProof], list[str]]:
     """The objects to compare with those recorded, and warnings of what cannot be compared."""
     digests = source.digests
-    definitions = read_definitions(connection, major, ordered=source.texts is not None)
+    definitions = _with_placed(connection, read_definitions(connection, major, old=source.texts is None), source.placed)
     if not source.counts_public:
         definitions = without_public(definitions)
     if not source.same_major:
@@ -77,6 +80,19 @@ def comparable_definitions(
         reason = "the role of the drill may not make such objects: a superuser can compare them"
     objects = prove_definitions(definitions, grouped=source.grouped)
     return _without_unknown(objects, digests, unknown, reason)
+
+
+def _with_placed(
+    connection: "Connection[TupleRow]", definitions: list[Definition], placed: Mapping[str, str]
+) -> list[Definition]:
+    """The definitions with those of extensions that this database cannot have, which a restore leaves out."""
+    there = {entry.name for entry in definitions if entry.kind == "extension"}
+    names = misplaced(connection, sorted(placed.keys() - there), connection.info.dbname)
+    left = [
+        Definition(kind="extension", schema="", name=name, portable=placed[name], full=parse_marks(""))
+        for name in names
+    ]
+    return sorted([*definitions, *left], key=lambda entry: entry.key)
 
 
 def without_public(definitions: Sequence[Definition]) -> list[Definition]:

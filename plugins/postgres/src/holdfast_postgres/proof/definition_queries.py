@@ -15,6 +15,13 @@ def _own(catalog: str, alias: str) -> str:
     )
 
 
+# Of an extension's table the indexes and the like are its own: another version of it has others. Somebody else's are in
+# no dump (`omissions`).
+ON_OWN = """
+    NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass
+        AND e.objid = {} AND e.deptype = 'e')
+"""
+
 _DEFAULT = marked(
     "CASE WHEN a.attgenerated = '' THEN 'default ' ELSE 'generated ' END || c.oid || ' ' || a.attnum",
     "pg_get_expr(d.adbin, d.adrelid)",
@@ -86,7 +93,7 @@ QUERIES = {
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_am m ON m.oid = c.relam
         WHERE c.relpersistence <> 't' AND (i.indisvalid OR c.relkind = 'I') AND {USER_SCHEMA}
-            AND {_own("pg_class", "c")}
+            AND {_own("pg_class", "c")} AND {{on_own i.indrelid}}
     """,
     "constraint": f"""
         SELECT n.nspname, concat_ws('.', r.relname, t.typname, c.conname),
@@ -109,19 +116,21 @@ QUERIES = {
                 ELSE {marked("'trigger ' || g.oid", "pg_get_triggerdef(g.oid)")} END
         FROM pg_trigger g JOIN pg_class r ON r.oid = g.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace
         WHERE NOT g.tgisinternal AND {USER_SCHEMA} AND {_own("pg_trigger", "g")}
+            AND {{on_own g.tgrelid}}
     """,
     "rule": f"""
         SELECT n.nspname, r.relname || '.' || w.rulename, concat_ws(' ', w.ev_type, w.ev_enabled, w.is_instead),
             {marked("'rule ' || w.oid", "pg_get_ruledef(w.oid)")}
         FROM pg_rewrite w JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace n ON n.oid = r.relnamespace
         WHERE w.rulename <> '_RETURN' AND {USER_SCHEMA} AND {_own("pg_rewrite", "w")}
+            AND {{on_own w.ev_class}}
     """,
     "policy": f"""
         SELECT n.nspname, r.relname || '.' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive),
             concat_ws(' ', {marked("'using ' || p.polrelid", "pg_get_expr(p.polqual, p.polrelid)")}, '/',
                 {marked("'check ' || p.polrelid", "pg_get_expr(p.polwithcheck, p.polrelid)")})
         FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE {USER_SCHEMA}
+        WHERE {USER_SCHEMA} AND {{on_own p.polrelid}}
     """,
     "routine": f"""
         SELECT n.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',

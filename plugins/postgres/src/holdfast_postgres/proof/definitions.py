@@ -8,6 +8,7 @@ Left out on purpose: owners and privileges, which a drill may have to leave out,
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from sys import intern
 
@@ -15,30 +16,33 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
-from holdfast_postgres.proof.definition_queries import COMMENTS, PARTS, QUERIES
+from holdfast_postgres.proof.definition_queries import COMMENTS, ON_OWN, PARTS, QUERIES
 from holdfast_postgres.proof.printed import Definition, parse_marks
 from holdfast_postgres.session import releasing_locks
 
+_ON_OWN = re.compile(r"\{on_own (\S+)\}")
 _HALF = 32  # hexadecimal digits of each text's SHA-256
 
 
-def read_definitions(connection: "Connection[TupleRow]", major: int, *, ordered: bool = True) -> list[Definition]:
+def read_definitions(connection: "Connection[TupleRow]", major: int, *, old: bool = False) -> list[Definition]:
     """Every object of the database; the search_path is empty, so that each name has its schema.
 
-    `ordered` false takes lists in the order of the database's own collation, as proofs of Holdfast 0.1 have them.
+    An `old` proof, of Holdfast 0.1, has lists in the order of the database's own collation, and what is on tables of
+    extensions.
     """
     definitions: list[Definition] = []
     with releasing_locks(connection):  # of views, those on all that they read
         for kind, query in QUERIES.items():
-            definitions += _read_kind(connection, kind, query, major, ordered=ordered)
+            definitions += _read_kind(connection, kind, query, major, old=old)
     return sorted(definitions, key=lambda entry: entry.key)
 
 
 def _read_kind(
-    connection: "Connection[TupleRow]", kind: str, query: str, major: int, *, ordered: bool
+    connection: "Connection[TupleRow]", kind: str, query: str, major: int, *, old: bool
 ) -> Iterator[Definition]:
     text = query.replace("{parts}", PARTS if major >= 15 else "''")
-    text = text.replace("{c}", ' COLLATE "C"' if ordered else "")
+    text = text.replace("{c}", "" if old else ' COLLATE "C"')
+    text = _ON_OWN.sub(lambda match: "true" if old else ON_OWN.format(match[1]), text)
     text = text.replace("{no_body}", "p.prosqlbody IS NULL" if major >= 14 else "true")
     text = text.replace("{no_expressions}", "s.stxexprs IS NULL" if major >= 14 else "true")
     if major < 14:

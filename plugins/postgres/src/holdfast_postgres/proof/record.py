@@ -15,6 +15,7 @@ from holdfast_postgres.proof.definitions import prove_comments, prove_definition
 from holdfast_postgres.proof.printed import pack_texts
 from holdfast_postgres.proof.rows import TableSetting, prove_tables, table_sizes, wide_columns
 from holdfast_postgres.proof.values import prove_large_objects, prove_sequence, read_sequences
+from holdfast_postgres.special_extensions import PLACES
 
 METHOD = "postgresql-rows-1"
 DEFAULT_UP_TO = 32 << 20  # bytes: two seeds cost about 10 ms a MB, and a small dump takes half a second anyway
@@ -28,7 +29,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What it takes to repeat a proof: in the manifest as `proof.settings`.
 
     `texts` are those of parse trees (`printed`), None in a proof of Holdfast 0.1; `public` tells whether there is a
-    schema of that name.
+    schema of that name; `placed` are the extensions, with their schemas, that one database of a server alone may have.
     """
 
     major: int
@@ -39,6 +40,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     large_objects: bool = False
     texts: str | None = None
     public: bool = True
+    placed: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,9 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
         large_objects=scope.large_objects,
         texts=pack_texts(definitions) if scope.definitions else None,
         public=has_public(definitions),
+        placed={
+            entry.name: entry.portable for entry in definitions if entry.kind == "extension" and entry.name in PLACES
+        },
     )
     objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
     return Proof(method=METHOD, objects=objects, settings=msgspec.to_builtins(settings))
@@ -105,6 +110,7 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
                 grouped=settings.grouped,
                 public=settings.public,
                 same_major=major == settings.major,
+                placed=settings.placed,
             )
             definitions, warnings = comparable_definitions(connection, major, comparable)
             others = [*definitions, prove_comments(connection)]

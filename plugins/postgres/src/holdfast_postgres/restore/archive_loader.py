@@ -8,9 +8,11 @@ from itertools import count
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
+from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name, checks_call_functions
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun
@@ -18,6 +20,7 @@ from holdfast_postgres.selection.archive_entries import configuration, list_file
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
 from holdfast_postgres.session import quoted
+from holdfast_postgres.special_extensions import MODES, check_selection
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.contents import holds_rows
 from holdfast_postgres.target.extensions import check_available
@@ -45,8 +48,9 @@ class _Pass:
 class ArchiveLoader:
     """Restores the archive of one backup, whole or a selection of it."""
 
-    def __init__(self, run: RestoreRun, levels: Mapping[Name, int]) -> None:
+    def __init__(self, run: RestoreRun, levels: Mapping[Name, int], extensions: Extensions) -> None:
         self._run = run
+        self._extensions = extensions
         self._levels = levels
         self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
         self._scope: RestoreScope | None = None
@@ -180,25 +184,63 @@ class ArchiveLoader:
         """What this step is about: what a selection takes, or the tables whose turn it is."""
         if self._selection:
             ids = self._select(entries).ids
-            return [entry for entry in entries if entry.id in ids]
+            entries = [entry for entry in entries if entry.id in ids]
+        if self._extensions.omitted:
+            omitted = self._omitted(entries)
+            entries = [entry for entry in entries if entry.id not in omitted]
         if self._levels and step.phase >= ROWS:
             level = step.phase - ROWS  # what belongs to no table is first
             return [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
         return entries
 
+    def _omitted(self, entries: list[Entry]) -> set[int]:
+        """The extensions that the database cannot have, with their rows and what needs them."""
+        names = self._extensions.omitted
+        tables = {name for extension in names for name in self._run.hints.configuration.get(extension, ())}
+        made = with_needing(
+            {entry.id for entry in entries if entry.kind == "EXTENSION" and entry.tag in names}, entries
+        )
+        return made | {entry.id for entry in entries if (entry.schema, entry.tag) in tables}
+
+    def load_late(self) -> None:
+        """Restore what was left out into the database that has taken the place of another; a failure is a warning."""
+        if self._path is None:
+            return
+        entries, run = read_entries(self._path), self._run
+        late = self._omitted(entries)
+        listing = _write_list(run.request.scratch / "late.list", [entry for entry in entries if entry.id in late])
+        arguments = [*_arguments(run.adjustments), f"--use-list={listing}"]
+        command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
+        with (
+            ClientProcesses(run.target.location, run.request.scratch) as processes,
+            processes.start(command, tied=True) as child,
+        ):
+            if child.wait_checked():
+                run.warn(
+                    f"not restored: {line.partition('ERROR:')[2].strip()}" for line in child.lines if "ERROR:" in line
+                )
+
     def _select(self, entries: list[Entry]) -> RestoreScope:
         """What a selection takes of the archive, found when it is first asked for."""
         with self._lock:
             if self._scope is None:
-                self._scope = find_scope(entries, self._selection, self._run.hints.configuration)
+                self._scope = find_scope(entries, self._selection, self._configuration())
                 self._check_extensions(entries, self._scope)
                 # A merge looks for itself whether the target has what is led to.
                 self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
                 _warn_of_large_objects(self._run, entries, self._scope)
         return self._scope
 
+    def _configuration(self) -> dict[str, list[Name]]:
+        """The tables of extensions that a selection takes along."""
+        whole_only = MODES if self._selection.select else {}
+        configuration = self._run.hints.configuration
+        return {name: tables for name, tables in configuration.items() if name not in whole_only}
+
     def _check_extensions(self, entries: list[Entry], scope: RestoreScope) -> None:
         """Before anything of the selection is made."""
+        selects, excludes = bool(self._selection.select), bool(self._selection.exclude)
+        check_selection(self._run.hints.installed, scope.relations, selects=selects, excludes=excludes)
         names = [entry.tag for entry in entries if entry.kind == "EXTENSION" and entry.id in scope.ids]
         with self._run.connected() as connection:
             check_available(connection, names)

@@ -13,6 +13,7 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.merge import Merge, preview
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
+from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name, levels, references
 from holdfast_postgres.restore.row_loader import load_rows, load_sequences
 from holdfast_postgres.restore.run import (
@@ -38,7 +39,9 @@ class PostgresRestore:
         self._run = run
         self._large_tables = {stream: table for table in run.hints.large_tables for stream in table.streams}
         self._levels = self._load_levels()
-        self._archive = ArchiveLoader(run, self._levels)
+        self._extensions = Extensions(run)
+        self._archive = ArchiveLoader(run, self._levels, self._extensions)
+        self._begun = False
         self._refused: list[tuple[LargeTableHint, Blob]] = []
         self._lock = threading.Lock()
         self.error: HoldfastError | None = None
@@ -103,7 +106,7 @@ class PostgresRestore:
 
     def _load(self, step: Step, blob: Blob) -> None:
         run = self._run
-        run.prepare()
+        self._begin()
         if table := self._large_tables.get(step.stream):
             if self._takes(table):
                 self._load_rows(table, blob)
@@ -122,6 +125,14 @@ class PostgresRestore:
             self._archive.load(step, blob)
             if run.target.merges and step.phase == PRE_DATA:
                 self._merge().check()
+
+    def _begin(self) -> None:
+        """Prepare the target, once; later calls return when that is done."""
+        with self._lock:
+            if not self._begun:
+                self._run.prepare()
+                self._extensions.begin()
+                self._begun = True
 
     @property
     def _later(self) -> int | None:
@@ -158,13 +169,24 @@ class PostgresRestore:
     def commit(self) -> None:
         """Collect statistics, and let the result take its place."""
         run = self._run
-        run.prepare()
+        self._begin()
+        self._extensions.end()
         if run.target.merges:
             self._merge().commit()
         elif run.options.analyze and not run.hints.schema_only:
             self._analyze()
         run.processes.close()
+        late = self._extensions.comes_late
         run.target.finish()
+        if late:
+            try:
+                self._archive.load_late()
+            except HoldfastError as error:  # the main result is there
+                run.warn([f"not restored: {error.message}"])
+
+    def undo(self) -> None:
+        """Take from the target what a failed restore has set for its extensions."""
+        self._extensions.undo()
 
     def _analyze(self) -> None:
         """Collect the planner's statistics of every table."""
@@ -199,6 +221,7 @@ def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
         finally:
             run.abort()
             target.close(restore.error)
+            restore.undo()
 
 
 def _check_options(request: RestoreRequest, hints: Hints) -> None:

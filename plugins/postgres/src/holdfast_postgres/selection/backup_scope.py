@@ -26,6 +26,7 @@ from holdfast_postgres.selection.dependency_graph import (
 from holdfast_postgres.selection.patterns import Selection, nothing_left
 from holdfast_postgres.selection.pg_dump_filters import Filter, relation_filters, schema_filters
 from holdfast_postgres.session import quoted
+from holdfast_postgres.special_extensions import MODES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,11 @@ class _ScopeSearch:
         taken = self._reached(roots | asked | extensions - self._broken)
         reached = {oid for kind, oid in taken if kind == RELATION} & self._relations.keys()
         configuration = self._configuration([oid for kind, oid in taken if kind == EXTENSION])
-        omitted = {oid for kind, oid in self._excluded if kind == RELATION} & configuration
+        omitted = {
+            oid
+            for name, oid in configuration
+            if (RELATION, oid) in self._excluded or (self._selection.select and name in MODES)
+        }
         schemas = {self._schemas[oid] for kind, oid in taken if kind == SCHEMA}
         expected = self._whole
         if self._selection.select:
@@ -150,7 +155,7 @@ class _ScopeSearch:
         added += [f"schema {name}" for name in sorted(schemas - expected - self._schemas_of_extensions())]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
         return BackupScope(
-            relations=frozenset(reached | configuration - omitted),
+            relations=frozenset(reached | {oid for _, oid in configuration} - omitted),
             schemas=frozenset(schemas | expected),
             extensions=frozenset(names[oid] for kind, oid in taken if kind == EXTENSION),
             added=tuple(added),
@@ -159,10 +164,10 @@ class _ScopeSearch:
             dangling=frozenset(self._dangling(taken)),
         )
 
-    def _configuration(self, extensions: list[int]) -> set[int]:
+    def _configuration(self, extensions: list[int]) -> list[tuple[str, int]]:
         """The tables and sequences of extensions that pg_dump takes with them."""
-        query = "SELECT unnest(extconfig)::int8 FROM pg_extension WHERE oid = ANY (%s)"
-        return {oid for (oid,) in self._connection.execute(query, (extensions,))}
+        query = "SELECT extname, unnest(extconfig)::int8 FROM pg_extension WHERE oid = ANY (%s)"
+        return list(self._connection.execute(query, (extensions,)))
 
     def _schemas_of_extensions(self) -> set[str]:
         """Those that extensions make themselves, which nobody has to be told of."""

@@ -6,6 +6,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, UnsafeError, quote_name
+from holdfast_postgres import special_extensions
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.hints import ExtensionHint, Hints
@@ -25,6 +26,7 @@ def check_extensions(connection: "Connection[TupleRow]", hints: Hints, *, into: 
     check_available(connection, hints.extensions)
     defaults: dict[str, str] = dict(connection.execute(_AVAILABLE).fetchall())
     installed = {name: (version, schema) for name, version, schema in connection.execute(_INSTALLED) if into}
+    _check_special(connection, hints)
     others: list[str] = []
     warnings: list[str] = []
     for extension in hints.installed:
@@ -36,6 +38,19 @@ def check_extensions(connection: "Connection[TupleRow]", hints: Hints, *, into: 
     if others:
         warnings.append(f"the target has other versions of extensions than the backup: {', '.join(others)}")
     return warnings
+
+
+def _check_special(connection: "Connection[TupleRow]", hints: Hints) -> None:
+    """Refuse a server that cannot make an extension with a mode for restores in the version of the backup."""
+    for extension in special_extensions.with_modes(hints.installed):
+        query = "SELECT version FROM pg_catalog.pg_available_extension_versions WHERE name = %s"
+        versions = [row[0] for row in connection.execute(query, (extension.name,))]
+        if extension.version not in versions:
+            raise HoldfastError(
+                f"the rows of extension {quote_name(extension.name)} need its version {extension.version}; the target "
+                f"has {some_names(versions)}",
+                hint="install that version there, and update it after the restore",
+            )
 
 
 def check_available(connection: "Connection[TupleRow]", names: Collection[str]) -> None:
