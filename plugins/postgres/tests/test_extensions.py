@@ -122,6 +122,33 @@ def test_a_missing_extension_of_a_selection_is_named_before_anything_is_made(
     assert server.relations(target) == {"own.plain"}
 
 
+def test_rows_that_an_extension_does_not_leave_to_dumps_are_named(
+    server: PostgresServer, store: str, filled: str, extension: OwnExtension
+) -> None:
+    """Those that it made itself, or its update did, are not: they come back with it."""
+    assert not holdfast.backup(server.url(filled), store=store).warnings
+    server.execute(filled, f"ALTER EXTENSION {extension.name} UPDATE TO '1.1'", "VACUUM FREEZE note")
+    assert not holdfast.backup(server.url(filled), store=store).warnings
+    server.execute(filled, "INSERT INTO note VALUES ('of a user')")
+    said = "rows that extensions do not let pg_dump take are not in the backup: those of public.note"
+    assert holdfast.backup(server.url(filled), store=store).warnings == (said,)
+    assert not holdfast.backup(server.url(filled), store=store, options={"schema_only": "true"}).warnings
+
+
+def test_a_failed_restore_leaves_no_rows_in_an_extension_that_was_there(
+    server: PostgresServer, store: str, filled: str, target: str, extension: OwnExtension
+) -> None:
+    """The extension stays, with the rows that it brought itself."""
+    server.execute(filled, "CREATE TABLE late (a int CHECK (coalesce(current_setting('own.there', true), '') = 'on'))",
+                   "SET own.there = on", "INSERT INTO late VALUES (1)")  # fmt: skip
+    backup = holdfast.backup(server.url(filled), store=store)
+    server.execute(target, f"CREATE EXTENSION {extension.name}")
+    with pytest.raises(HoldfastError, match="late"):
+        holdfast.restore(backup.id, server.url(target), store=store)
+    assert server.rows(target, "SELECT name FROM kind UNION ALL SELECT id::text FROM book") == [("plain",)]
+    assert server.relations(target) == {f"public.{name}" for name in ("kind", "chapter", "book", "note")}
+
+
 @pytest.fixture
 def moded(server: PostgresServer, database: str, extension: OwnExtension, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database with an extension that has a mode for restores."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from holdfast.api import quote_name
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.extensions import unmarked_rows
 from holdfast_postgres.dump.omissions import omissions
 from holdfast_postgres.dump.requirements import foreign_column_options
 from holdfast_postgres.errors import some_names, translate_errors
@@ -18,6 +19,11 @@ def dump_warnings(
     if snapshot.scope:
         yield from snapshot.scope.warnings()
     yield from _missing_rows(snapshot)
+    if not options.schema_only:
+        with translate_errors(f"cannot read {snapshot.location.label}"):
+            tables = unmarked_rows(snapshot.connection, snapshot.scope)
+        if tables:
+            yield f"rows that extensions do not let pg_dump take are not in the backup: those of {some_names(tables)}"
     if not options.data_only:
         with translate_errors(f"cannot read {snapshot.location.label}"):
             yield from omissions(snapshot)

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.session import literal, quoted
-from holdfast_postgres.target.contents import filled_tables, read_objects, tables_of_rows
+from holdfast_postgres.target.contents import TableOfRows, filled_tables, holds_rows, read_objects, tables_of_rows
 
 log = logging.getLogger("holdfast.postgres.contents")
 
@@ -25,6 +25,7 @@ class EmptyState:
 
     extensions: frozenset[str]
     extension_schemas: frozenset[str]
+    extension_tables: tuple[TableOfRows, ...]  # of which the extensions leave the rows to dumps: those without any
     public: bool
     public_owner: str
     public_grants: tuple[str, ...]
@@ -55,6 +56,11 @@ def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
     return EmptyState(
         extensions=extensions,
         extension_schemas=frozenset(schemas),
+        extension_tables=tuple(
+            table
+            for table in tables_of_rows(connection)
+            if table.config and not holds_rows(connection, table.name, table.condition)
+        ),
         public=row is not None,
         public_owner=row[0] if row else "",
         public_comment=row[1] if row else None,
@@ -116,6 +122,7 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
         if name != "public" and name not in before.extension_schemas
     ]
     statements += [_schema_contents(name) for name in sorted(before.extension_schemas - {"public"})]
+    statements += _extension_rows(connection, before)
     statements += _public(before)
     statements += [f"DROP SERVER IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("foreign server", ())]
     statements += [
@@ -160,6 +167,14 @@ def _batched_drops(connection: "Connection[TupleRow]") -> list[str]:
         batches = (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
         statements += [f"DROP {kind} IF EXISTS {', '.join(batch)} CASCADE" for batch in batches]
     return statements
+
+
+def _extension_rows(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
+    """The statements that remove the rows of extensions that were there before; a superuser needs no order of them."""
+    rows = [f"DELETE FROM ONLY {table.name} {table.condition}" for table in before.extension_tables]
+    if rows and connection.info.parameter_status("is_superuser") == "on":
+        return ["; ".join(["SET LOCAL session_replication_role TO replica", *rows])]
+    return rows
 
 
 def _public(before: EmptyState) -> list[str]:
