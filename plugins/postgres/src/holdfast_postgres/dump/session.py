@@ -104,10 +104,14 @@ class PostgresDump:
         whole = not (self._is_selection or self._options.data_only)
         rows = not self._options.schema_only
         standby = self._snapshot.server.standby
-        # What an extension keeps in its tables it partly makes itself, and another version of it makes other rows.
-        plain = [table for table in self._snapshot.tables if table.kind == "r" and not table.config]
+        tables = [
+            table
+            for table in self._snapshot.tables
+            if rows and table.kind == "r" and (table.persistence == "p" or not standby)
+        ]
         return ProofScope(
-            tables=tuple(table for table in plain if table.persistence == "p" or not standby) if rows else (),
+            tables=tuple(table for table in tables if not table.config),
+            configuration=frozenset((table.schema, table.name) for table in tables if table.config),
             sequences=self._plan.sequences,
             definitions=whole,
             large_objects=whole and rows,

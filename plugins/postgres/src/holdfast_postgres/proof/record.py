@@ -11,6 +11,12 @@ from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quot
 from holdfast_postgres.catalog import SequenceState, Table
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.proof.comparable import Comparable, comparable_definitions, has_public
+from holdfast_postgres.proof.configuration import (
+    ConfigurationSetting,
+    as_recorded,
+    comparable_tables,
+    read_configuration,
+)
 from holdfast_postgres.proof.definitions import prove_comments, prove_definitions, read_definitions
 from holdfast_postgres.proof.printed import pack_texts
 from holdfast_postgres.proof.rows import TableSetting, prove_tables, table_sizes, wide_columns
@@ -30,6 +36,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `texts` are those of parse trees (`printed`), None in a proof of Holdfast 0.1; `public` tells whether there is a
     schema of that name; `placed` are the extensions, with their schemas, that one database of a server alone may have.
+    `configuration` are the tables of extensions.
     """
 
     major: int
@@ -41,6 +48,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     texts: str | None = None
     public: bool = True
     placed: dict[str, str] = {}
+    configuration: list[ConfigurationSetting] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,7 @@ class ProofScope:
     """What the dump holds and a proof therefore covers."""
 
     tables: tuple[Table, ...]
+    configuration: frozenset[tuple[str, str]]
     sequences: tuple[SequenceState, ...]
     definitions: bool
     large_objects: bool
@@ -58,7 +67,10 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
     with translate_errors("cannot compute the proof"), open_session() as connection:
         wide = wide_columns(connection, scope.tables)
         tables = [TableSetting(table.schema, table.name, wide.get(table.oid, [])) for table in scope.tables]
-        sizes = table_sizes(connection, tables)
+        known, conditions = read_configuration(connection)
+        configuration = [setting for setting in known if (setting.schema, setting.name) in scope.configuration]
+        proven = [*tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
+        sizes = table_sizes(connection, proven)
         others: list[ObjectProof] = []
         definitions = read_definitions(connection, major) if scope.definitions else []
         grouped = len(definitions) >= GROUPED
@@ -66,8 +78,8 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
             others = [*prove_definitions(definitions, grouped=grouped), prove_comments(connection)]
         if scope.large_objects:
             others.append(prove_large_objects(connection))
-    rows = prove_tables(tables, sizes, open_session, jobs)
-    missing = [table for table, proof in zip(tables, rows, strict=True) if proof is None]
+    rows = prove_tables(proven, sizes, open_session, jobs, conditions)
+    missing = [table for table, proof in zip(proven, rows, strict=True) if proof is None]
     if missing:
         raise HoldfastError(f"table {quote_name(missing[0].name)} vanished from the snapshot")
     sequences = [
@@ -86,6 +98,7 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
         placed={
             entry.name: entry.portable for entry in definitions if entry.kind == "extension" and entry.name in PLACES
         },
+        configuration=configuration,
     )
     objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
     return Proof(method=METHOD, objects=objects, settings=msgspec.to_builtins(settings))
@@ -117,6 +130,11 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
         if settings.large_objects:
             others.append(prove_large_objects(connection))
         sequences = read_sequences(connection, settings.sequences)
-        sizes = table_sizes(connection, settings.tables)
-    rows = [proof for proof in prove_tables(settings.tables, sizes, open_session, jobs) if proof is not None]
-    return Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings), warnings
+        known, conditions = read_configuration(connection)
+        configuration, unknown, unlike = comparable_tables(settings.configuration, known)
+        tables = [*settings.tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
+        sizes = table_sizes(connection, tables)
+    others += as_recorded(recorded.objects, unknown)
+    rows = [proof for proof in prove_tables(tables, sizes, open_session, jobs, conditions) if proof is not None]
+    proof = Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings)
+    return proof, [*warnings, *unlike]

@@ -5,7 +5,7 @@ Two seeds of `sum(hashtextextended(row::text, seed)::numeric)` and the number of
 so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "pg_proc" for the hash functions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,10 @@ class TableSetting(msgspec.Struct, frozen=True, array_like=True):
     wide: list[str] = []
 
 
+_Conditional = tuple[TableSetting, str]
+"""A table, and which of its rows count: a WHERE clause or an empty text."""
+
+
 def table_sizes(connection: "Connection[TupleRow]", settings: Sequence[TableSetting]) -> list[int]:
     """Bytes of tables with their TOAST tables, 0 of those that are not there."""
     query = """
@@ -52,12 +56,17 @@ def prove_tables(
     sizes: Sequence[int],
     open_session: "Callable[[], Connection[TupleRow]]",
     jobs: int,
+    conditions: Mapping[tuple[str, str], str],
 ) -> list[ObjectProof | None]:
-    """Digest tables in up to `jobs` sessions, None for those that are not there; the first error is raised here."""
+    """Digest tables in up to `jobs` sessions, None for those that are not there; the first error is raised here.
+
+    Of those with a condition, a WHERE clause, only these rows count.
+    """
+    tables = [(setting, conditions.get((setting.schema, setting.name), "")) for setting in settings]
     order = sorted(range(len(settings)), key=lambda number: -sizes[number])
     batches = in_batches([(number, sizes[number]) for number in order])
     with translate_errors("cannot compute the proof"):
-        work = [[settings[number] for number in batch] for batch in batches]
+        work = [[tables[number] for number in batch] for batch in batches]
         results = in_sessions(work, _prove_batch, open_session, jobs)
     proofs: list[ObjectProof | None] = [None] * len(settings)
     for batch, group in zip(batches, results, strict=True):
@@ -66,10 +75,10 @@ def prove_tables(
     return proofs
 
 
-def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[TableSetting]) -> list[ObjectProof | None]:
+def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[_Conditional]) -> list[ObjectProof | None]:
     """Rows and digest of each of several tables by one query; None where there is no table of that name."""
-    columns = _read_columns(connection, batch)
-    query = " UNION ALL ".join(_query(number, batch[number], columns[number]) for number in columns)
+    columns = _read_columns(connection, [setting for setting, _ in batch])
+    query = " UNION ALL ".join(_query(number, *batch[number], columns[number]) for number in columns)
     if not query:
         return [None] * len(batch)
     try:
@@ -77,8 +86,8 @@ def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[TableSettin
             counted = {number: values for number, *values in connection.execute(query)}
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn):
         # One was removed or changed just now: which, each alone tells.
-        return [_prove_batch(connection, [setting])[0] for setting in batch] if len(batch) > 1 else [None]
-    return [_proof(setting, counted.get(number)) for number, setting in enumerate(batch)]
+        return [_prove_batch(connection, [table])[0] for table in batch] if len(batch) > 1 else [None]
+    return [_proof(setting, counted.get(number)) for number, (setting, _) in enumerate(batch)]
 
 
 def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof | None:
@@ -90,11 +99,12 @@ def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof 
     return ObjectProof(kind=TABLE, name=object_name(setting.schema, setting.name), rows=rows, digest=hex_digest(sums))
 
 
-def _query(number: int, setting: TableSetting, columns: Sequence[tuple[str, str]]) -> str:
+def _query(number: int, setting: TableSetting, condition: str, columns: Sequence[tuple[str, str]]) -> str:
+    name = quoted(setting.schema, setting.name)
     return f"""
         SELECT {number}, count(*), sum(pg_catalog.hashtextextended(x COLLATE "C", 0)::numeric),
             sum(pg_catalog.hashtextextended(x COLLATE "C", 7461001)::numeric)
-        FROM (SELECT {_row_text(setting, columns)} AS x FROM ONLY {quoted(setting.schema, setting.name)} t OFFSET 0) r
+        FROM (SELECT {_row_text(setting, columns)} AS x FROM ONLY {name} t {condition} OFFSET 0) r
     """
 
 
