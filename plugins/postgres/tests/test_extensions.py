@@ -258,6 +258,20 @@ def test_what_only_one_database_may_have_comes_back_there_alone(
         server.execute("postgres", "ALTER ROLE postgres RESET own.place")
 
 
+def test_what_the_script_of_an_extension_says_is_no_damage(
+    server: PostgresServer, store: str, database: str, extension: OwnExtension
+) -> None:
+    """It is the server's own, and may want a library that is loaded, or another database."""
+    server.execute(database, f"CREATE EXTENSION {extension.name}")
+    backup = holdfast.backup(server.url(database), store=store)
+    extension.install(more="DO $$ BEGIN RAISE 'own must be loaded via shared_preload_libraries'; END $$;")
+    with pytest.raises(HoldfastError, match="must be loaded") as failed:
+        holdfast.drill(backup.id, store=store, into=server.url("postgres"))
+    assert failed.value.exit_code == 1
+    assert "start it again" in str(failed.value.hint)
+    assert holdfast.list_backups(store)[0].state == "complete"
+
+
 def test_a_selection_does_not_divide_what_an_extension_keeps_together(
     server: PostgresServer, store: str, moded: str, target: str, extension: OwnExtension,
     monkeypatch: pytest.MonkeyPatch,

@@ -93,6 +93,8 @@ _CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
 _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 
 _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
+# What extensions say, each in its own words.
+_PRELOADED = re.compile(r"shared_preload_libraries|must be preloaded")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 # Never translated: the name of the setting, in the hint of the server.
@@ -232,6 +234,8 @@ def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
         return _HINTS[state]
     if kind is UnreachableError and "does not exist" in text:
         return "check the name of the database in the URL"
+    if _PRELOADED.search(text):
+        return "add the extension to shared_preload_libraries of that server, and start it again"
     if kind is CredentialsError and "password" in text:
         return "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"
     return None
