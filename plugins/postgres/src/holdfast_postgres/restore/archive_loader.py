@@ -203,7 +203,7 @@ class ArchiveLoader:
         return made | {entry.id for entry in entries if (entry.schema, entry.tag) in tables}
 
     def load_late(self) -> None:
-        """Restore what was left out into the database that has taken the place of another; a failure is a warning."""
+        """Restore what was left out into the database that has taken the place of another."""
         if self._path is None:
             return
         entries, run = read_entries(self._path), self._run
@@ -211,14 +211,14 @@ class ArchiveLoader:
         listing = _write_list(run.request.scratch / "late.list", [entry for entry in entries if entry.id in late])
         arguments = [*_arguments(run.adjustments), f"--use-list={listing}"]
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
+        classifier = Classifier(action=f"cannot restore into {run.target.location.label}")
         with (
             ClientProcesses(run.target.location, run.request.scratch) as processes,
-            processes.start(command, tied=True) as child,
+            processes.start(command, tied=True, on_line=classifier.line) as child,
         ):
-            if child.wait_checked():
-                run.warn(
-                    f"not restored: {line.partition('ERROR:')[2].strip()}" for line in child.lines if "ERROR:" in line
-                )
+            child.wait_checked()
+            classifier.end()
+        run.warn(classifier.degraded)
 
     def _select(self, entries: list[Entry]) -> RestoreScope:
         """What a selection takes of the archive, found when it is first asked for."""
