@@ -99,10 +99,20 @@ class Journal:
         parts = [writer.opening(), *map(writer.statement, plan.old), writer.closing()]
         self._insert({1: _encoded(plan), **dict(enumerate(parts, 2))})
         self._set_state(SWAPPING)
+        self.flush()
 
     def finish(self) -> None:
         """The point of no return: from here on what is in the target stays."""
         self._set_state(DONE)
+
+    def flush(self) -> None:
+        """Let what was written survive a loss of power, whatever innodb_flush_log_at_trx_commit is.
+
+        A definition of InnoDB takes the redo log with it to the disk.
+        """
+        place = f"{quoted(self.building)}.{quoted(table_name(self.token) + '_flush')}"
+        self._session.execute(f"CREATE TABLE {place} (a INT) ENGINE=InnoDB")
+        self._session.execute(f"DROP TABLE {place}")
 
     def read(self) -> tuple[str, Plan | None]:
         """The state and the plan; the state is empty where there is no journal (any more, or yet)."""
@@ -131,10 +141,6 @@ class Journal:
         head = json.dumps({"state": state, "target": self.target})
         self._session.execute(f"UPDATE {self.place} SET script={literal(head)} WHERE number=0")
         self._session.execute("COMMIT")
-        # A definition of InnoDB takes the redo log with it to the disk, whatever innodb_flush_log_at_trx_commit is.
-        flush = f"{quoted(self.building)}.{quoted(table_name(self.token) + '_flush')}"
-        self._session.execute(f"CREATE TABLE {flush} (a INT) ENGINE=InnoDB")
-        self._session.execute(f"DROP TABLE {flush}")
 
 
 def _encoded(plan: Plan) -> bytes:

@@ -115,7 +115,10 @@ def _recover(session: Session, journal: Journal) -> None:
     with translate_errors("cannot put it right"):
         if state == SWAPPING and plan is not None:
             _undo(session, journal, plan, wait)
-        elif state not in ("", BUILDING, DONE):
+        elif state == DONE:
+            log.warning("database %s holds all that was restored: only old tables are left to drop",
+                        quote_name(journal.target))  # fmt: skip
+        elif state not in ("", BUILDING):
             raise HoldfastError(f"its journal has an unknown state {quote_name(state)}")
         if state == "" and list_names(session, journal.building):
             raise HoldfastError(f"database {quote_name(journal.building)} has tables and no journal")

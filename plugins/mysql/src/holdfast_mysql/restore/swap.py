@@ -153,6 +153,7 @@ def clear(session: Session, journal: Journal, plan: Plan) -> Iterator[str]:
         yield from lost_references(session, plan.target, tuple(plan.new))
         session.execute("COMMIT")
     with translate_errors("cannot drop the old tables"):
+        journal.flush()
         session.execute(f"DROP DATABASE IF EXISTS {quoted(journal.away)}")
         session.execute(f"DROP DATABASE IF EXISTS {quoted(journal.building)}")
 

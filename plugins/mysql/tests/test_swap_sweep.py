@@ -1,0 +1,46 @@
+"""A replacement is interrupted at every statement that changes something; `make swaps` does it in every way."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.mysql_swap_sweep import SwapSweep, swap_sweep
+from support.servers.mariadb import MariaDB
+
+_ROW = rb"INSERT INTO `\w+`\.`holdfast_restore_\w+` VALUES \("
+_ROTATED = ("killed", "error", "lost", "cut", "kill")
+
+
+@pytest.fixture(scope="module")
+def sweep(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwapSweep]:
+    with swap_sweep(mariadb, str(tmp_path_factory.mktemp("sweep") / "store"), sequences=True) as made:
+        yield made
+
+
+def number_of(sweep: SwapSweep, pattern: bytes) -> int:
+    return next(number for number, text in enumerate(sweep.statements, 1) if re.match(pattern, text))
+
+
+def test_whatever_interrupts_it_the_target_is_old_or_new(sweep: SwapSweep) -> None:
+    """Each statement from the first of the journal's plan on, in one way each; of the rows of the journal the first."""
+    begins = number_of(sweep, _ROW + rb"1,")
+    changing = [number for number in sweep.points() if number >= begins]
+    points = [1, 2, begins, *(number for number in changing if not re.match(_ROW, sweep.statements[number - 1]))]
+    came = [sweep.interrupt(number, _ROTATED[turn % len(_ROTATED)]) for turn, number in enumerate(points)]
+    assert set(came) <= {"old", "new", "recovered"}
+    assert {"old", "recovered"} <= set(came)
+
+
+@pytest.mark.parametrize("pattern", [rb"RENAME TABLE", rb"CREATE DEFINER=\S+ TRIGGER second", rb"ALTER TABLE `far`"])
+def test_a_lock_that_is_not_got_leaves_the_old_database(sweep: SwapSweep, pattern: bytes) -> None:
+    assert sweep.interrupt(number_of(sweep, pattern), "lock") == "old"
+
+
+def test_putting_back_may_be_cut_off_too(sweep: SwapSweep, tmp_path: Path) -> None:
+    """An error in the last of the swap, and then a SIGKILL in what undoes it: in the middle of that and at its end."""
+    refused = number_of(sweep, rb"UPDATE `\w+`\.`holdfast_restore_\w+` SET script=\S+ X'\w*22646f6e65")
+    sweep.interrupt(refused, "error")
+    undoing = len(sweep.proxy.statements) - refused
+    for part in (0.45, 0.6, 0.75, 0.9):
+        assert sweep.interrupt(refused + int(undoing * part), "killed", refused=refused) in ("old", "recovered")
