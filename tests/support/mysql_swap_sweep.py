@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,8 @@ import holdfast
 from support.mysql_proxy import REFUSED, StatementProxy, statement_proxy
 from support.servers.mariadb import MariaDB
 
+# In place of the statement an error; the connection cut before it, or after it; the restore killed before it, or after
+# it; every table held by another session. `power` kills the server, after the statement, and starts it again.
 FAULTS = ("error", "cut", "lost", "kill", "killed", "lock")
 _BEGINS = re.compile(rb"CREATE DATABASE `\w+_holdfast_[0-9a-f]{8}`")
 _SHOWN = {
@@ -38,6 +40,7 @@ class SwapSweep:
     store: str
     sequences: bool
     proxy: StatementProxy
+    cut_power: Callable[[], None] | None = None
     target: str = "swapped"
     source: str = "source"
     far: str = "far"
@@ -143,7 +146,7 @@ class SwapSweep:
             return self._recovered()
         state, left = self._state(), self.leftovers()
         if (state, left) in (("old", []), ("new", [])):
-            assert done is None or state == "old" or fault == "lost", done
+            assert done is None or state == "old" or fault in ("lost", "power"), done
             return state
         assert fault != "lock", (state, left, done)
         return self._recovered()
@@ -154,7 +157,7 @@ class SwapSweep:
         def at(current: int, statement: bytes) -> bytes | None:
             if refused and current == refused:
                 return REFUSED
-            if current != number or fault in ("lost", "killed"):
+            if current != number or fault in ("lost", "killed", "power"):
                 return statement
             if fault == "error":
                 return REFUSED
@@ -168,7 +171,9 @@ class SwapSweep:
         def after(current: int, _: bytes) -> bool:
             if current == number and fault == "killed":
                 os.kill(process[0].pid, signal.SIGKILL)
-            return current != number or fault not in ("lost", "killed")
+            if current == number and fault == "power" and self.cut_power:
+                self.cut_power()
+            return current != number or fault not in ("lost", "killed", "power")
 
         self.proxy.at, self.proxy.after = at, after
         if fault in ("kill", "killed"):
@@ -218,9 +223,9 @@ class SwapSweep:
         return recovered if (state, left) == (recovered, []) else "recovered"
 
 
-def difference(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+def difference(seen: dict[str, object], other: dict[str, object]) -> dict[str, object]:
     """What differs between two contents."""
-    return {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}
+    return {key: (seen.get(key), other.get(key)) for key in {*seen, *other} if seen.get(key) != other.get(key)}
 
 
 def _pass(_: int, statement: bytes) -> bytes:

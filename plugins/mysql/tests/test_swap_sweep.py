@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from support.mysql_swap_sweep import SwapSweep, swap_sweep
-from support.servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB, running_mariadb
+from support.servers.power import power_of
 
 _ROW = rb"INSERT INTO `\w+`\.`holdfast_restore_\w+` VALUES \("
 _ROTATED = ("killed", "error", "lost", "cut", "kill")
@@ -44,3 +45,16 @@ def test_putting_back_may_be_cut_off_too(sweep: SwapSweep, tmp_path: Path) -> No
     undoing = len(sweep.proxy.statements) - refused
     for part in (0.45, 0.6, 0.75, 0.9):
         assert sweep.interrupt(refused + int(undoing * part), "killed", refused=refused) in ("old", "recovered")
+
+
+def test_a_loss_of_power_leaves_the_old_or_the_new_database(tmp_path: Path) -> None:
+    """The server forgets what it had not written to its disk, which is up to a second here; the run waits for it."""
+    with (
+        running_mariadb("--local-infile=ON") as server,
+        power_of(server) as power,
+        swap_sweep(server, str(tmp_path / "store"), sequences=True) as sweep,
+    ):
+        sweep.cut_power = power.cut
+        for pattern in (rb"DROP TRIGGER", rb"RENAME TABLE", rb"ALTER TABLE `far`", rb"DROP EVENT"):
+            assert sweep.interrupt(number_of(sweep, pattern), "power") in ("old", "recovered")
+        assert sweep.interrupt(number_of(sweep, rb"DROP DATABASE"), "power") in ("new", "recovered")

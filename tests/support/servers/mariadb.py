@@ -123,7 +123,7 @@ def _start(
         process = subprocess.Popen([*prefix, *command], stdout=output, stderr=output, env=environ)
     server = MariaDB(folder=folder, socket=str(folder / "socket"), port=port, pid=process.pid)
     deadline = time.monotonic() + 60
-    while not _listens(server.socket):
+    while not listens(server.socket):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
@@ -132,7 +132,8 @@ def _start(
     return process, server
 
 
-def _listens(path: str) -> bool:
+def listens(path: str) -> bool:
+    """Whether a server answers at a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(path) == 0
 

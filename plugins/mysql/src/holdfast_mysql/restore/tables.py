@@ -35,8 +35,8 @@ class TableMaker:
         self._split: dict[str, SplitDefinition] = {}
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
-        has_namesake = journal or (request.drill and request.facts.get("placed"))
-        self.placed = PlacedTables(session, database, replacing=bool(journal)) if has_namesake else None
+        stripping = journal or (request.drill and request.facts.get("placed"))
+        self.placed = PlacedTables(session, database, replacing=bool(journal)) if stripping else None
         self._counting: frozenset[str] = frozenset()
         self._nontransactional: frozenset[str] = frozenset()
         self.collations = replacements(known_collations(session))
