@@ -13,12 +13,15 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import OutOfLocksError
 
-_AT_MOST = 2  # times the room that is planned: measured as 1.6 to 2.3 with 15, 17 and 18
+_AT_MOST = 2  # times the room that is planned: measured as 1.6 to 2.3 with 15 to 18
 _STEP = 64
+# Version 18 has slots for workers of autovacuum, of which it runs so many at most.
 _ROOM = """
 SELECT current_setting('max_locks_per_transaction')::int, (
     SELECT sum(setting::int) + 1 FROM pg_catalog.pg_settings WHERE name IN ('max_connections',
-        'max_prepared_transactions', 'autovacuum_max_workers', 'max_worker_processes', 'max_wal_senders'))
+        'max_prepared_transactions', 'max_worker_processes', 'max_wal_senders', CASE
+            WHEN current_setting('autovacuum_worker_slots', true) IS NULL THEN 'autovacuum_max_workers'
+            ELSE 'autovacuum_worker_slots' END))
 """
 
 
