@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from holdfast.api import HoldfastError, LockedError
 from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
+from holdfast_postgres.leniency import without_leniency
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_monitor import LockMonitor, with_mark
 from holdfast_postgres.money import money_locale
@@ -41,7 +42,7 @@ class Snapshot:
     """A transaction that holds the locks and the snapshot; `point` says which moment it shows.
 
     `scope` is what a selection takes, None without one; `money` the locale in which amounts are written, empty where
-    there are none.
+    there are none. The settings `lenient` are on.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Snapshot:
     monitor: LockMonitor
     pooled: bool
     money: str
+    lenient: tuple[str, ...]
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
@@ -95,10 +97,12 @@ def open_snapshot(
             server = read_server(connection)
             location = pin(location, connection)
             connection.execute(settings(server.major))
+            pooled = is_pooled(connection)
+            location, lenient = without_leniency(connection, location, server, pooled=pooled)
             monitor = stack.enter_context(LockMonitor(location, mark, major=server.major, lock_timeout=lock_timeout))
             find = _scope_finder(selection, definitions=definitions)
             with monitor.explain_locks(), translate_errors(f"cannot read {location.label}"):
-                snapshot = _take(connection, location, server, find, monitor)
+                snapshot = replace(_take(connection, location, server, find, monitor), lenient=lenient)
             monitor.set_holder(connection)
         yield snapshot
 
@@ -143,6 +147,7 @@ def _try_once(
         monitor=monitor,
         pooled=pooled,
         money=money_locale(connection, fixed=pooled),
+        lenient=(),
         tables=tuple(catalog.with_sizes(connection, tables)),
         relations=tuple(relations),
         schemas=tuple(catalog.schemas(connection)),

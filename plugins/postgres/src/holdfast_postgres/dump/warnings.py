@@ -8,6 +8,7 @@ from holdfast_postgres.dump.extensions import unmarked_rows
 from holdfast_postgres.dump.omissions import omissions
 from holdfast_postgres.dump.requirements import foreign_column_options
 from holdfast_postgres.errors import some_names, translate_errors
+from holdfast_postgres.leniency import leniency_warnings
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.snapshot import Snapshot
 
@@ -18,6 +19,7 @@ def dump_warnings(
     """The warnings that are known before anything is read; `passwords` tells whether roles are taken with theirs."""
     if snapshot.scope:
         yield from snapshot.scope.warnings()
+    yield from leniency_warnings(snapshot.lenient)
     yield from _missing_rows(snapshot)
     if not options.schema_only:
         with translate_errors(f"cannot read {snapshot.location.label}"):
