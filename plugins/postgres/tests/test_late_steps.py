@@ -94,3 +94,14 @@ def test_a_drill_on_a_server_without_the_role_of_a_user_mapping_proves_the_backu
 def test_only_what_is_in_a_backup_tells_of_it(state: str, same_major: bool, expected: bool) -> None:
     """No room, no right, no role, another version: none of these says that it is damaged."""
     assert is_content(state, same_major=same_major) is expected
+
+
+def test_what_every_session_is_warned_of_is_told_once(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Such as a default of the target's that is wrong."""
+    server.execute(database, "CREATE TABLE t AS SELECT 1 AS a")
+    record = holdfast.backup(server.url(database), store=store)
+    server.execute("postgres", f"ALTER DATABASE {target} SET default_tablespace TO nowhere")
+    warnings = holdfast.restore(record.id, server.url(target), store=store).warnings
+    assert len([text for text in warnings if "nowhere" in text]) == 1

@@ -86,9 +86,9 @@ class RestoreRun:
             return [*self.target.warnings, *self._warnings]
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Add warnings."""
+        """Add warnings, each once: every session of a client program may say the same."""
         with self._lock:
-            self._warnings += warnings
+            self._warnings += [text for text in dict.fromkeys(warnings) if text not in self._warnings]
 
     def prepare(self) -> None:
         """Prepare the target, once; later calls return when that is done."""
