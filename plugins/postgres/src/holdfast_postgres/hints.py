@@ -82,6 +82,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     data_only: bool = False
     selected: bool = False
     money: str = ""
+    exclude_kinds: list[str] = []
     ordered: bool = False
     large_tables: list[LargeTableHint] = []
     large_object_tables: list[tuple[str, str]] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from holdfast_postgres import special_extensions
 from holdfast_postgres.encodings import encode
 from holdfast_postgres.hints import DatabaseHint, ExtensionHint, Hints
+from holdfast_postgres.kinds import PG_DUMP_OPTIONS
 from holdfast_postgres.special_extensions import leave_statement
 
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
@@ -70,6 +71,7 @@ def _contents(hints: Hints) -> tuple[str, ...]:
     """The commands that restore definitions and rows."""
     lines: list[str] = []
     archive = f"{{decode:{hints.archive}}}"
+    lines += _also_held(hints)
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":
         script = f"{archive} | {_WITHOUT_TIMEOUT}" if newer else archive
@@ -93,6 +95,14 @@ def _contents(hints: Hints) -> tuple[str, ...]:
     lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section=post-data")
     lines.append(f"{_OPEN} --command='ANALYZE'")
     return tuple(lines)
+
+
+def _also_held(hints: Hints) -> Iterator[str]:
+    """What an archive holds although it was to be left out, since pg_dump has no option for it."""
+    kinds = sorted(set(hints.exclude_kinds) - set(PG_DUMP_OPTIONS))
+    if kinds and hints.format != "plain":
+        yield f"# the archive also holds what was to be left out ({', '.join(kinds)}): make a list of it by"
+        yield "# pg_restore --list, take these lines out, and give it to pg_restore by --use-list"
 
 
 def files(hints: Hints) -> dict[str, bytes]:

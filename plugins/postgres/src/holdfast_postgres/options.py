@@ -48,6 +48,12 @@ class PostgresOptions:
     create: bool = _option(False, "restore: make the target database if it is not there")
     no_owner: bool = _option(False, "restore: make the connecting role the owner of everything")
     no_privileges: bool = _option(False, "restore: leave GRANT and REVOKE out")
+    on_error: Literal["stop", "continue"] = _option(
+        "stop", "restore: continue restores as far as it goes: what the server refuses is listed, exit 3"
+    )
+    search_path: str = _option(
+        "", "restore: schemas for names without one, tried where a name is not found; by default those of the target"
+    )
     older_server: bool = _option(False, "restore: allow a target older than the server that was backed up")
     disconnect: bool = _option(False, "restore --replace: end the sessions that use the target")
     analyze: bool = _option(True, "restore: collect the planner's statistics at the end")

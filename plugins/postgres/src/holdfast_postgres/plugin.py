@@ -1,6 +1,6 @@
 """What the plugin offers, as data, and where its parts are."""
 
-from holdfast.api import Capability, Component, EngineHooks, Kind
+from holdfast.api import Capability, Component, EngineHooks, Kind, ObjectKind
 from holdfast_postgres.options import PostgresOptions
 
 # Of the URL's query: they say how to connect and never who may, so that their values may be shown.
@@ -36,6 +36,9 @@ _HARMLESS = frozenset(
     ]
 )
 
+# All of them but jobs of a scheduler, which is an extension here; `kinds` has what they are in an archive.
+_KINDS = frozenset(ObjectKind) - {ObjectKind.EVENT}
+
 plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
@@ -62,6 +65,7 @@ plugin = EngineHooks(
                 Capability.PROOF,
             }
         ),
+        kinds=_KINDS,
         options=PostgresOptions,
         harmless_parameters=_HARMLESS,
     ),

@@ -19,6 +19,7 @@ from holdfast_postgres.formats import script as sql_script
 from holdfast_postgres.formats.archive import read_entries
 from holdfast_postgres.formats.directory import directory_chunks
 from holdfast_postgres.formats.globals_script import leaving_alone
+from holdfast_postgres.kinds import PG_DUMP_OPTIONS, without_kinds
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
 from holdfast_postgres.snapshot import Snapshot
@@ -91,8 +92,8 @@ class StreamReaders:
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
-        scope = self._snapshot.scope
-        if scope is None or self._options.data_only:
+        scope, kinds = self._snapshot.scope, self._request.exclude_kinds
+        if (scope is None and not kinds) or self._options.data_only:
             yield from self._read_archive()
             return
         path, listing = self._request.scratch / "selection.dump", self._request.scratch / "selection.list"
@@ -101,15 +102,18 @@ class StreamReaders:
             child.finish("pg_dump failed")
             self._note(child)
         entries = read_entries(path)
-        kept = script_entries(entries, scope.dangling)
+        wanted, needing = without_kinds(entries, kinds)
+        if needing:
+            self.warnings.append(f"not in the script, since it needs what is left out: {some_names(needing)}")
+        kept = script_entries(wanted, scope.dangling) if scope else wanted
         ids = {entry.id for entry in kept}
-        omitted = [entry.label for entry in entries if entry.id not in ids]
+        omitted = [entry.label for entry in wanted if entry.id not in ids]
         if omitted:
             self.warnings.append(f"not in the script, since it leads beyond the selection: {some_names(omitted)}")
         listing.write_text(list_file(kept), encoding="utf-8")
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
         chunks = self._noted(self._processes.start(command, offline=True), "pg_restore failed")
-        yield from sql_script.keep_public_schema(chunks) if is_public(kept[0]) else chunks
+        yield from sql_script.keep_public_schema(chunks) if scope and is_public(kept[0]) else chunks
         path.unlink()
 
     def _read_directory(self) -> Iterator[Chunk]:
@@ -176,6 +180,7 @@ class StreamReaders:
             command.append("--schema-only")
         if self._options.data_only:
             command.append("--data-only")
+        command += [option for kind, option in PG_DUMP_OPTIONS.items() if kind in self._request.exclude_kinds]
         encoding = self._snapshot.server.encoding
         filters = row_filters(self._snapshot, [table for table, _ in self._plan.large_tables])
         filters += selection_filters(self._request, self._snapshot, self._programs)

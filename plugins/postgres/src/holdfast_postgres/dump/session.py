@@ -20,6 +20,7 @@ from holdfast_postgres.dump.requirements import database_hint, read_requirements
 from holdfast_postgres.dump.warnings import dump_warnings
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
+from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof import record
@@ -101,7 +102,8 @@ class PostgresDump:
             return None
 
     def _proof_scope(self) -> ProofScope:
-        whole = not (self._is_selection or self._options.data_only)
+        # What an archive holds of kinds that no restore takes cannot be told from what is missing.
+        whole = not (self._is_selection or self._request.exclude_kinds or self._options.data_only)
         rows = not self._options.schema_only
         standby = self._snapshot.server.standby
         tables = [
@@ -114,7 +116,7 @@ class PostgresDump:
             configuration=frozenset((table.schema, table.name) for table in tables if table.config),
             sequences=self._plan.sequences,
             definitions=whole,
-            large_objects=whole and rows,
+            large_objects=rows and not (self._is_selection or self._options.data_only),
         )
 
     def _open_session(self) -> "Connection[TupleRow]":
@@ -143,7 +145,8 @@ class PostgresDump:
 
     def _used_programs(self) -> Iterator[str]:
         yield "pg_dump"
-        if self._options.pg_format == "plain" and self._is_selection and not self._options.data_only:
+        chosen = self._is_selection or self._request.exclude_kinds
+        if self._options.pg_format == "plain" and chosen and not self._options.data_only:
             yield "pg_restore"
         if self._plan.parts:
             yield "psql"
@@ -155,7 +158,7 @@ class PostgresDump:
         return bool(self._request.select or self._request.exclude)
 
     def _hints(self) -> Hints:
-        return Hints(
+        hints = Hints(
             format=self._options.pg_format,
             major=self._snapshot.server.major,
             client=self._programs.major,
@@ -183,8 +186,10 @@ class PostgresDump:
             ],
             installed=self._extensions,
             large_object_tables=[(table.schema, table.name) for table in self._pointing],
+            exclude_kinds=list(self._request.exclude_kinds),
             **self._requirements,
         )
+        return hints_without(hints, self._request.exclude_kinds)
 
 
 def _client_location(snapshot: Snapshot) -> Location:

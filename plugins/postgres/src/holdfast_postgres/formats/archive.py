@@ -19,10 +19,10 @@ _MAGIC = b"PGDMP"
 _CUSTOM, _TAR, _DIRECTORY = 1, 3, 5
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 _ENCODING = re.compile(r"SET client_encoding = '(\w+)'")
-_WITHOUT_DEFINITION = {
+_WITHOUT_DEFINITION = frozenset({
     "TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "INDEX", "SEQUENCE SET", "SEQUENCE OWNED BY", "ACL", "COMMENT",
     "BLOB", "BLOB METADATA", "TABLE ATTACH", "INDEX ATTACH", "STATISTICS DATA",
-}  # fmt: skip
+})  # fmt: skip
 _LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
 
 
@@ -55,6 +55,7 @@ class _Reader:
         self.int_size = 4
         self.offset_size = 8
         self.encoding = "UTF8"  # until the first entry says which
+        self.passed_over = _WITHOUT_DEFINITION
 
     def take(self, size: int) -> bytes:
         data = self._file.read(size)
@@ -86,27 +87,31 @@ class _Reader:
         self.take(max(size, 0))
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """The entries of an archive: a custom file, a tar, or a directory; `IntegrityError` for what is none."""
+def read_entries(path: Path, *, definitions: bool = False) -> list[Entry]:
+    """The entries of an archive: a custom file, a tar, or a directory; `IntegrityError` for what is none.
+
+    With `definitions` all of them have theirs.
+    """
     if path.is_dir():
         with open(path / "toc.dat", "rb") as file:
-            return _entries(file)
+            return _entries(file, definitions=definitions)
     with open(path, "rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:
             file.seek(0)
-            return _entries(file)
+            return _entries(file, definitions=definitions)
     try:
         with tarfile.open(path, "r:") as tar:
             member = tar.extractfile("toc.dat")
             if member is None:
                 raise IntegrityError("the archive's toc.dat is not a file")
-            return _entries(member)  # type: ignore[arg-type]
+            return _entries(member, definitions=definitions)  # type: ignore[arg-type]
     except (tarfile.TarError, KeyError) as error:
         raise IntegrityError("the stream is not an archive of pg_dump") from error
 
 
-def _entries(file: BinaryIO) -> list[Entry]:
+def _entries(file: BinaryIO, *, definitions: bool) -> list[Entry]:
     reader = _Reader(file)
+    reader.passed_over = frozenset() if definitions else _WITHOUT_DEFINITION
     version, form = _head(reader)
     count = reader.integer()
     if not 0 <= count < 1 << 31:
@@ -169,6 +174,6 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         schema=intern(schema),
         tag=tag,
         owner=intern(owner),
-        definition="" if kind in _WITHOUT_DEFINITION else definition,
+        definition="" if kind in reader.passed_over else definition,
         needs=tuple(needs),
     )

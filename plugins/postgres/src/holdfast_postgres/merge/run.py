@@ -2,14 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Blob, Change, Preview, quote_name, refuse_replacing
+from holdfast.api import Blob, Change, Chunk, Preview, quote_name, refuse_replacing
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.errors import OutOfLocksError, translate_errors
@@ -30,6 +30,7 @@ from holdfast_postgres.merge.relations import (
 )
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_loader import run_script
+from holdfast_postgres.restore.search_path import second_path, with_path
 from holdfast_postgres.restore.statistics import analyze
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file, owned_sequences
 from holdfast_postgres.selection.patterns import Selection
@@ -179,8 +180,7 @@ class Merge:
     def _section(self, archive: Path, listing: Path, section: str) -> Iterator[bytes]:
         command = [self._run.programs.path("pg_restore"), "--file=-", f"--section={section}", f"--use-list={listing}"]
         with self._run.processes.start([*command, str(archive)], offline=True) as child:
-            for chunk in child.chunks("cannot read the definitions of what was restored"):
-                yield bytes(chunk)
+            yield from self._with_path(child.chunks("cannot read the definitions of what was restored"))
 
     def _rows(self) -> Iterator[bytes]:
         """The rows, without large objects, which belong to no table, and without what stays as it is."""
@@ -193,8 +193,15 @@ class Merge:
         encoding = run.hints.database.encoding
         said = filter_words(filters, run.programs, run.request.scratch, encoding)
         with run.processes.start([*command, *said]) as child:
-            for chunk in child.chunks("cannot read the rows of what was restored"):
-                yield bytes(chunk)
+            yield from self._with_path(child.chunks("cannot read the rows of what was restored"))
+
+    def _with_path(self, chunks: Iterable[Chunk]) -> Iterator[bytes]:
+        """A script with a search_path, if what was restored needed one."""
+        if self._run.needs_path:
+            with connected(self._run.target.location) as target:
+                chunks = with_path(chunks, second_path(target, self._run.options.search_path))
+        for chunk in chunks:
+            yield bytes(chunk)
 
     def _configuration_there(self) -> list[Name]:
         """Tables and sequences of extensions that the target has already: their rows stay as they are there."""

@@ -1,10 +1,8 @@
 """Archives of pg_dump, restored by pg_restore: sections, selections, and rows in the order of foreign keys."""
 
-import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
@@ -12,17 +10,18 @@ from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.kinds import without_kinds
+from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.extensions import Extensions
+from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.load_order import Name, checks_call_functions
 from holdfast_postgres.restore.restore_log import Classifier
-from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun
-from holdfast_postgres.selection.archive_entries import configuration, list_file, with_needing
+from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, keeper
+from holdfast_postgres.restore.second_attempt import SecondAttempt, is_filled
+from holdfast_postgres.selection.archive_entries import configuration, with_needing
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
-from holdfast_postgres.session import quoted
 from holdfast_postgres.special_extensions import MODES, check_selection
-from holdfast_postgres.target.checks import Adjustments
-from holdfast_postgres.target.contents import holds_rows
 from holdfast_postgres.target.extensions import check_available
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
@@ -56,7 +55,8 @@ class ArchiveLoader:
         self._scope: RestoreScope | None = None
         self._path: Path | None = None
         self._lock = threading.Lock()
-        self._lists = count()
+        self._kinds = run.request.exclude_kinds
+        self._told = False  # what needs what is left out
         self._refused: set[str] = set()
 
     def takes(self, schema: str, table: str) -> bool:
@@ -83,17 +83,17 @@ class ArchiveLoader:
 
     def load(self, step: Step, blob: Blob) -> None:
         """Restore one section, or all, with pg_restore."""
-        path = self._path = self._spool(blob)
+        path = self._path = _spool(self._run, blob)
         for restored in self._passes(step, path):
             self._restore(path, restored)
 
     def load_later(self, step: Step, blob: Blob) -> None:
         """Load rows alone and in pg_dump's order: all where that matters, else those that were refused before."""
-        path = self._path = self._spool(blob)
+        path = self._path = _spool(self._run, blob)
         if self._run.hints.ordered:
-            self._restore(path, _Pass(entries=self._rows(step, read_entries(path)), sections=(_DATA,)))
+            self._restore(path, _Pass(entries=self._rows(step, self._read(path)), sections=(_DATA,)))
         else:
-            self._restore(path, self._again(read_entries(path)))
+            self._restore(path, self._again(self._read(path)))
 
     def _again(self, entries: list[Entry]) -> _Pass:
         """Load what was refused as long as other rows were not there."""
@@ -101,8 +101,17 @@ class ArchiveLoader:
             return _Pass(entries=[])
         refused = [entry for entry in entries if entry.kind == "TABLE DATA" and entry.tag in self._refused]
         with self._run.connected() as connection:
-            again = [entry for entry in refused if not holds_rows(connection, quoted(entry.schema, entry.tag))]
+            again = [entry for entry in refused if not is_filled(connection, entry)]
         return _Pass(entries=again, sections=(_DATA,))
+
+    def _read(self, path: Path) -> list[Entry]:
+        """The entries of the archive but those of kinds that are left out."""
+        entries, needing = without_kinds(read_entries(path), self._kinds)
+        with self._lock:
+            if needing and not self._told:
+                self._told = True
+                self._run.warn([f"not restored, since it needs what is left out: {some_names(needing)}"])
+        return entries
 
     def _rows(self, step: Step, entries: list[Entry]) -> list[Entry]:
         """What a pass over the rows takes: extensions' configuration was loaded before."""
@@ -112,7 +121,7 @@ class ArchiveLoader:
     def _passes(self, step: Step, path: Path) -> Iterator[_Pass]:
         """The runs of pg_restore, one after the other; each is asked for when those before it have ended."""
         jobs = self._run.request.jobs if self._is_parallel(step) else 1
-        entries = read_entries(path)
+        entries = self._read(path)
         config = configuration(entries)
         wanted = self._wanted(step, entries)
         filling = [entry for entry in wanted if entry.id in config]
@@ -122,7 +131,7 @@ class ArchiveLoader:
             return
         section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
         if section == _DATA:
-            yield _Pass(entries=_unless_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
+            yield _Pass(entries=_unless_all(rows, entries, self._kinds), jobs=jobs, sections=(_DATA,), postpones=True)
             return
         yield from self._attaching(step, wanted, entries, jobs, (section,))
         if section == _BEFORE and not self._run.hints.schema_only:
@@ -137,7 +146,7 @@ class ArchiveLoader:
         """
         hints = self._run.hints
         if not hints.data_only:
-            yield _Pass(entries=_unless_all(wanted, entries), sections=(_BEFORE,))
+            yield _Pass(entries=_unless_all(wanted, entries, self._kinds), sections=(_BEFORE,))
         if hints.schema_only:
             yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
             return
@@ -147,7 +156,7 @@ class ArchiveLoader:
             return
         # Several sessions load rows in the order of their size.
         loading = 1 if hints.ordered else jobs
-        yield _Pass(entries=_unless_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
+        yield _Pass(entries=_unless_all(rows, entries, self._kinds), jobs=loading, sections=(_DATA,), postpones=True)
         yield self._again(entries)
         yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
 
@@ -173,7 +182,7 @@ class ArchiveLoader:
         attaches = jobs > 1 and step.phase == self._last
         attaching = {entry.id for entry in entries if attaches and entry.kind == "INDEX ATTACH"}
         if not attaching:
-            yield _Pass(entries=_unless_all(wanted, entries), jobs=jobs, sections=sections)
+            yield _Pass(entries=_unless_all(wanted, entries, self._kinds), jobs=jobs, sections=sections)
             return
         later = with_needing(attaching, entries)
         yield _Pass(entries=[entry for entry in wanted if entry.id not in later], jobs=jobs, sections=sections)
@@ -208,8 +217,8 @@ class ArchiveLoader:
             return
         entries, run = read_entries(self._path), self._run
         late = self._omitted(entries)
-        listing = _write_list(run.request.scratch / "late.list", [entry for entry in entries if entry.id in late])
-        arguments = [*_arguments(run.adjustments), f"--use-list={listing}"]
+        listing = write_list(run.request.scratch, [entry for entry in entries if entry.id in late])
+        arguments = [*run.adjustments.arguments, f"--use-list={listing}"]
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
         classifier = Classifier(action=f"cannot restore into {run.target.location.label}")
         with (
@@ -250,19 +259,20 @@ class ArchiveLoader:
         run, entries = self._run, restored.entries
         if entries is not None and not entries:
             return
+        refused: list[FailedStatement] = []
         classifier = Classifier(
             action=f"cannot restore into {run.target.into.label}",
             selected=run.hints.selected,
             schemas=run.target.schemas,
             judge=run.judge,
+            takes=keeper(run, refused),
             postpones=restored.postpones,
         )
-        arguments = _arguments(run.adjustments)
+        arguments = run.adjustments.arguments
         if restored.sections != _ALL:
             arguments += [f"--section={section}" for section in restored.sections]
         if entries is not None:
-            listing = run.request.scratch / f"entries-{next(self._lists)}.list"
-            arguments.append(f"--use-list={_write_list(listing, entries)}")
+            arguments.append(f"--use-list={write_list(run.request.scratch, entries)}")
         if restored.jobs > 1:
             arguments.append(f"--jobs={restored.jobs}")
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(path)]
@@ -270,19 +280,13 @@ class ArchiveLoader:
         with run.processes.start(command, tied=True, location=location, on_line=classifier.line) as child:
             code = child.wait_checked()
             classifier.end()
-            expected = classifier.degraded or classifier.harmless or classifier.refused
+            expected = classifier.degraded or classifier.harmless or classifier.refused or refused
             if code not in (0, 1) or (code and not expected):
                 child.finish(classifier.action)
         self._refused |= classifier.refused
         run.warn(classifier.degraded)
-
-    def _spool(self, blob: Blob) -> Path:
-        if self._run.hints.format != "directory":
-            return blob.spool()
-        folder = self._run.request.scratch / "directory"
-        if not folder.exists():
-            unpack(blob.chunks(), folder)
-        return folder
+        if refused:
+            SecondAttempt(run, path, classifier.action).run(refused)
 
     @property
     def _last(self) -> int:
@@ -297,6 +301,16 @@ class ArchiveLoader:
         if hints.format in ("custom", "directory") or step.phase == POST_DATA:
             return True
         return hints.format == "parallel" and step.phase == ROWS and not hints.large_tables
+
+
+def _spool(run: RestoreRun, blob: Blob) -> Path:
+    """The archive as pg_restore reads it."""
+    if run.hints.format != "directory":
+        return blob.spool()
+    folder = run.request.scratch / "directory"
+    if not folder.exists():
+        unpack(blob.chunks(), folder)
+    return folder
 
 
 def _may_be_refused(run: RestoreRun) -> bool:
@@ -317,22 +331,6 @@ def _warn_of_large_objects(run: RestoreRun, entries: list[Entry], scope: Restore
         run.warn([f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"])
 
 
-def _write_list(listing: Path, entries: list[Entry]) -> Path:
-    descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(list_file(entries))
-    return listing
-
-
-def _unless_all(wanted: list[Entry], entries: list[Entry]) -> list[Entry] | None:
-    """None for all of an archive, which pg_restore needs no list of."""
-    return None if len(wanted) == len(entries) else wanted
-
-
-def _arguments(adjustments: Adjustments) -> list[str]:
-    options = (
-        ("--no-owner", adjustments.no_owner),
-        ("--no-privileges", adjustments.no_privileges),
-        ("--no-tablespaces", adjustments.no_tablespaces),
-    )
-    return [option for option, wanted in options if wanted]
+def _unless_all(wanted: list[Entry], entries: list[Entry], kinds: Sequence[str]) -> list[Entry] | None:
+    """None for all of an archive, which pg_restore needs no list of; `kinds` are not among its entries here."""
+    return None if len(wanted) == len(entries) and not kinds else wanted

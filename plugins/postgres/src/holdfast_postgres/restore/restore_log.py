@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import restore_error, state_of
+from holdfast_postgres.restore.failed_statement import FailedStatement
 
 # Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
 _ERROR = re.compile(
@@ -40,6 +41,9 @@ _SECONDARY = re.compile(
 # What acts on its own and takes a superuser to make.
 _LATE = re.compile(r"REFRESH MATERIALIZED VIEW |(CREATE|ALTER) STATISTICS ", re.IGNORECASE)  # computed anew from rows
 _AUTONOMOUS = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER) ", re.IGNORECASE)
+# What is said of an object that was itself refused, and may be made at a second attempt.
+_ABOUT_OBJECTS = re.compile(r"COMMENT ON |GRANT |REVOKE |SECURITY LABEL ", re.IGNORECASE)
+_NO_OBJECT = ("42P01", "42883", "3F000")
 _DENIED = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
 
@@ -83,14 +87,20 @@ def _made_schema(command: str) -> str:
     return (match[1].replace('""', '"') if match[1] else match[2]) if match else ""
 
 
+def _may_be_made(command: str, state: str) -> bool:
+    """Whether a second attempt at what is no failure may succeed."""
+    return bool(_LATE.match(command) or (_ABOUT_OBJECTS.match(command) and state in _NO_OBJECT))
+
+
 @dataclass(kw_only=True)
 class Classifier:
     """Reads the log of one pg_restore line by line: the first fatal message is raised, `degraded` are the warnings.
 
-    `judge` makes of an error and its SQLSTATE the one to raise. `script` says that it is the log of a psql that goes on
-    after errors and echoes the statement that failed. `selected` says that the backup holds a selection, so that what
-    leads out of it cannot be restored. `schemas` are those that the target had for its extensions. `postpones` says
-    that rows which were refused are no failure yet: `refused` are the names of their tables, without schemas.
+    `judge` makes of an error and its SQLSTATE the one to raise; `takes` tells whether a refusal is kept for later.
+    `script` says that it is the log of a psql that goes on after errors and echoes the statement that failed.
+    `selected` says that the backup holds a selection, so that what leads out of it cannot be restored. `schemas` are
+    those that the target had for its extensions. `postpones` says that rows which were refused are no failure yet:
+    `refused` are the names of their tables, without schemas.
     """
 
     action: str
@@ -98,11 +108,13 @@ class Classifier:
     schemas: frozenset[str] = frozenset()
     script: bool = False
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
+    takes: Callable[[FailedStatement], bool] = lambda _refusal: False
     postpones: bool = False
     refused: set[str] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
+    _number: int = 0
     _error: str = ""
     _state: str = ""
     _table: str = ""
@@ -120,7 +132,7 @@ class Classifier:
             self._command = [command["command"]]
         elif entry := _ENTRY.match(line):
             self.end()
-            self._entry = entry["what"]
+            self._entry, self._number = entry["what"], int(entry["id"])
         elif error := _ERROR.match(line):
             self.end()
             rows = _ROWS.match(error["text"]) if self.postpones else None
@@ -140,7 +152,7 @@ class Classifier:
 
     def end(self) -> None:
         """Classify what has come so far."""
-        text, command = self._error, " ".join(self._command or [])
+        text, command, statement = self._error, " ".join(self._command or []), "\n".join(self._command or [])
         state, table = self._state or state_of(text), self._table
         self._error, self._state, self._table, self._command = "", "", "", None
         if not text:
@@ -152,6 +164,17 @@ class Classifier:
             severity = Severity.DEGRADED
         # With several jobs pg_restore does not name the entry, and the statement has to do.
         about = f'COPY failed for table "{table}"' if table else self._entry or " ".join(command.split()[:12])
+        refusal = FailedStatement(
+            about=about,
+            text=" ".join(text.split()),
+            state=state,
+            command=statement,
+            table=table,
+            entry=self._number,
+            severe=severity is Severity.FATAL,
+        )
+        if (refusal.severe or _may_be_made(command, state)) and self.takes(refusal):
+            return
         if severity is Severity.FATAL:
             error = restore_error(f"{about}: {text}" if about else text, self.action, state=state)
             # The server runs a script of its own for an extension: what fails there is not the backup.

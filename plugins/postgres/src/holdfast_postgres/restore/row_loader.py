@@ -1,39 +1,90 @@
 """Rows of large tables and values of sequences, loaded through libpq."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
 
-from holdfast.api import Blob, quote_name
+from holdfast.api import Blob, Failure, quote_name
 from holdfast_postgres.encodings import decode, encode
 from holdfast_postgres.hints import LargeTableHint
+from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, FailedStatement, not_valid
+from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun, RowsRefusedError
+from holdfast_postgres.restore.search_path import second_path, set_path
 from holdfast_postgres.session import literal, quoted, settings
 
 _BATCH = 500  # statements sent at once
 _STATEMENT = re.compile(r".*?, (?:true|false)\);\n", re.DOTALL)  # a name may hold line breaks
 
 
-def load_rows(run: RestoreRun, table: LargeTableHint, blob: Blob, *, postpones: bool = False) -> None:
+def load_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> None:
     """Load one part of a table by one COPY, which the server takes whole or not at all.
 
-    With `postpones` what a constraint refuses raises `RowsRefusedError`.
+    What may come in later, or must not end the restore, raises `RowsRefusedError`.
     """
-    action = f"cannot load rows into {quote_name(f'{table.schema}.{table.table}')}"
+    action = _action(table)
     with run.translated(action), run.connected() as connection:
-        connection.execute(settings(run.server.major, encoding=run.hints.database.encoding, money=run.hints.money))
-        connection.execute("SET synchronous_commit TO off")
-        if run.disables_triggers:
-            connection.execute("SET session_replication_role TO replica")
         try:
-            with connection.cursor().copy(encode(table.copy_in, run.hints.database.encoding)) as copy:
-                for chunk in blob.chunks():
-                    copy.write(chunk)
-        except psycopg.IntegrityError as error:
-            if not postpones:
+            _copy(run, connection, table, blob)
+        except psycopg.Error as error:
+            refused = isinstance(error, psycopg.IntegrityError) or run.keeps(_refusal(table, error))
+            if not refused or connection.closed:
                 raise
             raise RowsRefusedError(action) from error
+
+
+def load_refused_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> None:
+    """Load a part that was refused although all others are there: with a search_path, and without CHECKs it breaks."""
+    action, label = _action(table), f"{table.schema}.{table.table}"
+    with run.translated(action), run.connected() as owner, run.connected() as connection:
+        path = second_path(connection, run.options.search_path, table.schema)
+        checks = RelaxedChecks(owner, table.schema, table.table)
+        failure: Failure | None = None
+        while True:
+            try:
+                _copy(run, connection, table, blob, path=path)
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise
+                refusal = _refusal(table, error)
+                failure = failure or Failure(kind="rows of table", name=label, code=refusal.state, message=refusal.text)
+                if not (run.continues and refusal.state in BROKEN_BY_ROWS and checks.relax(refusal.text)):
+                    break
+            else:
+                if failure is None:
+                    run.found_by_path([f"rows of table {label}"])
+                else:
+                    failure = not_valid(failure, ", ".join(checks.names))
+                break
+        checks.restore()
+    if failure is not None:
+        run.fail(failure, action)
+
+
+def _action(table: LargeTableHint) -> str:
+    return f"cannot load rows into {quote_name(f'{table.schema}.{table.table}')}"
+
+
+def _refusal(table: LargeTableHint, error: psycopg.Error) -> FailedStatement:
+    text = " ".join((error.diag.message_primary or str(error)).split())
+    return FailedStatement(about=f"rows of {table.table}", text=text, state=error.sqlstate or "", table=table.table)
+
+
+def _copy(
+    run: RestoreRun, connection: "Connection[TupleRow]", table: LargeTableHint, blob: Blob, *, path: str = ""
+) -> None:
+    connection.execute(settings(run.server.major, encoding=run.hints.database.encoding, money=run.hints.money))
+    connection.execute("SET synchronous_commit TO off")
+    if path:
+        connection.execute(set_path(path))
+    if run.disables_triggers:
+        connection.execute("SET session_replication_role TO replica")
+    with connection.cursor().copy(encode(table.copy_in, run.hints.database.encoding)) as copy:
+        for chunk in blob.chunks():
+            copy.write(chunk)
 
 
 def load_sequences(run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, str]] | None) -> None:
@@ -49,7 +100,24 @@ def load_sequences(run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, 
     with run.translated("cannot set the sequences"), run.connected() as connection:
         connection.execute(settings(run.server.major, encoding=encoding))
         for start in range(0, len(statements), _BATCH):
-            connection.execute(encode("".join(statements[start : start + _BATCH]), encoding))
+            _set(run, connection, statements[start : start + _BATCH], encoding)
+
+
+def _set(run: RestoreRun, connection: "Connection[TupleRow]", statements: Sequence[str], encoding: str) -> None:
+    """Set some sequences at once, and one by one where some of them could not be made and the restore goes on."""
+    try:
+        connection.execute(encode("".join(statements), encoding))
+    except psycopg.Error as error:
+        if connection.closed or not run.continues:
+            raise
+        if len(statements) > 1:
+            for statement in statements:
+                _set(run, connection, [statement], encoding)
+            return
+        text = " ".join((error.diag.message_primary or str(error)).split())
+        name = _sequence_literal(statements[0]).strip("'")
+        failure = Failure(kind="value of sequence", name=name, code=error.sqlstate or "", message=text)
+        run.fail(failure, "cannot set the sequences")
 
 
 def _sequence_literal(statement: str) -> str:

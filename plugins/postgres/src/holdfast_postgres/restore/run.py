@@ -4,25 +4,26 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, PluginError, RestoreRequest, UnreachableError
+from holdfast.api import Failure, HoldfastError, IntegrityError, PluginError, RestoreRequest, UnreachableError
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
-from holdfast_postgres.errors import content_error, server_error, translate_errors
+from holdfast_postgres.errors import content_error, restore_error, server_error, some_names, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
+from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, FailedStatement
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.target import RestoreTarget
-from holdfast_postgres.target.checks import Adjustments
+from holdfast_postgres.target.checks import Adjustments, continues
 
 # The phases of a restore, in their order; rows of data alone take one more for each level of foreign keys.
 GLOBALS, PRE_DATA, ROWS, LATER_ROWS, SEQUENCES, POST_DATA = range(6)
@@ -68,6 +69,51 @@ class RestoreRun:
         self._processes: ClientProcesses | None = None
         self._connections: set[Connection[TupleRow]] = set()
         self._warnings: list[str] = []
+        self._failures: list[Failure] = []
+        #: Whether something was found only by a search_path.
+        self.needs_path = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether what the server refuses is listed, and all else restored."""
+        return continues(self.request)
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """What was not restored, or not as it was."""
+        with self._lock:
+            return list(self._failures)
+
+    def tries_again(self, refusal: FailedStatement) -> bool:
+        """Whether a second attempt may succeed, or is needed to know what a refusal means."""
+        if refusal.ends:
+            return False
+        if self.continues and refusal.state in BROKEN_BY_ROWS:
+            return True
+        return refusal.is_undefined or not refusal.state or bool(self.options.search_path)
+
+    def keeps(self, refusal: FailedStatement) -> bool:
+        """Whether a refusal is looked at once all else has been tried, since it may not end the restore."""
+        return self.tries_again(refusal) or (not refusal.ends and (self.continues or self.request.drill))
+
+    def found_by_path(self, labels: Sequence[str]) -> None:
+        """Say what was made only once it had a search_path."""
+        if labels:
+            self.needs_path = True
+            names = some_names(labels)
+            self.warn([f"restored with a search_path, since names in it have no schema: {names}"])
+
+    def fail(self, failure: Failure, action: str) -> None:
+        """List what was refused where the restore goes on, and in a drill what tells of damage; all else is raised."""
+        refusal = FailedStatement(about=f"{failure.kind} {failure.name}", text=failure.message, state=failure.code)
+        error = self.judge(restore_error(str(refusal), action, state=failure.code), failure.code)
+        if refusal.ends or not (self.continues or (self.request.drill and isinstance(error, IntegrityError))):
+            if refusal.is_undefined and error.hint is None:
+                error.hint = "use -o search_path=SCHEMA,… if a function of the backup names it without its schema"
+            raise error
+        with self._lock:
+            if failure not in self._failures:
+                self._failures.append(failure)
 
     @property
     def disables_triggers(self) -> bool:
@@ -201,6 +247,18 @@ class RestoreRun:
                         duplicate.close()
         if self._processes is not None:
             self._processes.close()
+
+
+def keeper(run: RestoreRun, kept: list[FailedStatement]) -> Callable[[FailedStatement], bool]:
+    """What takes the statements that `run` keeps, for a classifier."""
+
+    def take(failed: FailedStatement) -> bool:
+        keeps = run.keeps(failed)
+        if keeps:
+            kept.append(failed)
+        return keeps
+
+    return take
 
 
 def _has(connection: "Connection[TupleRow]", name: str, value: str) -> bool:

@@ -2,27 +2,35 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from holdfast.api import Blob, Chunk, HoldfastError
 from holdfast_postgres.errors import client_failure
 from holdfast_postgres.formats import script
 from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.location import Location
+from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.restore_log import Classifier
-from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.run import RestoreRun, keeper
+from holdfast_postgres.restore.search_path import with_path
+from holdfast_postgres.restore.statements import run_again
 
 log = logging.getLogger("holdfast.postgres.restore")
 
 
 def load_plain(run: RestoreRun, blob: Blob) -> None:
-    """Run the script of a backup in the target; it ends at the first error.
+    """Run the script of a backup in the target.
 
-    Where roles are missing psql continues after errors, and its log is classified as that of pg_restore is.
+    psql continues after errors, and its log is classified as that of pg_restore is: it ends at the first failure that
+    no second attempt can mend, unless the restore goes on.
     """
-    adjustments = run.adjustments
-    continues = adjustments.no_owner or adjustments.no_privileges or run.hints.data_only or bool(run.target.schemas)
-    run_script(run, [blob.chunks()], run.target.into, None, continues=continues, classifies=continues)
+    chunks: Iterable[Chunk] = blob.chunks()
+    if run.options.search_path:
+        chunks = with_path(chunks, run.options.search_path)
+    refusals: list[FailedStatement] = []
+    takes = keeper(run, refusals)
+    run_script(run, [chunks], run.target.into, None, continues=True, classifies=True, takes=takes)
+    run_again(run, refusals, f"cannot restore into {run.target.into.label}")
 
 
 def load_globals(run: RestoreRun, blob: Blob) -> None:
@@ -47,10 +55,11 @@ def run_script(
     continues: bool = False,
     classifies: bool = False,
     transaction: bool = False,
+    takes: Callable[[FailedStatement], bool] = lambda _refusal: False,
 ) -> Sequence[str]:
     """Feed scripts to psql, one after the other; returns the lines of its standard error.
 
-    As a `transaction` all of it happens, or nothing.
+    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later.
     """
     script.check_psql(run.programs)
     command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
@@ -60,7 +69,11 @@ def run_script(
     if classifies:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
     classifier = Classifier(
-        action=f"cannot restore into {target.label}", script=classifies, schemas=run.target.schemas, judge=run.judge
+        action=f"cannot restore into {target.label}",
+        script=classifies,
+        schemas=run.target.schemas,
+        judge=run.judge,
+        takes=takes,
     )
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from holdfast.api import Blob, HoldfastError, PluginError, Preview, RestoreRequest, Step, UsageError
+from holdfast.api import Blob, Failure, HoldfastError, PluginError, Preview, RestoreRequest, Step, UsageError
 from holdfast_postgres.client.programs import Programs, find_programs
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats import script
@@ -15,7 +15,7 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name, levels, references
-from holdfast_postgres.restore.row_loader import load_rows, load_sequences
+from holdfast_postgres.restore.row_loader import load_refused_rows, load_rows, load_sequences
 from holdfast_postgres.restore.run import (
     GLOBALS,
     LATER_ROWS,
@@ -88,6 +88,11 @@ class PostgresRestore:
         return self._run.warnings
 
     @property
+    def failures(self) -> Sequence[Failure]:
+        """What was not restored, where the restore goes on after errors."""
+        return self._run.failures
+
+    @property
     def skipped_streams(self) -> Sequence[str]:
         """The streams of tables that the selection does not need."""
         return [stream for stream, table in self._large_tables.items() if not self._takes(table)]
@@ -143,7 +148,7 @@ class PostgresRestore:
     def _load_rows(self, table: LargeTableHint, blob: Blob) -> None:
         """Load a part; what a constraint refuses is tried again when all others are there."""
         try:
-            load_rows(self._run, table, blob, postpones=True)
+            load_rows(self._run, table, blob)
         except RowsRefusedError:
             with self._lock:
                 self._refused.append((table, blob))
@@ -155,7 +160,7 @@ class PostgresRestore:
             self._load_rows(table, rows)
         self._archive.load_later(step, blob)
         for table, rows in self._refused:
-            load_rows(self._run, table, rows)
+            load_refused_rows(self._run, table, rows)
 
     def _merge(self) -> Merge:
         return Merge(self._run, self._archive.entries(), self._archive.taken)
@@ -231,6 +236,11 @@ def _check_options(request: RestoreRequest, hints: Hints) -> None:
             raise UsageError(
                 "a backup in format plain is one script and can only be restored whole",
                 hint="use the format parallel, custom, directory or tar for --select and --exclude",
+            )
+        if further := set(request.exclude_kinds) - set(hints.exclude_kinds):
+            raise UsageError(
+                f"a backup in format plain is one script: it cannot be restored without {', '.join(sorted(further))}",
+                hint="use the format parallel, custom, directory or tar for --exclude-kind, or use it at the backup",
             )
         if options.no_owner or options.no_privileges:
             raise UsageError("a backup in format plain cannot leave owners and privileges out")

@@ -9,7 +9,7 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import CredentialsError, HoldfastError, UnsafeError, quote_name
+from holdfast.api import CredentialsError, HoldfastError, ObjectKind, RestoreRequest, UnsafeError, quote_name
 from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.hints import Hints
@@ -38,9 +38,25 @@ class Adjustments:
     no_tablespaces: bool = False
     warnings: tuple[str, ...] = ()
 
+    @property
+    def arguments(self) -> list[str]:
+        """The same for pg_restore."""
+        options = (
+            ("--no-owner", self.no_owner),
+            ("--no-privileges", self.no_privileges),
+            ("--no-tablespaces", self.no_tablespaces),
+        )
+        return [option for option, wanted in options if wanted]
+
     def adding(self, warning: str, **changes: bool) -> Self:
         """The same with another warning, and with these fields changed."""
         return replace(self, warnings=(*self.warnings, warning), **changes)
+
+
+def continues(request: RestoreRequest) -> bool:
+    """Whether a restore goes on after what the server refuses."""
+    options: PostgresOptions = request.options
+    return options.on_error == "continue" or request.allow_damaged
 
 
 def check_version(server: Server, hints: Hints, options: PostgresOptions) -> None:
@@ -62,34 +78,31 @@ def needs_of_selection(hints: Hints) -> Hints:
 
 
 def check_needs(
-    connection: "Connection[TupleRow]",
-    server: Server,
-    hints: Hints,
-    options: PostgresOptions,
-    *,
-    drill: bool,
-    into: bool,
+    connection: "Connection[TupleRow]", server: Server, hints: Hints, request: RestoreRequest, *, into: bool
 ) -> Adjustments:
     """Look for the extensions, roles and tablespaces that the dump names.
 
-    What is missing is an error, or an adjustment where the restore can do without. `into` says that the database of
-    this connection is restored into.
+    What is missing is an error, or an adjustment where the restore can do without, as in a drill and where it goes on
+    after errors. `into` says that the database of this connection is restored into.
     """
+    options: PostgresOptions = request.options
     if hints.data_only:
         return _check_rows(connection, server, options)
     # Of a selection only the archive tells which it needs.
-    warnings = [] if hints.selected else check_extensions(connection, hints, into=into)
+    checked = not (hints.selected or continues(request) or ObjectKind.EXTENSION in request.exclude_kinds)
+    warnings = check_extensions(connection, hints, into=into) if checked else []
     adjustments = Adjustments(no_owner=options.no_owner, no_privileges=options.no_privileges, warnings=tuple(warnings))
-    if options.globals and hints.globals and not drill:
+    if options.globals and hints.globals and not request.drill:
         return adjustments  # the restore makes roles and tablespaces first
-    adjustments = _check_roles(connection, hints, adjustments, drill=drill)
+    lenient = request.drill or continues(request)
+    adjustments = _check_roles(connection, hints, adjustments, lenient=lenient)
     if not server.superuser and not adjustments.no_owner:
-        adjustments = _check_membership(connection, server, hints, adjustments, drill=drill)
+        adjustments = _check_membership(connection, server, hints, adjustments, lenient=lenient)
     return _check_tablespaces(connection, hints, adjustments)
 
 
 def _check_roles(
-    connection: "Connection[TupleRow]", hints: Hints, adjustments: Adjustments, *, drill: bool
+    connection: "Connection[TupleRow]", hints: Hints, adjustments: Adjustments, *, lenient: bool
 ) -> Adjustments:
     known = set(first_column(connection, _ROLES))
     owners = [] if adjustments.no_owner else [name for name in hints.owners if name not in known]
@@ -97,7 +110,7 @@ def _check_roles(
     missing = sorted({*owners, *grantees})
     if not missing:
         return adjustments
-    if drill or hints.selected:
+    if lenient or hints.selected:
         return adjustments.adding(
             f"the target has no role {some_names(missing)}: ownership and privileges are not restored",
             no_owner=adjustments.no_owner or bool(owners),
@@ -144,13 +157,13 @@ def _check_rows(connection: "Connection[TupleRow]", server: Server, options: Pos
 
 
 def _check_membership(
-    connection: "Connection[TupleRow]", server: Server, hints: Hints, adjustments: Adjustments, *, drill: bool
+    connection: "Connection[TupleRow]", server: Server, hints: Hints, adjustments: Adjustments, *, lenient: bool
 ) -> Adjustments:
     """A role can give objects only to roles that it is a member of."""
     others = first_column(connection, _OTHERS, (hints.owners,))
     if not others or hints.selected:
         return adjustments
-    if drill:
+    if lenient:
         return adjustments.adding(
             f"role {quote_name(server.role)} is no member of {some_names(others)}: ownership is not restored",
             no_owner=True,

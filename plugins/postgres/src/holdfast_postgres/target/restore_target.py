@@ -7,7 +7,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, RestoreRequest, UnreachableError, UsageError, quote_name
+from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, UnreachableError, UsageError, quote_name
 from holdfast_postgres.database_properties import (
     Property,
     give_properties,
@@ -16,6 +16,7 @@ from holdfast_postgres.database_properties import (
 )
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import Hints
+from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server, connect, connected, pin, read_server
@@ -62,15 +63,10 @@ class RestoreTarget:
             checks.check_version(server, self._hints, self._options)
             selects = bool(self._request.select or self._request.exclude)
             needs = checks.needs_of_selection(self._hints) if selects else self._hints
-            adjustments = checks.check_needs(
-                connection,
-                server,
-                needs,
-                self._options,
-                drill=self._request.drill,
-                into=self.exists and not self._request.replace,
-            )
-            if not (self._options.globals and self._hints.globals):
+            needs = hints_without(needs, self._request.exclude_kinds)
+            into = self.exists and not self._request.replace
+            adjustments = checks.check_needs(connection, server, needs, self._request, into=into)
+            if not (checks.continues(self._request) or (self._options.globals and self._hints.globals)):
                 checks.check_policies(connection, needs)
             checks.check_space(connection, needs)
             if self.exists:
@@ -158,8 +154,7 @@ class RestoreTarget:
         if self._request.drill:
             self.warnings += failed
         else:
-            omitted = {"owner": self._options.no_owner, "right": self._options.no_privileges}
-            self._properties = [item for item in items if not omitted.get(item.kind, False)]
+            self._properties = [item for item in items if item.kind not in _omitted(self._request)]
 
     def finish(self) -> None:
         """Let the database beside the target take its place."""
@@ -232,3 +227,16 @@ class RestoreTarget:
     def _empty_tables(self) -> Sequence[str]:
         with connected(self._location) as connection:
             return removal.remove_rows(connection)
+
+
+def _omitted(request: RestoreRequest) -> set[str]:
+    """The kinds of properties of the database that a restore leaves out."""
+    options: PostgresOptions = request.options
+    kinds = request.exclude_kinds
+    wanted = {
+        "owner": not options.no_owner,
+        "right": not options.no_privileges and ObjectKind.GRANT not in kinds,
+        "comment": ObjectKind.COMMENT not in kinds,
+        "label": ObjectKind.SECURITY_LABEL not in kinds,
+    }
+    return {kind for kind, is_wanted in wanted.items() if not is_wanted}

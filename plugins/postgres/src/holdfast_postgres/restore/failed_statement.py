@@ -1,0 +1,107 @@
+"""What the server refused in a restore: which of it may be tried again, and what it is called for the user."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from holdfast.api import Failure
+from holdfast_postgres.formats.archive import Entry
+from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
+
+BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
+# A name that the source found by its search_path: function, operator, table, type or schema.
+_UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})
+# What says nothing about an object: a lost or stopped server, a full disk, a lock, another session, a broken target.
+_ENDING = ("08", "28", "3D", "40", "53", "57P", "58030", "55P03", "XX001", "XX002", "25006", "25P03", "25P04")
+_KINDS = {"fk constraint": "foreign key", "table data": "rows of table", "materialized view data": "rows of view"}
+_PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT", "DEFAULT"}
+_NAME = r'((?:"(?:[^"]|"")+"|[^\s"(.;]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(.;]+))?)'
+_STATEMENTS = (
+    (re.compile(rf"COPY {_NAME}"), "rows of table"),
+    (re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME} +ADD CONSTRAINT {_NAME} FOREIGN KEY"), "foreign key"),
+    (re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME} +ADD CONSTRAINT {_NAME}"), "constraint"),
+    (re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME}"), "index"),
+    (re.compile(rf"REFRESH MATERIALIZED VIEW {_NAME}"), "rows of view"),
+    (re.compile(rf"CREATE (?:OR REPLACE )?(?:CONSTRAINT )?TRIGGER {_NAME}"), "trigger"),
+    (re.compile(rf"CREATE (?:OR REPLACE )?MATERIALIZED VIEW {_NAME}"), "materialized view"),
+    (re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{_NAME}"), "extension"),
+    (re.compile(rf"CREATE EVENT TRIGGER {_NAME}"), "event trigger"),
+    (re.compile(rf"CREATE (?:OR REPLACE )?(?:UNLOGGED )?(?P<kind>[A-Z]+) {_NAME}"), ""),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedStatement:
+    """One statement that the server refused; `entry` is the id of its entry in the archive, 0 where that is not known.
+
+    `table` is the name of the table, without its schema, whose rows were refused. `severe` is what ends a restore that
+    does not go on; all else is a warning.
+    """
+
+    about: str
+    text: str
+    state: str = ""
+    command: str = ""
+    table: str = ""
+    entry: int = 0
+    severe: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}" if self.about else self.text
+
+    @property
+    def is_undefined(self) -> bool:
+        """Whether a name was not found, perhaps since the search_path is empty."""
+        return self.state in _UNDEFINED
+
+    @property
+    def ends(self) -> bool:
+        """Whether it says nothing about the object, so that no restore goes on after it."""
+        return self.state.startswith(_ENDING)
+
+    def is_of(self, entry: Entry, definition: str) -> bool:
+        """Whether it may be about this entry, by how its statement begins: with several jobs others are named.
+
+        `definition` is that of the entry on one line.
+        """
+        if self.table:
+            return entry.kind == "TABLE DATA" and entry.tag == self.table
+        begin = " ".join(self.command.removesuffix("...").split())
+        return bool(begin) and definition.startswith(begin)
+
+    def failure(self) -> Failure:
+        """The same for the user, where no entry is known."""
+        if self.table:
+            return Failure(kind="rows of table", name=self.table, code=self.state, message=self.text)
+        command = " ".join(self.command.split())
+        for pattern, kind in _STATEMENTS:
+            if match := pattern.match(command):
+                names = [name for name in match.groups() if name and name != match.groupdict().get("kind")]
+                return Failure(
+                    kind=kind or match["kind"].lower(), name=".".join(names), code=self.state, message=self.text
+                )
+        return Failure(kind="statement", name=self.about, code=self.state, message=self.text)
+
+
+def failure_of(entry: Entry, entries: Iterable[Entry], text: str, state: str) -> Failure:
+    """What an entry of the archive is called in a list of what was not restored."""
+    kind = entry.kind.lower()
+    tag = entry.tag
+    if entry.kind in _PARTS:  # named TABLE NAME
+        needs = [other for other in entries if other.id in entry.needs]
+        tables = [other.tag for other in needs if other.kind in RELATIONS and is_part_of(entry, other)]
+        table = max(tables, key=len, default="")
+        tag = f"{table}.{tag[len(table) + 1 :]}" if table else tag
+    name = f"{entry.schema}.{tag}" if entry.schema else tag
+    return Failure(kind=_KINDS.get(kind, kind), name=name, code=state, message=text)
+
+
+def not_valid(failure: Failure, names: str = "") -> Failure:
+    """What is said of a constraint that was made for rows to come alone."""
+    what = f"rows restored, and {names} made NOT VALID" if names else "made NOT VALID"
+    return Failure(
+        kind=failure.kind,
+        name=failure.name,
+        code=failure.code,
+        message=f"{what}, since rows break it: {failure.message}",
+    )

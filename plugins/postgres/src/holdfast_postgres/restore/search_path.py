@@ -1,0 +1,49 @@
+"""The search_path of a second attempt, for names that the source found by its own.
+
+pg_dump writes every name with its schema and an empty search_path, but not the names in bodies of functions, nor those
+of operators that a definition only implies (IS DISTINCT FROM). Where they are used during a restore, as by an index, a
+generated column or a materialized view, they are not found.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import Chunk
+from holdfast_postgres.catalog import first_column
+from holdfast_postgres.session import literal, quoted
+
+_EMPTY = b"SELECT pg_catalog.set_config('search_path', '', false);\n"
+_HEAD = 1 << 16  # pg_dump sets it within the first lines
+_DEFAULT = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+_EXTENSION_SCHEMAS = """
+SELECT DISTINCT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE n.nspname <> 'pg_catalog' ORDER BY 1
+"""
+
+
+def second_path(connection: "Connection[TupleRow]", given: str, schema: str = "") -> str:
+    """As given; else the object's own schema, the default path of the target, and the schemas of extensions."""
+    if given:
+        return given
+    (default,) = first_column(connection, _DEFAULT)
+    own = [quoted(schema)] if schema else []
+    extensions = [quoted(name) for name in first_column(connection, _EXTENSION_SCHEMAS)]
+    return ", ".join(dict.fromkeys([*own, *filter(None, [default]), *extensions]))
+
+
+def set_path(path: str) -> str:
+    """The statement that gives a session this search_path."""
+    return f"SELECT pg_catalog.set_config('search_path', {literal(path)}, false);\n"
+
+
+def with_path(chunks: Iterable[Chunk], path: str) -> Iterator[Chunk]:
+    """A script of pg_dump or pg_restore with this search_path in the place of its empty one, which is in its head."""
+    source, head = iter(chunks), b""
+    for chunk in source:
+        head += bytes(chunk)
+        if _EMPTY in head or len(head) >= _HEAD:
+            break
+    yield head.replace(_EMPTY, set_path(path).encode(), 1)
+    yield from source
