@@ -190,6 +190,7 @@ class SwapSweep:
         """Another session reads everything in the target and stays in its transaction for a while."""
         connection = self.server.connect(self.target, autocommit=False)
         with connection.cursor() as cursor:
+            cursor.execute("SET lock_wait_timeout=1")  # what is locked by the replacement itself
             cursor.execute("SHOW TABLES")
             for (name,) in cursor.fetchall():
                 with contextlib.suppress(Exception):  # a view of what is away at this moment

@@ -280,3 +280,13 @@ def test_needs_are_counted_and_named() -> None:
         "object aggregate function": [1, ["f"]],
         "object sequence": [1, ["s"]],
     }
+
+
+def test_views_that_differ_by_case_are_each_their_own() -> None:
+    """Where a server tells case apart there are several of them, where it does not any spelling names the one."""
+    texts = {"Report": "a from `T`", "report": "b from `REPORT`", "REPORT": "1 from `deep`", "Deep": "1"}
+    views = [
+        Statement(kind="view", name=name, body=f"CREATE VIEW `{name}` AS select {text}".encode())
+        for name, text in texts.items()
+    ]
+    assert [view.name for view in order_views(views, ())] == ["Deep", "REPORT", "Report", "report"]

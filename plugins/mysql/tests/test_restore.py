@@ -360,3 +360,11 @@ def test_loading_gives_back_any_bytes(
         opened = restoring(target, rows={"data/t": ["t", len(pairs)]}, options={"local_infile": infile})
         play(opened, script(table), rows_of("t", columns, *pairs), objects=script())
         assert sorted(map(str, mariadb.rows(f"SELECT a, b FROM {target}.t"))) == sorted(map(str, pairs))
+
+
+def test_views_that_differ_by_case_all_come_back(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], content: Callable[[str], object]
+) -> None:
+    for name, text in (("Report", "SELECT 1 AS a"), ("report", "SELECT 2 AS b"), ("REPORT", "SELECT 3 AS a")):
+        mariadb.rows(f"CREATE VIEW {name} AS {text}", database=database)
+    assert content(round_trip(database)) == content(database)

@@ -1,6 +1,6 @@
 """Views in an order in which they can be made."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code
@@ -8,18 +8,20 @@ from holdfast_mysql.definitions.tokens import code
 
 def order_views(views: Sequence[Statement], broken: Collection[str]) -> list[Statement]:
     """Views behind those that they read, as far as their text tells; broken ones last."""
-    by_name = {view.name.casefold(): view for view in views}
-    uses = {view.name: _used(view, by_name) for view in views}
+    by_name = {view.name: view for view in views}
+    alike: dict[str, list[str]] = {}
+    for view in views:
+        alike.setdefault(view.name.casefold(), []).append(view.name)
+    uses = {view.name: _used(view, by_name, alike) for view in views}
     ordered: list[Statement] = []
     done: set[str] = set()
 
     def add(view: Statement, above: frozenset[str]) -> None:
-        key = view.name.casefold()
-        if key in done or key in above:
+        if view.name in done or view.name in above:
             return
         for other in sorted(uses[view.name]):
-            add(by_name[other], above | {key})
-        done.add(key)
+            add(by_name[other], above | {view.name})
+        done.add(view.name)
         ordered.append(view)
 
     for view in sorted(views, key=lambda view: (view.name in broken, view.name)):
@@ -27,8 +29,8 @@ def order_views(views: Sequence[Statement], broken: Collection[str]) -> list[Sta
     return ordered
 
 
-def _used(view: Statement, names: Collection[str]) -> set[str]:
-    """The other views that a view names."""
-    tokens = code(view.body, view.sql_mode)
-    named = {(token.name or "").casefold() for token in tokens if token.kind == "name"}
-    return {name for name in named if name in names and name != view.name.casefold()}
+def _used(view: Statement, names: Collection[str], alike: Mapping[str, Sequence[str]]) -> set[str]:
+    """The other views that a view names: by all of its letters, or where there is none, in whatever case."""
+    named = {token.name or "" for token in code(view.body, view.sql_mode) if token.kind == "name"}
+    used = {name for word in named for name in ([word] if word in names else alike.get(word.casefold(), ()))}
+    return used - {view.name}
