@@ -1,16 +1,15 @@
 """Archives of pg_dump, restored by pg_restore: sections, selections, and rows in the order of foreign keys."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
 from holdfast_postgres.client.client_process import ClientProcesses
-from holdfast_postgres.errors import some_names, translate_errors
+from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
-from holdfast_postgres.kinds import without_kinds
+from holdfast_postgres.restore.archive_scope import ArchiveScope
 from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.failed_statement import FailedStatement
@@ -19,10 +18,6 @@ from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, keeper
 from holdfast_postgres.restore.second_attempt import SecondAttempt, is_filled
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
-from holdfast_postgres.selection.patterns import Selection
-from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
-from holdfast_postgres.special_extensions import MODES, check_selection
-from holdfast_postgres.target.extensions import check_available
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
 _ALL = (_BEFORE, _DATA, _AFTER)
@@ -49,37 +44,15 @@ class ArchiveLoader:
 
     def __init__(self, run: RestoreRun, levels: Mapping[Name, int], extensions: Extensions) -> None:
         self._run = run
-        self._extensions = extensions
-        self._levels = levels
-        self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
-        self._scope: RestoreScope | None = None
+        self.contents = ArchiveScope(run, levels, extensions)
         self._path: Path | None = None
-        self._lock = threading.Lock()
-        self._kinds = run.request.exclude_kinds
-        self._told = False  # what needs what is left out
         self._refused: set[str] = set()
-
-    def takes(self, schema: str, table: str) -> bool:
-        """Whether the restore takes the rows of a table; of a selection only the archive, read before, tells."""
-        return (schema, table) in self.scope.relations if self._selection else True
-
-    @property
-    def scope(self) -> RestoreScope:
-        """What a selection takes, once the archive has been read."""
-        if self._scope is None:
-            raise PluginError("the archive has not been read before the rows")
-        return self._scope
 
     def entries(self) -> list[Entry]:
         """All entries of the archive, once it has been read."""
         if self._path is None:
             raise PluginError("the archive has not been read")
         return read_entries(self._path)
-
-    @property
-    def taken(self) -> frozenset[int] | None:
-        """The ids of the entries that a selection takes; None for all of them."""
-        return self.scope.ids if self._selection else None
 
     def load(self, step: Step, blob: Blob) -> None:
         """Restore one section, or all, with pg_restore."""
@@ -91,9 +64,9 @@ class ArchiveLoader:
         """Load rows alone and in pg_dump's order: all where that matters, else those that were refused before."""
         path = self._path = _spool(self._run, blob)
         if self._run.hints.ordered:
-            self._restore(path, _Pass(entries=self._rows(step, self._read(path)), sections=(_DATA,)))
+            self._restore(path, _Pass(entries=self.contents.rows(step, self.contents.read(path)), sections=(_DATA,)))
         else:
-            self._restore(path, self._again(self._read(path)))
+            self._restore(path, self._again(self.contents.read(path)))
 
     def _again(self, entries: list[Entry]) -> _Pass:
         """Load what was refused as long as other rows were not there."""
@@ -104,34 +77,20 @@ class ArchiveLoader:
             again = [entry for entry in refused if not is_filled(connection, entry)]
         return _Pass(entries=again, sections=(_DATA,))
 
-    def _read(self, path: Path) -> list[Entry]:
-        """The entries of the archive but those of kinds that are left out."""
-        entries, needing = without_kinds(read_entries(path), self._kinds)
-        with self._lock:
-            if needing and not self._told:
-                self._told = True
-                self._run.warn([f"not restored, since it needs what is left out: {some_names(needing)}"])
-        return entries
-
-    def _rows(self, step: Step, entries: list[Entry]) -> list[Entry]:
-        """What a pass over the rows takes: extensions' configuration was loaded before."""
-        config = configuration(entries)
-        return [entry for entry in self._wanted(step, entries) if entry.id not in config]
-
     def _passes(self, step: Step, path: Path) -> Iterator[_Pass]:
         """The runs of pg_restore, one after the other; each is asked for when those before it have ended."""
         jobs = self._run.request.jobs if self._is_parallel(step) else 1
-        entries = self._read(path)
+        entries = self.contents.read(path)
         config = configuration(entries)
-        wanted = self._wanted(step, entries)
+        wanted = self.contents.wanted(step, entries)
         filling = [entry for entry in wanted if entry.id in config]
-        rows = self._rows(step, entries) if config else wanted
+        rows = self.contents.rows(step, entries) if config else wanted
         if self._run.hints.format != "parallel":
             yield from self._whole(step, wanted, entries, jobs, filling, rows)
             return
         section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
         if section == _DATA:
-            yield _Pass(entries=_unless_all(rows, entries, self._kinds), jobs=jobs, sections=(_DATA,), postpones=True)
+            yield _Pass(entries=self.contents.or_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
             return
         yield from self._attaching(step, wanted, entries, jobs, (section,))
         if section == _BEFORE and not self._run.hints.schema_only:
@@ -146,7 +105,7 @@ class ArchiveLoader:
         """
         hints = self._run.hints
         if not hints.data_only:
-            yield _Pass(entries=_unless_all(wanted, entries, self._kinds), sections=(_BEFORE,))
+            yield _Pass(entries=self.contents.or_all(wanted, entries), sections=(_BEFORE,))
         if hints.schema_only:
             yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
             return
@@ -156,7 +115,7 @@ class ArchiveLoader:
             return
         # Several sessions load rows in the order of their size.
         loading = 1 if hints.ordered else jobs
-        yield _Pass(entries=_unless_all(rows, entries, self._kinds), jobs=loading, sections=(_DATA,), postpones=True)
+        yield _Pass(entries=self.contents.or_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
         yield self._again(entries)
         yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
 
@@ -182,41 +141,19 @@ class ArchiveLoader:
         attaches = jobs > 1 and step.phase == self._last
         attaching = {entry.id for entry in entries if attaches and entry.kind == "INDEX ATTACH"}
         if not attaching:
-            yield _Pass(entries=_unless_all(wanted, entries, self._kinds), jobs=jobs, sections=sections)
+            yield _Pass(entries=self.contents.or_all(wanted, entries), jobs=jobs, sections=sections)
             return
         later = with_needing(attaching, entries)
         yield _Pass(entries=[entry for entry in wanted if entry.id not in later], jobs=jobs, sections=sections)
         yield _Pass(entries=[entry for entry in wanted if entry.id in attaching], sections=sections)
         yield _Pass(entries=[entry for entry in wanted if entry.id in later - attaching], jobs=jobs, sections=sections)
 
-    def _wanted(self, step: Step, entries: list[Entry]) -> list[Entry]:
-        """What this step is about: what a selection takes, or the tables whose turn it is."""
-        if self._selection:
-            ids = self._select(entries).ids
-            entries = [entry for entry in entries if entry.id in ids]
-        if self._extensions.omitted:
-            omitted = self._omitted(entries)
-            entries = [entry for entry in entries if entry.id not in omitted]
-        if self._levels and step.phase >= ROWS:
-            level = step.phase - ROWS  # what belongs to no table is first
-            return [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
-        return entries
-
-    def _omitted(self, entries: list[Entry]) -> set[int]:
-        """The extensions that the database cannot have, with their rows and what needs them."""
-        names = self._extensions.omitted
-        tables = {name for extension in names for name in self._run.hints.configuration.get(extension, ())}
-        made = with_needing(
-            {entry.id for entry in entries if entry.kind == "EXTENSION" and entry.tag in names}, entries
-        )
-        return made | {entry.id for entry in entries if (entry.schema, entry.tag) in tables}
-
     def load_late(self) -> None:
         """Restore what was left out into the database that has taken the place of another."""
         if self._path is None:
             return
         entries, run = read_entries(self._path), self._run
-        late = self._omitted(entries)
+        late = self.contents.omitted(entries)
         listing = write_list(run.request.scratch, [entry for entry in entries if entry.id in late])
         arguments = [*run.adjustments.arguments, f"--use-list={listing}"]
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
@@ -228,31 +165,6 @@ class ArchiveLoader:
             child.wait_checked()
             classifier.end()
         run.warn(classifier.degraded)
-
-    def _select(self, entries: list[Entry]) -> RestoreScope:
-        """What a selection takes of the archive, found when it is first asked for."""
-        with self._lock:
-            if self._scope is None:
-                self._scope = find_scope(entries, self._selection, self._configuration())
-                self._check_extensions(entries, self._scope)
-                # A merge looks for itself whether the target has what is led to.
-                self._run.warn(self._scope.warnings(dropped=not self._run.target.merges))
-                _warn_of_large_objects(self._run, entries, self._scope)
-        return self._scope
-
-    def _configuration(self) -> dict[str, list[Name]]:
-        """The tables of extensions that a selection takes along."""
-        whole_only = MODES if self._selection.select else {}
-        configuration = self._run.hints.configuration
-        return {name: tables for name, tables in configuration.items() if name not in whole_only}
-
-    def _check_extensions(self, entries: list[Entry], scope: RestoreScope) -> None:
-        """Before anything of the selection is made."""
-        selects, excludes = bool(self._selection.select), bool(self._selection.exclude)
-        check_selection(self._run.hints.installed, scope.relations, selects=selects, excludes=excludes)
-        names = [entry.tag for entry in entries if entry.kind == "EXTENSION" and entry.id in scope.ids]
-        with self._run.connected() as connection:
-            check_available(connection, names)
 
     def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
@@ -319,18 +231,3 @@ def _may_be_refused(run: RestoreRun) -> bool:
         return True
     with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
         return checks_call_functions(connection)
-
-
-def _warn_of_large_objects(run: RestoreRun, entries: list[Entry], scope: RestoreScope) -> None:
-    """Say which rows refer to large objects that the selection leaves behind; a merge says it itself."""
-    if run.target.merges or any(entry.kind == "BLOBS" and entry.id in scope.ids for entry in entries):
-        return
-    tables = [pair for schema, name in run.hints.large_object_tables if (pair := (schema, name)) in scope.relations]
-    if tables:
-        names = some_names([".".join(pair) for pair in tables])
-        run.warn([f"not restored, since a selection takes no large objects: those that rows refer to, in {names}"])
-
-
-def _unless_all(wanted: list[Entry], entries: list[Entry], kinds: Sequence[str]) -> list[Entry] | None:
-    """None for all of an archive, which pg_restore needs no list of; `kinds` are not among its entries here."""
-    return None if len(wanted) == len(entries) and not kinds else wanted

@@ -39,6 +39,16 @@ _NEEDED = (
 )
 
 
+_SETTINGS = {
+    "synchronous_commit": "off",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    # Left by pg_dump as role or database have them: a NULL in an array would become a text.
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+}
+
+
 class RowsRefusedError(HoldfastError):
     """A constraint refused rows, perhaps since those of another table were not there yet."""
 
@@ -179,14 +189,7 @@ class RestoreRun:
         return location.with_options({**self._settings(), "session_replication_role": "replica"})
 
     def _settings(self) -> dict[str, str]:
-        settings = {
-            "synchronous_commit": "off",
-            "default_transaction_read_only": "off",
-            "statement_timeout": "0",
-            # Left by pg_dump as role or database have them: a NULL in an array would become a text.
-            "array_nulls": "on",
-            "transform_null_equals": "off",
-        }
+        settings = dict(_SETTINGS)
         if self.options.maintenance_work_mem:
             settings["maintenance_work_mem"] = self.options.maintenance_work_mem
         if self.hints.money:

@@ -98,7 +98,7 @@ class PostgresRestore:
         return [stream for stream, table in self._large_tables.items() if not self._takes(table)]
 
     def _takes(self, table: LargeTableHint) -> bool:
-        return self._archive.takes(table.schema, table.table)
+        return self._archive.contents.takes(table.schema, table.table)
 
     def load(self, step: Step, blob: Blob) -> None:
         """Load one stream of one phase."""
@@ -120,7 +120,7 @@ class PostgresRestore:
         elif step.phase == GLOBALS:
             load_globals(run, blob)
         elif step.stream == run.hints.sequences:
-            names = self._archive.scope.relations if run.request.select or run.request.exclude else None
+            names = self._archive.contents.scope.relations if run.request.select or run.request.exclude else None
             load_sequences(run, blob, names=names)
         elif run.hints.format == "plain":
             load_plain(run, blob)
@@ -163,7 +163,7 @@ class PostgresRestore:
             load_refused_rows(self._run, table, rows)
 
     def _merge(self) -> Merge:
-        return Merge(self._run, self._archive.entries(), self._archive.taken)
+        return Merge(self._run, self._archive.entries(), self._archive.contents.taken)
 
     def preview(self, blobs: Mapping[str, Blob]) -> Preview:
         """Say what would happen to each relation of the target, where the archive tells."""
