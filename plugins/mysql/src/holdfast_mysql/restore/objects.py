@@ -14,6 +14,7 @@ from holdfast_mysql.definitions.rewrite import disabled, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
+from holdfast_mysql.restore.absence import is_elsewhere
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
 from holdfast_mysql.session import Session, quoted, use
 
@@ -23,6 +24,12 @@ _ORDER = ("function", "procedure", "package", "package body", "view", "trigger",
 # What a view meets that refers to something which is not there (yet): table, column, function, view, access by a
 # definer who is missing.
 _ABSENT = frozenset({1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
+# The event was not made, or was dropped at once, because its time has passed.
+_PASSED = frozenset({1544, 1588, 1589})
+
+
+def _ignore(*_: str) -> None:
+    """Excuse nothing."""
 
 
 class ObjectMaker:
@@ -30,9 +37,13 @@ class ObjectMaker:
 
     def __init__(
         self, session: Session, *, database: str, source: str, definer: str, disable_events: bool,
-        run: Callable[[bytes | str], object] | None = None,
+        run: Callable[[bytes | str], object] | None = None, partial: bool = False,
+        excuse: Callable[[str, str, str], None] | None = None,
     ) -> None:  # fmt: skip
         self._session = session
+        self._partial = partial
+        self._excuse = excuse or _ignore
+        self._excused = False
         self._run = run or session.execute
         self._database = database
         self._source = source
@@ -56,7 +67,8 @@ class ObjectMaker:
                     if statement.collation and statement.collation != collation:
                         collation = self._alter_collation(statement.collation)
                     self._make(statement)
-                    made.append((kind, statement.name))
+                    if kind != "event" or self._event_is_there(statement):
+                        made.append((kind, statement.name))
         finally:
             if collation != kept:
                 self._alter_collation(kept)
@@ -89,6 +101,19 @@ class ObjectMaker:
             self._execute(statement)
         except pymysql.MySQLError as error:
             raise self._failure(statement, error) from error
+
+    def _event_is_there(self, event: Statement) -> bool:
+        """Whether the server has kept an event: it drops one whose time has passed, and only says so."""
+        codes = {int(code) for _, code, _ in self._session.texts("SHOW WARNINGS")}
+        if not codes & _PASSED:
+            return True
+        why = "its time has passed, and the server makes no such event"
+        log.warning(
+            "event %s is not made: %s; its definition is in the stream %s of the backup",
+            quote_name(event.name), why, OBJECTS,
+        )  # fmt: skip
+        self._excuse("event", event.name, why)
+        return False
 
     def _execute(self, statement: Statement) -> None:
         settings = statement.settings()
@@ -137,10 +162,16 @@ class ObjectMaker:
                         "the stream %s of the backup",
                         quote_name(view.name), error.args[1], BROKEN if broken else OBJECTS,
                     )  # fmt: skip
+                    if is_elsewhere(error, self._database, partial=self._partial, above=self._excused):
+                        self._excused = True
+                        self._excuse("view", view.name, f"it cannot be made here ({error.args[1]})")
                 else:
                     made.append(("view", view.name))
                     when = "not there, as it did when it was backed up" if broken else "not in this restore"
                     log.warning("view %s refers to what is %s", quote_name(view.name), when)
+                    if (self._partial or self._excused) and not broken:
+                        missing = "what the backup was made without" if self._partial else "a view that is not made"
+                        self._excuse("view", view.name, f"it refers to {missing}")
         finally:
             self._session.execute(OPENING[0])
             placeholders.clear()

@@ -14,6 +14,7 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.collations import fit_to_server
 from holdfast_mysql.definitions.script import Statement, read_script
+from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
@@ -154,7 +155,13 @@ class MysqlRestore:
             definer=self._request.options.definer,
             disable_events=self._request.drill,
             run=run,
+            partial=self._request.partial,
+            excuse=self._excuse if self._request.drill else None,
         )
+
+    def _excuse(self, kind: str, name: str, why: str) -> None:
+        """Tell the drill of what cannot be here as it was."""
+        note(self._session, self._target, kind, name, why)
 
     def _swap(self, journal: Journal, statements: list[Statement]) -> None:
         wait = LockWait(

@@ -1,0 +1,74 @@
+"""What only the place of a drill or the clock prevents is no damage: it is said, and does not cost the state."""
+
+from collections.abc import Callable
+
+import pytest
+from support.servers.mariadb import MariaDB
+
+import holdfast
+
+
+def test_views_of_another_database_that_is_not_there(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    """And those that read them; the backup is restored afterwards."""
+    other = new_name()
+    for statement in (
+        f"CREATE DATABASE {other}",
+        f"CREATE TABLE {other}.o(id INT)",
+        f"CREATE FUNCTION {other}.f() RETURNS INT DETERMINISTIC RETURN 1",
+        "CREATE TABLE t(id INT)",
+        f"CREATE VIEW far AS SELECT t.id FROM t JOIN {other}.o ON o.id = t.id",
+        "CREATE VIEW above AS SELECT id FROM far",
+        f"CREATE VIEW calling AS SELECT {other}.f() AS n",
+        "CREATE VIEW near AS SELECT id FROM t",
+    ):
+        mariadb.rows(statement, database=database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    mariadb.rows(f"DROP DATABASE {other}")
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    told = [warning.partition(":")[0] for warning in result.warnings if "compared" in warning]
+    assert sorted(told) == [f"view {name} was not compared" for name in ("above", "calling", "far")]
+    holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+
+
+def test_views_of_what_a_backup_was_made_without(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    for statement in (
+        "TABLE kept(id INT)",
+        "TABLE log(id INT, `odd name` TEXT)",
+        "VIEW v AS SELECT log.id, `odd name` FROM log JOIN kept ON kept.id = log.id",
+        "VIEW w AS SELECT id FROM v",
+    ):
+        mariadb.rows(f"CREATE {statement}", database=database)
+    record = holdfast.backup(mariadb.url(database), store=store, exclude=("log",))
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    assert "view v was not compared: it refers to what the backup was made without" in result.warnings
+    holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+
+
+def test_events_whose_time_has_passed(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The clock of these sessions stands at a time at which they were still to come."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET timestamp=UNIX_TIMESTAMP('2020-01-01')")
+        cursor.execute("CREATE EVENT once ON SCHEDULE AT '2020-02-01' DO SELECT 1")
+        cursor.execute("CREATE EVENT season ON SCHEDULE EVERY 1 DAY STARTS '2020-01-02' ENDS '2020-02-01' DO SELECT 1")
+        cursor.execute("CREATE EVENT kept ON SCHEDULE AT '2020-02-01' ON COMPLETION PRESERVE DO SELECT 1")
+        cursor.execute("CREATE EVENT later ON SCHEDULE EVERY 1 DAY DO SELECT 1")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    told = sorted(warning.partition(":")[0] for warning in result.warnings if "compared" in warning)
+    assert told == ["event once was not compared", "event season was not compared"]
+    target = new_name()
+    caplog.clear()
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    made = mariadb.rows(f"SELECT event_name FROM information_schema.events WHERE event_schema='{target}' ORDER BY 1")
+    assert made == [("kept",), ("later",)]
+    for name in ("once", "season"):
+        assert f"event {name} is not made: its time has passed" in caplog.text
