@@ -368,3 +368,23 @@ def test_views_that_differ_by_case_all_come_back(
     for name, text in (("Report", "SELECT 1 AS a"), ("report", "SELECT 2 AS b"), ("REPORT", "SELECT 3 AS a")):
         mariadb.rows(f"CREATE VIEW {name} AS {text}", database=database)
     assert content(round_trip(database)) == content(database)
+
+
+def test_tables_that_were_made_without_strict_mode_come_back(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str], content: Callable[[str], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    columns = ", ".join(f"c{number} VARCHAR(10)" for number in range(200))
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET innodb_strict_mode=0")
+        cursor.execute(f"CREATE TABLE wide(id INT PRIMARY KEY, {columns}, KEY(c1)) ROW_FORMAT=DYNAMIC")
+        cursor.execute("INSERT INTO wide(id, c1) VALUES (1, 'a')")
+        cursor.execute("CREATE TABLE fixed(a CHAR(9)) ROW_FORMAT=FIXED")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"
+    target = new_name()
+    caplog.clear()
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert content(target) == content(database)
+    for name in ("wide", "fixed"):
+        assert f"table {name} is made with innodb_strict_mode=OFF, as it once was" in caplog.text

@@ -1,8 +1,9 @@
 """The database that a restore makes, its tables and sequences; keys of large tables are built after their rows."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pymysql
 
@@ -12,13 +13,19 @@ from holdfast_mysql.definitions.collations import known_collations, replacements
 from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.target import exists, settings_clauses
 from holdfast_mysql.session import Session, literal, quoted, use
 
 _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, an ALTER costs more than it saves
+
+
+# Row too large, a storage engine's wrong or unsupported option: errors in InnoDB's strict mode, warnings without it.
+_STRICT = frozenset({1005, 1031, 1118, 1478, 3500})
+
+log = logging.getLogger("holdfast.mysql")
 
 
 class TableMaker:
@@ -32,6 +39,7 @@ class TableMaker:
         self._facts = request.facts
         self._database = database
         self._sizes = _sizes(request)
+        self._relaxed: set[str] = set()
         self._split: dict[str, SplitDefinition] = {}
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
@@ -79,7 +87,7 @@ class TableMaker:
                 self._split[statement.name] = split
                 body = split.create
         try:
-            self._session.execute(body)
+            self._execute(statement, body)
         except pymysql.MySQLError as error:
             text = error.args[1] if len(error.args) > 1 else str(error)
             raise HoldfastError(
@@ -87,6 +95,21 @@ class TableMaker:
                 hint=f"use --exclude {statement.name} to leave it out"
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
+
+    def _execute(self, statement: Statement, body: bytes) -> None:
+        """Make it; a table that InnoDB refuses only in its strict mode as it was once made, without that mode."""
+        try:
+            self._session.execute(body)
+        except pymysql.MySQLError as error:
+            if statement.kind != "table" or error_number(error) not in _STRICT:
+                raise
+            with relaxed(self._session, because=error):
+                self._session.execute(body)
+            self._relaxed.add(statement.name)
+            log.warning(
+                "table %s is made with innodb_strict_mode=OFF, as it once was: %s", quote_name(statement.name),
+                " ".join(str(error.args[-1]).split()),
+            )  # fmt: skip
 
     def inspect(self) -> None:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
@@ -121,14 +144,19 @@ class TableMaker:
         """Build the keys that were left out, all in one pass over the rows."""
         if table in self._split:
             with translate_errors(f"cannot build the keys of table {quote_name(table)}"):
-                _add(session, table, self._split[table].keys)
+                self._add(session, table, self._split[table].keys)
 
     def add_references(self) -> None:
         """Add the foreign keys that were left out."""
         for table, split in self._split.items():
             if split.references:
                 with translate_errors(f"cannot add the foreign keys of table {quote_name(table)}"):
-                    _add(self._session, table, split.references)
+                    self._add(self._session, table, split.references)
+
+    def _add(self, session: Session, table: str, clauses: tuple[bytes, ...]) -> None:
+        added = b", ".join(b"ADD " + clause for clause in clauses)
+        with relaxed(session) if table in self._relaxed else nullcontext():
+            session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
 
 
 def _sizes(request: RestoreRequest) -> Counter[str]:
@@ -140,6 +168,15 @@ def _sizes(request: RestoreRequest) -> Counter[str]:
     return total
 
 
-def _add(session: Session, table: str, clauses: tuple[bytes, ...]) -> None:
-    added = b", ".join(b"ADD " + clause for clause in clauses)
-    session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+@contextmanager
+def relaxed(session: Session, because: pymysql.MySQLError | None = None) -> Iterator[None]:
+    """Without InnoDB's strict mode; where the account may not change it, `because` is the error to raise."""
+    before = session.value("SELECT @@innodb_strict_mode")
+    try:
+        session.execute("SET innodb_strict_mode=0")
+    except pymysql.MySQLError as error:
+        raise because or error from error
+    try:
+        yield
+    finally:
+        session.execute(f"SET innodb_strict_mode={before}")
