@@ -90,9 +90,16 @@ def test_own_parts_of_tables_of_extensions_are_named(
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
         "CREATE TRIGGER tells BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION f()",
         "CREATE PUBLICATION pub FOR TABLE log",
+        "BEGIN; CREATE TABLE late (at int); ALTER EXTENSION hstore ADD TABLE late; CREATE INDEX later ON late (at); COMMIT",
     )
     text = " ".join(holdfast.backup(server.url(database), store=store).warnings)
-    for name in ("index ours on public.log", "constraint small", "trigger tells", "public.log in publication pub"):
+    for name in (
+        "index ours on public.log",
+        "constraint small",
+        "trigger tells",
+        "public.log in publication pub",
+        "index later",
+    ):
         assert name in text
     assert "theirs" not in text
     assert "log_pkey" not in text

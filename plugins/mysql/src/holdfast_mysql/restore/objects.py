@@ -21,8 +21,8 @@ from holdfast_mysql.session import Session, quoted, use
 log = logging.getLogger("holdfast.mysql")
 
 _ORDER = ("function", "procedure", "package", "package body", "view", "trigger", "event")
-# What a view meets that refers to something which is not there (yet): database, table, column, function, view, or access
-# by a definer who is missing.
+# What a view meets that refers to something which is not there (yet): database, table, column, function, view, or
+# access by a definer who is missing.
 _ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
 # The event was not made, or was dropped at once, because its time has passed.
 _PASSED = frozenset({1544, 1588, 1589})

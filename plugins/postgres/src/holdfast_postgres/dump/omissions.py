@@ -29,7 +29,8 @@ WHERE m.umoptions IS NULL AND NOT %s AND NOT CASE
 ORDER BY 1
 """
 # An index of an extension's own depends on its table in a row of pg_depend that the extension's own statement wrote;
-# so one from another transaction is somebody else's. Where pg_upgrade has made the cluster the table is older than its
+# so one from another transaction, or from a later command of it, is somebody else's; constraints may come last in an
+# extension's script. Where pg_upgrade has made the cluster the table is older than its
 # extension, and only what is newer than that can be told.
 _OWN_PARTS = """
 WITH member AS (
@@ -38,9 +39,8 @@ WITH member AS (
     WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_extension'::regclass
         AND d.deptype = 'e'
 ), made AS (
-    SELECT refobjid AS extension, xmin::text AS id FROM pg_catalog.pg_depend
-        WHERE refclassid = 'pg_catalog.pg_extension'::regclass AND deptype = 'e'
-    UNION SELECT oid, xmin::text FROM pg_catalog.pg_extension
+    SELECT refobjid AS extension, xmin::text AS id, max(cmin::text::int8) AS last FROM pg_catalog.pg_depend
+        WHERE refclassid = 'pg_catalog.pg_extension'::regclass AND deptype = 'e' GROUP BY 1, 2
 ), part AS (
     SELECT i.indrelid AS relation, 'index' AS kind, c.relname AS name, 'pg_catalog.pg_class'::regclass AS class, c.oid
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -57,7 +57,9 @@ SELECT DISTINCT format('%s %s on %s.%s', p.kind, p.name, n.nspname, c.relname)
 FROM part p JOIN member m ON m.oid = p.relation JOIN pg_catalog.pg_class c ON c.oid = p.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_depend d ON d.classid = p.class AND d.objid = p.oid AND d.deptype IN ('a', 'n')
-WHERE NOT EXISTS (SELECT FROM made WHERE made.extension = m.extension AND made.id = d.xmin::text)
+WHERE NOT EXISTS (SELECT FROM made
+        WHERE made.extension = m.extension AND made.id = d.xmin::text
+            AND (p.kind = 'constraint' OR d.cmin::text::int8 <= made.last))
     AND p.oid > m.extension AND (m.oid > m.extension OR p.class = 'pg_catalog.pg_class'::regclass)
 ORDER BY 1
 """
