@@ -90,7 +90,8 @@ def test_own_parts_of_tables_of_extensions_are_named(
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
         "CREATE TRIGGER tells BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION f()",
         "CREATE PUBLICATION pub FOR TABLE log",
-        "BEGIN; CREATE TABLE late (at int); ALTER EXTENSION hstore ADD TABLE late; CREATE INDEX later ON late (at); COMMIT",
+        "BEGIN; CREATE TABLE late (at int); ALTER EXTENSION hstore ADD TABLE late; CREATE INDEX later ON late (at);"
+        "COMMIT",
     )
     text = " ".join(holdfast.backup(server.url(database), store=store).warnings)
     for name in (
