@@ -37,6 +37,21 @@ print(child.pid, flush=True)
 sys.stdin.read()
 """
 
+# Backs up as the first process of a container may: one that whatever is left behind falls to, and that waits for none.
+_FIRST_PROCESS = """
+import ctypes, os, sys, holdfast
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
+url, store = sys.argv[1:]
+holdfast.backup(url, store=store)
+holdfast.restore("latest", f"{url}.copy", store=store)
+holdfast.restore("latest", f"{url}.copy", store=store, replace=True)
+try:
+    print("left:", os.waitpid(-1, 0))
+except ChildProcessError:
+    print("none")
+"""
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -157,3 +172,9 @@ def test_a_user_who_may_only_read_makes_no_log_that_would_keep_the_owner_out(sou
     with closing(sqlite3.connect(target)) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def test_no_process_is_left_to_be_waited_for(source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _FIRST_PROCESS, f"sqlite:///{source}", str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "none\n"

@@ -34,11 +34,11 @@ class SideFiles:
         """Remove those that nobody else uses by now."""
         if self._absent:
             remove_unused(self._path, self._absent)
-            if _watcher is not None:
-                _tell(self._path, [])
+            _forget(self._path)
 
 
-_watcher: int | None = None  # where its pipe is: one process watches over all that this one opens
+_watcher: tuple[int, int] | None = None  # its id, and where its pipe is: one watches over all that a process opens
+_watched: set[str] = set()
 
 
 def _tell(path: str, absent: list[str]) -> None:
@@ -48,19 +48,37 @@ def _tell(path: str, absent: list[str]) -> None:
             _watcher = _fork()
         except OSError:
             return  # no process to be had: the regular end removes them, and only a kill leaves something
-    os.write(_watcher, json.dumps([path, absent]).encode() + b"\n")
+    os.write(_watcher[1], json.dumps([path, absent]).encode() + b"\n")
+    _watched.add(path)
 
 
-def _fork() -> int:
-    """Begin the watcher, and return the pipe to it.
+def _forget(path: str) -> None:
+    """Say that nothing is left to do for a path; with the last one the watcher ends and is waited for.
+
+    In a container the first process may never wait for those that others leave behind.
+    """
+    global _watcher  # noqa: PLW0603 (as above)
+    if _watcher is None or path not in _watched:
+        return
+    _watched.remove(path)
+    process, pipe = _watcher
+    os.write(pipe, json.dumps([path, []]).encode() + b"\n")
+    if not _watched:
+        _watcher = None
+        os.close(pipe)
+        os.waitpid(process, 0)
+
+
+def _fork() -> tuple[int, int]:
+    """Begin the watcher, and return its id and the pipe to it.
 
     It keeps the channel to the parent open: whoever waits for its end has also waited for this. To its locks nothing
     happens here, for those of a process are not those of its children (fcntl(2)).
     """
     source, target = os.pipe()
-    if os.fork():
+    if process := os.fork():
         os.close(source)
-        return target
+        return process, target
     try:
         os.close(target)
         _watch(source)
