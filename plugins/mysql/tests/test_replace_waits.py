@@ -10,6 +10,10 @@ import pytest
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast.operations.restore import restore
+from holdfast.plan import RestorePlan
+from holdfast.plugins.registry import Registry
+from holdfast_mysql.restore import journal, session
 
 Content = Callable[[str], dict[str, object] | None]
 
@@ -41,8 +45,8 @@ def replaced(mariadb: MariaDB, database: str, store: str) -> str:
     return database
 
 
-def leftovers(mariadb: MariaDB, database: str) -> list[object]:
-    return [name for (name,) in mariadb.rows(f"SHOW DATABASES LIKE '{database}\\_holdfast%'")]
+def leftovers(mariadb: MariaDB, database: str) -> list[str]:
+    return [str(name) for (name,) in mariadb.rows(f"SHOW DATABASES LIKE '{database}\\_holdfast%'")]
 
 
 @pytest.mark.parametrize("table", ["t", "u"])
@@ -193,3 +197,59 @@ def test_a_replacement_says_what_is_not_atomic(
     caplog.set_level(logging.WARNING)
     holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
     assert "not atomic with it are triggers" in caplog.text
+
+
+def test_a_selection_that_fails_at_its_end_is_put_back(
+    mariadb: MariaDB, replaced: str, store: str, content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the foreign keys between tables that are replaced and those that stay, both ways."""
+    key = "CONSTRAINT {0} FOREIGN KEY ({1}) REFERENCES {2}(id) ON DELETE CASCADE"
+    mariadb.rows(f"CREATE TABLE below(p INT, {key.format('to_u', 'p', 'u')})", database=replaced)
+    mariadb.rows(f"ALTER TABLE u ADD {key.format('to_t', 'id', 't')}", database=replaced)
+    before = content(replaced)
+
+    def fail(_: object) -> None:
+        raise holdfast.HoldfastError("not today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "finish", fail)
+        for select in (("t",), ("u",), ("t", "u")):
+            with pytest.raises(holdfast.HoldfastError, match=r"^not today$"):
+                holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True, select=select)
+            assert content(replaced) == before
+            assert not leftovers(mariadb, replaced)
+    holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True, select=("u",))
+    after = content(replaced) or {}
+    assert {name for name in after if after[name] != (before or {}).get(name)} == {"TABLE u"}
+
+
+def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
+    mariadb: MariaDB, replaced: str, store: str, content: Content, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """It touches nothing; the next run, of whatever kind, puts the old database back."""
+    before = content(replaced)
+
+    def fail(*_: object, **__: object) -> None:
+        raise holdfast.HoldfastError("not today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "finish", fail)
+        patch.setattr(session, "recover", fail)
+        with pytest.raises(holdfast.HoldfastError, match="not today"):
+            holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
+    between, left = content(replaced), leftovers(mariadb, replaced)
+    assert between != before
+    assert len(left) == 2
+    plan = RestorePlan(backup="latest", target=mariadb.url(replaced), store=store, replace=True)
+    restore(plan, registry=Registry(), dry_run=True)
+    assert f"would first put database {replaced} back as it was, from the journal in {left[0]}" in caplog.text
+    assert (content(replaced), leftovers(mariadb, replaced)) == (between, left)
+    place = f"{left[0]}.{journal.table_name(left[0][-8:])}"
+    rows = mariadb.rows(f"SELECT CONVERT(script USING utf8mb4) FROM {place} WHERE number > 1 ORDER BY number")
+    script = "".join(str(part) for (part,) in rows)
+    assert script.startswith("-- Holdfast script 1: what ")
+    assert all(kind in script for kind in (" TRIGGER tr2 ", " VIEW `v` ", " PROCEDURE `p`", " EVENT `e` "))
+    with pytest.raises(holdfast.UnsafeError, match="is not empty"):
+        holdfast.restore("latest", mariadb.url(replaced), store=store)
+    assert (content(replaced), leftovers(mariadb, replaced)) == (before, [])
