@@ -45,6 +45,12 @@ def fts5(arguments: tuple[str, ...]) -> tuple[set[str], list[str]]:
     return suffixes, [content] if content else []
 
 
+def is_trigram(arguments: tuple[str, ...]) -> bool:
+    """Whether an FTS5 table takes its text apart into trigrams."""
+    options = {name: value for argument in arguments for name, value in _fts5_option(argument)}
+    return "trigram" in re.findall(r"\w+", folded(options.get("tokenize", "")))
+
+
 def _fts5_option(argument: str) -> list[tuple[str, str]]:
     match = _FTS5_OPTION.match(argument)
     if match is None or match[1].startswith(_QUOTES):
