@@ -188,3 +188,16 @@ def test_a_store_whose_path_is_no_utf8_can_be_listed(shell: Shell) -> None:
         check=True,
     )
     assert os.fsencode(record["path"]) in output.stdout
+
+
+def test_data_are_utf8_and_json_is_ascii_whatever_the_locale(kept: Shell, ids: list[str]) -> None:
+    """Under cron there is none, and an older one may know nothing of the euro."""
+    older = {"PYTHONIOENCODING": "latin-1"}
+    kept.run("tag", ids[0], "100 €", "größe", "𝄞")
+    ran = kept.run("list", "--json", env=older)
+    assert ran.stdout.isascii()
+    assert ran.data[0]["tags"] == ["100 €", "größe", "𝄞"]
+    assert "100 €" in kept.run("show", ids[0], env=older).stdout
+    ran = kept.run("prune", "--keep-last", "1", "--keep-tag", "100 €", "--json", env=older)
+    assert ran.stdout.isascii()
+    assert "tag 100 €" in ran.lines[0]["reasons"]

@@ -4,6 +4,7 @@ Data go to stdout, diagnostics to stderr. Commands raise `HoldfastError`s; here 
 they become messages and exit codes.
 """
 
+import codecs
 import contextlib
 import io
 import os
@@ -116,11 +117,24 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         sys.exit(shell_complete(cli, {}, "holdfast", "_HOLDFAST_COMPLETE", instruction))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is bytes: those that are no UTF-8 go out as they are
+        _choose_encoding(sys.stdout)
     _catch_signals()
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush()
     sys.exit(code)
+
+
+def _choose_encoding(output: io.TextIOWrapper) -> None:
+    """Write data as UTF-8 whatever the locale says (cron has none), and to a terminal what that can show.
+
+    A path is bytes: those that are no UTF-8 go out as they are.
+    """
+    if not output.isatty():
+        output.reconfigure(encoding="utf-8", errors="surrogateescape")
+    elif codecs.lookup(output.encoding).name == "utf-8":
+        output.reconfigure(errors="surrogateescape")
+    else:
+        output.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

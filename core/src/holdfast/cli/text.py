@@ -1,20 +1,31 @@
 """Text for terminals and pipes: JSON, tables, sizes, and names that cannot steer a terminal."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def as_json(value: Any) -> str:
-    """One JSON document on one line."""
+    """One JSON document on one line, in ASCII: it arrives whatever the encoding of a terminal, log or mail is."""
     import msgspec
 
     try:
-        return msgspec.json.encode(value, enc_hook=str).decode()
+        text = msgspec.json.encode(value, enc_hook=str).decode()
+        return text if text.isascii() else _NOT_ASCII.sub(_escaped, text)
     except UnicodeEncodeError:
         import json
 
         # A path whose bytes are no UTF-8: written as \udcXX, which `os.fsencode` turns into those bytes again.
         return json.dumps(msgspec.to_builtins(value, enc_hook=str), separators=(",", ":"))
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character as JSON writes it in ASCII: one or two of UTF-16."""
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def visible(text: str) -> str:
