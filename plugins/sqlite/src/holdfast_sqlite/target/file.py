@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,9 @@ PATIENCE = 1.0
 # A rename over a file is refused so for what the file is, not for who asks: a mount by itself (a container's), file
 # systems that join others (mergerfs, shfs), or that rename nothing over a file.
 _NOT_RENAMED = (errno.EBUSY, errno.EXDEV, errno.EEXIST, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+log = logging.getLogger("holdfast.sqlite")
 
 
 class Target:
@@ -66,7 +70,13 @@ class Target:
 
     def abandon(self) -> None:
         """Remove the temporary file, if it is still there, and whatever SQLite may have put beside it."""
-        self._temporary.abandon()
+        replaced = self._is_replaced
+        try:
+            self._temporary.abandon()
+        except HoldfastError as error:
+            if not replaced:
+                raise
+            log.warning("%s", error.message)  # the restore is done
 
     def holds_data(self, scratch: Path) -> bool:
         """Whether the file is anything but an empty database."""
@@ -96,6 +106,20 @@ class Target:
                 self._rename(scratch)
         except _NotRenamedError:
             self._copy_in_place(scratch, "cannot be renamed over")
+        except HoldfastError as error:
+            if not self._is_replaced:
+                raise
+            self.warnings += [f"{quote_name(self.path)} is restored, though {error.message}", *sync_folder(self.path)]
+        except BaseException as error:  # a signal
+            if self._is_replaced:
+                sync_folder(self.path)
+                error.add_note(f"{quote_name(self.path)} is restored all the same")
+            raise
+
+    @property
+    def _is_replaced(self) -> bool:
+        """Whether the point of no return is passed: the new file has the name of the old one."""
+        return self._temporary.is_at(self.path)
 
     def _rename(self, scratch: Path) -> None:
         if self._previous is None:
@@ -131,12 +155,15 @@ class Target:
         with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=PATIENCE) as child:
             message = child.receive()
             if message["event"] == "error":
-                raise self._not_held(str(message["kind"]), str(message["text"]), child.pid)
+                raise _not_held(self.path, str(message["kind"]), str(message["text"]), child.pid)
             try:
                 self.refuse_in_use(besides=(child.pid,))
                 with self._aside():
                     self._rename_over()
             except BaseException:
+                if self._is_replaced:
+                    child.send("release")
+                    raise
                 child.send("undo")
                 if message["database"]:
                     child.receive()
@@ -151,32 +178,33 @@ class Target:
                 raise _NotRenamedError from error
             raise
 
-    def _not_held(self, kind: str, text: str, ours: int) -> HoldfastError:
-        error = error_class(kind)
-        if error is LockedError:
-            users = holders(self.path, besides=(ours,))
-            by = f" by {process_names(users)}" if users else f": {text}"
-            return UnsafeError(f"{quote_name(self.path)} is in use{by}", hint=STOP)
-        hint = None
-        if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
-            hint = "this user may not open its -wal, -shm or -journal: restore as their owner"
-        return error(f"cannot replace {quote_name(self.path)}: {text}", hint=hint)
-
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
         """Keep stale side files out of the way: gone once the new file is there, back where they were otherwise."""
         moved: list[str] = []
         try:
             for suffix in filter(lambda suffix: os.path.lexists(self.path + suffix), SIDE_FILES):
+                moved.append(suffix)  # before it is, for a signal may come right after
                 os.rename(self.path + suffix, f"{self.image}.old{suffix}")
-                moved.append(suffix)
             yield
-        except BaseException:
+        finally:
+            # Beside the new file SQLite would play them into it.
             for suffix in moved:
-                os.rename(f"{self.image}.old{suffix}", self.path + suffix)
-            raise
-        for suffix in moved:
-            os.unlink(f"{self.image}.old{suffix}")
+                aside = f"{self.image}.old{suffix}"
+                if self._is_replaced:
+                    self._remove(aside)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(aside, self.path + suffix)
+
+    def _remove(self, path: str) -> None:
+        """Remove what is left once the new database is there; what cannot be is in nobody's way."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.warnings.append(f"{quote_name(path)} is left over, remove it: {os_error_text(error)}")
 
     def _publish_new(self) -> None:
         """Link the image to a name that was free, so that a file made meanwhile is not overwritten."""
@@ -190,7 +218,7 @@ class Target:
                     raise self._created_meanwhile() from None
                 os.rename(self.image, self.path)
             else:
-                os.unlink(self.image)
+                self._remove(self.image)
 
     def _created_meanwhile(self) -> UnsafeError:
         return UnsafeError(f"{quote_name(self.path)} was created by another process meanwhile")
@@ -208,6 +236,18 @@ class Target:
             f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "
             "-wal or -journal that lies beside it under another name before it is opened there"
         )
+
+
+def _not_held(path: str, kind: str, text: str, ours: int) -> HoldfastError:
+    error = error_class(kind)
+    if error is LockedError:
+        users = holders(path, besides=(ours,))
+        by = f" by {process_names(users)}" if users else f": {text}"
+        return UnsafeError(f"{quote_name(path)} is in use{by}", hint=STOP)
+    hint = None
+    if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        hint = "this user may not open its -wal, -shm or -journal: restore as their owner"
+    return error(f"cannot replace {quote_name(path)}: {text}", hint=hint)
 
 
 class _NotRenamedError(Exception):

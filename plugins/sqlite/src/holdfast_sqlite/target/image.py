@@ -48,16 +48,21 @@ class TemporaryImage:
         """
         if self._descriptor is None:
             raise RuntimeError(self.path)
-        try:
-            same = os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor))
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if not self.is_at(self.path):
             raise UnsafeError(
                 f"the temporary file {quote_name(self.path)} was removed or replaced by somebody else meanwhile",
                 hint="look who else writes to this folder, or restore as its owner",
             )
         return self._descriptor
+
+    def is_at(self, path: str) -> bool:
+        """Whether the file has got this name by now."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.lstat(path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
 
     def _sweep(self) -> None:
         image = re.compile(re.escape(self._mark) + "[0-9a-f]{12}")
