@@ -218,11 +218,13 @@ def test_a_store_that_may_not_be_read_is_exit_10(plain: Shell) -> None:
         plain.store.chmod(0o700)
 
 
-def test_a_source_name_that_may_not_be_read_is_exit_10_and_not_an_empty_list(plain: Shell) -> None:
+def test_a_source_that_may_not_be_read_is_an_error_and_not_an_empty_list(plain: Shell) -> None:
     plain.run("backup", "sqlite:///app.db")
     (plain.store / "app").chmod(0)
     try:
-        assert "permission denied" in plain.fails(10, "list").error
+        assert "1 source of" in plain.fails(3, "list").error
+        assert "permission denied" in plain.fails(10, "list", "app").error
+        plain.fails(10, "restore", "app/latest", "sqlite:///copy.db")
     finally:
         (plain.store / "app").chmod(0o700)
 

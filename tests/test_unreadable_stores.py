@@ -45,7 +45,7 @@ def test_a_source_that_cannot_be_read_is_said_and_its_backups_are_left_alone(
 ) -> None:
     reader.backup("sqlite:///app.db", "--name", "other")
     close(reader.store / "app", closed)
-    ran = reader.run("list", "--json")
+    ran = reader.run("list", "--json", code=3)
     assert [record["name"] for record in ran.data] == ["other"]
     expected = "the folder app cannot be read, and no backup in it is known: permission denied"
     assert expected in ran.stderr

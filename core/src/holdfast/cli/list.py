@@ -48,12 +48,13 @@ def command(
         console.out(table([_row(backup) for backup in listing.backups]))
     elif period is not None and not listing.empty:
         console.say(f"every source in {quote_name(listing.location)} is proven within {unproven_for}")
-    elif period is None:
+    elif period is None and not listing.hidden:
         what = f"no {state} backups" if state else "no backups"
         of = f" of {name!r}" if name else ""
         tagged = f" with the tag {quote_name(tag)}" if tag else ""
         console.say(f"{what}{of}{tagged} in {quote_name(listing.location)}")
     listing.raise_for_overdue(unproven_for or "")
+    listing.raise_for_hidden()
 
 
 def _row(backup: "Backup") -> dict[str, str]:

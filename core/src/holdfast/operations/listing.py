@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from holdfast.errors import OverdueError, quote_name
+from holdfast.errors import OverdueError, PartialError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.store.catalog import StoreLike, open_catalog
@@ -49,7 +49,8 @@ class StoreListing:
     """The backups of a store that were asked for, oldest first, and what a reader of the list has to know.
 
     `location` is where the store is, `warnings` tell of what is damaged, foreign or unfinished, `overdue` of sources
-    without a recent proof. `empty` says that there is no backup at all, whatever its state.
+    without a recent proof. `empty` says that there is no backup at all, whatever its state. `hidden` are the sources
+    whose folders cannot be read, of which nothing is listed.
     """
 
     location: str
@@ -59,6 +60,13 @@ class StoreListing:
     empty: bool
     name: str | None = None
     unproven_for: timedelta | None = None
+    hidden: tuple[str, ...] = ()
+
+    def raise_for_hidden(self) -> None:
+        """Raise `PartialError` if there are sources that cannot be read: the list is not all that there is."""
+        if self.hidden:
+            are = "1 source" if len(self.hidden) == 1 else f"{len(self.hidden)} sources"
+            raise PartialError(f"{are} of {quote_name(self.location)} could not be read: {', '.join(self.hidden)}")
 
     def raise_for_overdue(self, period: str) -> None:
         """Raise `OverdueError` if a source, or the one that was named, has no proof of the last `period`."""
@@ -107,6 +115,7 @@ def list_store(
         empty=not listing.entries,
         name=name,
         unproven_for=unproven_for,
+        hidden=tuple(sorted(listing.hidden)),
     )
 
 

@@ -119,8 +119,10 @@ class Catalog:
                     continue
                 if len(parts) == 3:
                     folders[parts[0], parts[1]][parts[2]] = stat
-                elif stat.problem:
+                elif stat.problem and name is None:
                     hidden[parts[0]] = stat.problem
+                elif stat.problem:
+                    raise NotFoundError(f"cannot read {quote_name(stat.path)} in the store: {stat.problem}")
                 elif not stat.regular and (len(parts) == 1 or parts[1]):
                     foreign.append(stat.path)
         except OSError as error:
