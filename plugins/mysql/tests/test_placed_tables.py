@@ -1,5 +1,6 @@
 """Tables with DATA DIRECTORY and INDEX DIRECTORY, MERGE tables, and partitions on paths: on the server they live on."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,12 +41,17 @@ def folder(mariadb: MariaDB) -> Iterator[Path]:
     made.rmdir()
 
 
+def inner(folder: Path) -> str:
+    """The folder as the server knows it, which may have a root of its own."""
+    return str(folder).removeprefix(os.environ.get("HOLDFAST_TEST_MARIADB_ROOT", ""))
+
+
 @pytest.fixture
 def placed(mariadb: MariaDB, database: str, folder: Path) -> str:
     """A database whose tables have their files there."""
-    my = "ENGINE=MyISAM"
-    where = f"DATA DIRECTORY='{folder}' INDEX DIRECTORY='{folder}'"
-    parts = f"PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (9) DATA DIRECTORY='{folder}' ENGINE=MyISAM,"
+    my, place = "ENGINE=MyISAM", inner(folder)
+    where = f"DATA DIRECTORY='{place}' INDEX DIRECTORY='{place}'"
+    parts = f"PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (9) DATA DIRECTORY='{place}' ENGINE=MyISAM,"
     for statement in (
         f"CREATE TABLE m(id INT PRIMARY KEY AUTO_INCREMENT, v TEXT, g TEXT AS (v) STORED, KEY(v(9))) {my} {where}",
         f"CREATE TABLE aria(id INT INVISIBLE, v INT) ENGINE=Aria {where}",
@@ -103,7 +109,7 @@ def test_a_table_of_innodb_comes_without_its_folder(
     mariadb: MariaDB, database: str, store: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MariaDB leaves the link to its file in the database from which a RENAME TABLE takes it."""
-    mariadb.rows(f"CREATE TABLE {database}.i(id INT PRIMARY KEY) ENGINE=InnoDB DATA DIRECTORY='{folder}'")
+    mariadb.rows(f"CREATE TABLE {database}.i(id INT PRIMARY KEY) ENGINE=InnoDB DATA DIRECTORY='{inner(folder)}'")
     mariadb.rows(f"INSERT INTO {database}.i VALUES (7)")
     record = holdfast.backup(mariadb.url(database), store=store)
     assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"

@@ -17,7 +17,9 @@ class Power:
     def __init__(self, server: MariaDB) -> None:
         self._server = server
         self._pid = server.pid
-        self._command = [part.decode() for part in Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")[:-1]]
+        arguments = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")[:-1]
+        root = os.environ.get("HOLDFAST_TEST_MARIADB_ROOT", "")
+        self._command = [*(["chroot", root] if root else []), *(part.decode() for part in arguments)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def cut(self) -> None:
@@ -36,8 +38,10 @@ class Power:
     def _running(self) -> bool:
         if self._process:
             return self._process.poll() is None
-        # The one that started it has not waited for it: it is a zombie, and holds no file any more.
-        return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        # The one that started it has not waited for it: it is a zombie, and gone when the last of its threads is.
+        folder = Path(f"/proc/{self._pid}")
+        state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list((folder / "task").iterdir())) > 1
 
     def end(self) -> None:
         """End the server that was started last, if it was."""
