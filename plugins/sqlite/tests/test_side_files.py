@@ -86,6 +86,15 @@ def parent(task: str, source: Path, scratch: Path) -> Iterator[tuple["subprocess
         process.kill()
 
 
+@contextmanager
+def wait_for_watcher(child: int) -> Iterator[int]:
+    """The process that watches over the files of a child, whose end is waited for: ten seconds at most."""
+    (number,) = map(int, Path(f"/proc/{child}/task/{child}/children").read_text().split())
+    with open(os.pidfd_open(number), "rb") as watcher:
+        yield number
+        assert select.select([watcher], [], [], 10)[0]
+
+
 @pytest.mark.parametrize("task", ["dump", "moment"])
 @pytest.mark.parametrize("victims", ["parent", "child", "child and parent", "parent and child"])
 def test_a_backup_that_is_killed_leaves_nothing_beside_its_source(
@@ -96,6 +105,34 @@ def test_a_backup_that_is_killed_leaves_nothing_beside_its_source(
         for victim in victims.split(" and "):
             os.kill(child if victim == "child" else process.pid, signal.SIGKILL)
         wait_until_alone(source)
+
+
+@pytest.mark.parametrize("last", ["first", "second"])
+@pytest.mark.parametrize("ended", ["backup", "killed parent", "killed child"])
+def test_of_two_backups_at_once_the_last_leaves_nothing_beside_their_source(
+    source: Path, tmp_path: Path, last: str, ended: str
+) -> None:
+    with parent("dump", source, tmp_path) as first, parent("dump", source, tmp_path) as second:
+        pair = (first, second) if last == "second" else (second, first)
+        for process, child in pair:
+            assert names(source) == ["app.db", "app.db-shm", "app.db-wal"]
+            with wait_for_watcher(child):
+                if ended == "killed child":
+                    os.kill(child, signal.SIGKILL)
+                elif ended == "killed parent":
+                    process.kill()
+                else:
+                    process.communicate("")
+        wait_until_alone(source)
+
+
+def test_a_second_backup_leaves_what_a_program_has_left_as_it_is(source: Path, backups: Any) -> None:
+    """An empty log that stays (SQLITE_FCNTL_PERSIST_WAL) lets users read who may not write."""
+    Path(f"{source}-wal").touch()
+    Path(f"{source}-shm").touch()
+    for _ in range(2):
+        backups.make(source)
+        assert names(source) == ["app.db", "app.db-shm", "app.db-wal"]
 
 
 def test_signals_to_the_processes_of_a_backup_reach_its_watcher_in_vain(source: Path, tmp_path: Path) -> None:
@@ -112,11 +149,8 @@ def test_signals_to_the_processes_of_a_backup_reach_its_watcher_in_vain(source: 
 def test_what_somebody_uses_by_then_stays(source: Path, tmp_path: Path) -> None:
     with parent("dump", source, tmp_path) as (process, child), closing(sqlite3.connect(source)) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
-        children = Path(f"/proc/{child}/task/{child}/children").read_text().split()
-        watcher = os.pidfd_open(int(children[0]))
-        process.kill()
-        with open(watcher, "rb"):
-            assert select.select([watcher], [], [], 10)[0]
+        with wait_for_watcher(child):
+            process.kill()
         connection.execute("INSERT INTO t VALUES (2)")
         connection.commit()
         assert names(source) == ["app.db", "app.db-shm", "app.db-wal"]

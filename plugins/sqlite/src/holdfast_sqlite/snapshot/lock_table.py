@@ -13,11 +13,10 @@ import re
 import struct
 import sys
 
-from holdfast_sqlite.snapshot.locks import ALL_SIZE, PENDING, SHARED, SHARED_SIZE
+from holdfast_sqlite.snapshot.locks import ALL_SIZE, FLOCK, PENDING, SHARED, SHARED_SIZE
 
 ATTACHED = 128  # the byte of the index that everybody who uses it has locked
 INDEX_LOCKS = 120  # where the locks of the index begin
-_FLOCK = "hhqqi"  # struct flock on Linux
 _LINE = re.compile(r"\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+)\s+(\S+)\s+(\d+)\s+(\d+|EOF)")
 
 
@@ -28,9 +27,9 @@ def blocker(descriptor: int, start: int, size: int) -> int | None:
     """
     if sys.platform != "linux":
         return None
-    question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, size, 0)
+    question = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, size, 0)
     try:
-        answer = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+        answer = struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
     except OSError:
         return None  # a file system without locks
     return None if answer[0] == fcntl.F_UNLCK else int(answer[4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import time
 
 from holdfast_sqlite.files import size_of
@@ -13,6 +14,7 @@ SHARED = PENDING + 2
 SHARED_SIZE = 510
 ALL_SIZE = 2 + SHARED_SIZE
 _TRIES = 10
+FLOCK = "hhqqi"  # struct flock on Linux
 
 
 def share(descriptor: int, timeout: float) -> bool:
@@ -32,6 +34,35 @@ def share(descriptor: int, timeout: float) -> bool:
             time.sleep(0.01)
         else:
             return True
+
+
+def claim(descriptor: int, at: int) -> None:
+    """Hold a byte together with others; nothing happens where no lock is to be had.
+
+    The lock belongs to the descriptor and those that were forked from it, and goes with the last of them.
+    """
+    _own(descriptor, "F_OFD_SETLK", fcntl.F_RDLCK, at)
+
+
+def give_up(descriptor: int, at: int) -> None:
+    """Let go of a byte, for those that were forked too."""
+    _own(descriptor, "F_OFD_SETLK", fcntl.F_UNLCK, at)
+
+
+def is_claimed(descriptor: int, at: int) -> bool:
+    """Whether anybody else holds a byte."""
+    return _own(descriptor, "F_OFD_GETLK", fcntl.F_WRLCK, at) not in (None, fcntl.F_UNLCK)
+
+
+def _own(descriptor: int, command: str, kind: int, at: int) -> int | None:
+    """Use a lock that belongs to a descriptor and not to a process; None if there are no such locks."""
+    if not hasattr(fcntl, command):
+        return None
+    try:
+        answer = fcntl.fcntl(descriptor, getattr(fcntl, command), struct.pack(FLOCK, kind, os.SEEK_SET, at, 1, 0))
+    except OSError:
+        return None
+    return int(struct.unpack(FLOCK, answer)[0])
 
 
 def remove_unused(path: str, suffixes: list[str]) -> None:

@@ -5,28 +5,39 @@ from __future__ import annotations
 import json
 import os
 
-from holdfast_sqlite.snapshot.locks import remove_unused
+from holdfast_sqlite.snapshot.locks import claim, give_up, is_claimed, remove_unused
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
 if TYPE_CHECKING:
     from typing import NoReturn
 
 _LEFT_BEHIND = ("-wal", "-shm")
+# Bytes of the database file, far behind its end and all locks of SQLite.
+_CLAIMS = {"-wal": 1 << 40, "-shm": (1 << 40) + 1}
 
 
 class SideFiles:
-    """The side files of one database that were not there before this process opened it.
+    """The side files of one database that were not there before this process, or another such one, opened it.
 
     `watch` before it is opened, `remove` once its connections are closed. Whatever ends this process in between, a
-    signal that nothing can catch included, the process that `watch` has forked removes them then.
+    signal that nothing can catch included, the process that `watch` has forked removes them then. Of several processes
+    that have it open at once the last one removes what the first has made: each of them holds a lock that says so.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._absent = [suffix for suffix in _LEFT_BEHIND if not os.path.exists(path + suffix)]
+        self._absent = self._missing()
+        self._descriptor: int | None = None
 
     def watch(self) -> None:
         """Have them removed also if this process is killed."""
+        # Closed with the process: sooner it would drop the locks of its connections.
+        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        before = self._missing()
+        made = [suffix for suffix in _LEFT_BEHIND if is_claimed(self._descriptor, _CLAIMS[suffix])]
+        self._absent = list({*self._absent, *before, *made, *self._missing()})
+        for suffix in self._absent:
+            claim(self._descriptor, _CLAIMS[suffix])
         if self._absent:
             _tell(self._path, self._absent)
 
@@ -35,6 +46,12 @@ class SideFiles:
         if self._absent:
             remove_unused(self._path, self._absent)
             _forget(self._path)
+        if self._descriptor is not None:
+            for suffix in self._absent:
+                give_up(self._descriptor, _CLAIMS[suffix])
+
+    def _missing(self) -> list[str]:
+        return [suffix for suffix in _LEFT_BEHIND if not os.path.exists(self._path + suffix)]
 
 
 _watcher: tuple[int, int] | None = None  # its id, and where its pipe is: one watches over all that a process opens
