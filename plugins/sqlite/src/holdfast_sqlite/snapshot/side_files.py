@@ -69,6 +69,7 @@ def _tell(path: str, absent: list[str]) -> None:
     _watched.add(path)
 
 
+<<<<<<< HEAD
 def _forget(path: str) -> None:
     """Say that nothing is left to do for a path; with the last one the watcher ends and is waited for.
 
@@ -87,28 +88,38 @@ def _forget(path: str) -> None:
 
 
 def _fork() -> tuple[int, int]:
-    """Begin the watcher, and return its id and the pipe to it.
+    """Begin the watcher, and return its id and the pipe to it, once no signal to this process or its group can end it.
 
     It keeps the channel to the parent open: whoever waits for its end has also waited for this. To its locks nothing
     happens here, for those of a process are not those of its children (fcntl(2)).
     """
     source, target = os.pipe()
+    ready, starting = os.pipe()
     if process := os.fork():
         os.close(source)
+        os.close(starting)
+        os.read(ready, 1)  # its end
+        os.close(ready)
         return process, target
     try:
         os.close(target)
+        os.close(ready)
+        _ignore_signals()
+        os.close(starting)
         _watch(source)
     finally:
         os._exit(1)
 
 
-def _watch(pipe: int) -> NoReturn:
+def _ignore_signals() -> None:
     import signal
 
     os.setsid()  # what is sent to the group of the process is not for us
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _watch(pipe: int) -> NoReturn:
     os.close(0)
     os.close(1)
     watched: dict[str, list[str]] = {}
