@@ -29,6 +29,8 @@ options = {"uri": sqlite_uri(path, "ro"), "lock_timeout": 1}
 if task == "dump":
     options |= {"path": path, "method": "auto", "format": "image", "load_extension": (), "select": (), "exclude": ()}
     options |= {"check": True, "proof": None, "allow_damaged": False, "copied": False}
+elif task == "hold":
+    options |= {"path": path, "uri": sqlite_uri(path, "rw")}
 else:
     options |= {"paths": [path], "uris": [options["uri"]]}
 child = Child(task, scratch=pathlib.Path(scratch), **options)
@@ -133,6 +135,24 @@ def test_a_second_backup_leaves_what_a_program_has_left_as_it_is(source: Path, b
     for _ in range(2):
         backups.make(source)
         assert names(source) == ["app.db", "app.db-shm", "app.db-wal"]
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_target_that_is_held_goes_back_into_wal_mode_where_its_restore_is_killed(
+    source: Path, tmp_path: Path, renamed: bool
+) -> None:
+    image = tmp_path / "new.db"
+    with closing(sqlite3.connect(image)) as connection:
+        connection.execute("CREATE TABLE t(x)")
+    new = image.read_bytes()
+    with parent("hold", source, tmp_path) as (process, child), open(os.pidfd_open(child), "rb") as ended:
+        assert source.read_bytes()[18:20] == b"\1\1"
+        if renamed:
+            image.rename(source)
+        process.kill()
+        assert select.select([ended], [], [], 10)[0]
+        assert names(source) == ["app.db"]
+        assert source.read_bytes() == new if renamed else source.read_bytes()[18:20] == b"\2\2"
 
 
 def test_signals_to_the_processes_of_a_backup_reach_its_watcher_in_vain(source: Path, tmp_path: Path) -> None:

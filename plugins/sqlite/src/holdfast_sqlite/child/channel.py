@@ -30,16 +30,23 @@ class Channel:
         self._control = int(self.task["control"])
         self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._outlives = False
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         """Take commands; without a parent nothing here has a purpose."""
         while line := sys.stdin.buffer.readline():
             self._commands.put(line.decode().strip())
-        os._exit(3)
+        if not self._outlives:
+            os._exit(3)
+        self._commands.put("")
+
+    def outlive(self) -> None:
+        """Go on when the parent has ended, which `wait` then tells: for what has to be put back."""
+        self._outlives = True
 
     def wait(self) -> str:
-        """Wait for the parent's next command."""
+        """Wait for the parent's next command; "" where it has ended, see `outlive`."""
         return self._commands.get()
 
     def send(self, event: str, **values: Any) -> None:

@@ -46,7 +46,7 @@ def hold(channel: Channel) -> None:
 
     Stale side files would be replayed into the new file and bring the old content back. Leaving WAL mode merges the
     log into the old database, which thus stays whole whatever happens next; anybody who has it open prevents that.
-    `undo` instead of `release` puts it back into WAL mode.
+    `undo` instead of `release` puts it back into WAL mode, and so does the end of the parent before it has done that.
     """
     task = channel.task
     refuse_open(task["path"], task["lock_timeout"])
@@ -57,6 +57,8 @@ def hold(channel: Channel) -> None:
         channel.wait()
         return
     connection = sqlite3.connect(task["uri"], uri=True, timeout=task["lock_timeout"], isolation_level=None)
+    channel.outlive()
+    wal = False
     try:
         wal = connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] if wal else "delete"
@@ -65,17 +67,36 @@ def hold(channel: Channel) -> None:
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:
         if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            _undo(connection, wal=wal)
             raise
         channel.send("held", database=False)
         channel.wait()
         return
     channel.send("held", database=True)
-    if channel.wait() == "undo":
-        connection.execute("ROLLBACK")
-        if wal:
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        connection.close()
+    if channel.wait() != "release" and _is_at(task["path"], descriptor):
+        _undo(connection, wal=wal)
         channel.send("undone")
+
+
+def _undo(connection: sqlite3.Connection, *, wal: bool) -> None:
+    """Let go of a target; somebody who has opened it meanwhile keeps it from going back into WAL mode."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    if wal:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
+                raise
+    connection.close()
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    """Whether a file is still the one at its path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def copy(channel: Channel) -> None:

@@ -69,7 +69,6 @@ def _tell(path: str, absent: list[str]) -> None:
     _watched.add(path)
 
 
-<<<<<<< HEAD
 def _forget(path: str) -> None:
     """Say that nothing is left to do for a path; with the last one the watcher ends and is waited for.
 

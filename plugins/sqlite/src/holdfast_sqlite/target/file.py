@@ -153,10 +153,10 @@ class Target:
         """Rename over the old file while nobody can begin to use it."""
         uri = sqlite_uri(self.path, "rw")
         with Child("hold", scratch=scratch, path=self.path, uri=uri, lock_timeout=PATIENCE) as child:
-            message = child.receive()
-            if message["event"] == "error":
-                raise _not_held(self.path, str(message["kind"]), str(message["text"]), child.pid)
             try:
+                message = child.receive()
+                if message["event"] == "error":
+                    raise _not_held(self.path, str(message["kind"]), str(message["text"]), child.pid)
                 self.refuse_in_use(besides=(child.pid,))
                 with self._aside():
                     self._rename_over()
@@ -165,8 +165,9 @@ class Target:
                     child.send("release")
                     raise
                 child.send("undo")
-                if message["database"]:
-                    child.receive()
+                with contextlib.suppress(HoldfastError):  # of its end, before or after
+                    while child.receive()["event"] != "undone":
+                        pass
                 raise
             child.send("release")
 
