@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import sqlite3
 import stat
@@ -342,3 +343,17 @@ def test_what_a_killed_restore_left_is_removed_by_the_next_one_into_the_same_tar
         fcntl.flock(running, fcntl.LOCK_EX)
         backups.restore(record, folder / "target.db")
     assert set(os.listdir(folder)) == {"target.db"} | left - {f"{mine}-{'a' * 12}"}
+
+
+@pytest.mark.parametrize("recorded", [-1, "", "../../etc/passwd", {"a": 1}, [True], "x" * 10_000_000])
+def test_a_format_that_there_is_not_is_damage_of_the_manifest(recorded: Any, tmp_path: Path, backups: Any) -> None:
+    make(tmp_path / "app.db", "old")
+    record = backups.make(tmp_path / "app.db", options={"format": "sql"})
+    manifest = Path(record.path) / "backup_manifest.json"
+    written = json.loads(manifest.read_text())
+    written["hints"]["format"] = recorded
+    manifest.write_text(json.dumps(written))
+    with pytest.raises(IntegrityError, match="the manifest says that the backup is in the format") as failure:
+        backups.restore(record, tmp_path / "copy.db")
+    assert len(str(failure.value)) < 200
+    assert not (tmp_path / "copy.db").exists()

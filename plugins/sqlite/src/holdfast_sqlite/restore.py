@@ -58,6 +58,10 @@ class Restore:
         self._warnings: list[str] = []
         if len(request.streams) != 1:
             raise IntegrityError(f"an SQLite backup has one stream, this one has {len(request.streams)}")
+        self._format = request.facts.get("format")  # None in backups of older programs
+        if self._format not in (None, "image", "sql"):
+            text = f"the manifest says that the backup is in the format {str(self._format)[:40]!r}"
+            raise IntegrityError(f"{text}, expected 'image' or 'sql'")
         self.steps = (Step(stream=request.streams[0].name),)
 
     def load(self, step: Step, blob: Blob) -> None:
@@ -114,8 +118,7 @@ class Restore:
 
     def _is_script(self, magic: bytes) -> bool:
         """Whether a backup that begins so is SQL text; those of older programs do not say."""
-        recorded = self._request.facts.get("format")
-        return magic != MAGIC and (recorded == "sql" if recorded else bool(magic))
+        return magic != MAGIC and (self._format == "sql" if self._format else bool(magic))
 
     def _select(self, whole: str, image: str) -> None:
         with self._connection(whole, "cannot select tables") as connection:
