@@ -71,10 +71,12 @@ def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_u
     server.execute(
         database,
         "CREATE FUNCTION plain(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'",
-        "CREATE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT plain(t)'",
+        "CREATE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'",
         "CREATE TABLE people AS SELECT n AS id, 'Name ' || n AS name, repeat('x', 1200) AS note "
         "FROM generate_series(1, 60000) n",
         "CREATE INDEX ON people (folded(name))",
+        # Only now: since PostgreSQL 17 no index is built whose function finds others by a search_path.
+        "CREATE OR REPLACE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT plain(t)'",
     )
     for proof in (None, True, False):
         record = holdfast.backup(server.url(database), store=store, proof=proof, jobs=2, options={"part_size": "1MB"})
