@@ -22,6 +22,7 @@ from holdfast_postgres.proof.definitions import (
     prove_definitions,
     read_definitions,
 )
+from holdfast_postgres.proof.population import with_refused
 from holdfast_postgres.proof.printed import Definition, Printed, Texts, parse_marks, unpack_texts
 from holdfast_postgres.proof.reparse import CannotTellError, Reparse, reparsing
 from holdfast_postgres.special_extensions import misplaced
@@ -69,6 +70,7 @@ def comparable_definitions(
     definitions = _with_placed(connection, read_definitions(connection, major, old=source.texts is None), source.placed)
     if not source.counts_public:
         definitions = without_public(definitions)
+    definitions = with_refused(connection, definitions, digests, grouped=source.grouped)
     if not source.same_major:
         return [_portable(proof, digests) for proof in prove_definitions(definitions, grouped=source.grouped)], []
     if source.texts is None:

@@ -38,11 +38,18 @@ def reparsing(connection: "Connection[TupleRow]") -> Iterator[Reparse]:
 
     It raises `CannotTellError`. Event triggers are off meanwhile; nothing of it all stays.
     """
+    with undoing(connection):
+        yield lambda place, text: _reparse(connection, place, text)
+
+
+@contextmanager
+def undoing(connection: "Connection[TupleRow]") -> Iterator[None]:
+    """Keep event triggers off for the length of a block, and then undo all that was done in it."""
     connection.execute("SAVEPOINT holdfast_reparsing")
     try:
         for name in first_column(connection, "SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'"):
             connection.execute(f"ALTER EVENT TRIGGER {quoted(name)} DISABLE")
-        yield lambda place, text: _reparse(connection, place, text)
+        yield
     finally:
         _undo(connection, "holdfast_reparsing")
 
