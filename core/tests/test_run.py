@@ -197,3 +197,15 @@ def test_a_system_error_names_the_file_and_the_reason() -> None:
         translate_errors("cannot write"),
     ):
         raise PermissionError(13, "Permission denied", "/some/file")
+
+
+def test_a_thread_that_the_limits_do_not_allow_is_said_with_what_to_do() -> None:
+    before = threading.stack_size(1 << 46)  # more than any address space has
+    try:
+        with (
+            pytest.raises(HoldfastError, match=r"^cannot do it: no thread can be started: .*ulimit -v"),
+            translate_errors("cannot do it"),
+        ):
+            threading.Thread(target=print).start()
+    finally:
+        threading.stack_size(before)

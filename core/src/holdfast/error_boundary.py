@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from holdfast.errors import HoldfastError, cleanup_notes, os_error_text, quote_name
 from holdfast.url import redact, secrets_of
 
+_NO_THREAD = (
+    "no thread can be started: there is too little memory, or there are too many processes, for the limits of this "
+    "user or container (ulimit -v, ulimit -u); -j 1 takes fewer"
+)
+
 
 @contextmanager
 def translate_errors(action: str, *urls: str) -> Iterator[None]:
@@ -105,6 +110,8 @@ def error_message(error: BaseException) -> str:
         return error.message
     if isinstance(error, MemoryError):
         return f"{text or 'there is not enough memory'}{cleanup_notes(error)}"
+    if isinstance(error, RuntimeError) and text == "can't start new thread":  # CPython's words since 2.6
+        return f"{_NO_THREAD}{cleanup_notes(error)}"
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted{cleanup_notes(error)}"
     return f"{type(error).__name__}: {text}".removesuffix(": ") + cleanup_notes(error)
