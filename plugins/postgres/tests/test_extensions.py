@@ -258,12 +258,13 @@ def test_what_only_one_database_may_have_comes_back_there_alone(
         server.execute("postgres", "ALTER ROLE postgres RESET own.place")
 
 
+@pytest.mark.parametrize("form", ["parallel", "plain"])
 def test_what_the_script_of_an_extension_says_is_no_damage(
-    server: PostgresServer, store: str, database: str, extension: OwnExtension
+    server: PostgresServer, store: str, database: str, extension: OwnExtension, form: str
 ) -> None:
     """It is the server's own, and may want a library that is loaded, or another database."""
     server.execute(database, f"CREATE EXTENSION {extension.name}")
-    backup = holdfast.backup(server.url(database), store=store)
+    backup = holdfast.backup(server.url(database), store=store, options={"format": form})
     extension.install(more="DO $$ BEGIN RAISE 'own must be loaded via shared_preload_libraries'; END $$;")
     with pytest.raises(HoldfastError, match="must be loaded") as failed:
         holdfast.drill(backup.id, store=store, into=server.url("postgres"))

@@ -9,6 +9,7 @@ from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
 
 BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
+EXTENSION = "extension"
 # A name that the source found by its search_path: function, operator, table, type or schema.
 _UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})
 # What says nothing about an object: a lost or stopped server, a full disk, a lock, another session, a broken target.
@@ -24,7 +25,7 @@ _STATEMENTS = (
     (re.compile(rf"REFRESH MATERIALIZED VIEW {_NAME}"), "rows of view"),
     (re.compile(rf"CREATE (?:OR REPLACE )?(?:CONSTRAINT )?TRIGGER {_NAME}"), "trigger"),
     (re.compile(rf"CREATE (?:OR REPLACE )?MATERIALIZED VIEW {_NAME}"), "materialized view"),
-    (re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{_NAME}"), "extension"),
+    (re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{_NAME}"), EXTENSION),
     (re.compile(rf"CREATE EVENT TRIGGER {_NAME}"), "event trigger"),
     (re.compile(rf"CREATE (?:OR REPLACE )?(?:UNLOGGED )?(?P<kind>[A-Z]+) {_NAME}"), ""),
 )

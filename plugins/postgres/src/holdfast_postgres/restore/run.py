@@ -20,7 +20,7 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
-from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, FailedStatement
+from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, EXTENSION, FailedStatement
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.target import RestoreTarget
 from holdfast_postgres.target.checks import Adjustments, continues
@@ -116,7 +116,9 @@ class RestoreRun:
     def fail(self, failure: Failure, action: str) -> None:
         """List what was refused where the restore goes on, and in a drill what tells of damage; all else is raised."""
         refusal = FailedStatement(about=f"{failure.kind} {failure.name}", text=failure.message, state=failure.code)
-        error = self.judge(restore_error(str(refusal), action, state=failure.code), failure.code)
+        error = restore_error(str(refusal), action, state=failure.code)
+        if failure.kind != EXTENSION:  # the server runs a script of its own for one: what fails there is not the backup
+            error = self.judge(error, failure.code)
         if refusal.ends or not (self.continues or (self.request.drill and isinstance(error, IntegrityError))):
             if refusal.is_undefined and error.hint is None:
                 error.hint = "use -o search_path=SCHEMA,… if a function of the backup names it without its schema"
