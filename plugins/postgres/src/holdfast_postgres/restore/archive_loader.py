@@ -92,7 +92,7 @@ class ArchiveLoader:
         if section == _DATA:
             yield _Pass(entries=self.contents.or_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
             return
-        yield from self._attaching(step, wanted, entries, jobs, (section,))
+        yield from self._finishing(step, wanted, entries, jobs, (section,))
         if section == _BEFORE and not self._run.hints.schema_only:
             yield from self._filling(filling)
 
@@ -107,17 +107,17 @@ class ArchiveLoader:
         if not hints.data_only:
             yield _Pass(entries=self.contents.or_all(wanted, entries), sections=(_BEFORE,))
         if hints.schema_only:
-            yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
+            yield from self._finishing(step, wanted, entries, jobs, (_AFTER,))
             return
         yield from self._filling(filling)
         if not _may_be_refused(self._run):
-            yield from self._attaching(step, rows, entries, jobs, (_DATA, _AFTER))
+            yield from self._finishing(step, rows, entries, jobs, (_DATA, _AFTER))
             return
         # Several sessions load rows in the order of their size.
         loading = 1 if hints.ordered else jobs
         yield _Pass(entries=self.contents.or_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
         yield self._again(entries)
-        yield from self._attaching(step, wanted, entries, jobs, (_AFTER,))
+        yield from self._finishing(step, wanted, entries, jobs, (_AFTER,))
 
     def _filling(self, entries: list[Entry]) -> Iterator[_Pass]:
         """The rows of extensions, alone and in pg_dump's order, since their foreign keys are there already.
@@ -129,6 +129,19 @@ class ArchiveLoader:
         refused = [entry for entry in entries if entry.kind == "TABLE DATA" and entry.tag in self._refused]
         self._refused.difference_update(entry.tag for entry in refused)
         yield _Pass(entries=refused, sections=(_DATA,), unchecked=True)
+
+    def _finishing(
+        self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, sections: tuple[str, ...]
+    ) -> Iterator[_Pass]:
+        """Event triggers come last and alone: pg_dump's order has materialized views filled after them.
+
+        They would forbid that, or write what the source has not into their tables.
+        """
+        acting = {entry.id for entry in entries if entry.kind == "EVENT TRIGGER" and _AFTER in sections}
+        last = with_needing(acting, entries) if acting else acting
+        rest = [entry for entry in wanted if entry.id not in last]
+        yield from self._attaching(step, rest, entries, jobs, sections)
+        yield _Pass(entries=[entry for entry in wanted if entry.id in last], sections=(_AFTER,))
 
     def _attaching(
         self, step: Step, wanted: list[Entry], entries: list[Entry], jobs: int, sections: tuple[str, ...]
