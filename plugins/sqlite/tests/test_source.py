@@ -1,5 +1,6 @@
 """A source is read in whatever state it is, and never changed."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 import holdfast
-from holdfast.errors import CredentialsError, IntegrityError, LockedError
+from holdfast.errors import CredentialsError, IntegrityError, LockedError, UnreachableError
+from holdfast_sqlite.errors import source_error
 from holdfast_sqlite.snapshot.source import shared_file_system_of
 
 SIDE_FILES = ("", "-wal", "-journal")
@@ -342,3 +344,10 @@ def test_a_source_that_may_not_be_read_is_a_matter_of_credentials(tmp_path: Path
 
 def test_shared_file_systems_are_found_by_their_mounts(tmp_path: Path) -> None:
     assert shared_file_system_of(str(tmp_path)) is None
+
+
+def test_a_source_that_goes_away_while_it_is_read_is_missing_and_not_broken() -> None:
+    message = {"kind": "os", "errno": errno.ENOENT, "text": "", "file": "app.db"}
+    error = source_error(message, "database app.db", 1)
+    assert isinstance(error, UnreachableError)
+    assert error.message == "database app.db was removed or renamed while it was read"

@@ -42,7 +42,11 @@ class Dump:
         self._late = late
         self._path = path
         self._request = request
-        self._file = describe_file(real_path(path))
+        try:
+            self._file = describe_file(real_path(path))
+        except OSError as error:
+            message = {"kind": "os", "errno": error.errno, "text": str(error), "file": path}
+            raise source_error(message, f"database {quote_name(path)}", request.options.lock_timeout) from error
         self._header = b""
         self._done: dict[str, Any] = {}
         self._is_image = request.options.format == "image"

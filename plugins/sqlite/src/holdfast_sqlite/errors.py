@@ -68,6 +68,8 @@ def source_error(message: Mapping[str, Any], database: str, lock_timeout: float)
             f"cannot read {database}: permission denied for {quote_name(str(message['file']))}",
             hint="run as a user who may read the database and the files beside it",
         )
+    if kind == "os" and message.get("errno") == errno.ENOENT:
+        return UnreachableError(f"{database} was removed or renamed while it was read", hint="try again")
     if kind == "os":
         return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
     if kind == "notadb":
