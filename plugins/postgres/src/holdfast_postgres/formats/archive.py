@@ -21,8 +21,9 @@ _OLDEST, _NEWEST = (1, 12), (1, 16)
 _ENCODING = re.compile(r"SET client_encoding = '(\w+)'")
 _WITHOUT_DEFINITION = frozenset({
     "TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "INDEX", "SEQUENCE SET", "SEQUENCE OWNED BY", "ACL", "COMMENT",
-    "BLOB", "BLOB METADATA", "TABLE ATTACH", "INDEX ATTACH", "STATISTICS DATA",
+    "BLOB", "BLOB METADATA", "INDEX ATTACH", "STATISTICS DATA",
 })  # fmt: skip
+_INHERITS = re.compile(r"^INHERITS \(.*\)", re.MULTILINE)
 _LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
 
 
@@ -31,7 +32,7 @@ class Entry:
     """One object of an archive: `oid` as in the source, `needs` the ids of entries that must be there before.
 
     `definition` is empty for kinds that are many and of which nobody asks for it: a large object or a table takes
-    seven entries, and an archive may have a million.
+    seven entries, and an archive may have a million. Of a table it is the clause INHERITS alone.
     """
 
     id: int
@@ -174,6 +175,12 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         schema=intern(schema),
         tag=tag,
         owner=intern(owner),
-        definition="" if kind in reader.passed_over else definition,
+        definition=_kept(kind, definition) if kind in reader.passed_over else definition,
         needs=tuple(needs),
     )
+
+
+def _kept(kind: str, definition: str) -> str:
+    """What is kept of a definition that nobody asks for."""
+    inherits = _INHERITS.search(definition) if kind == "TABLE" else None
+    return inherits[0] if inherits else ""

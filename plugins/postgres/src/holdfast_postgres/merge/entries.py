@@ -46,7 +46,9 @@ def entries_to_make(
     connection.execute("SET search_path TO ''")
     there = _existing(connection, entries)
     not_made = left | there
-    return [entry for entry in entries if entry.id not in not_made and not _is_on(entry, left, there, relations)]
+    made = [entry for entry in entries if entry.id not in not_made and not _is_on(entry, left, there, relations)]
+    not_made = {entry.id for entry in entries} - {entry.id for entry in made}
+    return [entry for entry in made if entry.kind != "INDEX ATTACH" or not_made.isdisjoint(entry.needs)]
 
 
 def _existing(connection: "Connection[TupleRow]", entries: Sequence[Entry]) -> set[int]:
@@ -72,6 +74,9 @@ def _is_on(entry: Entry, left: set[int], there: set[int], relations: dict[int, E
     if entry.kind in _SAYINGS:
         return not (left.isdisjoint(entry.needs) and there.isdisjoint(entry.needs))
     tables = [need for need in entry.needs if need in relations]
+    if entry.kind == "TABLE ATTACH":
+        # At the end, when the partition has its own indexes: to a table that has some it would be given others.
+        return not left.isdisjoint(tables)
     if entry.kind in _PARTS:
         tables = [need for need in tables if is_part_of(entry, relations[need])]
     return bool(tables) and all(need in left for need in tables)

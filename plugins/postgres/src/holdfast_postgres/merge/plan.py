@@ -1,7 +1,7 @@
 """What of a selection is new to the target, what takes the place of something there, and what stays as it is there."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from holdfast.api import Change, UnsafeError
 from holdfast_postgres.errors import some_names
@@ -9,35 +9,99 @@ from holdfast_postgres.merge.relations import KINDS, Name, Relation
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coming:
+    """What a selection brings: relations with their kinds, the `named` ones that it means itself.
+
+    `parents` are the tables that the partitions among them are attached to, of whatever is in the backup or not.
+    """
+
+    kinds: Mapping[Name, str]
+    parents: Mapping[Name, Name] = field(default_factory=dict)
+    named: Callable[[Name], bool]
+    excluded: Callable[[Name], bool]
+
+    def stays(self, name: Name, there: Collection[Name]) -> bool:
+        """Whether it is left as it is in the target: it is there, or a partition of what is, and is not meant."""
+        while not self.named(name):
+            if name in there:
+                return True
+            if name not in self.parents:
+                return False
+            name = self.parents[name]
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class MergePlan:
     """Relations of the selection, by what happens to them.
 
     `kept` are there already and come only because something of the selection needs them: they stay as they are there.
+    `gone` are partitions of replaced tables that the backup has not. `attached` are replaced partitions of tables that
+    stay, and are attached to them again.
     """
 
     replaced: tuple[Relation, ...]
+    gone: tuple[Relation, ...] = ()
     added: tuple[Name, ...]
     kept: tuple[Name, ...]
+    attached: tuple[Relation, ...] = ()
     kinds: Mapping[Name, str]
+
+    @property
+    def dropped(self) -> tuple[Relation, ...]:
+        """What is dropped of the target."""
+        return self.replaced + self.gone
 
     @property
     def changes(self) -> list[Change]:
         """What happens to each."""
         return [
             *(Change(action="replaced", kind=KINDS[old.kind], name=old.label) for old in self.replaced),
+            *(Change(action="gone", kind=KINDS[old.kind], name=old.label) for old in self.gone),
             *(Change(action="added", kind=KINDS[self.kinds[name]], name=".".join(name)) for name in self.added),
         ]
 
 
-def make_plan(coming: Mapping[Name, str], there: Collection[Relation], named: Callable[[str, str], bool]) -> MergePlan:
-    """Compare what comes, each name with its kind, with what is there; `named` says what the selection means itself."""
+def make_plan(coming: Coming, there: Sequence[Relation]) -> MergePlan:
+    """Compare what comes with what is there."""
     known = {relation.key: relation for relation in there if not relation.owned}
+    replaced = tuple(known[name] for name in coming.kinds if name in known and coming.named(name))
+    gone = tuple(_gone(coming, there, replaced))
+    dropped = {relation.oid for relation in (*replaced, *gone)}
+    # The sequence of a column that something else needs, too, goes with the table of that column alone.
+    owned = {relation.key for relation in there if relation.owned and relation.owner not in dropped}
+    kept = tuple(name for name in coming.kinds if name in owned or coming.stays(name, known))
+    left = {*kept, *(relation.key for relation in replaced)}
+    labels = {relation.oid: relation.key for relation in there}
     return MergePlan(
-        replaced=tuple(known[name] for name in coming if name in known and named(*name)),
-        added=tuple(name for name in coming if name not in known),
-        kept=tuple(name for name in coming if name in known and not named(*name)),
-        kinds=coming,
+        replaced=replaced,
+        gone=gone,
+        added=tuple(name for name in coming.kinds if name not in left),
+        kept=kept,
+        attached=tuple(
+            old
+            for old in replaced
+            if old.partition
+            and dropped.isdisjoint(old.parents)
+            and [labels.get(parent) for parent in old.parents] == [coming.parents.get(old.key)]
+        ),
+        kinds=coming.kinds,
     )
+
+
+def _gone(coming: Coming, there: Sequence[Relation], replaced: Sequence[Relation]) -> Iterator[Relation]:
+    """The partitions of replaced tables, at whatever level, that do not come, nor stay out since they are excluded."""
+    partitions: dict[int, list[Relation]] = {}
+    for relation in there:
+        if relation.partition:
+            for parent in relation.parents:
+                partitions.setdefault(parent, []).append(relation)
+    todo = [relation.oid for relation in replaced]
+    while todo:
+        for relation in partitions.get(todo.pop(), ()):
+            if relation.key not in coming.kinds and not coming.excluded(relation.key):
+                yield relation
+                todo.append(relation.oid)
 
 
 def refuse_bound(bound: list[str], where: str) -> None:

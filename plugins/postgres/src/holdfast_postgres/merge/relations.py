@@ -17,10 +17,20 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Relation(InSchema):
-    """One relation; `owned` says that it is the sequence of a column, which comes and goes with its table."""
+    """One relation; `owner` is the OID of the table of whose column it is the sequence: it goes with that.
+
+    `parents` are the OIDs of the tables that it inherits from, and `partition` says that it is one of such a table.
+    """
 
     kind: str
-    owned: bool
+    owner: int | None
+    parents: tuple[int, ...] = ()
+    partition: bool = False
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is the sequence of a column, which comes and goes with its table."""
+        return self.owner is not None
 
     @property
     def key(self) -> Name:
@@ -34,9 +44,11 @@ class Relation(InSchema):
 
 
 _RELATIONS = f"""
-SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relkind = 'S' AND EXISTS (
-    SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
-        AND d.refclassid = d.classid AND d.deptype IN ('a', 'i'))
+SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, (
+    SELECT d.refobjid::int8 FROM pg_catalog.pg_depend d WHERE c.relkind = 'S' AND d.objid = c.oid
+        AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid
+        AND d.deptype IN ('a', 'i') LIMIT 1),
+    ARRAY(SELECT i.inhparent::int8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid), c.relispartition
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
@@ -72,6 +84,7 @@ SELECT 'table ' || n.nspname || '.' || p.relname || ', of which ' || c.relname |
 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
     JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
 WHERE i.inhrelid = ANY(%(tables)s) AND NOT i.inhparent = ANY(%(tables)s) AND c.relkind IN ('r', 'p', 'f')
+    AND NOT i.inhrelid = ANY(%(attached)s)
 UNION
 SELECT 'publication ' || p.pubname
 FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
@@ -86,12 +99,20 @@ WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND (
         AND d.refobjid IN (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typrelid = ANY(%(tables)s)))
 ORDER BY 1
 """
-# With an empty search path every name is written with its schema.
+# With an empty search path every name is written with its schema. A partition cannot be dropped as long as one leads to
+# a table that it is below.
 _FOREIGN_KEYS = """
+WITH RECURSIVE above(oid) AS (
+    SELECT unnest(%(tables)s::oid[])
+    UNION
+    SELECT i.inhparent FROM above a JOIN pg_catalog.pg_class c ON c.oid = a.oid AND c.relispartition
+        JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.oid
+)
 SELECT n.nspname, c.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid)
 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY(%(tables)s) AND NOT k.conrelid = ANY(%(tables)s)
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid IN (SELECT oid FROM above)
+    AND NOT k.conrelid = ANY(%(tables)s)
 ORDER BY k.oid
 """
 
@@ -133,8 +154,8 @@ class ForeignKey:
 def read_relations(connection: "Connection[TupleRow]") -> list[Relation]:
     """The relations of a database without those of extensions, oldest first."""
     return [
-        Relation(oid=oid, schema=schema, name=name, kind=kind, owned=owned)
-        for oid, schema, name, kind, owned in connection.execute(_RELATIONS)
+        Relation(oid=oid, schema=schema, name=name, kind=kind, owner=owner, parents=tuple(parents), partition=partition)
+        for oid, schema, name, kind, owner, parents, partition in connection.execute(_RELATIONS)
     ]
 
 
@@ -144,9 +165,15 @@ def read_parts(connection: "Connection[TupleRow]", tables: Collection[Relation])
     return {(schema, table, what.partition(" ")[0], name): what for what, schema, table, name in rows}
 
 
-def bound_to(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> list[str]:
-    """What depends on these and would go, or be changed, with them, although it is not one of them."""
-    return [str(row[0]) for row in connection.execute(_BOUND, {"tables": _oids(tables)})]
+def bound_to(
+    connection: "Connection[TupleRow]", tables: Collection[Relation], attached: Collection[Relation]
+) -> list[str]:
+    """What depends on these and would go, or be changed, with them, although it is not one of them.
+
+    The `attached` are partitions that will be attached again to the tables that they are attached to.
+    """
+    parameters = {"tables": _oids(tables), "attached": _oids(attached)}
+    return [str(row[0]) for row in connection.execute(_BOUND, parameters)]
 
 
 def foreign_keys_into(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> Sequence[ForeignKey]:

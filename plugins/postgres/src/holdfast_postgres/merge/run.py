@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from psycopg.rows import TupleRow
 from holdfast.api import Blob, Change, Chunk, Preview, quote_name, refuse_replacing
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
-from holdfast_postgres.errors import OutOfLocksError, translate_errors
+from holdfast_postgres.errors import OutOfLocksError, some_names, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.lock_room import read_lock_room
+from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.entries import entries_to_make
-from holdfast_postgres.merge.plan import MergePlan, make_plan, refuse_bound
+from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound
 from holdfast_postgres.merge.relations import (
     KINDS,
     Name,
@@ -32,10 +33,10 @@ from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_loader import run_script
 from holdfast_postgres.restore.search_path import second_path, with_path
 from holdfast_postgres.restore.statistics import analyze
-from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file, owned_sequences
+from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.pg_dump_filters import relation_filters
-from holdfast_postgres.selection.restore_scope import find_scope
+from holdfast_postgres.selection.restore_scope import ALONE, RestoreScope, find_scope
 from holdfast_postgres.session import connected, literal
 
 log = logging.getLogger("holdfast.postgres.merge")
@@ -46,22 +47,26 @@ _LOCK_WAIT = 60  # seconds
 
 
 class Merge:
-    """One merge; `entries` are those of the backup's archive, `taken` the ids of those that were restored."""
+    """One merge; `entries` are those of the backup's archive, of which `scope` was restored, None for all."""
 
-    def __init__(self, run: RestoreRun, entries: Sequence[Entry], taken: frozenset[int] | None) -> None:
+    def __init__(self, run: RestoreRun, entries: Sequence[Entry], scope: RestoreScope | None) -> None:
         self._run = run
         self._entries = entries
-        self._taken = taken
+        self._scope = scope
+        self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
         self._where = f"database {quote_name(run.target.name)}"
         self._what = f"putting the selection into {self._where}"
 
     @cached_property
+    def _coming(self) -> Coming:
+        with self._run.connected() as staged:
+            kinds = {relation.key: relation.kind for relation in read_relations(staged) if not relation.owned}
+        return restored(self._entries, kinds, self._scope, self._selection)
+
+    @cached_property
     def _plan(self) -> MergePlan:
-        with self._run.connected() as staged, connected(self._run.target.location) as target:
-            coming = {relation.key: relation.kind for relation in read_relations(staged) if not relation.owned}
-            return make_plan(
-                coming, read_relations(target), _named(self._run.request.select, self._run.request.exclude)
-            )
+        with connected(self._run.target.location) as target:
+            return make_plan(self._coming, read_relations(target))
 
     def check(self) -> None:
         """Refuse what may not be replaced, once the definitions are restored beside the target."""
@@ -69,8 +74,8 @@ class Merge:
             if not self._run.request.replace:
                 refuse_replacing(self._where, self._plan.changes)
             with connected(self._run.target.location) as target, self._run.connected() as staged:
-                refuse_bound(bound_to(target, self._plan.replaced), self._where)
-                room, needed = read_lock_room(target), locked_by_merge(staged, target, self._plan.replaced)
+                refuse_bound(bound_to(target, self._plan.dropped, self._plan.attached), self._where)
+                room, needed = read_lock_room(target), locked_by_merge(staged, target, self._plan.dropped)
             if room.surely_too_small(needed):
                 raise room.error(needed, self._what)
 
@@ -82,17 +87,21 @@ class Merge:
             gone = self._gone(target, staged)
             archive = self._dump_definitions()
             made = entries_to_make(target, read_entries(archive), self._plan.kept)
-            keys = foreign_keys_into(target, self._plan.replaced)
-            out = self._keys_out(read_relations(target))
+            keys = foreign_keys_into(target, self._plan.dropped)
+            there = read_relations(target)
+            attaching, alone = self._attachments(there)
+            out = self._keys_out(there)
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
-        parts = self._script(archive, made, [key.drop for key in keys], [*(key.add for key in keys), *out])
+        parts = self._script(archive, made, [key.drop for key in keys], [*attaching, *(key.add for key in keys), *out])
         try:
             run_script(run, parts, run.target.location, run.target.location, transaction=True)
         except OutOfLocksError as error:
             with connected(run.target.location) as target, run.connected() as staged:
-                needed = locked_by_merge(staged, target, self._plan.replaced)
+                needed = locked_by_merge(staged, target, self._plan.dropped)
                 raise read_lock_room(target).error(needed, self._what) from error
         run.warn(gone)
+        if alone:
+            run.warn([f"{ALONE}, or is not there: {some_names(alone)}"])
         if objects and objects[0]:
             # Their numbers may be taken in the target, and no catalog says which rows mean which of them.
             run.warn([f"not put into {self._where}: large objects ({objects[0]}), which belong to no table"])
@@ -100,15 +109,23 @@ class Merge:
         self._analyze()
 
     def _gone(self, target: "Connection[TupleRow]", staged: "Connection[TupleRow]") -> list[str]:
-        """Name the indexes and triggers of replaced tables that the backup has not."""
+        """Name the partitions of replaced tables, and the indexes and triggers of these, that the backup has not."""
         names = {relation.key for relation in self._plan.replaced}
         coming = read_parts(staged, [relation for relation in read_relations(staged) if relation.key in names])
         there = read_parts(target, self._plan.replaced)
-        return [
+        partitions = some_names([old.label for old in self._plan.gone])
+        said = f"gone with the tables that they were partitions of, since the backup has them not: {partitions}"
+        return [said] * bool(partitions) + [
             f"{what.partition(' ')[0]} {key[-1]} is gone: {key[0]}.{key[1]} of the backup has none of that name"
             for key, what in there.items()
             if key not in coming
         ]
+
+    def _attachments(self, there: Sequence[Relation]) -> tuple[list[str], list[str]]:
+        """What attaches partitions to tables of the target, and what stays alone."""
+        dropped = {relation.oid for relation in self._plan.dropped}
+        roots = {relation.key: relation.kind for relation in there if relation.oid not in dropped}
+        return attachments(self._entries, self._coming, self._plan.kept, roots)
 
     def _dump_definitions(self) -> Path:
         """The definitions of what was restored, as an archive whose entries can be chosen."""
@@ -131,17 +148,16 @@ class Merge:
 
     def _left_keys(self) -> list[Entry]:
         """The foreign keys of selected tables that were left out because they lead to others."""
-        if self._taken is None:
+        if self._scope is None:
             return []
-        relations = [entry for entry in self._entries if entry.kind in RELATIONS and entry.id in self._taken]
+        taken = self._scope.ids
+        relations = [entry for entry in self._entries if entry.kind in RELATIONS and entry.id in taken]
         kept = set(self._plan.kept)
         selected = {(entry.schema, entry.tag) for entry in relations} - kept
         return [
             entry
             for entry in self._entries
-            if entry.kind == "FK CONSTRAINT"
-            and entry.id not in self._taken
-            and not selected.isdisjoint(bearer_names(entry))
+            if entry.kind == "FK CONSTRAINT" and entry.id not in taken and not selected.isdisjoint(bearer_names(entry))
         ]
 
     def _warn_of_keys(self, made: Mapping[str, str]) -> None:
@@ -160,10 +176,10 @@ class Merge:
             file.write(list_file(made))
         drops = [
             relation.drop
-            for relation in sorted(self._plan.replaced, key=lambda old: (_DROP_ORDER.index(old.kind), -old.oid))
+            for relation in sorted(self._plan.dropped, key=lambda old: (_DROP_ORDER.index(old.kind), -old.oid))
             if KINDS[relation.kind] != "table"
         ]
-        tables = ", ".join(relation.quoted for relation in self._plan.replaced if KINDS[relation.kind] == "table")
+        tables = ", ".join(relation.quoted for relation in self._plan.dropped if KINDS[relation.kind] == "table")
         at = len([line for line in drops if not line.startswith("DROP SEQUENCE")])
         if tables:
             drops.insert(at, f"DROP TABLE {tables}")
@@ -225,37 +241,22 @@ def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
         path = run.request.scratch / "preview"
         unpack(blob.chunks(), path)
     entries = read_entries(path)
-    coming = _coming(entries, Selection(select=run.request.select, exclude=run.request.exclude))
+    selection = Selection(select=run.request.select, exclude=run.request.exclude)
+    coming = announced(entries, find_scope(entries, selection, {}) if selection else None, selection)
     if not run.target.exists:
-        return Preview(changes=tuple(make_plan(coming, (), _named((), ())).changes))
+        return Preview(changes=tuple(make_plan(coming, ()).changes))
     with connected(run.target.location) as target, translate_errors(f"cannot read {run.target.location.label}"):
         there = read_relations(target)
         if not run.target.merges:
             gone = [relation for relation in there if not relation.owned]
             changes = tuple(Change(action="gone", kind=KINDS[old.kind], name=old.label) for old in gone)
             return Preview(changes=changes, whole=bool(changes))
-        plan = make_plan(coming, there, _named(run.request.select, run.request.exclude))
+        plan = make_plan(coming, there)
         where = f"database {quote_name(run.target.name)}"
         if not run.request.replace:
             refuse_replacing(where, plan.changes)
-        refuse_bound(bound_to(target, plan.replaced), where)
+        refuse_bound(bound_to(target, plan.dropped, plan.attached), where)
     return Preview(changes=tuple(plan.changes))
-
-
-def _coming(entries: Sequence[Entry], selection: Selection) -> dict[Name, str]:
-    relations = {entry.id: entry for entry in entries if entry.kind in RELATIONS}
-    owned = owned_sequences(entries, relations)
-    taken = find_scope(entries, selection, {}).ids if selection else set(relations)
-    return {
-        (entry.schema, entry.tag): RELATIONS[entry.kind]
-        for number, entry in relations.items()
-        if number in taken and number not in owned
-    }
-
-
-def _named(select: Sequence[str], exclude: Sequence[str]) -> Callable[[str, str], bool]:
-    selection = Selection(select=tuple(select), exclude=tuple(exclude))
-    return selection.takes
 
 
 def _statements(lines: Sequence[str]) -> Iterator[bytes]:

@@ -11,9 +11,9 @@ from holdfast_postgres.kinds import without_kinds
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name
 from holdfast_postgres.restore.run import ROWS, RestoreRun
-from holdfast_postgres.selection.archive_entries import configuration, with_needing
+from holdfast_postgres.selection.archive_entries import configuration, unattachable, with_needing
 from holdfast_postgres.selection.patterns import Selection
-from holdfast_postgres.selection.restore_scope import RestoreScope, find_scope
+from holdfast_postgres.selection.restore_scope import ALONE, LEADING_OUT, RestoreScope, find_scope
 from holdfast_postgres.special_extensions import MODES, check_selection
 from holdfast_postgres.target.extensions import check_available
 
@@ -30,6 +30,7 @@ class ArchiveScope:
         self._scope: RestoreScope | None = None
         self._lock = threading.Lock()
         self._told = False  # what needs what is left out
+        self._leaves_out = bool(self.kinds)
 
     def takes(self, schema: str, table: str) -> bool:
         """Whether the restore takes the rows of a table; of a selection only the archive, read before, tells."""
@@ -43,18 +44,33 @@ class ArchiveScope:
         return self._scope
 
     @property
-    def taken(self) -> frozenset[int] | None:
-        """The ids of the entries that a selection takes; None for all of them."""
-        return self.scope.ids if self._selection else None
+    def selected(self) -> RestoreScope | None:
+        """What a selection takes; None without one."""
+        return self.scope if self._selection else None
 
     def read(self, path: Path) -> list[Entry]:
-        """The entries of the archive but those of kinds that are left out."""
+        """The entries of the archive but those of kinds that are left out, and those that cannot be attached."""
         entries, needing = without_kinds(read_entries(path), self.kinds)
+        if self._run.hints.selected and not self._selection and (alone := unattachable(entries)):
+            without = {entry.id for entry in alone}
+            entries = [entry for entry in entries if entry.id not in without]
+            self._leaves_out = True
+            self._tell_of_detached(alone)
         with self._lock:
             if needing and not self._told:
                 self._told = True
                 self._run.warn([f"not restored, since it needs what is left out: {some_names(needing)}"])
         return entries
+
+    def _tell_of_detached(self, attaching: list[Entry]) -> None:
+        """Name partitions that are tables of their own now; a merge looks for itself what they can be attached to."""
+        if self._run.target.merges:
+            return
+        names = [f"table {entry.schema}.{entry.tag}" for entry in attaching if entry.kind == "TABLE ATTACH"]
+        owned = [entry.label for entry in attaching if entry.kind == "SEQUENCE OWNED BY"]
+        for what, labels in ((ALONE, names), (LEADING_OUT, owned)):
+            if labels:
+                self._run.warn([f"{what}: {some_names(labels)}"])
 
     def rows(self, step: Step, entries: list[Entry]) -> list[Entry]:
         """What a pass over the rows takes: extensions' configuration was loaded before."""
@@ -84,8 +100,8 @@ class ArchiveScope:
         return made | {entry.id for entry in entries if (entry.schema, entry.tag) in tables}
 
     def or_all(self, wanted: list[Entry], entries: list[Entry]) -> list[Entry] | None:
-        """None for all of an archive, which needs no list; kinds that are left out are not in `entries`."""
-        return None if len(wanted) == len(entries) and not self.kinds else wanted
+        """None for all of an archive, which needs no list; what is left out in any case is not in `entries`."""
+        return None if len(wanted) == len(entries) and not self._leaves_out else wanted
 
     def _select(self, entries: list[Entry]) -> RestoreScope:
         """What a selection takes of the archive, found when it is first asked for."""

@@ -163,7 +163,7 @@ class PostgresRestore:
             load_refused_rows(self._run, table, rows)
 
     def _merge(self) -> Merge:
-        return Merge(self._run, self._archive.entries(), self._archive.contents.taken)
+        return Merge(self._run, self._archive.entries(), self._archive.contents.selected)
 
     def preview(self, blobs: Mapping[str, Blob]) -> Preview:
         """Say what would happen to each relation of the target, where the archive tells."""

@@ -32,7 +32,10 @@ _CATALOGS = {
     "OPERATOR": "pg_operator",
 }
 # What attaches one of two entries of these kinds to the other.
-_ATTACHED = {"TABLE ATTACH": {"TABLE", "FOREIGN TABLE"}, "INDEX ATTACH": {"INDEX", "CONSTRAINT"}}
+_ATTACHED = {
+    "TABLE ATTACH": {"TABLE", "FOREIGN TABLE"},
+    "INDEX ATTACH": {"INDEX", "CONSTRAINT"},
+}
 
 
 def with_needs(wanted: Iterable[int], by_id: Mapping[int, Entry]) -> set[int]:
@@ -120,7 +123,20 @@ def script_entries(entries: Sequence[Entry], dangling: Collection[tuple[str, int
     return tuple(sorted(kept, key=lambda entry: not is_public(entry)))
 
 
+def unattachable(entries: Sequence[Entry]) -> list[Entry]:
+    """What attaches a table, index or sequence of a selected backup to a table or index that it does not hold."""
+    by_id = {entry.id: entry for entry in entries}
+    return [
+        entry
+        for entry in entries
+        if (entry.kind in _ATTACHED or entry.kind == "SEQUENCE OWNED BY") and _dangles(entry, (), by_id)
+    ]
+
+
 def _dangles(entry: Entry, dangling: Collection[tuple[str, int]], by_id: dict[int, Entry]) -> bool:
+    if entry.kind == "SEQUENCE OWNED BY":  # which names the sequence alone as what it needs
+        owners = (need for sequence in entry.needs if sequence in by_id for need in by_id[sequence].needs)
+        return not any(owner in by_id and by_id[owner].kind in _ATTACHED["TABLE ATTACH"] for owner in owners)
     if kinds := _ATTACHED.get(entry.kind):
         return len({need for need in entry.needs if need in by_id and by_id[need].kind in kinds}) < 2
     return (_CATALOGS.get(entry.kind, ""), entry.oid) in dangling

@@ -23,6 +23,7 @@ from holdfast_postgres.selection.dependency_graph import (
     Node,
     read_graph,
 )
+from holdfast_postgres.selection.descendants import Descendants, read_descendants
 from holdfast_postgres.selection.patterns import Selection, nothing_left
 from holdfast_postgres.selection.pg_dump_filters import Filter, relation_filters, schema_filters
 from holdfast_postgres.session import quoted
@@ -33,7 +34,8 @@ from holdfast_postgres.special_extensions import MODES
 class BackupScope:
     """What a backup takes: OIDs of relations, names of schemas and extensions.
 
-    `added` and `left_behind` name, for messages, what is taken besides and what is not although it was asked for.
+    `added`, `inheriting`, `left_behind` and `without` name, for messages, what is taken besides, for what reason, and
+    what is not, although it was asked for or is a partition of what is taken.
     `dangling` are the parts and routines that lead to what is not taken, by their catalog and OID; `omitted` are the
     tables of the extensions that are excluded.
     """
@@ -43,17 +45,23 @@ class BackupScope:
     extensions: frozenset[str] = frozenset()
     added: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
+    inheriting: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     omitted: frozenset[int] = frozenset()
     dangling: frozenset[Node] = frozenset()
 
     def warnings(self) -> list[str]:
         """What differs from what was asked for."""
-        warnings = []
-        if self.added:
-            warnings.append(f"also backed up, since the selection needs it: {some_names(self.added)}")
-        if self.left_behind:
-            warnings.append(f"not backed up, since it needs what is excluded: {some_names(self.left_behind)}")
-        return warnings
+        return [
+            f"{what}: {some_names(names)}"
+            for what, names in (
+                ("also backed up, since the selection needs it", self.added),
+                ("also backed up, since it inherits from a selected table", self.inheriting),
+                ("not backed up, since it needs what is excluded", self.left_behind),
+                ("not backed up with the table that it is a partition of, since it is excluded", self.without),
+            )
+            if names
+        ]
 
     def filters(
         self, listed: Sequence[str], relations: Sequence[Relation], selection: Selection, *, extensions: bool
@@ -92,14 +100,15 @@ def find_scope(
     """
     listed = schemas(connection)
     selection.check(listed, relations)
-    taken = selection.taken(relations)
+    descendants = read_descendants(connection)
+    taken = selection.taken(relations, descendants)
     whole = {schema for schema in listed if selection.takes_schema(schema)}
     if not definitions:
         wanted = set(whole)
         if selection.select:
             wanted |= {relation.schema for relation in relations if relation.oid in taken}
         return BackupScope(relations=frozenset(taken), schemas=frozenset(wanted))
-    return _ScopeSearch(connection, selection, relations, taken, whole).scope()
+    return _ScopeSearch(connection, selection, relations, descendants, taken, whole).scope()
 
 
 class _ScopeSearch:
@@ -110,12 +119,14 @@ class _ScopeSearch:
         connection: "Connection[TupleRow]",
         selection: Selection,
         relations: Sequence[Relation],
+        descendants: Descendants,
         taken: set[int],
         whole: set[str],
     ) -> None:
         self._connection = connection
         self._selection = selection
         self._relations = {relation.oid: relation for relation in relations}
+        self._descendants = descendants
         self._taken = taken
         self._whole = whole
         self._schemas: dict[int, str] = dict(
@@ -128,6 +139,9 @@ class _ScopeSearch:
             for relation in relations
             if relation.owner_table is None and selection.excludes(relation.schema, relation.name)
         }
+        for root, partitions in descendants.partitions.items():
+            # Its rows are in them.
+            self._graph.needs[RELATION, root] |= {(RELATION, oid) for oid in partitions} - self._excluded
         self._missing = self._find_missing()
         self._broken = self._graph.with_dependents(self._missing)
 
@@ -151,7 +165,8 @@ class _ScopeSearch:
         expected = self._whole
         if self._selection.select:
             expected = expected | {self._relations[oid].schema for oid in reached}
-        added = self._identities((RELATION, oid) for oid in sorted(reached - self._taken))
+        partitions = self._descendants.partitions_of(reached)
+        added = self._identities((RELATION, oid) for oid in sorted(reached - self._taken - partitions))
         added += [f"schema {name}" for name in sorted(schemas - expected - self._schemas_of_extensions())]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
         return BackupScope(
@@ -160,9 +175,19 @@ class _ScopeSearch:
             extensions=frozenset(names[oid] for kind, oid in taken if kind == EXTENSION),
             added=tuple(added),
             left_behind=tuple(left_behind),
+            inheriting=tuple(self._identities((RELATION, oid) for oid in sorted(self._inheriting()))),
+            without=tuple(self._identities((RELATION, oid) for oid in sorted(partitions - reached))),
             omitted=frozenset(omitted),
             dangling=frozenset(self._dangling(taken)),
         )
+
+    def _inheriting(self) -> set[int]:
+        """What is taken only because it inherits from a selected table."""
+        return {
+            oid
+            for oid in self._descendants.heirs_of(self._taken) & self._taken
+            if not self._selection.takes(self._relations[oid].schema, self._relations[oid].name)
+        }
 
     def _configuration(self, extensions: list[int]) -> list[tuple[str, int]]:
         """The tables and sequences of extensions that pg_dump takes with them."""
@@ -242,9 +267,6 @@ class _ScopeSearch:
             yield need, is_incidental and need[0] in ROUTINES
         for need in {need for _, need in self._graph.optional[node] if need[0] != RELATION} - self._broken:
             yield need, False
-        parent = self._graph.attached.get(node)
-        if parent is not None and parent not in self._broken:
-            yield parent, False
         for content in self._graph.contents[node]:
             if self._can_be_made(content):
                 yield content, content[0] in ROUTINES

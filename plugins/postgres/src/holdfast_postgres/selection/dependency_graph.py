@@ -65,9 +65,8 @@ WITH part AS MATERIALIZED ({_PARTS}), need AS (
             SELECT FROM pg_class s WHERE s.oid = d.objid AND s.relkind = 'S'))
 )
 SELECT DISTINCT class::regclass::text, oid::int8, refclass::regclass::text, ref::int8,
-    CASE WHEN optional THEN classid::regclass::text WHEN attached THEN 'attached' ELSE '' END,
-    CASE WHEN optional THEN objid::int8 ELSE 0 END
-FROM need WHERE (class, oid) <> (refclass, ref)
+    CASE WHEN optional THEN classid::regclass::text ELSE '' END, CASE WHEN optional THEN objid::int8 ELSE 0 END
+FROM need WHERE (class, oid) <> (refclass, ref) AND NOT attached
 """
 _MEMBERS = """
 SELECT classid::regclass::text, objid::int8, refobjid::int8 FROM pg_depend
@@ -79,13 +78,12 @@ WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 class DependencyGraph:
     """What needs what.
 
-    `optional` and `attached` are needs that an object can be made without: of its parts, each with the part, and of a
-    partition. `contents` are the objects of a schema that pg_dump writes with it.
+    `optional` are needs that an object can be made without, of its parts, each with the part. `contents` are the
+    objects of a schema that pg_dump writes with it. A partition does not need the table that it is attached to.
     """
 
     needs: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
     optional: dict[Node, set[tuple[Node, Node]]] = field(default_factory=lambda: defaultdict(set))
-    attached: dict[Node, Node] = field(default_factory=dict)
     contents: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
 
     def with_dependents(self, nodes: Iterable[Node]) -> set[Node]:
@@ -117,9 +115,7 @@ def read_graph(
                 graph.contents[need].add(node)
             if node[0] == EXTENSION and ref == public:
                 continue
-        if part == "attached":
-            graph.attached[node] = need
-        elif part:
+        if part:
             graph.optional[node].add(((part, part_oid), need))
         elif node != need:
             graph.needs[node].add(need)

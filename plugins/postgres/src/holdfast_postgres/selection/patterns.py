@@ -12,6 +12,7 @@ from functools import cached_property
 
 from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation
+from holdfast_postgres.selection.descendants import Descendants
 
 Glob = Callable[[str], object]  # true for a name that it matches
 
@@ -118,13 +119,19 @@ class Selection:
         if self and not self.taken(relations) and not any(self.takes_schema(schema) for schema in names):
             raise nothing_left()
 
-    def taken(self, relations: Sequence[Relation]) -> set[int]:
-        """The OIDs of those that belong to it; the sequence of a serial or identity column follows its table."""
+    def taken(self, relations: Sequence[Relation], descendants: Descendants | None = None) -> set[int]:
+        """The OIDs of those that belong to it, with the descendants of tables.
+
+        The sequence of a serial or identity column follows its table.
+        """
         tables = {
             relation.oid
             for relation in relations
             if relation.owner_table is None and self.takes(relation.schema, relation.name)
         }
+        if descendants is not None:
+            excluded = {relation.oid for relation in relations if self.excludes(relation.schema, relation.name)}
+            tables |= descendants.below(tables, excluded)
         return tables | {relation.oid for relation in relations if relation.owner_table in tables}
 
 

@@ -18,9 +18,11 @@ from holdfast_postgres.selection.archive_entries import (
     is_part_of,
     owned_sequences,
     schema_entries,
+    unattachable,
     with_needing,
     with_needs,
 )
+from holdfast_postgres.selection.descendants import archive_descendants, attached_indexes
 from holdfast_postgres.selection.patterns import Selection, nothing_left
 
 _ALWAYS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
@@ -28,29 +30,42 @@ _SCHEMA_WIDE = {"COMMENT", "ACL", "SECURITY LABEL"}
 # Those of a table that may lead to others, named TABLE NAME.
 _PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT"}
 _FILLED = {"TABLE", "FOREIGN TABLE", "SEQUENCE"}
+_ATTACHING = {"TABLE ATTACH", "INDEX ATTACH"}
+LEADING_OUT = "not restored, since it leads to a table that was not selected"
+# Also of a table that was selected without the one that it is a partition of.
+ALONE = "restored as a table of its own, since what it is a partition of was not selected"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreScope:
     """What a selective restore takes: entry ids, and the relations among them as (schema, name).
 
-    For messages: `dropped` leads to what is not selected, `left_behind` needs what is excluded, `added` is needed.
+    Those that are `named` are meant by the selection itself, the others are needed. For messages: `dropped` leads to
+    what is not selected, `left_behind` needs what is excluded, `added` is needed, `inheriting` goes with its parent,
+    `without` is a partition of what is taken and excluded, `detached` is one of what is not taken.
     """
 
     ids: frozenset[int]
     relations: frozenset[tuple[str, str]]
+    named: frozenset[tuple[str, str]]
     dropped: tuple[str, ...]
     left_behind: tuple[str, ...]
     added: tuple[str, ...]
+    inheriting: tuple[str, ...]
+    without: tuple[str, ...]
+    detached: tuple[str, ...]
 
     def warnings(self, *, dropped: bool = True) -> list[str]:
-        """What differs from what was asked for; without what was `dropped`, if so."""
+        """What differs from what was asked for; without what leads beyond the selection, unless `dropped`."""
         return [
             f"{what}: {some_names(names)}"
             for what, names in (
                 ("also restored, since the selection needs it", self.added),
+                ("also restored, since it inherits from a selected table", self.inheriting),
                 ("not restored, since it needs what is excluded", self.left_behind),
-                ("not restored, since it leads to a table that was not selected", self.dropped if dropped else ()),
+                ("not restored with the table that it is a partition of, since it is excluded", self.without),
+                (ALONE, self.detached if dropped else ()),
+                (LEADING_OUT, self.dropped if dropped else ()),
             )
             if names
         ]
@@ -75,12 +90,14 @@ class _ScopeSearch:
         schemas = {entry.tag for entry in entries if entry.kind == "SCHEMA"}
         _check(selection, schemas | {entry.schema for entry in entries} - {""}, self._relations.values())
         self._owners = owned_sequences(entries, self._relations)
+        self._descendants = archive_descendants(entries, self._relations)
         self._excluded = {
             number
             for number, entry in self._relations.items()
             if number not in self._owners and selection.excludes(entry.schema, entry.tag)
         }
-        self._entries = _without_excluded_needs(entries, self._relations, self._excluded)
+        self._entries = [self._with_partitions(entry) for entry in self._without_excluded_needs(entries)]
+        self._unattachable = {entry.id for entry in unattachable(entries)}
         self._by_id = {entry.id: entry for entry in self._entries}
         self._schemas = schema_entries(self._entries)
 
@@ -96,13 +113,48 @@ class _ScopeSearch:
         chosen, dropped = self._with_dependents(with_needs(wanted, self._by_id))
         chosen |= self._configuration(chosen, configuration)
         relations = {number: self._relations[number] for number in chosen if number in self._relations}
+        names, partitions = _names(relations.values()), self._descendants.partitions_of(relations)
         return RestoreScope(
             ids=frozenset(chosen),
-            relations=frozenset((entry.schema, entry.tag) for entry in relations.values()),
-            dropped=dropped,
+            relations=names,
+            named=_names(relations[number] for number in wanted & relations.keys()),
+            dropped=tuple(entry.label for entry in dropped if entry.kind not in _ATTACHING),
             left_behind=tuple(entry.label for entry in left_behind),
-            added=tuple(entry.label for number, entry in relations.items() if number not in wanted),
+            added=self._labels(relations.keys() - wanted - partitions),
+            inheriting=self._labels(self._inheriting(wanted)),
+            without=self._labels(partitions & self._excluded),
+            detached=tuple(
+                f"table {entry.schema}.{entry.tag}"
+                for entry in dropped
+                if entry.kind == "TABLE ATTACH" and (entry.schema, entry.tag) in names
+            ),
         )
+
+    def _labels(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self._relations[number].label for number in sorted(numbers))
+
+    def _inheriting(self, wanted: set[int]) -> set[int]:
+        """What is taken only because it inherits from a selected table."""
+        heirs = self._descendants.heirs_of(wanted) & wanted
+        return {number for number in heirs if not self._takes(self._relations[number])}
+
+    def _without_excluded_needs(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries without needs that they can be made without.
+
+        A partition is a table of its own until it is attached, an index likewise, and a sequence is made before its
+        table owns it.
+        """
+        parents = {child: parent for parent, children in self._descendants.partitions.items() for child in children}
+        parents |= attached_indexes(entries)
+        return [self._without_needs(entry, parents.get(entry.id)) for entry in entries]
+
+    def _without_needs(self, entry: Entry, parent: int | None) -> Entry:
+        not_needed = {parent} & {*entry.needs}
+        if entry.kind == "SEQUENCE" and "ADD GENERATED" not in entry.definition:
+            not_needed |= self._relations.keys() & {*entry.needs}
+        if not not_needed:
+            return entry
+        return replace(entry, needs=tuple(need for need in entry.needs if need not in not_needed))
 
     def _configuration(self, chosen: set[int], configuration: Mapping[str, Collection[tuple[str, str]]]) -> set[int]:
         """The rows of the chosen extensions, which their types may look into, as those of pointcloud do.
@@ -122,16 +174,24 @@ class _ScopeSearch:
     def _wanted(self) -> set[int]:
         """What is asked for: relations with their sequences, and the other objects of whole schemas."""
         wanted = {
-            number
-            for number, entry in self._relations.items()
-            if number not in self._owners and self._selection.takes(entry.schema, entry.tag)
+            number for number, entry in self._relations.items() if number not in self._owners and self._takes(entry)
         }
+        wanted |= self._descendants.below(wanted, self._excluded)
         wanted |= {number for number, table in self._owners.items() if table in wanted}
         return wanted | {
             entry.id
             for entry in self._entries
             if entry.kind not in RELATIONS and entry.kind not in DEPENDENT and _is_taken(entry, self._selection)
         }
+
+    def _takes(self, entry: Entry) -> bool:
+        return self._selection.takes(entry.schema, entry.tag)
+
+    def _with_partitions(self, entry: Entry) -> Entry:
+        """A partitioned table with its partitions as what it needs, since its rows are in them."""
+        partitions = self._descendants.partitions.get(entry.id, ())
+        wanted = [number for number in partitions if number not in self._excluded]
+        return replace(entry, needs=(*entry.needs, *wanted)) if wanted else entry
 
     def _excluded_need(self, entry: Entry) -> UsageError:
         """A table has rows, and is not left out unasked as a view is."""
@@ -141,10 +201,10 @@ class _ScopeSearch:
             hint="exclude what needs it too, or do not exclude it",
         )
 
-    def _with_dependents(self, chosen: set[int]) -> tuple[set[int], tuple[str, ...]]:
+    def _with_dependents(self, chosen: set[int]) -> tuple[set[int], tuple[Entry, ...]]:
         """Add what hangs on the chosen; what also needs a relation that is not chosen is dropped and named."""
         chosen = set(chosen)
-        dropped: dict[int, str] = {}
+        dropped: dict[int, Entry] = {}
         grew = True
         while grew:
             grew = False
@@ -156,7 +216,7 @@ class _ScopeSearch:
                     dropped.pop(entry.id, None)
                     grew = True
                 elif entry.kind not in _SCHEMA_WIDE:
-                    dropped[entry.id] = entry.label
+                    dropped[entry.id] = entry
         return chosen, tuple(dropped.values())
 
     def _hangs_on(self, entry: Entry, chosen: set[int]) -> bool:
@@ -174,6 +234,10 @@ class _ScopeSearch:
     def _can_be_made(self, entry: Entry, chosen: set[int]) -> bool:
         if entry.kind in _SCHEMA_WIDE:
             return all(need in chosen for need in self._known_needs(entry))
+        if entry.id in self._unattachable:
+            return False
+        if entry.kind == "SEQUENCE OWNED BY":
+            return all(self._owners[need] in chosen for need in entry.needs if need in self._owners)
         return not self._leads_beyond(entry, chosen)
 
     def _leads_beyond(self, entry: Entry, chosen: set[int]) -> bool:
@@ -193,27 +257,8 @@ class _ScopeSearch:
         return [need for need in entry.needs if need in self._by_id]
 
 
-def _without_excluded_needs(entries: Sequence[Entry], relations: dict[int, Entry], excluded: set[int]) -> list[Entry]:
-    """The entries without needs of what is excluded where they can be made without.
-
-    A partition is a table of its own until it is attached, and a sequence is made before its table owns it.
-    """
-    alone: set[tuple[int, int]] = set()
-    for entry in entries:
-        tables = [need for need in entry.needs if need in relations]
-        if entry.kind == "TABLE ATTACH":
-            alone |= {(part, other) for part in tables if is_part_of(entry, relations[part]) for other in tables}
-        elif entry.kind == "SEQUENCE" and "ADD GENERATED" not in entry.definition:
-            alone |= {(entry.id, table) for table in tables}
-    return [_without_needs(entry, excluded, alone) for entry in entries]
-
-
-def _without_needs(entry: Entry, excluded: set[int], alone: set[tuple[int, int]]) -> Entry:
-    """The entry without those of its needs that are excluded and that it can be made without."""
-    if excluded.isdisjoint(entry.needs):
-        return entry
-    needs = tuple(need for need in entry.needs if need not in excluded or (entry.id, need) not in alone)
-    return replace(entry, needs=needs)
+def _names(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
+    return frozenset((entry.schema, entry.tag) for entry in entries)
 
 
 def _quoted_label(entry: Entry) -> str:
