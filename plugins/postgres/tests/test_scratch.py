@@ -1,5 +1,6 @@
 """Scratch databases of drills: restored, checked, compared, and dropped."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,11 @@ from support.postgres_proofs import differences, recorded_proof, scratch_request
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import DatabaseURL, UnsafeError, UsageError
+from holdfast.api import DatabaseURL, LockedError, UnsafeError, UsageError
 from holdfast_postgres.proof import record
 from holdfast_postgres.scratch import MARKER, PREFIX, list_databases, open_scratch
 from holdfast_postgres.session import quoted
+from holdfast_postgres.target import databases
 
 
 def test_a_drill_of_an_odd_database_finds_no_difference(
@@ -161,3 +163,28 @@ def test_every_database_of_a_server_is_listed(server: PostgresServer, database: 
         server.execute("postgres", f"ALTER DATABASE {closed} ALLOW_CONNECTIONS true")
         for name in (odd_name, closed, marked):
             server.execute("postgres", f"DROP DATABASE {quoted(name)} WITH (FORCE)")
+
+
+def test_a_scratch_database_that_cannot_be_dropped_is_named_and_left_to_the_next_drill(
+    server: PostgresServer, database: str, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a session elsewhere that holds a lock on it keeps the server from it, without an end."""
+    backup = holdfast.backup(server.url(database), store=store)
+    monkeypatch.setattr(databases, "_LOCK_WAIT", 1)
+    before = server.databases()
+    with server.connect("postgres") as blocker, contextlib.ExitStack() as drill:
+        drill.enter_context(open_scratch(scratch_request(server, backup, tmp_path)))
+        (name,) = server.databases() - before
+        blocker.execute("BEGIN")
+        blocker.execute(f"COMMENT ON DATABASE {quoted(name)} IS '{MARKER}'")
+        with pytest.raises(LockedError) as caught:
+            drill.close()
+        assert f"could not drop the scratch database {name}" in caught.value.message
+        assert caught.value.hint == "drop it, or leave it to the next drill on that server"
+        with open_scratch(scratch_request(server, backup, tmp_path)):
+            assert name in server.databases()
+        assert server.databases() - before == {name}
+        blocker.execute("ROLLBACK")
+    with open_scratch(scratch_request(server, backup, tmp_path)):
+        assert name not in server.databases()
+    assert server.databases() == before

@@ -147,6 +147,8 @@ def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
         except (psycopg.Error, HoldfastError) as error:
             # Somebody else is at it, or it is not ours to drop: this drill can go on.
             log.info("left scratch database %s: %s", name, error)
+            if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+                break  # a drill waits as long as that for one alone
 
 
 def _is_abandoned(location: Location) -> bool:

@@ -34,6 +34,10 @@ _TEMPLATE_TABLESPACE = """
 SELECT s.spcname FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace s ON s.oid = d.dattablespace
 WHERE d.datname = 'template0'
 """
+# A worker of an extension or a session may hold a lock on a database for ever, and one that does not answer keeps the
+# server from ending the others. The checkpoint that comes first takes minutes where much was written.
+_LOCK_WAIT = 60  # seconds
+_DROP_WAIT = 15 * 60  # seconds
 INVALID = -2  # datconnlimit of a database whose DROP was interrupted: nobody can connect to it
 
 
@@ -141,7 +145,8 @@ def _locale(hint: DatabaseHint, major: int) -> tuple[str, str]:
 def drop(connection: "Connection[TupleRow]", location: Location) -> None:
     """Drop a database that we made, or one that was replaced, and end the sessions in it.
 
-    Its subscriptions go first, as no server drops a database that has one: they were never connected.
+    Its subscriptions go first, as no server drops a database that has one: they were never connected. What waits for
+    longer than a minute for locks, or a quarter of an hour in all, is an error of the server, and the database is left.
     """
     name = location.database
     query = "SELECT datistemplate, datconnlimit FROM pg_catalog.pg_database WHERE datname = %s"
@@ -152,10 +157,22 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
     if is_template:  # which the server refuses to drop
         connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
     if limit != INVALID and any("subscription" in fixture for fixture in read_fixtures(connection, name)):
-        with connected(location) as scratch:
+        with connected(location) as scratch, _limited(scratch):
             detach_subscriptions(scratch)
     force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
-    connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
+    with _limited(connection):
+        connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
+
+
+@contextmanager
+def _limited(connection: "Connection[TupleRow]") -> Iterator[None]:
+    """Limit how long the statements of the block wait; a connection that is lost has no limits to lift."""
+    connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}s'; SET statement_timeout = '{_DROP_WAIT}s'")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
 
 
 def detach_subscriptions(connection: "Connection[TupleRow]") -> None:
