@@ -5,6 +5,7 @@ from pathlib import Path
 from support.servers.postgres import PostgresServer
 
 _SCRIPT = Path(__file__).with_suffix(".sql")
+_SINCE_18 = _SCRIPT.with_stem("postgres_odd_18")
 _ROLES = (
     'CREATE ROLE "odd ""owner"" ü"',
     "CREATE ROLE odd_reader",
@@ -36,4 +37,8 @@ def odd_script(*servers: PostgresServer) -> str:
     if not all(has_contrib(server) for server in servers):
         for text, instead in _BARE.items():
             script = script.replace(text, instead)
+    if all(
+        server.value("postgres", "SELECT current_setting('server_version_num')::int >= 180000") for server in servers
+    ):
+        script += _SINCE_18.read_text()
     return script
