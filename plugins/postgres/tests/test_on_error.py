@@ -239,3 +239,45 @@ def test_a_lost_server_ends_a_restore_that_goes_on_after_errors(
         holdfast.restore(record.id, server.url(target), store=store, options=CONTINUE)
     assert caught.value.exit_code == 15, caught.value.message
     assert not server.relations(target)
+
+
+@pytest.mark.parametrize(("form", "jobs"), [("parallel", 4), ("custom", 1)])
+def test_what_is_made_at_a_second_attempt_has_its_owner_and_only_it_is_named(
+    server: PostgresServer, database: str, role: str, target: str, store: str, form: str, jobs: int
+) -> None:
+    """The server inlines the function of a generated column at once, and looks for the one in it."""
+    run(
+        server,
+        database,
+        "CREATE FUNCTION code(b bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT encode(b, 'hex') $$",
+        "CREATE FUNCTION code(n int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT code(int4send(n)) $$",
+        "CREATE TABLE things (id int PRIMARY KEY, c text GENERATED ALWAYS AS (code(id)) STORED)",
+        "CREATE INDEX things_c ON things (c)",
+        "GRANT SELECT ON things TO PUBLIC",
+        f"ALTER TABLE things OWNER TO {role}",
+        "CREATE VIEW codes AS SELECT c FROM things",
+        f"ALTER VIEW codes OWNER TO {role}",
+        "COMMENT ON TABLE things IS 'all of them'",
+        "INSERT INTO things VALUES (1), (2)",
+    )
+    record = holdfast.backup(server.url(database), store=store, options={"format": form}, proof=False)
+    run(server, database, f"REASSIGN OWNED BY {role} TO postgres")
+    result = holdfast.restore(record.id, server.url(target), store=store, jobs=jobs)
+    owned = f"SELECT relname FROM pg_class WHERE relowner = '{role}'::regrole AND relkind IN ('r', 'v') ORDER BY 1"
+    assert server.rows(target, owned) == [("codes",), ("things",)]
+    assert server.value(target, "SELECT has_table_privilege('pg_monitor', 'things', 'SELECT')")
+    assert not [text for text in result.warnings if "not restored" in text or "comment" in text or "acl" in text]
+    assert any("things" in text for text in result.warnings)
+
+
+def test_a_view_of_a_script_that_is_made_at_a_second_attempt_has_its_owner(
+    server: PostgresServer, database: str, role: str, target: str, store: str
+) -> None:
+    """Its statement is tried again alone, and so is the one that gives it away."""
+    made = "CREATE VIEW v AS SELECT a IS DISTINCT FROM b AS differs FROM (SELECT NULL::json AS a, NULL::json AS b) d"
+    run(server, database, *UNQUALIFIED[4:6], made, f"ALTER VIEW v OWNER TO {role}")
+    record = holdfast.backup(server.url(database), store=store, options={"format": "sql"}, proof=False)
+    run(server, database, f"REASSIGN OWNED BY {role} TO postgres")
+    result = holdfast.restore(record.id, server.url(target), store=store)
+    assert server.value(target, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'v'") == role
+    assert result.warnings == ("restored with a search_path, since names in it have no schema: 'view public.v'",)

@@ -10,6 +10,8 @@ from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
 
 BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
 EXTENSION = "extension"
+# Whom an object belongs to: pg_dump gives it no entry of its own.
+OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)
 # A name that the source found by its search_path: function, operator, table, type or schema.
 _UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})
 # What says nothing about an object: a lost or stopped server, a full disk, a lock, another session, a broken target.
@@ -59,6 +61,11 @@ class FailedStatement:
     def ends(self) -> bool:
         """Whether it says nothing about the object, so that no restore goes on after it."""
         return self.state.startswith(_ENDING)
+
+    @property
+    def sets_owner(self) -> bool:
+        """Whether it says whom an object belongs to."""
+        return bool(OWNER.match(self.command))
 
     def is_of(self, entry: Entry, definition: str) -> bool:
         """Whether it may be about this entry, by how its statement begins: with several jobs others are named.

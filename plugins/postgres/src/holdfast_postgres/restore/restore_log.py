@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import restore_error, state_of
-from holdfast_postgres.restore.failed_statement import FailedStatement
+from holdfast_postgres.restore.failed_statement import OWNER, FailedStatement
 
 # Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
 _ERROR = re.compile(
@@ -44,6 +44,7 @@ _AUTONOMOUS = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGE
 # What is said of an object that was itself refused, and may be made at a second attempt.
 _ABOUT_OBJECTS = re.compile(r"COMMENT ON |GRANT |REVOKE |SECURITY LABEL ", re.IGNORECASE)
 _NO_OBJECT = ("42P01", "42883", "3F000")
+_NO_OWNED = (*_NO_OBJECT, "42704")  # a type, or a role; one session tries all of these
 _DENIED = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
 
@@ -89,7 +90,9 @@ def _made_schema(command: str) -> str:
 
 def _may_be_made(command: str, state: str) -> bool:
     """Whether a second attempt at what is no failure may succeed."""
-    return bool(_LATE.match(command) or (_ABOUT_OBJECTS.match(command) and state in _NO_OBJECT))
+    if _LATE.match(command):
+        return True
+    return state in (_NO_OWNED if OWNER.match(command) else _NO_OBJECT if _ABOUT_OBJECTS.match(command) else ())
 
 
 @dataclass(kw_only=True)

@@ -16,6 +16,7 @@ from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_loader import run_script
 from holdfast_postgres.restore.search_path import second_path, set_path, with_path
+from holdfast_postgres.restore.statements import run_again
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import holds_rows
 
@@ -35,9 +36,12 @@ class SecondAttempt:
         self._action = action
 
     def run(self, refusals: Sequence[FailedStatement]) -> None:
-        """Try what was refused again, in the order of the archive."""
+        """Try what was refused again, in the order of the archive, and then whom it belongs to."""
         failed = dict[int, FailedStatement]()
+        owners = [refusal for refusal in refusals if refusal.sets_owner]
         for refusal in refusals:
+            if refusal.sets_owner:
+                continue
             if refusal.ends or not self._run.tries_again(refusal):
                 self._give_up(refusal)
             elif entries := self._entries_of(refusal):
@@ -45,7 +49,10 @@ class SecondAttempt:
             else:
                 self._give_up(refusal)
         made = [entry for entry in self._entries if entry.id in failed and self._succeeds(entry, failed[entry.id])]
-        self._run.found_by_path([entry.label for entry in made])
+        # What needs a table that was not there has no such names itself.
+        ids = {entry.id for entry in made}
+        self._run.found_by_path([entry.label for entry in made if ids.isdisjoint(entry.needs)])
+        run_again(self._run, owners, self._action)
 
     def _entries_of(self, refusal: FailedStatement) -> list[Entry]:
         """The entries that a refusal may be about; with several jobs pg_restore names none."""

@@ -26,26 +26,31 @@ def run_again(run: RestoreRun, refusals: Sequence[FailedStatement], action: str)
         with translate_errors(action):
             connection.execute(set_path(second_path(connection, run.options.search_path)))
         for refusal in refusals:
-            failure = refusal.failure()
-            whole = bool(_WHOLE.fullmatch(refusal.command)) and not refusal.command.startswith("COPY ")
-            if whole and run.tries_again(refusal) and _succeeds(connection, refusal.command, action):
-                made.append(f"{failure.kind} {failure.name}")
-                continue
+            failure, text = refusal.failure(), refusal.text
+            # What says whom an object belongs to is a statement of one line.
+            whole = refusal.sets_owner or bool(_WHOLE.fullmatch(refusal.command))
+            whole = whole and not refusal.command.startswith("COPY ")
+            if whole and run.tries_again(refusal):
+                text = _refused(connection, refusal.command, action)
+                if not text:
+                    made += [] if refusal.sets_owner else [f"{failure.kind} {failure.name}"]
+                    continue
             if whole and run.continues and refusal.state in BROKEN_BY_ROWS and _CONSTRAINT.match(refusal.command):
                 statement = f"{refusal.command.strip().rstrip(';')} NOT VALID"
-                failure = not_valid(failure) if _succeeds(connection, statement, action) else failure
+                failure = failure if _refused(connection, statement, action) else not_valid(failure)
             if refusal.severe:
                 run.fail(failure, action)
             else:
-                run.warn([f"not restored: {refusal}"])
+                run.warn([f"not restored: {refusal.about}: {text}"])
     run.found_by_path(made)
 
 
-def _succeeds(connection: "Connection[TupleRow]", statement: str, action: str) -> bool:
+def _refused(connection: "Connection[TupleRow]", statement: str, action: str) -> str:
+    """What the server says of a statement that it refuses; empty where it does not."""
     try:
         connection.execute(statement.encode())
     except psycopg.Error as error:
         if connection.closed:
             raise server_error(error, action) from error
-        return False
-    return True
+        return " ".join(str(error.diag.message_primary or error).split())
+    return ""
