@@ -83,3 +83,29 @@ def test_a_drill_of_a_plain_script_sees_what_fails(
     result = holdfast.drill(record.id, store=store, into=server.url("postgres"))
     assert result.state == "damaged"
     assert "not restored: index cannot: broken here (P0001)" in result.problems
+
+
+def test_an_owner_restores_a_database_whose_extension_belongs_to_a_superuser(
+    server: PostgresServer, bare: bool, database: str, target: str, store: str
+) -> None:
+    """A dump gives an extension, and what it brings, to nobody: the server makes them the superuser's by itself."""
+    name = f"owner_{database}"
+    server.execute("postgres", f"CREATE ROLE {name} LOGIN CREATEDB")
+    for each in (database, target):
+        server.execute("postgres", f"ALTER DATABASE {each} OWNER TO {name}")
+    extension = "" if bare else "CREATE EXTENSION hstore"
+    try:
+        with server.connect(database) as connection:
+            for statement in (f"SET ROLE {name}", "CREATE TABLE t AS SELECT 1 AS a", extension):
+                if statement:
+                    connection.execute(statement)
+        record = holdfast.backup(server.url(database, name), store=store, proof=True)
+        drilled = holdfast.drill(record.id, store=store, into=server.url("", name))
+        assert (drilled.state, drilled.problems) == ("proven", ())
+        result = holdfast.restore(record.id, server.url(target, name), store=store)
+        assert result.warnings == ()
+        assert server.value(target, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 't'") == name
+    finally:
+        for each in (database, target):
+            server.execute(each, f"REASSIGN OWNED BY {name} TO postgres")
+        server.execute("postgres", f"DROP ROLE {name}")

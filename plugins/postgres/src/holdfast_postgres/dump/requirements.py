@@ -18,10 +18,19 @@ UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, p.oid FROM pg_catalog.pg_proc p
 UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid FROM pg_catalog.pg_type t
     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = ANY (%s)
 """
+# What an extension brings, or it itself, is given to nobody by a dump.
+_OF_EXTENSION = """
+EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.deptype = 'e' AND e.classid = {classid} AND e.objid = {objid})
+"""
+_OWN_DEPENDENCY = f"""
+NOT (d.deptype = 'o' AND (
+    d.classid = 'pg_catalog.pg_extension'::regclass OR {_OF_EXTENSION.format(classid="d.classid", objid="d.objid")}))
+"""
 _ROLES = f"""
 SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
 WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
-    AND r.rolname !~ '^pg_' AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid))
+    AND r.rolname !~ '^pg_' AND {_OWN_DEPENDENCY}
+    AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid))
 ORDER BY 1
 """
 # Dependencies on the superuser that initdb made are pinned and recorded nowhere.
@@ -29,9 +38,12 @@ _BOOTSTRAP_ROLE = f"""
 SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = 10 AND EXISTS (
     SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relowner = 10 AND {USER_SCHEMA}
+            AND NOT {_OF_EXTENSION.format(classid="'pg_catalog.pg_class'::regclass", objid="c.oid")}
     UNION ALL SELECT FROM pg_catalog.pg_proc c JOIN pg_catalog.pg_namespace n ON n.oid = c.pronamespace
         WHERE c.proowner = 10 AND {USER_SCHEMA}
-    UNION ALL SELECT FROM pg_catalog.pg_namespace n WHERE n.nspowner = 10 AND {USER_SCHEMA})
+            AND NOT {_OF_EXTENSION.format(classid="'pg_catalog.pg_proc'::regclass", objid="c.oid")}
+    UNION ALL SELECT FROM pg_catalog.pg_namespace n WHERE n.nspowner = 10 AND {USER_SCHEMA}
+            AND NOT {_OF_EXTENSION.format(classid="'pg_catalog.pg_namespace'::regclass", objid="n.oid")})
 """
 _TABLESPACES = f"""
 SELECT DISTINCT s.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
