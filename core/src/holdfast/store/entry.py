@@ -19,7 +19,7 @@ class Entry:
 
     `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
     manifest is well and not for us as it lies: neither says anything about the backup. `outlined` tells that the
-    manifest is without its proof's objects and its hints.
+    manifest is without its proof's objects and its long hints.
     """
 
     name: str

@@ -14,6 +14,7 @@ from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
 FORMAT_VERSION = 1
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
 _LARGEST = (1 << 63) - 1  # bytes of a file (off_t)
+_LONG = 16  # entries of a hint that a listing keeps
 
 
 class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,9 +152,14 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
 
 
 def outline(manifest: Manifest) -> Manifest:
-    """A manifest without what its proof holds and without hints, which grow with the number of tables."""
+    """A manifest without what its proof holds and without long hints, which grow with the number of tables."""
     proof = manifest.proof and msgspec.structs.replace(manifest.proof, objects=[], settings={})
-    return msgspec.structs.replace(manifest, proof=proof, hints={})
+    hints = {key: value for key, value in manifest.hints.items() if not _is_long(value)}
+    return msgspec.structs.replace(manifest, proof=proof, hints=hints)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list | dict) and len(value) > _LONG
 
 
 def _format_version(data: bytes, what: str) -> int:
