@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.api import Capability, Source
+import holdfast
+from holdfast.api import Capability, Source, Stat
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -224,6 +225,20 @@ def test_a_source_that_was_damaged_is_never_cleared(catalog: Catalog, storage: F
     assert listed.manifest is not None
     damaged = replace(listed, manifest=msgspec.structs.replace(listed.manifest, damage=("page 3 is torn",)))
     assert (listed.state, damaged.state) == (State.PROVEN, State.DAMAGED)
+
+
+def test_a_program_is_told_of_a_source_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = MemoryStorage()
+    made = make(storage)
+    real = storage.list
+    closed = Stat(path="shop/", size=0, regular=False, problem="permission denied")
+    monkeypatch.setattr(storage, "list", lambda prefix="": [*real(prefix), closed])
+    with caplog.at_level("WARNING", logger="holdfast"):
+        listed = holdfast.list_backups(storage, registry=memory_registry())
+    assert [backup.id for backup in listed] == [made.id]
+    assert "the folder shop cannot be read" in caplog.text
 
 
 @pytest.mark.parametrize("gone", ["backup_manifest.json", "blob"])

@@ -1,8 +1,12 @@
 """Pruning, pinning, tagging and deleting in a store: what stays, what goes, and what is said about it."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -263,6 +267,31 @@ def test_a_backup_that_is_being_read_stays_and_is_said(shelf: Shelf) -> None:
     assert [choice.id for choice in shelf.prune(Policy(max_backups=1), now=NOW).deleted] == [old]
     with pytest.raises(NotFoundError, match="has been deleted meanwhile"), reading(shelf.storage, entry):
         pass
+
+
+def test_a_store_without_room_for_a_lease_is_pruned_all_the_same(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting is what makes room; nobody could hold a lease there to read."""
+    old, new = shelf.add(days=2), shelf.add(days=1)
+
+    def lease(name: str, ttl: float = 60.0) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shelf.storage, "lease", lease)
+    result = shelf.prune(Policy(max_backups=1), now=NOW)
+    assert ([choice.id for choice in result.deleted], result.failed) == ([old], ())
+    shelf.delete(new, allow_last=True)
+    assert shelf.ids() == []
+
+
+def test_a_reader_waits_for_whoever_is_just_done_with_a_backup(shelf: Shelf) -> None:
+    made = shelf.add()
+    with ExitStack() as publishing:
+        publishing.enter_context(shelf.storage.lease(made))
+        timer = threading.Timer(0.2, publishing.close)
+        timer.start()
+        with reading(shelf.storage, shelf.find(made)):
+            assert shelf.ids() == [made]
+        timer.join()
 
 
 def test_what_is_deleted_is_told_before_the_next_one_goes(shelf: Shelf) -> None:

@@ -1,6 +1,7 @@
 """The short way in Python: one function a verb, over the same operations as the command line."""
 
 import inspect
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -29,6 +30,9 @@ from holdfast.run import Run
 from holdfast.setup import check_part
 from holdfast.signature import check_names, keywords_of, signature_of
 from holdfast.store.catalog import open_catalog
+from holdfast.store.entry import hidden_source
+
+log = logging.getLogger("holdfast.store")
 
 __all__ = [
     "backup",
@@ -178,9 +182,15 @@ def verify(
 def list_backups(
     store: str | os.PathLike[str] | Storage | None = None, *, name: str | None = None, registry: Registry | None = None
 ) -> list[Backup]:
-    """List the backups of a store, or of one source of it, oldest first."""
+    """List the backups of a store, or of one source of it, oldest first.
+
+    A source whose folder cannot be read is told of in the log, and stops no other.
+    """
     catalog = open_catalog(store, registry or installed())
-    return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
+    listing = catalog.listing(name)
+    for source in listing.hidden.items():
+        log.warning("%s", hidden_source(source))
+    return [Backup.of(entry, catalog.storage) for entry in listing.entries]
 
 
 def list_databases(

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,43 +24,38 @@ from holdfast_postgres.options import PostgresOptions
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_a_server_that_dies_while_pg_dump_copies_is_told_with_the_reason(tmp_path: Path) -> None:
-    """pg_dump first says that PQgetCopyData failed, and only then why."""
+@contextmanager
+def gone_while_reading(scratch: Path) -> Iterator[Iterator[object]]:
+    """The rest of a stream whose server has died after its first bytes."""
     with running() as server:
         server.create("app")
         fill_big(server, "app")
-        scratch = tmp_path / "scratch"
-        scratch.mkdir()
         request = DumpRequest(url=server.url("app"), scratch=scratch, options=PostgresOptions(format="custom"))
         with open_dump(request) as session:
-            reading = session.read(session.streams[0])
+            reading = iter(session.read(session.streams[0]))
             next(reading)
             server.stop()
             try:
-                with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
-                    list(reading)
+                yield reading
             finally:
                 server.start()
+
+
+def test_a_server_that_dies_while_pg_dump_copies_is_told_with_the_reason(tmp_path: Path) -> None:
+    """pg_dump first says that PQgetCopyData failed, and only then why."""
+    with (
+        gone_while_reading(tmp_path) as reading,
+        pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"),
+    ):
+        list(reading)
 
 
 def test_of_a_server_that_is_gone_the_reason_is_told_that_its_sessions_were_given(tmp_path: Path) -> None:
     """Whoever notices it first: the monitor, which cannot connect any more, says why its session ended."""
-    with running() as server:
-        server.create("app")
-        fill_big(server, "app")
-        scratch = tmp_path / "scratch"
-        scratch.mkdir()
-        request = DumpRequest(url=server.url("app"), scratch=scratch, options=PostgresOptions(format="custom"))
-        with open_dump(request) as session:
-            reading = session.read(session.streams[0])
-            next(reading)
-            server.stop()
-            try:
-                wait_until(lambda: not any(thread.name == "holdfast-locks" for thread in threading.enumerate()))
-                with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
-                    list(reading)
-            finally:
-                server.start()
+    with gone_while_reading(tmp_path) as reading:
+        wait_until(lambda: not any(thread.name == "holdfast-locks" for thread in threading.enumerate()))
+        with pytest.raises(UnreachableError, match=r"server closed the connection|terminating connection"):
+            list(reading)
 
 
 @pytest.mark.parametrize("victim", ["holder", "reader"])

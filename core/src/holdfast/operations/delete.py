@@ -1,8 +1,6 @@
 """Delete: one backup, never the last good one of a source by accident."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 from holdfast.api import EventType, Operation, Watcher
 from holdfast.errors import LockedError, UnsafeError
@@ -12,6 +10,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State
+from holdfast.store.readers import deleting
 from holdfast.store.removal import remove_backup
 
 log = logging.getLogger("holdfast.delete")
@@ -39,24 +38,15 @@ def delete(
         run.action = f"cannot delete {entry.id}"
         _check_allowed(catalog, entry, allow_last=allow_last)
         run.emit(EventType.STARTED)
-        with _unread(catalog, entry):
-            remove_backup(catalog, entry)
+        try:
+            with deleting(catalog.storage, entry):
+                remove_backup(catalog, entry)
+        except LockedError as error:
+            why = f"{entry.id} is kept, because another process is reading it"
+            raise LockedError(why, hint="run it again when that is done") from error
         log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
         run.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)
         return entry
-
-
-@contextmanager
-def _unread(catalog: Catalog, entry: Entry) -> Iterator[None]:
-    """Wait for nobody: a backup that another process reads is refused, and none begins to until it is gone."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(catalog.storage.lease(entry.id))
-        except LockedError as error:
-            raise LockedError(
-                f"{entry.id} is kept, because another process is reading it", hint="run it again when that is done"
-            ) from error
-        yield
 
 
 def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:

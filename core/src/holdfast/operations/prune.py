@@ -19,6 +19,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
+from holdfast.store.readers import deleting
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 
 log = logging.getLogger("holdfast.prune")
@@ -236,7 +237,7 @@ def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run:
         # What the store refuses stops no other deletion; a watcher that fails ends the prune.
         with ExitStack() as stack:
             try:
-                stack.enter_context(catalog.storage.lease(entry.id))
+                stack.enter_context(deleting(catalog.storage, entry))
                 current = catalog.reload(entry)
             except LockedError:
                 return replace(choice, keep=True, reasons=("in use",), in_use=True)

@@ -26,7 +26,7 @@ from holdfast.errors import (
 from holdfast.plugins.registry import Registry
 from holdfast.setup import check_part
 from holdfast.store import findings, labels, manifest
-from holdfast.store.entry import Entry, Listing, hidden_folder, missing
+from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 
@@ -160,18 +160,15 @@ class Catalog:
             unusable = isinstance(error, UnusableManifest)
             return replace(entry, problem=error.message, hint=error.hint, unusable=unusable)
         problem = missing(document, files)
-        hidden = next(filter(None, (hidden_folder(stream.blob.path, files) for stream in document.streams)), "")
         if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
-        unreadable = bool(hidden) and not problem
-        if unreadable:
-            problem = f"its folder {hidden[:-1]} cannot be read: {files[hidden].problem}"
+        unreadable = "" if problem else hidden_blobs(document, files)
         return replace(
             entry,
             manifest=manifest.outline(document) if outlined else document,
             checksum=hashlib.sha256(data).hexdigest(),
-            problem=problem,
-            unreadable=unreadable,
+            problem=problem or unreadable,
+            unreadable=bool(unreadable),
             outlined=outlined,
         )
 

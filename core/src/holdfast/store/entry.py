@@ -124,7 +124,7 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
     """Say what a folder lacks of what its manifest names, or return nothing."""
     for stream in document.streams:
         stat = files.get(stream.blob.path)
-        if stat is None and hidden_folder(stream.blob.path, files):
+        if stat is None and _hidden_folder(stream.blob.path, files):
             continue
         if stat is None:
             return f"blob {stream.blob.path} is missing"
@@ -135,7 +135,14 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
     return ""
 
 
-def hidden_folder(path: str, files: Mapping[str, Stat]) -> str:
+def hidden_blobs(document: Manifest, files: Mapping[str, Stat]) -> str:
+    """Say which folder of a backup that lacks nothing else cannot be read and holds blobs, or return nothing."""
+    unseen = next((stream.blob.path for stream in document.streams if stream.blob.path not in files), "")
+    folder = _hidden_folder(unseen, files)
+    return f"its folder {folder[:-1]} cannot be read: {files[folder].problem}" if folder else ""
+
+
+def _hidden_folder(path: str, files: Mapping[str, Stat]) -> str:
     """Of the folders above a file of a backup one that cannot be read, else nothing."""
     parts = path.split("/")
     folders = ("/".join(parts[:length]) + "/" for length in range(1, len(parts)))

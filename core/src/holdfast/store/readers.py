@@ -1,9 +1,10 @@
-"""Readers: whoever reads a backup holds its lease beside other readers, so that no deletion takes it away meanwhile."""
+"""Who reads a backup and who deletes it: readers share its lease, a deletion needs it alone."""
 
 import errno
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from holdfast.api import Storage, SupportsSharedLease
 from holdfast.errors import LockedError, os_error_text
@@ -12,9 +13,11 @@ from holdfast.store.entry import Entry
 
 log = logging.getLogger("holdfast.store")
 
-# A store that may only be read has no place for a lease, and some file systems have no locks.
+# A store that may only be read, or that is full, has no place for a lease, and some file systems have no locks.
 _NO_LEASE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOSPC, errno.EDQUOT})
 _NO_LEASE |= {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_PATIENCE = 2.0  # seconds: whoever has just published a backup holds its lease until its name is on the disk
+_PAUSE = 0.05
 
 
 @contextmanager
@@ -22,20 +25,50 @@ def reading(storage: Storage, entry: Entry) -> Iterator[None]:
     """Keep a backup from being deleted for as long as it is read.
 
     A storage without shared leases, or one that takes none now, is read without. A backup that has been deleted since
-    it was found is a `NotFoundError`, one that is being deleted a `LockedError`.
+    it was found is a `NotFoundError`, one that another process does not let go of a `LockedError`.
     """
-    if not isinstance(storage, SupportsSharedLease):
-        yield
-        return
     with ExitStack() as stack:
-        try:
-            stack.enter_context(storage.shared_lease(entry.id))
-        except LockedError as error:
-            raise LockedError(f"backup {entry.folder} is being deleted by another process") from error
-        except OSError as error:
-            if error.errno not in _NO_LEASE:
-                raise
-            log.info("%s is read without a lease: %s", entry.folder, os_error_text(error), extra={"id": entry.id})
-        else:
+        if isinstance(storage, SupportsSharedLease) and _take(stack, lambda: _patiently(storage, entry), entry):
             check_published(storage, entry.folder)
+        yield
+
+
+@contextmanager
+def deleting(storage: Storage, entry: Entry) -> Iterator[None]:
+    """Keep readers from a backup until it is gone; one that is being read is a `LockedError`.
+
+    On a store that takes no lease now, a full one for instance, it is deleted without: that is what makes room.
+    """
+    with ExitStack() as stack:
+        _take(stack, lambda: storage.lease(entry.id), entry)
+        yield
+
+
+def _take(stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], entry: Entry) -> bool:
+    """Take a lease if the store has a place for it; returns whether it has."""
+    try:
+        stack.enter_context(lease())
+    except OSError as error:
+        if error.errno not in _NO_LEASE:
+            raise
+        log.info("no lease of %s can be taken: %s", entry.folder, os_error_text(error), extra={"id": entry.id})
+        return False
+    return True
+
+
+@contextmanager
+def _patiently(storage: SupportsSharedLease, entry: Entry) -> Iterator[None]:
+    """The shared lease, waited for as long as the backup is there and somebody may just be done with it."""
+    deadline = time.monotonic() + _PATIENCE
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(storage.shared_lease(entry.id))
+                break
+            except LockedError as error:
+                if time.monotonic() > deadline:
+                    raise LockedError(
+                        f"backup {entry.folder} is being deleted by another process, or not yet done with"
+                    ) from error
+            time.sleep(_PAUSE)
         yield
