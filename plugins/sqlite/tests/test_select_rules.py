@@ -232,6 +232,24 @@ def lend(connection: sqlite3.Connection) -> None:
     connection.create_function("stem", 1, lambda text: text[:1], deterministic=True)
 
 
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_selection_that_leaves_nothing_out_is_the_database_as_it_was(wal: bool, tmp_path: Path) -> None:
+    source, target = tmp_path / "source.db", tmp_path / "target.db"
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+        connection.executescript(
+            "CREATE TABLE a(i INTEGER PRIMARY KEY AUTOINCREMENT, x); INSERT INTO a(x) VALUES (1), (2); ANALYZE;"
+            "DELETE FROM a WHERE i = 2; CREATE VIEW v AS SELECT x FROM a; CREATE INDEX ax ON a(x);"
+        )
+        dump = list(connection.iterdump())
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        assert select_tables(connection, str(target), select=("*",), exclude=()) == []
+    assert target.read_bytes()[18:20] == (b"\2\2" if wal else b"\1\1")
+    with closing(sqlite3.connect(target)) as connection:
+        assert list(connection.iterdump()) == dump
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def test_a_damaged_table_can_be_left_out(tmp_path: Path) -> None:
     """Nothing of what is left out is read."""
     source, target = tmp_path / "source.db", tmp_path / "target.db"

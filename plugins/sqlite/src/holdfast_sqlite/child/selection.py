@@ -15,6 +15,7 @@ from holdfast_sqlite.header import ROLLBACK, WAL, write_versions
 from holdfast_sqlite.selection.choice import choose
 from holdfast_sqlite.selection.references import dangling
 from holdfast_sqlite.tokens import label, surrogates
+from holdfast_sqlite.trial import Trials
 from holdfast_sqlite.virtual_tables.ownership import belongings, marked_tables
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
@@ -52,7 +53,9 @@ def select_tables(
     if not wal:
         connection.execute("PRAGMA journal_mode=OFF")
     gone = [entry for entry in schema if entry.on not in choice.keep and not _is_sqlites_own(entry)]
-    if _can_be_packed(schema, choice.keep):
+    # Where nothing is left out there is nothing to pack: VACUUM makes all definitions anew, and takes a time that grows
+    # with the square of their number.
+    if gone and _can_be_packed(connection, schema, choice.keep):
         _forget(connection, gone)
         connection.execute(f"VACUUM INTO {literal(os.fsdecode(target))}")
     else:
@@ -117,16 +120,14 @@ def _drop(connection: sqlite3.Connection, gone: list[Entry]) -> None:
                 raise TaskError("failed", f"{entry.kind} {name} cannot be left out: its name is not UTF-8") from error
 
 
-def _can_be_packed(schema: list[Entry], keep: set[str]) -> bool:
+def _can_be_packed(connection: sqlite3.Connection, schema: list[Entry], keep: set[str]) -> bool:
     """Whether VACUUM can make the tables anew: it needs the functions and collations of their definitions."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        for entry in sorted(schema, key=lambda entry: entry.kind != "table"):
-            if entry.on in keep and entry.kind in ("table", "index") and entry.sql and not entry.module:
-                # Bytes that are not UTF-8 are letters of a name, or of a text.
-                connection.execute(entry.sql.encode(errors="surrogateescape").decode("latin-1"))
-        return True
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        connection.close()
+    made = [entry for entry in schema if entry.on in keep and entry.kind in ("table", "index") and not entry.module]
+    made.sort(key=lambda entry: entry.kind != "table")
+    trials = Trials(connection, made)
+    # Bytes that are not UTF-8 are letters of a name, or of a text.
+    return not any(
+        trials.of(entry.on).run([entry.sql.encode(errors="surrogateescape").decode("latin-1")])
+        for entry in made
+        if entry.sql
+    )

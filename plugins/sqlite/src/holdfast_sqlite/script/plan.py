@@ -17,7 +17,7 @@ from holdfast_sqlite.lending import lend_collations, lending
 from holdfast_sqlite.script import definitions
 from holdfast_sqlite.script.columns import Table, strict_tables
 from holdfast_sqlite.script.survey import Survey, has_duplicates
-from holdfast_sqlite.script.trial import Trial, Trials
+from holdfast_sqlite.trial import Trial, Trials
 
 _COUNTER = "holdfast_counter"
 _RESERVED = "object name reserved for internal use"
