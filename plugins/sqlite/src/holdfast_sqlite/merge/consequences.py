@@ -19,9 +19,8 @@ _PARENTS = 'SELECT "table" FROM pragma_foreign_key_list(CAST(? AS TEXT))'
 _LOST = 'SELECT "table", parent FROM pragma_foreign_key_check(CAST(? AS TEXT))'
 
 
-def broken(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+def broken(connection: sqlite3.Connection, schema: Schema) -> dict[tuple[str, str], str]:
     """Views, and tables with triggers, of which SQLite can make no statement, with what it says."""
-    schema = Schema(connection)
     failures = {}
     for entry in schema.entries:
         if entry.kind == "view" and (failure := _failure(connection, f"SELECT * FROM {identifier(entry.name)}")):  # noqa: S608
@@ -71,11 +70,11 @@ def no_longer_fits(before: dict[tuple[str, str], str], after: dict[tuple[str, st
     ]
 
 
-def lost_references(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+def lost_references(connection: sqlite3.Connection, schema: Schema, names: set[str]) -> list[str]:
     """Count rows whose foreign keys, out of tables of these names (folded) or into them, lead to no row."""
     lost: dict[tuple[str, str], int] = {}
     failures = []
-    for table in _referring(connection, names):
+    for table in _referring(connection, schema, names):
         try:
             for child, parent in connection.execute(_LOST, (argument(table),)):
                 if folded(child) in names or folded(parent) in names:
@@ -85,32 +84,33 @@ def lost_references(connection: sqlite3.Connection, names: set[str]) -> list[str
     return failures + [lost_rows(child, parent, count) for (child, parent), count in lost.items()]
 
 
-def _referring(connection: sqlite3.Connection, names: set[str]) -> Iterator[str]:
+def _referring(connection: sqlite3.Connection, schema: Schema, names: set[str]) -> Iterator[str]:
     """Tables with foreign keys that are of these, or whose keys lead to one of these."""
-    for entry in Schema(connection).entries:
+    for entry in schema.entries:
         if entry.kind == "table" and not entry.module:
             parents = [parent for (parent,) in connection.execute(_PARENTS, (argument(entry.name),))]
             if parents and (folded(entry.name) in names or any(folded(parent) in names for parent in parents)):
                 yield entry.name
 
 
-def stale_indexes(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+def stale_indexes(schema: Schema, names: set[str]) -> list[str]:
     """Name virtual tables that stay and keep an index of tables of these names (folded), which they do not hold."""
     return [
         f"the virtual table {label(name)} ({owned.module}) keeps an index of {label(source)}, which was restored: "
         f"rebuild it{_command(name, owned.module)}, unless that holds the same as before"
-        for name, owned in Schema(connection).belongings.items()
+        for name, owned in schema.belongings.items()
         for source in owned.sources
         if folded(source) in names and owned.shadows and folded(name) not in names
     ]
 
 
-def indexes_of_triggers(connection: sqlite3.Connection, names: set[str]) -> list[str]:
+def indexes_of_triggers(connection: sqlite3.Connection, schema: Schema, names: set[str]) -> list[str]:
     """Name virtual tables that stay and that triggers of tables of these names (folded) keep up, as in a GeoPackage.
 
     That an ordinary table stays as it is, such as a log, is what is expected of a restore.
     """
-    schema = Schema(connection)
+    if not schema.belongings:
+        return []
     written = written_by_triggers(connection, schema.entries, names)
     return [
         f"the virtual table {label(other)} ({owned.module}) is as before, though triggers of {label(table)} write to "

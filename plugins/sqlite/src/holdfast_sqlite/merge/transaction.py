@@ -99,7 +99,7 @@ def merge(channel: Channel) -> None:
 
 
 def _merge(task: dict[str, Any]) -> list[str]:
-    _prepare(task["image"])
+    tables = _prepare(task["image"])
     _refuse_users(task)
     checksums = [_CHECKSUMS] if has_checksums(read_header(task["path"])) else []
     # Closed whatever happens: closing rolls back, and without it the journal stays beside the target.
@@ -112,7 +112,7 @@ def _merge(task: dict[str, Any]) -> list[str]:
         attached = _join(task["image"], image, target)
         # Exclusive also in rollback mode: a page that leaves the cache early needs that lock, and memory stays flat.
         target.execute("BEGIN EXCLUSIVE")
-        warnings = _Merge(image, target, attached=attached).run(replace=task["replace"])
+        warnings = _Merge(image, target, tables, attached=attached).run(replace=task["replace"])
         target.execute("COMMIT")
     return [*checksums, *warnings]
 
@@ -137,8 +137,8 @@ def _open(uri: str, lock_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(path: str) -> None:
-    """Give the heaps of the image, which is ours alone, the index that keeps their rowids."""
+def _prepare(path: str) -> list[Table]:
+    """Give the heaps of the image, which is ours alone, the index that keeps their rowids; all its tables."""
     with closing(_open(sqlite_uri(path, "rw"), 0)) as image:
         image.execute("PRAGMA journal_mode=OFF" if _mode(image) != "wal" else "PRAGMA journal_mode=DELETE")
         tables = _tables(image)
@@ -147,6 +147,7 @@ def _prepare(path: str) -> None:
             if table.heap:
                 image.execute(table.keeper("main"))
         image.execute("COMMIT")
+    return tables
 
 
 def _mode(connection: sqlite3.Connection) -> str:
@@ -161,9 +162,12 @@ def _tables(image: sqlite3.Connection) -> list[Table]:
 class _Merge:
     """One merge, within the transaction of `target`."""
 
-    def __init__(self, image: sqlite3.Connection, target: sqlite3.Connection, *, attached: bool) -> None:
+    def __init__(
+        self, image: sqlite3.Connection, target: sqlite3.Connection, tables: list[Table], *, attached: bool
+    ) -> None:
         self._image = image
         self._target = target
+        self._tables = tables
         self._attached = attached
         self._plan = Plan(image, target)
 
@@ -172,7 +176,7 @@ class _Merge:
         if self._plan.replaced and not replace:
             made = ", ".join(label(entry.name) for entry in self._plan.replaced)
             raise TaskError("unsafe", f"meanwhile somebody has made {made}", hint="use --replace to replace them")
-        before = broken(self._target)
+        before = broken(self._target, self._plan.target)
         entries = self._plan.image.entries
         for entry in self._plan.replaced:
             self._drop(entry)
@@ -184,16 +188,17 @@ class _Merge:
         self._make([entry for entry in entries if entry.kind == "view"])
         self._make([entry for entry in entries if entry.kind == "trigger"])
         names = {folded(entry.name) for entry in self._plan.image.named}
+        schema = Schema(self._target)
         gone = [
             f"{entry.kind} {label(entry.name)} is gone: {label(entry.on)} of the backup has none of that name"
             for entry in self._plan.gone
         ]
         return [
             *gone,
-            *no_longer_fits(before, broken(self._target)),
-            *lost_references(self._target, names),
-            *stale_indexes(self._target, names),
-            *indexes_of_triggers(self._target, names),
+            *no_longer_fits(before, broken(self._target, schema)),
+            *lost_references(self._target, schema, names),
+            *stale_indexes(schema, names),
+            *indexes_of_triggers(self._target, schema, names),
         ]
 
     def _drop(self, entry: Entry) -> None:
@@ -223,18 +228,13 @@ class _Merge:
                 raise TaskError("failed", text, hint=hint) from error
 
     def _fill(self) -> None:
-        tables = [
-            Table(self._image, entry)
-            for entry in self._plan.image.entries
-            if entry.kind == "table" and not entry.module
-        ]
-        for table in tables:
+        for table in self._tables:
             if self._attached:
                 copy_attached(self._target, table)
             else:
                 copy_converted(self._image, self._target, table)
             compare(self._image, self._target, table)
-        names = {table.name for table in tables}
+        names = {table.name for table in self._tables}
         self._copy_own("sqlite_sequence", names)
         self._copy_own("sqlite_stat1", names)
 
