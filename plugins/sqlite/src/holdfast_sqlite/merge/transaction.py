@@ -141,8 +141,8 @@ def _prepare(path: str) -> list[Table]:
     """Give the heaps of the image, which is ours alone, the index that keeps their rowids; all its tables."""
     with closing(_open(sqlite_uri(path, "rw"), 0)) as image:
         image.execute("PRAGMA journal_mode=OFF" if _mode(image) != "wal" else "PRAGMA journal_mode=DELETE")
+        image.execute("BEGIN")  # one lock for all that is read, and one commit, not a write to disk for each
         tables = _tables(image)
-        image.execute("BEGIN")  # one commit for all, not a write to disk for each
         for table in tables:
             if table.heap:
                 image.execute(table.keeper("main"))
