@@ -114,6 +114,11 @@ class Schema:
         self.by_name = {folded(entry.name): entry for entry in self.entries if entry.kind != "trigger"}
         self.triggers = {folded(entry.name): entry for entry in self.entries if entry.kind == "trigger"}
         self.belongings = belongings(self.entries, marked_tables(connection))
+        #: Indexes with a definition of their own, by the table that each belongs to.
+        self.indexes: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.kind == "index" and entry.sql:
+                self.indexes.setdefault(entry.on, []).append(entry)
         #: Inner tables of virtual ones, with the name of the one.
         self.owners = {
             folded(shadow): folded(name) for name, owned in self.belongings.items() for shadow in owned.shadows
