@@ -14,6 +14,8 @@ from holdfast_sqlite.virtual_tables.definition import Definition, parse
 class Entry:
     """One row of `sqlite_schema`; `on` is the table or view that it belongs to, its own name for these."""
 
+    __slots__ = ("kind", "name", "on", "rowid", "sql")
+
     def __init__(self, kind: str, name: str, on: str, sql: str | None, rowid: int = 0) -> None:
         self.rowid = rowid
         self.kind = kind

@@ -24,6 +24,7 @@ class Trial:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         (encoding,) = source.execute("PRAGMA encoding").fetchone()
         self.connection.execute(f"PRAGMA encoding='{encoding}'")
+        self.connection.execute("PRAGMA page_size=512")  # each table and index has a page, of which nothing is used
         self.connection.execute("PRAGMA foreign_keys=OFF")
 
     def run(self, statements: Iterable[str]) -> str:
@@ -70,9 +71,13 @@ class Trials:
         Statistics are none: SQLite makes the tables for them as its version has them.
         """
         ours = _schema(self._source)
-        theirs = {key: value for trial in self._all for key, value in _schema(trial.connection).items()}
-        changed = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-        return [Change(kind, name, (ours | theirs)[kind, name][0]) for kind, name in changed]
+        missing, changed = set(ours), set()
+        for trial in self._all:
+            theirs = _schema(trial.connection)
+            missing -= theirs.keys()
+            changed |= {(*key, row[0]) for key, row in theirs.items() if ours.get(key) != row}
+        changed |= {(*key, ours[key][0]) for key in missing}
+        return [Change(*change) for change in sorted(changed)]
 
 
 class Change:

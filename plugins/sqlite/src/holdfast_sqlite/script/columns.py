@@ -19,6 +19,8 @@ _AFFINITIES = (
 class Column:
     """One column that has a value in each row, as all have but virtual ones."""
 
+    __slots__ = ("is_generated", "is_not_null", "name", "type")
+
     def __init__(self, name: str, kind: str, *, is_not_null: bool, is_generated: bool) -> None:
         self.name = name
         self.type = kind.upper()
@@ -36,6 +38,8 @@ class Column:
 class Index:
     """An index; `terms` are its columns in SQL, None where one of them is an expression."""
 
+    __slots__ = ("columns", "is_unique", "name", "origin", "terms")
+
     def __init__(self, connection: sqlite3.Connection, listed: tuple[int, str, int, str, int]) -> None:
         _, self.name, unique, origin, partial = listed
         self.is_unique = bool(unique)
@@ -52,6 +56,8 @@ class Table:
     `key` are the terms of the primary key of a table WITHOUT ROWID, empty for all others. `is_computed` tells that it
     has generated columns, of which only those that are stored are among its `columns`.
     """
+
+    __slots__ = ("alias", "columns", "indexes", "is_computed", "key", "name", "rowid")
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self.name = name

@@ -27,6 +27,8 @@ IMAGE = "use -o format=image, which needs nothing of the application"
 class TablePlan:
     """How a table is written: statements before and after its rows, and which columns and rows these are."""
 
+    __slots__ = ("after", "before", "computed", "has_long", "table")
+
     def __init__(self, table: Table, before: list[str], after: list[str], *, computed: bool, has_long: bool) -> None:
         self.table = table
         self.before = before
