@@ -44,7 +44,7 @@ def test_no_module_but_those_of_child_processes_reaches_for_sources() -> None:
         if "from holdfast_sqlite.snapshot" in path.read_text()
     }
     rooms = {name for name in importing if name.partition("/")[0] not in ("child", "snapshot")}
-    assert rooms == {"merge/transaction.py"}  # which a child process runs
+    assert rooms == {"merge/look.py"}  # which a child process runs
 
 
 def test_a_dump_that_is_aborted_leaves_no_process_and_no_lock(tmp_path: Path, backups: Any) -> None:

@@ -1,4 +1,4 @@
-"""The trial of a script: its definitions are made in empty databases, with the library here and nothing else.
+"""The trial of definitions: they are made in empty databases, with the library here and nothing else.
 
 At each definition SQLite looks through all that are there before, so that one database of very many takes a time that
 grows with their square. What it asks of a definition concerns the table that this belongs to and no other: the trial

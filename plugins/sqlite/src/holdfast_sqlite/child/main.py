@@ -33,10 +33,14 @@ def _run() -> int:
             from holdfast_sqlite.child.kinds import look
 
             look(channel)
-        elif channel.task["task"] in ("look", "merge"):
-            from holdfast_sqlite.merge import transaction
+        elif channel.task["task"] == "look":
+            from holdfast_sqlite.merge.look import look as look_at_target
 
-            getattr(transaction, channel.task["task"])(channel)
+            look_at_target(channel)
+        elif channel.task["task"] == "merge":
+            from holdfast_sqlite.merge.transaction import merge
+
+            merge(channel)
         else:
             from holdfast_sqlite.child.target import TASKS
 

@@ -7,11 +7,11 @@ from contextlib import closing
 
 from holdfast_sqlite.catalog import Entry, identifier
 from holdfast_sqlite.child.channel import Channel, TaskError
-from holdfast_sqlite.child.users import refuse_left_elsewhere, refuse_open, refuse_other_name
 from holdfast_sqlite.extensions import load_extensions
 from holdfast_sqlite.header import has_checksums, read_header
 from holdfast_sqlite.lending import APPLICATION
 from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.merge.access import open_uri, refuse_users
 from holdfast_sqlite.merge.consequences import (
     broken,
     indexes_of_triggers,
@@ -19,11 +19,9 @@ from holdfast_sqlite.merge.consequences import (
     no_longer_fits,
     stale_indexes,
 )
-from holdfast_sqlite.merge.counts import Counter
-from holdfast_sqlite.merge.plan import Plan, Schema, contents
+from holdfast_sqlite.merge.plan import Plan, Schema
 from holdfast_sqlite.merge.rows import IMAGE, Table, compare, copy_attached, copy_converted
-from holdfast_sqlite.snapshot.side_files import SideFiles
-from holdfast_sqlite.tokens import folded, label, surrogates
+from holdfast_sqlite.tokens import folded, label
 
 TYPE_CHECKING = False  # see `holdfast_sqlite.tokens`
 if TYPE_CHECKING:
@@ -38,51 +36,6 @@ _CHECKSUMS = (
 )
 # DROP TABLE takes 96 KB of memory for each index of the table, and as long as dropping them one by one.
 _MOST_INDEXES = 50
-
-
-def look(channel: Channel) -> None:
-    """Tell what a merge would change, or without an image what the target holds; touches nothing."""
-    task = channel.task
-    path = task["path"]
-    side_files = SideFiles(path)
-    if task["image"]:
-        _refuse_users(task)
-    side_files.watch()
-    target = _open_to_look(path, task["lock_timeout"], dry_run=task["dry_run"])
-    target.execute("BEGIN")
-    image = _open(sqlite_uri(task["image"], "ro&immutable=1"), 0) if task["image"] else None
-    counter = Counter(target)
-    changes = Plan(image, target).changes(Counter(image), counter) if image else contents(target, counter)
-    target.execute("ROLLBACK")
-    target.close()
-    side_files.remove()
-    channel.send("looked", changes=changes)
-
-
-def _refuse_users(task: dict[str, Any]) -> None:
-    """Refuse a target that others have open: without `live` at all, with it under another name; or have left so."""
-    refuse = refuse_other_name if task["live"] else refuse_open
-    refuse(task["path"], task["lock_timeout"])
-    refuse_left_elsewhere(task["path"], task["lock_timeout"])
-
-
-def _open_to_look(path: str, lock_timeout: float, *, dry_run: bool) -> sqlite3.Connection:
-    """Open the target for reading; a transaction that a crash has left in its journal is rolled back before a merge."""
-    target = _open(sqlite_uri(path, "ro"), lock_timeout)
-    try:
-        target.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
-            raise
-        if dry_run:
-            raise TaskError(
-                "failed",
-                "a crash has left an unfinished transaction in its journal, which a dry run does not roll back",
-                hint="open the database once with a program that uses it, or sqlite3",
-            ) from error
-        target.close()
-        return _open(sqlite_uri(path, "rw"), lock_timeout)
-    return target
 
 
 def merge(channel: Channel) -> None:
@@ -102,12 +55,12 @@ def merge(channel: Channel) -> None:
 
 def _merge(task: dict[str, Any]) -> list[str]:
     tables = _prepare(task["image"])
-    _refuse_users(task)
+    refuse_users(task)
     checksums = [_CHECKSUMS] if has_checksums(read_header(task["path"])) else []
     # Closed whatever happens: closing rolls back, and without it the journal stays beside the target.
     with (
-        closing(_open(sqlite_uri(task["image"], "ro&immutable=1"), 0)) as image,
-        closing(_open(sqlite_uri(task["path"], "rw"), task["lock_timeout"])) as target,
+        closing(open_uri(sqlite_uri(task["image"], "ro&immutable=1"), 0)) as image,
+        closing(open_uri(sqlite_uri(task["path"], "rw"), task["lock_timeout"])) as target,
     ):
         for connection in (image, target):
             load_extensions(connection, task["load_extension"])
@@ -133,15 +86,9 @@ def _join(path: str, image: sqlite3.Connection, target: sqlite3.Connection) -> b
     return True
 
 
-def _open(uri: str, lock_timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)
-    connection.text_factory = surrogates
-    return connection
-
-
 def _prepare(path: str) -> list[Table]:
     """Give the heaps of the image, which is ours alone, the index that keeps their rowids; all its tables."""
-    with closing(_open(sqlite_uri(path, "rw"), 0)) as image:
+    with closing(open_uri(sqlite_uri(path, "rw"), 0)) as image:
         image.execute("PRAGMA journal_mode=OFF" if _mode(image) != "wal" else "PRAGMA journal_mode=DELETE")
         image.execute("BEGIN")  # one lock for all that is read, and one commit, not a write to disk for each
         tables = _tables(image)
