@@ -58,7 +58,7 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@.ci/prepare test
-	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done

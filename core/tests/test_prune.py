@@ -1,12 +1,8 @@
 """Pruning, pinning, tagging and deleting in a store: what stays, what goes, and what is said about it."""
 
-import errno
 import json
-import os
 import subprocess
 import sys
-import threading
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,7 @@ import pytest
 
 from holdfast.api import Component, DatabaseURL, Engine, Facts, Kind, Storage, Stream
 from holdfast.cli import run
-from holdfast.errors import LockedError, NotFoundError, UnsafeError, UsageError
+from holdfast.errors import NotFoundError, UnsafeError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.operations.databases import databases
 from holdfast.operations.delete import delete
@@ -31,7 +27,6 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.labels import Act
-from holdfast.store.readers import reading
 from holdfast.store.removal import remove_backup
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -247,51 +242,6 @@ def test_leftovers_are_removed_only_when_no_running_backup_can_own_them(shelf: S
         assert (shelf.path / "app" / owned).exists()
         assert not (shelf.path / "app" / left).exists()
     assert shelf.prune(Policy(keep_last=9)).leftovers == (f"app/{owned}",)
-
-
-def test_a_backup_that_is_being_read_stays_and_is_said(shelf: Shelf) -> None:
-    old, new = shelf.add(days=2), shelf.add(days=1)
-    with reading(shelf.storage, shelf.find(old)):
-        result = shelf.prune(Policy(max_backups=1), now=NOW)
-        assert [choice.id for choice in result.kept] == [new, old]
-        assert f"kept app/{old}, which another process is reading" in result.warnings[0]
-        with pytest.raises(LockedError, match="another process is reading it"):
-            shelf.delete(old)
-    with (
-        shelf.storage.lease(old),
-        pytest.raises(LockedError, match="is being deleted by another process"),
-        reading(shelf.storage, shelf.find(old)),
-    ):
-        pass
-    entry = shelf.find(old)
-    assert [choice.id for choice in shelf.prune(Policy(max_backups=1), now=NOW).deleted] == [old]
-    with pytest.raises(NotFoundError, match="has been deleted meanwhile"), reading(shelf.storage, entry):
-        pass
-
-
-def test_a_store_without_room_for_a_lease_is_pruned_all_the_same(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deleting is what makes room; nobody could hold a lease there to read."""
-    old, new = shelf.add(days=2), shelf.add(days=1)
-
-    def lease(name: str, ttl: float = 60.0) -> Any:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(shelf.storage, "lease", lease)
-    result = shelf.prune(Policy(max_backups=1), now=NOW)
-    assert ([choice.id for choice in result.deleted], result.failed) == ([old], ())
-    shelf.delete(new, allow_last=True)
-    assert shelf.ids() == []
-
-
-def test_a_reader_waits_for_whoever_is_just_done_with_a_backup(shelf: Shelf) -> None:
-    made = shelf.add()
-    with ExitStack() as publishing:
-        publishing.enter_context(shelf.storage.lease(made))
-        timer = threading.Timer(0.2, publishing.close)
-        timer.start()
-        with reading(shelf.storage, shelf.find(made)):
-            assert shelf.ids() == [made]
-        timer.join()
 
 
 def test_what_is_deleted_is_told_before_the_next_one_goes(shelf: Shelf) -> None:

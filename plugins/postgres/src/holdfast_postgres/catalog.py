@@ -206,19 +206,11 @@ def schemas(connection: "Connection[TupleRow]") -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SequenceState:
+class SequenceState(InSchema):
     """One reading of a sequence."""
 
-    oid: int
-    schema: str
-    name: str
     last_value: int
     is_called: bool
-
-    @property
-    def quoted(self) -> str:
-        """The name for SQL, in any session."""
-        return quoted(self.schema, self.name)
 
     @property
     def statement(self) -> str:
