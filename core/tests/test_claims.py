@@ -1,6 +1,7 @@
 """Claims: ids that nobody else has, and names that stay with their source."""
 
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from holdfast.api import Event, EventType, Source
-from holdfast.errors import IntegrityError, LockedError, UnsafeError
+from holdfast.errors import IntegrityError, LockedError, UnsafeError, UsageError
+from holdfast.host import Host, this_host
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
@@ -16,12 +18,13 @@ from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import claim_name, new_backup
 from holdfast.store.folder import FolderStorage
+from holdfast.store.origin import Origin
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
-APP = Source(name="app", identity="app")
-
-
-OTHER = Source(name="app", identity="other")
+HERE = Host(name="here", id="1")
+APP = Origin.of(Source(name="app", identity="app"), HERE)
+OTHER = Origin.of(Source(name="app", identity="other"), HERE)
+FILE = Source(name="app", identity="/srv/app.db", local=True)
 
 
 def make(storage: Any, *, identity: str = "app", warnings: list[str] | None = None, **plan: Any) -> Backup:
@@ -45,8 +48,13 @@ def catalog(storage: FolderStorage) -> Catalog:
     return Catalog(storage)
 
 
-def claim(catalog: Catalog, source: Source, name: str = "app", **more: bool) -> str:
-    return claim_name(catalog, source, name=name, **{"explicit": False, "adopt": False, **more})
+def claim(catalog: Catalog, origin: Origin, name: str = "app", **more: bool) -> str:
+    return claim_name(catalog, origin, name=name, **{"explicit": False, "adopt": False, **more}).name
+
+
+def on(name: str, machine: str = "") -> Origin:
+    """The file as another host has it, with the same path."""
+    return Origin.of(FILE, Host(name=name, id=machine))
 
 
 @pytest.fixture
@@ -102,14 +110,17 @@ def test_a_damaged_claim_is_an_integrity_error(memory: Catalog, data: bytes) -> 
         claim(memory, APP)
 
 
+def numbered(number: int) -> Origin:
+    return Origin.of(Source(name="app", identity=str(number)), HERE)
+
+
 def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: FolderStorage) -> None:
     start = threading.Barrier(6)
     names: dict[int, str] = {}
 
     def work(number: int) -> None:
-        source = Source(name="app", identity=str(number))
         start.wait()
-        names[number] = claim(Catalog(FolderStorage(storage.root)), source)
+        names[number] = claim(Catalog(FolderStorage(storage.root)), numbered(number))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -118,8 +129,77 @@ def test_of_many_sources_that_claim_a_name_at_once_each_gets_its_own(storage: Fo
         thread.join()
     assert len(set(names.values())) == 6
     assert "app" in names.values()
-    again = {number: claim(Catalog(storage), Source(name="app", identity=str(number))) for number in range(6)}
+    again = {number: claim(Catalog(storage), numbered(number)) for number in range(6)}
     assert again == names
+
+
+# --- hosts ---
+
+
+def test_files_of_the_same_path_on_two_hosts_are_two_sources(memory: Catalog) -> None:
+    assert claim(memory, on("one")) == "app"
+    assert claim(memory, on("two")) == "app-two"
+    assert [claim(memory, on(name)) for name in ("one", "two", "one")] == ["app", "app-two", "app"]
+    assert json.loads(memory.storage.read("app-two/source.json"))["host"] == {"name": "two", "id": ""}
+
+
+def test_two_machines_of_one_name_are_two_hosts(memory: Catalog) -> None:
+    assert claim(memory, on("debian", "a" * 16)) == "app"
+    other = claim(memory, on("debian", "b" * 16))
+    assert other != "app"
+    assert claim(memory, on("debian", "b" * 16)) == other
+    assert claim(memory, on("debian", "a" * 16)) == "app"
+
+
+def test_a_host_that_is_named_later_is_the_one_it_was(memory: Catalog) -> None:
+    claim(memory, on("web1", "a" * 16))
+    assert claim(memory, on("web1")) == "app"
+
+
+def test_a_name_that_another_host_has_chosen_is_refused_unless_it_is_adopted(memory: Catalog) -> None:
+    claim(memory, on("one"), explicit=True)
+    with pytest.raises(UnsafeError, match="this path on host 'one', and this is host 'two'") as caught:
+        claim(memory, on("two"), explicit=True)
+    assert "HOLDFAST_HOST" in (caught.value.hint or "")
+    assert claim(memory, on("two"), explicit=True, adopt=True) == "app"
+    assert claim(memory, on("two")) == "app"
+    assert claim(memory, on("one")) != "app"
+
+
+@pytest.mark.parametrize("name", ["3f2a9c0d11be", "nightly-7d9f8c6b5d-x8x2z"])
+def test_a_container_that_has_another_name_now_is_told_instead_of_getting_a_new_source(
+    memory: Catalog, name: str
+) -> None:
+    """Night after night a new source would hold one backup each, and no policy would ever delete any."""
+    claim(memory, on("0123456789ab"))
+    with pytest.raises(UnsafeError, match="on host '0123456789ab'"):
+        claim(memory, on(name))
+    assert claim(memory, on("web1"), adopt=True) == claim(memory, on("web1")) == "app"
+
+
+def test_a_claim_of_an_older_store_goes_to_the_first_host_that_comes(memory: Catalog) -> None:
+    digest = on("one").identity
+    memory.storage.objects["app/source.json"] = b'{"identity": "%s"}\n' % digest.encode()  # type: ignore[attr-defined]
+    assert claim(memory, on("0123456789ab")) == "app"  # a name that passes binds nothing
+    assert claim(memory, on("one")) == "app"
+    assert claim(memory, on("two")) == "app-two"
+    assert claim(memory, on("one")) == "app"
+
+
+def test_a_database_of_a_server_is_the_same_from_everywhere(memory: Catalog) -> None:
+    source = Source(name="app", identity="10.0.0.5:5432/app")
+    assert {claim(memory, Origin.of(source, Host(name=name))) for name in ("one", "two")} == {"app"}
+    assert list(json.loads(memory.storage.read("app/source.json"))) == ["identity"]
+
+
+def test_a_host_is_what_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_HOST", "web2")
+    assert this_host("web1") == Host(name="web1")
+    assert this_host() == Host(name="web2")
+    monkeypatch.delenv("HOLDFAST_HOST")
+    assert this_host().name == socket.gethostname()
+    with pytest.raises(UsageError, match="not a name of a host"):
+        this_host("web 1")
 
 
 # --- beginning, deleting, sweeping ---

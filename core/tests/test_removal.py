@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.api import Source
+from holdfast.host import Host
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
@@ -19,12 +20,11 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.claims import claim_name
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
+from holdfast.store.origin import Origin
 from holdfast.store.removal import remove_backup, sweep
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
-APP = Source(name="app", identity="app")
-
-OTHER = Source(name="app", identity="other")
+OTHER = Origin.of(Source(name="app", identity="other"), Host(name="here"))
 
 
 def make(storage: Any, *, identity: str = "app", **plan: Any) -> Backup:
@@ -58,7 +58,7 @@ def test_deleting_one_of_two_keeps_the_other_and_the_name(catalog: Catalog, stor
     first, second = make(storage), make(storage)
     remove_backup(catalog, catalog.find(first.id))
     assert [entry.id for entry in catalog.listing().entries] == [second.id]
-    assert claim_name(catalog, OTHER, name="app", explicit=False, adopt=False) != "app"
+    assert claim_name(catalog, OTHER, name="app", explicit=False, adopt=False).name != "app"
 
 
 def test_a_sweep_leaves_running_backups_and_whole_ones_alone(catalog: Catalog, storage: FolderStorage) -> None:
@@ -95,6 +95,7 @@ import sys
 from holdfast.testing.memory import MemoryEngine, URL, memory_registry
 from holdfast.operations.backup import backup
 from holdfast.setup import Parts
+from holdfast.host import Host
 from holdfast.plan import BackupPlan
 
 store, identity, behaviour = sys.argv[1:]

@@ -310,6 +310,8 @@ class Source:
     name: str
     #: What tells it from every other database, and is the same for every way to write its URL.
     identity: str
+    #: Whether that holds on one host only, as a path of a file does: another host's is another database then.
+    local: bool = False
 
 
 @runtime_checkable

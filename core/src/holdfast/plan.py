@@ -148,6 +148,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     allow_damaged: bool = False
     #: Whether to take over a `name` that belongs to another database.
     adopt: bool = False
+    #: The name of the host that the database lies on; None means `HOLDFAST_HOST`, else the system's own.
+    host: str | None = None
     #: Tags to keep with the backup.
     tags: Texts = ()
 

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     help="Back up every database of each server or folder, chosen by --select and --exclude.",
 )
 @click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
+@click.option(
+    "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"
+)
 @click.option("--tag", "tags", multiple=True, help="Tag the backup.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @json_option(run=True)

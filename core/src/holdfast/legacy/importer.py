@@ -260,7 +260,7 @@ def _source(file: _File, url: DatabaseURL) -> Source:
     path = os.path.realpath(url.path.removeprefix("/"))
     # `<name>.db` copies bear the name that was given to them, SQL dumps only their id.
     name = os.path.basename(file.path.removesuffix(".gz")) if file.form == "image" else os.path.basename(path)
-    return Source(name=os.path.splitext(name)[0], identity=path)
+    return Source(name=os.path.splitext(name)[0], identity=path, local=True)
 
 
 class _OldEngine(Engine):

@@ -4,12 +4,11 @@ import hashlib
 import platform
 from datetime import datetime
 
-from holdfast.api import DumpSession, Facts, Proof, Source
+from holdfast.api import DumpSession, Facts, Proof
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
-from holdfast.store.claims import identity_digest
 from holdfast.store.manifest import (
     FORMAT_VERSION,
     CodecRecord,
@@ -22,6 +21,7 @@ from holdfast.store.manifest import (
 )
 from holdfast.store.manual_restore import restore_instructions
 from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, check_blob_path
+from holdfast.store.origin import Origin
 from holdfast.store.sums import sums
 
 _SELECTION = ("select", "exclude", "exclude_kinds")
@@ -32,7 +32,7 @@ def describe_backup(
     run: Run,
     streams: list[StreamRecord],
     *,
-    source: Source,
+    origin: Origin,
     facts: Facts,
     proof: Proof | None,
     created_at: datetime,
@@ -47,7 +47,8 @@ def describe_backup(
             name=run.name,
             url=setup.url.redacted(),
             engine=setup.engine.name,
-            identity=identity_digest(source),
+            identity=origin.identity,
+            host=origin.host,
             server_version=facts.server_version,
         ),
         codec=CodecRecord(name=setup.codec_name, spec=setup.codec_spec),

@@ -10,6 +10,7 @@ from pathlib import Path
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
 from holdfast.error_boundary import translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, os_error_text, quote_name
+from holdfast.host import this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
 from holdfast.operations._streams import check_streams, store_streams
 from holdfast.plan import BackupPlan
@@ -19,10 +20,11 @@ from holdfast.run import Run
 from holdfast.scratch import run_cleanup, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import claim_name, is_unused, name_for, new_backup
+from holdfast.store.claims import Claim, claim_name, is_unused, name_for, new_backup
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import slug
+from holdfast.store.origin import Origin
 from holdfast.store.removal import discard, sweep
 from holdfast.url import redact
 
@@ -71,7 +73,7 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
     with _open_source(setup) as source, _claim_name(catalog, setup, source, run, at) as created_at:
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
-        claim_name(catalog, source.identity, name=run.name, explicit=True, adopt=False)
+        claim_name(catalog, source.origin, name=run.name, explicit=True, adopt=False)
         checksum = publish(setup, manifest, files)
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 
@@ -88,7 +90,7 @@ def preview(
         with _open_source(setup) as source:
             name, explicit = _wanted_name(setup, source)
             if exists:
-                name = name_for(catalog, source.identity, name=name, explicit=explicit, adopt=plan.adopt)
+                name = name_for(catalog, source.origin, name=name, explicit=explicit, adopt=plan.adopt).name
             return Preview(
                 source=redact(plan.source),
                 name=name,
@@ -113,7 +115,8 @@ class _OpenSource:
 
     session: DumpSession
     session_context: ExitStack
-    identity: Source
+    name: str
+    origin: Origin
 
 
 @contextmanager
@@ -123,7 +126,9 @@ def _open_source(setup: BackupSetup) -> Iterator[_OpenSource]:
             scratch = stack.enter_context(scratch_folder())
             context = stack.enter_context(ExitStack())
             session = context.enter_context(setup.engine.dump(_request(setup, scratch)))
-            source = _OpenSource(session=session, session_context=context, identity=_identity(session, setup))
+            known = _known_source(session, setup)
+            origin = Origin.of(known, this_host(setup.plan.host))
+            source = _OpenSource(session=session, session_context=context, name=known.name, origin=origin)
         yield source
 
 
@@ -139,19 +144,21 @@ def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
     )
 
 
-def _identity(session: DumpSession, setup: BackupSetup) -> Source:
+def _known_source(session: DumpSession, setup: BackupSetup) -> Source:
     """Which database this is: as the engine says, else as its URL says."""
     if isinstance(session, SupportsSource):
         source = session.source
-        return Source(name=source.name, identity=f"{setup.engine.name}\0{source.identity}")
-    redacted = setup.url.redacted().partition("?")[0]
-    last = setup.url.path.rstrip("/").rpartition("/")[2]
-    return Source(name=last.partition(".")[0] or setup.engine.name, identity=f"{setup.engine.name}\0{redacted}")
+    else:
+        redacted = setup.url.redacted().partition("?")[0]
+        last = setup.url.path.rstrip("/").rpartition("/")[2]
+        name = last.partition(".")[0] or setup.engine.name
+        source = Source(name=name, identity=redacted, local=not setup.url.hosts)
+    return replace(source, identity=f"{setup.engine.name}\0{source.identity}")
 
 
 def _wanted_name(setup: BackupSetup, source: _OpenSource) -> tuple[str, bool]:
     """The name to claim for the source, and whether the user has chosen it."""
-    return setup.plan.name or slug(source.identity.name), setup.plan.name is not None
+    return setup.plan.name or slug(source.name), setup.plan.name is not None
 
 
 @contextmanager
@@ -163,26 +170,43 @@ def _claim_name(
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
         with new_backup(catalog.storage, at) as (backup_id, created_at):
-            wanted = name
-            name = claim_name(catalog, source.identity, name=name, explicit=explicit, adopt=setup.plan.adopt)
-            sweep(catalog, name)
-            run.identify(backup_id, name)
-            if name != wanted and is_unused(catalog, name):
-                run.warn(
-                    f"the name '{wanted}' belongs to the backups of another database, and those of this one get the "
-                    f"name '{name}'; if it is the same one in another place, use --name {wanted} --adopt"
-                )
+            claim = claim_name(catalog, source.origin, name=name, explicit=explicit, adopt=setup.plan.adopt)
+            sweep(catalog, claim.name)
+            run.identify(backup_id, claim.name)
+            for warning in _claim_warnings(catalog, claim, source.origin, name):
+                run.warn(warning)
             try:
                 yield created_at
             except BaseException:
-                _discard(catalog, run, source.identity)
+                _discard(catalog, run, source.origin)
                 raise
 
 
-def _discard(catalog: Catalog, run: Run, source: Source) -> None:
+def _claim_warnings(catalog: Catalog, claim: Claim, origin: Origin, wanted: str) -> Iterator[str]:
+    """What to know of a name before the first backup under it."""
+    host = origin.host.name if origin.host else ""
+    passing = origin.host is not None and origin.host.is_passing
+    if not (claim.taken or passing) or not is_unused(catalog, claim.name):
+        return
+    if claim.taken is not None:
+        elsewhere = claim.taken.host if claim.taken.is_elsewhere(origin) else None
+        whose = f"this path on host '{elsewhere.name}'" if elsewhere else "another database"
+        ours = f"those of host '{host}'" if elsewhere else "those of this one"
+        yield (
+            f"the name '{wanted}' belongs to the backups of {whose}, and {ours} get the name '{claim.name}'; "
+            f"if it is the same one in another place, use --name {wanted} --adopt"
+        )
+    if passing:
+        yield (
+            f"this host is called '{host}', as containers are that get another name with each start: give it one that "
+            "stays by --host or HOLDFAST_HOST, else the next backup is taken for that of another host"
+        )
+
+
+def _discard(catalog: Catalog, run: Run, origin: Origin) -> None:
     """Remove what was written; the failure that led here is the one to report."""
     try:
-        run_cleanup(lambda: discard(catalog, run.name, run.id, source))
+        run_cleanup(lambda: discard(catalog, run.name, run.id, origin))
     except (OSError, HoldfastError) as error:
         why = os_error_text(error) if isinstance(error, OSError) else error.message
         log.warning("could not remove the unfinished %s/%s: %s", run.name, run.id, why)
@@ -208,6 +232,6 @@ def _write(
     for warning in (*facts.warnings, *facts.damage):
         run.warn(warning)
     manifest = describe_backup(
-        setup, run, records, source=source.identity, facts=facts, proof=proof, created_at=created_at
+        setup, run, records, origin=source.origin, facts=facts, proof=proof, created_at=created_at
     )
     return manifest, small_files(setup, manifest, facts)

@@ -1,23 +1,24 @@
 """Claims: how a backup that is being made gets its id, and a source the name that its backups lie under."""
 
 import contextlib
-import hashlib
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import msgspec
-
-from holdfast.api import Source, Storage
-from holdfast.errors import HoldfastError, IntegrityError, LockedError, UnsafeError, os_error_text
+from holdfast.api import Storage
+from holdfast.errors import HoldfastError, LockedError, UnsafeError, os_error_text
+from holdfast.host import Host
 from holdfast.store.catalog import Catalog
-from holdfast.store.names import CLAIM, new_id
+from holdfast.store.names import CLAIM, new_id, slug
+from holdfast.store.origin import Origin, decode_claim, encode_claim
 
 log = logging.getLogger("holdfast.store")
 
 _ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
+_PATIENCE = 2.0  # seconds for which a claim is tried that another process is writing
 
 
 @contextmanager
@@ -47,19 +48,57 @@ def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[s
             log.warning("could not release the lease of %s: %s", backup_id, why, extra={"id": backup_id})
 
 
-def claim_name(catalog: Catalog, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
-    """Settle under which name a source's backups lie, and return it.
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The name that a source has in a store; `taken` is whose the wanted name is, where that is another's."""
 
-    A derived name that belongs to another source gets six digits of this one's identity; an explicit one is
-    refused with `UnsafeError`, unless it is adopted.
+    name: str
+    is_own: bool = False
+    is_bound: bool = True
+    taken: Origin | None = None
+
+
+def claim_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Claim:
+    """Settle under which name a source's backups lie, and claim it.
+
+    A derived name that belongs to another source gets the name of this one's host or six digits of its identity;
+    an explicit one is refused with `UnsafeError`, unless it is adopted.
     """
-    settled, owned = _settle(catalog, source, name=name, explicit=explicit, adopt=adopt)
-    return settled if owned else _take(catalog, settled, source, explicit=explicit, adopt=adopt)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        claim = name_for(catalog, origin, name=name, explicit=explicit, adopt=adopt)
+        if claim.is_own and (claim.is_bound or origin.host is None or origin.host.is_passing):
+            return claim
+        if _write(catalog.storage, claim, origin, anew=adopt or claim.is_own):
+            return claim
+        if time.monotonic() > deadline:
+            raise LockedError(f"another process is claiming the name '{claim.name}' in the store")
+        time.sleep(_PATIENCE / 100)
 
 
-def name_for(catalog: Catalog, source: Source, *, name: str, explicit: bool, adopt: bool) -> str:
+def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Claim:
     """The name that `claim_name` would settle on; changes nothing."""
-    return _settle(catalog, source, name=name, explicit=explicit, adopt=adopt)[0]
+    first = _owner(catalog, name)
+    if first is None or first.is_same(origin) or adopt:
+        own = first is not None and first.is_same(origin)
+        bound = first is not None and (first.host is not None or origin.host is None)
+        return Claim(name=name, is_own=own, is_bound=bound)
+    elsewhere = first.host if first.is_elsewhere(origin) else None
+    if elsewhere and origin.host and (explicit or origin.host.is_passing):
+        raise UnsafeError(
+            f"the name '{name}' belongs to the backups of this path on host '{elsewhere.name}', and this is host "
+            f"'{origin.host.name}'",
+            hint="if a host changes its name, as containers do, say which it is by --host or HOLDFAST_HOST, and go on "
+            "with its backups by --adopt; else choose another --name",
+        )
+    for candidate in () if explicit else _candidates(name, origin, elsewhere):
+        owner = _owner(catalog, candidate)
+        if owner is None or owner.is_same(origin):
+            return Claim(name=candidate, is_own=owner is not None, taken=first)
+    raise UnsafeError(
+        f"the name '{name}' belongs to the backups of another database",
+        hint="choose another --name, or use --adopt if this database is its successor",
+    )
 
 
 def is_unused(catalog: Catalog, name: str) -> bool:
@@ -67,58 +106,50 @@ def is_unused(catalog: Catalog, name: str) -> bool:
     return all(stat.path == f"{name}/{CLAIM}" for stat in catalog.storage.list(name))
 
 
-def release_name(catalog: Catalog, name: str, identity: str | None) -> None:
+def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
     """Give a name back whose last backup is gone, so that a wrong first try does not hold it.
 
-    A run that has just claimed it, and written nothing yet, claims it again before it publishes. `identity` is the
-    digest of whose name it should be, None for anybody's.
+    A run that has just claimed it, and written nothing yet, claims it again before it publishes. `origin` is whose
+    name it should be, None for anybody's.
     """
     remaining = [stat.path for stat in catalog.storage.list(name)]
-    if remaining == [f"{name}/{CLAIM}"] and identity in (None, _owner(catalog, name)):
+    if remaining != [f"{name}/{CLAIM}"]:
+        return
+    owner = _owner(catalog, name)
+    if origin is None or (owner is not None and owner.is_same(origin)):
         catalog.storage.delete(remaining[0])
 
 
-def identity_digest(source: Source) -> str:
-    """A digest that tells sources apart without naming them."""
-    return hashlib.sha256(source.identity.encode(errors="surrogateescape")).hexdigest()
+def _candidates(name: str, origin: Origin, elsewhere: Host | None) -> Iterator[str]:
+    """Other names for a source whose own is taken, the best first."""
+    if elsewhere and origin.host and slug(origin.host.name) != slug(elsewhere.name):
+        yield f"{name[:40]}-{slug(origin.host.name, 20)}"
+    for digest in dict.fromkeys((origin.identity, origin.digest)):
+        yield from (f"{name[:40]}-{digest[:length]}" for length in (6, 12, 20))
 
 
-def _settle(catalog: Catalog, source: Source, *, name: str, explicit: bool, adopt: bool) -> tuple[str, bool]:
-    """The name for a source, and whether it is the source's own already."""
-    identity = identity_digest(source)
-    names = [name] if explicit or adopt else [name, *(f"{name[:40]}-{identity[:n]}" for n in (6, 12, 20))]
-    for candidate in names:
-        owner = _owner(catalog, candidate)
-        if owner in (None, identity) or adopt:
-            return candidate, owner == identity
-    raise UnsafeError(
-        f"the name '{name}' belongs to the backups of another database",
-        hint="choose another --name, or use --adopt if this database is its successor",
-    )
+def _write(storage: Storage, claim: Claim, origin: Origin, *, anew: bool) -> bool:
+    """Write a claim, `anew` in the place of the one that is there; False if another process was quicker."""
+    path = f"{claim.name}/{CLAIM}"
+    with contextlib.ExitStack() as stack:
+        if anew:
+            try:
+                stack.enter_context(storage.lease(f"claim-{claim.name}"))
+            except LockedError:
+                return False
+            storage.delete(path)
+        try:
+            with storage.writer(path) as writer:
+                writer.write(encode_claim(origin))
+        except FileExistsError:
+            return False
+    return True
 
 
-def _take(catalog: Catalog, name: str, source: Source, *, explicit: bool, adopt: bool) -> str:
+def _owner(catalog: Catalog, name: str) -> Origin | None:
+    """Whose a name is: as claimed, else as its newest manifest says."""
     path = f"{name}/{CLAIM}"
-    if adopt:
-        catalog.storage.delete(path)
-    try:
-        with catalog.storage.writer(path) as writer:
-            writer.write(msgspec.json.encode({"identity": identity_digest(source)}) + b"\n")
-    except FileExistsError:  # another process was quicker: see who it is
-        return claim_name(catalog, source, name=name, explicit=explicit, adopt=False)
-    return name
-
-
-def _owner(catalog: Catalog, name: str) -> str | None:
-    """The identity that holds a name: as claimed, else as its newest manifest says."""
-    try:
-        data: Any = msgspec.json.decode(catalog.storage.read(f"{name}/{CLAIM}", 0, 1 << 16))
-        return str(data["identity"])
-    except FileNotFoundError:
-        pass
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{name}/{CLAIM} in the store is not valid", hint="delete it: the next backup makes it anew"
-        ) from error
-    identities = [entry.manifest.source.identity for entry in catalog.listing(name).entries if entry.manifest]
-    return identities[-1] if identities else None
+    with contextlib.suppress(FileNotFoundError):
+        return decode_claim(catalog.storage.read(path, 0, 1 << 16), path)
+    manifests = [entry.manifest for entry in catalog.listing(name).entries if entry.manifest]
+    return Origin.recorded(manifests[-1].source) if manifests else None

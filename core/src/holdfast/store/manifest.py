@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.api import ObjectProof, Proof
 from holdfast.errors import IntegrityError, lower_first, quote_name
+from holdfast.host import Host
 from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
@@ -36,13 +37,17 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the backup is from: `url` without secrets, `identity` a digest that tells sources apart."""
+    """Where the backup is from: `url` without secrets, `identity` a digest that tells sources apart.
+
+    `host` is there where the identity holds on one host only.
+    """
 
     name: str
     url: str
     engine: str
     identity: str
     server_version: str = ""
+    host: Host | None = None
 
 
 class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):

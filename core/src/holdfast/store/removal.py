@@ -9,12 +9,13 @@ import logging
 import os
 from collections.abc import Iterable
 
-from holdfast.api import Source, Storage
+from holdfast.api import Storage
 from holdfast.errors import LockedError, os_error_text
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import identity_digest, release_name
+from holdfast.store.claims import release_name
 from holdfast.store.entry import Entry
 from holdfast.store.names import MANIFEST, is_source_name
+from holdfast.store.origin import Origin
 
 log = logging.getLogger("holdfast.store")
 
@@ -25,18 +26,18 @@ def remove_backup(catalog: Catalog, entry: Entry) -> None:
     storage.delete(f"{entry.folder}/{MANIFEST}")
     storage.barrier()
     _clear(storage, entry.folder)
-    release_name(catalog, entry.name, entry.manifest.source.identity if entry.manifest else None)
+    release_name(catalog, entry.name, Origin.recorded(entry.manifest.source) if entry.manifest else None)
     storage.barrier()
 
 
-def discard(catalog: Catalog, name: str, backup_id: str, source: Source) -> None:
+def discard(catalog: Catalog, name: str, backup_id: str, origin: Origin) -> None:
     """Remove all that a failed run wrote, and give back a name that is for nothing else."""
     storage, folder = catalog.storage, f"{name}/{backup_id}"
     if _is_published(storage, folder):  # else a barrier would only write out what is about to go
         storage.delete(f"{folder}/{MANIFEST}")
         storage.barrier()
     _clear(storage, folder)
-    release_name(catalog, name, identity_digest(source))
+    release_name(catalog, name, origin)
     storage.barrier()
 
 

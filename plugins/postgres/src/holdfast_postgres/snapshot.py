@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, LockedError
+from holdfast.api import HoldfastError, LockedError, Source
 from holdfast_postgres import catalog
 from holdfast_postgres.catalog import Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
@@ -58,7 +58,7 @@ class Snapshot:
     schemas: tuple[str, ...]
     scope: BackupScope | None
     point: dict[str, Any]
-    identity: str
+    source: Source
 
     def takes(self, relation: Relation) -> bool:
         """Whether the dump holds a relation."""
@@ -153,7 +153,7 @@ def _try_once(
         schemas=tuple(catalog.schemas(connection)),
         scope=scope,
         point={**_point(connection, server), "snapshot": row[1]},
-        identity=_source_identity(connection, location, server),
+        source=_source(connection, location, server),
     )
 
 
@@ -228,12 +228,16 @@ def _point(connection: "Connection[TupleRow]", server: Server) -> dict[str, Any]
     return point
 
 
-def _source_identity(connection: "Connection[TupleRow]", location: Location, server: Server) -> str:
+def _source(connection: "Connection[TupleRow]", location: Location, server: Server) -> Source:
     """The same for every way to reach a database, and for a standby of it."""
     system = _optional(connection, "SELECT system_identifier FROM pg_catalog.pg_control_system()")
+    host = location.parameters.get("host", "")
     if system is None:
-        system = f"{location.parameters.get('host', '')}:{location.parameters.get('port', '')}"
-    return f"{system}\0{server.database}"
+        system = f"{host}:{location.parameters.get('port', '')}"
+        local = not host or host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")
+    else:
+        local = False
+    return Source(name=server.database, identity=f"{system}\0{server.database}", local=local)
 
 
 def _optional(connection: "Connection[TupleRow]", query: str) -> Any:

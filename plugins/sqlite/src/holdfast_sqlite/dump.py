@@ -54,7 +54,7 @@ class Dump:
         suffix = ".sqlite" if self._is_image else ".sql"
         # A script may be half or twice as large as the file: no size is better than a wrong one.
         self.streams = (Stream(name=STREAM, suffix=suffix, size=size if self._is_image else None),)
-        self.source = Source(name=os.path.splitext(os.path.basename(path))[0], identity=real_path(path))
+        self.source = Source(name=os.path.splitext(os.path.basename(path))[0], identity=real_path(path), local=True)
 
     def read(self, stream: Stream) -> Iterator[bytes | bytearray]:
         """Yield the image or script; what is wrong with the source shows at the end at the latest."""

@@ -69,7 +69,9 @@ class MysqlDump:
         self.streams = tuple(self._streams())
         port = snapshot.keeper.value("SELECT @@port") if location.socket else str(location.port)
         host = "localhost" if location.local else location.host.lower()
-        self.source = Source(name=location.database, identity=f"{host}:{port}/{location.database}")
+        self.source = Source(
+            name=location.database, identity=f"{host}:{port}/{location.database}", local=location.local
+        )
 
     def _streams(self) -> Iterator[Stream]:
         if self._request.options.format == "sql":

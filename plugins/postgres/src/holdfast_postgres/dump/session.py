@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Source, Stream
+from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Stream
 from holdfast_postgres import manual_restore, money
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
@@ -60,7 +60,7 @@ class PostgresDump:
         self._source = StreamReaders(request, snapshot, self._plan, programs, processes, properties=self._properties)
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
-        self.source = Source(name=snapshot.server.database, identity=snapshot.identity)
+        self.source = snapshot.source
 
     def _read_extensions(self) -> list[ExtensionHint]:
         """The extensions of the dump; a selection that would divide what one keeps together is refused."""
