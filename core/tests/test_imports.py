@@ -26,7 +26,18 @@ PAGES = [
 # CONTRIBUTING.md the table that the test of it prints.
 FLOORS = {
     "ground": ("errors", "url"),
-    "what plugins see": ("api", "changes", "duration", "failure", "host", "kinds", "policy", "proof", "signature"),
+    "what plugins see": (
+        "api",
+        "changes",
+        "duration",
+        "failure",
+        "filesystem",
+        "host",
+        "kinds",
+        "policy",
+        "proof",
+        "signature",
+    ),
     "plugins, looked up and called": ("plugins",),
     "what describes and surrounds a run": ("plan", "defaults"),
     "how bytes flow, and what every run has": ("streaming", "error_boundary", "run", "scratch"),

@@ -8,8 +8,29 @@ import sys
 
 # The numbers of the architectures; what one does not have its programs do not call.
 _NUMBERS = {
-    "x86_64": {"fallocate": 285, "link": 86, "linkat": 265, "rename": 82, "fsync": 74, "chmod": 90, "fchmod": 91},
-    "aarch64": {"fallocate": 47, "linkat": 37, "renameat": 38, "fsync": 82, "fchmod": 52, "fchmodat": 53},
+    "x86_64": {
+        "fallocate": 285,
+        "link": 86,
+        "linkat": 265,
+        "rename": 82,
+        "fsync": 74,
+        "fdatasync": 75,
+        "flock": 73,
+        "chmod": 90,
+        "fchmod": 91,
+        "unlink": 87,
+    },
+    "aarch64": {
+        "fallocate": 47,
+        "linkat": 37,
+        "renameat": 38,
+        "fsync": 82,
+        "fdatasync": 83,
+        "flock": 32,
+        "fchmod": 52,
+        "fchmodat": 53,
+        "unlinkat": 35,
+    },
 }
 _NO_NEW_PRIVILEGES, _SET_FILTER, _FILTER = 38, 22, 2  # of prctl(2)
 _LOAD, _SKIP_UNLESS, _RETURN = 0x20, 0x15, 0x06  # of linux/bpf_common.h

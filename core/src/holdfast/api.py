@@ -39,6 +39,7 @@ from holdfast.errors import (
     quote_name,
 )
 from holdfast.failure import Failure
+from holdfast.filesystem import give_name, sync_path
 from holdfast.kinds import ObjectKind
 from holdfast.url import DatabaseURL, redact
 
@@ -99,6 +100,7 @@ __all__ = [
     "UnsafeError",
     "UsageError",
     "Writer",
+    "give_name",
     "hookimpl",
     "hookspec",
     "options_of",
@@ -106,6 +108,7 @@ __all__ = [
     "quote_name",
     "redact",
     "refuse_replacing",
+    "sync_path",
 ]
 
 # Lines that begin with `#:` document the name below them, or on their line: the reference shows them.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from holdfast.api import Kind
-from holdfast.errors import UsageError, quote_name
+from holdfast.errors import HoldfastError, UsageError, quote_name
 from holdfast.plan import MAX_JOBS
 from holdfast.plugins.registry import Registry
 
@@ -51,7 +51,7 @@ def default_jobs(environ: Mapping[str, str] = os.environ) -> int:
 
 
 def scratch_root(environ: Mapping[str, str] = os.environ) -> str:
-    """Where scratch folders are made: `TMPDIR`, else a place for large files.
+    """Where scratch folders are made: `TMPDIR`, else a place for large files; a `HoldfastError` if there is none.
 
     /tmp is often memory (tmpfs), and a spooled database in there could take all of it: /var/tmp is on a disk.
     """
@@ -59,4 +59,10 @@ def scratch_root(environ: Mapping[str, str] = os.environ) -> str:
         return environ["TMPDIR"]  # as it is: tempfile would quietly go elsewhere if it cannot be used
     if os.access("/var/tmp", os.W_OK | os.X_OK):  # noqa: S108
         return "/var/tmp"  # noqa: S108
-    return tempfile.gettempdir()
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise HoldfastError(
+            "there is no folder for temporary files: none of /var/tmp, /tmp and the current folder can be written",
+            hint="set TMPDIR to a folder that can be written",
+        ) from error

@@ -4,6 +4,8 @@ Messages are lowercase, without a final full stop, and hold neither passwords no
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -93,6 +95,15 @@ def add_cleanup_failure(error: BaseException, failure: HoldfastError) -> None:
     )
     error.hint = "; ".join(dict.fromkeys(filter(None, (error.hint, failure.hint)))) or None
     error.args = (error.message,)
+
+
+@contextmanager
+def cleaning_up(error: BaseException, action: str) -> Iterator[None]:
+    """Add what the system refuses while this cleans up to the error that it cleans up after, instead of hiding it."""
+    try:
+        yield
+    except OSError as failure:
+        add_cleanup_failure(error, HoldfastError(f"{action}: {os_error_text(failure)}"))
 
 
 def cleanup_notes(error: BaseException) -> str:

@@ -29,15 +29,19 @@ def hold_lease(folder: str, name: str, *, shared: bool = False) -> Iterator[None
     try:
         yield
     finally:
-        try:
-            # Of several holders the last one removes the file.
-            with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                if shared:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-        finally:
-            os.close(descriptor)
-        _remove_dead(folder)
+        _release(descriptor, path, shared=shared)
+    _remove_dead(folder)
+
+
+def _release(descriptor: int, path: str, *, shared: bool) -> None:
+    """Remove the file of a lease, of several holders the last one; the lock ends with the descriptor in any case."""
+    try:
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            if shared:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(path: str, name: str, kind: int) -> int:

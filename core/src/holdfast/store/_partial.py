@@ -1,12 +1,12 @@
 """Files in the making: written under a temporary name, visible under their own only when they are whole."""
 
-import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.api import Chunk
+from holdfast.filesystem import give_name
 from holdfast.store.names import PARTIAL
 
 _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
@@ -57,21 +57,4 @@ def naming(partial: str, final: str) -> Iterator[None]:
 def publish(partial: str, final: str) -> None:
     """Give a finished file its name, unless that is taken."""
     with naming(partial, final):
-        _publish(partial, final)
-
-
-def _publish(partial: str, final: str) -> None:
-    try:
-        os.link(partial, final)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-            raise
-        # No hard links here (FAT, some network mounts): reserve the name, then rename over the reservation.
-        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        try:
-            os.replace(partial, final)
-        except BaseException:
-            os.unlink(final)  # the name alone would be an empty object
-            raise
-    else:
-        os.unlink(partial)
+        give_name(partial, final)

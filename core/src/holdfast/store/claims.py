@@ -1,7 +1,6 @@
 """Claims: how a backup that is being made gets its id, and a source the name that its backups lie under."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.api import Storage
-from holdfast.errors import HoldfastError, LockedError, UnsafeError, os_error_text
+from holdfast.errors import LockedError, UnsafeError
 from holdfast.host import Host
 from holdfast.store.catalog import Catalog
+from holdfast.store.leasing import held
 from holdfast.store.names import CLAIM, new_id, slug
 from holdfast.store.origin import Origin, decode_claim, encode_claim
-
-log = logging.getLogger("holdfast.store")
 
 _ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
 _PATIENCE = 2.0  # seconds for which a claim is tried that another process is writing
@@ -30,22 +28,15 @@ def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[s
     moment = None if at is None else at.timestamp()
     for attempt in range(_ATTEMPTS):
         backup_id, created_at = new_id(moment)
-        lease = storage.lease(backup_id)
-        try:
-            lease.__enter__()
-        except LockedError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            continue
-        break
-    with contextlib.ExitStack() as stack:
-        stack.push(lease)
-        yield backup_id, created_at
-        try:
-            stack.close()
-        except (OSError, HoldfastError) as error:  # the backup is published by now, and a lease ends by itself
-            why = os_error_text(error) if isinstance(error, OSError) else error.message
-            log.warning("could not release the lease of %s: %s", backup_id, why, extra={"id": backup_id})
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held(storage.lease(backup_id), backup_id))
+            except LockedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            yield backup_id, created_at
+            return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +125,7 @@ def _write(storage: Storage, claim: Claim, origin: Origin, *, anew: bool) -> boo
     with contextlib.ExitStack() as stack:
         if anew:
             try:
-                stack.enter_context(storage.lease(f"claim-{claim.name}"))
+                stack.enter_context(held(storage.lease(f"claim-{claim.name}"), claim.name))
             except LockedError:
                 return False
             storage.delete(path)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Self
 
 from holdfast.api import Stat
-from holdfast.errors import UsageError, os_error_text, quote_name
+from holdfast.errors import UsageError, cleaning_up, os_error_text, quote_name
+from holdfast.filesystem import sync_descriptor, sync_path
 from holdfast.store._leases import LEASES, hold_lease
 from holdfast.store._partial import FileWriter, naming, partial_path, publish
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
@@ -59,14 +60,15 @@ class FolderStorage:
             try:
                 yield writer
                 if os.path.basename(final) in _SYNCED_FIRST:
-                    os.fsync(descriptor)
+                    sync_descriptor(descriptor, final)
             finally:
                 writer.close()
             publish(partial, final)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
-            self._prune(folder)
+        except BaseException as error:
+            with cleaning_up(error, f"could not remove {quote_name(partial)}"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(partial)
+                self._prune(folder)
             raise
         with self._lock:
             self._unsynced.update((final, folder))
@@ -147,7 +149,7 @@ class FolderStorage:
                 paths, self._unsynced = self._unsynced, set()
             try:
                 for path in sorted(paths, key=lambda path: (os.path.isdir(path), -len(path))):
-                    _sync(path)
+                    sync_path(path)
             except BaseException:
                 with self._lock:
                     self._unsynced |= paths
@@ -232,17 +234,3 @@ def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]
             status = entry.stat(follow_symlinks=False)
             stats.append(Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode)))
     return stats, folders
-
-
-def _sync(path: str) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return  # deleted since: nothing of it has to last
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # folders of some network file systems
-            raise
-    finally:
-        os.close(descriptor)

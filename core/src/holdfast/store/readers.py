@@ -10,6 +10,7 @@ from holdfast.api import Storage, SupportsSharedLease
 from holdfast.errors import LockedError, os_error_text
 from holdfast.store._notes import check_published
 from holdfast.store.entry import Entry
+from holdfast.store.leasing import held
 
 log = logging.getLogger("holdfast.store")
 
@@ -47,7 +48,7 @@ def deleting(storage: Storage, entry: Entry) -> Iterator[None]:
 def _take(stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], entry: Entry) -> bool:
     """Take a lease if the store has a place for it; returns whether it has."""
     try:
-        stack.enter_context(lease())
+        stack.enter_context(held(lease(), entry.id))
     except OSError as error:
         if error.errno not in _NO_LEASE:
             raise
@@ -63,7 +64,7 @@ def _patiently(storage: SupportsSharedLease, entry: Entry) -> Iterator[None]:
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(storage.shared_lease(entry.id))
+                stack.enter_context(held(storage.shared_lease(entry.id), entry.id))
                 break
             except LockedError as error:
                 if time.monotonic() > deadline:

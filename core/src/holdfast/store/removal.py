@@ -14,6 +14,7 @@ from holdfast.errors import LockedError, os_error_text
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import release_name
 from holdfast.store.entry import Entry
+from holdfast.store.leasing import held
 from holdfast.store.names import MANIFEST, is_source_name
 from holdfast.store.origin import Origin
 
@@ -49,7 +50,8 @@ def sweep(catalog: Catalog, name: str) -> list[str]:
     removed = []
     for folder in catalog.leftovers(name):
         try:
-            with catalog.storage.lease(folder.partition("/")[2]):
+            backup_id = folder.partition("/")[2]
+            with held(catalog.storage.lease(backup_id), backup_id):
                 if not _is_published(catalog.storage, folder):
                     _clear(catalog.storage, folder)
                     removed.append(folder)
@@ -67,7 +69,8 @@ def abandoned(storage: Storage, leftovers: Iterable[str]) -> list[str]:
     """Of unfinished folders, those that no running process owns; needs to write to the store, else none."""
     folders = []
     for folder in leftovers:
-        with contextlib.suppress(LockedError, OSError), storage.lease(folder.rpartition("/")[2]):
+        backup_id = folder.rpartition("/")[2]
+        with contextlib.suppress(LockedError, OSError), held(storage.lease(backup_id), backup_id):
             folders.append(folder)
     return folders
 

@@ -21,6 +21,7 @@ from holdfast.api import (
     Step,
     UnsafeError,
     quote_name,
+    sync_path,
 )
 from holdfast_sqlite.child.channel import TaskError
 from holdfast_sqlite.child.check import integrity_check, quick_check
@@ -34,7 +35,7 @@ from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.merge.session import Merge, preview_replacement
 from holdfast_sqlite.script.loader import ApplicationNeededError, load_script
 from holdfast_sqlite.target.file import Target
-from holdfast_sqlite.target.place import reserve, sync_file, write_error
+from holdfast_sqlite.target.place import reserve, write_error
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -83,7 +84,7 @@ class Restore:
                 self._merge.check()
             else:
                 self._target.confirm()
-                sync_file(image)
+                sync_path(image)
         except OSError as error:
             raise self._write_failure(error, selected=selected) from error
 

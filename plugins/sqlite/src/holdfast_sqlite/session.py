@@ -7,12 +7,12 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from holdfast.api import HoldfastError
+from holdfast_sqlite.interpreter import interpreter
 
 log = logging.getLogger("holdfast.sqlite")
 
@@ -31,14 +31,13 @@ class Child:
     """
 
     def __init__(self, task: str, *, scratch: Path, **arguments: Any) -> None:
-        if not sys.executable:
-            raise HoldfastError("there is no Python interpreter to run the SQLite engine's child process with")
+        python = interpreter()
         control, remote = os.pipe()
         self._errors = scratch / f"{task}-{control}.stderr"
         try:
             with open(self._errors, "wb") as errors:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _START, _ROOT],
+                    [python, "-I", "-S", "-c", _START, _ROOT],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,

@@ -150,8 +150,7 @@ class Dump:
         """Copy the file while writers wait: 0.1 s for 279 MB, a fifth less where the space is reserved before."""
         source = self._source
         target = spool.create(self._image)
-        if hasattr(os, "posix_fallocate") and source.size:
-            os.posix_fallocate(target, 0, source.size)
+        spool.reserve(target, source.size)
         started = time.monotonic()
         with spool.Urgency():
             begin_again(source)

@@ -14,6 +14,7 @@ from holdfast.api import (
     LockedError,
     RestoreRequest,
     UnsafeError,
+    give_name,
     os_error_text,
     quote_name,
 )
@@ -211,15 +212,9 @@ class Target:
         """Link the image to a name that was free, so that a file made meanwhile is not overwritten."""
         with self._aside():
             try:
-                os.link(self.image, self.path)
+                give_name(self.image, self.path)
             except FileExistsError as error:
                 raise self._created_meanwhile() from error
-            except OSError:  # no hard links on this file system
-                if os.path.lexists(self.path):
-                    raise self._created_meanwhile() from None
-                os.rename(self.image, self.path)
-            else:
-                self._remove(self.image)
 
     def _created_meanwhile(self) -> UnsafeError:
         return UnsafeError(f"{quote_name(self.path)} was created by another process meanwhile")

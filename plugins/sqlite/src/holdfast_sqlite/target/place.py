@@ -6,15 +6,21 @@ import logging
 import os
 import stat
 
-from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, os_error_text, quote_name
+from holdfast.api import (
+    CredentialsError,
+    HoldfastError,
+    UnreachableError,
+    UnsafeError,
+    os_error_text,
+    quote_name,
+    sync_path,
+)
 from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.layers import shown_at
 from holdfast_sqlite.mounts import describe, mounts
 
 log = logging.getLogger("holdfast.sqlite")
 
-# What file systems answer that cannot do a thing at all: FAT, NFS, SMB, 9p, FUSE, ZFS, and libraries such as musl.
-CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EPERM)
 _LONGEST = 510  # bytes: MAX_PATHNAME of SQLite's os_unix.c, less its end
 _TEMPORARY = 46  # bytes of the name of an image with `-journal`
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -135,27 +141,13 @@ def reserve(descriptor: int, folder: str, size: int) -> None:
         log.info("no space can be reserved in %s: %s", quote_name(folder), os_error_text(error))
 
 
-def sync_file(path: str) -> None:
-    """Wait until a file is on its medium, as far as its file system knows of that."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in CANNOT:
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def sync_folder(path: str) -> list[str]:
     """Wait until the name of a file is on its medium; what has to be said if that is not certain.
 
     A folder may be one that cannot be read, and many network file systems know no fsync of folders.
     """
     try:
-        sync_file(os.path.dirname(path))
-    except PermissionError:
-        return []
+        sync_path(os.path.dirname(path))
     except OSError as error:
         doubt = f"its folder could not be synced ({os_error_text(error)}): a power failure may bring the old file back"
         return [f"{quote_name(path)} is restored, but {doubt}"]

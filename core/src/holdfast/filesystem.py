@@ -1,0 +1,83 @@
+"""What file systems cannot do that programs expect of them: tried, and done otherwise or left out where it may be.
+
+FAT, exFAT, NFS, SMB, 9p, FUSE and others refuse the same call with very different errors, so that only those are
+believed which say that something is lost or full; any other one means that the file system cannot do it.
+"""
+
+import errno
+import logging
+import os
+
+from holdfast.errors import os_error_text, quote_name
+
+log = logging.getLogger("holdfast.filesystem")
+
+_LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+
+
+def sync_path(path: str) -> None:
+    """Wait until a file, or the names in a folder, are on the medium, as far as the file system knows of that.
+
+    `OSError` if they are lost; what does not exist (any more) is nothing to wait for. A folder that cannot be read
+    cannot be synced.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno in _LOST or not os.path.isdir(path):
+            raise
+        log.info("cannot sync the folder %s: %s", quote_name(path), os_error_text(error))
+        return
+    try:
+        sync_descriptor(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def sync_descriptor(descriptor: int, path: str) -> None:
+    """Wait until an open file is on the medium, as far as the file system knows of that; `OSError` if it is lost."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in _LOST:
+            raise
+        log.info("the file system knows no fsync of %s: %s", quote_name(path), os_error_text(error))
+
+
+def give_name(made: str, name: str) -> None:
+    """Give a finished file its name, unless that is taken, which is a `FileExistsError`; `made` is gone then.
+
+    By a hard link where there are any; else the name is reserved, and the file renamed over the reservation.
+    """
+    try:
+        os.link(made, name)
+    except OSError as error:
+        if _is_same(made, name):  # over NFS, a call that was repeated can fail with what the first one did
+            log.info("a link of %s succeeded though it failed: %s", quote_name(name), os_error_text(error))
+        elif isinstance(error, FileExistsError):
+            raise
+        else:
+            _reserve_and_rename(made, name)
+            return
+    try:
+        os.unlink(made)
+    except OSError as error:  # it has its name by now
+        log.warning("%s is left over, remove it: %s", quote_name(made), os_error_text(error))
+
+
+def _reserve_and_rename(made: str, name: str) -> None:
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        os.replace(made, name)
+    except BaseException:
+        os.unlink(name)  # the name alone would be an empty file
+        raise
+
+
+def _is_same(made: str, name: str) -> bool:
+    try:
+        return os.path.samestat(os.lstat(made), os.lstat(name))
+    except OSError:
+        return False
