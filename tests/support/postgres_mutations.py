@@ -8,19 +8,22 @@ import holdfast
 from holdfast.operations.drill import DrillResult
 from holdfast.testing.drills import drill_mutated
 from support.mutations import Change
+from support.postgres_newer_mutations import newer_changes
 from support.postgres_object_mutations import object_changes
 from support.postgres_table_mutations import table_changes
 from support.postgres_value_mutations import bit_changes, row_changes, value_changes
 from support.servers.postgres import PostgresServer
 
+_VERSION = int(os.environ.get("HOLDFAST_TEST_PG", "15"))
 # The wheel of PostgreSQL 16 is built without these.
-_WHEEL = os.environ.get("HOLDFAST_TEST_PG") == "16"
+_WHEEL = _VERSION == 16
 _NOT_IN_WHEEL = ("provider = icu", "COLLATE loose", " xml", "EXTENSION")
 
 
 def known(*, seed: int = 1) -> list[Change]:
     """Every change that the server under test can hold, in an order of the seed's."""
     changes = [*value_changes(), *row_changes(), *bit_changes(seed), *table_changes(), *object_changes()]
+    changes += newer_changes(_VERSION)
     changes = [change for change in changes if all(map(can_be, (*change.make, *change.change)))]
     names = [change.name for change in changes]
     assert len(set(names)) == len(names), "two changes have one name"

@@ -37,7 +37,7 @@ _COLUMNS = f"""
             (SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation), a.attstorage::text,
             nullif(coalesce(a.attstattarget, -1), -1), (SELECT string_agg(o, ',' ORDER BY o)
                 FROM unnest(a.attoptions) o WHERE o LIKE 'n_distinct%'), {options("a.attfdwoptions")},
-            a.attcompression::text), ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS full
+            a.attcompression::text, {{not_null}}), ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS full
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     CROSS JOIN (SELECT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition AS heir) h
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -78,7 +78,7 @@ QUERIES = {
                 s.seqcycle, (SELECT d.refobjid::regclass::text || '.' || a.attname FROM pg_depend d
                     JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
-                        AND d.refobjsubid > 0)), ''
+                        AND d.refobjsubid > 0)), {{logged}}
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
         WHERE c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
     """,
@@ -156,7 +156,7 @@ QUERIES = {
                     WHERE r.rngtypid = t.oid)),
             concat_ws(' ', CASE WHEN t.typdefaultbin IS NULL THEN t.typdefault
                 ELSE {marked("'domain ' || t.oid", "pg_get_expr(t.typdefaultbin, 'pg_type'::regclass)")} END,
-                (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation), (
+                {{filled}}, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation), (
                 SELECT concat_ws(' ', l.collname, o.opcname, r.rngcanonical, r.rngsubdiff)
                 FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc
                 LEFT JOIN pg_collation l ON l.oid = r.rngcollation WHERE r.rngtypid = t.oid))
@@ -286,7 +286,14 @@ PARTS = f"""concat_ws(' / ', (
             {marked("'filter ' || r.prrelid", "pg_get_expr(r.prqual, r.prrelid)")}, (
             SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
             WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))), ', ' ORDER BY r.prrelid::regclass::text{{c}})
-    FROM pg_publication_rel r WHERE r.prpubid = p.oid))"""
+    FROM pg_publication_rel r WHERE r.prpubid = p.oid), {{published}})"""
+# Of its generated columns: PostgreSQL 18 and later.
+PUBLISHED = "'generated ' || nullif(to_jsonb(p) ->> 'pubgencols', 'n')"
+# The constraint that a column or a domain is not null, which has a name since versions 18 and 17.
+NOT_NULL = """(
+    SELECT concat_ws(' ', 'constraint', n.conname,
+        CASE WHEN n.connoinherit THEN 'no inherit' END, CASE WHEN NOT n.convalidated THEN 'not valid' END)
+    FROM pg_constraint n WHERE n.contype = 'n' AND {})"""
 _JOINED = """coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), '')"""
 COMMENTS = f"""
 SELECT count(*), {_HASHED.format(_JOINED)}

@@ -16,19 +16,20 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
-from holdfast_postgres.proof.definition_queries import COMMENTS, ON_OWN, PARTS, QUERIES
+from holdfast_postgres.proof.definition_queries import COMMENTS, NOT_NULL, ON_OWN, PARTS, PUBLISHED, QUERIES
 from holdfast_postgres.proof.printed import Definition, parse_marks
 from holdfast_postgres.session import releasing_locks
 
 _ON_OWN = re.compile(r"\{on_own (\S+)\}")
+_NAMES_NOT_NULL = 18  # pg_dump before 17.6 leaves the names of those of domains out
 _HALF = 32  # hexadecimal digits of each text's SHA-256
 
 
 def read_definitions(connection: "Connection[TupleRow]", major: int, *, old: bool = False) -> list[Definition]:
     """Every object of the database; the search_path is empty, so that each name has its schema.
 
-    An `old` proof, of Holdfast 0.1, has lists in the order of the database's own collation, and what is on tables of
-    extensions.
+    An `old` proof, of Holdfast 0.1, has lists in the order of the database's own collation, what is on tables of
+    extensions, and less of sequences, publications and constraints.
     """
     definitions: list[Definition] = []
     with releasing_locks(connection):  # of views, those on all that they read
@@ -40,17 +41,32 @@ def read_definitions(connection: "Connection[TupleRow]", major: int, *, old: boo
 def _read_kind(
     connection: "Connection[TupleRow]", kind: str, query: str, major: int, *, old: bool
 ) -> Iterator[Definition]:
-    text = query.replace("{parts}", PARTS if major >= 15 else "''")
-    text = text.replace("{c}", "" if old else ' COLLATE "C"')
-    text = _ON_OWN.sub(lambda match: "true" if old else ON_OWN.format(match[1]), text)
-    text = text.replace("{no_body}", "p.prosqlbody IS NULL" if major >= 14 else "true")
-    text = text.replace("{no_expressions}", "s.stxexprs IS NULL" if major >= 14 else "true")
-    if major < 14:
-        text = text.replace(",\n            a.attcompression::text", "")
+    text = _for_server(query, major, old=old)
     for schema, name, portable, full in connection.execute(text):
         yield Definition(
             kind=kind, schema=intern(schema), name=name, portable=portable or "", full=parse_marks(full or "")
         )
+
+
+def _for_server(query: str, major: int, *, old: bool) -> str:
+    """A query in the words of a version."""
+    fragments = {
+        "{parts}": PARTS if major >= 15 else "''",
+        "{published}": "NULL" if old else PUBLISHED,
+        "{logged}": "''" if old else "nullif(c.relpersistence, 'p')::text",
+        "{not_null}": NOT_NULL.format("n.conrelid = a.attrelid AND n.conkey = ARRAY[a.attnum]"),
+        "{filled}": NOT_NULL.format("n.contypid = t.oid"),
+        "{c}": "" if old else ' COLLATE "C"',
+        "{no_body}": "p.prosqlbody IS NULL" if major >= 14 else "true",
+        "{no_expressions}": "s.stxexprs IS NULL" if major >= 14 else "true",
+    }
+    if major < _NAMES_NOT_NULL or old:
+        fragments |= {"{not_null}": "NULL", "{filled}": "NULL"}
+    if major < 14:
+        fragments[",\n            a.attcompression::text"] = ""
+    for place, fragment in fragments.items():
+        query = query.replace(place, fragment)
+    return _ON_OWN.sub(lambda match: "true" if old else ON_OWN.format(match[1]), query)
 
 
 def prove_definitions(definitions: Sequence[Definition], *, grouped: bool) -> list[ObjectProof]:
