@@ -1,6 +1,8 @@
 """A private MariaDB for the session, and databases of their own for each test."""
 
 import itertools
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,28 @@ def round_trip(mariadb: MariaDB, new_name: Callable[[], str], store: str) -> Cal
 
 
 @pytest.fixture
+def by_hand(mariadb: MariaDB, store: str, new_name: Callable[[], str], tmp_path: Path) -> Callable[..., str]:
+    """Backs a database up and restores it by `RESTORE.md` as it stands, with the stock client; returns the new name."""
+
+    def run(source: str, form: str, **options: object) -> str:
+        record = holdfast.backup(mariadb.url(source), store=store, options={"format": form, **options})
+        commands = re.findall(r"```sh\n(.*?)```", Path(record.path, "RESTORE.md").read_text(), re.DOTALL)
+        target = new_name()
+        (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\nskip-ssl\n")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(commands).replace("TARGET_DB", target)],
+            cwd=record.path,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return target
+
+    return run
+
+
+@pytest.fixture
 def content(mariadb: MariaDB) -> Callable[[str], dict[str, object] | None]:
     """Everything that a database holds, as data that can be compared after a restore under another name."""
     return lambda database: _content_of(mariadb, database)
@@ -74,6 +98,10 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
     if not server.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name='{database}'"):
         return None
     content: dict[str, object] = {}
+
+    def show(word: str, name: str) -> tuple[object, ...]:
+        # Literals with an introducer are bytes of their character set.
+        return server.rows(f"SHOW CREATE {word} {name}", database=database, use_unicode=False)[0]
 
     def add(key: str, row: tuple[object, ...]) -> None:
         # Without the time of creation; with the names of this database taken out of references.
@@ -89,7 +117,7 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
     ):
         quoted = "`" + str(name).replace("`", "``") + "`"
         word = {"VIEW": "VIEW", "SEQUENCE": "SEQUENCE"}.get(str(kind), "TABLE")
-        add(f"{word} {name}", server.rows(f"SHOW CREATE {word} {quoted}", database=database)[0])
+        add(f"{word} {name}", show(word, quoted))
         if word == "SEQUENCE":
             add(f"state {name}", server.rows(f"SELECT * FROM {quoted}", database=database)[0])
         elif word == "TABLE":
@@ -101,7 +129,7 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
     for word, query in _OBJECTS.items():
         for (name,) in server.rows(query.format(database, word)):
             quoted = "`" + str(name).replace("`", "``") + "`"
-            add(f"{word} {name}", server.rows(f"SHOW CREATE {word} {quoted}", database=database)[0])
+            add(f"{word} {name}", show(word, quoted))
     content["order of triggers"] = server.rows(
         "SELECT event_object_table, event_manipulation, action_timing, action_order, trigger_name"
         f" FROM information_schema.triggers WHERE trigger_schema='{database}' ORDER BY 1, 2, 3, 4"

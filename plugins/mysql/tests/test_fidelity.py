@@ -1,7 +1,5 @@
 """What is restored is what was backed up, to the last bit, by every way there is."""
 
-import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,28 +36,6 @@ def test_every_definition_and_every_row_comes_back(
     target = round_trip(odd, backup={"options": {"format": form}}, restore={"options": {"local_infile": infile}})
     assert content(target) == before
     assert content(odd) == before
-
-
-@pytest.fixture
-def by_hand(mariadb: MariaDB, store: str, new_name: Callable[[], str], tmp_path: Path) -> Callable[..., str]:
-    """Backs a database up and restores it by `RESTORE.md` as it stands, with the stock client; returns the new name."""
-
-    def run(source: str, form: str, **options: object) -> str:
-        record = holdfast.backup(mariadb.url(source), store=store, options={"format": form, **options})
-        commands = re.findall(r"```sh\n(.*?)```", Path(record.path, "RESTORE.md").read_text(), re.DOTALL)
-        target = new_name()
-        (tmp_path / ".my.cnf").write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\nskip-ssl\n")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(commands).replace("TARGET_DB", target)],
-            cwd=record.path,
-            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return target
-
-    return run
 
 
 @pytest.mark.parametrize("form", ["wire", "sql"])

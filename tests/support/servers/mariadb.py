@@ -48,9 +48,9 @@ class MariaDB:
         settings = {"user": "root", "charset": "utf8mb4", "autocommit": True, **options}
         return pymysql.connect(unix_socket=self.socket, database=database, ssl_disabled=True, **settings)
 
-    def rows(self, sql: str, *, database: str | None = None) -> list[tuple[object, ...]]:
-        """The rows of one query."""
-        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+    def rows(self, sql: str, *, database: str | None = None, **options: object) -> list[tuple[object, ...]]:
+        """The rows of one query; `options` are those of the connection."""
+        with contextlib.closing(self.connect(database, **options)) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return list(cursor.fetchall())
 

@@ -32,7 +32,9 @@ def running_mysql(*options: str) -> Iterator[MariaDB]:
     inner = str(folder).removeprefix(root)
     server = ["chroot", root, "/usr/sbin/mysqld", "--no-defaults", "--user=root", f"--datadir={inner}/data"]
     try:
-        made = subprocess.run([*server, "--initialize-insecure"], capture_output=True, check=False)
+        # How names are compared is settled when the data folder is made.
+        folding = [option for option in options if option.startswith("--lower-case-table-names")]
+        made = subprocess.run([*server, "--initialize-insecure", *folding], capture_output=True, check=False)
         if made.returncode:
             pytest.fail(f"mysqld --initialize failed: {made.stderr.decode()}", pytrace=False)
         port, path = free_port(), folder / "socket"

@@ -49,13 +49,18 @@ def column_of(row: tuple[str, ...]) -> TableColumn:
     )
 
 
-def row_kind(column: TableColumn) -> str:
-    """What the bytes of a column's values are: see `Column` of the rows."""
+def row_kind(column: TableColumn, *, by_label: bool = False) -> str:
+    """What the bytes of a column's values are: see `Column` of the rows.
+
+    `by_label` reads members of an ENUM or SET as text in every character set, as older backups did.
+    """
     if column.type in _NUMBERS or column.type == "float":
         return "number"
     if column.type in ("enum", "set"):
-        # An empty string stands for index 0, unless a member is empty too: then only the number tells them apart.
-        return "index" if "''" in _members(column.column_type) else "label"
+        # An empty string stands for index 0, unless a member is empty too: then only the number tells them apart. In
+        # character sets where ASCII is not ASCII, or ends a character of two bytes, a script would name other members.
+        exact = by_label or column.charset in _UTF8 | _LATIN
+        return "label" if exact and "''" not in _members(column.column_type) else "index"
     if column.type in _ASCII or column.type == "row time":
         return "ascii"
     if column.type in _CONVERTED:

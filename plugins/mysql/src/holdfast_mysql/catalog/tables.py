@@ -16,7 +16,10 @@ ELSEWHERE = frozenset({"mrg_myisam", "mrg_isam", "federated", "connect", "spider
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; `key` names the columns of its primary key, none if that holds prefixes; sizes are estimates."""
+    """A table; `key` names the columns of its primary key, none if that holds prefixes; sizes are estimates.
+
+    `by_label` is for proofs of older backups: see `row_kind`.
+    """
 
     name: str
     engine: str
@@ -25,6 +28,7 @@ class Table:
     size: int
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...]
+    by_label: bool = False
 
     @property
     def transactional(self) -> bool:
@@ -49,7 +53,7 @@ class Table:
     def row_header(self) -> RowHeader:
         """What its stream of rows says about itself."""
         columns = [
-            Column(name=column.name, kind=row_kind(column), nullable=column.nullable)
+            Column(name=column.name, kind=row_kind(column, by_label=self.by_label), nullable=column.nullable)
             for column in self.columns
             if not column.generated
         ]

@@ -26,6 +26,7 @@ def settings_of(
         "sums": sorted(plan.by_server),
         "sums_in_passing": sorted(plan.in_passing),
         "uncounted": sorted(uncounted),
+        "labels": "latin",  # older ones have none, and were of labels in every character set
         **({} if definers else {"definers": False}),
     }
 

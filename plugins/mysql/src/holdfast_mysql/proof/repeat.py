@@ -4,6 +4,7 @@ import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from holdfast.api import Proof
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 def repeat_proof(location: Location, tables: Sequence[Table], recorded: Proof, *, jobs: int, without: str) -> Proof:
     """Digest the database of `location` over `jobs` connections, as if table `without` were not there."""
     plan = DigestPlan.recorded(recorded.settings)
+    tables = [replace(table, by_label="labels" not in recorded.settings) for table in tables]
     stored = [table for table in tables if table.stored]
     streams = [
         RowStream(table=table, key_range=key_range)

@@ -1,0 +1,60 @@
+"""Character sets other than UTF-8 and those of one byte: bytes that look like ASCII are none."""
+
+from collections.abc import Callable
+
+import pytest
+from support.mysql_charsets import CHARSETS, statements
+from support.servers.mariadb import MariaDB
+
+import holdfast
+from holdfast.api import Proof
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.tables import read_tables
+from holdfast_mysql.location import locate
+from holdfast_mysql.proof.record import METHOD
+from holdfast_mysql.proof.repeat import repeat_proof
+from holdfast_mysql.session import connect
+
+Content = Callable[[str], dict[str, object] | None]
+
+
+@pytest.fixture
+def lettered(mariadb: MariaDB, database: str) -> str:
+    """A database with a bit of everything in each character set."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        for charset, (char, code) in CHARSETS.items():
+            for statement in statements(charset, char, code):
+                cursor.execute(statement)
+    return database
+
+
+@pytest.mark.parametrize(("form", "infile"), [("wire", True), ("wire", False), ("sql", True)])
+def test_labels_defaults_and_literals_come_back(
+    mariadb: MariaDB, content: Content, lettered: str, round_trip: Callable[..., str], store: str,
+    form: str, infile: bool,
+) -> None:  # fmt: skip
+    target = round_trip(lettered, backup={"options": {"format": form}}, restore={"options": {"local_infile": infile}})
+    assert content(target) == content(lettered)
+    result = holdfast.drill("latest", store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_labels_defaults_and_literals_come_back_by_hand(
+    content: Content, lettered: str, by_hand: Callable[..., str], form: str
+) -> None:
+    assert content(by_hand(lettered, form)) == content(lettered)
+
+
+def test_a_proof_of_labels_is_repeated_by_labels(mariadb: MariaDB, lettered: str) -> None:
+    """Proofs of older backups do not say how members of an ENUM were read: as text, in every character set."""
+    location = locate(mariadb.url(lettered))
+    session = connect(location, database=lettered)
+    tables = read_tables(session, lettered, Selection(select=("ucs2_key", "swe7_part")))
+    session.close()
+    newer, older = (
+        repeat_proof(location, tables, Proof(method=METHOD, settings=settings), jobs=1, without="")
+        for settings in ({"labels": "latin"}, {})
+    )
+    changed = [(new.kind, new.name) for new, old in zip(newer.objects, older.objects, strict=True) if new != old]
+    assert changed == [("rows", "ucs2_key")]
