@@ -101,7 +101,8 @@ def _content_of(server: MariaDB, database: str) -> dict[str, object] | None:
 
     def show(word: str, name: str) -> tuple[object, ...]:
         # Literals with an introducer are bytes of their character set.
-        return server.rows(f"SHOW CREATE {word} {name}", database=database, use_unicode=False)[0]
+        row = server.rows(f"SHOW CREATE {word} {name}", database=database, use_unicode=False)[0]
+        return tuple(value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in row)
 
     def add(key: str, row: tuple[object, ...]) -> None:
         # Without the time of creation; with the names of this database taken out of references.

@@ -8,6 +8,7 @@ import pytest
 from holdfast.api import IntegrityError
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.definitions.check_head import check_head
+from holdfast_mysql.definitions.collations import StandIns
 from holdfast_mysql.definitions.create_table import split_keys
 from holdfast_mysql.definitions.renaming import ambiguous_refs, rename_database
 from holdfast_mysql.definitions.rewrite import disabled, with_collations, with_definer
@@ -140,8 +141,60 @@ def test_collations_change_by_their_whole_name_outside_of_strings() -> None:
     body = (
         "CREATE TABLE t (a TEXT COLLATE utf8mb4_0900_ai_ci COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci_x"
     )
-    rewritten = with_collations(made(body, "table"), {"utf8mb4_0900_ai_ci": "utf8mb4_bin"}).decode()
+    rewritten = with_collations(made(body, "table"), {"utf8mb4_0900_ai_ci": "utf8mb4_bin"}.get).decode()
     assert rewritten == body.replace("COLLATE utf8mb4_0900_ai_ci", "COLLATE utf8mb4_bin")
+
+
+MYSQL = frozenset(
+    """
+    latin1_bin latin1_swedish_ci ucs2_bin ucs2_unicode_520_ci utf8mb3_czech_ci utf8mb4_0900_ai_ci utf8mb4_0900_as_ci
+    utf8mb4_0900_as_cs utf8mb4_0900_bin utf8mb4_cs_0900_ai_ci utf8mb4_cs_0900_as_cs utf8mb4_general_ci
+    utf8mb4_persian_ci utf8mb4_unicode_520_ci
+    """.split()  # noqa: SIM905
+)
+MARIADB = frozenset(
+    """
+    utf8mb4_nopad_bin utf8mb4_uca1400_ai_ci utf8mb4_uca1400_croatian_nopad_as_cs utf8mb4_uca1400_german2_nopad_ai_ci
+    utf8mb4_uca1400_nopad_ai_ci utf8mb4_uca1400_nopad_as_ci utf8mb4_uca1400_nopad_as_cs utf8mb4_unicode_520_ci
+    utf8mb4_unicode_520_nopad_ci
+    """.split()  # noqa: SIM905
+)
+OLD_MARIADB = frozenset({"utf8mb4_nopad_bin", "utf8mb4_unicode_520_ci", "utf8mb4_unicode_520_nopad_ci"})
+
+
+@pytest.mark.parametrize(
+    ("known", "name", "expected"),
+    [
+        (MARIADB, "utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci"),
+        (MARIADB, "utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs"),
+        (MARIADB, "utf8mb4_0900_bin", "utf8mb4_nopad_bin"),
+        (MARIADB, "utf8mb4_de_pb_0900_ai_ci", "utf8mb4_uca1400_german2_nopad_ai_ci"),
+        (MARIADB, "utf8mb4_sr_latn_0900_as_cs", "utf8mb4_uca1400_croatian_nopad_as_cs"),
+        (MARIADB, "utf8mb4_ru_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci"),
+        (MARIADB, "utf8mb4_ja_0900_as_cs", None),
+        (MARIADB, "utf8mb4_uca1400_ai_ci", None),
+        (OLD_MARIADB, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_nopad_ci"),
+        (OLD_MARIADB, "utf8mb4_0900_as_cs", None),
+        (MYSQL, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_0900_ai_ci"),
+        (MYSQL, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci"),
+        (MYSQL, "utf8mb4_uca1400_ai_cs", "utf8mb4_0900_as_cs"),
+        (MYSQL, "utf8mb4_uca1400_czech_ai_ci", "utf8mb4_cs_0900_ai_ci"),
+        (MYSQL, "utf8mb4_uca1400_czech_nopad_as_ci", "utf8mb4_cs_0900_as_cs"),
+        (MYSQL, "utf8mb4_uca1400_persian_nopad_ai_ci", "utf8mb4_persian_ci"),
+        (MYSQL, "utf8mb4_uca1400_persian_as_cs", "utf8mb4_0900_as_cs"),
+        (MYSQL, "utf8mb3_uca1400_czech_ai_ci", "utf8mb3_czech_ci"),
+        (MYSQL, "ucs2_uca1400_ai_ci", "ucs2_unicode_520_ci"),
+        (MYSQL, "ucs2_uca1400_as_cs", "ucs2_bin"),
+        (MYSQL, "utf8mb4_nopad_bin", "utf8mb4_0900_bin"),
+        (MYSQL, "utf8mb4_general_nopad_ci", "utf8mb4_general_ci"),
+        (MYSQL, "latin1_swedish_nopad_ci", "latin1_swedish_ci"),
+        (MYSQL, "gb18030_chinese_ci", None),
+    ],
+)
+def test_the_stand_in_for_a_collation_treats_spaces_at_the_end_alike_if_any_does(
+    known: frozenset[str], name: str, expected: str | None
+) -> None:
+    assert StandIns(known).of(name) == expected
 
 
 @pytest.mark.parametrize(

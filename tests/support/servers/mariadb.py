@@ -54,6 +54,11 @@ class MariaDB:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
+    @property
+    def version(self) -> str:
+        """What the server says of itself, such as 10.11.6-MariaDB."""
+        return str(self.rows("SELECT VERSION()")[0][0])
+
     def client(self, script: bytes, *, database: str = "", options: tuple[str, ...] = ()) -> bytes:
         """What the stock client prints for a script; its failure is an error with its message."""
         # The clients of MariaDB 11.4 and newer insist on TLS, which the server does not speak.

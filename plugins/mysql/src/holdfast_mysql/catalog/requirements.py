@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from holdfast_mysql.catalog.tables import Table
-from holdfast_mysql.definitions.collations import known_collations, replacements
+from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.session import Server, Session
 
@@ -71,14 +71,13 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> list
     """One line for each need that the server does not meet."""
     engines = {name.lower() for name, on in session.texts("SELECT engine, support FROM information_schema.engines")
                if on in ("YES", "DEFAULT")}  # fmt: skip
-    collations = known_collations(session)
-    replaced = replacements(collations)
+    collations = StandIns(known_collations(session))
     lines = []
     for need, (count, names) in needs.items():
         kind, _, what = need.partition(" ")
         met = {
             "engine": what.lower() in engines,
-            "collation": what in collations or what in replaced,
+            "collation": what in collations.known or collations.of(what) is not None,
             "type": _has_type(what, session.server, source),
             "object": _has_object(what, session.server),
         }

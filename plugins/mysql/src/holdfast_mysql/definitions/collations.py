@@ -1,23 +1,34 @@
 """What one server calls differently from another: collations and sql_modes that only one of them has."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.session import Server, Session
 
-# In the order of preference; each sorts by a close version of the Unicode Collation Algorithm with the same rules for
-# case and accents.
-_CLOSE = {
-    "utf8mb4_0900_ai_ci": ("utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci"),
-    "utf8mb4_0900_as_ci": ("utf8mb4_uca1400_as_ci",),
-    "utf8mb4_0900_as_cs": ("utf8mb4_uca1400_as_cs",),
+# Languages as MySQL 8 and MariaDB name them in collations of utf8mb4. The last two lines have no rules of their own in
+# MariaDB: what they tell apart is the same, and their order that of a close language or, if empty, of none.
+_LANGUAGES = {
+    "cs": "czech", "da": "danish", "de_pb": "german2", "eo": "esperanto", "es": "spanish", "es_trad": "spanish2",
+    "et": "estonian", "hr": "croatian", "hu": "hungarian", "is": "icelandic", "la": "roman", "lt": "lithuanian",
+    "lv": "latvian", "pl": "polish", "ro": "romanian", "sk": "slovak", "sl": "slovenian", "sv": "swedish",
+    "tr": "turkish", "vi": "vietnamese",
+    "bs": "croatian", "sr_latn": "croatian", "nb": "danish", "nn": "danish", "gl": "spanish",
+    "bg": "", "mn_cyrl": "", "ru": "",
+}  # fmt: skip
+_CODES = {name: code for code, name in reversed(_LANGUAGES.items()) if name}
+_MYSQL = re.compile(r"utf8mb4_(?:(\w+)_)?0900_(ai_ci|as_ci|as_cs)")
+_MARIADB = re.compile(r"(\w+?)_uca1400_(?:((?!nopad_)\w+?)_)?(nopad_)?(ai_ci|ai_cs|as_ci|as_cs)")
+# What is on neither side of a rule.
+_SINGLE = {
     "utf8mb4_0900_bin": ("utf8mb4_nopad_bin",),
-    "utf8mb4_uca1400_ai_ci": ("utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci"),
-    "utf8mb4_uca1400_as_ci": ("utf8mb4_0900_as_ci",),
-    "utf8mb4_uca1400_as_cs": ("utf8mb4_0900_as_cs",),
-    "utf8mb4_nopad_bin": ("utf8mb4_0900_bin",),
+    "utf8mb4_nopad_bin": ("utf8mb4_0900_bin", "utf8mb4_bin"),
+    "utf8mb4_unicode_nopad_ci": ("utf8mb4_0900_ai_ci", "utf8mb4_unicode_ci"),
+    "utf8mb4_unicode_520_nopad_ci": ("utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci"),
+    "utf8mb4_general1400_as_ci": ("utf8mb4_0900_as_ci", "utf8mb4_general_ci"),
+    "utf8mb3_general1400_as_ci": ("utf8mb3_general_ci",),
 }
 # Modes of MariaDB or of older versions that MySQL 8 does not take, and the one that MariaDB does not.
 _NOT_MYSQL = frozenset(
@@ -36,13 +47,72 @@ def known_collations(session: Session) -> frozenset[str]:
     return frozenset(name.lower() for (name,) in session.texts(query))
 
 
-def replacements(known: frozenset[str]) -> dict[str, str]:
-    """For each collation that the server does not know but has a close one of, that one."""
-    close = {name: next((other for other in others if other in known), None) for name, others in _CLOSE.items()}
-    return {name: other for name, other in close.items() if other is not None and name not in known}
+class StandIns:
+    """What stands in for collations that a server does not know."""
+
+    def __init__(self, known: frozenset[str]) -> None:
+        self.known = known
+        self._chosen: dict[str, str | None] = {}
+
+    def of(self, name: str) -> str | None:
+        """The closest collation that the server has; None where it knows that one, or none comes close."""
+        if name in self.known:
+            return None
+        if name not in self._chosen:
+            self._chosen[name] = next((other for other in _stand_ins(name) if other in self.known), None)
+        return self._chosen[name]
 
 
-def fit_to_server(statement: Statement, *, server: Server, collations: Mapping[str, str]) -> Statement:
+def pads(name: str) -> bool:
+    """Whether a collation takes values for the same that differ in spaces at their ends, by its name."""
+    return not ("_0900_" in name or "nopad" in name or name == "binary")
+
+
+def _stand_ins(name: str) -> Iterator[str]:
+    """Names of close collations, the best first.
+
+    They come from a close version of the Unicode Collation Algorithm, with the same rules for case and accents or
+    finer ones, and treat spaces at the end of a value alike if there is any such: a coarser one makes duplicates.
+    """
+    yield from _SINGLE.get(name, ())
+    if match := _MYSQL.fullmatch(name):
+        yield from _in_mariadb(match[1] or "", match[2])
+    elif match := _MARIADB.fullmatch(name):
+        yield from _in_mysql(match[1], match[2] or "", match[4], padded=not match[3])
+    else:
+        yield name.replace("_nopad", "").replace("_mysql561", "")
+
+
+def _in_mariadb(code: str, kind: str) -> Iterator[str]:
+    if code and code not in _LANGUAGES:
+        return
+    language = _LANGUAGES.get(code, "")
+    yield f"utf8mb4_uca1400_{language + '_' if language else ''}nopad_{kind}"
+    if kind == "ai_ci" and not language:
+        yield from ("utf8mb4_unicode_520_nopad_ci", "utf8mb4_unicode_520_ci")
+
+
+def _in_mysql(charset: str, language: str, kind: str, *, padded: bool) -> Iterator[str]:
+    """MySQL has its newer collations for utf8mb4 alone, and of two kinds in each language; all of them do not pad."""
+    if charset == "utf8mb4":
+        if padded and kind == "ai_ci" and not language:
+            yield "utf8mb4_unicode_520_ci"
+        finer = {"ai_cs": "as_cs"}.get(kind, kind)
+        if not language:
+            yield f"utf8mb4_0900_{finer}"
+        elif language in _CODES:
+            yield f"utf8mb4_{_CODES[language]}_0900_{'ai_ci' if finer == 'ai_ci' else 'as_cs'}"
+        else:
+            yield f"utf8mb4_{language}_ci" if finer == "ai_ci" else "utf8mb4_0900_as_cs"
+    elif kind == "ai_ci":
+        if language and charset in ("utf8mb3", "ucs2"):
+            yield f"{charset}_{language}_ci"
+        yield f"{charset}_unicode_520_ci"
+    else:
+        yield f"{charset}_bin"
+
+
+def fit_to_server(statement: Statement, *, server: Server, stand_ins: StandIns) -> Statement:
     """A definition with the collations and modes that this server has."""
     mode = statement.sql_mode
     if mode:
@@ -50,8 +120,8 @@ def fit_to_server(statement: Statement, *, server: Server, collations: Mapping[s
         mode = ",".join(name for name in mode.split(",") if name.upper() not in unknown)
     return replace(
         statement,
-        body=with_collations(statement, collations),
+        body=with_collations(statement, stand_ins.of),
         sql_mode=mode,
-        collation_connection=collations.get(statement.collation_connection, statement.collation_connection),
-        collation=collations.get(statement.collation, statement.collation),
+        collation_connection=stand_ins.of(statement.collation_connection) or statement.collation_connection,
+        collation=stand_ins.of(statement.collation) or statement.collation,
     )

@@ -1,6 +1,6 @@
 """Definitions made to fit another definer or another server, or made comparable."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced, upper_words
@@ -94,13 +94,11 @@ def disabled(statement: Statement) -> bytes:
     return statement.body
 
 
-def with_collations(statement: Statement, names: Mapping[str, str]) -> bytes:
+def with_collations(statement: Statement, stand_in: Callable[[str], str | None]) -> bytes:
     """A definition with other collations, for a server that knows other ones."""
-    if not names:
-        return statement.body
     changes = [
         (token.start, token.end, other.encode())
         for token in code(statement.body, statement.sql_mode)
-        if token.kind == "word" and (other := names.get(token.text.decode(errors="replace").lower()))
+        if token.kind == "word" and (other := stand_in(token.text.decode(errors="replace").lower()))
     ]
     return replaced(statement.body, changes)

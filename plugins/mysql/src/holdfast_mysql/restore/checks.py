@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.api import Change, HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name, refuse_replacing
 from holdfast_mysql.catalog import requirements
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.definitions.collations import known_collations, replacements
+from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session
@@ -75,8 +75,18 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
             f"{session.server.name} cannot hold what the backup of {source.name} has: {'; '.join(unmet)}",
             hint="use --exclude to leave tables out, or restore into a server of the same kind",
         )
-    for name, other in replacements(known_collations(session)).items():
-        if f"collation {name}" in recorded:
-            log.warning("collation %s is not known to %s: %s stands in for it", name, session.server.name, other)
+    stand_ins = StandIns(known_collations(session))
+    for need in recorded:
+        name = need.removeprefix("collation ")
+        if name != need and (other := stand_ins.of(name)):
+            log.warning("collation %s is not known to %s: %s stands in for it%s", name, session.server.name, other,
+                        _padding(name, other))  # fmt: skip
     for line in requirements.ignored_clauses(recorded, source=source, target=session.server):
         log.warning("%s ignores the clause %s", session.server.name, line)
+
+
+def _padding(name: str, other: str) -> str:
+    """What to know of a stand-in that treats spaces at the end of a value in another way."""
+    if pads(name) == pads(other):
+        return ""
+    return ", to which values that differ in spaces at their ends are " + ("the same" if pads(other) else "others")

@@ -30,6 +30,9 @@ def prepare_writer(session: Session) -> None:
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
     server = session.server
+    if server.mariadb_since(11, 2):
+        # A character set without a collation, as MySQL and older servers write its default, means what it meant there.
+        session.execute("SET character_set_collations=''")
     if server.mariadb:
         session.execute("SET check_constraint_checks=0")
         if server.mariadb_since(10, 11):

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from holdfast.api import HoldfastError, IntegrityError, quote_name
+from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError
 from holdfast_mysql.rows.wire import LABEL_KINDS, RowHeader
 from holdfast_mysql.session import Session, literal
 from holdfast_mysql.session.driver import Outcome
@@ -57,6 +58,8 @@ def _check_warnings(session: Session, table: str, labels: Collection[str], *, ow
         return
     columns = _Columns.read(session, table, labels)
     for code, text in serious:
+        if code in DUPLICATE:
+            raise DuplicateRowsError(text)
         if not columns.expect(code, text, own):
             raise IntegrityError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
 

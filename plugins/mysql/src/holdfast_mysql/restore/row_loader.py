@@ -4,11 +4,14 @@ import logging
 import threading
 from collections import Counter
 
+import pymysql
+
 from holdfast.api import Blob, IntegrityError, RestoreRequest, quote_name
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.connections import Connections
+from holdfast_mysql.restore.duplicates import is_unnamed, row_by_row
 from holdfast_mysql.restore.load_rows import load_rows
 from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
 from holdfast_mysql.restore.tables import TableMaker
@@ -54,6 +57,17 @@ class RowLoader:
                 self._tables.add_keys(session, table)
 
     def _load(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
+        with self._tables.naming_duplicates(session, table):
+            try:
+                return self._load_at_once(session, table, reader, blob)
+            except pymysql.MySQLError as error:
+                if not is_unnamed(error):
+                    raise
+                log.info("table %s is loaded again row by row, for what is refused to be named", quote_name(table))
+                with row_by_row(session):
+                    return self._load_at_once(session, table, RowReader(blob.chunks()), blob)
+
+    def _load_at_once(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.transaction(session, table):
             counting = self._tables.counts_ids(table) and session.server.mariadb
             try:
@@ -65,14 +79,21 @@ class RowLoader:
 
     def execute(self, statement: Statement) -> None:
         """Run the rows of a script."""
+        table, session = statement.name, self._session
+        with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.naming_duplicates(session, table):
+            try:
+                self._execute(statement)
+            except pymysql.MySQLError as error:
+                if not is_unnamed(error):
+                    raise
+                with row_by_row(session):
+                    self._execute(statement)
+
+    def _execute(self, statement: Statement) -> None:
         table = statement.name
-        with (
-            translate_errors(f"cannot load table {quote_name(table)}"),
-            self._tables.transaction(self._session, table),
-        ):
-            self._counted[table] += execute_rows(
-                self._session, table, statement.body, statement.extra.get("labels", ())
-            )
+        with self._tables.transaction(self._session, table):
+            rows = execute_rows(self._session, table, statement.body, statement.extra.get("labels", ()))
+        self._counted[table] += rows
 
     def check_counts(self) -> None:
         """Compare the rows of a script with the recorded ones, when all of it has run."""

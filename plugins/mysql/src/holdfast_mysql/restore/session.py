@@ -98,7 +98,7 @@ class MysqlRestore:
         if statement.kind == "database":
             return statement
         if statement.kind not in ("rows", "sequence state"):
-            statement = fit_to_server(statement, server=self._session.server, collations=self._tables.collations)
+            statement = fit_to_server(statement, server=self._session.server, stand_ins=self._tables.stand_ins)
         # Tables and rows are never qualified; where other definitions are, they must be so by the dump's own database.
         database = "" if statement.kind in _BEFORE else str(self._facts["database"])
         check_head(statement, statement.body, database=database)

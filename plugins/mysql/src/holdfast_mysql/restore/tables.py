@@ -9,15 +9,16 @@ import pymysql
 
 from holdfast.api import HoldfastError, RestoreRequest, quote_name
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
-from holdfast_mysql.definitions.collations import known_collations, replacements
+from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.target import exists, settings_clauses
-from holdfast_mysql.session import Session, literal, quoted, use
+from holdfast_mysql.session import Server, Session, literal, quoted, use
 
 _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, an ALTER costs more than it saves
 
@@ -47,7 +48,7 @@ class TableMaker:
         self.placed = PlacedTables(session, database, replacing=bool(journal)) if stripping else None
         self._counting: frozenset[str] = frozenset()
         self._nontransactional: frozenset[str] = frozenset()
-        self.collations = replacements(known_collations(session))
+        self.stand_ins = StandIns(known_collations(session))
         self.made_database = False
         self.made: list[tuple[str, str]] = []
 
@@ -65,7 +66,7 @@ class TableMaker:
     def settings(self) -> str:
         """The clauses of the settings that the database had, as far as this server knows them."""
         collation = str(self._facts["collation"])
-        collation = self.collations.get(collation, collation)
+        collation = self.stand_ins.of(collation) or collation
         return settings_clauses(
             self._session,
             charset=collation.partition("_")[0],
@@ -136,6 +137,26 @@ class TableMaker:
         yield
         session.execute("SET autocommit=0" if autocommit else "COMMIT")
 
+    @contextmanager
+    def naming_duplicates(self, session: Session, table: str) -> Iterator[None]:
+        """Raise what the server says of duplicates as an error that names table and key, and why they are some here."""
+        try:
+            yield
+        except DuplicateRowsError as error:
+            raise duplicate_error(session, table, error.message, alike=self._alike) from error
+        except pymysql.MySQLError as error:
+            if error_number(error) not in DUPLICATE:
+                raise
+            raise duplicate_error(session, table, str(error.args[-1]), alike=self._alike) from error
+
+    @property
+    def _alike(self) -> bool:
+        """Whether this server compares as the source's did."""
+        source, server = Server.of(str(self._facts["server"])), self._session.server
+        collations = [need.removeprefix("collation ") for need in self._facts["needs"] if need[:10] == "collation "]
+        same = (source.mariadb, source.version[:2]) == (server.mariadb, server.version[:2])
+        return same and not any(self.stand_ins.of(name) for name in collations)
+
     def empty(self, session: Session, table: str) -> None:
         """Take back the rows of a transaction that is not over; a table without transactions is one stream."""
         session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._nontransactional else "ROLLBACK")
@@ -143,7 +164,8 @@ class TableMaker:
     def add_keys(self, session: Session, table: str) -> None:
         """Build the keys that were left out, all in one pass over the rows."""
         if table in self._split:
-            with translate_errors(f"cannot build the keys of table {quote_name(table)}"):
+            action = f"cannot build the keys of table {quote_name(table)}"
+            with translate_errors(action), self.naming_duplicates(session, table):
                 self._add(session, table, self._split[table].keys)
 
     def add_references(self) -> None:
