@@ -26,6 +26,7 @@ class StatementProxy:
     after: Callable[[int, bytes], bool] = lambda *_: True
     statements: list[bytes] = field(default_factory=list)
     own_port: int = 0  # that of the proxy itself
+    greeting: bytes = b""  # the version that it says in the place of the server's
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def serve(self, listener: socket.socket) -> None:
@@ -74,12 +75,20 @@ class _Link:
     def _back(self) -> None:
         """What the server says, as it comes."""
         with contextlib.suppress(OSError):
+            if self._proxy.greeting:
+                self._client.sendall(self._greeting())
             while data := self._server.recv(1 << 16):
                 pending, self._pending = self._pending, None
                 if pending and not self._proxy.after(*pending):
                     break
                 self._client.sendall(data)
         self._cut()
+
+    def _greeting(self) -> bytes:
+        """The first packet with the proxy's version: the server speaks no TLS, of which the rest would tell."""
+        data = self._server.recv(1 << 16)
+        body = data[4:5] + self._proxy.greeting + data[data.index(0, 5) :]
+        return len(body).to_bytes(3, "little") + data[3:4] + body
 
     def _forward(self) -> None:
         """What the client says, packet by packet."""
@@ -103,9 +112,9 @@ class _Link:
 
 
 @contextmanager
-def statement_proxy(port: int, begins: "re.Pattern[bytes]") -> Iterator[StatementProxy]:
+def statement_proxy(port: int, begins: "re.Pattern[bytes]", *, greeting: bytes = b"") -> Iterator[StatementProxy]:
     """A proxy before the server on that port of this machine."""
-    proxy = StatementProxy(port=port, begins=begins)
+    proxy = StatementProxy(port=port, begins=begins, greeting=greeting)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy.own_port = listener.getsockname()[1]
         thread = threading.Thread(target=proxy.serve, args=(listener,), daemon=True)

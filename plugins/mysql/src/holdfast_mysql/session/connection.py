@@ -13,7 +13,7 @@ from holdfast.api import HoldfastError, UnreachableError, UsageError, quote_name
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location
 from holdfast_mysql.session import driver
-from holdfast_mysql.session.server import Server
+from holdfast_mysql.session.server import SERIES, VERSION_QUERY, Server
 from holdfast_mysql.session.sql import quoted
 
 Value = bytes | None
@@ -31,6 +31,7 @@ class Session:
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
+        # A proxy greets with a version of its own; `connect` asks the server behind it.
         self.server = Server.of(connection.get_server_info())
 
     def query(self, sql: str | bytes) -> Any:
@@ -81,6 +82,7 @@ def connect(location: Location, *, database: str | None = None) -> Session:
         session = Session(_log_in(location))
     try:
         with translate_errors(f"cannot connect to {location.server}"):
+            session.server = _server(session)
             limit = "max_statement_time" if session.server.mariadb else "max_execution_time"
             session.execute(f"SET {_WHOLE}, {limit}=0")
             # Under a lower one nothing can be written while the binary log holds statements.
@@ -91,6 +93,16 @@ def connect(location: Location, *, database: str | None = None) -> Session:
         session.close()
         raise
     return session
+
+
+def _server(session: Session) -> Server:
+    """The server that answers statements: it alone looks into MariaDB's comments, and a start option may rename it."""
+    said, mariadb = session.texts(VERSION_QUERY)[0]
+    server = Server.of(said)
+    if server.mariadb == (mariadb == "1"):
+        return server
+    series = ", ".join(f"0 /*M!{number} + {number} */" for number in SERIES)
+    return Server.renamed(said, int(session.value(f"SELECT GREATEST({series})")) if mariadb == "1" else 0)
 
 
 def _log_in(location: Location) -> Any:
@@ -166,7 +178,10 @@ def _tls(location: Location) -> dict[str, Any]:
     if location.ssl_mode == "preferred":
         return {}
     try:
-        context = ssl.create_default_context(cafile=location.ssl_ca)
+        context = ssl.create_default_context(cafile=location.ssl_ca, capath=location.ssl_capath)
+        if location.ssl_crl:
+            context.load_verify_locations(location.ssl_crl)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         if location.ssl_cert:
             context.load_cert_chain(location.ssl_cert, location.ssl_key)
     except OSError as error:  # ssl.SSLError is one too
