@@ -30,6 +30,7 @@ FLOORS = {
         "api",
         "changes",
         "duration",
+        "endings",
         "failure",
         "filesystem",
         "host",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,10 +18,21 @@ from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_reg
 
 
 class Reversing(NoCodec):
+    """Reverses a blob, which is of one frame here."""
+
     suffix = ".rev"
 
     def encode(self, block: Any) -> bytes:
         return bytes(block)[::-1]
+
+    def decoder(self) -> Any:
+        return self
+
+    def decode(self, data: Any) -> Iterator[bytes]:
+        yield bytes(data)[::-1]
+
+    def finish(self) -> None:
+        pass
 
 
 def test_every_part_can_be_an_object() -> None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from holdfast.errors import HoldfastError, cleanup_notes, os_error_text, quote_name
+from holdfast.endings import describe_ending, is_meant
+from holdfast.errors import HoldfastError, PluginError, cleanup_notes, os_error_text, quote_name
 from holdfast.url import redact, secrets_of
 
 _NO_THREAD = (
@@ -22,7 +23,7 @@ def translate_errors(action: str, *urls: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failure = translated(error, action, urls)
         if failure is error:
             raise
@@ -47,6 +48,8 @@ def translated(error: BaseException, action: str, urls: Iterable[str] = ()) -> B
         return HoldfastError(scrub(_os_error_message(action, error), *urls))
     if isinstance(error, Exception):
         return HoldfastError(scrub(f"{action}: {error_message(error)}", *urls))
+    if isinstance(error, SystemExit) and not is_meant(error):
+        return PluginError(scrub(f"{action}: {describe_ending(error)}", *urls))
     return error
 
 

@@ -9,7 +9,7 @@ in `holdfast.cli`, and a field of the request in `holdfast.api`.
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, Literal, NoReturn, Self
 
 import msgspec
 
@@ -23,6 +23,7 @@ MAX_JOBS = 256
 _LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and has to stay below 255
 _RESOLVED = {"options", "jobs"}  # a request has them too, but checked and with their defaults
 
+VerifyWritten = Literal["none", "sample", "all"]
 Checksum = str | Callable[[], Hasher]
 Checksums = Sequence[Checksum]
 
@@ -150,6 +151,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     adopt: bool = False
     #: The name of the host that the database lies on; None means `HOLDFAST_HOST`, else the system's own.
     host: str | None = None
+    #: How much of what was written is read back and decoded before the backup counts; None means `sample`.
+    verify_written: VerifyWritten | None = None
     #: Tags to keep with the backup.
     tags: Texts = ()
 

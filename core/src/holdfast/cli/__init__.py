@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.errors import HoldfastError, cleanup_notes, lower_first, os_error_text
+from holdfast.errors import HoldfastError, PluginError, cleanup_notes, lower_first, os_error_text
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
 COMMANDS = {
@@ -169,6 +169,11 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(context, HoldfastError(f"{place}{os_error_text(error)}"), 1, arguments, error)
+    except SystemExit as error:  # no command ends so: a plugin must not make a success of what was not done
+        from holdfast.endings import describe_ending
+
+        ending = PluginError(f"a plugin or library failed: {describe_ending(error)}")
+        return _fail(context, ending, ending.exit_code, arguments, error)
     except Exception as error:  # noqa: BLE001 (the last resort: a bug of ours, reported in one line too)
         text = " ".join(str(error).split())
         failure = HoldfastError(

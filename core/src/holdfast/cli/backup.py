@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Back up every database of each server or folder, chosen by --select and --exclude.",
 )
+@click.option(
+    "--verify-written",
+    type=click.Choice(["none", "sample", "all"]),
+    help="How much of what was written is read back and decoded before the backup counts  [default: sample]",
+)
 @click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
 @click.option(
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"

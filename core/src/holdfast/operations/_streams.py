@@ -6,6 +6,7 @@ from contextlib import closing
 from holdfast.api import Capability, Chunk, DumpSession, EventType, Stream
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import PluginError, quote_name
+from holdfast.operations._written import check_stream
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import BlobRecord, StreamRecord
@@ -34,6 +35,7 @@ def store_streams(
 
     After a failure `release` leaves the session early, so that a read that waits for its source ends.
     """
+    how = setup.plan.verify_written or "sample"
     parallel = setup.jobs if Capability.PARALLEL_DUMP in setup.engine.capabilities else 1
     readers = min(parallel, len(streams))
     workers = Workers(setup.jobs)
@@ -46,6 +48,7 @@ def store_streams(
         # less time than with two for each worker, and three more gain nothing.
         window=2 + 3 * setup.jobs // readers,
         count=run.count,
+        sample=how == "sample",
     )
     taken: set[str] = set()
     paths = [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
@@ -58,7 +61,9 @@ def store_streams(
             setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
         ):
             stored = flow.store(chunks, writer)
-        records[stream.name] = _stream_record(stream, path, stored)
+        record = _stream_record(stream, path, stored)
+        check_stream(setup, run, record, stored.samples, how)
+        records[stream.name] = record
 
     tasks = [lambda stream=stream, path=path: store(stream, path) for stream, path in zip(streams, paths, strict=True)]
     try:

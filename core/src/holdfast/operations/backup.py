@@ -13,6 +13,7 @@ from holdfast.errors import HoldfastError, os_error_text, quote_name
 from holdfast.host import this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
 from holdfast.operations._streams import check_streams, store_streams
+from holdfast.operations._written import check_listing
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
@@ -74,6 +75,7 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
         claim_name(catalog, source.origin, name=run.name, explicit=True, adopt=False)
+        check_listing(setup, run, manifest.streams)
         checksum = publish(setup, manifest, files)
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from holdfast.api import Component
+from holdfast.endings import ENDINGS
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
@@ -82,7 +83,7 @@ class Loader:
             return
         try:
             module = point.load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
+        except (Exception, *ENDINGS) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
             self._refuse(plugin, f"cannot be imported: {describe_error(error)}", error)
         else:
             self.add(plugin, module)
@@ -98,7 +99,7 @@ class Loader:
             self._check_hooks(module)
             self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
             components = self._components(module)
-        except Exception as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
+        except (Exception, *ENDINGS) as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
             if not taken and self.manager.is_registered(module):
                 self.manager.unregister(module)
             self._refuse(plugin, describe_error(error), error)

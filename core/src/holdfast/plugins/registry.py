@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from holdfast.api import Codec, Event, Hasher, Kind, Storage
+from holdfast.endings import ENDINGS, describe_ending, is_meant
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error
@@ -162,7 +163,9 @@ class Registry:
         for implementation in self._manager.hook.holdfast_observe.get_hookimpls():
             try:
                 implementation.function(*(event for _ in implementation.argnames))
-            except Exception:
+            except (Exception, *ENDINGS) as error:
+                if isinstance(error, ENDINGS) and is_meant(error):
+                    raise
                 log.exception("plugin %s failed to observe %s", implementation.plugin_name, event.type)
 
 
@@ -173,6 +176,11 @@ def attribute_errors(owned: Owned) -> Iterator[None]:
         yield
     except (HoldfastError, OSError):
         raise
+    except ENDINGS as error:
+        if is_meant(error):
+            raise
+        what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
+        raise PluginError(f"{what} failed: {describe_ending(error)}") from error
     except Exception as error:
         what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
         raise HoldfastError(f"{what} failed: {describe_error(error)}") from error

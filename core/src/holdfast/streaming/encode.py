@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
 from holdfast.errors import PluginError
 from holdfast.streaming.blocks import blocks
+from holdfast.streaming.samples import Sample, Sampler
 from holdfast.streaming.workers import PATIENCE, TICK, Stop, Stopped, Workers, join
 
 
@@ -25,27 +26,34 @@ class Flow:
     stop: Stop
     window: int
     count: Callable[[int], object] = lambda _size: None
+    sample: bool = False
 
     def store(self, chunks: Iterable[Chunk], writer: Writer) -> "Stored":
         """Read a stream to its end: compress, digest and write it."""
         plain = {name: start() for name, start in self.hashers.items()}
         stored = {name: start() for name, start in self.hashers.items()}
         size = 0
-        output = _Output(writer, stored, stop=self.stop, window=self.window)
+        output = _Output(writer, stored, stop=self.stop, window=self.window, sampler=Sampler() if self.sample else None)
         try:
             for block in blocks(chunks):
                 output.wait()
-                output.put(self.workers.submit(self.codec.encode, block))
+                output.put(block, self.workers.submit(self.codec.encode, block))
                 for hasher in plain.values():
                     hasher.update(block)
                 size += len(block)
                 self.count(len(block))
             if not size:
-                output.put(self.workers.submit(self.codec.encode, b""))  # an empty stream is one empty frame
+                output.put(b"", self.workers.submit(self.codec.encode, b""))  # an empty stream is one empty frame
             output.finish()
         finally:
             output.close()
-        return Stored(size=size, stored_size=output.size, digests=_hex(plain), stored_digests=_hex(stored))
+        return Stored(
+            size=size,
+            stored_size=output.size,
+            digests=_hex(plain),
+            stored_digests=_hex(stored),
+            samples=output.samples,
+        )
 
 
 class _Output:
@@ -55,13 +63,17 @@ class _Output:
     under way.
     """
 
-    def __init__(self, writer: Writer, hashers: Mapping[str, Hasher], *, stop: Stop, window: int) -> None:
+    def __init__(
+        self, writer: Writer, hashers: Mapping[str, Hasher], *, stop: Stop, window: int, sampler: Sampler | None
+    ) -> None:
         self.size = 0
+        self.samples: tuple[Sample, ...] = ()
+        self._sampler = sampler
         self._writer = writer
         self._hashers = hashers
         self._stop = stop
         self._error: BaseException | None = None
-        self._frames: queue.SimpleQueue[Future[Chunk] | None] = queue.SimpleQueue()
+        self._frames: queue.SimpleQueue[tuple[Chunk, Future[Chunk]] | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(window)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-output", daemon=True)
@@ -73,9 +85,9 @@ class _Output:
         while not self._room.acquire(timeout=TICK):
             self._check()
 
-    def put(self, frame: "Future[Chunk]") -> None:
-        """Hand over what will be the next frame."""
-        self._frames.put(frame)
+    def put(self, block: Chunk, frame: "Future[Chunk]") -> None:
+        """Hand over what will be the next frame, and the block that it is made of."""
+        self._frames.put((block, frame))
 
     def finish(self) -> None:
         """Wait until everything is written."""
@@ -98,17 +110,19 @@ class _Output:
 
     def _run(self) -> None:
         try:
-            while (future := self._frames.get()) is not None:
-                self._write(self._stop.result(future))
-                del future  # it holds its frame, and the next may be long in coming
+            while (pair := self._frames.get()) is not None:
+                self._write(pair[0], self._stop.result(pair[1]))
+                del pair  # it holds its frame, and the next may be long in coming
                 self._room.release()
+            if self._sampler is not None:
+                self.samples = self._sampler.finish()
         except Stopped:
             pass  # whoever set the switch tells why
         except BaseException as error:  # noqa: BLE001 (raised where frames are handed over)
             self._error = error
             self._stop.set(error)  # the source may be slow, and nobody else would look here meanwhile
 
-    def _write(self, frame: Chunk) -> None:
+    def _write(self, block: Chunk, frame: Chunk) -> None:
         if self._closed.is_set():
             raise Stopped
         if not isinstance(frame, bytes | bytearray | memoryview):
@@ -116,6 +130,8 @@ class _Output:
         for hasher in self._hashers.values():
             hasher.update(frame)
         self._writer.write(frame)
+        if self._sampler is not None:
+            self._sampler.add(self.size, block, frame)
         self.size += len(frame)
 
 
@@ -127,6 +143,7 @@ class Stored:
     stored_size: int
     digests: Mapping[str, str]
     stored_digests: Mapping[str, str]
+    samples: tuple[Sample, ...] = ()
 
 
 def _hex(hashers: Mapping[str, Hasher]) -> dict[str, str]:

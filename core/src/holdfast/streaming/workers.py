@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from holdfast.api import Chunk
-from holdfast.errors import HoldfastError, add_cleanup_failure
+from holdfast.endings import describe_ending
+from holdfast.errors import HoldfastError, PluginError, add_cleanup_failure
 
 log = logging.getLogger("holdfast.streaming")
 
@@ -40,8 +41,17 @@ class Stop:
         """End the run because of this error."""
         with self._lock:
             if self.error is None and not isinstance(error, Stopped):
-                self.error = error
+                self.error = self._of_a_thread(error)
         self._event.set()
+
+    @staticmethod
+    def _of_a_thread(error: BaseException) -> BaseException:
+        """The error to report: in a thread of ours no signal is handled, so that what ends a program is a plugin's."""
+        if isinstance(error, Exception) or threading.current_thread() is threading.main_thread():
+            return error
+        failure = PluginError(f"a plugin failed: {describe_ending(error)}")
+        failure.__cause__ = error
+        return failure
 
     def check(self) -> None:
         """Raise `Stopped` once the run has to end."""

@@ -1,0 +1,94 @@
+"""What was written is read back before a backup is published: no storage and no codec is believed without."""
+
+import hashlib
+
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text
+from holdfast.plan import VerifyWritten
+from holdfast.run import Run
+from holdfast.setup import BackupSetup
+from holdfast.store.blob import StoredBlob
+from holdfast.store.manifest import StreamRecord
+from holdfast.streaming.samples import Sample
+
+
+def check_stream(
+    setup: BackupSetup, run: Run, record: StreamRecord, samples: tuple[Sample, ...], how: VerifyWritten
+) -> None:
+    """Read a stored stream back, its samples or all of it, and compare it with what went in.
+
+    Bytes that are not those written are an `IntegrityError` of the storage, those that do not decode to the block that
+    they were made of a `PluginError` of the codec.
+    """
+    folder = f"{run.name}/{run.id}"
+    if how == "all":
+        blob = StoredBlob(setup.storage, folder, record, setup.codec, stop=run.stop, hashers=setup.hashers)
+        try:
+            setup.storage.stat(f"{folder}/{record.blob.path}")
+            blob.check_stored(setup.hashers)
+        except FileNotFoundError as error:
+            raise _lost(setup, f"blob {record.blob.path} is missing") from error
+        except IntegrityError as error:
+            raise _lost(setup, error.message) from error
+        try:
+            blob.drain()
+        except IntegrityError as error:
+            raise _undecodable(setup, error.message) from error
+    elif how == "sample":
+        for sample in samples or (_whole(record),):
+            run.stop.check()
+            _check_sample(setup, f"{folder}/{record.blob.path}", sample)
+
+
+def check_listing(setup: BackupSetup, run: Run, records: list[StreamRecord]) -> None:
+    """Compare the sizes that the storage lists with what was written; `IntegrityError` if it lost anything."""
+    folder = f"{run.name}/{run.id}"
+    sizes = {stat.path.removeprefix(f"{folder}/"): stat.size for stat in setup.storage.list(folder)}
+    for record in records:
+        blob = record.blob
+        if blob.path not in sizes:
+            raise _lost(setup, f"blob {blob.path} is missing")
+        if sizes[blob.path] != blob.size:
+            raise _lost(setup, f"blob {blob.path} has {sizes[blob.path]} bytes, and {blob.size} were written")
+
+
+def _check_sample(setup: BackupSetup, path: str, sample: Sample) -> None:
+    what = f"blob {path.partition('/')[2].partition('/')[2]} at byte {sample.offset}"
+    try:
+        frame = setup.storage.read(path, sample.offset, sample.size)
+    except FileNotFoundError as error:
+        raise _lost(setup, f"{what} is missing") from error
+    except OSError as error:
+        raise HoldfastError(f"cannot read {what} back from the store: {os_error_text(error)}") from error
+    if hashlib.sha256(frame).hexdigest() != sample.stored:
+        raise _lost(setup, f"{what} is not what was written")
+    decoder = setup.codec.decoder()
+    plain = hashlib.sha256()
+    try:
+        for piece in decoder.decode(frame):
+            plain.update(piece)
+        decoder.finish()
+    except IntegrityError as error:
+        raise _undecodable(setup, f"{what}: {error.message}") from error
+    if plain.hexdigest() != sample.plain:
+        raise _undecodable(setup, f"{what} decodes to other bytes than went in")
+
+
+def _whole(record: StreamRecord) -> Sample:
+    """A stream of one frame as its sample."""
+    blob = record.blob
+    return Sample(offset=0, size=blob.size, stored=blob.digests["sha256"], plain=record.digests["sha256"])
+
+
+def _lost(setup: BackupSetup, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the store at {setup.storage.location} does not hold what was written: {what}",
+        hint="no backup was published; check the disk or service that the store is on",
+    )
+
+
+def _undecodable(setup: BackupSetup, what: str) -> PluginError:
+    versions = ", ".join(f"{name} {version}".strip() for name, version in setup.plugins.items())
+    return PluginError(
+        f"codec '{setup.codec_name}' does not decode what it encoded: {what}",
+        hint=f"no backup was published; choose another --codec, and tell the authors of this one ({versions})",
+    )

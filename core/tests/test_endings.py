@@ -1,0 +1,120 @@
+"""A plugin that ends the program is a failure of it, with its name; the handler of a signal is obeyed."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from holdfast.api import Component, Event, Kind, hookimpl
+from holdfast.errors import HoldfastError, PluginError
+from holdfast.operations.backup import backup
+from holdfast.plan import BackupPlan
+from holdfast.plugins.builtin import NoCodec
+from holdfast.plugins.registry import Registry
+from holdfast.setup import Parts
+from holdfast.store.catalog import Catalog
+from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
+
+ENDINGS = [SystemExit(0), GeneratorExit(), KeyboardInterrupt()]
+
+
+def run(storage: MemoryStorage, engine: MemoryEngine, *, codec: Any = None, registry: Registry | None = None) -> None:
+    parts = Parts(engine=engine, storage=storage, codec=codec or NoCodec())
+    backup(BackupPlan(source=URL), registry=registry or memory_registry(engine=engine), parts=parts)
+
+
+def reading(act: Any) -> MemoryEngine:
+    def chunks() -> Iterator[bytes]:
+        yield b"row"
+        act()
+
+    return MemoryEngine(streams={"rows": chunks})
+
+
+def raises(error: BaseException) -> Any:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
+def test_a_reader_that_ends_the_program_is_a_failure(error: BaseException) -> None:
+    storage = MemoryStorage()
+    with pytest.raises(HoldfastError, match=type(error).__name__):
+        run(storage, reading(raises(error)))
+    assert not Catalog(storage).listing().entries
+
+
+@pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["encode", "decoder"])
+def test_a_codec_that_ends_the_program_is_a_failure(error: BaseException, where: str) -> None:
+    storage, codec = MemoryStorage(), NoCodec()
+    setattr(codec, where, lambda *_: raises(error)())
+    with pytest.raises(HoldfastError, match=type(error).__name__):
+        run(storage, MemoryEngine(), codec=codec)
+    assert not Catalog(storage).listing().entries
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_a_hook_that_ends_the_program_is_named(error: BaseException) -> None:
+    class Leaving:
+        @hookimpl
+        def holdfast_components(self) -> list[Component]:
+            return [Component(kind=Kind.CODEC, name="leaving")]
+
+        @hookimpl
+        def holdfast_compress(self, codec: str) -> Any:
+            if codec == "leaving":
+                raise error
+
+    registry = Registry(plugins=[Leaving()], discover=False, environ={})
+    with pytest.raises(PluginError, match=f"codec 'leaving' of Leaving-0 failed: it ended by {type(error).__name__}"):
+        registry.codec("leaving")
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_a_plugin_that_ends_the_program_as_it_lists_its_components_is_refused(error: BaseException) -> None:
+    class Leaving:
+        @hookimpl
+        def holdfast_components(self) -> list[Component]:
+            raise error
+
+    (plugin,) = [
+        plugin for plugin in Registry(plugins=[Leaving()], discover=False, environ={}).plugins if plugin.version == ""
+    ]
+    assert (plugin.status, type(error).__name__ in plugin.reason) == ("refused", True)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_an_observer_that_ends_the_program_disturbs_nothing(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Watching:
+        @hookimpl
+        def holdfast_observe(self, event: Event) -> None:
+            raise error
+
+    storage, engine = MemoryStorage(), MemoryEngine()
+    run(storage, engine, registry=memory_registry(Watching(), engine=engine))
+    assert len(Catalog(storage).listing().entries) == 1
+    assert "failed to observe" in caplog.text
+
+
+def test_the_handler_of_a_signal_may_end_the_program() -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(7)
+
+    before = signal.signal(signal.SIGUSR2, handle)
+    try:
+        storage = MemoryStorage()
+        storage.barrier = lambda: os.kill(os.getpid(), signal.SIGUSR2)  # type: ignore[method-assign]
+        with pytest.raises(SystemExit) as caught:
+            run(storage, MemoryEngine())
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert caught.value.code == 7
