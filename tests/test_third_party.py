@@ -320,7 +320,9 @@ def test_a_plugin_that_breaks_its_contract_is_named_and_leaves_nothing(
 
 def test_a_codec_that_decodes_without_end_is_stopped_at_the_recorded_size(user: Shell) -> None:
     lying = with_plugins(user, {"lying-plugin": LYING})
-    record = lying.backup("sqlite:///app.db", "--codec", "endless")
+    told = lying.fails(14, "backup", "sqlite:///app.db", "--codec", "endless")
+    assert "codec 'endless' does not decode what it encoded" in told.error
+    record = lying.backup("sqlite:///app.db", "--codec", "endless", "--verify-written", "none")
     ran = lying.fails(13, "restore", record["id"], "sqlite:///copy.db")
     assert "more than" in ran.error
     lying.fails(13, "verify", "--read-data")

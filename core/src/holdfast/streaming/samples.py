@@ -8,10 +8,11 @@ from holdfast.api import Chunk
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One frame: where it lies in its blob, in bytes, and the SHA-256 of its stored and of its plain bytes."""
+    """One frame: where it lies in its blob, how long it is there and plain (bytes), and the SHA-256 of both."""
 
     offset: int
     size: int
+    plain_size: int
     stored: str
     plain: str
 
@@ -48,4 +49,6 @@ class Sampler:
         if self._last is not None:
             offset, block, frame = self._last
             stored, plain = (hashlib.sha256(data).hexdigest() for data in (frame, block))
-            self._samples.append(Sample(offset=offset, size=len(frame), stored=stored, plain=plain))
+            self._samples.append(
+                Sample(offset=offset, size=len(frame), plain_size=len(block), stored=stored, plain=plain)
+            )
