@@ -15,7 +15,7 @@ SHARED = (
 )
 
 # ruff: noqa: E501 (one a line)
-# Each is true or false of a row; {p} and {q} are others.
+# Each is true or false of a row; {p} and {q} are others. What a version does not know yet is refused, and not drawn.
 _CONDITIONS = """
 s IN ('open', 'closed')
 s NOT IN ('a', 'b', 'c')
@@ -156,6 +156,23 @@ ts = tz::timestamp
 cast(x AS int) = a
 bool 't' = o
 o = 'yes'
+a > 1_000 OR a IN (0x1F, 0o17, 0b101)
+x IS JSON
+x IS NOT JSON ARRAY WITH UNIQUE KEYS OR s IS JSON SCALAR
+JSON_OBJECT('k': a, 'z' VALUE s ABSENT ON NULL WITH UNIQUE KEYS RETURNING jsonb) = '1'
+JSON_ARRAY(a, s NULL ON NULL RETURNING jsonb) @> '[1]'
+JSON_ARRAY(x FORMAT JSON, b)::text <> ''
+JSON_EXISTS(j, '$.a ? (@ > $v)' PASSING a AS v)
+JSON_EXISTS(j, 'strict $.a' UNKNOWN ON ERROR)
+JSON_VALUE(j, '$.a' RETURNING int DEFAULT 0 ON EMPTY ERROR ON ERROR) BETWEEN 1 AND 9
+JSON_VALUE(j, '$.k' RETURNING varchar(5) DEFAULT 'none' ON ERROR) IN ('x', 'y')
+JSON_QUERY(j, '$.a[*]' WITH CONDITIONAL WRAPPER EMPTY ARRAY ON EMPTY) = '[]'
+JSON_QUERY(j, '$.a' RETURNING text OMIT QUOTES NULL ON ERROR) = 'x'
+JSON_SCALAR(a)::text = '1' AND JSON_SERIALIZE(j RETURNING text) <> ''
+JSON(x WITH UNIQUE KEYS) IS NOT NULL
+(ts AT LOCAL) > tz
+casefold(x) = 'a' AND crc32(convert_to(s, 'UTF8')) > 1
+array_reverse(arr) = arr
 {p} AND {q}
 {p} OR {q}
 {p} AND {q} AND a > 1
@@ -209,9 +226,31 @@ SELECT id, CASE WHEN {p} THEN 'x' ELSE s END AS k, coalesce(s, 'none') AS z FROM
 SELECT current_date AS today, current_user AS me, now() AT TIME ZONE 'UTC' AS utc, interval '1 year 2 mons' AS span FROM {t} WHERE {p}
 SELECT xmlelement(name foo, xmlattributes(a AS b), s) AS x, xmlforest(a, s) AS y FROM {t} WHERE {p}
 TABLE {t}
+SELECT s, any_value(a) FILTER (WHERE {p}) AS v, JSON_ARRAYAGG(a ORDER BY b NULL ON NULL RETURNING jsonb) AS w, JSON_OBJECTAGG(id: s ABSENT ON NULL) AS o FROM {t} GROUP BY DISTINCT ROLLUP (s, a), s
+SELECT a FROM (SELECT a, o FROM {t} WHERE {p}) WHERE o
+SELECT k.n, k.v, k.e, k.w FROM {t} l, JSON_TABLE(l.j, '$[*]' PASSING l.a AS p COLUMNS (n FOR ORDINALITY, v int PATH '$.k' DEFAULT 0 ON EMPTY NULL ON ERROR, e boolean EXISTS PATH '$.e', NESTED PATH '$.z[*]' AS z COLUMNS (w text FORMAT JSON PATH '$.w' WITH WRAPPER))) AS k WHERE l.s IN ('a', 'b')
+SELECT k.* FROM {t}, XMLTABLE(XMLNAMESPACES('http://x' AS n), '/n:a' PASSING '<a/>' COLUMNS v int PATH 'b' DEFAULT 1 NOT NULL, o FOR ORDINALITY) k WHERE {p}
+SELECT id, k.a FROM {t} JOIN {t} r USING (id, a) AS k WHERE r.s IN ('a', 'b')
+SELECT id, count(*) OVER (ORDER BY a GROUPS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE CURRENT ROW) FROM {t} WHERE {p}
+SELECT id FROM {t} WHERE a IN (VALUES (1), (2)) AND s = ANY (VALUES ('a'), ('b')) AND {p}
+SELECT id FROM {t} WHERE {p} FOR NO KEY UPDATE OF {t} SKIP LOCKED
 VALUES (1, 'a'), (2, NULL)
 SELECT FROM {t} WHERE {p}
 SELECT id FROM ONLY {t} WHERE {p}
+""".strip().splitlines()
+
+
+# Bodies of routines in the standard's form, over {t}; {c} is a condition.
+_BODIES = """
+RETURN (SELECT count(*) FROM {t} WHERE {c})
+BEGIN ATOMIC SELECT 1; SELECT count(*) FROM {t} WHERE {c}; END
+BEGIN ATOMIC WITH gone AS (DELETE FROM {t} WHERE {c} RETURNING id, s) SELECT count(*) FROM gone WHERE s IN ('a', 'b'); END
+BEGIN ATOMIC UPDATE {t} SET (a, s) = (b, 'x'), arr[1] = 2 WHERE {c}; SELECT 1::bigint; END
+BEGIN ATOMIC INSERT INTO {t} (id, o) SELECT 1, {c} FROM {t}; SELECT 1::bigint; END
+BEGIN ATOMIC MERGE INTO {t} USING (SELECT id AS k FROM {t} WHERE {c}) l ON {t}.id = l.k AND {t}.s IN ('a', 'b') WHEN MATCHED AND l.k BETWEEN 1 AND 9 THEN UPDATE SET a = l.k WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id) VALUES (l.k); SELECT 1::bigint; END
+BEGIN ATOMIC MERGE INTO {t} USING (SELECT id AS k FROM {t} WHERE {c}) l ON {t}.id = l.k WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN MATCHED THEN DO NOTHING; SELECT 1::bigint; END
+BEGIN ATOMIC WITH m AS (MERGE INTO {t} USING (SELECT id AS k FROM {t} WHERE {c}) l ON {t}.id = l.k WHEN MATCHED THEN DELETE RETURNING merge_action() AS done, l.k) SELECT count(*) FROM m WHERE done IN ('DELETE', 'UPDATE'); END
+BEGIN ATOMIC UPDATE {t} SET a = 1 WHERE {c} RETURNING WITH (OLD AS was, NEW AS now) was.a::bigint + now.b; END
 """.strip().splitlines()
 
 
@@ -274,8 +313,9 @@ class Generator:
 
     def make_check(self, name: str, table: str, condition: str, number: int) -> Made:
         """On a table."""
+        state = self._chance.choice(["", "", "NO INHERIT", "NOT VALID", "NOT ENFORCED"])
         return Made(kind="constraint", name=f"public.{table}.{name}",
-                    make=f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})",
+                    make=f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) {state}",
                     drop=f"ALTER TABLE {table} DROP CONSTRAINT {name}")  # fmt: skip
 
     def make_domain(self, name: str, table: str, condition: str, number: int) -> Made:
@@ -294,8 +334,9 @@ class Generator:
 
     def make_generated(self, name: str, table: str, condition: str, number: int) -> Made:
         """A generated column, in a table of its own."""
+        stored = self._chance.choice(["STORED", "VIRTUAL"])
         return Made(kind="table", name=f"public.{name}",
-                    make=f"CREATE TABLE {name} ({COLUMNS}, made boolean GENERATED ALWAYS AS ({condition}) STORED)",
+                    make=f"CREATE TABLE {name} ({COLUMNS}, made boolean GENERATED ALWAYS AS ({condition}) {stored})",
                     drop=f"DROP TABLE {name}")  # fmt: skip
 
     def make_index(self, name: str, table: str, condition: str, number: int) -> Made:
@@ -361,12 +402,7 @@ class Generator:
             return Made(
                 kind="routine", name=f"public.{name}(v character varying)", make=text, drop=f"DROP FUNCTION {name}"
             )
-        body = self._chance.choice(
-            [
-                "RETURN (SELECT count(*) FROM {t} WHERE {c})",
-                "BEGIN ATOMIC SELECT 1; SELECT count(*) FROM {t} WHERE {c}; END",
-            ]
-        )
+        body = self._chance.choice(_BODIES)
         text = f"CREATE FUNCTION {name}() RETURNS bigint LANGUAGE sql {body.replace('{t}', table).replace('{c}', condition)}"
         return Made(kind="routine", name=f"public.{name}()", make=text, drop=f"DROP FUNCTION {name}")
 

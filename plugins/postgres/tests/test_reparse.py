@@ -70,6 +70,23 @@ def test_a_default_of_a_domain_counts_whatever_the_search_path_was(drilled: Dril
     assert drilled(f"{made}; CREATE DOMAIN d AS mood DEFAULT 'sad'").problems == ()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "MERGE INTO t USING (SELECT 1 AS id) l ON t.id = l.id WHEN MATCHED THEN DELETE",
+        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+    ],
+)
+def test_a_routine_that_rules_keep_from_running_is_compared(statement: str, drilled: Drill) -> None:
+    """They were made after it, by a restore too; made anew as it is the server would refuse it."""
+    result = drilled(
+        _TABLE,
+        f"CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC {statement}; SELECT count(*) FROM t WHERE {_IN}; END",
+        "CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM t WHERE id = 1",
+    )
+    assert (result.state, result.problems) == ("proven", ())
+
+
 def test_triggers_on_events_and_on_truncation_do_not_disturb_the_comparison(drilled: Drill) -> None:
     """An index of a large table is compared in the same table without its rows, which come back."""
     raises = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'"
