@@ -65,7 +65,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     tells whether the roles of `globals` have theirs. The rows of `large_object_tables` refer to large objects.
     `extensions` are the names of those that are needed, `installed` tells more of them. `ordered` says that rows of the
     archive may be refused as long as those of other tables are not there. `money` is the locale in which amounts are
-    written, empty where there are none.
+    written, empty where there are none. `search_path` are the schemas in which sessions of the source look for names.
     """
 
     format: Format
@@ -82,6 +82,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     data_only: bool = False
     selected: bool = False
     money: str = ""
+    search_path: str = ""
     exclude_kinds: list[str] = []
     ordered: bool = False
     large_tables: list[LargeTableHint] = []

@@ -1,5 +1,6 @@
 """The commands that restore a dump with PostgreSQL's own client programs, for RESTORE.md."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +13,8 @@ from holdfast_postgres.special_extensions import leave_statement
 _OPEN = "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=TARGET_DB"
 # What a database may have for its sessions and would end a restore.
 _LIFTED = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c role=none"
+_EMPTY_PATH = "'search_path', '', false"
+_PLAIN_PATH = re.compile(r'[\w", $-]+', re.ASCII)  # neither quotes nor what sed would take for its own
 _TIMEOUT = "/^SET transaction_timeout = 0;$/"
 # From the first line to the first such line, which pg_dump writes: rows further on may look alike.
 _WITHOUT_TIMEOUT = f"LC_ALL=C sed '1,{_TIMEOUT}{{{_TIMEOUT}d;}}'"
@@ -75,7 +78,7 @@ def _contents(hints: Hints) -> tuple[str, ...]:
     newer = hints.client >= 17 > hints.major  # 17 brought a setting that older servers refuse
     if hints.format == "plain":
         script = f"{archive} | {_WITHOUT_TIMEOUT}" if newer else archive
-        return (*lines, f"{script} | {_OPEN} --quiet")
+        return (*lines, *_with_path(hints), f"{script} | {_OPEN} --quiet")
     if newer:
         lines += [
             "# a server older than 17 does not know transaction_timeout: pg_restore reports that and ends with",
@@ -95,6 +98,14 @@ def _contents(hints: Hints) -> tuple[str, ...]:
     lines.append(f"{archive} | pg_restore --dbname=TARGET_DB --section=post-data")
     lines.append(f"{_OPEN} --command='ANALYZE'")
     return tuple(lines)
+
+
+def _with_path(hints: Hints) -> Iterator[str]:
+    """What to do about the empty search_path of a script."""
+    path = hints.search_path if _PLAIN_PATH.fullmatch(hints.search_path) else "SCHEMA, OTHER_SCHEMA"
+    program = rf"1,/{_EMPTY_PATH}/s/{_EMPTY_PATH}/'search_path', '{path}', false/"
+    yield "# where psql does not find a function, table or type that one of the script names without its schema,"
+    yield f"# put this before it: | LC_ALL=C sed {shlex.quote(program)}"
 
 
 def _also_held(hints: Hints) -> Iterator[str]:

@@ -55,6 +55,15 @@ SELECT DISTINCT split_part(o, '=', 1) FROM pg_catalog.pg_attribute a JOIN pg_cat
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(a.attoptions) o
 WHERE {USER_SCHEMA} AND o NOT LIKE 'n_distinct%' ORDER BY 1
 """
+# Where sessions of this database look for names: by its own setting, then by those of roles in it, and by the default.
+_PATHS = f"""
+SELECT pg_catalog.substring(c.setting, length('search_path=') + 1) AS path FROM (
+    SELECT s.setdatabase, s.setrole, unnest(s.setconfig) AS setting FROM pg_catalog.pg_db_role_setting s
+    WHERE s.setdatabase IN (0, ({_DATABASE}))) c
+WHERE c.setting LIKE 'search\\_path=_%' ORDER BY c.setrole, c.setdatabase DESC, 1
+"""
+_DEFAULT_PATH = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+_MOST_PATHS = 10  # where each role has its own, that of an object is the schema it is in
 _EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
 
@@ -78,6 +87,12 @@ def _roles(connection: "Connection[TupleRow]", scope: BackupScope | None, *depen
     schemas = [] if scope is None else sorted(scope.schemas)
     values = (list(dependencies), scope is None, relations, relations, schemas, schemas, schemas)
     return first_column(connection, _ROLES, values)
+
+
+def source_path(connection: "Connection[TupleRow]") -> str:
+    """The schemas in which sessions of the database look for names that have none, as a search_path."""
+    paths = list(dict.fromkeys([*first_column(connection, _PATHS), *first_column(connection, _DEFAULT_PATH)]))
+    return ", ".join(path for path in (paths if len(paths) <= _MOST_PATHS else paths[:1]) if path)
 
 
 def foreign_column_options(connection: "Connection[TupleRow]") -> list[str]:

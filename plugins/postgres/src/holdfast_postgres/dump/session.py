@@ -16,7 +16,7 @@ from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
-from holdfast_postgres.dump.requirements import database_hint, read_requirements
+from holdfast_postgres.dump.requirements import database_hint, read_requirements, source_path
 from holdfast_postgres.dump.warnings import dump_warnings
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
@@ -47,6 +47,7 @@ class PostgresDump:
         with translate_errors(f"cannot read {snapshot.location.label}"):
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
+            self._search_path = source_path(snapshot.connection)
             self._extensions = self._read_extensions()
             self._properties = self._read_properties()
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
@@ -173,6 +174,7 @@ class PostgresDump:
             data_only=self._options.data_only,
             selected=self._is_selection,
             money=self._snapshot.money,
+            search_path=self._search_path,
             ordered=any(table.checked for table in self._snapshot.tables),
             large_tables=[
                 LargeTableHint(

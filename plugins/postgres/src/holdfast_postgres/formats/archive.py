@@ -159,8 +159,8 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         reader.integer()  # its relkind
     owner = reader.text() or ""
     reader.skip_text()  # whether it has OIDs
-    if kind == "ENCODING" and (said := _ENCODING.search(definition)):
-        reader.encoding = said[1]
+    if kind == "ENCODING":
+        reader.encoding = encoding_of(definition) or reader.encoding
     needs = []
     while (need := reader.text()) is not None:
         needs.append(int(need))
@@ -178,6 +178,12 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         definition=_kept(kind, definition) if kind in reader.passed_over else definition,
         needs=tuple(needs),
     )
+
+
+def encoding_of(text: str) -> str:
+    """The encoding of an archive or a script, by the statement that sets it; empty where there is none."""
+    said = _ENCODING.search(text)
+    return said[1] if said else ""
 
 
 def _kept(kind: str, definition: str) -> str:

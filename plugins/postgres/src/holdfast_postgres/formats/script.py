@@ -15,6 +15,7 @@ from holdfast_postgres.client.programs import Programs
 _RESTRICT_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 _HEAD = 1 << 16  # pg_dump writes its \restrict within the first lines
 _OPENING = re.compile(rb"(?:\A|(?<=\n))\\restrict ([0-9A-Za-z]+)\n")
+OPENING_LINES = 1  # that stand before what is wrapped
 _TIMEOUT = b"SET transaction_timeout = 0;\n"
 
 
@@ -51,12 +52,12 @@ def restricted_parts(scripts: Iterable[Iterable[Chunk]], *, major: int, end: str
     word = secrets.token_hex(16)
     yield f"\\restrict {word}\n".encode()
     for chunks in scripts:
-        yield from _unwrapped(chunks, major)
+        yield from unwrapped(chunks, major)
     yield f"\n\\unrestrict {word}\n\\warn {end}\n".encode()
 
 
-def _unwrapped(chunks: Iterable[Chunk], major: int) -> Iterator[bytes]:
-    """One script without what is taken away."""
+def unwrapped(chunks: Iterable[Chunk], major: int) -> Iterator[bytes]:
+    """One script without what is taken away for a server of that version."""
     source = iter(chunks)
     head = _head_of(source)
     opening = _OPENING.search(head, 0, _HEAD)

@@ -30,7 +30,7 @@ from holdfast_postgres.merge.relations import (
     read_relations,
 )
 from holdfast_postgres.restore.run import RestoreRun
-from holdfast_postgres.restore.script_loader import run_script
+from holdfast_postgres.restore.script_run import run_script
 from holdfast_postgres.restore.search_path import second_path, with_path
 from holdfast_postgres.restore.statistics import analyze
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file
@@ -215,7 +215,7 @@ class Merge:
         """A script with a search_path, if what was restored needed one."""
         if self._run.needs_path:
             with connected(self._run.target.location) as target:
-                chunks = with_path(chunks, second_path(target, self._run.options.search_path))
+                chunks = with_path(chunks, second_path(self._run, target))
         for chunk in chunks:
             yield bytes(chunk)
 

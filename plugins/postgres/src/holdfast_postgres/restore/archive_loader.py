@@ -13,10 +13,10 @@ from holdfast_postgres.restore.archive_scope import ArchiveScope
 from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.failed_statement import FailedStatement
-from holdfast_postgres.restore.load_order import Name, checks_call_functions
+from holdfast_postgres.restore.load_order import Name, rows_call_functions
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, keeper
-from holdfast_postgres.restore.second_attempt import SecondAttempt, is_filled
+from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttempt, is_filled
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
@@ -211,7 +211,7 @@ class ArchiveLoader:
         self._refused |= classifier.refused
         run.warn(classifier.degraded)
         if refused:
-            SecondAttempt(run, path, classifier.action).run(refused)
+            SecondAttempt(run, ArchiveEntries(run, path, classifier.action), classifier.action).run(refused)
 
     @property
     def _last(self) -> int:
@@ -243,4 +243,4 @@ def _may_be_refused(run: RestoreRun) -> bool:
     if run.hints.ordered:
         return True
     with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
-        return checks_call_functions(connection)
+        return rows_call_functions(connection)

@@ -1,7 +1,7 @@
 """What the server refused in a restore: which of it may be tried again, and what it is called for the user."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.api import Failure
@@ -10,6 +10,7 @@ from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
 
 BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
 EXTENSION = "extension"
+ROWS, REFRESH = "TABLE DATA", "MATERIALIZED VIEW DATA"  # the kinds of entries
 # Whom an object belongs to: pg_dump gives it no entry of its own.
 OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)
 # A name that the source found by its search_path: function, operator, table, type or schema.
@@ -37,8 +38,9 @@ _STATEMENTS = (
 class FailedStatement:
     """One statement that the server refused; `entry` is the id of its entry in the archive, 0 where that is not known.
 
-    `table` is the name of the table, without its schema, whose rows were refused. `severe` is what ends a restore that
-    does not go on; all else is a warning.
+    `line` is the one of a script in which it ended. `table` is the name of the table, without its schema, whose rows
+    were refused. `severe` is what ends a restore that does not go on; all else is a warning. `follows` says that others
+    were refused before it, so that it may have been refused for those.
     """
 
     about: str
@@ -47,7 +49,9 @@ class FailedStatement:
     command: str = ""
     table: str = ""
     entry: int = 0
+    line: int = 0
     severe: bool = True
+    follows: bool = False
 
     def __str__(self) -> str:
         return f"{self.about}: {self.text}" if self.about else self.text
@@ -73,7 +77,7 @@ class FailedStatement:
         `definition` is that of the entry on one line.
         """
         if self.table:
-            return entry.kind == "TABLE DATA" and entry.tag == self.table
+            return entry.kind == ROWS and entry.tag == self.table
         begin = " ".join(self.command.removesuffix("...").split())
         return bool(begin) and definition.startswith(begin)
 
@@ -102,6 +106,12 @@ def failure_of(entry: Entry, entries: Iterable[Entry], text: str, state: str) ->
         tag = f"{table}.{tag[len(table) + 1 :]}" if table else tag
     name = f"{entry.schema}.{tag}" if entry.schema else tag
     return Failure(kind=_KINDS.get(kind, kind), name=name, code=state, message=text)
+
+
+def refusal_of(refusals: Sequence[FailedStatement]) -> FailedStatement | None:
+    """What of the statements of an entry was refused; None where it is there, whoever owns it."""
+    said = [refusal for refusal in refusals if not refusal.sets_owner]
+    return next((refusal for refusal in said if refusal.severe), next(iter(said), None))
 
 
 def not_valid(failure: Failure, names: str = "") -> Failure:

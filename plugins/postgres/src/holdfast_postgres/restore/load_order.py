@@ -18,17 +18,24 @@ WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND {USER_SCHEMA}
 # Whatever a function says of itself; those of extensions read what was loaded before all other rows.
 _CALLING = """
 SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_constraint k
-    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
-    WHERE k.contype = 'c' AND d.refobjid >= 16384
+    SELECT FROM (
+        SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint WHERE contype = 'c'
+        UNION ALL SELECT 'pg_catalog.pg_class'::regclass, partrelid FROM pg_catalog.pg_partitioned_table
+        UNION ALL SELECT 'pg_catalog.pg_attrdef'::regclass, f.oid FROM pg_catalog.pg_attrdef f
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
+    ) k (class, oid) JOIN pg_catalog.pg_depend d ON d.classid = k.class AND d.objid = k.oid
+    WHERE d.refobjid >= 16384
         AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
             WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'))
 """
 
 
-def checks_call_functions(connection: "Connection[TupleRow]") -> bool:
-    """Whether a CHECK, of a table or a domain, calls a function of the user's, which may read other tables."""
+def rows_call_functions(connection: "Connection[TupleRow]") -> bool:
+    """Whether rows that come in call a function of the user's, which may read other tables or name what is not found.
+
+    Those are called by CHECKs of tables and domains, by generated columns, and by keys of partitioned tables.
+    """
     return connection.execute(_CALLING).fetchone() == (True,)
 
 

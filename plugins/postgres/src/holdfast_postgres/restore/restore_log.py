@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import restore_error, state_of
+from holdfast_postgres.formats.script import OPENING_LINES
 from holdfast_postgres.restore.failed_statement import OWNER, FailedStatement
 
 # Several workers write to one stderr, each its prefix and its message apart: "pg_restore: error: pg_restore:could not".
@@ -21,7 +22,7 @@ _COMMAND = re.compile(r"(?:Command was: |psql:[^:]*:\d+: STATEMENT:\s+)(?P<comma
 # psql's own errors are in small letters: of its commands, which no script may hold.
 # The severity is in the language of the server, the SQLSTATE that psql adds is not.
 _SCRIPT_ERROR = re.compile(
-    r"psql:[^:]*:\d+: ((?P<own>error): |(ERROR|FATAL|PANIC|\w+(?=:\s+(?!0[01])[0-9A-Z]{5}: )):\s+"
+    r"psql:[^:]*:(?P<line>\d+): ((?P<own>error): |(ERROR|FATAL|PANIC|\w+(?=:\s+(?!0[01])[0-9A-Z]{5}: )):\s+"
     r"((?P<state>[0-9A-Z]{5}): )?)(?P<text>.*)"
 )
 _SERVER = re.compile(
@@ -43,8 +44,9 @@ _LATE = re.compile(r"REFRESH MATERIALIZED VIEW |(CREATE|ALTER) STATISTICS ", re.
 _AUTONOMOUS = re.compile(r"(CREATE|ALTER) (PUBLICATION|SUBSCRIPTION|EVENT TRIGGER) ", re.IGNORECASE)
 # What is said of an object that was itself refused, and may be made at a second attempt.
 _ABOUT_OBJECTS = re.compile(r"COMMENT ON |GRANT |REVOKE |SECURITY LABEL ", re.IGNORECASE)
+_OWNER_OR_COMMENT = re.compile(rf"{OWNER.pattern}|COMMENT ON ", re.DOTALL)
 _NO_OBJECT = ("42P01", "42883", "3F000")
-_NO_OWNED = (*_NO_OBJECT, "42704")  # a type, or a role; one session tries all of these
+_NO_OWNED = (*_NO_OBJECT, "42704")  # a type, or what is on a table; or a role: one session tries all of these
 _DENIED = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
 
@@ -92,7 +94,9 @@ def _may_be_made(command: str, state: str) -> bool:
     """Whether a second attempt at what is no failure may succeed."""
     if _LATE.match(command):
         return True
-    return state in (_NO_OWNED if OWNER.match(command) else _NO_OBJECT if _ABOUT_OBJECTS.match(command) else ())
+    if _OWNER_OR_COMMENT.match(command):
+        return state in _NO_OWNED
+    return bool(_ABOUT_OBJECTS.match(command)) and state in _NO_OBJECT
 
 
 @dataclass(kw_only=True)
@@ -118,6 +122,7 @@ class Classifier:
     harmless: list[str] = field(default_factory=list)
     _entry: str = ""
     _number: int = 0
+    _line: int = 0
     _error: str = ""
     _state: str = ""
     _table: str = ""
@@ -149,7 +154,7 @@ class Classifier:
             self.end()
             if error["own"]:
                 raise restore_error(error["text"], self.action)
-            self._error, self._state = error["text"], error["state"] or ""
+            self._error, self._state, self._line = error["text"], error["state"] or "", int(error["line"])
         elif warning := _WARNING.match(line):
             self._add(self.degraded, f"warning of the server: {warning['text']}")
 
@@ -174,9 +179,11 @@ class Classifier:
             command=statement,
             table=table,
             entry=self._number,
+            line=self._line - OPENING_LINES if self.script else 0,
             severe=severity is Severity.FATAL,
         )
-        if (refusal.severe or _may_be_made(command, state)) and self.takes(refusal):
+        may_be_made = severity is Severity.DEGRADED and _may_be_made(command, state)
+        if (refusal.severe or may_be_made) and self.takes(refusal):
             return
         if severity is Severity.FATAL:
             error = restore_error(f"{about}: {text}" if about else text, self.action, state=state)

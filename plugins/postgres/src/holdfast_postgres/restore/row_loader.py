@@ -40,7 +40,7 @@ def load_refused_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> Non
     """Load a part that was refused although all others are there: with a search_path, and without CHECKs it breaks."""
     action, label = _action(table), f"{table.schema}.{table.table}"
     with run.translated(action), run.connected() as owner, run.connected() as connection:
-        path = second_path(connection, run.options.search_path, table.schema)
+        path = second_path(run, connection, table.schema)
         checks = RelaxedChecks(owner, table.schema, table.table)
         failure: Failure | None = None
         while True:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import psycopg
 from psycopg import Connection
@@ -100,7 +101,7 @@ class RestoreRun:
             return False
         if self.continues and refusal.state in BROKEN_BY_ROWS:
             return True
-        return refusal.is_undefined or not refusal.state or bool(self.options.search_path)
+        return refusal.is_undefined or refusal.follows or not refusal.state or bool(self.options.search_path)
 
     def keeps(self, refusal: FailedStatement) -> bool:
         """Whether a refusal is looked at once all else has been tried, since it may not end the restore."""
@@ -254,10 +255,14 @@ class RestoreRun:
             self._processes.close()
 
 
-def keeper(run: RestoreRun, kept: list[FailedStatement]) -> Callable[[FailedStatement], bool]:
-    """What takes the statements that `run` keeps, for a classifier."""
+def keeper(
+    run: RestoreRun, kept: list[FailedStatement], *, in_order: bool = False
+) -> Callable[[FailedStatement], bool]:
+    """What takes the statements that `run` keeps, for a classifier; `in_order` says that each may need those before."""
 
     def take(failed: FailedStatement) -> bool:
+        if in_order and kept:
+            failed = replace(failed, follows=True)
         keeps = run.keeps(failed)
         if keeps:
             kept.append(failed)

@@ -1,38 +1,48 @@
 """Scripts, run by psql: a backup in format plain, and the roles and tablespaces of a server."""
 
-import logging
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from holdfast.api import Blob, Chunk, HoldfastError
-from holdfast_postgres.errors import client_failure
-from holdfast_postgres.formats import script
+from holdfast.api import Blob
 from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
-from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import RestoreRun, keeper
-from holdfast_postgres.restore.search_path import with_path
+from holdfast_postgres.restore.script_entries import ScriptEntries
+from holdfast_postgres.restore.script_feed import Feed, Script
+from holdfast_postgres.restore.script_run import run_script
+from holdfast_postgres.restore.second_attempt import SecondAttempt
 from holdfast_postgres.restore.statements import run_again
-
-log = logging.getLogger("holdfast.postgres.restore")
 
 
 def load_plain(run: RestoreRun, blob: Blob) -> None:
-    """Run the script of a backup in the target.
+    """Run the script of a backup in the target: first all to the end of the rows, and then what needs them.
 
     psql continues after errors, and its log is classified as that of pg_restore is: it ends at the first failure that
     no second attempt can mend, unless the restore goes on.
     """
-    chunks: Iterable[Chunk] = blob.chunks()
-    if run.options.search_path:
-        chunks = with_path(chunks, run.options.search_path)
-    refusals: list[FailedStatement] = []
-    takes = keeper(run, refusals)
     # Materialized views are filled once event triggers are there, which would act on it.
     location = run.unchecked_location if run.server.superuser else None
-    run_script(run, [chunks], run.target.into, location, continues=True, classifies=True, takes=takes)
-    run_again(run, refusals, f"cannot restore into {run.target.into.label}")
+    script = Script(run, blob)
+    for part in script.parts():
+        feed = Feed(part)
+        refusals: list[FailedStatement] = []
+        keep = keeper(run, refusals, in_order=True)
+
+        def take(refusal: FailedStatement, feed: Feed = feed, keep: Callable[[FailedStatement], bool] = keep) -> bool:
+            return keep(replace(refusal, entry=feed.section_at(refusal.line)))
+
+        run_script(run, [feed], run.target.into, location, continues=True, classifies=True, takes=take)
+        _try_again(run, script, refusals, location)
+
+
+def _try_again(run: RestoreRun, script: Script, refusals: Sequence[FailedStatement], location: Location | None) -> None:
+    """Try again what was refused: whole sections of a script, or statements of one that has none."""
+    if refusals:
+        action = f"cannot restore into {run.target.into.label}"
+        run_again(run, [refusal for refusal in refusals if not refusal.entry], action)
+        known = [refusal for refusal in refusals if refusal.entry]
+        SecondAttempt(run, ScriptEntries(run, script, known, location), action).run(known)
 
 
 def load_globals(run: RestoreRun, blob: Blob) -> None:
@@ -46,52 +56,3 @@ def load_globals(run: RestoreRun, blob: Blob) -> None:
         for text in errors
         if not text.startswith("42710")
     )
-
-
-def run_script(
-    run: RestoreRun,
-    parts: Iterable[Iterable[Chunk]],
-    target: Location,
-    location: Location | None,
-    *,
-    continues: bool = False,
-    classifies: bool = False,
-    transaction: bool = False,
-    takes: Callable[[FailedStatement], bool] = lambda _refusal: False,
-) -> Sequence[str]:
-    """Feed scripts to psql, one after the other; returns the lines of its standard error.
-
-    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later.
-    """
-    script.check_psql(run.programs)
-    command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
-    command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
-    if transaction:
-        command += ["--single-transaction", "--file=-"]
-    if classifies:
-        command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
-    classifier = Classifier(
-        action=f"cannot restore into {target.label}",
-        script=classifies,
-        schemas=run.target.schemas,
-        judge=run.judge,
-        takes=takes,
-    )
-    end = f"psql: end {secrets.token_hex(8)}"
-    with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
-        try:
-            for piece in script.restricted_parts(parts, major=run.server.major, end=end):
-                child.feed(piece)
-        except BrokenPipeError:
-            log.info("psql ended before the script did")  # `finish` raises why
-        child.end_input()
-        code = child.wait_checked()
-        if code:
-            error, state = client_failure(child.program, code, child.lines, classifier.action)
-            raise run.judge(error, state)
-        classifier.end()
-        if end not in child.lines:
-            raise HoldfastError(f"{classifier.action}: psql ended before it had read the whole script")
-        lines = child.lines
-    run.warn(classifier.degraded)
-    return lines

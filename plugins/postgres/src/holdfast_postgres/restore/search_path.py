@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk
 from holdfast_postgres.catalog import first_column
+from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.session import literal, quoted
 
 _EMPTY = b"SELECT pg_catalog.set_config('search_path', '', false);\n"
@@ -23,14 +24,14 @@ WHERE n.nspname <> 'pg_catalog' ORDER BY 1
 """
 
 
-def second_path(connection: "Connection[TupleRow]", given: str, schema: str = "") -> str:
-    """As given; else the object's own schema, the default path of the target, and the schemas of extensions."""
-    if given:
-        return given
+def second_path(run: RestoreRun, connection: "Connection[TupleRow]", schema: str = "") -> str:
+    """As given; else the object's own schema, the paths of source and target, and the schemas of extensions."""
+    if run.options.search_path:
+        return run.options.search_path
     (default,) = first_column(connection, _DEFAULT)
     own = [quoted(schema)] if schema else []
     extensions = [quoted(name) for name in first_column(connection, _EXTENSION_SCHEMAS)]
-    return ", ".join(dict.fromkeys([*own, *filter(None, [default]), *extensions]))
+    return ", ".join(dict.fromkeys([*own, *filter(None, [run.hints.search_path, default]), *extensions]))
 
 
 def set_path(path: str) -> str:

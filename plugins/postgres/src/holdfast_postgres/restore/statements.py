@@ -24,7 +24,7 @@ def run_again(run: RestoreRun, refusals: Sequence[FailedStatement], action: str)
     made = []
     with run.connected() as connection:
         with translate_errors(action):
-            connection.execute(set_path(second_path(connection, run.options.search_path)))
+            connection.execute(set_path(second_path(run, connection)))
         for refusal in refusals:
             failure, text = refusal.failure(), refusal.text
             # What says whom an object belongs to is a statement of one line.

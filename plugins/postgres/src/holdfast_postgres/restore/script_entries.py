@@ -1,0 +1,111 @@
+"""What the server refused of a script, as entries of an archive, and how it is run again section by section."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from holdfast_postgres.encodings import decode
+from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.formats.archive import Entry, encoding_of
+from holdfast_postgres.formats.script_sections import Section, statements
+from holdfast_postgres.location import Location
+from holdfast_postgres.restore.failed_statement import FailedStatement, refusal_of
+from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.script_feed import Fed, Feed, Script
+from holdfast_postgres.restore.script_run import run_script
+from holdfast_postgres.restore.search_path import second_path, set_path
+from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names
+
+_PART = r'(?:"(?:[^"]|"")+"|[^\s"(.;]+)'
+_MADE = re.compile(rf"CREATE [A-Z ]+? ({_PART}\.{_PART})")
+
+
+class ScriptEntries:
+    """The sections of one script in which something was refused.
+
+    `entries` are these and all relations, by the number of their section and in the order of the script; only those
+    that were refused have definitions. The `entry` of a refusal is such a number.
+    """
+
+    def __init__(
+        self, run: RestoreRun, script: Script, refusals: Sequence[FailedStatement], location: Location | None
+    ) -> None:
+        self._run = run
+        self._script = script
+        self._location = location
+        self._encoding = run.hints.database.encoding
+        self.entries: Sequence[Entry] = self._read({refusal.entry for refusal in refusals})
+
+    def _read(self, refused: Collection[int]) -> list[Entry]:
+        entries: list[Entry] = []
+        relations: dict[tuple[str, str], int] = {}
+        for number, section, pieces in self._script.sections():
+            text = b"".join(pieces) if number in (0, *refused) and not section.holds_rows else b""
+            if not number:
+                self._encoding = encoding_of(text.decode("ascii", "replace")) or self._encoding
+                continue
+            entry = self._entry(number, section, text, relations)
+            if entry.kind in RELATIONS:
+                relations[entry.schema, entry.tag] = number
+            if number in refused or entry.kind in RELATIONS:
+                entries.append(entry)
+        return _with_needs(entries)
+
+    def _entry(self, number: int, section: Section, text: bytes, relations: Mapping[tuple[str, str], int]) -> Entry:
+        entry = Entry(
+            id=number,
+            oid=0,
+            kind=section.kind.decode("ascii"),
+            schema=decode(section.schema, self._encoding),
+            tag=decode(section.tag, self._encoding),
+            owner="",
+            definition=decode(statements(text), self._encoding),
+            needs=(),
+        )
+        return replace(entry, needs=tuple(relations[name] for name in bearer_names(entry) if name in relations))
+
+    def entries_of(self, refusal: FailedStatement) -> list[Entry]:
+        """The entry that a refusal is about."""
+        return [entry for entry in self.entries if entry.id == refusal.entry]
+
+    def attempt(self, failed: Sequence[Entry]) -> Iterator[tuple[Entry, FailedStatement | None]]:
+        """Run sections again by one psql, each under the search_path of its schema.
+
+        All of them are run at once: only what is behind the rows may need what the caller does about some.
+        """
+        run, action = self._run, f"cannot restore into {self._run.target.into.label}"
+        if not failed:
+            return
+        with run.connected() as connection, translate_errors(action):
+            paths = {schema: second_path(run, connection, schema) for schema in {entry.schema for entry in failed}}
+        feed = Feed(self._again({entry.id: set_path(paths[entry.schema]).encode() for entry in failed}))
+        refusals: dict[int, list[FailedStatement]] = {}
+
+        def take(refusal: FailedStatement) -> bool:
+            refusals.setdefault(feed.section_at(refusal.line), []).append(refusal)
+            return True
+
+        run_script(run, [feed], run.target.into, self._location, continues=True, classifies=True, takes=take)
+        for entry in failed:
+            yield entry, refusal_of(refusals.get(entry.id, ()))
+
+    def _again(self, before: Mapping[int, bytes]) -> Iterator[Fed]:
+        """The head of the script and some of its sections, with what comes `before` each."""
+        for number, section, pieces in self._script.sections():
+            if not number or number in before:
+                yield number, before.get(number, b"") + section.settings, pieces
+            if number == max(before):
+                return
+
+
+def _with_needs(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with those relations that were refused and that their definitions name."""
+    refused = {match[1]: entry.id for entry in entries if (match := _MADE.match(entry.definition))}
+    if not refused:
+        return list(entries)
+    names = re.compile(rf"(?<![\w$\".])({'|'.join(map(re.escape, refused))})(?![\w$\"])")
+    return [replace(entry, needs=(*entry.needs, *_named(entry, names, refused))) for entry in entries]
+
+
+def _named(entry: Entry, names: "re.Pattern[str]", refused: Mapping[str, int]) -> Collection[int]:
+    return {refused[name] for name in names.findall(entry.definition)} - {entry.id}

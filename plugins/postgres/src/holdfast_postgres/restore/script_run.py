@@ -1,0 +1,64 @@
+"""One psql with scripts as its input, and what the server refused of them."""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+
+from holdfast.api import Chunk, HoldfastError
+from holdfast_postgres.errors import client_failure
+from holdfast_postgres.formats import script
+from holdfast_postgres.location import Location
+from holdfast_postgres.restore.failed_statement import FailedStatement
+from holdfast_postgres.restore.restore_log import Classifier
+from holdfast_postgres.restore.run import RestoreRun
+
+log = logging.getLogger("holdfast.postgres.restore")
+
+
+def run_script(
+    run: RestoreRun,
+    parts: Iterable[Iterable[Chunk]],
+    target: Location,
+    location: Location | None,
+    *,
+    continues: bool = False,
+    classifies: bool = False,
+    transaction: bool = False,
+    takes: Callable[[FailedStatement], bool] = lambda _refusal: False,
+) -> Sequence[str]:
+    """Feed scripts to psql, one after the other; returns the lines of its standard error.
+
+    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later.
+    """
+    script.check_psql(run.programs)
+    command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
+    command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
+    if transaction:
+        command += ["--single-transaction", "--file=-"]
+    if classifies:
+        command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
+    classifier = Classifier(
+        action=f"cannot restore into {target.label}",
+        script=classifies,
+        schemas=run.target.schemas,
+        judge=run.judge,
+        takes=takes,
+    )
+    end = f"psql: end {secrets.token_hex(8)}"
+    with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:
+        try:
+            for piece in script.restricted_parts(parts, major=run.server.major, end=end):
+                child.feed(piece)
+        except BrokenPipeError:
+            log.info("psql ended before the script did")  # `finish` raises why
+        child.end_input()
+        code = child.wait_checked()
+        if code:
+            error, state = client_failure(child.program, code, child.lines, classifier.action)
+            raise run.judge(error, state)
+        classifier.end()
+        if end not in child.lines:
+            raise HoldfastError(f"{classifier.action}: psql ended before it had read the whole script")
+        lines = child.lines
+    run.warn(classifier.degraded)
+    return lines
