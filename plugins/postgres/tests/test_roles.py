@@ -82,7 +82,7 @@ def test_a_drill_of_a_plain_script_sees_what_fails(
     server.execute(database, f"REASSIGN OWNED BY {gone} TO postgres", f"DROP OWNED BY {gone}", f"DROP ROLE {gone}")
     result = holdfast.drill(record.id, store=store, into=server.url("postgres"))
     assert result.state == "damaged"
-    assert "not restored: index cannot: broken here (P0001)" in result.problems
+    assert "not restored: index public.cannot: broken here (P0001)" in result.problems
 
 
 def test_an_owner_restores_a_database_whose_extension_belongs_to_a_superuser(
