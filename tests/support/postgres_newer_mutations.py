@@ -38,6 +38,11 @@ _OBJECTS: tuple[tuple[int, str, str, str, str], ...] = (
     (15, "sequence:{n}", "sequence_logged", "CREATE UNLOGGED SEQUENCE {n}", "ALTER SEQUENCE {n} SET LOGGED"),
     (15, "sequence:{n}_a_seq", "identity_unlogged", "CREATE TABLE {n} (a int GENERATED ALWAYS AS IDENTITY)",
      "ALTER SEQUENCE {n}_a_seq SET UNLOGGED"),
+    (15, "index:{n}_i", "index_attached",
+     ("CREATE TABLE {n} (a int) PARTITION BY LIST (a); CREATE TABLE {n}_p PARTITION OF {n} DEFAULT; "
+     "CREATE INDEX {n}_a ON ONLY {n} (a); CREATE INDEX {n}_b ON ONLY {n} (a); CREATE INDEX {n}_i ON {n}_p (a); "
+     "ALTER INDEX {n}_a ATTACH PARTITION {n}_i"),
+     "UPDATE pg_inherits SET inhparent = '{n}_b'::regclass WHERE inhrelid = '{n}_i'::regclass"),
     (15, "view:{n}", "view_invoker", "CREATE VIEW {n} AS SELECT 1 AS a", "ALTER VIEW {n} SET (security_invoker)"),
     (16, "collation:{n}", "collation_rules", "CREATE COLLATION {n} (provider = icu, locale = 'en', rules = '&V << w')",
      "DROP COLLATION {n}; CREATE COLLATION {n} (provider = icu, locale = 'en', rules = '&W << v')"),

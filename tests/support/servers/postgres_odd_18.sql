@@ -30,3 +30,20 @@ CREATE COLLATION eighteen.folding (provider = builtin, locale = 'PG_UNICODE_FAST
 CREATE TABLE eighteen.words (id uuid PRIMARY KEY DEFAULT uuidv7(), word text COLLATE eighteen.folding);
 CREATE INDEX ON eighteen.words (casefold(word));
 INSERT INTO eighteen.words (word) VALUES ('Straße');
+-- Names of NOT NULL: chosen by the server, one of them twice in a schema, too long, given, inherited, renamed.
+CREATE TABLE eighteen.zeta (id int NOT NULL, a int NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE eighteen.alpha PARTITION OF eighteen.zeta FOR VALUES FROM (0) TO (10);
+CREATE TABLE eighteen.beta (id int NOT NULL, a int CONSTRAINT given NOT NULL);
+ALTER TABLE eighteen.zeta ATTACH PARTITION eighteen.beta FOR VALUES FROM (10) TO (20);
+CREATE TABLE eighteen.ancestor (x int NOT NULL, note text NOT NULL);
+CREATE TABLE eighteen.heir (b int NOT NULL, a int CONSTRAINT mine NOT NULL) INHERITS (eighteen.ancestor);
+CREATE TABLE eighteen.later (x int CONSTRAINT own NOT NULL, note text NOT NULL);
+ALTER TABLE eighteen.later INHERIT eighteen.ancestor;
+CREATE TABLE eighteen.before (a int NOT NULL, b int CONSTRAINT named NOT NULL NO INHERIT, c int);
+ALTER TABLE eighteen.before RENAME TO after;
+ALTER TABLE eighteen.after RENAME a TO z;
+ALTER TABLE eighteen.after ADD CONSTRAINT checked_later NOT NULL c NOT VALID;
+COMMENT ON CONSTRAINT named ON eighteen.after IS 'of a NOT NULL';
+CREATE TABLE eighteen.a_name_of_a_table_that_is_very_long_indeed_so_that (a_column_of_a_long_name_too int NOT NULL);
+CREATE DOMAIN eighteen.filled AS int CONSTRAINT really NOT NULL;
+CREATE DOMAIN eighteen.filled_too AS int NOT NULL;

@@ -43,6 +43,10 @@ _COLUMNS = f"""
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 """
 
+# How a type of C functions is kept.
+_BASE_TYPE = """CASE WHEN t.typtype = 'b' THEN concat_ws(' ', t.typlen, t.typbyval, t.typalign, t.typstorage,
+    t.typcategory, t.typispreferred, t.typdelim, t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin,
+    t.typmodout, t.typanalyze) END"""
 # Of the text in UTF-8, which is the encoding of our sessions; but in SQL_ASCII of bytes that may be none.
 _HASHED = "encode(sha256(textsend({})), 'hex')"
 
@@ -67,7 +71,8 @@ QUERIES = {
     """,
     "view": f"""
         SELECT n.nspname, c.relname, concat_ws(' ', c.relkind, '(', k.portable, ')', c.relispopulated),
-            concat_ws(' ', {marked("'view ' || c.oid", "pg_get_viewdef(c.oid)")}, {options("c.reloptions")}, k.full)
+            concat_ws(' ', {marked("'view ' || c.oid", "pg_get_viewdef(c.oid)")}, {options("c.reloptions")}, k.full,
+                {{new (SELECT nullif(m.amname, 'heap') FROM pg_am m WHERE m.oid = c.relam)}})
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN LATERAL ({_COLUMNS}) k ON true
         WHERE c.relkind IN ('v', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND {_own("pg_class", "c")}
@@ -89,7 +94,8 @@ QUERIES = {
                 THEN {marked("'index ' || c.oid", "pg_get_indexdef(c.oid)")} ELSE pg_get_indexdef(c.oid) END,
                 i.indisclustered, i.indisreplident, (
                 SELECT string_agg(a.attnum || ':' || a.attstattarget, ' ' ORDER BY a.attnum) FROM pg_attribute a
-                WHERE a.attrelid = c.oid AND a.attstattarget > -1))
+                WHERE a.attrelid = c.oid AND a.attstattarget > -1),
+                {{new (SELECT h.inhparent::regclass FROM pg_inherits h WHERE h.inhrelid = c.oid)}})
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_am m ON m.oid = c.relam
         WHERE c.relpersistence <> 't' AND (i.indisvalid OR c.relkind = 'I') AND {USER_SCHEMA}
@@ -159,7 +165,8 @@ QUERIES = {
                 {{filled}}, (SELECT l.collname FROM pg_collation l WHERE l.oid = t.typcollation), (
                 SELECT concat_ws(' ', l.collname, o.opcname, r.rngcanonical, r.rngsubdiff)
                 FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc
-                LEFT JOIN pg_collation l ON l.oid = r.rngcollation WHERE r.rngtypid = t.oid))
+                LEFT JOIN pg_collation l ON l.oid = r.rngcollation WHERE r.rngtypid = t.oid),
+                {{new {_BASE_TYPE}}})
         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
         LEFT JOIN LATERAL ({_COLUMNS}) k ON true
         WHERE t.typtype IN ('e', 'd', 'r', 'c', 'b') AND (c.oid IS NULL OR c.relkind = 'c') AND t.typelem = 0
@@ -289,11 +296,14 @@ PARTS = f"""concat_ws(' / ', (
     FROM pg_publication_rel r WHERE r.prpubid = p.oid), {{published}})"""
 # Of its generated columns: PostgreSQL 18 and later.
 PUBLISHED = "'generated ' || nullif(to_jsonb(p) ->> 'pubgencols', 'n')"
-# The constraint that a column or a domain is not null, which has a name since versions 18 and 17.
+# The constraint that a column or a domain is not null, which has a name since versions 18 and 17. One that the server
+# chooses itself is unique in a schema, and may have another number behind it once it was restored: pg_dump does not
+# write it, and a partition that it makes before its parent takes that of its parent.
 NOT_NULL = """(
-    SELECT concat_ws(' ', 'constraint', n.conname,
-        CASE WHEN n.connoinherit THEN 'no inherit' END, CASE WHEN NOT n.convalidated THEN 'not valid' END)
-    FROM pg_constraint n WHERE n.contype = 'n' AND {})"""
+    SELECT nullif(concat_ws(' ', CASE WHEN NOT starts_with(n.conname, {chosen})
+            OR substr(n.conname, length({chosen}) + 1) !~ '^[0-9]*$' THEN 'constraint ' || n.conname END,
+        CASE WHEN n.connoinherit THEN 'no inherit' END, CASE WHEN NOT n.convalidated THEN 'not valid' END), '')
+    FROM pg_constraint n WHERE n.contype = 'n' AND {condition})"""
 _JOINED = """coalesce(string_agg(said, E'\\n' ORDER BY said COLLATE "C"), '')"""
 COMMENTS = f"""
 SELECT count(*), {_HASHED.format(_JOINED)}

@@ -21,6 +21,7 @@ from holdfast_postgres.proof.printed import Definition, parse_marks
 from holdfast_postgres.session import releasing_locks
 
 _ON_OWN = re.compile(r"\{on_own (\S+)\}")
+_NEW = re.compile(r"\{new (.*?)\}", re.DOTALL)  # what a proof of Holdfast 0.1 has not
 _NAMES_NOT_NULL = 18  # pg_dump before 17.6 leaves the names of those of domains out
 _HALF = 32  # hexadecimal digits of each text's SHA-256
 
@@ -54,8 +55,11 @@ def _for_server(query: str, major: int, *, old: bool) -> str:
         "{parts}": PARTS if major >= 15 else "''",
         "{published}": "NULL" if old else PUBLISHED,
         "{logged}": "''" if old else "nullif(c.relpersistence, 'p')::text",
-        "{not_null}": NOT_NULL.format("n.conrelid = a.attrelid AND n.conkey = ARRAY[a.attnum]"),
-        "{filled}": NOT_NULL.format("n.contypid = t.oid"),
+        "{not_null}": NOT_NULL.format(
+            condition="n.conrelid = a.attrelid AND n.conkey = ARRAY[a.attnum]",
+            chosen="(c.relname || '_' || a.attname || '_not_null')",
+        ),
+        "{filled}": NOT_NULL.format(condition="n.contypid = t.oid", chosen="(t.typname || '_not_null')"),
         "{c}": "" if old else ' COLLATE "C"',
         "{no_body}": "p.prosqlbody IS NULL" if major >= 14 else "true",
         "{no_expressions}": "s.stxexprs IS NULL" if major >= 14 else "true",
@@ -64,6 +68,7 @@ def _for_server(query: str, major: int, *, old: bool) -> str:
         fragments |= {"{not_null}": "NULL", "{filled}": "NULL"}
     if major < 14:
         fragments[",\n            a.attcompression::text"] = ""
+    query = _NEW.sub("NULL" if old else r"\1", query)
     for place, fragment in fragments.items():
         query = query.replace(place, fragment)
     return _ON_OWN.sub(lambda match: "true" if old else ON_OWN.format(match[1]), query)
