@@ -59,7 +59,7 @@ _STATES = tuple(
         (r"permission denied|must be (superuser|owner|member)|must have .*privilege", "42501"),
         (r"violates foreign key constraint", "23503"),
         (r"could not create unique index|violates unique constraint|duplicate key value", "23505"),
-        (r"violates check constraint|is violated by some row", "23514"),
+        (r"violates (check|partition) constraint|is violated by some row|^no partition of relation", "23514"),
         (r"violates not-null constraint|contains null values", "23502"),
         (r"could not create exclusion constraint|violates exclusion constraint", "23P01"),
         (r"invalid byte sequence for encoding", "22021"),

@@ -11,21 +11,23 @@ from holdfast_postgres.session import quoted
 
 
 class LargeTableHint(msgspec.Struct, frozen=True, kw_only=True):
-    """One table whose rows are in streams of their own, one for each part."""
+    """One table whose rows are in streams of their own, one for each part.
+
+    `root` is the partitioned table of a partition whose rows may belong into another partition in another database.
+    """
 
     schema: str
     table: str
     columns: list[str]
     binary: bool
     streams: list[str]
+    root: tuple[str, str] | None = None
 
-    @property
-    def copy_in(self) -> str:
-        """The statement that loads the rows of one stream from standard input."""
+    def copy_in(self, into: tuple[str, str] | None = None) -> str:
+        """The statement that loads the rows of one stream from standard input, into the table or another."""
         columns = ", ".join(quoted(column) for column in self.columns)
-        return (
-            f"COPY {quoted(self.schema, self.table)} ({columns}) FROM STDIN{' (FORMAT binary)' if self.binary else ''}"
-        )
+        name = quoted(*(into or (self.schema, self.table)))
+        return f"COPY {name} ({columns}) FROM STDIN{' (FORMAT binary)' if self.binary else ''}"
 
 
 class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):

@@ -120,7 +120,7 @@ def files(hints: Hints) -> dict[str, bytes]:
     """The COPY statement of each large table, in a file of its own."""
     return {
         _file(number): f"SET client_encoding TO '{hints.database.encoding}';\n".encode()
-        + encode(table.copy_in, hints.database.encoding)
+        + encode(table.copy_in(table.root), hints.database.encoding)
         + b"\n"
         for number, table in enumerate(hints.large_tables, start=1)
     }

@@ -14,6 +14,7 @@ from holdfast_postgres.database_properties import read_properties
 from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
+from holdfast_postgres.dump.partition_roots import partition_roots
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
 from holdfast_postgres.dump.requirements import database_hint, read_requirements, source_path
@@ -50,6 +51,8 @@ class PostgresDump:
             self._search_path = source_path(snapshot.connection)
             self._extensions = self._read_extensions()
             self._properties = self._read_properties()
+            large = [table for table, _ in self._plan.large_tables]
+            self._roots = partition_roots(snapshot.connection, large, snapshot.scope)
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
         self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
         if self._is_selection and self._pointing:
@@ -183,6 +186,7 @@ class PostgresDump:
                     columns=list(table.columns),
                     binary=table.binary,
                     streams=streams,
+                    root=self._roots.get(table.oid),
                 )
                 for table, streams in self._plan.large_tables
             ],

@@ -18,8 +18,9 @@ from holdfast_postgres.proof.configuration import (
     read_configuration,
 )
 from holdfast_postgres.proof.definitions import prove_comments, prove_definitions, read_definitions
+from holdfast_postgres.proof.partitions import with_moved_rows
 from holdfast_postgres.proof.printed import pack_texts
-from holdfast_postgres.proof.rows import TableSetting, prove_tables, table_sizes, wide_columns
+from holdfast_postgres.proof.rows import TABLE, TableSetting, prove_tables, table_sizes, wide_columns
 from holdfast_postgres.proof.values import prove_large_objects, prove_sequence, read_sequences
 from holdfast_postgres.special_extensions import PLACES
 
@@ -135,6 +136,8 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
         tables = [*settings.tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
         sizes = table_sizes(connection, tables)
     others += as_recorded(recorded.objects, unknown)
-    rows = [proof for proof in prove_tables(tables, sizes, open_session, jobs, conditions) if proof is not None]
-    proof = Proof(method=METHOD, objects=(*rows, *sequences, *others), settings=recorded.settings)
+    rows = prove_tables(tables, sizes, open_session, jobs, conditions)
+    rows = with_moved_rows(rows, tables, (proof for proof in recorded.objects if proof.kind == TABLE), open_session)
+    objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
+    proof = Proof(method=METHOD, objects=objects, settings=recorded.settings)
     return proof, [*warnings, *unlike]

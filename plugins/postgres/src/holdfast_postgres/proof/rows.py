@@ -156,12 +156,20 @@ def _wide_text(column: str, kind: str) -> str:
 
 
 def wide_columns(connection: "Connection[TupleRow]", tables: Sequence[Table]) -> dict[int, list[str]]:
-    """Columns without a limit of their size, of tables that have put enough aside to hold a big value."""
-    query = """
-        SELECT c.oid::int8, array_agg(a.attname::text ORDER BY a.attnum)
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-        WHERE c.oid = ANY (%s) AND c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > %s
-            AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = -1
-        GROUP BY c.oid
+    """Columns without a limit of their size, of tables that have put enough aside to hold a big value.
+
+    Those of partitions are of all partitions of one table: a restore may put a row into another of them.
     """
-    return dict(connection.execute(query, ([table.oid for table in tables], _TOAST)).fetchall())
+    query = """
+        WITH listed AS MATERIALIZED (
+            SELECT c.oid, CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::oid ELSE c.oid END
+                    AS root,
+                c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > %s AS big
+            FROM pg_catalog.pg_class c WHERE c.oid = ANY (%s)
+        )
+        SELECT l.oid::int8, array_agg(a.attname::text ORDER BY a.attnum)
+        FROM listed l JOIN pg_catalog.pg_attribute a ON a.attrelid = l.oid
+        WHERE l.root IN (SELECT root FROM listed WHERE big) AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = -1
+        GROUP BY l.oid
+    """
+    return dict(connection.execute(query, (_TOAST, [table.oid for table in tables])).fetchall())

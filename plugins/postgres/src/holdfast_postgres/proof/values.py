@@ -60,6 +60,12 @@ def hex_digest(sums: Sequence[Any]) -> str:
     return "".join(f"{int(value or 0) % (1 << 128):032x}" for value in sums)
 
 
+def add_digests(digests: Sequence[str]) -> str:
+    """The digest of what several of `hex_digest` stand for together."""
+    halves = [(int(digest[:32], 16), int(digest[32:], 16)) for digest in digests]
+    return hex_digest([sum(values) for values in zip(*halves, strict=True)])
+
+
 def object_name(schema: str, name: str) -> str:
     """The name in a proof, quoted where it must be to be unique."""
     return ".".join(part if part.isidentifier() else literal(part).replace("'", '"') for part in (schema, name))
