@@ -113,6 +113,23 @@ def test_what_has_no_scheme_is_refused_with_an_example(text: str) -> None:
     assert "sqlite:///app.db" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "hint"),
+    [
+        ("host=db user=app password=tiger://x dbname=shop", "'host=***'", "postgresql://app@"),
+        ("Server=db;Database=shop;User Id=app;Password=tiger;", "'Server=***'", "postgresql://app@"),
+        ("password = tiger", "'password =***'", "postgresql://app@"),
+        ("jdbc:postgresql://db/shop?user=app&password=tiger", "'jdbc:postgresql://db/shop'", "leave 'jdbc:' out"),
+    ],
+)
+def test_a_connection_string_is_refused_without_its_password(text: str, shown: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        DatabaseURL.parse(text)
+    assert caught.value.message == f"not a database URL: {shown}"
+    assert hint in (caught.value.hint or "")
+    assert "tiger" not in redact(text)
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "x", "-1", "٣", "1e3", pytest.param("9" * 5000, id="huge")])
 def test_a_port_is_a_number_from_1_to_65535(port: str) -> None:
     with pytest.raises(UsageError, match="port in the mysql URL is not a number from 1 to 65535"):

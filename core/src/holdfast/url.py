@@ -16,10 +16,15 @@ from urllib.parse import quote, unquote
 from holdfast.errors import UsageError
 
 _SHAPE = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+._-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
 )
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?", re.DOTALL)
+_SETTING = re.compile(
+    r"\b(host|hostaddr|server|data source|port|dbname|database|user|username|user id|uid|\w*pass\w*|pwd|service)\s*=",
+    re.IGNORECASE,
+)
+_JDBC = "jdbc:"
 _HIDDEN = "***"
 _IN_MEMORY = ":memory:"  # as SQLite names it: a host without a name would have the port "memory:"
 _ENCODE = "percent-encode / ? # % @ : in a user name or password, for instance / as %2F"
@@ -56,10 +61,7 @@ class DatabaseURL:
         """Take a URL apart, or raise `UsageError` with a message that shows no secret of it."""
         match = _SHAPE.fullmatch(text)
         if match is None:
-            raise UsageError(
-                f"not a database URL: {redact(text)}",
-                hint="write it as scheme://… , for instance sqlite:///app.db",
-            )
+            raise UsageError(f"not a database URL: {redact(text)}", hint=_hint(text))
         if _PERCENT.search(text):
             raise UsageError(
                 f"a '%' in the URL {redact(text)} is not followed by two hexadecimal digits",
@@ -103,6 +105,15 @@ class DatabaseURL:
         return f"{self.scheme}://{user}{password}{at}{hosts}{path}" + (f"?{query}" if query else "")
 
 
+def _hint(text: str) -> str:
+    """What to write in place of a text that is no URL."""
+    if text.lower().startswith(_JDBC):
+        return f"leave {_JDBC!r} out, and write user and password before the host"
+    if _SETTING.search(text):
+        return "write it as scheme://user:password@host:port/database, for instance postgresql://app@db.example/shop"
+    return "write it as scheme://… , for instance sqlite:///app.db"
+
+
 def redact(text: str) -> str:
     """Show any text that was meant as a URL without what could be a secret in it, on one line."""
     match = _SHAPE.fullmatch(text)
@@ -113,6 +124,8 @@ def redact(text: str) -> str:
         except UsageError:
             pass  # its host or port is none, maybe a password with a '/' in it: hide more than needed
     scheme, mark, rest = text.partition("://")
+    if setting := _SETTING.search(scheme):  # a connection string of libpq, ODBC or .NET, password and all
+        return repr(f"{scheme[: setting.end()]}{_HIDDEN}")
     if not mark:
         return repr(text.rpartition("@")[2].partition("?")[0])
     # Without '@' it cannot hold credentials, but for a 'user:password' whose '@host' was forgotten.

@@ -6,7 +6,8 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import UsageError
+from holdfast.api import PluginError, UsageError
+from holdfast_postgres.client import programs
 from holdfast_postgres.location import Location
 
 
@@ -31,6 +32,14 @@ def _parse(url: str) -> Location:
         ("postgresql://db/app?schema=public&pgbouncer=true&connection_limit=1&sslmode=no-verify", {
             "host": "db", "dbname": "app", "sslmode": "require"}),
         ("postgres://db/app?pool=5&prepared_statements=false&encoding=utf8", {"host": "db", "dbname": "app"}),
+        ("postgresql://u:p@db/app?serverVersion=16&charset=utf8", {  # as Symfony writes it
+            "user": "u", "password": "p", "host": "db", "dbname": "app"}),
+        ("postgresql://db/app?user=u&password=p&ssl=0&ApplicationName=x&currentSchema=public&prepareThreshold=0", {
+            "host": "db", "dbname": "app", "user": "u", "password": "p", "sslmode": "disable",
+            "application_name": "x"}),
+        ("psql://db/app?CONN_MAX_AGE=60", {"host": "db", "dbname": "app"}),
+        ("postgres://db/app?uselibpqcompat=true&sslmode=require", {
+            "host": "db", "dbname": "app", "sslmode": "require"}),
         ("postgresql://?service=mine", {"service": "mine"}),
         ("postgresql://h/?dbname=app&connect_timeout=3", {"host": "h", "dbname": "app", "connect_timeout": "3"}),
     ],
@@ -53,7 +62,19 @@ def test_the_schema_of_a_url_is_no_selection() -> None:
     assert "--select app" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("scheme", ["postgresql+psycopg2", "postgresql+asyncpg", "postgis", "pgsql", "postgres"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "postgresql+psycopg2",
+        "postgresql+psycopg_async",
+        "postgres+asyncpg",
+        "postgis",
+        "psql",
+        "timescale",
+        "ecto",
+        "postgres",
+    ],
+)
 def test_urls_of_applications_are_of_this_engine(
     server: PostgresServer, database: str, store: str, scheme: str
 ) -> None:
@@ -61,6 +82,30 @@ def test_urls_of_applications_are_of_this_engine(
     record = holdfast.backup(url, store=store)
     assert record.engine == "postgresql"
     assert holdfast.drill(record.id, store=store, into=server.url("").replace("postgresql", scheme, 1)).passed
+
+
+def test_client_programs_that_do_not_know_a_parameter_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The libpq of the driver may be newer than theirs, which refuses what it does not know."""
+    parameters = _parse("postgresql://h/app?sslnegotiation=direct").parameters
+    for major in (15, 17):
+        folder = tmp_path / str(major)
+        folder.mkdir()
+        for name in ("pg_dump", "pg_restore", "psql"):
+            (folder / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.9'\n")
+            (folder / name).chmod(0o755)
+    monkeypatch.setattr(programs, "_FOLDERS", (str(tmp_path / "*"),))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv(programs.VARIABLE, raising=False)
+    assert programs.find_programs(15, why="it").major == 15
+    assert programs.find_programs(15, why="it", parameters=parameters).major == 17
+    monkeypatch.setenv(programs.VARIABLE, str(tmp_path / "15"))
+    with pytest.raises(
+        PluginError, match=r"it reached with the parameter sslnegotiation needs .* 17 or newer"
+    ) as caught:
+        programs.find_programs(15, why="it", parameters=parameters)
+    assert caught.value.exit_code == 14
 
 
 def test_argv_holds_neither_passwords_nor_settings(tmp_path: Path) -> None:

@@ -7,15 +7,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from holdfast.api import DatabaseURL, UsageError, quote_name
+from holdfast.api import DatabaseURL, UsageError
+from holdfast_postgres.url_parameters import libpq_parameters
 
 # A peer that is gone is noticed after a minute instead of libpq's two hours.
 _KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
@@ -33,7 +32,7 @@ class Location:
     def parse(cls, url: str, *, connect_timeout: int, database: bool = True) -> Self:
         """Read a URL; one that names no database is a `UsageError` unless `database` is False."""
         parsed = DatabaseURL.parse(url)
-        parameters = _parameters(parsed)
+        parameters = libpq_parameters(parsed)
         if database and not parameters.get("dbname") and "service" not in parameters:
             raise UsageError(
                 f"the URL {parsed.redacted()} names no database",
@@ -131,103 +130,3 @@ class Location:
 
 _SPECIAL, _ESCAPED = re.compile(r"[\\\s]"), r"\\\g<0>"  # of a word among start-up options
 _SERVICE_FILE = "pg_service.conf"
-
-
-def _parameters(parsed: DatabaseURL) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    if any(name for name, _ in parsed.hosts):
-        parameters["host"] = ",".join(name for name, _ in parsed.hosts)
-    if any(port for _, port in parsed.hosts):
-        parameters["port"] = ",".join("" if port is None else str(port) for _, port in parsed.hosts)
-    if parsed.user:
-        parameters["user"] = parsed.user
-    if parsed.password:
-        parameters["password"] = parsed.password
-    if parsed.path.strip("/"):
-        parameters["dbname"] = parsed.path.removeprefix("/")
-    for key, value in parsed.query:
-        name, text = _alias(key, value)
-        if name in _OF_APPLICATIONS:
-            continue
-        if name == "schema":
-            _check_schema(text, parsed)
-            continue
-        if name not in _keywords():
-            raise UsageError(
-                f"the URL {parsed.redacted()} has a parameter {quote_name(key)} that libpq does not know",
-                hint="leave it out if it is for an application; percent-encode / ? # % @ : in a user name or password, "
-                "for instance ? as %3F",
-            )
-        parameters[name] = text
-    _check_text(parameters, parsed)
-    return parameters
-
-
-def _alias(key: str, value: str) -> tuple[str, str]:
-    # libpq takes JDBC's ssl=true too, asyncpg has a mode there; SQLAlchemy's and psycopg2's `database` is common.
-    if key == "ssl":
-        return "sslmode", _SSL.get(value, value)
-    if key == "sslmode":
-        return key, "require" if value == "no-verify" else value  # of node-postgres: encrypted, and not verified
-    return ("dbname", value) if key == "database" else (key, value)
-
-
-_SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
-
-# How an application keeps its connections and reads through them: nothing of it changes what is reached. Django,
-# SQLAlchemy, Rails (Active Record), Prisma, pgx.
-_OF_APPLICATIONS = frozenset(
-    [
-        "conn_max_age",
-        "conn_health_checks",
-        "disable_server_side_cursors",
-        "atomic_requests",
-        "async_fallback",
-        "prepared_statement_cache_size",
-        "prepared_statement_name_func",
-        "statement_cache_size",
-        "pool",
-        "reaping_frequency",
-        "checkout_timeout",
-        "idle_timeout",
-        "prepared_statements",
-        "advisory_locks",
-        "encoding",
-        "connection_limit",
-        "pool_timeout",
-        "socket_timeout",
-        "pgbouncer",
-        "pool_max_conns",
-        "pool_min_conns",
-        "pool_max_conn_lifetime",
-        "pool_max_conn_idle_time",
-        "pool_health_check_period",
-        "default_query_exec_mode",
-        "statement_cache_capacity",
-        "description_cache_capacity",
-    ]
-)
-
-
-def _check_schema(schema: str, parsed: DatabaseURL) -> None:
-    """Prisma's `schema`: a backup is of the whole database, which is what `public` mostly means."""
-    if schema != "public":
-        raise UsageError(
-            f"the URL {parsed.redacted()} names the schema {quote_name(schema)}, but a URL means a whole database",
-            hint=f"leave schema= out, and use --select {quote_name(schema)} for that schema alone",
-        )
-
-
-def _check_text(parameters: Mapping[str, str], parsed: DatabaseURL) -> None:
-    for key, value in parameters.items():
-        try:
-            whole = "\0" not in value and value.encode()
-        except UnicodeEncodeError:
-            whole = False
-        if whole is False:
-            raise UsageError(f"{key} in the URL {parsed.redacted()} is not UTF-8 text without zero bytes")
-
-
-@lru_cache(maxsize=1)
-def _keywords() -> frozenset[str]:
-    return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())

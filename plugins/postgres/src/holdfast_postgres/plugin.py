@@ -17,7 +17,9 @@ _HARMLESS = frozenset(
         "keepalives_count",
         "keepalives_idle",
         "keepalives_interval",
-        "load_balance_mode",
+        "load_balance_hosts",
+        "max_protocol_version",
+        "min_protocol_version",
         "lock_timeout",
         "passfile",
         "require_auth",
@@ -26,7 +28,9 @@ _HARMLESS = frozenset(
         "sslcrl",
         "sslcrldir",
         "sslkey",
+        "sslcertmode",
         "sslmode",
+        "sslnegotiation",
         "sslrootcert",
         "sslsni",
         "ssl_max_protocol_version",
@@ -43,7 +47,7 @@ plugin = EngineHooks(
     Component(
         kind=Kind.ENGINE,
         name="postgresql",
-        # Of SQLAlchemy with its drivers, GeoDjango, dj-database-url and PHP.
+        # Of SQLAlchemy with its drivers, GeoDjango, dj-database-url, django-environ, Phoenix and PHP.
         aliases=(
             "postgres",
             "postgresql+psycopg",
@@ -52,8 +56,16 @@ plugin = EngineHooks(
             "postgresql+psycopg_async",
             "postgresql+asyncpg",
             "postgresql+pg8000",
+            "postgres+psycopg",
+            "postgres+psycopg2",
+            "postgres+asyncpg",
             "postgis",
             "pgsql",
+            "psql",
+            "timescale",
+            "timescalegis",
+            "timescaledb",
+            "ecto",
         ),
         summary="PostgreSQL 12 and newer, by pg_dump and parallel COPY in one snapshot",
         capabilities=frozenset(

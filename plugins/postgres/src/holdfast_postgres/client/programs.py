@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from holdfast.api import PluginError
+from holdfast.api import PluginError, quote_name
+from holdfast_postgres.url_parameters import known_since
 
 VARIABLE = "HOLDFAST_PG_BINDIR"
 _FOLDERS = (
@@ -52,8 +54,14 @@ class Programs:
         return dict.fromkeys(names, self.version)
 
 
-def find_programs(at_least: int, *, why: str) -> Programs:
-    """The programs to use for a server or archive of major version `at_least`; `why` completes the error."""
+def find_programs(at_least: int, *, why: str, parameters: Mapping[str, str] | None = None) -> Programs:
+    """The programs to use for a server or archive of major version `at_least`; `why` completes the error.
+
+    They know the `parameters` of libpq that they will get.
+    """
+    since, name = known_since(parameters or {})
+    if since > at_least:
+        at_least, why = since, f"{why} reached with the parameter {quote_name(name)}"
     sets = installed_programs()
     fitting = [programs for programs in sets if programs.major >= at_least]
     if fitting:

@@ -17,7 +17,8 @@ _EXTENSIONS_SINCE = 14
 def choose_programs(request: DumpRequest, snapshot: Snapshot) -> Programs:
     """The programs for this server, newer ones where a selection is too much for the arguments of an older pg_dump."""
     server = snapshot.server
-    programs = find_programs(server.major, why=f"a server of version {server.version}")
+    parameters = snapshot.location.parameters
+    programs = find_programs(server.major, why=f"a server of version {server.version}", parameters=parameters)
     if programs.major >= FILES_SINCE:
         return programs
     if not too_many(selection_filters(request, snapshot, programs), server.encoding):

@@ -210,7 +210,7 @@ def open_restore(request: RestoreRequest) -> Iterator[PostgresRestore]:
     location = Location.parse(request.url, connect_timeout=options.connect_timeout)
     target = RestoreTarget(request, hints, location)
     server, adjustments = target.check()
-    programs = _find_programs(hints, server)
+    programs = _find_programs(hints, server, target.into.parameters)
     if target.merges and hints.format == "plain":
         raise UsageError(
             "a backup of a selection in format plain is one script, and can only be restored into an empty database",
@@ -253,9 +253,10 @@ def _check_options(request: RestoreRequest, hints: Hints) -> None:
         )
 
 
-def _find_programs(hints: Hints, server: Server) -> Programs:
+def _find_programs(hints: Hints, server: Server, parameters: Mapping[str, str]) -> Programs:
     """pg_restore must not be older than the pg_dump of the backup; as new as the server is better."""
     try:
-        return find_programs(max(hints.client, server.major), why="this restore")
+        return find_programs(max(hints.client, server.major), why="this restore", parameters=parameters)
     except PluginError:
-        return find_programs(hints.client, why=f"a backup made by pg_dump {hints.client}")
+        why = f"a backup made by pg_dump {hints.client}"
+        return find_programs(hints.client, why=why, parameters=parameters)
