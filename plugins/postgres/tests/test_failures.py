@@ -17,7 +17,7 @@ from support.postgres_faults import assert_nothing_published, fill_big, wait_unt
 from support.servers.postgres import PostgresServer, running
 
 import holdfast
-from holdfast.api import DumpRequest, UnreachableError
+from holdfast.api import DumpRequest, HoldfastError, UnreachableError
 from holdfast_postgres.dump import open_dump
 from holdfast_postgres.options import PostgresOptions
 
@@ -213,3 +213,36 @@ def test_globals_hold_password_hashes_if_wanted_and_if_the_role_may_read_them(
         assert "SCRAM-SHA-256" in newest()
     finally:
         server.execute("postgres", f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said", "code"),
+    [
+        ("UPDATE pg_proc SET pronamespace = 999999 WHERE proname = 'f'", "schema with OID 999999 does not exist", 13),
+        ("UPDATE pg_class SET relowner = 999999 WHERE relname = 't'", "role with OID 999999 does not exist", 13),
+        (
+            "DELETE FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum = 2",
+            "catalog is missing 1 attribute",
+            13,
+        ),
+        ("DELETE FROM pg_enum", "invalid internal value for enum", 13),
+        # This may be no damage at all: an object that is dropped while it is read.
+        ("UPDATE pg_proc SET prolang = 999999 WHERE proname = 'f'", "query returned 0 rows", 1),
+    ],
+)
+@pytest.mark.parametrize("kind", ["parallel", "custom"])
+def test_a_catalog_that_disagrees_with_itself_is_damage(
+    server: PostgresServer, database: str, store: str, damage: str, said: str, code: int, kind: str
+) -> None:
+    server.execute(
+        database,
+        "CREATE TYPE mood AS ENUM ('sad')",
+        "CREATE TABLE t (a mood, b int)",
+        "INSERT INTO t VALUES ('sad', 1)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        f"SET allow_system_table_mods TO on; {damage}",
+    )
+    with pytest.raises(HoldfastError, match=said) as caught:
+        holdfast.backup(server.url(database), store=store, options={"format": kind, "large_table": "0"})
+    assert caught.value.exit_code == code
+    assert "enum" in said or "that OID" in str(caught.value.hint)

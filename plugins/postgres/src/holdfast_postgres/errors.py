@@ -51,11 +51,17 @@ _LOST = re.compile(
 _SNAPSHOT = re.compile(
     r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
 )
+# The system catalog disagrees with itself, for which the server has XX000 and pg_dump no code. Never translated by the
+# server; it may also be that somebody drops an object just now, since some of it is read outside of any snapshot.
+_CATALOG_DAMAGED = r"with OID \d+ (does not exist|not found)|^failed sanity check|catalog is missing \d+ attribute"
+_CATALOG_CHANGED = r"cache lookup failed|query returned 0 rows instead of one: EXECUTE dump"
 # What pg_dump and pg_restore say, which print no SQLSTATE and have no option to: their connections are theirs alone.
 # The first that fits; a text that is not here has no state, as that of a server which speaks another language.
 _STATES = tuple(
     (re.compile(pattern), state)
     for pattern, state in (
+        (_CATALOG_DAMAGED, "XX001"),
+        (_CATALOG_CHANGED, "XX000"),
         (r"permission denied|must be (superuser|owner|member)|must have .*privilege", "42501"),
         (r"violates foreign key constraint", "23503"),
         (r"could not create unique index|violates unique constraint|duplicate key value", "23505"),
@@ -83,7 +89,10 @@ _STATES = tuple(
         (r"due to lock timeout|could not obtain lock", "55P03"),
         (r"due to (statement timeout|user request)", "57014"),
         (r"terminating connection due to administrator command", "57P01"),
-        (r"invalid page in block|missing chunk number|compressed .*data is corrupt", "XX001"),
+        (
+            r"invalid page in block|missing chunk number|compressed .*data is corrupt|invalid internal value for enum",
+            "XX001",
+        ),
     )
 )
 
@@ -93,8 +102,6 @@ _CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
 _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 
 _CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
-# What extensions say, each in its own words.
-_PRELOADED = re.compile(r"shared_preload_libraries|must be preloaded")
 _SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
 
 # Never translated: the name of the setting, in the hint of the server.
@@ -115,6 +122,22 @@ _HINTS = {
     "53200": "free memory on the server",
     "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
 }
+
+
+_LOOK_FOR_OID = "as a superuser find what refers to that OID"
+_WORDS = tuple(
+    (re.compile(pattern), hint)
+    for pattern, hint in {
+        _CATALOG_DAMAGED: "the system catalog refers to what is not there, as after a lost page or a DELETE by hand: "
+        f"{_LOOK_FOR_OID}, and put it right or drop it",
+        _CATALOG_CHANGED: "back up again, in case somebody dropped an object just now; said again it means that the "
+        f"system catalog is damaged: {_LOOK_FOR_OID}, and drop it",
+        "query_wait_timeout": "the pool has too few sessions of the server for so many jobs: lower --jobs, let the "
+        "pool have more, or use the address of the server itself",
+        "shared_preload_libraries|must be preloaded": "add the extension to shared_preload_libraries of that server, "
+        "and start it again",
+    }.items()
+)
 
 
 def server_error(error: psycopg.Error, action: str) -> HoldfastError:
@@ -204,8 +227,8 @@ def is_content(state: str, *, same_major: bool) -> bool:
 
 
 def _state(state: str, text: str) -> str:
-    """The SQLSTATE, found by the text where there is none; what ended a statement was not always the user (57014)."""
-    return (state_of(text) or state) if state in ("", "57014") else state
+    """The SQLSTATE, found by the text where that tells more: what ended a statement was not always the user (57014)."""
+    return (state_of(text) or state) if state in ("", "57014", "XX000", "22P03") else state
 
 
 def _row_security(action: str, text: str) -> CredentialsError:
@@ -232,13 +255,11 @@ def _kind(state: str, text: str) -> type[HoldfastError]:
 def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
     if state in _HINTS:
         return _HINTS[state]
-    if kind is UnreachableError and "does not exist" in text:
+    if kind is UnreachableError and "database" in text and "does not exist" in text:
         return "check the name of the database in the URL"
-    if _PRELOADED.search(text):
-        return "add the extension to shared_preload_libraries of that server, and start it again"
     if kind is CredentialsError and "password" in text:
         return "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"
-    return None
+    return next((hint for pattern, hint in _WORDS if pattern.search(text)), None)
 
 
 def _one_line(text: str) -> str:
