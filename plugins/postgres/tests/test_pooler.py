@@ -63,3 +63,14 @@ def test_sessions_of_a_pool_that_are_ours_alone_work_for_everything(
         with pytest.raises(UnreachableError, match="session_replication_role"):
             holdfast.restore(rows.id, pool.url(target), store=store)
         assert server.value(target, "SELECT count(*) FROM things") == 0
+
+
+def test_a_database_is_made_through_a_pool(server: PostgresServer, app: str, store: str) -> None:
+    """PgBouncer lets nobody into a database for 15 seconds once it has been asked for one that was not there."""
+    record = holdfast.backup(server.url(app), store=store)
+    with pgbouncer(server, "session") as pool:
+        holdfast.restore(record.id, pool.url(f"{app}_made"), store=store, options={"create": "true"})
+        try:
+            assert server.value(f"{app}_made", "SELECT count(*) FROM things") == 1000
+        finally:
+            server.execute("postgres", f'DROP DATABASE "{app}_made" WITH (FORCE)')

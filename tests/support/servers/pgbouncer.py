@@ -23,7 +23,6 @@ auth_file = {folder}/users
 pool_mode = {mode}
 default_pool_size = 12
 server_round_robin = {round_robin}
-server_login_retry = 1
 logfile = {folder}/log
 pidfile = {folder}/pid
 """

@@ -22,6 +22,11 @@ _KNOWN_FOR = 60.0  # seconds for which a pool that was found to be in session mo
 # The number of a process alone may be that of one on another server behind the same pool.
 _SESSION = "SELECT pid, backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
 
+
+class SharedSessionError(UnreachableError):
+    """A pooler gives each transaction another session of the server."""
+
+
 _Key = tuple[str, int, str, str]
 _exclusive: dict[_Key, float] = {}  # pools in session mode, with the moment when they were last asked
 
@@ -44,7 +49,7 @@ def check_exclusive(
     if asked is not None and time.monotonic() - asked < _KNOWN_FOR:
         return
     if _is_shared(connection, open_another):
-        raise UnreachableError(
+        raise SharedSessionError(
             f"{label} is reached through a pooler that gives each transaction another session of the server "
             "(transaction pooling), where neither a snapshot nor settings can be held",
             hint="use the address of the server itself, or a pool in session mode: PgBouncer with "

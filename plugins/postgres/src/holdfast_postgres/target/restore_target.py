@@ -19,6 +19,7 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.pooler import SharedSessionError
 from holdfast_postgres.session import Server, connect, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
@@ -76,22 +77,45 @@ class RestoreTarget:
 
     def _open(self) -> "tuple[Connection[TupleRow], Server]":
         """Connect to the target, or to its server where it is to be made."""
-        try:
-            connection = connect(self._location)
-        except UnreachableError as error:
-            if "does not exist" not in error.message:
-                raise
-            if not self._options.create:
-                raise UnreachableError(error.message, hint="use -o create=true to make the database") from error
-            self.exists = False
-            connection = databases.connect_to_server(self._location)
-            self._location = pin(self._location, connection).at(self.name)
-        else:
-            self._location = pin(self._location, connection)
+        connection = self._look_for_missing()
+        if connection is None:
+            try:
+                connection = connect(self._location)
+            except UnreachableError as error:
+                if "does not exist" not in error.message:
+                    raise
+                if not self._options.create:
+                    raise UnreachableError(error.message, hint="use -o create=true to make the database") from error
+                self.exists = False
+                connection = databases.connect_to_server(self._location)
+        self._location = pin(self._location, connection)
+        if self.exists:
             self.name = self._location.database
+        else:
+            self._location = self._location.at(self.name)
         self.into = self._location
         with translate_errors(f"cannot read {self._location.label}"):
             return connection, read_server(connection)
+
+    def _look_for_missing(self) -> "Connection[TupleRow] | None":
+        """A session in another database, if that of the URL is to be made and is known to be missing.
+
+        PgBouncer lets nobody into a database for 15 seconds once it has been asked for one that was not there.
+        """
+        if not self._options.create or not self.name:
+            return None
+        try:
+            connection = databases.connect_to_server(self._location)
+        except SharedSessionError:
+            raise
+        except HoldfastError as error:
+            log.debug("whether database %s is there, only an attempt tells: %s", self.name, error)
+            return None
+        if databases.exists(connection, self.name):
+            connection.close()
+            return None
+        self.exists = False
+        return connection
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
         where = f"database {quote_name(self.name)}"
