@@ -1,5 +1,7 @@
 """What counts as empty: targets that somebody has prepared with extensions, and rows that extensions bring."""
 
+from collections.abc import Iterator
+
 import pytest
 from support.servers.postgres import PostgresServer
 
@@ -78,3 +80,84 @@ def test_rows_come_beside_those_of_an_extension(
     assert server.rows(target, counts) == [(20, 2, 50)]
     with pytest.raises(UnsafeError, match=r"public\.orders"):
         holdfast.restore(record.id, server.url(target), store=store)
+
+
+_FAILS = (
+    "CREATE TABLE app.orders AS SELECT 1 AS id",
+    """
+    CREATE FUNCTION app.here(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+    IF current_setting('here.fails', true) IS DISTINCT FROM 'no' THEN RAISE 'not here'; END IF; RETURN 1; END $$
+    """,
+)
+
+
+@pytest.fixture
+def owned(server: PostgresServer, role: str) -> Iterator[tuple[str, str]]:
+    """Two databases that go before the role does, the second of them the role's own."""
+    with server.database() as source, server.database() as target:
+        server.execute(target, f"ALTER DATABASE {target} OWNER TO {role}")
+        yield source, target
+
+
+@pytest.mark.parametrize("superuser", [True, False])
+def test_an_empty_schema_is_no_content(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str, *, superuser: bool
+) -> None:
+    """As a hoster makes one for the application; a failed restore leaves it as it was."""
+    database, target = owned
+    server.execute(
+        database,
+        f"CREATE SCHEMA app AUTHORIZATION {role}",
+        "COMMENT ON SCHEMA app IS 'of the backup'",
+        "GRANT USAGE ON SCHEMA app TO PUBLIC",
+        *_FAILS,
+        *(f"ALTER {what} OWNER TO {role}" for what in ("TABLE app.orders", "FUNCTION app.here(int)")),
+        "SET here.fails TO no; CREATE INDEX cannot ON app.orders (app.here(id))",
+    )
+    server.execute(
+        target,
+        f"CREATE SCHEMA app AUTHORIZATION {role if not superuser else 'postgres'}",
+        "GRANT USAGE ON SCHEMA app TO pg_monitor WITH GRANT OPTION",
+        "COMMENT ON SCHEMA app IS 'yours'",
+    )
+    url = server.url(target) if superuser else server.url(target, role)
+    failing = holdfast.backup(server.url(database), store=store)
+    before = server.text(target)
+    with pytest.raises(HoldfastError, match="not here"):
+        holdfast.restore(failing.id, url, store=store)
+    assert server.text(target) == before
+    server.execute(database, "DROP INDEX app.cannot")
+    record = holdfast.backup(server.url(database), store=store)
+    holdfast.restore(record.id, url, store=store)
+    assert server.value(target, "SELECT count(*) FROM app.orders") == 1
+    assert server.value(target, "SELECT obj_description('app'::regnamespace)") == "of the backup"
+    with pytest.raises(UnsafeError, match=r"app\.orders"):
+        holdfast.restore(record.id, url, store=store)
+
+
+def test_what_only_a_hoster_can_have_put_there_is_no_content(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str
+) -> None:
+    """Event triggers of a superuser, with their functions in a schema where the role can make nothing."""
+    database, target = owned
+    hoster = (
+        "CREATE SCHEMA _hoster",
+        "CREATE FUNCTION _hoster.looks() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "CREATE TABLE _hoster.log (a int)",
+        "CREATE EVENT TRIGGER hoster ON ddl_command_end EXECUTE FUNCTION _hoster.looks()",
+        "CREATE PUBLICATION hoster",
+    )
+    server.execute(target, *hoster)
+    server.execute(
+        database,
+        "CREATE TABLE orders AS SELECT 1 AS id",
+        f"ALTER TABLE orders OWNER TO {role}",
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    before = server.text(target)
+    with pytest.raises(UnsafeError, match="_hoster"):
+        holdfast.restore(record.id, server.url(target), store=store)
+    holdfast.restore(record.id, server.url(target, role), store=store)
+    assert server.value(target, "SELECT count(*) FROM orders") == 1
+    server.execute(target, "DROP TABLE orders")
+    assert server.text(target) == before

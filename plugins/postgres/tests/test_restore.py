@@ -45,13 +45,13 @@ def test_a_missing_database_is_made_only_on_request(server: PostgresServer, app:
 def test_a_target_that_holds_anything_is_refused_and_says_what(
     server: PostgresServer, target: str, record: Any, store: str
 ) -> None:
-    """A table, a function, a schema, a large object; not what every new database has, nor an extension."""
-    server.execute(target, "CREATE EXTENSION hstore")
+    """A table, a function, a large object; not what every new database has, nor an extension, nor an empty schema."""
+    server.execute(target, "CREATE EXTENSION hstore", "CREATE SCHEMA empty")
     holdings = [
         ("CREATE TABLE x (a int)", "DROP TABLE x", "table public.x"),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION f()", "routine public.f"),
         ("CREATE TYPE e AS ENUM ('a')", "DROP TYPE e", "type public.e"),
-        ("CREATE SCHEMA s", "DROP SCHEMA s", "schema s"),
+        ("CREATE SCHEMA s; CREATE COLLATION s.c (locale = 'C')", "DROP SCHEMA s CASCADE", "schema s"),
         ("SELECT lo_create(99)", "SELECT lo_unlink(99)", "large object 99"),
         ("CREATE PUBLICATION p", "DROP PUBLICATION p", "publication p"),
     ]
@@ -62,6 +62,7 @@ def test_a_target_that_holds_anything_is_refused_and_says_what(
         assert "--replace" in str(caught.value.hint)
         server.execute(target, unmake)
     holdfast.restore(record.id, server.url(target), store=store)
+    assert server.value(target, "SELECT count(*) FROM pg_namespace WHERE nspname = 'empty'") == 1
 
 
 def test_replacing_keeps_what_belongs_to_the_database(

@@ -106,7 +106,7 @@ class Classifier:
     `judge` makes of an error and its SQLSTATE the one to raise; `takes` tells whether a refusal is kept for later.
     `script` says that it is the log of a psql that goes on after errors and echoes the statement that failed.
     `selected` says that the backup holds a selection, so that what leads out of it cannot be restored. `schemas` are
-    those that the target had for its extensions. `postpones` says that rows which were refused are no failure yet:
+    those that the target had. `postpones` says that rows which were refused are no failure yet:
     `refused` are the names of their tables, without schemas.
     """
 

@@ -8,20 +8,23 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import quote_name
-from holdfast_postgres.catalog import USER_SCHEMA
 from holdfast_postgres.errors import server_error
 from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.session import quoted
+from holdfast_postgres.target.contents import OWN_SCHEMA
 
 Name = tuple[str, str]
 
 _TABLES = f"""
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA} ORDER BY c.relpages DESC, c.oid
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND {OWN_SCHEMA} ORDER BY c.relpages DESC, c.oid
 """
+# Not by to_regclass(), which fails in a schema that the role may not use.
 _SIZES = """
-SELECT coalesce(pg_catalog.pg_relation_size(pg_catalog.to_regclass(w.name)), 0)
-FROM unnest(%s::text[]) WITH ORDINALITY w(name, place) ORDER BY w.place
+SELECT coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY w(schema, name, place)
+LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name ORDER BY w.place
 """
 
 
@@ -38,7 +41,8 @@ def analyze(
     vacuumdb would end at the first failure, and call functions of the user's under an empty search_path.
     """
     with open_session() as connection:
-        sizes = connection.execute(_SIZES, ([quoted(*table) for table in tables],)).fetchall()
+        names = [schema for schema, _ in tables], [name for _, name in tables]
+        sizes = connection.execute(_SIZES, names).fetchall()
     batches = in_batches([(table, int(size)) for table, (size,) in zip(tables, sizes, strict=True)])
     failures = in_sessions(batches, _analyze_batch, open_session, jobs)
     return sorted(failure for batch in failures for failure in batch)

@@ -8,51 +8,62 @@ from psycopg.rows import TupleRow
 from holdfast_postgres.catalog import USER_SCHEMA
 from holdfast_postgres.session import quoted
 
+# Where something of the role's own can be: not in the schemas that hosters keep for themselves in every database.
+OWN_SCHEMA = f"""
+{USER_SCHEMA} AND (n.nspname = 'public' OR pg_catalog.pg_has_role(n.nspowner, 'MEMBER')
+    OR pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+"""
 # An extension, its members and the schema it was put into are no content: installing some is how an empty database
-# is prepared.
+# is prepared. Neither are empty schemas, which the restore would make, nor what only a hoster can have put there.
 _OBJECTS = f"""
 WITH member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
 object AS (
     SELECT 1 AS rank, 'table' AS kind, n.nspname || '.' || c.relname AS name
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {OWN_SCHEMA}
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = c.oid)
     UNION ALL
     SELECT 2, 'routine', n.nspname || '.' || p.proname
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE {USER_SCHEMA}
+    WHERE {OWN_SCHEMA}
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_proc'::regclass AND objid = p.oid)
     UNION ALL
     SELECT 3, 'type', n.nspname || '.' || t.typname
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-    WHERE t.typtype IN ('d', 'e', 'r', 'c') AND {USER_SCHEMA}
+    WHERE t.typtype IN ('d', 'e', 'r', 'c') AND {OWN_SCHEMA}
         AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_type'::regclass AND objid = t.oid)
     UNION ALL
     SELECT 4, 'schema', n.nspname FROM pg_catalog.pg_namespace n
-    WHERE n.nspname <> 'public' AND {USER_SCHEMA}
+    WHERE n.nspname <> 'public' AND {OWN_SCHEMA}
+        AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+            WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+                AND d.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_extension'::regclass))
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extnamespace = n.oid)
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_namespace'::regclass AND objid = n.oid)
     UNION ALL
     SELECT 5, 'large object', m.oid::text FROM pg_catalog.pg_largeobject_metadata m
     UNION ALL
     SELECT 6, 'publication', p.pubname FROM pg_catalog.pg_publication p
+    WHERE pg_catalog.pg_has_role(p.pubowner, 'MEMBER')
     UNION ALL
     SELECT 7, 'event trigger', e.evtname FROM pg_catalog.pg_event_trigger e
-    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_event_trigger'::regclass AND objid = e.oid)
+    WHERE pg_catalog.pg_has_role(e.evtowner, 'MEMBER') AND NOT EXISTS (
+        SELECT FROM member WHERE classid = 'pg_catalog.pg_event_trigger'::regclass AND objid = e.oid)
     UNION ALL
     SELECT 8, 'subscription', s.subname FROM pg_catalog.pg_subscription s
     WHERE s.subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
     UNION ALL
     SELECT 9, 'foreign-data wrapper', f.fdwname FROM pg_catalog.pg_foreign_data_wrapper f
-    WHERE NOT EXISTS (
+    WHERE pg_catalog.pg_has_role(f.fdwowner, 'MEMBER') AND NOT EXISTS (
         SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_data_wrapper'::regclass AND objid = f.oid)
     UNION ALL
     SELECT 9, 'foreign server', f.srvname FROM pg_catalog.pg_foreign_server f
-    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_server'::regclass AND objid = f.oid)
+    WHERE pg_catalog.pg_has_role(f.srvowner, 'MEMBER') AND NOT EXISTS (
+        SELECT FROM member WHERE classid = 'pg_catalog.pg_foreign_server'::regclass AND objid = f.oid)
     UNION ALL
     SELECT 10, 'language', l.lanname FROM pg_catalog.pg_language l
-    WHERE l.oid >= 16384
+    WHERE l.oid >= 16384 AND pg_catalog.pg_has_role(l.lanowner, 'MEMBER')
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_language'::regclass AND objid = l.oid)
     UNION ALL
     SELECT 11, 'cast',

@@ -1,6 +1,7 @@
 """An empty database made empty again, after a restore into it that failed."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -9,9 +10,17 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import USER_SCHEMA, first_column
+from holdfast_postgres.catalog import first_column
 from holdfast_postgres.session import literal, quoted
-from holdfast_postgres.target.contents import TableOfRows, filled_tables, holds_rows, read_objects, tables_of_rows
+from holdfast_postgres.target.contents import (
+    OWN_SCHEMA,
+    TableOfRows,
+    filled_tables,
+    holds_rows,
+    read_objects,
+    tables_of_rows,
+)
+from holdfast_postgres.target.schemas import SchemaState, as_before, read_schemas
 
 log = logging.getLogger("holdfast.postgres.contents")
 
@@ -24,50 +33,20 @@ class EmptyState:
     """What an empty database had before we restored into it: to be there again after a failure."""
 
     extensions: frozenset[str]
-    extension_schemas: frozenset[str]
+    schemas: tuple[SchemaState, ...]  # public, those for extensions, and empty ones
     extension_tables: tuple[TableOfRows, ...]  # of which the extensions leave the rows to dumps: those without any
-    public: bool
-    public_owner: str
-    public_grants: tuple[str, ...]
-    public_comment: str | None
 
 
 def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
     """What an empty database has, to be kept for `remove_objects`."""
     extensions = frozenset(first_column(connection, "SELECT extname FROM pg_catalog.pg_extension"))
-    schemas = first_column(
-        connection,
-        "SELECT n.nspname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_extension x ON x.extnamespace = n.oid "
-        f"WHERE {USER_SCHEMA}",
-    )
-    row = connection.execute(
-        "SELECT pg_catalog.pg_get_userbyid(nspowner), pg_catalog.obj_description(oid, 'pg_namespace') "
-        "FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
-    ).fetchone()
-    grants = connection.execute(
-        """
-        SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type,
-            a.is_grantable
-        FROM pg_catalog.pg_namespace n,
-            pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
-        WHERE n.nspname = 'public'
-        """
-    ).fetchall()
     return EmptyState(
         extensions=extensions,
-        extension_schemas=frozenset(schemas),
+        schemas=tuple(read_schemas(connection)),
         extension_tables=tuple(
             table
             for table in tables_of_rows(connection)
             if table.config and not holds_rows(connection, table.name, table.condition)
-        ),
-        public=row is not None,
-        public_owner=row[0] if row else "",
-        public_comment=row[1] if row else None,
-        public_grants=tuple(
-            f"GRANT {privilege} ON SCHEMA public TO {'PUBLIC' if grantee is None else quoted(grantee)}"
-            + (" WITH GRANT OPTION" if grantable else "")
-            for grantee, privilege, grantable in grants
         ),
     )
 
@@ -76,7 +55,15 @@ def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> li
     """Make a database empty again; returns what is left, for messages."""
     failed: list[str] = []
     connection.execute("SET client_min_messages TO error")
-    for statement in _removals(connection, before):
+    _execute(connection, _removals(connection, before), failed)
+    _execute(connection, as_before(connection, before.schemas), failed)
+    remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
+    return remaining or ([f"what these statements would have removed: {'; '.join(failed[:3])}"] if failed else [])
+
+
+def _execute(connection: "Connection[TupleRow]", statements: Sequence[str], failed: list[str]) -> None:
+    """Run the statements; those that the server refuses are added to `failed`."""
+    for statement in statements:
         try:
             connection.execute(statement)
         except psycopg.OperationalError:
@@ -84,8 +71,6 @@ def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> li
         except psycopg.Error as error:
             log.info("cannot undo with %s: %s", statement, error)
             failed.append(statement)
-    remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
-    return remaining or ([f"what these statements would have removed: {'; '.join(failed[:3])}"] if failed else [])
 
 
 def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
@@ -106,7 +91,7 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
     schemas = first_column(
         connection,
         f"""
-        SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} AND NOT EXISTS (
+        SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {OWN_SCHEMA} AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
             WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_namespace'::regclass AND d.objid = n.oid
                 AND e.extname = ANY (%s))
@@ -119,11 +104,10 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
     statements += [
         f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE"
         for name in schemas
-        if name != "public" and name not in before.extension_schemas
+        if name not in {schema.name for schema in before.schemas}
     ]
-    statements += [_schema_contents(name) for name in sorted(before.extension_schemas - {"public"})]
+    statements += [_schema_contents(schema.name) for schema in before.schemas]
     statements += _extension_rows(connection, before)
-    statements += _public(before)
     statements += [f"DROP SERVER IF EXISTS {quoted(name)} CASCADE" for name in of_kind.get("foreign server", ())]
     statements += [
         f"DROP FOREIGN DATA WRAPPER IF EXISTS {quoted(name)} CASCADE"
@@ -148,10 +132,10 @@ FROM (
     SELECT c.oid, c.relispartition AS part, translate(c.relkind::text, 'rp', 'tt') AS kind,
         format('%I.%I', n.nspname, c.relname) AS name, 'pg_catalog.pg_class'::regclass AS class
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relpersistence <> 't' AND {OWN_SCHEMA}
     UNION ALL
     SELECT p.oid, false, 'f', p.oid::regprocedure::text, 'pg_catalog.pg_proc'::regclass
-    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE {USER_SCHEMA}
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE {OWN_SCHEMA}
 ) o WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
     WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
 ORDER BY kind = 'f', NOT part, oid DESC
@@ -175,19 +159,6 @@ def _extension_rows(connection: "Connection[TupleRow]", before: EmptyState) -> l
     if rows and connection.info.parameter_status("is_superuser") == "on":
         return ["; ".join(["SET LOCAL session_replication_role TO replica", *rows])]
     return rows
-
-
-def _public(before: EmptyState) -> list[str]:
-    """The schema public as it was; it is kept if extensions that were there live in it."""
-    if before.extensions - {"plpgsql"}:
-        return [_schema_contents("public")]
-    statements = ["DROP SCHEMA IF EXISTS public CASCADE"]
-    if before.public:
-        statements += [f"CREATE SCHEMA public AUTHORIZATION {quoted(before.public_owner)}", *before.public_grants]
-        if before.public_comment is not None:
-            text = before.public_comment.replace("'", "''")
-            statements.append(f"COMMENT ON SCHEMA public IS '{text}'")
-    return statements
 
 
 def _schema_contents(schema: str) -> str:

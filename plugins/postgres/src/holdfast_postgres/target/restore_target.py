@@ -49,8 +49,9 @@ class RestoreTarget:
 
     @property
     def schemas(self) -> frozenset[str]:
-        """The schemas that the target had for its extensions, beside public."""
-        return self._empty_state.extension_schemas if self._empty_state is not None else frozenset()
+        """The schemas that the target had."""
+        state = self._empty_state
+        return frozenset() if state is None else frozenset(schema.name for schema in state.schemas)
 
     @property
     def location(self) -> Location:
