@@ -4,7 +4,7 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import HoldfastError
+from holdfast.api import HoldfastError, UnreachableError
 from holdfast_postgres.errors import is_content
 
 
@@ -136,3 +136,36 @@ def test_what_every_session_is_warned_of_is_told_once(
     server.execute("postgres", f"ALTER DATABASE {target} SET default_tablespace TO nowhere")
     warnings = holdfast.restore(record.id, server.url(target), store=store).warnings
     assert len([text for text in warnings if "nowhere" in text]) == 1
+
+
+@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize(
+    ("event", "restores"),
+    [("PERFORM pg_terminate_backend(pg_backend_pid())", False), ("RAISE 'disk full' USING ERRCODE = '53100'", True)],
+)
+def test_a_late_step_that_says_nothing_of_the_backup_is_no_damage(
+    server: PostgresServer, database: str, target: str, store: str, event: str, kind: str, *, restores: bool
+) -> None:
+    """A session that is ended, or a full disk, as a materialized view is filled: the drill fails without a verdict."""
+    server.execute(
+        database,
+        f"""
+        CREATE FUNCTION occurs() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+            IF current_database() <> '{database}' THEN {event}; END IF; RETURN 1; END $$
+        """,
+        "CREATE MATERIALIZED VIEW filled AS SELECT occurs() AS a",
+        "CREATE TABLE t AS SELECT 1 AS a",
+    )
+    record = holdfast.backup(server.url(database), store=store, proof=True, options={"format": kind})
+    with pytest.raises(HoldfastError, match=r"terminating connection|disk full") as caught:
+        holdfast.drill(record.id, store=store, into=server.url(""))
+    assert caught.value.exit_code == (1 if restores else 15)
+    assert [backup.state for backup in holdfast.list_backups(store=store)] == ["complete"]
+    if restores:
+        warnings = holdfast.restore(record.id, server.url(target), store=store).warnings
+        assert [text for text in warnings if "filled" in text and "disk full" in text]
+        assert server.value(target, "SELECT a FROM t") == 1
+        return
+    with pytest.raises(UnreachableError, match="terminating connection"):
+        holdfast.restore(record.id, server.url(target), store=store)
+    assert server.relations(target) == set()

@@ -170,7 +170,7 @@ class ArchiveLoader:
         listing = write_list(run.request.scratch, [entry for entry in entries if entry.id in late])
         arguments = [*run.adjustments.arguments, f"--use-list={listing}"]
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
-        classifier = Classifier(action=f"cannot restore into {run.target.location.label}")
+        classifier = Classifier(action=f"cannot restore into {run.target.location.label}", ends=run.ends)
         with (
             ClientProcesses(run.target.location, run.request.scratch) as processes,
             processes.start(command, tied=True, on_line=classifier.line) as child,
@@ -192,6 +192,7 @@ class ArchiveLoader:
             judge=run.judge,
             takes=keeper(run, refused),
             postpones=restored.postpones,
+            ends=run.ends,
         )
         arguments = run.adjustments.arguments
         if restored.sections != _ALL:

@@ -67,6 +67,11 @@ class FailedStatement:
         return self.state.startswith(_ENDING)
 
     @property
+    def loses_session(self) -> bool:
+        """Whether it was the end of the session, and so of all that should follow in it."""
+        return self.state.startswith(("08", "57P"))
+
+    @property
     def sets_owner(self) -> bool:
         """Whether it says whom an object belongs to."""
         return bool(OWNER.match(self.command))

@@ -107,7 +107,8 @@ class Classifier:
     `script` says that it is the log of a psql that goes on after errors and echoes the statement that failed.
     `selected` says that the backup holds a selection, so that what leads out of it cannot be restored. `schemas` are
     those that the target had. `postpones` says that rows which were refused are no failure yet:
-    `refused` are the names of their tables, without schemas.
+    `refused` are the names of their tables, without schemas. `ends` tells which refusals of late
+    steps are no warning, but the end.
     """
 
     action: str
@@ -117,6 +118,7 @@ class Classifier:
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
     takes: Callable[[FailedStatement], bool] = lambda _refusal: False
     postpones: bool = False
+    ends: Callable[[FailedStatement], bool] = lambda _refusal: False
     refused: set[str] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
@@ -185,7 +187,7 @@ class Classifier:
         may_be_made = severity is Severity.DEGRADED and _may_be_made(command, state)
         if (refusal.severe or may_be_made) and self.takes(refusal):
             return
-        if severity is Severity.FATAL:
+        if severity is Severity.FATAL or self.ends(refusal):
             error = restore_error(f"{about}: {text}" if about else text, self.action, state=state)
             # The server runs a script of its own for an extension: what fails there is not the backup.
             raise error if command.startswith("CREATE EXTENSION ") else self.judge(error, state)

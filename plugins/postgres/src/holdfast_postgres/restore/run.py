@@ -107,6 +107,13 @@ class RestoreRun:
         """Whether a refusal is looked at once all else has been tried, since it may not end the restore."""
         return self.tries_again(refusal) or (not refusal.ends and (self.continues or self.request.drill))
 
+    def ends(self, refusal: FailedStatement) -> bool:
+        """Whether a late step that was refused is no warning: its session is gone, and all that should follow in it.
+
+        A drill would take what is missing then for damage, for want of space or time as well.
+        """
+        return refusal.loses_session or (self.request.drill and refusal.ends)
+
     def found_by_path(self, labels: Sequence[str]) -> None:
         """Say what was made only once it had a search_path."""
         if labels:

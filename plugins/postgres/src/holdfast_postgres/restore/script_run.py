@@ -43,6 +43,7 @@ def run_script(
         schemas=run.target.schemas,
         judge=run.judge,
         takes=takes,
+        ends=run.ends,
     )
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:

@@ -97,7 +97,7 @@ class SecondAttempt:
         failure = failure_of(entry, self._entries, again.text, again.state)
         if self._run.continues and again.state in BROKEN_BY_ROWS:
             failure = self._without_broken(entry, failure)
-        if refusal.severe:
+        if refusal.severe or self._run.ends(again):
             self._run.fail(failure, self._action)
         else:
             self._run.warn([f"not restored: {failure}"])
@@ -108,7 +108,7 @@ class SecondAttempt:
             failure_of(entries[0], self._entries, refusal.text, refusal.state) if len(entries) == 1
             else refusal.failure()
         )  # fmt: skip
-        if refusal.severe:
+        if refusal.severe or self._run.ends(refusal):
             self._run.fail(failure, self._action)
         else:
             self._run.warn([f"not restored: {refusal}"])

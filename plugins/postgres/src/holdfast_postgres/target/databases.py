@@ -14,6 +14,7 @@ from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
+from holdfast_postgres.pooler import SharedSessionError
 from holdfast_postgres.session import connect, connected, literal, quoted, read_server
 
 log = logging.getLogger("holdfast.postgres.databases")
@@ -90,6 +91,26 @@ def _other_databases(location: Location, avoid: str) -> Sequence[str]:
 def exists(connection: "Connection[TupleRow]", name: str) -> bool:
     """Whether the server has a database of that name."""
     return connection.execute("SELECT FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone() is not None
+
+
+def connect_if_missing(location: Location) -> "Connection[TupleRow] | None":
+    """A session in another database of the server, if that of the location is known to be missing.
+
+    PgBouncer lets nobody into a database for 15 seconds once it has been asked for one that was not there.
+    """
+    if not location.database:
+        return None
+    try:
+        connection = connect_to_server(location)
+    except SharedSessionError:
+        raise
+    except HoldfastError as error:
+        log.info("only an attempt tells whether database %s is there: %s", location.database, error)
+        return None
+    if exists(connection, location.database):
+        connection.close()
+        return None
+    return connection
 
 
 def temporary_name(name: str, word: str) -> str:

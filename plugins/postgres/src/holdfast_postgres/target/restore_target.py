@@ -19,7 +19,6 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.pooler import SharedSessionError
 from holdfast_postgres.session import Server, connect, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
@@ -78,8 +77,10 @@ class RestoreTarget:
 
     def _open(self) -> "tuple[Connection[TupleRow], Server]":
         """Connect to the target, or to its server where it is to be made."""
-        connection = self._look_for_missing()
-        if connection is None:
+        connection = databases.connect_if_missing(self._location) if self._options.create else None
+        if connection is not None:
+            self.exists = False
+        else:
             try:
                 connection = connect(self._location)
             except UnreachableError as error:
@@ -97,26 +98,6 @@ class RestoreTarget:
         self.into = self._location
         with translate_errors(f"cannot read {self._location.label}"):
             return connection, read_server(connection)
-
-    def _look_for_missing(self) -> "Connection[TupleRow] | None":
-        """A session in another database, if that of the URL is to be made and is known to be missing.
-
-        PgBouncer lets nobody into a database for 15 seconds once it has been asked for one that was not there.
-        """
-        if not self._options.create or not self.name:
-            return None
-        try:
-            connection = databases.connect_to_server(self._location)
-        except SharedSessionError:
-            raise
-        except HoldfastError as error:
-            log.debug("whether database %s is there, only an attempt tells: %s", self.name, error)
-            return None
-        if databases.exists(connection, self.name):
-            connection.close()
-            return None
-        self.exists = False
-        return connection
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
         where = f"database {quote_name(self.name)}"
