@@ -12,6 +12,7 @@ import holdfast
 from holdfast.api import DatabaseURL, LockedError, UnsafeError, UsageError
 from holdfast_postgres.proof import record
 from holdfast_postgres.scratch import MARKER, PREFIX, list_databases, open_scratch
+from holdfast_postgres.scratch.database import _LOCK_KEY
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target import databases
 
@@ -116,6 +117,28 @@ def test_only_marked_databases_whose_drill_is_dead_are_swept(
     finally:
         server.drop(unmarked)
         server.drop(dead)
+
+
+def test_a_database_whose_drill_died_before_it_marked_it_is_swept(
+    server: PostgresServer, database: str, store: str, tmp_path: Path
+) -> None:
+    """Of the very form of our names, empty, used by nobody, and not about to be marked."""
+    backup = holdfast.backup(server.url(database), store=store)
+    dead, filled, used, coming, said = (f"{PREFIX}2026z_0000000{number}" for number in range(5))
+    for name in (dead, filled, used, coming, said):
+        server.create(name)
+    server.execute(filled, "CREATE TABLE t (a int)")
+    server.execute("postgres", f"COMMENT ON DATABASE {said} IS 'somebody''s'")
+    try:
+        with server.connect(used), server.connect(database) as admin:
+            admin.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (_LOCK_KEY, coming))
+            with open_scratch(scratch_request(server, backup, tmp_path)):
+                left = server.databases()
+        assert {filled, used, coming, said} <= left
+        assert dead not in left
+    finally:
+        for name in (dead, filled, used, coming, said):
+            server.drop(name)
 
 
 def test_a_drill_needs_a_server_and_one_that_is_new_enough(

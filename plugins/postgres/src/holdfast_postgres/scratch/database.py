@@ -20,6 +20,7 @@ from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.scratch.amcheck import integrity_problems
 from holdfast_postgres.session import Server, connect, pin, quoted, read_server, settings
 from holdfast_postgres.target import checks, databases
+from holdfast_postgres.target.contents import read_objects
 
 log = logging.getLogger("holdfast.postgres.scratch")
 
@@ -27,6 +28,16 @@ PREFIX = "holdfast_drill_"
 MARKER = "holdfast: scratch database of a drill, dropped at its end"
 # Any constant will do: advisory locks belong to a database, and nobody else uses this one.
 _LOCK_KEY = 0x686F6C64
+# Those with the marker, and those of the very form of our names that have no comment at all, are used by nobody, and
+# about to be marked by nobody (a lock of any database counts).
+_SCRATCH = f"""
+SELECT d.datname, d.datconnlimit, coalesce(c.text = %s, false) FROM pg_catalog.pg_database d,
+    LATERAL (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS text) c
+WHERE (c.text = %s AND pg_catalog.starts_with(d.datname, %s)) OR (c.text IS NULL AND d.datname ~ %s
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
+        AND l.classid = {_LOCK_KEY} AND l.objid::int8 = pg_catalog.hashtext(d.datname)::int8 & 4294967295))
+"""
 
 
 class PostgresScratch:
@@ -92,9 +103,8 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         checks.check_policies(admin, hints)
         checks.check_space(admin, hints)
         _drop_abandoned(admin, location)
-        name = _create(admin, hints, request.id)
+        name, holder = _create(admin, hints, request.id, location)
     try:
-        holder = _lock(location.at(name))
         try:
             yield PostgresScratch(location.at(name), server, request.jobs)
         finally:
@@ -103,12 +113,27 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         _drop(location, name)
 
 
-def _create(admin: "Connection[TupleRow]", hints: Hints, backup: str) -> str:
+def _create(
+    admin: "Connection[TupleRow]", hints: Hints, backup: str, location: Location
+) -> "tuple[str, Connection[TupleRow]]":
+    """A new scratch database and the session that holds it.
+
+    A lock of its name tells other drills that one without a marker is about to get it.
+    """
     safe = "".join(letter for letter in backup.lower() if letter.isalnum())
     name = f"{PREFIX}{safe[:32]}_{secrets.token_hex(4)}"
-    for difference in databases.create(admin, name, hints.database):
-        log.warning("%s", difference)
-    return name
+    admin.execute("SELECT pg_catalog.pg_advisory_lock(%s, pg_catalog.hashtext(%s))", (_LOCK_KEY, name))
+    try:
+        for difference in databases.create(admin, name, hints.database):
+            log.warning("%s", difference)
+        try:
+            return name, _lock(location.at(name))
+        except BaseException:
+            _drop(location, name)
+            raise
+    finally:
+        if not admin.broken:
+            admin.execute("SELECT pg_catalog.pg_advisory_unlock(%s, pg_catalog.hashtext(%s))", (_LOCK_KEY, name))
 
 
 def _lock(location: Location) -> "Connection[TupleRow]":
@@ -134,14 +159,12 @@ def _drop(location: Location, name: str) -> None:
 
 
 def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
-    """Drop the scratch databases of drills that were killed."""
-    query = """
-        SELECT datname, datconnlimit FROM pg_catalog.pg_database
-        WHERE pg_catalog.starts_with(datname, %s) AND pg_catalog.shobj_description(oid, 'pg_database') = %s
-    """
-    for name, limit in admin.execute(query, (PREFIX, MARKER)).fetchall():
+    """Drop the scratch databases of drills that were killed, also of one that had not marked its own yet."""
+    for name, limit, marked in admin.execute(
+        _SCRATCH, (MARKER, MARKER, PREFIX, f"^{PREFIX}[0-9a-z]+_[0-9a-f]{{8}}$")
+    ).fetchall():
         try:
-            if limit == databases.INVALID or _is_abandoned(location.at(name)):
+            if limit == databases.INVALID or _is_abandoned(location.at(name), marked=marked):
                 databases.drop(admin, location.at(name))
                 log.info("dropped scratch database %s of a drill that was killed", name)
         except (psycopg.Error, HoldfastError) as error:
@@ -151,11 +174,12 @@ def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
                 break  # a drill waits as long as that for one alone
 
 
-def _is_abandoned(location: Location) -> bool:
+def _is_abandoned(location: Location, *, marked: bool) -> bool:
+    """Whether nobody holds a database; one without a marker must be empty too, as nothing is put in before that."""
     connection = connect(location)
     try:
         row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (_LOCK_KEY,)).fetchone()
-        return bool(row and row[0])
+        return bool(row and row[0]) and (marked or not read_objects(connection, limit=1))
     finally:
         connection.close()
 

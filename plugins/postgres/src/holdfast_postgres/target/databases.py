@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, UnsafeError, quote_name
+from holdfast.api import HoldfastError, UnreachableError, UnsafeError, quote_name
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import DatabaseHint
@@ -93,13 +93,26 @@ def exists(connection: "Connection[TupleRow]", name: str) -> bool:
     return connection.execute("SELECT FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
 
-def connect_if_missing(location: Location) -> "Connection[TupleRow] | None":
-    """A session in another database of the server, if that of the location is known to be missing.
+def connect_to_target(location: Location, *, create: bool) -> "tuple[Connection[TupleRow], bool]":
+    """A session in a database, or with `create` in another of its server where it is missing, and whether it is there.
 
-    PgBouncer lets nobody into a database for 15 seconds once it has been asked for one that was not there.
+    With `create` it is not asked for before the catalog knows it: PgBouncer lets nobody into a database for 15 seconds
+    once it has been asked for one that was not there.
     """
-    if not location.database:
-        return None
+    if create and location.database and (connection := _without(location)):
+        return connection, False
+    try:
+        return connect(location), True
+    except UnreachableError as error:
+        if "does not exist" not in error.message:
+            raise
+        if not create:
+            raise UnreachableError(error.message, hint="use -o create=true to make the database") from error
+        return connect_to_server(location), False
+
+
+def _without(location: Location) -> "Connection[TupleRow] | None":
+    """A session in another database of the server, if that of the location is known to be missing."""
     try:
         connection = connect_to_server(location)
     except SharedSessionError:

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, UnreachableError, UsageError, quote_name
+from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, UsageError, quote_name
 from holdfast_postgres.database_properties import (
     Property,
     give_properties,
@@ -19,7 +19,7 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.session import Server, connect, connected, pin, read_server
+from holdfast_postgres.session import Server, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.removal import EmptyState
@@ -77,19 +77,7 @@ class RestoreTarget:
 
     def _open(self) -> "tuple[Connection[TupleRow], Server]":
         """Connect to the target, or to its server where it is to be made."""
-        connection = databases.connect_if_missing(self._location) if self._options.create else None
-        if connection is not None:
-            self.exists = False
-        else:
-            try:
-                connection = connect(self._location)
-            except UnreachableError as error:
-                if "does not exist" not in error.message:
-                    raise
-                if not self._options.create:
-                    raise UnreachableError(error.message, hint="use -o create=true to make the database") from error
-                self.exists = False
-                connection = databases.connect_to_server(self._location)
+        connection, self.exists = databases.connect_to_target(self._location, create=self._options.create)
         self._location = pin(self._location, connection)
         if self.exists:
             self.name = self._location.database
