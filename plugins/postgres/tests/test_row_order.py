@@ -86,3 +86,23 @@ def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_u
         assert record.state == "complete"
         warned = [line for line in record.warnings if "no proof" in line and "plain(text) does not exist" in line]
         assert len(warned) == (proof is True)
+
+
+@pytest.mark.parametrize("kind", ["custom", "directory", "parallel", "plain"])
+def test_rows_that_break_a_check_of_a_domain_that_is_not_valid_are_loaded_before_it(
+    server: PostgresServer, database: str, target: str, store: str, kind: str
+) -> None:
+    """Several jobs of pg_restore make it whenever they like."""
+    server.execute(
+        database,
+        "CREATE DOMAIN word AS text",
+        "CREATE DOMAIN name AS word",
+        # The largest comes first, and the check as soon as a job is free.
+        "CREATE TABLE large AS SELECT repeat('x', 1000) AS a FROM generate_series(1, 20000)",
+        "CREATE TABLE names AS SELECT 'old'::name AS a",
+        "ALTER DOMAIN word ADD CONSTRAINT new CHECK (VALUE <> 'old') NOT VALID",
+    )
+    record = holdfast.backup(server.url(database), store=store, options={"format": kind}, proof=True)
+    assert holdfast.drill(record.id, store=store, into=server.url(""), jobs=4).problems == ()
+    holdfast.restore(record.id, server.url(target), store=store, jobs=4)
+    assert server.value(target, "SELECT a FROM names") == "old"
