@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
@@ -132,7 +132,7 @@ def _create(
             _drop(location, name)
             raise
     finally:
-        if not admin.broken:
+        if admin.info.transaction_status == pq.TransactionStatus.IDLE:  # not where it was interrupted or lost
             admin.execute("SELECT pg_catalog.pg_advisory_unlock(%s, pg_catalog.hashtext(%s))", (_LOCK_KEY, name))
 
 
