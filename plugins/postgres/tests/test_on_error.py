@@ -271,10 +271,14 @@ def test_a_view_of_a_script_that_is_made_at_a_second_attempt_has_its_owner(
     server: PostgresServer, database: str, role: str, target: str, store: str
 ) -> None:
     """Its statement is tried again alone, and so is the one that gives it away."""
-    made = "CREATE VIEW v AS SELECT a IS DISTINCT FROM b AS differs FROM (SELECT NULL::json AS a, NULL::json AS b) d"
+    made = """
+        CREATE VIEW v AS SELECT a IS DISTINCT FROM b AS differs, 'it''s; two  blanks' AS word
+        FROM (SELECT NULL::json AS a, '{}'::json AS b) d
+    """
     run(server, database, *UNQUALIFIED[4:6], made, f"ALTER VIEW v OWNER TO {role}")
     record = holdfast.backup(server.url(database), store=store, options={"format": "sql"}, proof=False)
     run(server, database, f"REASSIGN OWNED BY {role} TO postgres")
     result = holdfast.restore(record.id, server.url(target), store=store)
     assert server.value(target, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'v'") == role
+    assert server.value(target, "SELECT word FROM v") == "it's; two  blanks"
     assert result.warnings == ("restored with a search_path, since names in it have no schema: 'view public.v'",)

@@ -12,8 +12,9 @@ from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, FailedSta
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.search_path import second_path, set_path
 
-# psql's log tells neither how a line was indented nor, beyond some lines, how a statement ends.
-_WHOLE = re.compile(r"[^'$]*;\s*")
+# psql's log tells neither how a line was indented, which matters within literals of several lines, nor, beyond some
+# lines, how a statement ends.
+_WHOLE = re.compile(r"(?:[^'$]|'[^'\n]*')*;\s*")
 _CONSTRAINT = re.compile(r"ALTER (TABLE|DOMAIN)\s.*\sADD CONSTRAINT ", re.DOTALL)
 
 
