@@ -84,10 +84,18 @@ def test_the_commands_by_hand_restore_amounts(foreign: PostgresServer, bills: st
     programs = os.environ.get("HOLDFAST_PG_BINDIR") or foreign.run.folder  # another version is in the matrix
     environment = {"PATH": f"{programs}:/usr/bin:/bin", "PGHOST": "127.0.0.1", "PGUSER": "postgres"}
     environment["PGPORT"] = str(foreign.port)
+    told = "does not know transaction_timeout" in text  # by a pg_restore newer than the server, and no other error
     done = subprocess.run(
-        ["sh", "-euc", script], check=False, cwd=record.path, env=environment, capture_output=True, text=True
+        ["sh", "-uc" if told else "-euc", script],
+        check=False,
+        cwd=record.path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
-    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if "ERROR:" in line]
+    assert [line for line in errors if not told or '"transaction_timeout"' not in line] == []
+    assert done.returncode == 0 or told, done.stderr
     assert foreign.rows(hand, _CONTENT) == foreign.rows(bills, _CONTENT)
 
 
