@@ -12,6 +12,11 @@ from holdfast_postgres.leniency import leniency_warnings
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.snapshot import Snapshot
 
+# PostgreSQL 14 and later.
+_HALF_DETACHED = """
+SELECT i.inhrelid::int8 FROM pg_catalog.pg_inherits i WHERE pg_catalog.to_jsonb(i) ->> 'inhdetachpending' = 'true'
+"""
+
 
 def dump_warnings(
     snapshot: Snapshot, options: PostgresOptions, programs: Programs, *, passwords: bool
@@ -21,6 +26,7 @@ def dump_warnings(
         yield from snapshot.scope.warnings()
     yield from leniency_warnings(snapshot.lenient)
     yield from _missing_rows(snapshot)
+    yield from _half_detached(snapshot)
     if not options.schema_only:
         with translate_errors(f"cannot read {snapshot.location.label}"):
             tables = unmarked_rows(snapshot.connection, snapshot.scope)
@@ -42,6 +48,19 @@ def dump_warnings(
         yield "the backup holds roles with their password hashes: keep it secret"
     elif options.globals is True:
         yield f"not in the backup, since role {quote_name(server.role)} may not read pg_authid: the passwords of roles"
+
+
+def _half_detached(snapshot: Snapshot) -> Iterator[str]:
+    """Partitions that readers of the table no longer see, and that pg_dump attaches again."""
+    with translate_errors(f"cannot read {snapshot.location.label}"):
+        pending = {oid for (oid,) in snapshot.connection.execute(_HALF_DETACHED)}
+    names = [f"{relation.schema}.{relation.name}" for relation in snapshot.relations
+             if relation.oid in pending and snapshot.takes(relation)]  # fmt: skip
+    if names:
+        yield (
+            "a restore attaches partitions again whose DETACH PARTITION CONCURRENTLY was interrupted: "
+            f"{some_names(names)}; finish it with FINALIZE, and back up again"
+        )
 
 
 def _missing_rows(snapshot: Snapshot) -> Iterator[str]:
