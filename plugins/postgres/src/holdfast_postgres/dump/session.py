@@ -27,6 +27,7 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof import record
 from holdfast_postgres.proof.record import ProofScope, record_proof
 from holdfast_postgres.selection import Selection
+from holdfast_postgres.selection.divided import refuse_divided
 from holdfast_postgres.session import connect, settings
 from holdfast_postgres.snapshot import Snapshot, check_held, open_snapshot
 from holdfast_postgres.special_extensions import check_selection
@@ -46,6 +47,8 @@ class PostgresDump:
         self._programs = programs
         self._plan = make_plan(request, snapshot, programs)
         with translate_errors(f"cannot read {snapshot.location.label}"):
+            if snapshot.scope and not self._options.schema_only:
+                refuse_divided(snapshot.connection, snapshot.scope.relations)
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
             self._search_path = source_path(snapshot.connection)
