@@ -36,7 +36,7 @@ def fill(mariadb: MariaDB, database: str, rows: int = 200_000) -> None:
         ("mysql://root@127.0.0.1:{port}/", 2, "names no database"),
         ("mysql://root@127.0.0.1:{port}/mysql", 2, "server's own database"),
         ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=perhaps", 2, "unknown ssl_mode"),
-        ("mysql://root@127.0.0.1:{port}/{database}?reconnect=1", 2, "unknown parameter reconnect"),
+        ("mysql://root@127.0.0.1:{port}/{database}?color=red", 2, "unknown parameter color"),
         ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=verify_ca&ssl_ca=/nowhere.pem", 2, "certificates"),
         ("mysql://root@127.0.0.1:{port}/{database}?ssl_mode=required", 15, "SSL is required"),
         ("mysql://root@127.0.0.1:{port}/" + "x" * 65, 2, "not a name of a database"),

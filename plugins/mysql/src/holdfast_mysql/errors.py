@@ -15,10 +15,15 @@ _CREDENTIALS = frozenset({1044, 1045, 1130, 1131, 1132, 1141, 1142, 1143, 1227, 
                           1698, 1820, 1862, 2049, 2059, 2061, 3118, 3159, 3879, 4151, 4166})  # fmt: skip
 _UNREACHABLE = frozenset({0, 1040, 1049, 1053, 1077, 1079, 1080, 1129, 1184, 1203, 1226, 1927, 2002, 2003, 2005, 2006,
                           2013, 2026, 3169})  # fmt: skip
+# No more connections: of the server, of the account, of its hour.
+_FULL = frozenset({1040, 1203, 1226})
+DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _LOCKED = frozenset({1205, 1213, 1099, 1100, 1192, 1223, 1317, 3024, 3572, 4031})
 _HINTS = {
     1153: "raise max_allowed_packet on the server: one row is larger than it",
     1044: "grant the account the privileges that the documentation of the engine lists",
+    1203: "end other connections of the account, or let it have two at least",
+    1226: "end other connections of the account, or let it have two at least (max_user_connections)",
     1418: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
     1419: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
     1412: "run the backup again: a table was altered while it ran",
@@ -31,6 +36,11 @@ def error_number(error: BaseException) -> int:
     """The server's number of an error, 0 for none."""
     code = error.args[0] if error.args else 0
     return code if isinstance(code, int) else 0
+
+
+def is_full(error: HoldfastError) -> bool:
+    """Whether a connection was refused only because there are too many."""
+    return isinstance(error.__cause__, pymysql.MySQLError) and error_number(error.__cause__) in _FULL
 
 
 def server_error(error: BaseException, action: str) -> HoldfastError:

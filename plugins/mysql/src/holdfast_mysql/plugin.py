@@ -1,6 +1,7 @@
 """What the plugin offers, as data, and where its parts are."""
 
 from holdfast.api import Capability, Component, EngineHooks, Kind
+from holdfast_mysql.kinds import STATEMENTS
 from holdfast_mysql.options import MysqlOptions
 
 # Of the URL's query: they say how to connect and never who may, so that their values may be shown.
@@ -50,6 +51,7 @@ plugin = EngineHooks(
                 Capability.PROOF,
             }
         ),
+        kinds=frozenset(STATEMENTS),
         options=MysqlOptions,
         harmless_parameters=_HARMLESS,
     ),

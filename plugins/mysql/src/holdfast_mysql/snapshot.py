@@ -14,12 +14,12 @@ from typing import Any
 import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
-from holdfast_mysql.errors import error_number, server_error
+from holdfast_mysql.dump.connections import DumpConnections
+from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
-_DENIED = frozenset({1044, 1045, 1142, 1227})
 _TIMEOUT = 1205
 _TRIES = 20
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
@@ -58,15 +58,15 @@ def prepare_reader(session: Session) -> None:
 class SnapshotTaker:
     """Takes a snapshot on connections that are open and prepared.
 
-    `locker` is a connection for the lock alone: LOCK TABLES and FLUSH end the transaction of the one they run on.
+    `connections.locker` is for the lock alone: LOCK TABLES and FLUSH end the transaction of the one they run on.
     """
 
-    def __init__(self, keeper: Session, locker: Session, readers: Sequence[Session], *, timeout: float) -> None:
-        self._keeper = keeper
-        self._locker = locker
-        self._readers = tuple(readers)
+    def __init__(self, connections: DumpConnections, *, timeout: float) -> None:
+        self._keeper = connections.keeper
+        self._locker = connections.locker
+        self._readers = connections.readers
         self._timeout = math.ceil(timeout)
-        self._warnings: list[str] = []
+        self._warnings = list(connections.warnings)
         self._position: dict[str, Any] = {}
 
     def take(self, names: Callable[[], list[str]], hold: Callable[[list[str]], None]) -> Snapshot:
@@ -74,10 +74,11 @@ class SnapshotTaker:
 
         `LockedError` if the lock is not obtained in time; nothing is locked then.
         """
-        for session in (self._keeper, self._locker):
+        for session in filter(None, (self._keeper, self._locker)):
             session.execute(f"SET lock_wait_timeout={self._timeout}")
         self._lock_instance()
-        self._keeper.execute("START TRANSACTION")
+        alone = self._keeper in self._readers  # then the moment comes first: a table altered since cannot be read
+        self._keeper.execute(_BEGIN if alone else "START TRANSACTION")
         before = self._table_names()
         kept = names()
         self._lock_metadata(kept)
@@ -87,12 +88,13 @@ class SnapshotTaker:
             added = sorted(set(names()) - set(kept)) if self._table_names() - before else []
             self._lock_metadata(added)
             hold([*kept, *added])
-            if consistency != "binlog":
+            if consistency != "binlog" and not alone:
                 for reader in self._readers:
                     reader.execute(_BEGIN)
             self._read_position(consistency)
         finally:
-            self._locker.execute("UNLOCK TABLES")
+            if self._locker:
+                self._locker.execute("UNLOCK TABLES")
         self._add_gtid()
         return Snapshot(
             readers=self._readers,
@@ -112,7 +114,7 @@ class SnapshotTaker:
         try:
             self._keeper.execute("LOCK INSTANCE FOR BACKUP")
         except pymysql.MySQLError as error:
-            if error_number(error) not in _DENIED:
+            if error_number(error) not in DENIED:
                 raise self._not_obtained(error, "LOCK INSTANCE FOR BACKUP") from error
             log.info("without BACKUP_ADMIN only the tables themselves are kept from being altered")
 
@@ -128,17 +130,19 @@ class SnapshotTaker:
 
     def _lock(self, names: Sequence[str]) -> str:
         """Stop writers by the best means that the account has; what it returns says which."""
+        if self._locker is None:
+            return "one connection"
         try:
             self._locker.execute("FLUSH TABLES WITH READ LOCK")
         except pymysql.MySQLError as error:
-            if error_number(error) not in _DENIED:
+            if error_number(error) not in DENIED:
                 raise self._not_obtained(error, "the global read lock") from error
         else:
             return "global lock"
         if len(self._readers) > 1:
             if self._compare():
                 return "binlog"
-            if names and self._lock_tables(names):
+            if names and self._lock_tables(self._locker, names):
                 return "table locks"
             self._warnings.append(
                 "the account may neither FLUSH TABLES (RELOAD) nor LOCK TABLES: one connection reads instead of "
@@ -162,23 +166,23 @@ class SnapshotTaker:
             reader.execute("ROLLBACK")
         return False
 
-    def _lock_tables(self, names: Sequence[str]) -> bool:
+    def _lock_tables(self, locker: Session, names: Sequence[str]) -> bool:
         """Lock our own tables alone: whoever has written to one must commit before we get it."""
         try:
-            self._locker.execute("LOCK TABLES " + ", ".join(f"{quoted(name)} READ" for name in names))
+            locker.execute("LOCK TABLES " + ", ".join(f"{quoted(name)} READ" for name in names))
         except pymysql.MySQLError as error:
-            if error_number(error) not in _DENIED:
+            if error_number(error) not in DENIED:
                 raise self._not_obtained(error, "a read lock on the tables") from error
             return False
         return True
 
     def _read_position(self, consistency: str) -> None:
         """Read where in the binary log the moment is."""
-        if consistency not in ("one connection", "binlog"):
+        if self._locker and consistency not in ("one connection", "binlog"):
             try:
                 rows = self._locker.dicts(self._locker.server.position_query)
             except pymysql.MySQLError as error:
-                if error_number(error) not in _DENIED:
+                if error_number(error) not in DENIED:
                     raise server_error(error, "cannot read the position in the binary log") from error
             else:
                 if rows:

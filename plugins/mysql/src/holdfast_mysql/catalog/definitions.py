@@ -1,10 +1,11 @@
 """The definitions of a database's objects, read as they were written, byte for byte."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pymysql
 
-from holdfast.api import CredentialsError, quote_name
+from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.create_table import without_inherited_collations
@@ -20,11 +21,16 @@ _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 
 
 class DefinitionReader:
-    """Reads the definitions of a database's objects as they were written, byte for byte."""
+    """Reads the definitions of a database's objects as they were written, byte for byte.
 
-    def __init__(self, session: Session, database: str) -> None:
+    With a list `denied`, views, triggers, routines and events that the account may not read are left out, and added to
+    it by kind and name; without, they are errors.
+    """
+
+    def __init__(self, session: Session, database: str, *, denied: list[tuple[str, str]] | None = None) -> None:
         self._session = session
         self._database = database
+        self._denied = denied
         self.sequence_names = frozenset(name for name, kind in list_names(session, database) if kind == "SEQUENCE")
 
     def _show(self, what: str, name: str, key: str) -> tuple[bytes, dict[str, str]]:
@@ -32,10 +38,7 @@ class DefinitionReader:
             rows = self._session.dicts(f"SHOW CREATE {what} {quoted(name)}")
         body = rows[0].get(key) if rows else None
         if body is None:
-            raise CredentialsError(
-                f"the account may not read the definition of {what.lower()} {quote_name(name)}",
-                hint="grant SHOW VIEW, TRIGGER, EVENT, and SHOW_ROUTINE or SELECT on mysql.proc",
-            )
+            raise CredentialsError(f"the account may not read the definition of {what.lower()} {quote_name(name)}")
         texts = {name: (value or b"").decode(errors="surrogateescape") for name, value in rows[0].items()}
         return body, texts
 
@@ -83,11 +86,21 @@ class DefinitionReader:
         body = rename_database(definition, old=self._database, new="", objects=self.sequence_names)
         return replace(definition, body=body)
 
+    def _allowed(self, kind: str, names: Iterable[str], read: Callable[[str], Statement]) -> Iterator[Statement]:
+        """The definitions of those names, as far as the account may read them."""
+        for name in names:
+            try:
+                yield read(name)
+            except CredentialsError:
+                if self._denied is None:
+                    raise
+                self._denied.append((kind.lower(), name))
+
     def sequences(self, selection: Selection) -> list[Statement]:
         """MariaDB's sequences, each with the statement that sets its state."""
         statements = []
-        for name, kind in list_names(self._session, self._database):
-            if kind == "SEQUENCE" and name in selection:
+        for name in sorted(self.sequence_names):
+            if name in selection:
                 body = self._show("SEQUENCE", name, "Create Table")[0]
                 with translate_errors(f"cannot read sequence {quote_name(name)}"):
                     state = self._session.texts(f"SELECT * FROM {quoted(name)}")[0]
@@ -97,8 +110,11 @@ class DefinitionReader:
 
     def views(self, selection: Selection) -> list[Statement]:
         """Views, each behind those that it reads; broken ones last, with BROKEN_VIEW as their `extra`."""
-        names = list_names(self._session, self._database)
-        views = [self._view(name) for name, kind in names if kind == "VIEW" and name in selection]
+        if not selection.has(ObjectKind.VIEW):
+            return []
+        listed = list_names(self._session, self._database)
+        names = [name for name, kind in listed if kind == "VIEW" and name in selection]
+        views = list(self._allowed("view", names, self._view))
         return order_views(views, [view.name for view in views if view.extra == BROKEN_VIEW])
 
     def _view(self, name: str) -> Statement:
@@ -134,25 +150,33 @@ class DefinitionReader:
 
     def triggers(self, selection: Selection) -> list[Statement]:
         """Triggers in the order in which they fire."""
+        if not selection.has(ObjectKind.TRIGGER):
+            return []
         rows = self._session.texts(
             "SELECT trigger_name, event_object_table FROM information_schema.triggers"
             f" WHERE trigger_schema={literal(self._database)}"
             " ORDER BY event_object_table, event_manipulation, action_timing, action_order"
         )
-        return [
-            self._stored("TRIGGER", name, "SQL Original Statement", table=table)
-            for name, table in rows
-            if table in selection
-        ]
+        tables = {name: table for name, table in rows if table in selection}
+        return list(self._allowed("trigger", tables, lambda name: self._stored(
+            "TRIGGER", name, "SQL Original Statement", table=tables[name])))  # fmt: skip
 
-    def routines(self) -> list[Statement]:
-        """Functions, procedures and MariaDB's packages."""
+    def routine_names(self) -> list[tuple[str, str]]:
+        """Type and name of each function, procedure and package of MariaDB that the account sees."""
         rows = self._session.texts(
             "SELECT routine_type, routine_name FROM information_schema.routines"
             f" WHERE routine_schema={literal(self._database)} ORDER BY routine_type, routine_name"
         )
-        ordered = sorted(rows, key=lambda row: _ROUTINES.index(row[0]))
-        return [self._stored(kind, name, f"Create {kind.title()}") for kind, name in ordered]
+        return [(kind, name) for kind, name in sorted(rows, key=lambda row: _ROUTINES.index(row[0]))]
+
+    def routines(self) -> list[Statement]:
+        """Functions, procedures and MariaDB's packages."""
+        return [
+            statement
+            for kind, name in self.routine_names()
+            for statement in self._allowed(kind, [name], lambda name, kind=kind: self._stored(  # type: ignore[misc]
+                kind, name, f"Create {kind.title()}"))
+        ]  # fmt: skip
 
     def events(self) -> list[Statement]:
         """Events with their time zones."""
@@ -160,4 +184,5 @@ class DefinitionReader:
             "SELECT event_name FROM information_schema.events"
             f" WHERE event_schema={literal(self._database)} ORDER BY event_name"
         )
-        return [self._stored("EVENT", name, "Create Event") for (name,) in rows]
+        names = [name for (name,) in rows]
+        return list(self._allowed("event", names, lambda name: self._stored("EVENT", name, "Create Event")))

@@ -7,13 +7,19 @@ access privileges"), MariaDB "Grant".
 import re
 from collections.abc import Iterable, Iterator
 
-from holdfast_mysql.session import Session
+import pymysql
+
+from holdfast.api import ObjectKind, quote_name
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.tables import list_names
+from holdfast_mysql.errors import DENIED, error_number, server_error
+from holdfast_mysql.session import Session, quoted
 
 _GRANT = re.compile(r"GRANT (?P<what>.+) ON (?P<place>\*\.\*|`(?:[^`]|``)*`\.\*|`mysql`\.`proc`) TO ", re.DOTALL)
 _ROUTINES = frozenset({"EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"})
 
 
-def hidden_objects(session: Session, database: str, *, everything: bool) -> list[str]:
+def hidden_objects(session: Session, database: str, selection: Selection) -> list[str]:
     """What of a database could be hidden from the account, each with the privilege that shows it."""
     held, everywhere = _held(session, database)
     if "ALL PRIVILEGES" in held:
@@ -21,15 +27,31 @@ def hidden_objects(session: Session, database: str, *, everything: bool) -> list
     hidden = []
     if "SELECT" not in held:
         hidden.append("tables (SELECT)")
-    if "TRIGGER" not in held:
+    if "TRIGGER" not in held and selection.has(ObjectKind.TRIGGER):
         hidden.append("triggers (TRIGGER)")
-    if everything:
-        if "EVENT" not in held:
-            hidden.append("events (EVENT)")
-        # A global SELECT, and in MariaDB one on mysql.proc, shows routines with their definitions.
-        if not held & _ROUTINES and "SELECT" not in everywhere:
-            hidden.append(f"routines ({'SELECT on mysql.proc' if session.server.mariadb else 'SHOW_ROUTINE'})")
+    if "EVENT" not in held and selection.events:
+        hidden.append("events (EVENT)")
+    # A global SELECT, and in MariaDB one on mysql.proc, shows routines with their definitions.
+    if selection.routines and not held & _ROUTINES and "SELECT" not in everywhere:
+        hidden.append(f"routines ({'SELECT on mysql.proc' if session.server.mariadb else 'SHOW_ROUTINE'})")
     return hidden
+
+
+def unreadable_tables(session: Session, database: str, selection: Selection) -> tuple[tuple[str, str], ...]:
+    """Kind and name of the tables and sequences that the account sees and may not read, or not all columns of."""
+    denied = []
+    for name, kind in list_names(session, database):
+        if kind == "VIEW" or name not in selection:
+            continue
+        what = "SEQUENCE" if kind == "SEQUENCE" else "TABLE"
+        try:
+            session.execute(f"SHOW CREATE {what} {quoted(name)}")
+            session.execute(f"SELECT * FROM {quoted(name)} LIMIT 0")
+        except pymysql.MySQLError as error:
+            if error_number(error) not in DENIED:
+                raise server_error(error, f"cannot read table {quote_name(name)}") from error
+            denied.append((what.lower(), name))
+    return tuple(denied)
 
 
 def _held(session: Session, database: str) -> tuple[set[str], set[str]]:

@@ -70,6 +70,13 @@ def split_keys(body: bytes) -> SplitDefinition:
     )
 
 
+def without_references(body: bytes) -> bytes:
+    """A definition without foreign keys."""
+    clauses, _ = _clauses(body)
+    out = [clause for clause in clauses if clause.kind == "reference"]
+    return _without(body, clauses, out) if out and len(out) < len(clauses) else body
+
+
 def _last_fixed(clauses: list[_Clause]) -> int:
     """Where the last key is that has to stay, -1 for none."""
     primary = next((clause for clause in clauses if clause.kind == "primary"), None)

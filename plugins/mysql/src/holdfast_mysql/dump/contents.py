@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.api import quote_name
+from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.accounts import read_accounts
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
+from holdfast_mysql.catalog.needs import missing_needs, with_sequences
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.tables import Table, read_tables
+from holdfast_mysql.catalog.tables import Table, list_names, read_tables
+from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.options import MysqlOptions
@@ -26,6 +28,9 @@ class Contents:
     broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     rows: dict[str, RowStream]
+    brought: tuple[str, ...] = ()
+    denied: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -40,30 +45,61 @@ class Contents:
 def read_contents(
     session: Session, reader: Session, database: str, selection: Selection, options: MysqlOptions
 ) -> Contents:
-    """Read it; `reader` is a connection of the snapshot, by which tables are divided."""
-    definitions = DefinitionReader(session, database)
+    """Read it; `reader` is a connection of the snapshot, by which tables are divided.
+
+    What the account may not read is left out with `incomplete`, and a `CredentialsError` without.
+    """
+    denied: list[tuple[str, str]] = []
+    definitions = DefinitionReader(session, database, denied=denied)
     tables = read_tables(session, database, selection)
+    table_statements = [_table(definitions, table.name, selection) for table in tables]
+    selection, brought = with_sequences(table_statements, selection, definitions.sequence_names, database)
     after = [
         replace(statement, body=with_definer(statement, options.definer))
         for statement in _acting_on_rows(definitions, selection)
     ]
+    if denied and not options.incomplete:
+        listed = ", ".join(f"{kind} {quote_name(name)}" for kind, name in denied[:10])
+        raise CredentialsError(
+            f"the account may not read the definition of {listed}"
+            + (f" and {len(denied) - 10} more" if len(denied) > 10 else ""),
+            hint="grant SHOW VIEW, TRIGGER, EVENT, and SHOW_ROUTINE (MySQL), SHOW CREATE ROUTINE or SELECT on "
+            "mysql.proc (MariaDB), or back up without it by -o incomplete=true or --exclude-kind",
+        )
+    before = (*definitions.sequences(selection), *table_statements)
     return Contents(
         database=definitions.database(),
-        before=(*definitions.sequences(selection), *(definitions.table(table.name) for table in tables)),
+        before=before,
         after=tuple(statement for statement in after if statement.extra != BROKEN_VIEW),
         tables=tuple(tables),
         broken=tuple(statement for statement in after if statement.extra == BROKEN_VIEW),
         accounts=tuple(read_accounts(session)) if options.users else (),
         rows=_row_streams(reader, tables),
+        brought=brought,
+        denied=tuple(denied),
+        missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
     )
 
 
+def _table(definitions: DefinitionReader, name: str, selection: Selection) -> Statement:
+    statement = definitions.table(name)
+    if selection.has(ObjectKind.FOREIGN_KEY):
+        return statement
+    return replace(statement, body=without_references(statement.body))
+
+
+def _known(session: Session, definitions: DefinitionReader, database: str) -> frozenset[str]:
+    """All that a definition can need of its database, routines with `()` behind their names."""
+    listed = [name for name, _ in list_names(session, database)]
+    return frozenset([*listed, *(f"{name}()" for _, name in definitions.routine_names())])
+
+
 def _acting_on_rows(definitions: DefinitionReader, selection: Selection) -> Iterator[Statement]:
-    if selection.everything:
+    if selection.routines:
         yield from definitions.routines()
     yield from definitions.views(selection)
     yield from definitions.triggers(selection)
-    if selection.everything:
+    if selection.events:
         yield from definitions.events()
 
 
@@ -107,12 +143,24 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
         )
     if contents.accounts:
         yield "the backup holds the accounts of the server with their password hashes: keep it from others"
+    if contents.brought:
+        yield f"{_listed(contents.brought, 'sequence')} backed up too, because chosen tables take numbers from there"
+    if contents.denied:
+        yield "the backup is without what the account may not read: " + _some(
+            [f"{kind} {quote_name(name)}" for kind, name in contents.denied]
+        )
+    if contents.missing:
+        yield f"the backup is without what it needs where it is restored: {_some(contents.missing, '; ')}"
     for view in contents.broken:
         yield f"view {quote_name(view.name)} is broken: its definition is kept, but refers to what is not there"
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Some names, at most ten of them, and the right verb."""
-    listed = ", ".join(quote_name(name) for name in names[:10])
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"tables {listed}{more} are" if len(names) > 1 else f"table {listed} is"
+def _listed(names: Sequence[str], kind: str = "table") -> str:
+    """Some names, and the right verb."""
+    listed = _some([quote_name(name) for name in names])
+    return f"{kind}s {listed} are" if len(names) > 1 else f"{kind} {listed} is"
+
+
+def _some(texts: Sequence[str], mark: str = ", ") -> str:
+    """At most ten of them."""
+    return mark.join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")

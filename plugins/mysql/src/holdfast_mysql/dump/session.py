@@ -21,12 +21,13 @@ from holdfast.api import (
     quote_name,
 )
 from holdfast_mysql import manual_restore
-from holdfast_mysql.catalog.privileges import hidden_objects
+from holdfast_mysql.catalog.privileges import hidden_objects, unreadable_tables
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.directories import has_directories, without_directories
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
+from holdfast_mysql.dump.connections import DumpConnections
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
 from holdfast_mysql.errors import translate_errors
@@ -210,6 +211,8 @@ class MysqlDump:
                 # A drill makes these tables without their folders, and their digests are of such ones.
                 "placed": [table.name for table in contents.before if has_directories(table.body)],
                 "names": contents.names,
+                "brought": list(contents.brought),
+                "lacks": [*self._hidden, *(f"{kind} {name}" for kind, name in contents.denied)],
                 "rows": rows,
                 "largest": dict(self._largest),
                 "needs": requirements_of(contents.tables, (*contents.before, *contents.after)),
@@ -234,11 +237,15 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
             prepare_reader(session)
             return session
 
-        keeper, locker = open_reader(), open_reader()
-        hidden = _check_privileges(keeper, location, request)
         jobs = 1 if request.options.format == "sql" else request.jobs
-        readers = [open_reader() for _ in range(jobs)]
-        selection = Selection(select=request.select, exclude=request.exclude)
+        connections = DumpConnections.open(open_reader, jobs=jobs)
+        keeper = connections.keeper
+        hidden = _check_privileges(keeper, location, request)
+        selection = Selection.of(request)
+        unreadable: tuple[tuple[str, str], ...] = ()
+        if hidden and request.options.incomplete:
+            unreadable = unreadable_tables(keeper, location.database, selection)
+            selection = selection.leaving([name for _, name in unreadable])
         timeout = request.options.lock_timeout or _LOCK_TIMEOUT
 
         def hold(names: Sequence[str]) -> None:
@@ -248,13 +255,15 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
                     _lock_tables(open_reader(), loose, timeout=timeout)
 
         with translate_errors(f"cannot take a snapshot of {quote_name(location.database)}"):
-            taker = SnapshotTaker(keeper, locker, readers, timeout=timeout)
+            taker = SnapshotTaker(connections, timeout=timeout)
             snapshot = taker.take(lambda: _names(keeper, location.database, selection), hold)
-            locker.close()
+            if connections.locker:
+                connections.locker.close()
         with translate_errors(f"cannot read the definitions of {quote_name(location.database)}"):
             contents = read_contents(
                 snapshot.keeper, snapshot.readers[0], location.database, selection, request.options
             )
+            contents = replace(contents, denied=(*unreadable, *contents.denied))
         dump = MysqlDump(location, request, snapshot, contents, hidden)
         stack.callback(dump.close)
         yield dump
@@ -262,12 +271,13 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
 
 def _check_privileges(session: Session, location: Location, request: DumpRequest) -> list[str]:
     """Refuse, or with `incomplete` tell, what the account cannot see and would be missing unnoticed."""
-    hidden = hidden_objects(session, location.database, everything=not request.select)
+    hidden = hidden_objects(session, location.database, Selection.of(request))
     if hidden and not request.options.incomplete:
         raise CredentialsError(
             f"the account may not see all of database {quote_name(location.database)}, and the backup would be without "
             f"{', '.join(hidden)}",
-            hint="grant the privileges named, or use -o incomplete=true if there are no such objects",
+            hint="grant the privileges named; if there are no such objects, or to do without them, use "
+            "-o incomplete=true, or --exclude-kind",
         )
     return hidden
 

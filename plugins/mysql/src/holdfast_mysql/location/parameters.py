@@ -124,7 +124,7 @@ def _wishes(name: str, value: str) -> Iterator[str]:
     elif said in _SAID:
         yield _SAID[said]
     else:
-        raise UsageError(f"{name} in the URL is {quote_name(value[:80])}", hint=f"use one of {', '.join(MODES)}")
+        raise UsageError(f"unknown {name} {quote_name(value[:80])}", hint=f"use one of {', '.join(MODES)}")
 
 
 def _of_json(name: str, value: str) -> str:

@@ -31,17 +31,25 @@ def check_selection(request: RestoreRequest) -> None:
     """Refuse patterns that choose nothing, as a backup does."""
     if "names" in request.facts:
         names = [str(name) for listed in request.facts["names"].values() for name in listed]
-        selection = Selection(select=request.select, exclude=request.exclude)
+        selection = Selection.of(request)
         selection.check(names)
         if request.select and not any(name in selection for name in names):
             raise UsageError("the selection leaves nothing to restore")
 
 
 def chosen_names(request: RestoreRequest) -> dict[str, list[str]]:
-    """The tables, views and sequences that come, by kind, as far as the manifest lists them."""
-    selection = Selection(select=request.select, exclude=request.exclude)
+    """The tables, views and sequences that come, by kind, as far as the manifest lists them.
+
+    Not those sequences that come only where the target has none of their names.
+    """
+    selection = Selection.of(request)
+    brought = frozenset(request.facts.get("brought", ()))
     recorded = request.facts.get("names", {"table": sorted({table for table, _ in request.facts["rows"].values()})})
-    return {kind: [name for name in listed if name in selection] for kind, listed in recorded.items()}
+    return {
+        kind: [name for name in listed if name in selection and not (kind == "sequence" and name in brought)]
+        for kind, listed in recorded.items()
+        if not selection.leaves_out(kind)
+    }
 
 
 def check_target(session: Session, database: str, request: RestoreRequest) -> list[tuple[str, str]]:

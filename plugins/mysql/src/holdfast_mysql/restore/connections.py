@@ -11,7 +11,7 @@ import pymysql
 
 from holdfast.api import HoldfastError
 from holdfast_mysql.definitions.script import OPENING
-from holdfast_mysql.errors import error_number
+from holdfast_mysql.errors import error_number, is_full
 from holdfast_mysql.location import Location
 from holdfast_mysql.restore import load_warnings
 from holdfast_mysql.session import Session, connect
@@ -19,6 +19,7 @@ from holdfast_mysql.session import Session, connect
 log = logging.getLogger("holdfast.mysql")
 
 _DAY = 86400
+_TICK = 0.1  # seconds
 _NOT_ALLOWED = 1227
 
 
@@ -77,20 +78,37 @@ class Connections:
         try:
             session = self._idle.get_nowait()
         except queue.Empty:
-            session = connect(self._location, database=self._database)
-            with self._lock:
-                closed = self._closed
-                self._all.append(session)
-            if closed:
-                session.close()
-                raise HoldfastError("the restore was aborted") from None
-            prepare_writer(session)
+            session = self._another()
         try:
             yield session
         except BaseException:
             session.abort()
             raise
         self._idle.put(session)
+
+    def _another(self) -> Session:
+        """A new one; where the account may have no more, the next that is given back."""
+        try:
+            session = connect(self._location, database=self._database)
+        except HoldfastError as error:
+            if not (self._all and is_full(error)):
+                raise
+            return self._next_idle()
+        with self._lock:
+            closed = self._closed
+            self._all.append(session)
+        if closed:
+            session.close()
+            raise HoldfastError("the restore was aborted")
+        prepare_writer(session)
+        return session
+
+    def _next_idle(self) -> Session:
+        log.info("the account may have no more connections: fewer load at once")
+        while not self._closed:
+            with contextlib.suppress(queue.Empty):
+                return self._idle.get(timeout=_TICK)
+        raise HoldfastError("the restore was aborted")
 
     def close(self, killer: Session | None = None) -> None:
         """End all of them, at the server as well, so that none holds a lock on what is about to be dropped."""

@@ -24,6 +24,7 @@ from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
+from holdfast_mysql.restore.needed_sequences import NeededSequences
 from holdfast_mysql.restore.objects import ObjectMaker
 from holdfast_mysql.restore.recovery import RECONNECT, recover, recover_all
 from holdfast_mysql.restore.rehearsal import rehearse
@@ -45,13 +46,14 @@ class MysqlRestore:
         self._location = location
         self._request = request
         self._facts = request.facts
-        self._selection = Selection(select=request.select, exclude=request.exclude)
+        self._selection = Selection.of(request)
         self._target = location.database
         self._replacing = replacing
         self._journal = Journal(session, self._target, secrets.token_hex(4)) if replacing else None
         self._building = self._journal.building if self._journal else self._target
         self._connections = Connections(location, self._building)
         self._tables = TableMaker(session, request, self._building, journal=self._journal)
+        self._sequences = NeededSequences(session, request, self._tables, target=self._target)
         self._rows = RowLoader(session, request, self._selection, self._tables, self._connections)
         self._after: list[Statement] = []
         self._accounts: list[Statement] = []
@@ -109,8 +111,7 @@ class MysqlRestore:
         self._tables.make_database()
         with translate_errors("cannot define the tables"):
             for statement in checked:
-                if statement.kind != "database" and statement.name in self._selection:
-                    self._tables.make(statement)
+                self._make(statement)
         self._tables.inspect()
 
     def _run_script(self, statements: Iterable[Statement]) -> None:
@@ -119,17 +120,20 @@ class MysqlRestore:
         for statement in map(self._checked, statements):
             if statement.kind not in _BEFORE:
                 self._after.append(statement)
-            elif statement.kind != "database" and statement.name in self._selection:
-                self._run(statement)
+            elif statement.kind == "rows" and statement.name in self._selection:
+                self._rows.execute(statement)
+            elif statement.kind != "rows":
+                with translate_errors(f"cannot make {statement.kind} {quote_name(statement.name)}"):
+                    self._make(statement)
+                    self._tables.inspect()
         self._rows.check_counts()
 
-    def _run(self, statement: Statement) -> None:
-        if statement.kind == "rows":
-            self._rows.execute(statement)
+    def _make(self, statement: Statement) -> None:
+        """Make a table or a sequence, if it is chosen, and before a table what it takes numbers from."""
+        if statement.kind == "database" or self._sequences.keep(statement) or statement.name not in self._selection:
             return
-        with translate_errors(f"cannot make {statement.kind} {quote_name(statement.name)}"):
-            self._tables.make(statement)
-            self._tables.inspect()
+        self._sequences.make_for(statement)
+        self._tables.make(statement)
 
     def commit(self) -> None:
         """Add what acts on rows; where a target is replaced, this is when it is."""
@@ -143,6 +147,7 @@ class MysqlRestore:
             accounts.apply(self._session, self._accounts)
         chosen = [statement for statement in self._after if self._chooses(statement)]
         if self._journal:
+            self._sequences.drop_passing(self._journal.building)
             self._swap(self._journal, chosen)
         else:
             self._maker(self._session.execute).make(chosen, made=self._tables.made)
@@ -155,7 +160,7 @@ class MysqlRestore:
             definer=self._request.options.definer,
             disable_events=self._request.drill,
             run=run,
-            partial=self._request.partial,
+            partial=bool(self._request.partial or self._request.exclude_kinds or self._facts.get("lacks")),
             excuse=self._excuse if self._request.drill else None,
         )
 
@@ -186,6 +191,8 @@ class MysqlRestore:
             )
 
     def _chooses(self, statement: Statement) -> bool:
+        if self._selection.leaves_out(statement.kind):
+            return False
         if statement.kind in ("view", "trigger"):
             return (statement.table or statement.name) in self._selection
         return self._selection.everything
@@ -224,6 +231,8 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
     location = locate(request.url)
     check_facts(request)
     check_selection(request)
+    if lacking := request.facts.get("lacks"):
+        log.warning("the backup may be without what its account did not see: %s", ", ".join(map(str, lacking[:20])))
     if location.database.lower() in SYSTEM:
         raise UsageError(f"{quote_name(location.database)} is the server's own database")
     with ExitStack() as stack:

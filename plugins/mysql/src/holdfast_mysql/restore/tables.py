@@ -7,10 +7,10 @@ from contextlib import contextmanager, nullcontext
 
 import pymysql
 
-from holdfast.api import HoldfastError, RestoreRequest, quote_name
+from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, known_collations
-from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys
+from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys, without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import error_number, translate_errors
@@ -41,6 +41,7 @@ class TableMaker:
         self._database = database
         self._sizes = _sizes(request)
         self._relaxed: set[str] = set()
+        self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
         self._split: dict[str, SplitDefinition] = {}
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
@@ -63,6 +64,11 @@ class TableMaker:
         use(self._session, self._database)
 
     @property
+    def replacing(self) -> bool:
+        """Whether the tables are made beside the target."""
+        return self._journal is not None
+
+    @property
     def settings(self) -> str:
         """The clauses of the settings that the database had, as far as this server knows them."""
         collation = str(self._facts["collation"])
@@ -77,7 +83,7 @@ class TableMaker:
 
     def make(self, statement: Statement) -> None:
         """Make a table or a sequence, or set the state of one."""
-        body = statement.body
+        body = without_references(statement.body) if self._unlinked and statement.kind == "table" else statement.body
         if statement.kind in ("table", "sequence"):
             self.made.append((statement.kind, statement.name))
         if statement.kind == "table" and self.placed:

@@ -1,0 +1,144 @@
+"""Accounts as hosters give them: one database, few connections, no global right, and objects of other definers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.servers.mariadb import MariaDB
+
+import holdfast
+
+_PRIVILEGES = """
+SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE,
+CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER
+""".replace("\n", " ").strip()
+_SCHEMA = (
+    "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20))",
+    "INSERT INTO t (v) VALUES ('a'), ('b')",
+    "CREATE VIEW w AS SELECT id FROM t",
+    "CREATE VIEW x AS SELECT id FROM w",
+    "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 'x'",
+    "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+    "CREATE SEQUENCE s",
+)
+_ROUTINES = ("CREATE PROCEDURE p() SELECT 1", "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1")
+
+
+@pytest.fixture
+def account(mariadb: MariaDB) -> Iterator[Callable[..., Callable[[str], str]]]:
+    """Makes the account `hosted` anew with some grants; what it returns gives URLs for it."""
+
+    def make(*grants: str, limit: int = 0) -> Callable[[str], str]:
+        mariadb.rows(f"CREATE OR REPLACE USER hosted@'%' IDENTIFIED BY 'pw' WITH MAX_USER_CONNECTIONS {limit}")
+        for grant in grants:
+            mariadb.rows(f"GRANT {grant} TO hosted@'%'")
+        return lambda name: mariadb.url(name, user="hosted", password="pw")
+
+    yield make
+    mariadb.rows("DROP USER IF EXISTS hosted@'%'")
+
+
+@pytest.fixture
+def shop(mariadb: MariaDB, database: str) -> str:
+    """A database with an object of each kind that has a definer."""
+    for statement in _SCHEMA:
+        mariadb.rows(statement, database=database)
+    return database
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_few_connections_are_enough_for_a_backup(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]], limit: int,
+    content: Callable[[str], object], new_name: Callable[[], str],
+) -> None:  # fmt: skip
+    url = account(f"ALL ON {shop}.*", limit=limit)
+    record = holdfast.backup(url(shop), store=store, jobs=4)
+    assert any(f"no more than {limit} connections" in warning for warning in record.warnings)
+    target = new_name()
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert content(target) == content(shop)
+
+
+def test_two_connections_are_enough_for_a_restore(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]], new_name: Callable[[], str]
+) -> None:
+    record = holdfast.backup(mariadb.url(shop), store=store)
+    target = new_name()
+    url = account(f"ALL ON {shop}.*", f"ALL ON {target}.*", limit=2)
+    # Triggers take SUPER while there is a binary log.
+    holdfast.restore(
+        record.id, url(target), store=store, jobs=4, options={"definer": "current"}, exclude_kinds=["trigger"]
+    )
+    assert mariadb.rows("CHECKSUM TABLE t", database=target)[0][1] == mariadb.rows(
+        "CHECKSUM TABLE t", database=shop
+    )[0][1]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "lost"),
+    [
+        ("SELECT", {"table t", "sequence s", "view w", "view x"}),
+        ("SHOW VIEW", {"view w", "view x"}),
+        ("EVENT", {"events (EVENT)"}),
+        ("TRIGGER", {"triggers (TRIGGER)"}),
+        *((missing, set()) for missing in ("LOCK TABLES", "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE", "DROP")),
+    ],
+)
+def test_without_a_privilege_a_backup_is_whole_or_refused_or_says_what_it_lacks(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]], missing: str,
+    lost: set[str], content: Callable[[str], object], new_name: Callable[[], str],
+) -> None:  # fmt: skip
+    held = ", ".join(name for name in _PRIVILEGES.split(", ") if name != missing)
+    url = account(f"{held} ON {shop}.*")
+    if lost:
+        with pytest.raises(holdfast.CredentialsError) as caught:
+            holdfast.backup(url(shop), store=store)
+        assert "incomplete=true" in str(caught.value.hint)
+    record = holdfast.backup(url(shop), store=store, options={"incomplete": True})
+    for name in lost:
+        assert any(name in warning for warning in record.warnings), name
+    target = new_name()
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "proven"
+    if not lost:
+        assert content(target) == content(shop)
+
+
+def test_routines_of_other_definers_are_left_out_if_that_is_asked_for(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]]
+) -> None:
+    for statement in _ROUTINES:
+        mariadb.rows(statement, database=shop)
+    mariadb.rows("CREATE VIEW y AS SELECT f() AS n", database=shop)
+    url = account(f"ALL ON {shop}.*")
+    with pytest.raises(holdfast.CredentialsError, match="definition of function f, procedure p"):
+        holdfast.backup(url(shop), store=store)
+    record = holdfast.backup(url(shop), store=store, options={"incomplete": True})
+    assert any("function f, procedure p" in warning for warning in record.warnings)
+    assert any("view y uses f()" in warning for warning in record.warnings)
+    drilled = holdfast.drill(record.id, store=store, into=mariadb.url())
+    assert drilled.state == "proven"
+    assert [warning for warning in drilled.warnings if "view y was not compared" in warning]
+    without = holdfast.backup(url(shop), store=store, exclude_kinds=["routine"])
+    assert holdfast.drill(without.id, store=store, into=mariadb.url()).state == "proven"
+
+
+@pytest.mark.parametrize("grant", ["SELECT (id) ON {}.t", "INSERT ON {}.t"])
+def test_a_table_of_which_not_all_may_be_read_is_left_out(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]], grant: str
+) -> None:
+    """With a right to one column, it would come back with the other ones empty."""
+    mariadb.rows("CREATE TABLE u (id INT)", database=shop)
+    url = account(grant.format(shop), f"SELECT ON {shop}.u")
+    record = holdfast.backup(url(shop), store=store, options={"incomplete": True})
+    assert any("may not read: table t" in warning for warning in record.warnings)
+
+
+def test_an_account_with_a_right_by_way_of_everybody_is_not_refused(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]]
+) -> None:
+    mariadb.rows(f"GRANT ALL ON {shop}.* TO PUBLIC")
+    try:
+        record = holdfast.backup(account()(shop), store=store)
+        assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "proven"
+    finally:
+        mariadb.rows(f"REVOKE ALL ON {shop}.* FROM PUBLIC")
