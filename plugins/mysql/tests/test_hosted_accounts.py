@@ -1,6 +1,8 @@
 """Accounts as hosters give them: one database, few connections, no global right, and objects of other definers."""
 
+import os
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from support.servers.mariadb import MariaDB
@@ -20,6 +22,9 @@ _SCHEMA = (
     "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
     "CREATE SEQUENCE s",
 )
+# PARSEC came with MariaDB 11.6, which is the one below that folder.
+_AUTHENTICATIONS = ["ed25519", "unix_socket OR ed25519"]
+_AUTHENTICATIONS += ["parsec"] if os.environ.get("HOLDFAST_TEST_MARIADB_ROOT") else []
 _ROUTINES = ("CREATE PROCEDURE p() SELECT 1", "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1")
 
 
@@ -142,3 +147,18 @@ def test_an_account_with_a_right_by_way_of_everybody_is_not_refused(
         assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "proven"
     finally:
         mariadb.rows(f"REVOKE ALL ON {shop}.* FROM PUBLIC")
+
+
+@pytest.mark.parametrize("way", _AUTHENTICATIONS)
+def test_accounts_with_keys_of_ed25519_can_log_in(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]], way: str
+) -> None:
+    plugin = way.rpartition(" ")[2]
+    if not mariadb.rows(f"SELECT 1 FROM information_schema.plugins WHERE plugin_name='{plugin}'"):
+        mariadb.rows(f"INSTALL SONAME 'auth_{plugin}'")
+    url = account(f"ALL ON {shop}.*")
+    for password in ("pw", "p\u00e4ss \U0001f511 word" * 9):
+        mariadb.rows(f"ALTER USER hosted@'%' IDENTIFIED VIA {way} USING PASSWORD('{password}')")
+        assert holdfast.backup(url(shop).replace(":pw@", f":{quote(password)}@"), store=store).name == shop
+        with pytest.raises(holdfast.CredentialsError, match="1045"):
+            holdfast.backup(url(shop).replace(":pw@", ":wrong@"), store=store)

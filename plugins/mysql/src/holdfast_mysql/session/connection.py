@@ -9,10 +9,10 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 
-from holdfast.api import HoldfastError, UnreachableError, UsageError, quote_name
+from holdfast.api import PluginError, UnreachableError, UsageError, quote_name
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location
-from holdfast_mysql.session import driver
+from holdfast_mysql.session import driver, parsec
 from holdfast_mysql.session.server import SERIES, VERSION_QUERY, Server
 from holdfast_mysql.session.sql import quoted
 
@@ -123,6 +123,7 @@ def _log_in(location: Location) -> Any:
             # Without the driver's own local_infile it refuses every file that a server asks for; restore/load_data.py
             # answers the one request that it made, from memory.
             client_flag=CLIENT.LOCAL_FILES,
+            auth_plugin_map={parsec.NAME: parsec.Parsec},
             defer_connect=True,
             **tls,
         )
@@ -133,8 +134,9 @@ def _log_in(location: Location) -> Any:
         if isinstance(error, pymysql.OperationalError) and isinstance(cause, ssl.SSLError):
             why = " ".join((cause.reason or str(cause)).replace("_", " ").lower().split())
             raise UnreachableError(f"cannot connect to {location.server}: TLS failed: {why}") from error
-        if isinstance(error, RuntimeError):  # the driver's word for a missing cryptography package
-            raise HoldfastError(f"cannot connect to {location.server}: {error}") from error
+        if isinstance(error, RuntimeError):  # the driver's word for a missing package of cryptography
+            hint = "pip install 'holdfast-mysql[ed25519]'" if "ed25519" in str(error) else None
+            raise PluginError(f"cannot connect to {location.server}: {error}", hint=hint) from error
         raise
     return connection
 

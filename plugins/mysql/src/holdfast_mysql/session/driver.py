@@ -43,6 +43,12 @@ def establish(connection: Any, sock: socket.socket, *, local: bool) -> None:
     connection._sock.settimeout(None)
 
 
+def exchange(connection: Any, payload: bytes) -> Any:
+    """Send a packet of an authentication and return the one that answers it; an error is raised."""
+    connection.write_packet(payload)
+    return connection._read_packet()
+
+
 def query(connection: Any, sql: str | bytes) -> Any:
     """Run a statement and return the driver's result: `rows`, `description`, `affected_rows`, `warning_count`."""
     connection.query(sql)
