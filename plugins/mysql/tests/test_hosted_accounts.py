@@ -8,6 +8,7 @@ import pytest
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast_mysql.catalog.databases import list_databases
 
 _PRIVILEGES = """
 SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE,
@@ -162,3 +163,36 @@ def test_accounts_with_keys_of_ed25519_can_log_in(
         assert holdfast.backup(url(shop).replace(":pw@", f":{quote(password)}@"), store=store).name == shop
         with pytest.raises(holdfast.CredentialsError, match="1045"):
             holdfast.backup(url(shop).replace(":pw@", ":wrong@"), store=store)
+
+
+def test_a_stray_folder_in_the_data_directory_is_no_database(
+    mariadb: MariaDB, shop: str, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some file systems have lost+found there, which MariaDB lists and may not read."""
+    folder = mariadb.folder / "data" / "lost+found"
+    folder.mkdir(mode=0o700)
+    try:
+        urls = list_databases(mariadb.url())
+        assert mariadb.url(shop) in urls
+        assert not [url for url in urls if "lost" in url]
+        assert "folder lost+found in the server's data directory is no database" in caplog.text
+        record = holdfast.backup(mariadb.url(shop), store=store)
+        assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "proven"
+    finally:
+        folder.rmdir()
+
+
+def test_an_anonymous_account_is_told_what_it_is(mariadb: MariaDB, shop: str, store: str) -> None:
+    """A server that has one takes a name that it does not know for it, without a password."""
+    mariadb.rows("CREATE USER ''@'%'")
+    try:
+        with pytest.raises(holdfast.CredentialsError) as caught:
+            holdfast.backup(mariadb.url(shop, user="nobody_of_that_name"), store=store)
+        assert "''@'%'" in str(caught.value)
+        record = holdfast.backup(mariadb.url(shop), store=store, options={"users": True})
+        mariadb.rows("DROP USER ''@'%'")
+        holdfast.restore(record.id, mariadb.url(f"{shop}_back"), store=store, options={"users": True})
+        assert mariadb.rows("SELECT 1 FROM mysql.user WHERE user='' AND host='%'")
+    finally:
+        mariadb.rows("DROP USER IF EXISTS ''@'%'")
+        mariadb.rows(f"DROP DATABASE IF EXISTS {shop}_back")

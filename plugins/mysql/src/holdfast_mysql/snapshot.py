@@ -14,9 +14,9 @@ from typing import Any
 import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
-from holdfast_mysql.dump.connections import DumpConnections
 from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.session import Session, quoted
+from holdfast_mysql.session.dump_connections import DumpConnections
 
 log = logging.getLogger("holdfast.mysql")
 

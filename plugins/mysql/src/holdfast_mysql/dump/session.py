@@ -27,7 +27,6 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.directories import has_directories, without_directories
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
-from holdfast_mysql.dump.connections import DumpConnections
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
 from holdfast_mysql.errors import translate_errors
@@ -39,6 +38,7 @@ from holdfast_mysql.proof.rows import DigestPlan, StreamDigest, largest_numbers,
 from holdfast_mysql.rows.key_ranges import RowStream
 from holdfast_mysql.rows.wire import RowCopy
 from holdfast_mysql.session import Session, connect, quoted
+from holdfast_mysql.session.dump_connections import DumpConnections
 from holdfast_mysql.snapshot import Snapshot, SnapshotTaker, prepare_reader
 
 _TICK = 0.1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from holdfast.api import HoldfastError
 from holdfast_mysql.errors import is_full
-from holdfast_mysql.session import Session
+from holdfast_mysql.session.connection import Session
 
 
 @dataclass(frozen=True, kw_only=True)
