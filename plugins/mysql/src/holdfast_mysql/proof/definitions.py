@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from holdfast.api import ObjectProof
+from holdfast_mysql.definitions.null_tests import without_repeated_tests
 from holdfast_mysql.definitions.renaming import rename_database
 from holdfast_mysql.definitions.rewrite import (
     disabled,
@@ -50,6 +51,8 @@ def _comparable(statement: Statement, body: bytes, numbers: Mapping[str, int]) -
     """A definition without what differs between a database and its exact copy."""
     if statement.kind == "event":
         return disabled(Statement(kind="event", name="", body=body, sql_mode=statement.sql_mode))
+    if statement.kind == "view":
+        return without_repeated_tests(statement, body)
     if statement.kind == "trigger":
         return with_quoted_definer(body, statement)
     if statement.kind == "table":
