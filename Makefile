@@ -10,7 +10,7 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix definitions swaps lint format docs bench dist release-check lock clean
+.PHONY: help venv demo test test-matrix definitions schemas swaps lint format docs bench dist release-check lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-matrix  other Pythons, dependencies and servers (hours, and gigabytes of downloads): all of them,"
 	@echo "             or ARGS=\"3.12 3.13 oldest newest 17 mariadb …\""
 	@echo "make definitions  drill 5,000 random definitions of PostgreSQL, and a change of each (ten minutes)"
+	@echo "make schemas round-trip 2,000 random databases of MariaDB, or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT, and"
+	@echo "             change 500 of them (three hours; SCHEMAS=200 for some)"
 	@echo "make swaps   interrupt restore --replace of MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at every"
 	@echo "             statement in every way (half an hour)"
 	@echo "make lint    ruff and mypy --strict"
@@ -67,6 +69,12 @@ definitions: $(VENV)/.ready-test
 	@.ci/prepare test
 	@HOLDFAST_DEFINITIONS=5000 PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 $(ARGS) \
 		plugins/postgres/tests/test_random_definitions.py
+
+SCHEMAS ?= 2000
+schemas: $(VENV)/.ready-test
+	@.ci/prepare test
+	@HOLDFAST_SCHEMAS=$(SCHEMAS) PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 $(ARGS) \
+		plugins/mysql/tests/test_random_schemas.py
 
 swaps: $(VENV)/.ready-test
 	@.ci/prepare test
