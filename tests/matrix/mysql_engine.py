@@ -306,3 +306,34 @@ def test_ddl_waits_and_writers_do_not(mysql: MariaDB, odd: str, tmp_path: Path) 
             for _ in session.read(stream):
                 pass
         assert session.facts().hints["rows"]["data/parents"] == ["parents", 1]
+
+
+def test_a_right_that_is_revoked_for_one_database_does_not_count(mysql: MariaDB, odd: str, store: str) -> None:
+    """With partial_revokes: the lists of that database are empty, and nothing says so."""
+    mysql.rows("SET GLOBAL partial_revokes=ON")
+    mysql.rows("CREATE USER partly@'%'")
+    try:
+        mysql.rows("GRANT SELECT, TRIGGER, EVENT, SHOW VIEW ON *.* TO partly@'%'")
+        mysql.rows(f"REVOKE TRIGGER, EVENT ON {odd}.* FROM partly@'%'")
+        with pytest.raises(holdfast.CredentialsError, match=r"triggers \(TRIGGER\), events \(EVENT\)"):
+            holdfast.backup(mysql.url(odd, user="partly"), store=store)
+    finally:
+        mysql.rows("DROP USER partly@'%'")
+        mysql.rows("SET GLOBAL partial_revokes=OFF")
+
+
+def test_kinds_are_left_out(mysql: MariaDB, store: str) -> None:
+    mysql.rows("CREATE DATABASE kinds")
+    try:
+        mysql.rows("CREATE TABLE p (id INT PRIMARY KEY)", database="kinds")
+        mysql.rows("CREATE TABLE c (id INT, p INT, CONSTRAINT f FOREIGN KEY (p) REFERENCES p (id))", database="kinds")
+        mysql.rows("CREATE VIEW v AS SELECT id FROM c", database="kinds")
+        mysql.rows("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1", database="kinds")
+        record = holdfast.backup(mysql.url("kinds"), store=store, exclude_kinds=["view", "event", "foreign_key"])
+        assert holdfast.drill(record.id, store=store, into=mysql.url()).state == "proven"
+        holdfast.restore(record.id, mysql.url("kinds"), store=store, replace=True)
+        assert {name for (name,) in mysql.rows("SHOW TABLES", database="kinds")} == {"c", "p"}
+        assert "CONSTRAINT" not in str(mysql.rows("SHOW CREATE TABLE c", database="kinds"))
+        assert mysql.rows("SHOW EVENTS", database="kinds") == []
+    finally:
+        mysql.rows("DROP DATABASE kinds")

@@ -15,7 +15,10 @@ from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.session import Session, quoted
 
-_GRANT = re.compile(r"GRANT (?P<what>.+) ON (?P<place>\*\.\*|`(?:[^`]|``)*`\.\*|`mysql`\.`proc`) TO ", re.DOTALL)
+_GRANT = re.compile(
+    r"(?P<way>GRANT|REVOKE) (?P<what>.+) ON (?P<place>\*\.\*|`(?:[^`]|``)*`\.\*|`mysql`\.`proc`) (?:TO|FROM) ",
+    re.DOTALL,
+)
 _ROUTINES = frozenset({"EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE"})
 
 
@@ -58,16 +61,20 @@ def _held(session: Session, database: str) -> tuple[set[str], set[str]]:
     """The privileges on the database, and those that hold for the whole server or the table of routines."""
     held: set[str] = set()
     everywhere: set[str] = set()
+    revoked: set[str] = set()
     for (line,) in session.texts(_query(session)):
         match = _GRANT.match(line)
         if match is None:
             continue
         privileges = {part.strip().upper() for part in re.sub(r"\([^)]*\)", "", match["what"]).split(",")}
+        if match["way"] == "REVOKE":  # of MySQL's partial_revokes: a right to all databases but this one
+            revoked |= privileges if _covers(match["place"][1:-3].replace("``", "`"), database) else set()
+            continue
         if match["place"] in ("*.*", "`mysql`.`proc`"):
             everywhere |= privileges
         if match["place"] == "*.*" or _covers(match["place"][1:-3].replace("``", "`"), database):
             held |= privileges
-    return held, everywhere
+    return held - revoked, everywhere
 
 
 def _query(session: Session) -> str:
