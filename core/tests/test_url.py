@@ -114,7 +114,7 @@ def test_what_has_no_scheme_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown", "hint"),
+    ("text", "display", "hint"),
     [
         ("host=db user=app password=tiger://x dbname=shop", "'host=***'", "postgresql://app@"),
         ("Server=db;Database=shop;User Id=app;Password=tiger;", "'Server=***'", "postgresql://app@"),
@@ -122,10 +122,10 @@ def test_what_has_no_scheme_is_refused_with_an_example(text: str) -> None:
         ("jdbc:postgresql://db/shop?user=app&password=tiger", "'jdbc:postgresql://db/shop'", "leave 'jdbc:' out"),
     ],
 )
-def test_a_connection_string_is_refused_without_its_password(text: str, shown: str, hint: str) -> None:
+def test_a_connection_string_is_refused_without_its_password(text: str, display: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         DatabaseURL.parse(text)
-    assert caught.value.message == f"not a database URL: {shown}"
+    assert caught.value.message == f"not a database URL: {display}"
     assert hint in (caught.value.hint or "")
     assert "tiger" not in redact(text)
 

@@ -252,3 +252,61 @@ def test_of_a_history_that_counts_transactions_the_current_rows_are_kept(
     assert [warning for warning in record.warnings if "tables keyed, plain are saved without history" in warning]
     result = holdfast.drill(record.id, store=store, into=mariadb.url())
     assert (result.state, result.problems) == ("proven", ())
+
+
+def test_views_that_differ_by_case_all_come_back(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], content: Callable[[str], object]
+) -> None:
+    for name, text in (("Report", "SELECT 1 AS a"), ("report", "SELECT 2 AS b"), ("REPORT", "SELECT 3 AS a")):
+        mariadb.rows(f"CREATE VIEW {name} AS {text}", database=database)
+    assert content(round_trip(database)) == content(database)
+
+
+def test_tables_that_were_made_without_strict_mode_come_back(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str], content: Callable[[str], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    columns = ", ".join(f"c{number} VARCHAR(10)" for number in range(200))
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET innodb_strict_mode=0")
+        cursor.execute(f"CREATE TABLE wide(id INT PRIMARY KEY, {columns}, KEY(c1)) ROW_FORMAT=DYNAMIC")
+        cursor.execute("INSERT INTO wide(id, c1) VALUES (1, 'a')")
+        cursor.execute("CREATE TABLE fixed(a CHAR(9)) ROW_FORMAT=FIXED")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"
+    target = new_name()
+    caplog.clear()
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert content(target) == content(database)
+    for name in ("wide", "fixed"):
+        assert f"table {name} is made with innodb_strict_mode=OFF, as it once was" in caplog.text
+
+
+def test_references_follow_to_another_name(
+    mariadb: MariaDB, database: str, round_trip: Callable[..., str], content: Content
+) -> None:
+    """Views, triggers, routines and defaults that name their own database name the new one after a restore."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        for statement in (
+            "CREATE TABLE t(a INT, {db} INT)",
+            "CREATE TABLE {db}(a INT)",
+            "CREATE SEQUENCE s",
+            "CREATE TABLE numbered(id INT DEFAULT nextval({db}.s))",
+            "CREATE FUNCTION {db}.f() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM {db}.t)",
+            "CREATE VIEW {db}.v AS SELECT {db}.f() AS n, '{db}.t' AS said FROM {db}.t",
+            "CREATE TRIGGER {db}.tr BEFORE INSERT ON {db}.t FOR EACH ROW INSERT INTO {db}.{db} VALUES ({db}.f())",
+            "CREATE PROCEDURE {db}.p() SELECT {db}.a, '{db}.t' FROM {db}.{db} JOIN `{db}`.`t` ON {db}.a = t.{db}",
+            "CREATE EVENT {db}.e ON SCHEDULE AT '2035-01-01' DO CALL {db}.p()",
+        ):
+            cursor.execute(statement.format(db=database))
+    target = round_trip(database)
+    definitions = str(content(target))
+    assert f"INTO `*`.{database} VALUES (`*`.f())" in definitions
+    assert f"SELECT {database}.a, '{database}.t' FROM `*`.{database} JOIN `*`.`t` ON" in definitions
+    mariadb.rows(f"INSERT INTO {target}.t VALUES (1, 2)")
+    assert mariadb.rows(f"SELECT COUNT(*) FROM {target}.{database}") == [(1,)]
+    assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
+    mariadb.rows(f"DROP DATABASE {database}")
+    mariadb.rows(f"INSERT INTO {target}.numbered VALUES ()")
+    mariadb.rows(f"CALL {target}.p()")
+    assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]

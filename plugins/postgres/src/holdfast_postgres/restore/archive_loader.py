@@ -15,7 +15,7 @@ from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.load_order import Name, rows_call_functions
 from holdfast_postgres.restore.restore_log import Classifier
-from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, keeper
+from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, ender, keeper
 from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttempt, is_filled
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
 
@@ -170,7 +170,7 @@ class ArchiveLoader:
         listing = write_list(run.request.scratch, [entry for entry in entries if entry.id in late])
         arguments = [*run.adjustments.arguments, f"--use-list={listing}"]
         command = [run.programs.path("pg_restore"), "--no-password", *arguments, str(self._path)]
-        classifier = Classifier(action=f"cannot restore into {run.target.location.label}", ends=run.ends)
+        classifier = Classifier(action=f"cannot restore into {run.target.location.label}", ends=ender(run))
         with (
             ClientProcesses(run.target.location, run.request.scratch) as processes,
             processes.start(command, tied=True, on_line=classifier.line) as child,
@@ -192,7 +192,7 @@ class ArchiveLoader:
             judge=run.judge,
             takes=keeper(run, refused),
             postpones=restored.postpones,
-            ends=run.ends,
+            ends=ender(run),
         )
         arguments = run.adjustments.arguments
         if restored.sections != _ALL:

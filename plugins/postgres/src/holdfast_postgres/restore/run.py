@@ -107,13 +107,6 @@ class RestoreRun:
         """Whether a refusal is looked at once all else has been tried, since it may not end the restore."""
         return self.tries_again(refusal) or (not refusal.ends and (self.continues or self.request.drill))
 
-    def ends(self, refusal: FailedStatement) -> bool:
-        """Whether a late step that was refused is no warning: its session is gone, and all that should follow in it.
-
-        A drill would take what is missing then for damage, for want of space or time as well.
-        """
-        return refusal.loses_session or (self.request.drill and refusal.ends)
-
     def found_by_path(self, labels: Sequence[str]) -> None:
         """Say what was made only once it had a search_path."""
         if labels:
@@ -283,3 +276,11 @@ def _has(connection: "Connection[TupleRow]", name: str, value: str) -> bool:
     if name == "lc_monetary":
         return writes_alike(connection, value)
     return connection.execute("SELECT pg_catalog.current_setting(%s)", (name,)).fetchone() == (value,)
+
+
+def ender(run: RestoreRun) -> Callable[[FailedStatement], bool]:
+    """What tells whether a late step that was refused is no warning: its session is gone, and all that follows in it.
+
+    A drill would take what is missing then for damage, for want of space or time as well.
+    """
+    return lambda refusal: refusal.loses_session or (run.request.drill and refusal.ends)

@@ -10,7 +10,7 @@ from holdfast_postgres.formats import script
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.restore_log import Classifier
-from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.run import RestoreRun, ender
 
 log = logging.getLogger("holdfast.postgres.restore")
 
@@ -43,7 +43,7 @@ def run_script(
         schemas=run.target.schemas,
         judge=run.judge,
         takes=takes,
-        ends=run.ends,
+        ends=ender(run),
     )
     end = f"psql: end {secrets.token_hex(8)}"
     with run.processes.start(command, feed=True, tied=True, location=location, on_line=classifier.line) as child:

@@ -21,7 +21,7 @@ from holdfast_postgres.restore.failed_statement import (
     refusal_of,
 )
 from holdfast_postgres.restore.not_valid import RelaxedChecks
-from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.run import RestoreRun, ender
 from holdfast_postgres.restore.script_run import run_script
 from holdfast_postgres.restore.search_path import second_path, set_path, with_path
 from holdfast_postgres.restore.statements import run_again
@@ -97,7 +97,7 @@ class SecondAttempt:
         failure = failure_of(entry, self._entries, again.text, again.state)
         if self._run.continues and again.state in BROKEN_BY_ROWS:
             failure = self._without_broken(entry, failure)
-        if refusal.severe or self._run.ends(again):
+        if refusal.severe or ender(self._run)(again):
             self._run.fail(failure, self._action)
         else:
             self._run.warn([f"not restored: {failure}"])
@@ -108,7 +108,7 @@ class SecondAttempt:
             failure_of(entries[0], self._entries, refusal.text, refusal.state) if len(entries) == 1
             else refusal.failure()
         )  # fmt: skip
-        if refusal.severe or self._run.ends(refusal):
+        if refusal.severe or ender(self._run)(refusal):
             self._run.fail(failure, self._action)
         else:
             self._run.warn([f"not restored: {refusal}"])
