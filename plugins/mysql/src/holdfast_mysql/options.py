@@ -22,6 +22,10 @@ class MysqlOptions:
         default=False,
         metadata={"help": "at backup: store accounts and grants of the whole server; at restore: apply them"},
     )
+    on_error: Literal["stop", "continue"] = field(
+        default="stop",
+        metadata={"help": "restore: continue restores as far as it goes: what the server refuses is listed, exit 3"},
+    )
     lock_timeout: float | None = field(
         default=None,
         metadata={

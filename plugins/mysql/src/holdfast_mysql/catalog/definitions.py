@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pymysql
 
@@ -16,7 +17,9 @@ from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.session import Session, literal, plain_literal, quoted
 
 BROKEN_VIEW = {"broken": True}  # what a statement says besides of a view that refers to what is not there
-_NOT_THERE, _RECURSION = 1356, 1462
+# That a definer is not there any more, its own or that of something below it: nobody can make a view above it.
+ORPHANED_VIEW = {"orphaned": True}
+_NOT_THERE, _RECURSION, _NO_DEFINER = 1356, 1462, 1449
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 
 
@@ -122,15 +125,20 @@ class DefinitionReader:
             try:
                 self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:
-                if error_number(error) != _RECURSION:
+                if error_number(error) not in (_RECURSION, _NO_DEFINER):
                     raise
-                return self._recursive_view(name)
-        broken = any(int(code) == _NOT_THERE for _, code, _ in self._session.texts("SHOW WARNINGS"))
+                return self._listed_view(name, BROKEN_VIEW if error_number(error) == _RECURSION else ORPHANED_VIEW)
+        codes = {int(code) for _, code, _ in self._session.texts("SHOW WARNINGS")}
         view = self._stored("VIEW", name, "Create View")
-        return replace(view, extra=BROKEN_VIEW) if broken else view
+        if _NOT_THERE in codes:
+            return replace(view, extra=BROKEN_VIEW)
+        return replace(view, extra=ORPHANED_VIEW) if _NO_DEFINER in codes else view
 
-    def _recursive_view(self, name: str) -> Statement:
-        """A view that reads itself, by way of others: the server shows what it is made of, and not how it is made."""
+    def _listed_view(self, name: str, extra: dict[str, Any]) -> Statement:
+        """A view of which the server shows what it is made of, and not how it is made.
+
+        It reads itself, by way of others, or calls a function whose definer is not there any more.
+        """
         algorithm = "algorithm" if self._session.server.mariadb else "'UNDEFINED'"
         text, check, definer, security, charset, collation, chosen = self._session.texts(
             "SELECT view_definition, check_option, definer, security_type, character_set_client, collation_connection,"
@@ -144,7 +152,7 @@ class DefinitionReader:
             f" VIEW {quoted(name)} AS {text}{end}"
         )
         return Statement(
-            kind="view", name=name, body=body.encode(errors="surrogateescape"), extra=BROKEN_VIEW,
+            kind="view", name=name, body=body.encode(errors="surrogateescape"), extra=extra,
             character_set_client=charset, collation_connection=collation,
         )  # fmt: skip
 

@@ -77,6 +77,11 @@ def without_references(body: bytes) -> bytes:
     return _without(body, clauses, out) if out and len(out) < len(clauses) else body
 
 
+def name_of(clause: bytes) -> str:
+    """The name of a key or constraint in its clause, as the server writes it: the first one that is quoted."""
+    return next((token.name or "" for token in code(clause) if token.kind == "name"), "")
+
+
 def _last_fixed(clauses: list[_Clause]) -> int:
     """Where the last key is that has to stay, -1 for none."""
     primary = next((clause for clause in clauses if clause.kind == "primary"), None)

@@ -1,8 +1,10 @@
 """References of a definition to its own database, made to follow it to another name."""
 
+import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.script import QUALIFIED, Statement
 from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
 from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
 from holdfast_mysql.session import quoted
@@ -14,6 +16,22 @@ def rename_database(statement: Statement, *, old: str, new: str, objects: Collec
     They are followed where a table is named, whether or not the dump has it, and in `old.x.y`. Where a routine is
     called, `x` has to be one of `objects`: `old` could be a package. An empty `new` leaves the qualification out.
     """
+    return replaced(statement.body, _changes(statement, old, new, objects))
+
+
+def follow_any_name(statement: Statement, *, old: str, objects: Collection[str]) -> Statement:
+    """A definition that is of whatever database it is made in, with what it takes to qualify it again as it was."""
+    changes = _changes(statement, old, "", objects)
+    if not changes:
+        return statement
+    cuts, gone = [], 0
+    for start, end, _ in sorted(changes):
+        cuts.append([start - gone, statement.body[start:end].decode(errors="surrogateescape")])
+        gone += end - start
+    return replace(statement, body=replaced(statement.body, changes), extra={**statement.extra, QUALIFIED: cuts})
+
+
+def _changes(statement: Statement, old: str, new: str, objects: Collection[str]) -> list[tuple[int, int, bytes]]:
     tokens = code(statement.body, statement.sql_mode)
     changes = []
     for index in _references(statement, tokens, old, objects)[0]:
@@ -21,7 +39,7 @@ def rename_database(statement: Statement, *, old: str, new: str, objects: Collec
         if not new:
             end = tokens[index + 2].start
         changes.append((start, end, _in_the_same_quotes(tokens[index], new)))
-    return replaced(statement.body, changes)
+    return changes
 
 
 def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) -> list[str]:
@@ -29,6 +47,15 @@ def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) 
     tokens = code(statement.body, statement.sql_mode)
     ambiguous = _references(statement, tokens, old, objects)[1]
     return sorted({f"{tokens[index].name}.{tokens[index + 2].name}" for index in ambiguous})
+
+
+def names_in_strings(statement: Statement, *, old: str) -> bool:
+    """Whether a definition runs SQL out of a string that names the database, where no reference can follow."""
+    tokens = code(statement.body, statement.sql_mode)
+    if not any(is_word(tokens, index, "PREPARE", "IMMEDIATE") for index in range(len(tokens))):
+        return False
+    named = re.compile(rb"(?<![\w$])`?" + re.escape(old.encode()) + rb"`?\s*\.", re.IGNORECASE)
+    return any(token.kind == "string" and named.search(token.text) for token in tokens)
 
 
 def _references(

@@ -1,6 +1,7 @@
 """Definitions made to fit another definer or another server, or made comparable."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced, upper_words
@@ -16,6 +17,17 @@ def with_definer(statement: Statement, choice: str) -> bytes:
     span = _definer_span(statement)
     clause = b"DEFINER=CURRENT_USER" if choice == "current" else b""
     return replaced(statement.body, [(*span, clause)]) if span else statement.body
+
+
+def stripped(statement: Statement) -> Statement:
+    """A definition whose definer is whoever makes it."""
+    return replace(statement, body=with_definer(statement, "strip"))
+
+
+def dropped(statement: Statement) -> Statement:
+    """What takes the object away that a definition makes."""
+    body = f"DROP {statement.kind.upper()} IF EXISTS {quoted(statement.name)}".encode()
+    return Statement(kind=statement.kind, name=statement.name, body=body)
 
 
 def definer_clause(statement: Statement) -> bytes:

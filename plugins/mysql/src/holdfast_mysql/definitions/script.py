@@ -14,6 +14,11 @@ from holdfast.api import Chunk, IntegrityError
 from holdfast_mysql.session import quoted
 
 MARK = b"-- holdfast "
+# Of a definition that names its own database: where, and what stands there. The script leaves it out, so that a client
+# makes it in any database.
+QUALIFIED = "qualified"
+# The kind of what only a client needs, which knows no other way to a definition.
+BY_HAND = "by hand"
 _LINE_LIMIT = 1 << 20
 _SETTINGS = ("sql_mode", "character_set_client", "collation_connection", "time_zone")
 
@@ -112,7 +117,9 @@ def read_script(chunks: Iterable[Chunk]) -> Iterator[Statement]:
         if line:
             last = line
         if line.startswith(MARK):
-            yield _statement(line, source)
+            statement = _statement(line, source)
+            if statement.kind != BY_HAND:
+                yield statement
     if last != b"-- Holdfast script ends":
         raise IntegrityError("the script of definitions does not end as it should")
 
@@ -123,9 +130,20 @@ def _statement(line: bytes, source: "_Source") -> Statement:
         size = int(data.pop("bytes"))
         if size < 0:
             raise ValueError(size)
-        return Statement(body=source.exactly(size), **data)
+        extra = dict(data.pop("extra", {}))
+        cuts = extra.pop(QUALIFIED, [])
+        return Statement(body=_requalified(source.exactly(size), cuts), extra=extra, **data)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("the script of definitions has a line that cannot be read") from error
+
+
+def _requalified(body: bytes, cuts: list[tuple[int, str]]) -> bytes:
+    """A definition with the names of its database that the script left out."""
+    parts, last = [], 0
+    for place, text in cuts:
+        parts += [body[last:place], text.encode(errors="surrogateescape")]
+        last = place
+    return b"".join([*parts, body[last:]])
 
 
 class _Source:

@@ -29,6 +29,7 @@ from holdfast_mysql.definitions.directories import has_directories, without_dire
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
+from holdfast_mysql.dump.scripts import in_order_for_clients, portable
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
@@ -103,7 +104,7 @@ class MysqlDump:
             ACCOUNTS: contents.accounts,
         }
         if stream.name in scripts:
-            yield from self._script(scripts[stream.name])
+            yield from self._script(self._portable(scripts[stream.name]))
         elif stream.name == SCRIPT:
             yield from self._whole_script()
         else:
@@ -135,13 +136,19 @@ class MysqlDump:
             yield reader
         self._readers.put(reader)
 
+    def _portable(self, statements: Sequence[Statement]) -> list[Statement]:
+        contents = self._contents
+        names = [statement.name for statement in (*contents.before, *contents.after, *contents.broken)]
+        return list(in_order_for_clients(portable(statements, self._location.database, names)))
+
     def _script(self, statements: Sequence[Statement]) -> Iterator[bytes]:
         writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in statements])
         yield writer.opening() + b"".join(writer.statement(statement) for statement in statements) + writer.closing()
 
     def _whole_script(self) -> Iterator[bytes]:
         contents = self._contents
-        definitions = (contents.database, *contents.before, *contents.after)
+        after = self._portable(contents.after)
+        definitions = (contents.database, *contents.before, *after)
         writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in definitions])
         yield writer.opening()
         for statement in (contents.database, *contents.before):
@@ -149,7 +156,7 @@ class MysqlDump:
         for name in contents.rows:
             with self._copy(name) as copy:
                 yield from inserts(copy.chunks(), writer)
-        for statement in contents.after:
+        for statement in after:
             yield writer.statement(statement)
         yield writer.closing()
 

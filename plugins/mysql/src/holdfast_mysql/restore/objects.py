@@ -3,18 +3,21 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pymysql
 
-from holdfast.api import CredentialsError, HoldfastError, quote_name
+from holdfast.api import CredentialsError, HoldfastError, UnreachableError, quote_name
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW
 from holdfast_mysql.definitions.check_head import check_head
-from holdfast_mysql.definitions.renaming import ambiguous_refs, rename_database
+from holdfast_mysql.definitions.renaming import ambiguous_refs, names_in_strings, rename_database
 from holdfast_mysql.definitions.rewrite import disabled, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
+from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.own_definers import OwnDefiners
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
 from holdfast_mysql.session import Session, quoted, use
 
@@ -24,6 +27,7 @@ _ORDER = ("function", "procedure", "package", "package body", "view", "trigger",
 # What a view meets that refers to something which is not there (yet): database, table, column, function, view, or
 # access by a definer who is missing.
 _ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
+_NO_DEFINER = 1449
 # The event was not made, or was dropped at once, because its time has passed.
 _PASSED = frozenset({1544, 1588, 1589})
 
@@ -38,12 +42,14 @@ class ObjectMaker:
     def __init__(
         self, session: Session, *, database: str, source: str, definer: str, disable_events: bool,
         run: Callable[[bytes | str], object] | None = None, partial: bool = False,
-        excuse: Callable[[str, str, str], None] | None = None,
+        excuse: Callable[[str, str, str], None] | None = None, failures: Failures | None = None,
     ) -> None:  # fmt: skip
         self._session = session
         self._partial = partial
         self._excuse = excuse or _ignore
         self._excused = False
+        self._failures = failures or Failures()
+        self._done: list[Statement] = []
         self._run = run or session.execute
         self._database = database
         self._source = source
@@ -66,9 +72,7 @@ class ObjectMaker:
                     # Parameters without a character set get the database's own: for this moment it is what it was.
                     if statement.collation and statement.collation != collation:
                         collation = self._alter_collation(statement.collation)
-                    self._make(statement)
-                    if kind != "event" or self._event_is_there(statement):
-                        made.append((kind, statement.name))
+                    self._failures.attempt(kind, statement.name, partial(self._make, statement, made))
         finally:
             if collation != kept:
                 self._alter_collation(kept)
@@ -88,6 +92,9 @@ class ObjectMaker:
                     "database %s, correct the definition by hand",
                     statement.kind, quote_name(statement.name), quote_name(reference), quote_name(self._source),
                 )  # fmt: skip
+            if names_in_strings(fitted, old=self._source):
+                log.warning("%s %s runs SQL out of a string that names database %s: it stays as it is",
+                            statement.kind, quote_name(statement.name), quote_name(self._source))  # fmt: skip
             fitted = replace(
                 fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=objects)
             )
@@ -96,11 +103,14 @@ class ObjectMaker:
             fitted = replace(fitted, body=disabled(fitted))
         return fitted
 
-    def _make(self, statement: Statement) -> None:
+    def _make(self, statement: Statement, made: list[tuple[str, str]]) -> None:
         try:
             self._execute(statement)
         except pymysql.MySQLError as error:
             raise self._failure(statement, error) from error
+        self._done.append(statement)
+        if statement.kind != "event" or self._event_is_there(statement):
+            made.append((statement.kind, statement.name))
 
     def _event_is_there(self, event: Statement) -> bool:
         """Whether the server has kept an event: it drops one whose time has passed, and only says so."""
@@ -128,23 +138,41 @@ class ObjectMaker:
             raised.hint = "use -o definer=current to make the restoring account the definer"
         return raised
 
+    def _listed(self, statement: Statement, error: pymysql.MySQLError) -> bool:
+        """Whether the restore goes on without an object."""
+        raised = self._failure(statement, error)
+        raised.__cause__ = error
+        return self._failures.take(statement.kind, statement.name, raised)
+
     def _make_views(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
         """Make views in passes, for what their text does not tell about their order."""
-        while views:
-            left: list[Statement] = []
+        left = self._pass(views, self._execute, made)
+        if any(error_number(error) == _NO_DEFINER for error in left.values()):
+            with OwnDefiners(self._execute, self._done) as own:
+                left = self._pass([view for view in views if view.name in left], own.make, made)
+        if left:
+            self._make_broken([view for view in views if view.name in left], made)
+
+    def _pass(
+        self, views: Sequence[Statement], create: Callable[[Statement], None], made: list[tuple[str, str]]
+    ) -> dict[str, pymysql.MySQLError]:
+        """Make views until a pass makes none; returns what was said of those that lack something."""
+        while True:
+            left: dict[str, pymysql.MySQLError] = {}
             for view in views:
                 try:
-                    self._execute(view)
+                    create(view)
                 except pymysql.MySQLError as error:
-                    if error_number(error) not in _ABSENT:
+                    if error_number(error) in _ABSENT:
+                        left[view.name] = error
+                    elif not self._listed(view, error):
                         raise self._failure(view, error) from error
-                    left.append(view)
                 else:
                     made.append(("view", view.name))
-            if len(left) == len(views):
-                self._make_broken(left, made)
-                return
-            views = left
+                    self._done.append(view)
+            if len(left) in (0, len(views)):
+                return left
+            views = [view for view in views if view.name in left]
 
     def _make_broken(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
         """Make views of what is not there, as far as that can stand in for a moment; the others are told of."""
@@ -155,6 +183,10 @@ class ObjectMaker:
                 try:
                     placeholders.make(lambda view=view: self._execute(view))  # type: ignore[misc]
                 except pymysql.MySQLError as error:
+                    if isinstance(self._failure(view, error), UnreachableError):
+                        raise
+                    if not broken and self._listed(view, error):
+                        continue
                     log.warning(
                         "view %s is broken and cannot be made (%s); its definition is in the stream %s of the backup"
                         if broken else

@@ -6,17 +6,18 @@ from collections import Counter
 
 import pymysql
 
-from holdfast.api import Blob, IntegrityError, RestoreRequest, quote_name
+from holdfast.api import Blob, HoldfastError, IntegrityError, RestoreRequest, quote_name
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.connections import Connections
 from holdfast_mysql.restore.duplicates import is_unnamed, row_by_row
+from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.load_rows import load_rows
 from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
 from holdfast_mysql.restore.tables import TableMaker
 from holdfast_mysql.rows.wire import RowReader
-from holdfast_mysql.session import Session
+from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -25,9 +26,12 @@ class RowLoader:
     """Loads streams of rows, several at once, or the rows of one script."""
 
     def __init__(
-        self, session: Session, request: RestoreRequest, selection: Selection, tables: TableMaker, pool: Connections
-    ) -> None:
+        self, session: Session, request: RestoreRequest, selection: Selection, tables: TableMaker, pool: Connections,
+        failures: Failures,
+    ) -> None:  # fmt: skip
         self._session = session
+        self._failures = failures
+        self._refused: set[str] = set()
         self._tables = tables
         self._pool = pool
         self._recorded = {name: (table, rows) for name, (table, rows) in request.facts["rows"].items()
@@ -39,6 +43,32 @@ class RowLoader:
 
     def load(self, stream: str, blob: Blob) -> None:
         """Load one stream; the last one of a table builds its keys."""
+        table = self._recorded[stream][0]
+        if table in self._tables.missing:
+            return
+        if table not in self._refused:
+            self._try(stream, blob)
+        with self._lock:
+            self._left[table] -= 1
+            last = not self._left[table]
+        if table in self._refused:
+            with self._pool.acquire() as session, translate_errors(f"cannot empty table {quote_name(table)}"):
+                session.execute(f"TRUNCATE TABLE {quoted(table)}")
+        if last:
+            with self._pool.acquire() as session:
+                self._tables.add_keys(session, table)
+
+    def _try(self, stream: str, blob: Blob) -> None:
+        table = self._recorded[stream][0]
+        try:
+            self._load_stream(stream, blob)
+        except HoldfastError as error:
+            with self._lock:
+                if table not in self._refused and not self._failures.take("rows of table", table, error):
+                    raise
+                self._refused.add(table)
+
+    def _load_stream(self, stream: str, blob: Blob) -> None:
         table, recorded = self._recorded[stream]
         reader = RowReader(blob.chunks())
         if reader.header.table != table:
@@ -50,11 +80,6 @@ class RowLoader:
             rows = self._load(session, table, reader, blob)
             if rows != recorded:
                 raise IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
-            with self._lock:
-                self._left[table] -= 1
-                last = not self._left[table]
-            if last:
-                self._tables.add_keys(session, table)
 
     def _load(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.naming_duplicates(session, table):
@@ -80,6 +105,19 @@ class RowLoader:
     def execute(self, statement: Statement) -> None:
         """Run the rows of a script."""
         table, session = statement.name, self._session
+        if table in self._tables.missing or table in self._refused:
+            return
+        try:
+            self._execute_checked(statement)
+        except HoldfastError as error:
+            session.execute("ROLLBACK")
+            if not self._failures.take("rows of table", table, error):
+                raise
+            self._refused.add(table)
+            session.execute(f"TRUNCATE TABLE {quoted(table)}")
+
+    def _execute_checked(self, statement: Statement) -> None:
+        table, session = statement.name, self._session
         with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.naming_duplicates(session, table):
             try:
                 self._execute(statement)
@@ -101,7 +139,7 @@ class RowLoader:
         for table, rows in self._recorded.values():
             expected[table] += rows
         for table, rows in expected.items():
-            if self._counted[table] != rows:
+            if self._counted[table] != rows and table not in self._refused | self._tables.missing:
                 raise IntegrityError(
                     f"the script holds {self._counted[table]} rows of table {quote_name(table)}, {rows} were recorded"
                 )

@@ -3,12 +3,12 @@
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pymysql
 
-from holdfast.api import Blob, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
+from holdfast.api import Blob, Failure, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
 from holdfast_mysql.catalog import accounts
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.check_head import check_head
@@ -21,6 +21,7 @@ from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYST
 from holdfast_mysql.restore import swap
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
+from holdfast_mysql.restore.failures import Failures, continues
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
@@ -52,14 +53,20 @@ class MysqlRestore:
         self._journal = Journal(session, self._target, secrets.token_hex(4)) if replacing else None
         self._building = self._journal.building if self._journal else self._target
         self._connections = Connections(location, self._building)
-        self._tables = TableMaker(session, request, self._building, journal=self._journal)
+        self._failures = Failures(going_on=continues(request))
+        self._tables = TableMaker(session, request, self._building, self._failures, journal=self._journal)
         self._sequences = NeededSequences(session, request, self._tables, target=self._target)
-        self._rows = RowLoader(session, request, self._selection, self._tables, self._connections)
+        self._rows = RowLoader(session, request, self._selection, self._tables, self._connections, self._failures)
         self._after: list[Statement] = []
         self._accounts: list[Statement] = []
         self._swapping = self._done = False
         self.warnings: list[str] = []
         self.steps = tuple(load_order(session, request, self._selection))
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """What was not restored, where the restore went on."""
+        return self._failures.listed
 
     def hold(self) -> None:
         """Keep other replacements away from the target."""
@@ -127,6 +134,7 @@ class MysqlRestore:
                     self._make(statement)
                     self._tables.inspect()
         self._rows.check_counts()
+        self._tables.add_left_keys()
 
     def _make(self, statement: Statement) -> None:
         """Make a table or a sequence, if it is chosen, and before a table what it takes numbers from."""
@@ -162,6 +170,7 @@ class MysqlRestore:
             run=run,
             partial=bool(self._request.partial or self._request.exclude_kinds or self._facts.get("lacks")),
             excuse=self._excuse if self._request.drill else None,
+            failures=self._failures,
         )
 
     def _excuse(self, kind: str, name: str, why: str) -> None:

@@ -4,17 +4,19 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import pymysql
 
 from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, known_collations
-from holdfast_mysql.definitions.create_table import SplitDefinition, split_keys, without_references
+from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys, without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
+from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.target import exists, settings_clauses
@@ -30,12 +32,18 @@ log = logging.getLogger("holdfast.mysql")
 
 
 class TableMaker:
-    """Makes tables in a database; `made` and `made_database` say what a restore that fails has to remove."""
+    """Makes tables in a database; `made` and `made_database` say what a restore that fails has to remove.
+
+    `missing` are those that the server refused, where the restore goes on.
+    """
 
     def __init__(
-        self, session: Session, request: RestoreRequest, database: str, *, journal: Journal | None = None
-    ) -> None:
+        self, session: Session, request: RestoreRequest, database: str, failures: Failures, *,
+        journal: Journal | None = None,
+    ) -> None:  # fmt: skip
         self._session = session
+        self._failures = failures
+        self.missing: set[str] = set()
         self._journal = journal
         self._facts = request.facts
         self._database = database
@@ -83,12 +91,26 @@ class TableMaker:
 
     def make(self, statement: Statement) -> None:
         """Make a table or a sequence, or set the state of one."""
+        if statement.name in self.missing:
+            return
+        kind = "value of sequence" if statement.kind == "sequence state" else statement.kind
+        try:
+            self._make(statement)
+        except HoldfastError as error:
+            if not self._failures.take(kind, statement.name, error):
+                raise
+            if statement.kind != "sequence state":
+                self.missing.add(statement.name)
+
+    def _make(self, statement: Statement) -> None:
         body = without_references(statement.body) if self._unlinked and statement.kind == "table" else statement.body
         if statement.kind in ("table", "sequence"):
             self.made.append((statement.kind, statement.name))
         if statement.kind == "table" and self.placed:
             body = self.placed.strip(statement.name, body)
-        if statement.kind == "table" and self._sizes[statement.name] >= _DEFER:
+        # What rows break is a key then, and not the whole table.
+        later = self._sizes[statement.name] >= _DEFER or self._failures.going_on
+        if statement.kind == "table" and later:
             split = split_keys(body)
             if split.keys:
                 self._split[statement.name] = split
@@ -171,19 +193,34 @@ class TableMaker:
         """Build the keys that were left out, all in one pass over the rows."""
         if table in self._split:
             action = f"cannot build the keys of table {quote_name(table)}"
-            with translate_errors(action), self.naming_duplicates(session, table):
-                self._add(session, table, self._split[table].keys)
+            self._add(session, table, self._split[table].keys, kind="key", action=action)
+
+    def add_left_keys(self) -> None:
+        """Build the keys of all tables that have no stream of their own."""
+        for table in list(self._split):
+            self.add_keys(self._session, table)
 
     def add_references(self) -> None:
         """Add the foreign keys that were left out."""
         for table, split in self._split.items():
             if split.references:
-                with translate_errors(f"cannot add the foreign keys of table {quote_name(table)}"):
-                    self._add(self._session, table, split.references)
+                action = f"cannot add the foreign keys of table {quote_name(table)}"
+                self._add(self._session, table, split.references, kind="foreign key", action=action)
 
-    def _add(self, session: Session, table: str, clauses: tuple[bytes, ...]) -> None:
+    def _add(self, session: Session, table: str, clauses: tuple[bytes, ...], *, kind: str, action: str) -> None:
+        try:
+            self._alter(session, table, clauses, action)
+        except HoldfastError:
+            if not self._failures.going_on:
+                raise
+            for clause in clauses:
+                alter = partial(self._alter, session, table, (clause,), action)
+                self._failures.attempt(kind, f"{table}.{name_of(clause)}", alter)
+
+    def _alter(self, session: Session, table: str, clauses: tuple[bytes, ...], action: str) -> None:
         added = b", ".join(b"ADD " + clause for clause in clauses)
-        with relaxed(session) if table in self._relaxed else nullcontext():
+        strictness = relaxed(session) if table in self._relaxed else nullcontext()
+        with translate_errors(action), self.naming_duplicates(session, table), strictness:
             session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
 
 

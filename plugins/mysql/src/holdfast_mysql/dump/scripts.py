@@ -1,0 +1,45 @@
+"""The scripts of a dump, which Holdfast reads exactly, and which a client runs in a database of any name."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from holdfast_mysql.catalog.definitions import ORPHANED_VIEW
+from holdfast_mysql.definitions.renaming import follow_any_name
+from holdfast_mysql.definitions.rewrite import dropped, stripped
+from holdfast_mysql.definitions.script import BY_HAND, Statement
+
+
+def portable(statements: Iterable[Statement], database: str, names: Sequence[str]) -> list[Statement]:
+    """Definitions that lead to no database by the name of their own; `names` are those of all objects."""
+    return [
+        statement
+        if statement.kind in ("database", "table", "rows", "sequence", "sequence state", "account", "grant")
+        else follow_any_name(statement, old=database, objects=[*names, statement.table])
+        for statement in statements
+    ]
+
+
+def in_order_for_clients(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """The definitions in an order in which a client can make them, with what it needs besides.
+
+    No view can be made above what has a definer that is gone. Such views, and all functions, which they may call, come
+    first without their definers, and then again with them, those above before those that they read.
+    """
+    orphans = [statement for statement in statements if statement.extra.items() >= ORPHANED_VIEW.items()]
+    if not orphans:
+        yield from statements
+        return
+    functions = [statement for statement in statements if statement.kind == "function"]
+    for statement in statements:
+        if statement in orphans or statement in functions:
+            yield _by_hand(stripped(statement))
+        elif statement.kind not in ("trigger", "event"):
+            yield statement
+    for statement in [*reversed(orphans), *functions]:
+        yield _by_hand(dropped(statement))
+        yield statement
+    yield from (statement for statement in statements if statement.kind in ("trigger", "event"))
+
+
+def _by_hand(statement: Statement) -> Statement:
+    return replace(statement, kind=BY_HAND, extra={})
