@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from holdfast.api import quote_name
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.definitions.script import Statement
@@ -85,6 +86,15 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> list
             more = f" and {count - 5} more" if count > 5 else ""
             lines.append(f"{kind.replace('object', '').strip()} {what}".strip() + f" ({', '.join(names[:5])}{more})")
     return lines
+
+
+def recomputed_warning(name: str, count: int) -> str:
+    """What to know of a stored generated column, `table.column`, that a restore computes otherwise."""
+    values = "1 value" if count == 1 else f"{count} values"
+    return (
+        f"column {quote_name(name)} is generated and stored, and a restore, which computes it in UTC, changes {values} "
+        "of it: they were computed in another time zone or language"
+    )
 
 
 def ignored_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:

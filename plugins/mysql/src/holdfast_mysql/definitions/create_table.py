@@ -77,6 +77,23 @@ def without_references(body: bytes) -> bytes:
     return _without(body, clauses, out) if out and len(out) < len(clauses) else body
 
 
+def generated_expressions(body: bytes) -> dict[str, bytes]:
+    """The expressions of the stored generated columns of a table, by the names of these."""
+    expressions = {}
+    for clause in _clauses(body)[0]:
+        words = clause.words
+        if clause.kind == "column" and {"GENERATED", "AS"} <= set(words) and {"STORED", "PERSISTENT"} & set(words):
+            opening = words.index("AS", words.index("GENERATED")) + 1
+            depth, end = 0, opening
+            for end in range(opening, len(words)):
+                depth += {"(": 1, ")": -1}.get(words[end], 0)
+                if not depth:
+                    break
+            name = clause.tokens[0].name or ""
+            expressions[name] = body[clause.tokens[opening].end : clause.tokens[end].start]
+    return expressions
+
+
 def name_of(clause: bytes) -> str:
     """The name of a key or constraint in its clause, as the server writes it: the first one that is quoted."""
     return next((token.name or "" for token in code(clause) if token.kind == "name"), "")

@@ -7,11 +7,13 @@ from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.accounts import read_accounts
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
 from holdfast_mysql.catalog.needs import missing_needs, with_sequences
+from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.dump.recomputed import recomputed
 from holdfast_mysql.options import MysqlOptions
 from holdfast_mysql.rows.key_ranges import RowStream, divide
 from holdfast_mysql.session import Session
@@ -19,7 +21,10 @@ from holdfast_mysql.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that a dump holds; `before` is what rows need, `after` what acts on them."""
+    """All that a dump holds; `before` is what rows need, `after` what acts on them.
+
+    `recomputed` counts values of generated columns that a restore computes otherwise.
+    """
 
     database: Statement
     before: tuple[Statement, ...]
@@ -28,6 +33,7 @@ class Contents:
     broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     rows: dict[str, RowStream]
+    recomputed: dict[str, int]
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
@@ -78,6 +84,7 @@ def read_contents(
         brought=brought,
         denied=tuple(denied),
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
+        recomputed=recomputed(reader, tables, before),
     )
 
 
@@ -141,6 +148,8 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
             f"{_listed(current)} saved without history, which counts transactions of this server and cannot be put "
             "back: the backup has the current rows"
         )
+    for name, count in contents.recomputed.items():
+        yield recomputed_warning(name, count)
     if contents.accounts:
         yield "the backup holds the accounts of the server with their password hashes: keep it from others"
     if contents.brought:

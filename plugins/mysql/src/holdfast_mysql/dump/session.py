@@ -222,6 +222,7 @@ class MysqlDump:
                 "lacks": [*self._hidden, *(f"{kind} {name}" for kind, name in contents.denied)],
                 "rows": rows,
                 "largest": dict(self._largest),
+                "recomputed": contents.recomputed,
                 "needs": requirements_of(contents.tables, (*contents.before, *contents.after)),
             },
         )

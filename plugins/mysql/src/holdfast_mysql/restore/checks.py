@@ -89,6 +89,10 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
         if name != need and (other := stand_ins.of(name)):
             log.warning("collation %s is not known to %s: %s stands in for it%s", name, session.server.name, other,
                         _padding(name, other))  # fmt: skip
+    chosen = chosen_names(request).get("table", ())
+    for name, count in request.facts.get("recomputed", {}).items():
+        if any(name.startswith(f"{table}.") for table in chosen):
+            log.warning("%s", requirements.recomputed_warning(name, count))
     for line in requirements.ignored_clauses(recorded, source=source, target=session.server):
         log.warning("%s ignores the clause %s", session.server.name, line)
 
