@@ -65,7 +65,7 @@ class DefinitionReader:
         encryption = ", default_encryption" if self._session.server.mysql_since(8, 0, 16) else ", ''"
         charset, collation, text, encrypted = self._session.texts(
             f"SELECT default_character_set_name, default_collation_name{comment}{encryption}"
-            f" FROM information_schema.schemata WHERE schema_name={literal(self._database)}"
+            f" FROM information_schema.schemata WHERE {self._session.is_named('schema_name', self._database)}"
         )[0]
         said = f" COMMENT {plain_literal(text)}" if text else ""
         said += " DEFAULT ENCRYPTION='Y'" if encrypted == "YES" else ""
@@ -143,7 +143,7 @@ class DefinitionReader:
         text, check, definer, security, charset, collation, chosen = self._session.texts(
             "SELECT view_definition, check_option, definer, security_type, character_set_client, collation_connection,"
             f" {algorithm} FROM information_schema.views"
-            f" WHERE table_schema={literal(self._database)} AND table_name={literal(name)}"
+            f" WHERE {self._session.is_named('table_schema', self._database)} AND table_name={literal(name)}"
         )[0]
         user, _, host = definer.rpartition("@")
         end = "" if check == "NONE" else f" WITH {check} CHECK OPTION"
@@ -162,7 +162,7 @@ class DefinitionReader:
             return []
         rows = self._session.texts(
             "SELECT trigger_name, event_object_table FROM information_schema.triggers"
-            f" WHERE trigger_schema={literal(self._database)}"
+            f" WHERE {self._session.is_named('trigger_schema', self._database)}"
             " ORDER BY event_object_table, event_manipulation, action_timing, action_order"
         )
         tables = {name: table for name, table in rows if table in selection}
@@ -173,7 +173,7 @@ class DefinitionReader:
         """Type and name of each function, procedure and package of MariaDB that the account sees."""
         rows = self._session.texts(
             "SELECT routine_type, routine_name FROM information_schema.routines"
-            f" WHERE routine_schema={literal(self._database)} ORDER BY routine_type, routine_name"
+            f" WHERE {self._session.is_named('routine_schema', self._database)} ORDER BY routine_type, routine_name"
         )
         return [(kind, name) for kind, name in sorted(rows, key=lambda row: _ROUTINES.index(row[0]))]
 
@@ -190,7 +190,7 @@ class DefinitionReader:
         """Events with their time zones."""
         rows = self._session.texts(
             "SELECT event_name FROM information_schema.events"
-            f" WHERE event_schema={literal(self._database)} ORDER BY event_name"
+            f" WHERE {self._session.is_named('event_schema', self._database)} ORDER BY event_name"
         )
         names = [name for (name,) in rows]
         return list(self._allowed("event", names, lambda name: self._stored("EVENT", name, "Create Event")))

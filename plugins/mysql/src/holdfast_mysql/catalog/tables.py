@@ -6,7 +6,7 @@ from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.catalog.columns import TableColumn, column_of, row_kind
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.rows.wire import Column, RowHeader
-from holdfast_mysql.session import Session, literal, quoted
+from holdfast_mysql.session import Session, quoted
 
 # Engines whose tables take part in the snapshot.
 TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "blackhole", "sequence"})
@@ -82,7 +82,7 @@ def list_names(session: Session, database: str) -> list[tuple[str, str]]:
         (name, kind)
         for name, kind in session.texts(
             "SELECT table_name, table_type FROM information_schema.tables"
-            f" WHERE table_schema={literal(database)} ORDER BY table_name"
+            f" WHERE {session.is_named('table_schema', database)} ORDER BY table_name"
         )
         if kind != "TEMPORARY"
     ]
@@ -90,7 +90,7 @@ def list_names(session: Session, database: str) -> list[tuple[str, str]]:
 
 def read_tables(session: Session, database: str, selection: Selection) -> list[Table]:
     """Every chosen table, by name."""
-    where = f"table_schema={literal(database)}"
+    where = session.is_named("table_schema", database)
     columns: dict[str, list[TableColumn]] = {}
     generated = "is_generated" if session.server.mariadb else "extra"
     for row in session.texts(

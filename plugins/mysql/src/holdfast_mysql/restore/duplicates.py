@@ -61,6 +61,7 @@ def _collations(session: Session, table: str, text: str) -> list[str]:
         "SELECT c.collation_name, s.index_name FROM information_schema.columns c LEFT JOIN"
         " information_schema.statistics s ON s.table_schema=c.table_schema AND s.table_name=c.table_name"
         f" AND s.column_name=c.column_name AND s.index_name={literal(key)}"
-        f" WHERE c.table_schema=DATABASE() AND c.table_name={literal(table)} AND c.collation_name IS NOT NULL"
+        f" WHERE c.table_schema=DATABASE() AND {session.is_named('c.table_name', table)}"
+        " AND c.collation_name IS NOT NULL"
     )
     return sorted({name for name, index in columns if index} or {name for name, _ in columns})

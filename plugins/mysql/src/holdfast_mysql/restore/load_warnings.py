@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from holdfast.api import HoldfastError, IntegrityError, quote_name
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError
 from holdfast_mysql.rows.wire import LABEL_KINDS, RowHeader
-from holdfast_mysql.session import Session, literal
+from holdfast_mysql.session import Session
 from holdfast_mysql.session.driver import Outcome
 
 KEPT = 65535  # warnings that a server keeps of one statement, at most
@@ -76,7 +76,7 @@ class _Columns:
     def read(cls, session: Session, table: str, labels: Collection[str]) -> "_Columns":
         columns = session.texts(
             "SELECT column_name, generation_expression FROM information_schema.columns"
-            f" WHERE table_schema=DATABASE() AND table_name={literal(table)}"
+            f" WHERE table_schema=DATABASE() AND {session.is_named('table_name', table)}"
         )
         return cls(
             labels=labels,

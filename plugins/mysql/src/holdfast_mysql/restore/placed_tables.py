@@ -11,7 +11,7 @@ import logging
 from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.definitions.directories import INNODB, has_directories, renamed, without_directories
 from holdfast_mysql.errors import translate_errors
-from holdfast_mysql.session import Session, literal, quoted
+from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -66,21 +66,23 @@ class PlacedTables:
         self._session.execute(f"DROP TABLE {source}")
         self._session.execute("SET autocommit=0")
 
+    def _is(self, name: str) -> str:
+        """A condition that a row of information_schema is about the table."""
+        schema = self._session.is_named("table_schema", self._database)
+        return f"{schema} AND {self._session.is_named('table_name', name)}"
+
     def _columns(self, name: str) -> list[str]:
         """The columns that are not generated."""
         rows = self._session.texts(
             "SELECT column_name FROM information_schema.columns"
-            f" WHERE table_schema={literal(self._database)} AND table_name={literal(name)}"
+            f" WHERE {self._is(name)}"
             " AND (generation_expression IS NULL OR generation_expression = '') ORDER BY ordinal_position"
         )
         return [column for (column,) in rows]
 
     def _versioned(self, name: str) -> bool:
         return (
-            self._session.value(
-                "SELECT table_type FROM information_schema.tables"
-                f" WHERE table_schema={literal(self._database)} AND table_name={literal(name)}"
-            )
+            self._session.value(f"SELECT table_type FROM information_schema.tables WHERE {self._is(name)}")
             == "SYSTEM VERSIONED"
         )
 
@@ -89,7 +91,7 @@ def names_away(session: Session, database: str, going: list[str], token: str) ->
     """The name that each table gets when it leaves: another one, if its files would be in the way of the new ones'."""
     rows = session.texts(
         "SELECT table_name FROM information_schema.tables"
-        f" WHERE table_schema={literal(database)} AND engine IN ('MyISAM', 'Aria')"
+        f" WHERE {session.is_named('table_schema', database)} AND engine IN ('MyISAM', 'Aria')"
     )
     engines = {name for (name,) in rows}
     names = {name: name for name in going}

@@ -20,7 +20,7 @@ from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.target import exists, settings_clauses
-from holdfast_mysql.session import Server, Session, literal, quoted, use
+from holdfast_mysql.session import Server, Session, quoted, use
 
 _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, an ALTER costs more than it saves
 
@@ -144,11 +144,12 @@ class TableMaker:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
         rows = self._session.texts(
             "SELECT table_name FROM information_schema.columns"
-            f" WHERE table_schema={literal(self._database)} AND extra LIKE '%auto_increment%'"
+            f" WHERE {self._session.is_named('table_schema', self._database)} AND extra LIKE '%auto_increment%'"
         )
         self._counting = frozenset(name for (name,) in rows)
         rows = self._session.texts(
-            f"SELECT table_name, engine FROM information_schema.tables WHERE table_schema={literal(self._database)}"
+            "SELECT table_name, engine FROM information_schema.tables"
+            f" WHERE {self._session.is_named('table_schema', self._database)}"
         )
         self._nontransactional = frozenset(name for name, engine in rows if engine.lower() not in TRANSACTIONAL)
 

@@ -9,14 +9,16 @@ from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import OPENING
 from holdfast_mysql.errors import server_error
 from holdfast_mysql.location.database_url import Location
-from holdfast_mysql.session import Session, connect, literal, plain_literal, quoted
+from holdfast_mysql.session import Session, connect, plain_literal, quoted
 
 _UNDO_WAIT = 30  # seconds for locks that our own cut connections may still hold
 
 
 def exists(session: Session, database: str) -> bool:
     """Whether there is a database of that name, as the server compares names."""
-    return bool(session.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name={literal(database)}"))
+    return bool(
+        session.rows(f"SELECT 1 FROM information_schema.schemata WHERE {session.is_named('schema_name', database)}")
+    )
 
 
 def redo_size(session: Session) -> int:
@@ -29,15 +31,17 @@ def redo_size(session: Session) -> int:
 
 def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
     """Kind and name of everything in a database that a restore could collide with."""
-    where = literal(database)
     relations = [
         ({"VIEW": "view", "SEQUENCE": "sequence"}.get(kind, "table"), name)
         for name, kind in list_names(session, database)
     ]
     routines = session.texts(
-        f"SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema={where}"
+        "SELECT routine_type, routine_name FROM information_schema.routines"
+        f" WHERE {session.is_named('routine_schema', database)}"
     )
-    events = session.texts(f"SELECT event_name FROM information_schema.events WHERE event_schema={where}")
+    events = session.texts(
+        f"SELECT event_name FROM information_schema.events WHERE {session.is_named('event_schema', database)}"
+    )
     return [*relations, *((kind.lower(), name) for kind, name in routines), *(("event", name) for (name,) in events)]
 
 
@@ -47,7 +51,7 @@ def database_clauses(session: Session, database: str) -> str:
     encryption = "default_encryption" if session.server.mysql_since(8, 0, 16) else "''"
     charset, collation, text, encrypted = session.texts(
         f"SELECT default_character_set_name, default_collation_name, {comment}, {encryption}"
-        f" FROM information_schema.schemata WHERE schema_name={literal(database)}"
+        f" FROM information_schema.schemata WHERE {session.is_named('schema_name', database)}"
     )[0]
     return settings_clauses(session, charset=charset, collation=collation, comment=text, encryption=encrypted)
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import pymysql
@@ -14,7 +15,7 @@ from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location
 from holdfast_mysql.session import driver, parsec
 from holdfast_mysql.session.server import SERIES, VERSION_QUERY, Server
-from holdfast_mysql.session.sql import quoted
+from holdfast_mysql.session.sql import literal, quoted
 
 Value = bytes | None
 Row = tuple[Value, ...]
@@ -56,6 +57,21 @@ class Session:
         """The first column of the first row as text, empty for NULL and for no row."""
         rows = self.rows(sql)
         return _text(rows[0][0]) if rows else ""
+
+    @cached_property
+    def folds(self) -> bool:
+        """Whether names of databases and tables are compared without case: lower_case_table_names is 1 or 2."""
+        return self.value("SELECT @@lower_case_table_names") != "0"
+
+    def is_named(self, column: str, name: str) -> str:
+        """A condition that a column of information_schema is the name of a database or table, as the server tells it.
+
+        MariaDB compares these columns without case on every server, and so would find objects of another database.
+        """
+        condition = f"{column}={literal(name)}"
+        if self.folds or not self.server.mariadb:
+            return condition
+        return f"({condition} AND BINARY {column}={literal(name)})"
 
     def execute(self, sql: str | bytes) -> int:
         """Run one statement and return the number of its warnings."""
