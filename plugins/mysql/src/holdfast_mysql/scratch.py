@@ -14,6 +14,7 @@ from holdfast_mysql.drill_marker import make_marker, noted
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import MARKER
+from holdfast_mysql.proof.place import Place
 from holdfast_mysql.proof.record import METHOD, proof_of
 from holdfast_mysql.proof.repeat import repeat_proof
 from holdfast_mysql.session import Session, connect, plain_literal, quoted, use
@@ -56,8 +57,20 @@ class MysqlScratch:
         with translate_errors("cannot digest the restored database"):
             tables = self._tables(self._session)
             jobs = max(1, self._request.jobs)
-            repeated = repeat_proof(self._location, tables, recorded, jobs=jobs, without=MARKER)
-            return self._excused(recorded, repeated, noted(self._session, self._name))
+            place = Place(self._session, str(self._request.facts.get("server", "")))
+            here = replace(recorded, settings=place.settings(recorded.settings))
+            repeated = repeat_proof(self._location, tables, here, jobs=jobs, without=MARKER)
+            repeated = proof_of(place.named(repeated.objects, recorded.objects), recorded.settings)
+            excused = self._excused(recorded, repeated, noted(self._session, self._name))
+            return self._placed(recorded, excused, place, tables)
+
+    def _placed(self, recorded: Proof, repeated: Proof, place: Place, tables: Sequence[Table]) -> Proof:
+        """The proof, as if what another server writes otherwise were written as it was."""
+        incomparable = place.incomparable(recorded.objects, repeated.objects, tables)
+        if incomparable:
+            self.warnings.append(place.why(incomparable))
+        compared = {(proof.kind, proof.name): proof for proof in (*repeated.objects, *incomparable)}
+        return proof_of(compared.values(), repeated.settings)
 
     def _excused(self, recorded: Proof, repeated: Proof, noted: Mapping[tuple[str, str], str]) -> Proof:
         """The proof, as if what cannot be here as it was were so; `warnings` tells of each."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced, upper_words
+from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced, tokens, upper_words
 from holdfast_mysql.session import quoted
 
 _HEAD = 12  # tokens within which a definer is named
@@ -83,6 +83,12 @@ def trigger_moment(statement: Statement) -> str:
     head = words[: words.index("ON")] if "ON" in words else []
     starts = [index for index, word in enumerate(head) if word in ("BEFORE", "AFTER")]
     return " ".join(head[starts[-1] :]) if starts else ""
+
+
+def without_comments(body: bytes) -> bytes:
+    """A table's definition without what the server remarks: that a column is of a format older than its own."""
+    remarks = [token for token in tokens(body) if token.kind == "comment"]
+    return replaced(body, [(token.start - body[: token.start].endswith(b" "), token.end, b"") for token in remarks])
 
 
 def without_counter(body: bytes) -> tuple[bytes, int]:

@@ -13,7 +13,7 @@ from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.dump.recomputed import recomputed
+from holdfast_mysql.dump.recomputed import recomputed, reprinted_values
 from holdfast_mysql.options import MysqlOptions
 from holdfast_mysql.rows.key_ranges import RowStream, divide
 from holdfast_mysql.session import Session
@@ -23,7 +23,8 @@ from holdfast_mysql.session import Session
 class Contents:
     """All that a dump holds; `before` is what rows need, `after` what acts on them.
 
-    `recomputed` counts values of generated columns that a restore computes otherwise.
+    `recomputed` counts values of generated columns that a restore computes otherwise, `reprinted` JSON values that it
+    prints otherwise.
     """
 
     database: Statement
@@ -34,6 +35,7 @@ class Contents:
     accounts: tuple[Statement, ...]
     rows: dict[str, RowStream]
     recomputed: dict[str, int]
+    reprinted: dict[str, int]
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ def read_contents(
         denied=tuple(denied),
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
+        reprinted=reprinted_values(reader, tables),
     )
 
 
@@ -150,6 +153,12 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
         )
     for name, count in contents.recomputed.items():
         yield recomputed_warning(name, count)
+    for name, count in contents.reprinted.items():
+        values = "1 JSON value" if count == 1 else f"{count} JSON values"
+        yield (
+            f"column {quote_name(name)} has {values} with decimal numbers, which come back as the numbers that they "
+            "print as: 1.50 as 1.5"
+        )
     if contents.accounts:
         yield "the backup holds the accounts of the server with their password hashes: keep it from others"
     if contents.brought:

@@ -15,6 +15,8 @@ from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.create_table import generated_expressions
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, replaced
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.proof.rows import reprinted
 from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
@@ -31,6 +33,22 @@ def recomputed(session: Session, tables: Iterable[Table], definitions: Iterable[
     for table in tables:
         if table.stored and any(column.generated for column in table.columns):
             differing |= _of_table(session, table, bodies[table.name])
+    return differing
+
+
+def reprinted_values(session: Session, tables: Iterable[Table]) -> dict[str, int]:
+    """How many JSON values of which columns MySQL prints otherwise once they come back as text; MariaDB keeps text."""
+    differing: dict[str, int] = {}
+    for table in tables:
+        columns = [column.name for column in table.columns if column.type == "json" and not column.generated]
+        if not columns or session.server.mariadb or not table.stored:
+            continue
+        texts = [(f"CAST({quoted(name)} AS CHAR)", f"CAST({reprinted(quoted(name))} AS CHAR)") for name in columns]
+        sums = ", ".join(f"SUM(BINARY {before} <> BINARY {after})" for before, after in texts)
+        with translate_errors(f"cannot compare the JSON values of table {quote_name(table.name)}"):
+            (row,) = session.texts(f"SELECT {sums} FROM {quoted(table.name)}")
+        differing |= {f"{table.name}.{name}": int(count) for name, count in zip(columns, row, strict=True)
+                      if int(count or 0)}  # fmt: skip
     return differing
 
 

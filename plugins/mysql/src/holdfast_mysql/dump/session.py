@@ -65,7 +65,9 @@ class MysqlDump:
             self._readers.put(reader)
         self._digests: dict[str, StreamDigest] = {}
         self._largest: dict[str, int] = {}
-        self._digest_plan = DigestPlan.of(contents.tables, wanted=request.proof)
+        self._digest_plan = DigestPlan.of(
+            contents.tables, wanted=request.proof, always={name.rpartition(".")[0] for name in contents.reprinted}
+        )
         self._server = snapshot.keeper.server
         self._title = f"database {location.database!r} of {self._server.text}"
         self.streams = tuple(self._streams())

@@ -12,6 +12,7 @@ from holdfast_mysql.definitions.rewrite import (
     trigger_moment,
     with_definer,
     with_quoted_definer,
+    without_comments,
     without_counter,
 )
 from holdfast_mysql.definitions.script import Statement
@@ -56,7 +57,7 @@ def _comparable(statement: Statement, body: bytes, numbers: Mapping[str, int]) -
     if statement.kind == "trigger":
         return with_quoted_definer(body, statement)
     if statement.kind == "table":
-        body, counter = without_counter(body)
+        body, counter = without_counter(without_comments(body))
         if statement.name in numbers:
             body += f"\0next {max(counter, numbers[statement.name] + 1)}".encode()
     return body

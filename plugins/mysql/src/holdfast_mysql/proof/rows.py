@@ -42,17 +42,21 @@ class DigestPlan:
     in_passing: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, tables: Sequence[Table], *, wanted: bool | None) -> "DigestPlan":
-        """Those without a key to order them by, while that is cheap or if it is asked for."""
+    def of(cls, tables: Sequence[Table], *, wanted: bool | None, always: Collection[str] = ()) -> "DigestPlan":
+        """Those without a key to order them by, while that is cheap or if it is asked for, and those in `always`.
+
+        These hold JSON that the server will print otherwise, which only the server can compare.
+        """
         if wanted is False:
             return cls()
+        needed = frozenset(table.name for table in tables if table.name in always and table.transactional)
         unordered = [table for table in tables if table.stored and not ordered_by_key(table)]
         unordered = [table for table in unordered if table.row_header().columns]
         size = sum(table.size for table in unordered)
         if not wanted and size > max(_FREE, sum(table.size for table in tables) // _SHARE):
-            return cls()
+            return cls(by_server=needed)
         return cls(
-            by_server=frozenset(table.name for table in unordered if table.transactional),
+            by_server=needed | frozenset(table.name for table in unordered if table.transactional),
             in_passing=frozenset(table.name for table in unordered if not table.transactional),
         )
 
@@ -67,13 +71,13 @@ class DigestPlan:
         """What the rows of a table are digested by as they pass; None where nothing would look at it."""
         if table.name in self.in_passing:
             return RowSum()
-        return sha256() if ordered_by_key(table) else None
+        return sha256() if ordered_by_key(table) and table.name not in self.by_server else None
 
 
 def table_proof(table: Table, streams: Sequence[StreamDigest], plan: DigestPlan, total: str) -> ObjectProof:
     """The proof of a table: of its streams in their order, or a sum, that of the server being `total`."""
     digest = total
-    if ordered_by_key(table):
+    if ordered_by_key(table) and table.name not in plan.by_server:
         digest = sha256("".join(stream.digest for stream in streams).encode()).hexdigest()
     elif table.name in plan.in_passing:
         digest = "".join(stream.digest for stream in streams)
@@ -97,6 +101,11 @@ def sum_rows(session: Session, table: Table) -> tuple[int, str]:
     return int(rows), "".join(f"{int(half or 0) & _64_BITS:016x}" for half in (high, low))
 
 
+def reprinted(value: str) -> str:
+    """A JSON value as MySQL prints it once it has read its text: 1.50, a decimal number, is 1.5 then, a double."""
+    return f"CAST(CAST({value} AS CHAR) AS JSON)"
+
+
 def _summand(column: Column, kind: str) -> str:
     """A value with its length before it, as an expression; `kind` is the column's type."""
     name = quoted(column.name)
@@ -104,6 +113,8 @@ def _summand(column: Column, kind: str) -> str:
         value = f"{name}+0"
     elif kind == "float":
         value = f"{name}-0e0"
+    elif kind == "json" and column.kind == "json":
+        value = f"SHA2({reprinted(name)}, 256)"
     elif kind in _LONG:
         value = f"SHA2({name}, 256)"  # the row as a whole could be longer than max_allowed_packet
     elif kind == "vector":
