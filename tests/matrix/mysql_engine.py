@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import mysql_mutations
 from support.mutations import assert_named
+from support.mysql_charsets import CHARSETS, ONLY_MYSQL, statements
 from support.servers.mariadb import MariaDB, mariadb
 from support.servers.mysql import running_mysql
 
@@ -337,3 +338,40 @@ def test_kinds_are_left_out(mysql: MariaDB, store: str) -> None:
         assert mysql.rows("SHOW EVENTS", database="kinds") == []
     finally:
         mysql.rows("DROP DATABASE kinds")
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_labels_defaults_and_literals_of_every_character_set_come_back(mysql: MariaDB, store: str, form: str) -> None:
+    mysql.rows("CREATE DATABASE lettered")
+    try:
+        with mysql.connect("lettered") as connection, connection.cursor() as cursor:
+            for charset, (char, code) in {**CHARSETS, **ONLY_MYSQL}.items():
+                for statement in statements(charset, char, code):
+                    cursor.execute(statement)
+        record = holdfast.backup(mysql.url("lettered"), store=store, options={"format": form})
+        result = holdfast.drill(record.id, store=store, into=mysql.url())
+        assert (result.state, result.problems) == ("proven", ())
+    finally:
+        mysql.rows("DROP DATABASE lettered")
+
+
+def test_json_that_prints_otherwise_is_told_of_and_is_no_damage(mysql: MariaDB, store: str) -> None:
+    """A decimal number is a double once it was read as text."""
+    mysql.rows("CREATE DATABASE numbers")
+    try:
+        for statement in (
+            "CREATE TABLE keyed(id INT PRIMARY KEY, j JSON)",
+            "CREATE TABLE loose(j JSON)",
+            "CREATE TABLE same(id INT PRIMARY KEY, j JSON)",
+            "INSERT INTO keyed VALUES (1, CAST(1.50 AS JSON)), (2, '{\"a\": 1.5}'), (3, NULL)",
+            "INSERT INTO loose VALUES (JSON_OBJECT('a', 100.10))",
+            "INSERT INTO same VALUES (1, '[1e20, -0.0, 1.5]'), (2, JSON_OBJECT('d', CAST('2020-01-01' AS DATE)))",
+        ):
+            mysql.rows(statement, database="numbers")
+        record = holdfast.backup(mysql.url("numbers"), store=store)
+        told = [warning.partition(" with")[0] for warning in record.warnings if "JSON" in warning]
+        assert told == ["column keyed.j has 1 JSON value", "column loose.j has 1 JSON value"]
+        result = holdfast.drill(record.id, store=store, into=mysql.url())
+        assert (result.state, result.problems) == ("proven", ())
+    finally:
+        mysql.rows("DROP DATABASE numbers")

@@ -57,7 +57,10 @@ class MysqlScratch:
         with translate_errors("cannot digest the restored database"):
             tables = self._tables(self._session)
             jobs = max(1, self._request.jobs)
-            place = Place(self._session, str(self._request.facts.get("server", "")))
+            facts = self._request.facts
+            # Older backups do not say whether their server folded names: then it did as this one does.
+            folded = bool(facts.get("folds", self._session.folds))
+            place = Place(self._session, str(facts.get("server", "")), source_folds=folded)
             here = replace(recorded, settings=place.settings(recorded.settings))
             repeated = repeat_proof(self._location, tables, here, jobs=jobs, without=MARKER)
             repeated = proof_of(place.named(repeated.objects, recorded.objects), recorded.settings)
@@ -77,9 +80,10 @@ class MysqlScratch:
         compared = {(proof.kind, proof.name): proof for proof in repeated.objects}
         for proof in recorded.objects:
             key = (proof.kind, proof.name)
-            if key in noted and compared.get(key) != proof:
+            why = noted.get(key) or (noted.get((proof.kind, proof.name.lower())) if self._session.folds else None)
+            if why and compared.get(key) != proof:
                 compared[key] = proof
-                self.warnings.append(f"{proof.kind} {quote_name(proof.name)} was not compared: {noted[key]}")
+                self.warnings.append(f"{proof.kind} {quote_name(proof.name)} was not compared: {why}")
         return proof_of(compared.values(), repeated.settings)
 
 

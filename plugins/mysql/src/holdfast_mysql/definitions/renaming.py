@@ -31,6 +31,25 @@ def follow_any_name(statement: Statement, *, old: str, objects: Collection[str])
     return replace(statement, body=replaced(statement.body, changes), extra={**statement.extra, QUALIFIED: cuts})
 
 
+def with_names_as_made(statement: Statement, tables: Collection[str]) -> bytes:
+    """A definition of a server that folds names, with those of tables and views written as they are."""
+    known = {name.lower(): name for name in tables}
+    tokens = code(statement.body, statement.sql_mode)
+    roles = classify_names(tokens)
+    named = {index for index, role in enumerate(roles) if role}
+    # Behind the name of the database, and before the name of a column.
+    named |= {index + 2 for index in named if is_text(tokens, index + 1, b".")}
+    meant = {(tokens[index].name or "").lower() for index in named if index < len(tokens)}
+    named |= {index for index in range(len(tokens)) if _qualifies(tokens, index)}
+    changes = []
+    for index in sorted(index for index in named if index < len(tokens)):
+        name = tokens[index].name or ""
+        real = known.get(name.lower(), name)
+        if real != name and name.lower() in meant:
+            changes.append((tokens[index].start, tokens[index].end, _in_the_same_quotes(tokens[index], real)))
+    return replaced(statement.body, changes)
+
+
 def _changes(statement: Statement, old: str, new: str, objects: Collection[str]) -> list[tuple[int, int, bytes]]:
     tokens = code(statement.body, statement.sql_mode)
     changes = []

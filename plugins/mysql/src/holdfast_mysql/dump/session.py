@@ -222,6 +222,7 @@ class MysqlDump:
                 "names": contents.names,
                 "brought": list(contents.brought),
                 "lacks": [*self._hidden, *(f"{kind} {name}" for kind, name in contents.denied)],
+                "folds": self._snapshot.keeper.folds,
                 "rows": rows,
                 "largest": dict(self._largest),
                 "recomputed": contents.recomputed,

@@ -16,7 +16,8 @@ _SHOWN = 10
 class Place:
     """The server of a drill, compared with the one that a proof was taken on."""
 
-    def __init__(self, session: Session, source: str) -> None:
+    def __init__(self, session: Session, source: str, *, source_folds: bool) -> None:
+        self._source_folds = source_folds
         self._server = session.server
         self._source = Server.of(source)
         self._folds = session.folds
@@ -44,7 +45,7 @@ class Place:
         there = {(proof.kind, proof.name): proof for proof in repeated}
         differing = [proof for proof in recorded if there.get((proof.kind, proof.name), proof) != proof]
         mixed = {proof.name for proof in recorded if proof.kind in _FOLDED and proof.name != proof.name.lower()}
-        if self._same and not (self._folds and mixed):
+        if self._same and self._folds == self._source_folds and not (self._folds and mixed):
             return []
         reordered = set() if self._same else {table.name.lower() for table in tables if _sorted_by_text(table)}
         return [
@@ -61,7 +62,7 @@ class Place:
         reason = (
             f"{self._server.name} writes and sorts otherwise than {self._source.name}"
             if not self._same
-            else "the server has names in lower case"
+            else "one of the two servers has all names in lower case"
         )
         return f"not compared, because {reason}: {', '.join(names[:_SHOWN])}{more}"
 

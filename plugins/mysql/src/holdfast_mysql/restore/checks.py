@@ -93,23 +93,8 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     for name, count in request.facts.get("recomputed", {}).items():
         if any(name.startswith(f"{table}.") for table in chosen):
             log.warning("%s", requirements.recomputed_warning(name, count))
-    if session.folds:
-        _refuse_alike_names(request)
     for line in requirements.ignored_clauses(recorded, source=source, target=session.server):
         log.warning("%s ignores the clause %s", session.server.name, line)
-
-
-def _refuse_alike_names(request: RestoreRequest) -> None:
-    """Refuse names that are one to a server that does not tell them apart by case."""
-    seen: dict[str, str] = {}
-    for name in sorted(name for names in chosen_names(request).values() for name in names):
-        other = seen.setdefault(name.lower(), name)
-        if other != name:
-            raise UnsafeError(
-                f"{quote_name(other)} and {quote_name(name)} are one name to the server, which does not tell names "
-                "apart by case (lower_case_table_names)",
-                hint="use --exclude to leave one of them out, or restore into a server with lower_case_table_names=0",
-            )
 
 
 def _padding(name: str, other: str) -> str:

@@ -10,7 +10,12 @@ import pymysql
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, quote_name
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW
 from holdfast_mysql.definitions.check_head import check_head
-from holdfast_mysql.definitions.renaming import ambiguous_refs, names_in_strings, rename_database
+from holdfast_mysql.definitions.renaming import (
+    ambiguous_refs,
+    names_in_strings,
+    rename_database,
+    with_names_as_made,
+)
 from holdfast_mysql.definitions.rewrite import disabled, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
 from holdfast_mysql.errors import error_number, server_error
@@ -43,11 +48,13 @@ class ObjectMaker:
         self, session: Session, *, database: str, source: str, definer: str, disable_events: bool,
         run: Callable[[bytes | str], object] | None = None, partial: bool = False,
         excuse: Callable[[str, str, str], None] | None = None, failures: Failures | None = None,
+        source_folds: bool = False,
     ) -> None:  # fmt: skip
         self._session = session
         self._partial = partial
         self._excuse = excuse or _ignore
         self._excused = False
+        self._refold = source_folds and not session.folds
         self._failures = failures or Failures()
         self._done: list[Statement] = []
         self._run = run or session.execute
@@ -98,6 +105,8 @@ class ObjectMaker:
             fitted = replace(
                 fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=objects)
             )
+        if self._refold:
+            fitted = replace(fitted, body=with_names_as_made(fitted, [*names, statement.table]))
         check_head(fitted, fitted.body, database=self._database)
         if statement.kind == "event" and self._disable_events:
             fitted = replace(fitted, body=disabled(fitted))

@@ -71,7 +71,8 @@ class RowLoader:
     def _load_stream(self, stream: str, blob: Blob) -> None:
         table, recorded = self._recorded[stream]
         reader = RowReader(blob.chunks())
-        if reader.header.table != table:
+        held = reader.header.table
+        if (held.lower() if self._session.folds else held) != table:
             raise IntegrityError(
                 f"stream {quote_name(stream)} holds rows of {quote_name(reader.header.table)}, "
                 f"not of {quote_name(table)}"

@@ -22,6 +22,7 @@ from holdfast_mysql.restore import swap
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
+from holdfast_mysql.restore.folding import folded, folded_request
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
@@ -106,6 +107,8 @@ class MysqlRestore:
         """A statement made to fit this server and proven to make what it says."""
         if statement.kind == "database":
             return statement
+        if self._session.folds:
+            statement = folded(statement)
         if statement.kind not in ("rows", "sequence state"):
             statement = fit_to_server(statement, server=self._session.server, stand_ins=self._tables.stand_ins)
         # Tables and rows are never qualified; where other definitions are, they must be so by the dump's own database.
@@ -171,6 +174,7 @@ class MysqlRestore:
             partial=bool(self._request.partial or self._request.exclude_kinds or self._facts.get("lacks")),
             excuse=self._excuse if self._request.drill else None,
             failures=self._failures,
+            source_folds=bool(self._facts.get("folds")),
         )
 
     def _excuse(self, kind: str, name: str, why: str) -> None:
@@ -249,6 +253,8 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
         stack.callback(session.close)
         with translate_errors(f"cannot check the target {quote_name(location.database)}"):
             prepare_writer(session)
+            if session.folds:
+                request = folded_request(request)
             if not request.drill:
                 recover_all(location, session, location.database, dry_run=request.dry_run)
             occupants = check_target(session, location.database, request)
