@@ -128,3 +128,29 @@ def test_sql_in_a_string_that_names_the_database_is_told_of(
     round_trip(database)
     warnings = [record.getMessage() for record in caplog.records]
     assert warnings == [f"procedure runs runs SQL out of a string that names database {database}: it stays as it is"]
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_a_server_that_takes_packets_of_one_mebibyte_takes_every_statement(
+    mariadb: MariaDB, database: str, content: Content, by_hand: Callable[..., str], round_trip: Callable[..., str],
+    form: str,
+) -> None:  # fmt: skip
+    """Those of scripts and of the decoder, and prepared ones: rows of 400 kB come two at a time."""
+    run(
+        mariadb, database,
+        "CREATE TABLE wide(id INT PRIMARY KEY, b MEDIUMTEXT, n INT)",
+        "CREATE TABLE short(id INT PRIMARY KEY, v VARCHAR(40))",
+        "INSERT INTO wide SELECT seq, REPEAT('x', 400000), NULL FROM seq_1_to_9",
+        "INSERT INTO wide VALUES (10, REPEAT('y', 900000), 1)",
+        "INSERT INTO short SELECT seq, REPEAT('z', 40) FROM seq_1_to_60000",
+    )  # fmt: skip
+    before = content(database)
+    try:
+        mariadb.rows("SET GLOBAL max_allowed_packet=1048576")
+        assert content(by_hand(database, form)) == before
+        target = round_trip(
+            database, backup={"options": {"format": form}}, restore={"options": {"local_infile": False}}
+        )
+        assert content(target) == before
+    finally:
+        mariadb.rows("SET GLOBAL max_allowed_packet=1073741824")

@@ -22,15 +22,16 @@ def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
     labels = [column.name for column in columns if column.kind in LABEL_KINDS]
     for _ in reader.feed(parser):
         values = parser.take()
-        batch, size = [], 0
+        batch: list[bytes] = []
+        size = 0
         for start in range(0, len(values), count):
             # A table of generated columns alone has rows of one 1 and no kinds: its rows are ().
             row = b"(" + b",".join(map(decode_rows.literal, values[start : start + count], kinds)) + b")"
-            batch.append(row)
-            size += len(row)
-            if size > decode_rows.BATCH or len(batch) == _ROWS:
+            if batch and (size + len(row) > decode_rows.BATCH or len(batch) == _ROWS):
                 yield _statement(writer, header, batch, labels)
                 batch, size = [], 0
+            batch.append(row)
+            size += len(row) + 2
         if batch:
             yield _statement(writer, header, batch, labels)
 

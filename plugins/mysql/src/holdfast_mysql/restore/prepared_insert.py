@@ -22,10 +22,11 @@ def insert(session: Session, reader: RowReader) -> int:
     statements = _PreparedInserts(session, header)
     waiting: list[ParameterRow] = []
     rows = 0
+    sizes, most = statements.sizes, statements.most
     for _ in reader.feed(parser):
         waiting += parser.take()
-        rows += statements.execute_all(_batches(waiting, statements.sizes, at_end=False))
-    rows += statements.execute_all(_batches(waiting, statements.sizes, at_end=True))
+        rows += statements.execute_all(_batches(waiting, sizes, most, at_end=False))
+    rows += statements.execute_all(_batches(waiting, sizes, most, at_end=True))
     statements.close()
     return rows
 
@@ -41,6 +42,8 @@ class _PreparedInserts:
             _BLOB if column.kind in ("utf8", "latin", "label", "bytes") else _VAR_STRING for column in header.columns
         )
         self._limit = int(session.value("SELECT @@max_allowed_packet"))
+        # Of the rows of one statement: before them come types and a bitmap of NULLs.
+        self.most = max(1, min(_BATCH, self._limit - 3 * _PARAMETERS))
         self.sizes = [size for size in _SIZES if size * len(header.columns) <= _PARAMETERS]
 
     def _statement(self, size: int) -> int:
@@ -87,17 +90,17 @@ class _PreparedInserts:
             driver.close_statement(self._session.connection, number)
 
 
-def _batches(waiting: list[ParameterRow], sizes: list[int], *, at_end: bool) -> Iterator[list[ParameterRow]]:
+def _batches(waiting: list[ParameterRow], sizes: list[int], most: int, *, at_end: bool) -> Iterator[list[ParameterRow]]:
     """Take rows off the list, in numbers for which there is a statement; before the end few are left for later."""
     start = 0
     while start < len(waiting):
         total, count = 0, 0
         for values, _ in waiting[start : start + sizes[0]]:
             total += len(values)
-            if count and total > _BATCH:
+            if count and total > most:
                 break
             count += 1
-        if count < sizes[0] and total <= _BATCH and not at_end:
+        if count < sizes[0] and total <= most and not at_end:
             break
         count = next(size for size in sizes if size <= count)
         yield waiting[start : start + count]

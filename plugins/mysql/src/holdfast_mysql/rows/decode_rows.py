@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 FULL = 0xFFFFFF
-BATCH = 1 << 20
+BATCH = 1_000_000  # bytes of one statement: servers may take no more than 1 MiB
 SETTINGS = (
     "SET NAMES utf8mb4, sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone='+00:00', "
     "foreign_key_checks=0, unique_checks=0"
@@ -103,13 +103,15 @@ def main() -> None:
         sys.exit(f"error: rows of version {header['version']}, this script knows 1")
     kinds = [column[1] for column in header["columns"]]
     out.write(SETTINGS.encode())
-    batch, size = [], 0
+    batch: list[bytes] = []
+    size = 0
     for row in rows(source):
-        batch.append(b"(" + b",".join(map(literal, values(row, len(kinds)), kinds)) + b")")
-        size += len(batch[-1])
-        if size > BATCH:
+        line = b"(" + b",".join(map(literal, values(row, len(kinds)), kinds)) + b")"
+        if batch and size + len(line) > BATCH:
             out.write(insert(header, batch) + b";\n")
             batch, size = [], 0
+        batch.append(line)
+        size += len(line) + 2
     if batch:
         out.write(insert(header, batch) + b";\n")
 
