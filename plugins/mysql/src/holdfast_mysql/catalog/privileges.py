@@ -57,6 +57,21 @@ def unreadable_tables(session: Session, database: str, selection: Selection) -> 
     return tuple(denied)
 
 
+def global_privileges(session: Session) -> set[str]:
+    """The privileges of the account that hold for the whole server."""
+    return {
+        privilege
+        for (line,) in session.texts(_query(session))
+        if (match := _GRANT.match(line)) and match["way"] == "GRANT" and match["place"] == "*.*"
+        for privilege in _listed(match["what"])
+    }
+
+
+def _listed(text: str) -> set[str]:
+    """Privileges as a grant lists them, without the columns that they are for."""
+    return {part.strip().upper() for part in re.sub(r"\([^)]*\)", "", text).split(",")}
+
+
 def _held(session: Session, database: str) -> tuple[set[str], set[str]]:
     """The privileges on the database, and those that hold for the whole server or the table of routines."""
     held: set[str] = set()
@@ -66,7 +81,7 @@ def _held(session: Session, database: str) -> tuple[set[str], set[str]]:
         match = _GRANT.match(line)
         if match is None:
             continue
-        privileges = {part.strip().upper() for part in re.sub(r"\([^)]*\)", "", match["what"]).split(",")}
+        privileges = _listed(match["what"])
         if match["way"] == "REVOKE":  # of MySQL's partial_revokes: a right to all databases but this one
             revoked |= privileges if _covers(match["place"][1:-3].replace("``", "`"), database) else set()
             continue

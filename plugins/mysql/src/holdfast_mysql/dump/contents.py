@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.accounts import read_accounts
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
+from holdfast_mysql.catalog.leniency import needed_settings
 from holdfast_mysql.catalog.needs import missing_needs, with_sequences
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
@@ -21,7 +22,7 @@ from holdfast_mysql.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that a dump holds; `before` is what rows need, `after` what acts on them.
+    """All that a dump holds; `before` is what rows need, `after` what acts on them, `settings` what making it takes.
 
     `recomputed` counts values of generated columns that a restore computes otherwise, `reprinted` JSON values that it
     prints otherwise.
@@ -36,6 +37,7 @@ class Contents:
     rows: dict[str, RowStream]
     recomputed: dict[str, int]
     reprinted: dict[str, int]
+    settings: tuple[tuple[str, str], ...]
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ def read_contents(
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
         reprinted=reprinted_values(reader, tables),
+        settings=tuple(needed_settings(session, database, tables)),
     )
 
 

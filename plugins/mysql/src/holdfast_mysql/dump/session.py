@@ -226,7 +226,7 @@ class MysqlDump:
                 "rows": rows,
                 "largest": dict(self._largest),
                 "recomputed": contents.recomputed,
-                "needs": requirements_of(contents.tables, (*contents.before, *contents.after)),
+                "needs": requirements_of(contents.tables, (*contents.before, *contents.after), contents.settings),
             },
         )
 

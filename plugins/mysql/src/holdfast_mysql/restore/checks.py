@@ -1,13 +1,13 @@
 """What is checked before a restore touches anything: manifest, selection, target, and what the server can hold."""
 
 import logging
-from typing import Any
 
 from holdfast.api import Change, HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name, refuse_replacing
-from holdfast_mysql.catalog import requirements
+from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
+from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, unmet
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session
 
@@ -75,16 +75,17 @@ def check_target(session: Session, database: str, request: RestoreRequest) -> li
 
 def check_requirements(session: Session, request: RestoreRequest) -> None:
     """Name everything that this server cannot hold."""
-    recorded: dict[str, Any] = dict(request.facts["needs"])
+    needs = chosen_needs(request)
     source = Server.of(str(request.facts["server"]))
-    unmet = requirements.unmet(session, recorded, source=source)
-    if unmet:
+    missing = list(unmet(session, needs, source=source))
+    if missing:
         raise UnsafeError(
-            f"{session.server.name} cannot hold what the backup of {source.name} has: {'; '.join(unmet)}",
-            hint="use --exclude to leave tables out, or restore into a server of the same kind",
+            f"{session.server.name} cannot hold what the backup of {source.name} has: "
+            + "; ".join(need.text for need in missing),
+            hint="; ".join(dict.fromkeys(need.hint for need in missing)),
         )
     stand_ins = StandIns(known_collations(session))
-    for need in recorded:
+    for need in needs:
         name = need.removeprefix("collation ")
         if name != need and (other := stand_ins.of(name)):
             log.warning("collation %s is not known to %s: %s stands in for it%s", name, session.server.name, other,
@@ -92,8 +93,8 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     chosen = chosen_names(request).get("table", ())
     for name, count in request.facts.get("recomputed", {}).items():
         if any(name.startswith(f"{table}.") for table in chosen):
-            log.warning("%s", requirements.recomputed_warning(name, count))
-    for line in requirements.ignored_clauses(recorded, source=source, target=session.server):
+            log.warning("%s", recomputed_warning(name, count))
+    for line in ignored_clauses(needs, source=source, target=session.server):
         log.warning("%s ignores the clause %s", session.server.name, line)
 
 

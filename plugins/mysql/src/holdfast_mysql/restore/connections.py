@@ -21,12 +21,23 @@ log = logging.getLogger("holdfast.mysql")
 _DAY = 86400
 _TICK = 0.1  # seconds
 _NOT_ALLOWED = 1227
+# Variables of a session, some of which take a privilege, and what makes a server take all that it took once.
+_LENIENT = {
+    "explicit_defaults_for_timestamp": "ON",
+    "max_error_count": str(load_warnings.KEPT),
+    "restrict_fk_on_non_standard_key": "OFF",
+    "sql_generate_invisible_primary_key": "OFF",
+    "sql_require_primary_key": "OFF",
+}
 
 
 def prepare_writer(session: Session) -> None:
-    """Set a connection up for writing exactly what was read; it must be in a database or name each one."""
+    """Set a connection up for writing exactly what was read; it must be in a database or name each one.
+
+    What the account may not relax stays as it is: `restore.needs` says before a restore what that costs.
+    """
     session.execute(OPENING[0])
-    session.execute(f"SET foreign_key_checks=0, unique_checks=0, autocommit=0, max_error_count={load_warnings.KEPT}")
+    session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0")
     session.execute("SET lc_messages='en_US'")  # warnings and errors are read, not only shown
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
@@ -39,15 +50,20 @@ def prepare_writer(session: Session) -> None:
         if server.mariadb_since(10, 11):
             session.execute("SET system_versioning_insert_history=1")
         _log_rows(session)
-    for variable, wanted in (
-        ("sql_require_primary_key", "0"),
-        ("sql_generate_invisible_primary_key", "0"),
-        ("explicit_defaults_for_timestamp", "1"),
-    ):
-        # Changing these takes a privilege: only where the server does not have them so already.
-        values = session.texts(f"SHOW VARIABLES LIKE '{variable}'")
-        if values and (values[0][1] in ("1", "ON")) != (wanted == "1"):
-            session.execute(f"SET {variable}={wanted}")
+    _relax(session)
+
+
+def _relax(session: Session) -> None:
+    """Set what a session may be as lenient in as the source was, where the server is not so already."""
+    names = ", ".join(f"'{name}'" for name in _LENIENT)
+    for name, value in session.texts(f"SHOW VARIABLES WHERE variable_name IN ({names})"):
+        if value != _LENIENT[name.lower()]:
+            try:
+                session.execute(f"SET {name}={_LENIENT[name.lower()]}")
+            except pymysql.MySQLError as error:
+                if error_number(error) != _NOT_ALLOWED:
+                    raise
+                log.debug("the account may not set %s, which is %s", name, value)
 
 
 def _log_rows(session: Session) -> None:

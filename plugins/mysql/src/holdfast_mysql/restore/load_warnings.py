@@ -26,6 +26,11 @@ class UnseenWarningsError(HoldfastError):
     """A statement had more warnings than the server keeps: one of those that are lost may mean changed data."""
 
 
+def kept_warnings(session: Session) -> int:
+    """How many warnings of a statement the server keeps for the session: it may not be allowed to raise that."""
+    return int(session.value("SELECT @@max_error_count"))
+
+
 def check_outcome(session: Session, header: RowHeader, outcome: Outcome, *, rows: int) -> None:
     """Make sure that every row is in the table as it was sent, right after the statement that wrote them."""
     if outcome.warnings:
@@ -47,9 +52,10 @@ def execute_rows(session: Session, table: str, statement: bytes, labels: Collect
 def _check_warnings(session: Session, table: str, labels: Collection[str], *, own: Collection[int] = ()) -> None:
     """Raise what means changed data; `own` are numbers that expressions of our statement could cause."""
     warnings = session.texts("SHOW WARNINGS")
-    if len(warnings) >= KEPT:
+    kept = kept_warnings(session)
+    if len(warnings) >= kept:
         raise UnseenWarningsError(
-            f"a statement that loads table {quote_name(table)} has {KEPT} warnings or more: the server keeps "
+            f"a statement that loads table {quote_name(table)} has {kept} warnings or more: the server keeps "
             "no more of them to look at, and one that it lost may mean changed data",
             hint="restore by hand with the commands in RESTORE.md",
         )

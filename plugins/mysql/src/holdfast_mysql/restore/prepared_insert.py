@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from holdfast.api import HoldfastError, quote_name
-from holdfast_mysql.restore.load_warnings import check_outcome
+from holdfast_mysql.restore.load_warnings import check_outcome, kept_warnings
 from holdfast_mysql.rows.parsers import ParameterParser, ParameterRow
 from holdfast_mysql.rows.wire import RowHeader, RowReader
 from holdfast_mysql.session import Session, driver, quoted
@@ -44,7 +44,9 @@ class _PreparedInserts:
         self._limit = int(session.value("SELECT @@max_allowed_packet"))
         # Of the rows of one statement: before them come types and a bitmap of NULLs.
         self.most = max(1, min(_BATCH, self._limit - 3 * _PARAMETERS))
-        self.sizes = [size for size in _SIZES if size * len(header.columns) <= _PARAMETERS]
+        # So few rows that the server keeps all their warnings, should each value have one.
+        values = min(_PARAMETERS, kept_warnings(session))
+        self.sizes = [size for size in _SIZES if size * len(header.columns) <= values] or [1]
 
     def _statement(self, size: int) -> int:
         if size not in self._numbers:

@@ -1,0 +1,152 @@
+"""What a backup needs that the target's server does not offer, found out before anything there is touched."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.api import ObjectKind, RestoreRequest
+from holdfast_mysql.catalog.leniency import TRUST
+from holdfast_mysql.catalog.privileges import global_privileges
+from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.definitions.collations import StandIns, known_collations
+from holdfast_mysql.session import Server, Session, literal
+
+# Types and objects that only one of the two knows, and since when.
+_MARIADB_TYPES = {"uuid": (10, 7), "inet6": (10, 5), "inet4": (10, 10), "vector": (11, 7), "xmltype": (12, 1)}
+_MYSQL_TYPES = {"vector": (9, 0), "json": (5, 7)}
+_MARIADB_OBJECTS = {
+    "sequence": (10, 3),
+    "package": (10, 3),
+    "package body": (10, 3),
+    "system versioning": (10, 11),
+    "application period": (10, 4),
+    "aggregate function": (10, 3),
+}
+_KINDS = {"function": ObjectKind.ROUTINE, "trigger": ObjectKind.TRIGGER}
+_EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnmetNeed:
+    """What the server does not offer, with what asks for it, and what can be done."""
+
+    text: str
+    hint: str = _EXCLUDE
+
+
+def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
+    """The recorded needs of what is restored: number and names of what has each of them."""
+    needs = {}
+    for need, (count, names) in request.facts["needs"].items():
+        kind = _KINDS.get(need.partition(" ")[2]) if need.startswith("creator ") else None
+        chosen = _chosen(request, names)
+        unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
+        if kind not in request.exclude_kinds and (chosen or unlisted):
+            needs[need] = [len(chosen) + unlisted, chosen]
+    return needs
+
+
+def _chosen(request: RestoreRequest, names: Sequence[str]) -> list[str]:
+    selection = Selection(select=request.select, exclude=request.exclude)
+    tables = {table for table, _ in request.facts["rows"].values()}
+    tables.update(name for listed in request.facts.get("names", {}).values() for name in listed)
+    chosen = []
+    for name in names:
+        owner = _owner(name, tables)
+        if owner in selection if owner else selection.everything:
+            chosen.append(name)
+    return chosen
+
+
+def _owner(name: str, tables: Collection[str]) -> str:
+    """The table, view or sequence of a name, which may be that of a column behind its table; empty for a routine."""
+    dots = [place for place, char in enumerate(name) if char == "."]
+    return next((part for part in (name, *(name[:place] for place in dots)) if part in tables), "")
+
+
+def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iterator[UnmetNeed]:
+    """What the server does not offer of all that is needed; the session is prepared for writing."""
+    engines = {name.lower() for name, on in session.texts("SELECT engine, support FROM information_schema.engines")
+               if on in ("YES", "DEFAULT")}  # fmt: skip
+    collations = StandIns(known_collations(session))
+    for need, (count, names) in needs.items():
+        kind, _, what = need.partition(" ")
+        met = {
+            "engine": what.lower() in engines,
+            "collation": what in collations.known or collations.of(what) is not None,
+            "type": _has_type(what, session.server, source),
+            "object": _has_object(what, session.server),
+        }
+        if not met.get(kind, True):
+            yield UnmetNeed(text=f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names))
+    yield from _unmet_settings(session, needs)
+    yield from _unmet_creators(session, needs)
+
+
+def _unmet_settings(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
+    """Settings that the session has not, also after `prepare_writer` has relaxed what it may."""
+    wanted = {need.partition(" ")[2]: holders for need, holders in needs.items() if need.startswith("setting ")}
+    current = _variables(session, [setting.partition("=")[0] for setting in wanted])
+    for setting, (count, names) in wanted.items():
+        variable, _, value = setting.partition("=")
+        if variable not in current or current[variable] == value or (setting == TRUST and not _logs(session)):
+            continue
+        may = "" if setting == TRUST else ", or give the account SESSION_VARIABLES_ADMIN"
+        yield UnmetNeed(
+            text=f"{variable} is {current[variable]}, and {value} is needed for{_listed(count, names)}",
+            hint=f"run on the server: SET GLOBAL {variable}={value}{may}",
+        )
+
+
+def _unmet_creators(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
+    """Functions and triggers that the account may not make, because the server writes a binary log."""
+    wanted = [(need.partition(" ")[2], holders) for need, holders in needs.items() if need.startswith("creator ")]
+    if not wanted or not _logs(session) or session.value(f"SELECT @@{TRUST.partition('=')[0]}") == "1":
+        return
+    if not {"SUPER", "ALL PRIVILEGES"} & global_privileges(session):
+        for kind, (count, names) in wanted:
+            of = " of" if kind == "trigger" else ""
+            yield UnmetNeed(
+                text=f"the account may not make {kind}s{of}{_listed(count, names)} under a binary log without SUPER",
+                hint=f"run on the server: SET GLOBAL {TRUST}",
+            )
+
+
+def _logs(session: Session) -> bool:
+    return session.value("SELECT @@log_bin") == "1"
+
+
+def _variables(session: Session, names: Sequence[str]) -> dict[str, str]:
+    """Those of the session's variables that the server knows, with their values."""
+    listed = ", ".join(literal(name) for name in names)
+    rows = session.texts(f"SHOW VARIABLES WHERE variable_name IN ({listed})") if names else []
+    return {row[0]: row[1] for row in rows}
+
+
+def _listed(count: int, names: Sequence[str]) -> str:
+    first = names[:5]
+    rest = f"{count - len(first)} more" if count > len(first) else ""
+    return f" ({' and '.join(filter(None, [', '.join(first), rest]))})"
+
+
+def ignored_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:
+    """Clauses that the target passes over: MySQL's versioned comments on MariaDB."""
+    if source.mariadb or not target.mariadb:
+        return []
+    return [f"{need.partition(' ')[2]} ({', '.join(names[:5])})" for need, (_, names) in needs.items()
+            if need.startswith("clause ")]  # fmt: skip
+
+
+def _has_type(kind: str, server: Server, source: Server) -> bool:
+    if server.mariadb == source.mariadb and server.version >= source.version:
+        return True
+    if kind == "vector" and server.mariadb != source.mariadb:
+        return False  # the same name, but other functions and text
+    own, other = (_MARIADB_TYPES, _MYSQL_TYPES) if server.mariadb else (_MYSQL_TYPES, _MARIADB_TYPES)
+    if kind in own:
+        return server.version[:2] >= own[kind]
+    return kind not in other or (kind == "json" and server.mariadb)
+
+
+def _has_object(kind: str, server: Server) -> bool:
+    return server.mariadb and server.version[:2] >= _MARIADB_OBJECTS.get(kind, (10, 6))

@@ -1,0 +1,109 @@
+"""What a server once took of a database, it takes again; where it may not, that is said before anything is touched."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.servers.mariadb import MariaDB
+
+import holdfast
+
+
+@contextmanager
+def set_global(mariadb: MariaDB, **values: str) -> Iterator[None]:
+    before = {name: mariadb.rows(f"SELECT @@global.{name}")[0][0] for name in values}
+    try:
+        for name, value in values.items():
+            mariadb.rows(f"SET GLOBAL {name}={value}")
+        yield
+    finally:
+        for name, number in before.items():
+            mariadb.rows(f"SET GLOBAL {name}={number}")
+
+
+@contextmanager
+def account(mariadb: MariaDB, *databases: str) -> Iterator[None]:
+    """An account without a global right."""
+    mariadb.rows("CREATE USER hosted@'%' IDENTIFIED BY 'x'")
+    try:
+        for name in databases:
+            mariadb.rows(f"GRANT ALL ON `{name}`.* TO hosted@'%'")
+        yield
+    finally:
+        mariadb.rows("DROP USER hosted@'%'")
+
+
+def there(mariadb: MariaDB, name: str) -> bool:
+    return bool(mariadb.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name='{name}'"))
+
+
+def test_tables_without_a_primary_key_are_named_where_the_server_takes_none(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """Only of what is chosen: a table that is left out asks for nothing."""
+    mariadb.rows(f"CREATE TABLE {database}.loose(a INT)")
+    mariadb.rows(f"CREATE TABLE {database}.keyed(id INT PRIMARY KEY)")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with set_global(mariadb, innodb_force_primary_key="ON"):
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError) as caught:
+                holdfast.restore(record.id, mariadb.url(target), store=store, dry_run=preview)
+            assert "innodb_force_primary_key is ON, and OFF is needed for (loose)" in str(caught.value)
+            assert caught.value.hint is not None
+            assert "SET GLOBAL innodb_force_primary_key=OFF" in caught.value.hint
+            assert not there(mariadb, target)
+        holdfast.restore(record.id, mariadb.url(target), store=store, exclude=["loose"])
+
+
+def test_functions_that_a_server_with_a_binary_log_does_not_take_are_named_first(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    with set_global(mariadb, log_bin_trust_function_creators="ON"):
+        mariadb.rows(f"CREATE FUNCTION {database}.any_time(a INT) RETURNS INT RETURN a + RAND()")
+        mariadb.rows(f"CREATE FUNCTION {database}.sure(a INT) RETURNS INT DETERMINISTIC RETURN a")
+        record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with set_global(mariadb, log_bin_trust_function_creators="OFF"):
+        with pytest.raises(holdfast.UnsafeError, match=r"ON is needed for \(any_time\)") as caught:
+            holdfast.restore(record.id, mariadb.url(target), store=store)
+        assert caught.value.hint == "run on the server: SET GLOBAL log_bin_trust_function_creators=ON"
+        assert not there(mariadb, target)
+    with set_global(mariadb, log_bin_trust_function_creators="ON"):
+        holdfast.restore(record.id, mariadb.url(target), store=store)
+
+
+def test_an_account_without_super_is_told_of_triggers_and_functions_before(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    target = new_name()
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE TABLE {database}.plain(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE TRIGGER {database}.acts BEFORE INSERT ON {database}.t FOR EACH ROW SET @a = 1")
+    mariadb.rows(f"CREATE FUNCTION {database}.sure(a INT) RETURNS INT DETERMINISTIC RETURN a")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    options = {"definer": "current"}
+    with account(mariadb, target), set_global(mariadb, log_bin_trust_function_creators="OFF"):
+        url = mariadb.url(target, user="hosted", password="x")
+        with pytest.raises(holdfast.UnsafeError) as caught:
+            holdfast.restore(record.id, url, store=store, options=options)
+        assert "may not make functions (sure) under a binary log" in str(caught.value)
+        assert "may not make triggers of (t) under a binary log" in str(caught.value)
+        assert not there(mariadb, target)
+        holdfast.restore(record.id, url, store=store, options=options, select=["plain"])
+        mariadb.rows(f"DROP DATABASE {target}")
+        mariadb.rows("SET GLOBAL log_bin_trust_function_creators=ON")
+        holdfast.restore(record.id, url, store=store, options=options)
+
+
+def test_a_dump_of_an_older_holdfast_is_restored_without_these_facts(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.loose(a INT)")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    path = Path(record.path, "backup_manifest.json")
+    text = path.read_text()
+    assert '"setting sql_require_primary_key=OFF"' in text
+    path.write_text(text.replace("setting sql_", "forgotten sql_"))
+    holdfast.restore(record.id, mariadb.url(new_name()), store=store)

@@ -1,0 +1,76 @@
+"""What MySQL once took of a database, it takes again; run by `.ci/matrix/mysql`, not by `make test`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.servers.mariadb import MariaDB
+from support.servers.mysql import running_mysql
+
+import holdfast
+
+
+@pytest.fixture(scope="module")
+def mysql() -> Iterator[MariaDB]:
+    with running_mysql("--local-infile=OFF") as server:
+        server.rows("CREATE USER hosted@'%' IDENTIFIED BY 'x'")
+        server.rows("GRANT ALL ON copy.* TO hosted@'%'")
+        yield server
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def source(mysql: MariaDB) -> Iterator[str]:
+    mysql.rows("CREATE DATABASE lenient")
+    yield "lenient"
+    for name in ("lenient", "copy"):
+        mysql.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
+def test_foreign_keys_to_columns_that_are_not_unique_come_back(mysql: MariaDB, source: str, store: str) -> None:
+    """The server refuses them since 8.4, with error 6125, unless the session says otherwise."""
+    mysql.client(
+        b"SET restrict_fk_on_non_standard_key=OFF;"
+        b"CREATE TABLE product(id INT, version INT, PRIMARY KEY (id, version));"
+        b"CREATE TABLE media(id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES product (id));"
+        b"INSERT INTO product VALUES (1, 1), (1, 2); INSERT INTO media VALUES (1, 1);",
+        database=source,
+    )
+    record = holdfast.backup(mysql.url(source), store=store)
+    holdfast.restore(record.id, mysql.url("copy"), store=store)
+    holdfast.restore(record.id, mysql.url("copy"), store=store, replace=True)
+    assert mysql.rows("SELECT * FROM copy.media") == [(1, 1)]
+    assert holdfast.drill(record.id, into=mysql.url(), store=store).state == "proven"
+
+
+def test_what_an_account_may_not_relax_is_named_before(mysql: MariaDB, source: str, store: str) -> None:
+    mysql.rows(f"CREATE TABLE {source}.loose(a INT)")
+    mysql.rows(f"CREATE TABLE {source}.keyed(id INT PRIMARY KEY)")
+    record = holdfast.backup(mysql.url(source), store=store)
+    url = mysql.url("copy", user="hosted", password="x")
+    mysql.rows("SET GLOBAL sql_require_primary_key=ON")
+    try:
+        with pytest.raises(holdfast.UnsafeError, match=r"OFF is needed for \(loose\)") as caught:
+            holdfast.restore(record.id, url, store=store)
+        assert caught.value.hint is not None
+        assert "SESSION_VARIABLES_ADMIN" in caught.value.hint
+        holdfast.restore(record.id, url, store=store, select=["keyed"])
+        mysql.rows("DROP DATABASE copy")
+        holdfast.restore(record.id, mysql.url("copy"), store=store)
+    finally:
+        mysql.rows("SET GLOBAL sql_require_primary_key=OFF")
+
+
+def test_an_account_without_any_global_right_restores(mysql: MariaDB, source: str, store: str) -> None:
+    """It may not even ask the server to keep more warnings."""
+    mysql.rows(f"CREATE TABLE {source}.t(id INT PRIMARY KEY, e ENUM('a') NOT NULL)")
+    mysql.rows("SET SESSION cte_max_recursion_depth=10000")
+    values = ", ".join(f"({number}, '')" for number in range(3000))
+    mysql.client(f"SET sql_mode=''; INSERT INTO t VALUES {values}".encode(), database=source)
+    record = holdfast.backup(mysql.url(source), store=store)
+    holdfast.restore(record.id, mysql.url("copy", user="hosted", password="x"), store=store)
+    assert mysql.rows("SELECT COUNT(*), SUM(e+0) FROM copy.t") == [(3000, 0)]
