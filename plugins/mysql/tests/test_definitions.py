@@ -320,6 +320,14 @@ def test_a_script_comes_back_as_it_was_cut_anywhere() -> None:
             list(read_script([line]))
 
 
+def test_text_in_another_language_is_no_code() -> None:
+    """A library of MySQL: its text stands between dollars, and holds whatever it wants."""
+    body = b"CREATE FUNCTION `f`() RETURNS int\n    USING (`old`.`l` AS `m`)\nAS $J$ it's `old`.`l` $$ \" $J$"
+    function = Statement(kind="function", name="f", body=body)
+    renamed = rename_database(function, old="old", new="new", objects=())
+    assert renamed == body.replace(b"USING (`old`", b"USING (`new`")
+
+
 def test_needs_are_counted_and_named() -> None:
     statements = [
         Statement(kind="sequence", name="s", body=b"CREATE SEQUENCE `s`"),
@@ -331,6 +339,7 @@ def test_needs_are_counted_and_named() -> None:
     assert requirements_of((), statements) == {
         "clause INVISIBLE": [1, ["t"]],
         "collation utf8mb4_0900_ai_ci": [1, ["t"]],
+        "creator function": [1, ["f"]],
         "object aggregate function": [1, ["f"]],
         "object sequence": [1, ["s"]],
     }

@@ -15,6 +15,7 @@ import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
 from holdfast_mysql.errors import DENIED, error_number, server_error
+from holdfast_mysql.replica import replica_positions
 from holdfast_mysql.session import Session, quoted
 from holdfast_mysql.session.dump_connections import DumpConnections
 
@@ -189,6 +190,8 @@ class SnapshotTaker:
                     self._take_position(rows[0])
                     if consistency == "global lock" and self._locker.server.mariadb:
                         self._set_gtid(self._locker.value("SELECT @@gtid_binlog_pos"))
+                if consistency == "global lock" and (sources := replica_positions(self._locker)):
+                    self._position["replica_of"] = sources
                 return
         if self._keeper.server.mariadb:
             file, position = _binlog_snapshot(self._readers[0])

@@ -14,6 +14,13 @@ log = logging.getLogger("holdfast.mysql")
 _NOT_ENCODED = "#mysql50#"  # before the name of a folder or a file that is not encoded as names are
 
 
+def is_read_only(session: Session, database: str) -> bool:
+    """Whether nothing in a database of MySQL may be changed (ALTER DATABASE … READ ONLY=1)."""
+    return session.server.mysql_since(8, 0, 22) and "READ ONLY=1" in session.value(
+        f"SELECT options FROM information_schema.schemata_extensions WHERE schema_name={literal(database)}"
+    )
+
+
 def list_databases(url: str) -> list[str]:
     """The URL of each database that the account sees, without the server's own and those of drills."""
     location = locate(url, database=False)

@@ -11,7 +11,7 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.create_table import without_inherited_collations
 from holdfast_mysql.definitions.renaming import rename_database
-from holdfast_mysql.definitions.script import Statement, sequence_state
+from holdfast_mysql.definitions.script import Statement, histogram, sequence_state
 from holdfast_mysql.definitions.view_order import order_views
 from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.session import Session, literal, plain_literal, quoted
@@ -19,7 +19,9 @@ from holdfast_mysql.session import Session, literal, plain_literal, quoted
 BROKEN_VIEW = {"broken": True}  # what a statement says besides of a view that refers to what is not there
 # That a definer is not there any more, its own or that of something below it: nobody can make a view above it.
 ORPHANED_VIEW = {"orphaned": True}
-_NOT_THERE, _RECURSION, _NO_DEFINER = 1356, 1462, 1449
+_NOT_THERE, _NO_DEFINER = 1356, 1449
+# It reads itself by way of others, calls a loadable function that is gone, or one whose definer is.
+_SHOWN_AS_TEXT = frozenset({1462, 1584, _NO_DEFINER})
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 
 
@@ -125,26 +127,27 @@ class DefinitionReader:
             try:
                 self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:
-                if error_number(error) not in (_RECURSION, _NO_DEFINER):
+                if error_number(error) not in _SHOWN_AS_TEXT:
                     raise
-                return self._listed_view(name, BROKEN_VIEW if error_number(error) == _RECURSION else ORPHANED_VIEW)
+                extra = ORPHANED_VIEW if error_number(error) == _NO_DEFINER else BROKEN_VIEW
+                return self._view_by_text(name, error, extra)
         codes = {int(code) for _, code, _ in self._session.texts("SHOW WARNINGS")}
         view = self._stored("VIEW", name, "Create View")
         if _NOT_THERE in codes:
             return replace(view, extra=BROKEN_VIEW)
         return replace(view, extra=ORPHANED_VIEW) if _NO_DEFINER in codes else view
 
-    def _listed_view(self, name: str, extra: dict[str, Any]) -> Statement:
-        """A view of which the server shows what it is made of, and not how it is made.
-
-        It reads itself, by way of others, or calls a function whose definer is not there any more.
-        """
+    def _view_by_text(self, name: str, error: pymysql.MySQLError, extra: dict[str, Any]) -> Statement:
+        """A view that cannot be opened: the server may still show what it is made of, but not how it is made."""
         algorithm = "algorithm" if self._session.server.mariadb else "'UNDEFINED'"
-        text, check, definer, security, charset, collation, chosen = self._session.texts(
+        rows = self._session.texts(
             "SELECT view_definition, check_option, definer, security_type, character_set_client, collation_connection,"
             f" {algorithm} FROM information_schema.views"
             f" WHERE {self._session.is_named('table_schema', self._database)} AND table_name={literal(name)}"
-        )[0]
+        )
+        if not rows:
+            raise error
+        text, check, definer, security, charset, collation, chosen = rows[0]
         user, _, host = definer.rpartition("@")
         end = "" if check == "NONE" else f" WITH {check} CHECK OPTION"
         body = (
@@ -178,13 +181,39 @@ class DefinitionReader:
         return [(kind, name) for kind, name in sorted(rows, key=lambda row: _ROUTINES.index(row[0]))]
 
     def routines(self) -> list[Statement]:
-        """Functions, procedures and MariaDB's packages."""
+        """Libraries of MySQL, functions, procedures and packages of MariaDB."""
         return [
             statement
-            for kind, name in self.routine_names()
+            for kind, name in [*self._libraries(), *self.routine_names()]
             for statement in self._allowed(kind, [name], lambda name, kind=kind: self._stored(  # type: ignore[misc]
                 kind, name, f"Create {kind.title()}"))
         ]  # fmt: skip
+
+    def _libraries(self) -> list[tuple[str, str]]:
+        """What functions in other languages import."""
+        if not self._session.server.mysql_since(9, 2):
+            return []
+        rows = self._session.texts(
+            "SELECT library_name FROM information_schema.libraries"
+            f" WHERE library_schema={literal(self._database)} ORDER BY library_name"
+        )
+        return [("LIBRARY", name) for (name,) in rows]
+
+    def histograms(self, selection: Selection) -> list[Statement]:
+        """What MySQL's optimizer was told of the values of columns, exactly where the server takes it back so."""
+        if not self._session.server.mysql_since(8, 0):
+            return []
+        rows = self._session.texts(
+            "SELECT table_name, column_name, histogram, histogram->>'$.\"number-of-buckets-specified\"'"
+            f" FROM information_schema.column_statistics WHERE schema_name={literal(self._database)}"
+            " ORDER BY table_name, column_name"
+        )
+        exact = self._session.server.mysql_since(8, 0, 31)
+        return [
+            histogram(table, column, data if exact else "", int(buckets))
+            for table, column, data, buckets in rows
+            if table in selection
+        ]
 
     def events(self) -> list[Statement]:
         """Events with their time zones."""

@@ -16,21 +16,21 @@ _Keys = dict[str, tuple[str, ...]]
 
 
 def needed_settings(session: Session, database: str, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    """Each setting, such as `sql_require_primary_key=OFF`, with the name of what needs it."""
+    """Each need, such as `setting sql_require_primary_key=OFF`, with the name of what has it."""
     names = {table.name for table in tables}
     unique = _unique_keys(session, database)
     for table in tables:
         if "PRIMARY" not in unique.get(table.name, {}):
-            yield from ((setting, table.name) for setting in _KEYLESS)
+            yield from ((f"setting {setting}", table.name) for setting in _KEYLESS)
             if table.engine.lower() == "innodb" and table.name not in unique:
-                yield "innodb_force_primary_key=OFF", table.name
+                yield "setting innodb_force_primary_key=OFF", table.name
         if any(column.type == "timestamp" for column in table.columns):
-            yield "explicit_defaults_for_timestamp=ON", table.name
+            yield "setting explicit_defaults_for_timestamp=ON", table.name
     for name in _loose_foreign_keys(session, database, unique):
         if name in names:
-            yield "restrict_fk_on_non_standard_key=OFF", name
+            yield "setting restrict_fk_on_non_standard_key=OFF", name
     for name in _untrusted_functions(session, database):
-        yield TRUST, name
+        yield f"setting {TRUST}", name
 
 
 def _untrusted_functions(session: Session, database: str) -> Iterator[str]:

@@ -7,28 +7,32 @@ from typing import Any
 from holdfast.api import quote_name
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.tokens import code, upper_words
 
 _SHOWN = 50  # names that the manifest keeps of each need; the count is kept besides
 _COLLATION = re.compile(rb"\bCOLLATE[ =]([a-z0-9_]+)", re.IGNORECASE)
 
 # Objects of MariaDB alone.
 _MARIADB_OBJECTS = frozenset({"sequence", "package", "package body"})
+# Objects of MySQL alone.
+_MYSQL_OBJECTS = frozenset({"library"})
 # What takes SUPER under a binary log, unless the server trusts those who make functions.
 _CREATED = frozenset({"function", "trigger"})
 _FEATURES = {
     "application period": re.compile(rb"\bPERIOD FOR `", re.IGNORECASE),
     "ignored index": re.compile(rb"\) IGNORED[,\n]"),
 }
+_SPECIAL_VIEWS, _VIEW_HEAD = frozenset({"MATERIALIZED", "DUALITY"}), 24
 # What MySQL writes in comments for newer versions, and MariaDB passes over.
 _MYSQL_CLAUSES = re.compile(rb"/\*!8\d{4} ([A-Z][A-Z ]*)")
 
 
 def requirements_of(
-    tables: Sequence[Table], statements: Sequence[Statement], settings: Iterable[tuple[str, str]] = ()
+    tables: Sequence[Table], statements: Sequence[Statement], others: Iterable[tuple[str, str]] = ()
 ) -> dict[str, list[Any]]:
     """Each need with the number of objects that have it and the names of the first of them.
 
-    `settings` are those that `needed_settings` found.
+    `others` are those that no definition says: see `leniency` and `surroundings`.
     """
     holders: dict[str, dict[str, None]] = {}
 
@@ -46,18 +50,21 @@ def requirements_of(
     for statement in statements:
         for need in _statement_needs(statement):
             add(need, statement.table or statement.name)
-    for setting, name in settings:
-        add(f"setting {setting}", name)
+    for need, name in others:
+        add(need, name)
     return {need: [len(names), list(names)[:_SHOWN]] for need, names in sorted(holders.items())}
 
 
 def _statement_needs(statement: Statement) -> Iterator[str]:
-    if statement.kind in _MARIADB_OBJECTS:
+    if statement.kind in _MARIADB_OBJECTS | _MYSQL_OBJECTS:
         yield f"object {statement.kind}"
     if statement.kind in _CREATED:
         yield f"creator {statement.kind}"
     if statement.kind == "function" and re.match(rb"CREATE[^(]*\bAGGREGATE\b", statement.body, re.IGNORECASE):
         yield "object aggregate function"
+    if statement.kind == "view":
+        words = upper_words(code(statement.body, statement.sql_mode)[:_VIEW_HEAD])
+        yield from (f"object {word.lower()} view" for word in _SPECIAL_VIEWS & set(words[: words.index("VIEW")]))
     if statement.kind == "table":
         for match in _COLLATION.finditer(statement.body):
             yield f"collation {match[1].decode().lower()}"

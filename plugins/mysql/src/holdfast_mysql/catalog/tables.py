@@ -113,7 +113,10 @@ def read_tables(session: Session, database: str, selection: Selection) -> list[T
         if name not in selection:
             continue
         if not engine or name not in columns:
-            raise IntegrityError(f"table {quote_name(name)} cannot be opened by the server: {comment[:300]}")
+            raise IntegrityError(
+                f"table {quote_name(name)} cannot be opened by the server: {comment[:300]}",
+                hint=f"use --exclude {name} to back up the rest",
+            )
         key = keys.get(name, [])
         tables.append(
             Table(

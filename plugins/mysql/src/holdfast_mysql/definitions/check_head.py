@@ -21,6 +21,7 @@ _HEADS = {
     "package": ["PACKAGE"],
     "package body": ["PACKAGE", "BODY"],
     "event": ["EVENT"],
+    "library": ["LIBRARY"],
 }
 
 
@@ -29,7 +30,7 @@ def check_head(statement: Statement, body: bytes, *, database: str) -> None:
 
     Names may be qualified by `database` and no other one.
     """
-    made = _inserts if statement.kind in ("rows", "sequence state") else _creates
+    made = {"rows": _inserts, "sequence state": _inserts, "histogram": _describes}.get(statement.kind, _creates)
     if not made(statement, body, database):
         raise IntegrityError(f"the definition of {statement.kind} {quote_name(statement.name)} does not create it")
 
@@ -37,6 +38,18 @@ def check_head(statement: Statement, body: bytes, *, database: str) -> None:
 def _inserts(statement: Statement, body: bytes, database: str) -> bool:
     tokens = code(body[:_HEAD], statement.sql_mode)
     return upper_words(tokens[:2]) == ["INSERT", "INTO"] and _names(tokens, 2, statement.name, database)
+
+
+def _describes(statement: Statement, body: bytes, database: str) -> bool:
+    tokens = code(body, statement.sql_mode)
+    words = upper_words(tokens)
+    after = words.index("UPDATE") if "UPDATE" in words else len(words)
+    return (
+        words[:2] == ["ANALYZE", "TABLE"]
+        and _names(tokens, 2, statement.table, database)
+        and words[after : after + 3] == ["UPDATE", "HISTOGRAM", "ON"]
+        and after in (3, 5)
+    )
 
 
 def _creates(statement: Statement, body: bytes, database: str) -> bool:

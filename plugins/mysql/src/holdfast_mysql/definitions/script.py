@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.api import Chunk, IntegrityError
-from holdfast_mysql.session import quoted
+from holdfast_mysql.session import plain_literal, quoted
 
 MARK = b"-- holdfast "
 # Of a definition that names its own database: where, and what stands there. The script leaves it out, so that a client
@@ -27,9 +27,10 @@ _SETTINGS = ("sql_mode", "character_set_client", "collation_connection", "time_z
 class Statement:
     """One statement and the object that it makes.
 
-    `kind` is `database`, `sequence`, `table`, `rows`, `view`, `trigger`, `procedure`, `function`, `package`,
-    `package body`, `event` or `account`. `table` is that of a trigger, `collation` the database's own when a routine,
-    trigger, event or view was made. Empty settings are those of the script's beginning.
+    `kind` is `database`, `sequence`, `table`, `rows`, `library`, `view`, `trigger`, `procedure`, `function`, `package`,
+    `package body`, `event`, `histogram` or `account`. `table` is that of a trigger or of the column of a histogram,
+    `collation` the database's own when a routine, trigger, event or view was made. Empty settings are those of the
+    script's beginning.
     """
 
     kind: str
@@ -195,6 +196,13 @@ class _Source:
             parts.append(bytes(chunk))
             have += len(chunk)
         return b"".join(parts)
+
+
+def histogram(table: str, column: str, data: str, buckets: int) -> Statement:
+    """The statement that gives a column its histogram: with its data, or without computed from the rows."""
+    told = f"USING DATA {plain_literal(data)}" if data else f"WITH {buckets} BUCKETS"
+    body = f"ANALYZE TABLE {quoted(table)} UPDATE HISTOGRAM ON {quoted(column)} {told}"
+    return Statement(kind="histogram", name=column, table=table, body=body.encode(errors="surrogateescape"))
 
 
 def sequence_state(name: str, values: Iterable[str]) -> bytes:

@@ -73,7 +73,8 @@ class _Walk:
         return expected
 
     def _open(self, index: int) -> None:
-        listing = self._depths[-1].clause == _LIST and self._expected == TABLE
+        # Behind the USING of a join stand bare columns, behind that of a routine in another language its libraries.
+        listing = (self._depths[-1].clause == _LIST and self._expected == TABLE) or self._before(index) == "using"
         self._depths.append(_Depth(clause=_LIST if listing else ""))
         self._expected = TABLE if listing or self._before(index) in _SEQUENCE_FUNCTIONS else ""
 

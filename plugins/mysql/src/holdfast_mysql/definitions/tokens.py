@@ -13,6 +13,8 @@ _DOUBLE_PLAIN = rb'"(?:[^"]|"")*"'
 def _pattern(string: bytes, double: bytes) -> re.Pattern[bytes]:
     return re.compile(
         rb"(?P<quoted>`(?:[^`]|``)*`)|(?P<string>" + string + rb")|(?P<double>" + double + rb")"
+        # The text of a routine or library in another language, as MySQL writes it.
+        rb"|(?P<foreign>(?<=[Aa][Ss]\s)\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
         # The opening and closing of a versioned comment are marks: what it holds is code.
         rb"|(?P<mark>/\*M?!\d*|\*/)|(?P<comment>/\*.*?\*/|--(?=[\s\x00-\x1f]|$)[^\n]*|\#[^\n]*)"
         rb"|(?P<space>\s+)|(?P<word>[\w$\x80-\xff]+)|(?P<other>.)",
@@ -53,7 +55,7 @@ def tokens(text: bytes, sql_mode: str | None = "") -> Iterator[Token]:
         kind = match.lastgroup or "other"
         if kind == "quoted" or (kind == "double" and ansi):
             kind = "name"
-        elif kind == "double":
+        elif kind in ("double", "foreign"):
             kind = "string"
         yield Token(kind=kind, text=match[0], start=match.start(), end=match.end())
 

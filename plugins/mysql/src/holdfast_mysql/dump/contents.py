@@ -10,6 +10,7 @@ from holdfast_mysql.catalog.leniency import needed_settings
 from holdfast_mysql.catalog.needs import missing_needs, with_sequences
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.surroundings import LISTS, outside_needs
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
@@ -22,8 +23,9 @@ from holdfast_mysql.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that a dump holds; `before` is what rows need, `after` what acts on them, `settings` what making it takes.
+    """All that a dump holds; `before` is what rows need, `after` what acts on them, `needs` what making it takes.
 
+    `histograms` come last, and are no part of the proof: a server may compute them anew at any time.
     `recomputed` counts values of generated columns that a restore computes otherwise, `reprinted` JSON values that it
     prints otherwise.
     """
@@ -32,12 +34,13 @@ class Contents:
     before: tuple[Statement, ...]
     after: tuple[Statement, ...]
     tables: tuple[Table, ...]
+    histograms: tuple[Statement, ...]
     broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     rows: dict[str, RowStream]
     recomputed: dict[str, int]
     reprinted: dict[str, int]
-    settings: tuple[tuple[str, str], ...]
+    needs: tuple[tuple[str, str], ...]
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
@@ -81,6 +84,7 @@ def read_contents(
         database=definitions.database(),
         before=before,
         after=tuple(statement for statement in after if statement.extra != BROKEN_VIEW),
+        histograms=tuple(definitions.histograms(selection)),
         tables=tuple(tables),
         broken=tuple(statement for statement in after if statement.extra == BROKEN_VIEW),
         accounts=tuple(read_accounts(session)) if options.users else (),
@@ -90,7 +94,10 @@ def read_contents(
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
         reprinted=reprinted_values(reader, tables),
-        settings=tuple(needed_settings(session, database, tables)),
+        needs=(
+            *needed_settings(session, database, tables),
+            *outside_needs(session, database, tables, (*before, *after)),
+        ),
     )
 
 
@@ -172,8 +179,18 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
         )
     if contents.missing:
         yield f"the backup is without what it needs where it is restored: {_some(contents.missing, '; ')}"
+    yield from _outside_warnings(contents)
     for view in contents.broken:
         yield f"view {quote_name(view.name)} is broken: its definition is kept, but refers to what is not there"
+
+
+def _outside_warnings(contents: Contents) -> Iterator[str]:
+    for kind in LISTS:
+        used = sorted({need.removeprefix(f"{kind} ") for need, _ in contents.needs if need.startswith(kind)})
+        if used:
+            more = "s" if len(used) > 1 else ""
+            names = _some([quote_name(name) for name in used])
+            yield f"not in the backup, because it belongs to the server, and needed by it: {kind}{more} {names}"
 
 
 def _listed(names: Sequence[str], kind: str = "table") -> str:

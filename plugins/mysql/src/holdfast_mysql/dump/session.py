@@ -21,9 +21,11 @@ from holdfast.api import (
     quote_name,
 )
 from holdfast_mysql import manual_restore
+from holdfast_mysql.catalog.databases import is_read_only
 from holdfast_mysql.catalog.privileges import hidden_objects, unreadable_tables
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.surroundings import persistent_statistics
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.directories import has_directories, without_directories
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
@@ -101,7 +103,7 @@ class MysqlDump:
         contents = self._contents
         scripts = {
             SCHEMA: (contents.database, *contents.before),
-            OBJECTS: contents.after,
+            OBJECTS: (*contents.after, *contents.histograms),
             BROKEN: contents.broken,
             ACCOUNTS: contents.accounts,
         }
@@ -149,7 +151,7 @@ class MysqlDump:
 
     def _whole_script(self) -> Iterator[bytes]:
         contents = self._contents
-        after = self._portable(contents.after)
+        after = (*self._portable(contents.after), *contents.histograms)
         definitions = (contents.database, *contents.before, *after)
         writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in definitions])
         yield writer.opening()
@@ -217,8 +219,14 @@ class MysqlDump:
                 "charset": contents.database.extra["charset"],
                 "comment": contents.database.extra["comment"],
                 "encryption": contents.database.extra["encryption"],
+                "read_only": is_read_only(self._snapshot.keeper, self._location.database),
                 # A drill makes these tables without their folders, and their digests are of such ones.
                 "placed": [table.name for table in contents.before if has_directories(table.body)],
+                "statistics": [
+                    name
+                    for name in persistent_statistics(self._snapshot.keeper, self._location.database)
+                    if name in contents.names["table"]
+                ],
                 "names": contents.names,
                 "brought": list(contents.brought),
                 "lacks": [*self._hidden, *(f"{kind} {name}" for kind, name in contents.denied)],
@@ -226,7 +234,7 @@ class MysqlDump:
                 "rows": rows,
                 "largest": dict(self._largest),
                 "recomputed": contents.recomputed,
-                "needs": requirements_of(contents.tables, (*contents.before, *contents.after), contents.settings),
+                "needs": requirements_of(contents.tables, (*contents.before, *contents.after), contents.needs),
             },
         )
 

@@ -3,13 +3,14 @@
 import logging
 
 from holdfast.api import Change, HoldfastError, RestoreRequest, UnsafeError, UsageError, quote_name, refuse_replacing
+from holdfast_mysql.catalog.databases import is_read_only
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
-from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, unmet
+from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, unmet
 from holdfast_mysql.restore.target import objects_of
-from holdfast_mysql.session import Server, Session
+from holdfast_mysql.session import Server, Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -54,6 +55,11 @@ def chosen_names(request: RestoreRequest) -> dict[str, list[str]]:
 
 def check_target(session: Session, database: str, request: RestoreRequest) -> list[tuple[str, str]]:
     """Refuse a target with data unless it is to be replaced; returns kind and name of what is in it."""
+    if is_read_only(session, database):
+        raise UnsafeError(
+            f"database {quote_name(database)} is read only",
+            hint=f"run on the server: ALTER DATABASE {quoted(database)} READ ONLY=0",
+        )
     occupants = objects_of(session, database)
     if request.drill:
         occupants = [occupant for occupant in occupants if occupant != ("table", MARKER)]
@@ -94,6 +100,8 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     for name, count in request.facts.get("recomputed", {}).items():
         if any(name.startswith(f"{table}.") for table in chosen):
             log.warning("%s", recomputed_warning(name, count))
+    for line in missing_functions(session, needs):
+        log.warning("%s", line)
     for line in ignored_clauses(needs, source=source, target=session.server):
         log.warning("%s ignores the clause %s", session.server.name, line)
 

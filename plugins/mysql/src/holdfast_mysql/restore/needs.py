@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.api import ObjectKind, RestoreRequest
+from holdfast.api import ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.leniency import TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
 
@@ -22,6 +23,7 @@ _MARIADB_OBJECTS = {
     "application period": (10, 4),
     "aggregate function": (10, 3),
 }
+_MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5)}
 _KINDS = {"function": ObjectKind.ROUTINE, "trigger": ObjectKind.TRIGGER}
 _EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
 
@@ -79,8 +81,31 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
         }
         if not met.get(kind, True):
             yield UnmetNeed(text=f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names))
+    yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
     yield from _unmet_creators(session, needs)
+
+
+def _missing_outside(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
+    """What belongs to the server, and a table cannot be made without."""
+    for kind in (SERVER, REFERENCE_SYSTEM):
+        for name, (count, names) in _missing(session, needs, kind):
+            statement = f"CREATE {kind.removeprefix('foreign ').upper()}"
+            yield UnmetNeed(text=f"{kind} {name}{_listed(count, names)}", hint=f"make it on the server: {statement}")
+
+
+def missing_functions(session: Session, needs: Mapping[str, Any]) -> Iterator[str]:
+    """Loadable functions that the server has not, with what calls them."""
+    for name, (count, names) in _missing(session, needs, FUNCTION):
+        yield f"this server has no {FUNCTION} {quote_name(name)}, which is called by{_listed(count, names)}"
+
+
+def _missing(session: Session, needs: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
+    wanted = {need.removeprefix(f"{kind} "): holders for need, holders in needs.items() if need.startswith(f"{kind} ")}
+    there = LISTS[kind](session) if wanted else None
+    for name, holders in wanted.items():
+        if there is not None and name.lower() not in {other.lower() for other in there}:
+            yield name, holders
 
 
 def _unmet_settings(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
@@ -149,4 +174,6 @@ def _has_type(kind: str, server: Server, source: Server) -> bool:
 
 
 def _has_object(kind: str, server: Server) -> bool:
+    if kind in _MYSQL_OBJECTS:
+        return not server.mariadb and server.version[:2] >= _MYSQL_OBJECTS[kind]
     return server.mariadb and server.version[:2] >= _MARIADB_OBJECTS.get(kind, (10, 6))

@@ -23,15 +23,16 @@ from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.own_definers import OwnDefiners
+from holdfast_mysql.restore.placeholder_libraries import make_importing
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
 from holdfast_mysql.session import Session, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
-_ORDER = ("function", "procedure", "package", "package body", "view", "trigger", "event")
-# What a view meets that refers to something which is not there (yet): database, table, column, function, view, or
-# access by a definer who is missing.
-_ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1630, 4092})
+_ORDER = ("library", "function", "procedure", "package", "package body", "view", "trigger", "event")
+# What a view meets that refers to something which is not there (yet): database, table, column, function, loadable
+# function, view, or access by a definer who is missing.
+_ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1584, 1630, 4092})
 _NO_DEFINER = 1449
 # The event was not made, or was dropped at once, because its time has passed.
 _PASSED = frozenset({1544, 1588, 1589})
@@ -114,9 +115,14 @@ class ObjectMaker:
 
     def _make(self, statement: Statement, made: list[tuple[str, str]]) -> None:
         try:
-            self._execute(statement)
+            missing = make_importing(self._session, self._database, statement, lambda: self._execute(statement))
         except pymysql.MySQLError as error:
             raise self._failure(statement, error) from error
+        for name in missing:
+            log.warning(
+                "%s %s imports library %s, which is not there, as it was when it was backed up",
+                statement.kind, quote_name(statement.name), quote_name(name),
+            )  # fmt: skip
         self._done.append(statement)
         if statement.kind != "event" or self._event_is_there(statement):
             made.append((statement.kind, statement.name))

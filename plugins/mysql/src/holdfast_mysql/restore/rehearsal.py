@@ -6,6 +6,7 @@ from holdfast_mysql.definitions.script import OPENING
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.journal import Journal, Plan, table_name
 from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.placeholder_libraries import imports_libraries
 from holdfast_mysql.restore.target import database_clauses
 from holdfast_mysql.session import Session, quoted, use
 
@@ -39,7 +40,9 @@ def rehearse(session: Session, journal: Journal, plan: Plan) -> None:
 
 def _make_routines(session: Session, journal: Journal, plan: Plan) -> None:
     own = ObjectMaker(session, database=journal.away, source=journal.away, definer="keep", disable_events=True)
-    own.make([statement for statement in plan.old if statement.kind in _ROUTINES], made=[])
+    routines = [statement for statement in plan.old if statement.kind in _ROUTINES]
+    # What imports libraries names those of the target.
+    own.make([routine for routine in routines if not imports_libraries(routine)], made=[])
     definers = {definer_clause(statement) for statement in plan.old} - {b""}
     for number, definer in enumerate(sorted(definers)):
         session.execute(b"CREATE " + definer + b" PROCEDURE holdfast_probe_%d() SELECT 1" % number)

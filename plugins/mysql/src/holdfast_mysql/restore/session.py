@@ -23,6 +23,7 @@ from holdfast_mysql.restore.checks import check_facts, check_requirements, check
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
 from holdfast_mysql.restore.folding import folded, folded_request
+from holdfast_mysql.restore.histograms import lost_statistics, make_histograms
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
@@ -32,7 +33,7 @@ from holdfast_mysql.restore.recovery import RECONNECT, recover, recover_all
 from holdfast_mysql.restore.rehearsal import rehearse
 from holdfast_mysql.restore.row_loader import RowLoader
 from holdfast_mysql.restore.tables import TableMaker
-from holdfast_mysql.restore.target import undo
+from holdfast_mysql.restore.target import make_read_only, undo
 from holdfast_mysql.session import Session, connect
 
 log = logging.getLogger("holdfast.mysql")
@@ -153,10 +154,22 @@ class MysqlRestore:
         self._done = True
 
     def _finish(self) -> None:
+        """Make what acts on rows, and at the very end what only describes them."""
+        self._make_rest()
+        histograms = [statement for statement in self._after if statement.kind == "histogram"]
+        chosen = [statement for statement in histograms if self._chooses(statement)]
+        self.warnings += make_histograms(self._session, self._target, chosen)
+        if not self._request.drill:
+            self.warnings += lost_statistics([name for name in self._facts.get("statistics", ()) if name in
+                                              self._selection])  # fmt: skip
+        if self._facts.get("read_only") and not (self._request.drill or self._request.selective):
+            self.warnings += make_read_only(self._session, self._target)
+
+    def _make_rest(self) -> None:
         self._tables.add_references()
         if self._accounts:
             accounts.apply(self._session, self._accounts)
-        chosen = [statement for statement in self._after if self._chooses(statement)]
+        chosen = [statement for statement in self._after if statement.kind != "histogram" and self._chooses(statement)]
         if self._journal:
             self._sequences.drop_passing(self._journal.building)
             self._swap(self._journal, chosen)
@@ -206,7 +219,7 @@ class MysqlRestore:
     def _chooses(self, statement: Statement) -> bool:
         if self._selection.leaves_out(statement.kind):
             return False
-        if statement.kind in ("view", "trigger"):
+        if statement.kind in ("view", "trigger", "histogram"):
             return (statement.table or statement.name) in self._selection
         return self._selection.everything
 

@@ -42,7 +42,18 @@ def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
     events = session.texts(
         f"SELECT event_name FROM information_schema.events WHERE {session.is_named('event_schema', database)}"
     )
-    return [*relations, *((kind.lower(), name) for kind, name in routines), *(("event", name) for (name,) in events)]
+    libraries = []
+    if session.server.mysql_since(9, 2):
+        libraries = session.texts(
+            "SELECT library_name FROM information_schema.libraries"
+            f" WHERE {session.is_named('library_schema', database)}"
+        )
+    return [
+        *relations,
+        *(("library", name) for (name,) in libraries),
+        *((kind.lower(), name) for kind, name in routines),
+        *(("event", name) for (name,) in events),
+    ]
 
 
 def database_clauses(session: Session, database: str) -> str:
@@ -62,6 +73,17 @@ def settings_clauses(session: Session, *, charset: str, collation: str, comment:
     encrypted = encryption and session.server.mysql_since(8, 0, 16)
     clause = f" DEFAULT ENCRYPTION='{'Y' if encryption == 'YES' else 'N'}'" if encrypted else ""
     return f"CHARACTER SET {charset} COLLATE {collation}{told}{clause}"
+
+
+def make_read_only(session: Session, database: str) -> list[str]:
+    """Keep a database from being changed, as its source was; what cannot be is told."""
+    if not session.server.mysql_since(8, 0, 22):
+        return ["the database that was backed up was read only, which this server does not know"]
+    try:
+        session.execute(f"ALTER DATABASE {quoted(database)} READ ONLY=1")
+    except pymysql.MySQLError as error:
+        return [f"the database is not read only, as the one that was backed up was: {error.args[-1]}"]
+    return []
 
 
 def drop(session: Session, database: str, kind: str, name: str, run: Callable[[str], object] | None = None) -> None:
