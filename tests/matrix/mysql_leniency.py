@@ -74,3 +74,18 @@ def test_an_account_without_any_global_right_restores(mysql: MariaDB, source: st
     record = holdfast.backup(mysql.url(source), store=store)
     holdfast.restore(record.id, mysql.url("copy", user="hosted", password="x"), store=store)
     assert mysql.rows("SELECT COUNT(*), SUM(e+0) FROM copy.t") == [(3000, 0)]
+
+
+def test_a_row_format_that_the_server_would_replace_is_named(mysql: MariaDB, source: str, store: str) -> None:
+    """Without strict mode, in which the table is refused, MySQL makes it in another one and warns."""
+    mysql.rows(f"CREATE TABLE {source}.t(id INT PRIMARY KEY) ROW_FORMAT=COMPRESSED")
+    record = holdfast.backup(mysql.url(source), store=store)
+    mysql.rows("SET GLOBAL innodb_file_per_table=OFF")
+    try:
+        with pytest.raises(holdfast.HoldfastError, match="innodb_file_per_table") as caught:
+            holdfast.restore(record, mysql.url("copy"), store=store)
+        assert "innodb_file_per_table=ON" in str(caught.value.hint)
+        assert not mysql.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name='copy'")
+    finally:
+        mysql.rows("SET GLOBAL innodb_file_per_table=ON")
+    holdfast.restore(record, mysql.url("copy"), store=store)

@@ -116,6 +116,7 @@ def _start(
     environ = {**os.environ, "PATH": _PATH, "TMPDIR": inner}
     install = ["mariadb-install-db", "--no-defaults", *as_user, f"--datadir={inner}/data", "--skip-test-db"]
     install += ["--auth-root-authentication-method=normal", "--force"]  # a chroot may not know its own host
+    install += [option for option in options if option.startswith("--innodb-page-size=")]  # of the files that it makes
     made = subprocess.run([*prefix, *install], env=environ, capture_output=True, check=False)
     if made.returncode:
         pytest.fail(f"mariadb-install-db failed: {made.stdout.decode()}{made.stderr.decode()}", pytrace=False)

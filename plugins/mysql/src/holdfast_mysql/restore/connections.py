@@ -23,6 +23,7 @@ _TICK = 0.1  # seconds
 _NOT_ALLOWED = 1227
 # Variables of a session, some of which take a privilege, and what makes a server take all that it took once.
 _LENIENT = {
+    "enforce_storage_engine": "",
     "explicit_defaults_for_timestamp": "ON",
     "max_error_count": str(load_warnings.KEPT),
     "restrict_fk_on_non_standard_key": "OFF",
@@ -38,7 +39,7 @@ def prepare_writer(session: Session) -> None:
     """
     session.execute(OPENING[0])
     session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0")
-    session.execute("SET lc_messages='en_US'")  # warnings and errors are read, not only shown
+    session.execute("SET lc_messages='en_US', sql_notes=1")  # warnings and errors are read, not only shown
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
     server = session.server
@@ -59,7 +60,7 @@ def _relax(session: Session) -> None:
     for name, value in session.texts(f"SHOW VARIABLES WHERE variable_name IN ({names})"):
         if value != _LENIENT[name.lower()]:
             try:
-                session.execute(f"SET {name}={_LENIENT[name.lower()]}")
+                session.execute(f"SET {name}={_LENIENT[name.lower()] or 'NULL'}")
             except pymysql.MySQLError as error:
                 if error_number(error) != _NOT_ALLOWED:
                     raise

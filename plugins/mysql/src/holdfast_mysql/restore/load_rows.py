@@ -1,6 +1,7 @@
 """Rows into a table: LOAD DATA LOCAL from memory, or a prepared INSERT where the server does not allow that."""
 
 from holdfast_mysql.restore.load_data import load_data
+from holdfast_mysql.restore.load_warnings import execute_rows
 from holdfast_mysql.restore.prepared_insert import insert
 from holdfast_mysql.rows.parsers import FieldParser
 from holdfast_mysql.rows.wire import RowReader
@@ -33,6 +34,7 @@ def _insert_empty(session: Session, reader: RowReader) -> int:
         count = len(parser.take())
         for start in range(0, count, _EMPTY_ROWS):
             values = ",".join(["()"] * min(_EMPTY_ROWS, count - start))
-            session.execute(f"INSERT INTO {quoted(reader.header.table)} () VALUES {values}")
+            sql = f"INSERT INTO {quoted(reader.header.table)} () VALUES {values}"
+            execute_rows(session, reader.header.table, sql.encode(), ())
         rows += count
     return rows

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.api import HoldfastError, IntegrityError, quote_name
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError
+from holdfast_mysql.restore.server_warnings import HARMLESS
 from holdfast_mysql.rows.wire import LABEL_KINDS, RowHeader
 from holdfast_mysql.session import Session
 from holdfast_mysql.session.driver import Outcome
@@ -59,7 +60,7 @@ def _check_warnings(session: Session, table: str, labels: Collection[str], *, ow
             "no more of them to look at, and one that it lost may mean changed data",
             hint="restore by hand with the commands in RESTORE.md",
         )
-    serious = [(int(code), text) for level, code, text in warnings if level != "Note"]
+    serious = [(int(code), text) for _, code, text in warnings if int(code) not in HARMLESS]
     if not serious:
         return
     columns = _Columns.read(session, table, labels)

@@ -81,9 +81,30 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
         }
         if not met.get(kind, True):
             yield UnmetNeed(text=f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names))
+    yield from _refused_engines(session, needs)
     yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
     yield from _unmet_creators(session, needs)
+
+
+def _refused_engines(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
+    """Storage engines that are there, but not for new tables, or that another one is put in place of."""
+    rows = _variables(session, ["enforce_storage_engine", "disabled_storage_engines"])
+    forced, disabled = (rows.get(name, "").lower() for name in ("enforce_storage_engine", "disabled_storage_engines"))
+    for need, (count, names) in needs.items():
+        kind, _, engine = need.partition(" ")
+        if kind != "engine":
+            continue
+        if forced and engine.lower() != forced:
+            yield UnmetNeed(
+                text=f"enforce_storage_engine is {forced}, and there are tables of {engine}{_listed(count, names)}",
+                hint="run on the server: SET GLOBAL enforce_storage_engine=NULL, or use an account with SUPER",
+            )
+        if engine.lower() in disabled.split(","):
+            yield UnmetNeed(
+                text=f"engine {engine} is one of disabled_storage_engines{_listed(count, names)}",
+                hint=f"start the server without {engine} in disabled_storage_engines",
+            )
 
 
 def _missing_outside(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:

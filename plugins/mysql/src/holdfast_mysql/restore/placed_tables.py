@@ -11,6 +11,8 @@ import logging
 from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.definitions.directories import INNODB, has_directories, renamed, without_directories
 from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.load_warnings import execute_rows
+from holdfast_mysql.restore.server_warnings import check_statement
 from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
@@ -56,10 +58,13 @@ class PlacedTables:
 
     def _copy(self, name: str, body: bytes, other: str) -> None:
         self._session.execute("SET autocommit=1")  # MySQL with GTIDs asks for it where there are no transactions
-        self._session.execute(body)
+        action = f"cannot put the files of table {quote_name(name)} into their folder"
+        check_statement(self._session, action, self._session.execute(body))
         columns = ", ".join(quoted(column) for column in self._columns(name)) or "()"
         source, target = (f"{quoted(self._database)}.{quoted(table)}" for table in (name, other))
-        self._session.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {source}")
+        execute_rows(
+            self._session, other, f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {source}".encode(), ()
+        )
         counts = [self._session.value(f"SELECT COUNT(*) FROM {table}") for table in (source, target)]
         if counts[0] != counts[1]:
             raise IntegrityError(f"table {quote_name(name)} has {counts[0]} rows, of which {counts[1]} were copied")

@@ -176,7 +176,7 @@ class MysqlRestore:
         else:
             self._maker(self._session.execute).make(chosen, made=self._tables.made)
 
-    def _maker(self, run: Callable[[bytes | str], object]) -> ObjectMaker:
+    def _maker(self, run: Callable[[bytes | str], int]) -> ObjectMaker:
         return ObjectMaker(
             self._session,
             database=self._target,
@@ -188,6 +188,7 @@ class MysqlRestore:
             excuse=self._excuse if self._request.drill else None,
             failures=self._failures,
             source_folds=bool(self._facts.get("folds")),
+            strict=True,
         )
 
     def _excuse(self, kind: str, name: str, why: str) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import pymysql
 
 from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
+from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys, without_references
@@ -19,6 +20,7 @@ from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, dup
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.placed_tables import PlacedTables
+from holdfast_mysql.restore.server_warnings import check_statement, definition_in, judge, read_warnings
 from holdfast_mysql.restore.target import exists, settings_clauses
 from holdfast_mysql.session import Server, Session, quoted, use
 
@@ -50,6 +52,7 @@ class TableMaker:
         self._sizes = _sizes(request)
         self._relaxed: set[str] = set()
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
+        self._accepted: dict[str, set[int]] = {}  # numbers of warnings with which each table is what it was
         self._split: dict[str, SplitDefinition] = {}
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
@@ -64,9 +67,11 @@ class TableMaker:
     def make_database(self) -> None:
         """Make the database, if it is not there, and use it."""
         if not exists(self._session, self._database):
-            with translate_errors(f"cannot create database {quote_name(self._database)}"):
-                self._session.execute(f"CREATE DATABASE {quoted(self._database)} {self.settings}")
+            action = f"cannot create database {quote_name(self._database)}"
+            with translate_errors(action):
+                count = self._session.execute(f"CREATE DATABASE {quoted(self._database)} {self.settings}")
             self.made_database = True
+            check_statement(self._session, action, count)
             if self._journal:
                 self._journal.create()
         use(self._session, self._database)
@@ -108,15 +113,11 @@ class TableMaker:
             self.made.append((statement.kind, statement.name))
         if statement.kind == "table" and self.placed:
             body = self.placed.strip(statement.name, body)
-        # What rows break is a key then, and not the whole table.
-        later = self._sizes[statement.name] >= _DEFER or self._failures.going_on
-        if statement.kind == "table" and later:
-            split = split_keys(body)
-            if split.keys:
-                self._split[statement.name] = split
-                body = split.create
         try:
             self._execute(statement, body)
+            # What rows break is a key then, and not the whole table.
+            if statement.kind == "table" and (self._sizes[statement.name] >= _DEFER or self._failures.going_on):
+                self._leave_keys(statement, body)
         except pymysql.MySQLError as error:
             text = error.args[1] if len(error.args) > 1 else str(error)
             raise HoldfastError(
@@ -125,20 +126,50 @@ class TableMaker:
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
 
+    def _leave_keys(self, statement: Statement, body: bytes) -> None:
+        """Make an empty table again without the keys that are built when its rows are there.
+
+        It was made with them first, so that what the server does not take is known before any row is loaded.
+        """
+        split = split_keys(body)
+        if split.keys:
+            self._split[statement.name] = split
+            self._session.execute(f"DROP TABLE {quoted(statement.name)}")
+            with relaxed(self._session) if statement.name in self._relaxed else nullcontext():
+                self._session.execute(split.create)
+
     def _execute(self, statement: Statement, body: bytes) -> None:
         """Make it; a table that InnoDB refuses only in its strict mode as it was once made, without that mode."""
         try:
-            self._session.execute(body)
+            count = self._session.execute(body)
         except pymysql.MySQLError as error:
             if statement.kind != "table" or error_number(error) not in _STRICT:
                 raise
             with relaxed(self._session, because=error):
-                self._session.execute(body)
+                count = self._session.execute(body)
+                self._judge(statement, body, count)
             self._relaxed.add(statement.name)
             log.warning(
                 "table %s is made with innodb_strict_mode=OFF, as it once was: %s", quote_name(statement.name),
                 " ".join(str(error.args[-1]).split()),
             )  # fmt: skip
+        else:
+            self._judge(statement, body, count)
+
+    def _judge(self, statement: Statement, body: bytes, count: int) -> None:
+        """Look at the warnings of a statement that made something."""
+        warnings = read_warnings(self._session) if count else []
+        self._accepted[statement.name] = {warning.code for warning in warnings}
+        judge(
+            self._session, statement.kind, statement.name, warnings,
+            unchanged=lambda: statement.kind != "sequence state" and self._read_back(statement) == body,
+        )  # fmt: skip
+
+    def _read_back(self, statement: Statement) -> bytes:
+        """The definition of a table or sequence as a backup would read it."""
+        if statement.kind == "table":
+            return DefinitionReader(self._session, self._database).table(statement.name).body
+        return definition_in(self._session, statement.kind, statement.name)
 
     def inspect(self) -> None:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
@@ -164,7 +195,8 @@ class TableMaker:
         if autocommit:
             session.execute("SET autocommit=1")
         yield
-        session.execute("SET autocommit=0" if autocommit else "COMMIT")
+        count = session.execute("SET autocommit=0" if autocommit else "COMMIT")
+        check_statement(session, f"cannot commit the rows of table {quote_name(table)}", count)
 
     @contextmanager
     def naming_duplicates(self, session: Session, table: str) -> Iterator[None]:
@@ -222,7 +254,10 @@ class TableMaker:
         added = b", ".join(b"ADD " + clause for clause in clauses)
         strictness = relaxed(session) if table in self._relaxed else nullcontext()
         with translate_errors(action), self.naming_duplicates(session, table), strictness:
-            session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+            count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+            warnings = read_warnings(session) if count else []
+            told = [warning for warning in warnings if warning.code not in self._accepted[table]]
+            judge(session, "table", table, told, unchanged=lambda: False)
 
 
 def _sizes(request: RestoreRequest) -> Counter[str]:
