@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from holdfast_mysql.definitions.storage_clauses import KINDS
+
 
 @dataclass(frozen=True, kw_only=True)
 class MysqlOptions:
@@ -44,7 +46,19 @@ class MysqlOptions:
         default=True, metadata={"help": "restore by LOAD DATA LOCAL where the server allows it, else by INSERT"}
     )
 
+    strip: str = field(
+        default="",
+        metadata={"help": "at restore: make tables without these clauses, separated by commas: " + ", ".join(KINDS)},
+    )
+
+    @property
+    def stripped(self) -> frozenset[str]:
+        """The kinds of clauses that `strip` names."""
+        return frozenset(kind.strip() for kind in self.strip.split(",") if kind.strip())
+
     def __post_init__(self) -> None:
-        """Refuse times that the server could not wait for."""
+        """Refuse times that the server could not wait for, and clauses that nobody knows."""
+        if unknown := sorted(self.stripped - set(KINDS)):
+            raise ValueError(f"strip has '{unknown[0]}' (it takes: {', '.join(KINDS)})")
         if self.lock_timeout is not None and not 1 <= self.lock_timeout <= 86400:
             raise ValueError(f"lock_timeout is {self.lock_timeout:g}, expected 1 to 86400 seconds")

@@ -140,6 +140,11 @@ def _clauses(body: bytes) -> tuple[list[_Clause], int]:
     return [], len(body)
 
 
+def options_start(body: bytes) -> int:
+    """Where the options of a table begin, behind its columns, keys and constraints."""
+    return _clauses(body)[1]
+
+
 def _text(body: bytes, clause: _Clause) -> bytes:
     # A clause may end inside a versioned comment, as INVISIBLE does: its closing mark belongs to it.
     end = clause.tokens[-1].end

@@ -10,6 +10,7 @@ from holdfast_mysql.catalog.leniency import needed_settings
 from holdfast_mysql.catalog.needs import missing_needs, with_sequences
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.storage_needs import storage_needs
 from holdfast_mysql.catalog.surroundings import LISTS, outside_needs
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.create_table import without_references
@@ -96,6 +97,7 @@ def read_contents(
         reprinted=reprinted_values(reader, tables),
         needs=(
             *needed_settings(session, database, tables),
+            *storage_needs(session, (*before, *after)),
             *outside_needs(session, database, tables, (*before, *after)),
         ),
     )

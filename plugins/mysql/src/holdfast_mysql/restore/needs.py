@@ -8,6 +8,7 @@ from holdfast.api import ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.leniency import TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.storage_needs import HINTS, STRIPPED_BY, is_met
 from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
@@ -41,11 +42,19 @@ def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
     needs = {}
     for need, (count, names) in request.facts["needs"].items():
         kind = _KINDS.get(need.partition(" ")[2]) if need.startswith("creator ") else None
+        if _is_stripped(need, request.options.stripped):
+            continue
         chosen = _chosen(request, names)
         unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
         if kind not in request.exclude_kinds and (chosen or unlisted):
             needs[need] = [len(chosen) + unlisted, chosen]
     return needs
+
+
+def _is_stripped(need: str, stripped: Collection[str]) -> bool:
+    """Whether the restore does without what is needed."""
+    kind = next((kind for start, kind in STRIPPED_BY.items() if need.startswith(start)), None)
+    return kind in stripped or ("engine" in stripped and need.startswith("engine "))
 
 
 def _chosen(request: RestoreRequest, names: Sequence[str]) -> list[str]:
@@ -81,6 +90,10 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
         }
         if not met.get(kind, True):
             yield UnmetNeed(text=f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names))
+    for need, (count, names) in needs.items():
+        if is_met(session, need) is False:
+            hint = next(hint for start, hint in HINTS.items() if need.startswith(start))
+            yield UnmetNeed(text=f"{need}{_listed(count, names)}", hint=hint)
     yield from _refused_engines(session, needs)
     yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
@@ -98,7 +111,7 @@ def _refused_engines(session: Session, needs: Mapping[str, Any]) -> Iterator[Unm
         if forced and engine.lower() != forced:
             yield UnmetNeed(
                 text=f"enforce_storage_engine is {forced}, and there are tables of {engine}{_listed(count, names)}",
-                hint="run on the server: SET GLOBAL enforce_storage_engine=NULL, or use an account with SUPER",
+                hint="SET GLOBAL enforce_storage_engine=NULL, an account with SUPER, or -o strip=engine",
             )
         if engine.lower() in disabled.split(","):
             yield UnmetNeed(

@@ -15,6 +15,8 @@ from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys, without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
+from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
 from holdfast_mysql.restore.failures import Failures
@@ -48,6 +50,8 @@ class TableMaker:
         self.missing: set[str] = set()
         self._journal = journal
         self._facts = request.facts
+        self._drill = request.drill
+        self._strip = request.options.stripped
         self._database = database
         self._sizes = _sizes(request)
         self._relaxed: set[str] = set()
@@ -91,7 +95,7 @@ class TableMaker:
             charset=collation.partition("_")[0],
             collation=collation,
             comment=str(self._facts["comment"]) if "comment" in self._facts else None,
-            encryption=str(self._facts.get("encryption", "")),
+            encryption="" if "encryption" in self._strip else str(self._facts.get("encryption", "")),
         )
 
     def make(self, statement: Statement) -> None:
@@ -108,7 +112,7 @@ class TableMaker:
                 self.missing.add(statement.name)
 
     def _make(self, statement: Statement) -> None:
-        body = without_references(statement.body) if self._unlinked and statement.kind == "table" else statement.body
+        body = self._stripped(statement)
         if statement.kind in ("table", "sequence"):
             self.made.append((statement.kind, statement.name))
         if statement.kind == "table" and self.placed:
@@ -123,8 +127,20 @@ class TableMaker:
             raise HoldfastError(
                 f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
                 hint=f"use --exclude {statement.name} to leave it out"
+                + _strip_hint(body)
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
+
+    def _stripped(self, statement: Statement) -> bytes:
+        """A definition without what the restore is to do without; a drill does not compare a table without clauses."""
+        if statement.kind != "table":
+            return statement.body
+        body = without_references(statement.body) if self._unlinked else statement.body
+        stripped = without_storage(body, self._strip) if self._strip else body
+        if stripped != body and self._drill:
+            why = f"it is made without {', '.join(sorted(self._strip))}"
+            note(self._session, self._database, "table", statement.name, why)
+        return stripped
 
     def _leave_keys(self, statement: Statement, body: bytes) -> None:
         """Make an empty table again without the keys that are built when its rows are there.
@@ -162,14 +178,8 @@ class TableMaker:
         self._accepted[statement.name] = {warning.code for warning in warnings}
         judge(
             self._session, statement.kind, statement.name, warnings,
-            unchanged=lambda: statement.kind != "sequence state" and self._read_back(statement) == body,
+            unchanged=lambda: statement.kind != "sequence state" and _read_back(self._session, self._database, statement) == body,
         )  # fmt: skip
-
-    def _read_back(self, statement: Statement) -> bytes:
-        """The definition of a table or sequence as a backup would read it."""
-        if statement.kind == "table":
-            return DefinitionReader(self._session, self._database).table(statement.name).body
-        return definition_in(self._session, statement.kind, statement.name)
 
     def inspect(self) -> None:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
@@ -258,6 +268,19 @@ class TableMaker:
             warnings = read_warnings(session) if count else []
             told = [warning for warning in warnings if warning.code not in self._accepted[table]]
             judge(session, "table", table, told, unchanged=lambda: False)
+
+
+def _strip_hint(body: bytes) -> str:
+    """The option that makes a table without the clauses that a server may refuse."""
+    kinds = sorted({clause.kind for clause in storage_clauses(body) if clause.value.lower() != "innodb"})
+    return f", or -o strip={','.join(kinds)}" if kinds else ""
+
+
+def _read_back(session: Session, database: str, statement: Statement) -> bytes:
+    """The definition of a table or sequence as a backup would read it."""
+    if statement.kind == "table":
+        return DefinitionReader(session, database).table(statement.name).body
+    return definition_in(session, statement.kind, statement.name)
 
 
 def _sizes(request: RestoreRequest) -> Counter[str]:
