@@ -1,7 +1,8 @@
 """Loading rows: whatever the server takes, and what it cannot take is named."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,66 @@ from support.servers.mariadb import MariaDB
 import holdfast
 
 
-def test_a_row_that_the_server_cannot_take_is_named(
-    mariadb: MariaDB, database: str, round_trip: Callable[..., str]
-) -> None:
-    """A prepared INSERT is bound by max_allowed_packet; LOAD DATA is not."""
-    mariadb.rows(f"CREATE TABLE {database}.big(b LONGBLOB)")
-    mariadb.rows(f"INSERT INTO {database}.big VALUES (REPEAT('x', 2000000))")
+@contextmanager
+def packets_of(mariadb: MariaDB, size: int) -> Iterator[None]:
+    mariadb.rows(f"SET GLOBAL max_allowed_packet={size}")
     try:
-        mariadb.rows("SET GLOBAL max_allowed_packet=1048576")
-        with pytest.raises(holdfast.HoldfastError, match="statements of 1048576") as caught:
-            round_trip(database, restore={"options": {"local_infile": False}})
-        assert caught.value.hint is not None
-        assert "max_allowed_packet" in caught.value.hint
+        yield
     finally:
         mariadb.rows("SET GLOBAL max_allowed_packet=1073741824")
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_a_row_that_the_server_cannot_take_is_named_before(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str], form: str
+) -> None:
+    """An INSERT is bound by max_allowed_packet; LOAD DATA is not."""
+    mariadb.rows(f"CREATE TABLE {database}.big(b LONGBLOB)")
+    mariadb.rows(f"CREATE TABLE {database}.small(b LONGBLOB)")
+    mariadb.rows(f"INSERT INTO {database}.big VALUES (REPEAT('x', 2000000))")
+    record = holdfast.backup(mariadb.url(database), store=store, options={"format": form})
+    target = new_name()
+    with packets_of(mariadb, 1 << 20):
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError, match=r"big needs statements of 2000\d\d\d bytes") as caught:
+                holdfast.restore(
+                    record, mariadb.url(target), store=store, options={"local_infile": False}, dry_run=preview
+                )
+            assert caught.value.hint == "run on the server: SET GLOBAL max_allowed_packet=2097152"
+        assert not mariadb.rows(f"SELECT 1 FROM information_schema.schemata WHERE schema_name='{target}'")
+        holdfast.restore(record, mariadb.url(target), store=store, exclude=["big"])
+        if form == "wire":
+            holdfast.restore(record, mariadb.url(new_name()), store=store)
+
+
+@pytest.mark.parametrize("case", ["sql", "insert", "infile"])
+def test_statements_stay_below_what_a_server_takes(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str], case: str
+) -> None:
+    """1 MiB was the default for long, and some have less."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY, a LONGBLOB, b TEXT)")
+    mariadb.rows("INSERT INTO t SELECT seq, REPEAT(CHAR(seq), 300000), '' FROM seq_1_to_12", database=database)
+    mariadb.rows("INSERT INTO t SELECT seq, 'x', REPEAT('y', 900) FROM seq_100_to_4000", database=database)
+    record = holdfast.backup(mariadb.url(database), store=store, options={"format": "sql" if case == "sql" else "wire"})
+    target = new_name()
+    with packets_of(mariadb, 1 << (20 if case == "sql" else 19)):
+        holdfast.restore(record, mariadb.url(target), store=store, options={"local_infile": case == "infile"})
+    sums = mariadb.rows(f"CHECKSUM TABLE {database}.t, {target}.t")
+    assert sums[0][1] == sums[1][1]
+
+
+def test_a_definition_that_is_too_long_is_no_lost_connection(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    mariadb.rows(f"CREATE PROCEDURE {database}.long_one() SELECT '{'x' * 300000}'")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    manifest = Path(record.path, "backup_manifest.json")
+    with packets_of(mariadb, 1 << 18):
+        with pytest.raises(holdfast.UnsafeError, match="long_one needs statements of 300"):
+            holdfast.restore(record, mariadb.url(new_name()), store=store)
+        manifest.write_text(manifest.read_text().replace('"packets"', '"forgotten"'))
+        with pytest.raises(holdfast.HoldfastError, match="is too long: the server's max_allowed_packet is 262144"):
+            holdfast.restore(record, mariadb.url(new_name()), store=store)
 
 
 def test_a_restore_says_nothing_where_there_is_nothing_to_say(

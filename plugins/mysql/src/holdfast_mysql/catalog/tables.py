@@ -76,6 +76,13 @@ class Table:
         return f"SELECT {', '.join(expressions) or '1'} FROM {quoted(self.name)}{history}"
 
 
+def inserts_only(table: Table) -> bool:
+    """Whether MariaDB takes its rows by INSERT alone: LOAD DATA would number them anew, or cannot write their times."""
+    header = table.row_header()
+    converted = any(column.kind in ("json", "index") for column in header.columns)
+    return header.versioned or (converted and any(column.auto_increment for column in table.columns))
+
+
 def list_names(session: Session, database: str) -> list[tuple[str, str]]:
     """Name and type of every table, view and sequence."""
     return [

@@ -12,7 +12,7 @@ _ROWS = 10_000  # of one statement: the server keeps 65535 warnings, and each ro
 
 
 def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
-    """Turn a stream of rows into statements of about 1 MiB."""
+    """Turn a stream of rows into statements of 512 KiB at most, but for a row that has more."""
     reader = RowReader(chunks)
     columns = reader.header.columns
     kinds = [column.kind for column in columns]

@@ -8,7 +8,7 @@ from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
-from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, unmet
+from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session, quoted
 
@@ -83,7 +83,7 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     """Name everything that this server cannot hold."""
     needs = chosen_needs(request)
     source = Server.of(str(request.facts["server"]))
-    missing = list(unmet(session, needs, source=source))
+    missing = [*unmet(session, needs, source=source), *short_packets(session, request)]
     if missing:
         raise UnsafeError(
             f"{session.server.name} cannot hold what the backup of {source.name} has: "

@@ -19,7 +19,7 @@ _NULL = _ESCAPE + b"N"
 
 def load_data(session: Session, reader: RowReader) -> int:
     """Insert all rows of a stream by one statement; returns their number."""
-    header, connection = reader.header, session.connection
+    header, connection, limit = reader.header, session.connection, session.packet_limit
     if not driver.begin_load(connection, _statement(header).encode()):
         raise HoldfastError("the server did not ask for the rows of LOAD DATA LOCAL")
     parser = FieldParser(len(header.columns), _NULL)
@@ -29,7 +29,7 @@ def load_data(session: Session, reader: RowReader) -> int:
         values = parser.take()
         rows += len(values) // parser.count
         if values:
-            driver.send_rows(connection, _fields(values, nulls))
+            driver.send_rows(connection, _fields(values, nulls), limit=limit)
     check_outcome(session, header, driver.end_load(connection), rows=rows)
     return rows
 

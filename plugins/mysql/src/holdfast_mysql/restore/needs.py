@@ -142,6 +142,26 @@ def _missing(session: Session, needs: Mapping[str, Any], kind: str) -> Iterator[
             yield name, holders
 
 
+def short_packets(session: Session, request: RestoreRequest) -> Iterator[UnmetNeed]:
+    """Rows and definitions that make a longer statement than the server takes; LOAD DATA is not bound by that."""
+    limit = session.packet_limit
+    infile = request.facts["format"] == "wire" and request.options.local_infile and (
+        session.value("SELECT @@local_infile") == "1"
+    )  # fmt: skip
+    for name, (size, where) in request.facts.get("packets", {}).items():
+        sent = not infile or where == "everywhere" or (where and session.server.mariadb)
+        if size >= limit and sent and _chosen(request, [name]):
+            yield UnmetNeed(
+                text=f"{name} needs statements of {size} bytes, and max_allowed_packet is {limit}",
+                hint=f"run on the server: SET GLOBAL max_allowed_packet={_round_up(size)}",
+            )
+
+
+def _round_up(size: int) -> int:
+    """The next power of two above a size."""
+    return 1 << size.bit_length()
+
+
 def _unmet_settings(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
     """Settings that the session has not, also after `prepare_writer` has relaxed what it may."""
     wanted = {need.partition(" ")[2]: holders for need, holders in needs.items() if need.startswith("setting ")}

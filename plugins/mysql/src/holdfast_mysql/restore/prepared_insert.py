@@ -41,7 +41,7 @@ class _PreparedInserts:
         self._types = b"".join(
             _BLOB if column.kind in ("utf8", "latin", "label", "bytes") else _VAR_STRING for column in header.columns
         )
-        self._limit = int(session.value("SELECT @@max_allowed_packet"))
+        self._limit = session.packet_limit
         # Of the rows of one statement: before them come types and a bitmap of NULLs.
         self.most = max(1, min(_BATCH, self._limit - 3 * _PARAMETERS))
         # So few rows that the server keeps all their warnings, should each value have one.
@@ -69,6 +69,11 @@ class _PreparedInserts:
         head = struct.pack("<IBI", statement, 0, 1) + self._null_bitmap(rows) + b"\x01" + self._types * len(rows)
         payload = b"".join([head, *(values for values, _ in rows)])
         if len(payload) >= self._limit:
+            half = len(rows) // 2  # a power of two, as `sizes` are
+            if half:
+                self._execute(rows[:half])
+                self._execute(rows[half:])
+                return
             raise HoldfastError(
                 f"a row of table {quote_name(self._header.table)} has {len(payload)} bytes, and the server takes "
                 f"statements of {self._limit}",

@@ -176,10 +176,12 @@ class TableMaker:
         """Look at the warnings of a statement that made something."""
         warnings = read_warnings(self._session) if count else []
         self._accepted[statement.name] = {warning.code for warning in warnings}
-        judge(
-            self._session, statement.kind, statement.name, warnings,
-            unchanged=lambda: statement.kind != "sequence state" and _read_back(self._session, self._database, statement) == body,
-        )  # fmt: skip
+
+        def unchanged() -> bool:
+            is_read = statement.kind != "sequence state"
+            return is_read and _read_back(self._session, self._database, statement) == body
+
+        judge(self._session, statement.kind, statement.name, warnings, unchanged=unchanged)
 
     def inspect(self) -> None:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""

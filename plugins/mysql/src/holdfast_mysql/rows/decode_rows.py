@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 FULL = 0xFFFFFF
-BATCH = 1_000_000  # bytes of one statement: servers may take no more than 1 MiB
+BATCH = 1 << 19  # bytes of a statement, unless one row has more: servers may take no more than 1 MiB
 SETTINGS = (
     "SET NAMES utf8mb4, sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone='+00:00', "
     "foreign_key_checks=0, unique_checks=0"

@@ -1,6 +1,7 @@
 """One connection: queries whose answers are bytes as the server keeps them."""
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 
-from holdfast.api import PluginError, UnreachableError, UsageError, quote_name
+from holdfast.api import HoldfastError, PluginError, UnreachableError, UsageError, quote_name
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location
 from holdfast_mysql.session import driver, parsec
@@ -27,6 +28,9 @@ _WHOLE = (
 )
 
 
+_SHORT = 1000  # bytes of a statement that every server takes
+
+
 class Session:
     """A connection whose answers are bytes as the server keeps them; used by one thread at a time."""
 
@@ -36,8 +40,23 @@ class Session:
         self.server = Server.of(connection.get_server_info())
 
     def query(self, sql: str | bytes) -> Any:
-        """Run one statement and return the driver's result."""
+        """Run one statement and return the driver's result; one that is too long for the server is not sent.
+
+        The server would cut the connection in the middle of it, which looks as if it were gone.
+        """
+        if len(sql) > _SHORT:
+            size = len(sql.encode(errors="surrogateescape") if isinstance(sql, str) else sql) + 1
+            if size >= self.packet_limit:
+                raise HoldfastError(
+                    f"a statement of {size} bytes is too long: the server's max_allowed_packet is {self.packet_limit}",
+                    hint="raise max_allowed_packet on the server",
+                )
         return driver.query(self.connection, sql)
+
+    @functools.cached_property
+    def packet_limit(self) -> int:
+        """The bytes that a statement has to be shorter than."""
+        return int(self.value("SELECT @@max_allowed_packet"))
 
     def rows(self, sql: str | bytes) -> list[Row]:
         """The rows of a query."""

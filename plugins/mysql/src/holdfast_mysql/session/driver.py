@@ -90,11 +90,12 @@ def begin_load(connection: Any, statement: bytes) -> bool:
     return bool(connection._read_packet().is_load_local_packet())
 
 
-def send_rows(connection: Any, block: bytes) -> None:
-    """Send some of the rows that LOAD DATA LOCAL asked for."""
+def send_rows(connection: Any, block: bytes, *, limit: int) -> None:
+    """Send some of the rows that LOAD DATA LOCAL asked for, in packets shorter than the server's limit."""
     view = memoryview(block)
-    for start in range(0, len(block), _PACKET):
-        connection.write_packet(bytes(view[start : start + _PACKET]))
+    size = min(_PACKET, limit // 2)
+    for start in range(0, len(block), size):
+        connection.write_packet(bytes(view[start : start + size]))
 
 
 def end_load(connection: Any) -> Outcome:
