@@ -94,7 +94,7 @@ def test_a_replica_says_where_it_is(tmp_path: Path) -> None:
     with running_mariadb("--skip-ssl") as source, running_mariadb("--skip-ssl", "--server-id=2") as replica:
         replica.rows(
             f"CHANGE MASTER 'main' TO MASTER_HOST='127.0.0.1', MASTER_PORT={source.port}, MASTER_USER='copy',"
-            " MASTER_PASSWORD='x', MASTER_USE_GTID=slave_pos"
+            " MASTER_PASSWORD='x', MASTER_USE_GTID=slave_pos, MASTER_SSL=0"
         )
         source.rows("CREATE USER copy@'%' IDENTIFIED BY 'x'")
         source.rows("GRANT REPLICATION SLAVE ON *.* TO copy@'%'")
