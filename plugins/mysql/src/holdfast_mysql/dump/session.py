@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
 from holdfast.api import (
     Chunk,
@@ -27,11 +26,12 @@ from holdfast_mysql.catalog.privileges import hidden_objects, unreadable_tables
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.surroundings import persistent_statistics
-from holdfast_mysql.catalog.tables import Table, inserts_only, list_names, read_tables
+from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.directories import has_directories, without_directories
 from holdfast_mysql.definitions.script import ScriptWriter, Statement
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
+from holdfast_mysql.dump.packets import Packets
 from holdfast_mysql.dump.scripts import in_order_for_clients, portable
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
@@ -46,7 +46,6 @@ from holdfast_mysql.session.dump_connections import DumpConnections
 from holdfast_mysql.snapshot import Snapshot, SnapshotTaker, prepare_reader
 
 _TICK = 0.1
-_LONG_PACKET = 1 << 16  # bytes from which it tells the longest statement that a table needs
 _ROW_MORE = 4  # bytes of a value besides its own, in a statement
 _LARGE_ROW = 1 << 20  # bytes from which the manifest tells the longest row of a stream
 
@@ -70,7 +69,7 @@ class MysqlDump:
             self._readers.put(reader)
         self._digests: dict[str, StreamDigest] = {}
         self._largest: dict[str, int] = {}
-        self._packets: dict[str, int] = {}
+        self._packets = Packets()
         self._digest_plan = DigestPlan.of(
             contents.tables, wanted=request.proof, always={name.rpartition(".")[0] for name in contents.reprinted}
         )
@@ -119,14 +118,9 @@ class MysqlDump:
             with self._copy(stream.name) as copy:
                 yield from copy.chunks()
             table = self._contents.rows[stream.name].table
-            self._note_packet(table, copy.largest + _ROW_MORE * len(table.columns))
+            self._packets.note(table, copy.largest + _ROW_MORE * len(table.columns))
             if copy.largest >= _LARGE_ROW:
                 self._largest[stream.name] = copy.largest
-
-    def _note_packet(self, table: Table, size: int) -> None:
-        """Keep how long a statement has to be that inserts the longest row of a table."""
-        if size >= _LONG_PACKET:
-            self._packets[table.name] = max(size, self._packets.get(table.name, 0))
 
     @contextmanager
     def _copy(self, name: str) -> Iterator[RowCopy]:
@@ -171,7 +165,7 @@ class MysqlDump:
         for name in contents.rows:
             with self._copy(name) as copy:
                 for piece in inserts(copy.chunks(), writer):
-                    self._note_packet(contents.rows[name].table, len(piece))
+                    self._packets.note(contents.rows[name].table, len(piece))
                     yield piece
         for statement in after:
             yield writer.statement(statement)
@@ -210,16 +204,6 @@ class MysqlDump:
                 )
         return table_proof(table, digests, self._digest_plan, total)
 
-    def _packets_needed(self) -> dict[str, list[Any]]:
-        """By name, the bytes of the longest statements, and where they have to be such: LOAD DATA carries rows too."""
-        tables = {table.name: table for table in self._contents.tables}
-        rows = {
-            name: [size, "in MariaDB" if inserts_only(tables[name]) else ""] for name, size in self._packets.items()
-        }
-        definitions = (*self._contents.before, *self._contents.after)
-        long = {item.name: [len(item.body), "everywhere"] for item in definitions if len(item.body) >= _LONG_PACKET}
-        return {**long, **rows}
-
     def facts(self) -> Facts:
         """Tell about the dump."""
         contents, options = self._contents, self._request.options
@@ -257,7 +241,7 @@ class MysqlDump:
                 "rows": rows,
                 "largest": dict(self._largest),
                 "recomputed": contents.recomputed,
-                "packets": self._packets_needed(),
+                "packets": self._packets.needed(contents.tables, (*contents.before, *contents.after)),
                 "needs": requirements_of(contents.tables, (*contents.before, *contents.after), contents.needs),
             },
         )

@@ -1,7 +1,6 @@
 """Views, routines, triggers and events, each made under the settings that it was first made under."""
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,10 +22,11 @@ from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.object_warnings import ObjectWarnings
 from holdfast_mysql.restore.own_definers import OwnDefiners
 from holdfast_mysql.restore.placeholder_libraries import make_importing
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
-from holdfast_mysql.restore.server_warnings import NO_DEFINER, definition_in, judge, read_warnings
+from holdfast_mysql.restore.server_warnings import NO_DEFINER
 from holdfast_mysql.session import Session, literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
@@ -35,11 +35,6 @@ _ORDER = ("library", "function", "procedure", "package", "package body", "view",
 # What a view meets that refers to something which is not there (yet): database, table, column, function, loadable
 # function, view, or access by a definer who is missing.
 _ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1584, 1630, 4092})
-# An event whose time has passed is made disabled, dropped at once, or not changed.
-_DISABLED = 1544
-_SCHEDULER = re.compile(r"Event scheduler is switched off")  # of no number of its own in MariaDB
-# Warnings that are told of in words of our own.
-_TOLD = frozenset({_DISABLED, 1588, 1589, NO_DEFINER})
 
 
 def _ignore(*_: str) -> None:
@@ -66,9 +61,7 @@ class ObjectMaker:
         self._failures = failures or Failures()
         self._done: list[Statement] = []
         self._run = run or session.execute
-        self._strict = strict
-        self._idle = False
-        self._orphans: dict[str, list[str]] = {}  # objects by the server's words for their definer, who is missing
+        self._warnings = ObjectWarnings(session, database, strict=strict, disable_events=disable_events)
         self._database = database
         self._source = source
         self._definer = definer
@@ -95,11 +88,7 @@ class ObjectMaker:
             if collation != kept:
                 self._alter_collation(kept)
             self._session.execute(OPENING[0])
-        if self._idle:
-            log.warning("events are made, and do not run: event_scheduler is OFF on this server")
-        for why, orphans in self._orphans.items():
-            listed = ", ".join(orphans[:10]) + (f" and {len(orphans) - 10} more" if len(orphans) > 10 else "")
-            log.warning("%s keep their definer, who is missing: %s", listed, why)
+        self._warnings.tell()
 
     def _alter_collation(self, collation: str) -> str:
         self._run(f"ALTER DATABASE {quoted(self._database)} COLLATE {collation}")
@@ -142,29 +131,6 @@ class ObjectMaker:
         if statement.kind != "event" or self._event_is_there(statement):
             made.append((statement.kind, statement.name))
 
-    def _judge(self, statement: Statement, count: int) -> None:
-        """Look at the warnings of the statement that made an object."""
-        warnings = read_warnings(self._session) if count else []
-        for warning in warnings:
-            if _SCHEDULER.match(warning.text):
-                self._idle = not self._disable_events
-            if warning.code == NO_DEFINER:
-                self._orphans.setdefault(warning.text, []).append(f"{statement.kind} {quote_name(statement.name)}")
-            if warning.code == _DISABLED and not self._disable_events:
-                log.warning("event %s is made, but disabled, because its time has passed", quote_name(statement.name))
-        judge(
-            self._session, statement.kind, statement.name,
-            [warning for warning in warnings if warning.code not in _TOLD and not _SCHEDULER.match(warning.text)],
-            unchanged=lambda: not self._strict or self._is_there_as(statement),
-        )  # fmt: skip
-
-    def _is_there_as(self, statement: Statement) -> bool:
-        """Whether the server shows an object as it was told to make it, in whatever database it names."""
-        body = definition_in(self._session, statement.kind, statement.name)
-        bodies = (replace(statement, body=text) for text in (body, statement.body))
-        made, wanted = (rename_database(each, old=self._database, new="", objects=[statement.name]) for each in bodies)
-        return made == wanted
-
     def _event_is_there(self, event: Statement) -> bool:
         """Whether the server has kept an event: it drops one whose time has passed, and only says so."""
         if self._session.rows(f"SHOW EVENTS WHERE name={literal(event.name)} AND db={literal(self._database)}"):
@@ -182,7 +148,7 @@ class ObjectMaker:
         self._session.execute(OPENING[0])
         if settings:
             self._session.execute("SET " + ", ".join(settings))
-        self._judge(statement, self._run(statement.body))
+        self._warnings.judge(statement, self._run(statement.body))
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")

@@ -56,7 +56,7 @@ class RowLoader:
                 session.execute(f"TRUNCATE TABLE {quoted(table)}")
         if last:
             with self._pool.acquire() as session:
-                self._tables.add_keys(session, table)
+                self._tables.keys.add(session, table)
 
     def _try(self, stream: str, blob: Blob) -> None:
         table = self._recorded[stream][0]

@@ -138,7 +138,7 @@ class MysqlRestore:
                     self._make(statement)
                     self._tables.inspect()
         self._rows.check_counts()
-        self._tables.add_left_keys()
+        self._tables.keys.add_all()
 
     def _make(self, statement: Statement) -> None:
         """Make a table or a sequence, if it is chosen, and before a table what it takes numbers from."""
@@ -166,7 +166,7 @@ class MysqlRestore:
             self.warnings += make_read_only(self._session, self._target)
 
     def _make_rest(self) -> None:
-        self._tables.add_references()
+        self._tables.keys.add_references()
         if self._accounts:
             accounts.apply(self._session, self._accounts)
         chosen = [statement for statement in self._after if statement.kind != "histogram" and self._chooses(statement)]
@@ -226,7 +226,7 @@ class MysqlRestore:
 
     def close(self) -> None:
         """End every connection; without `commit`, remove what was made and put back what was replaced."""
-        self._connections.close(None if self._done else self._killer())
+        self._connections.close(None if self._done else _killer(self._location, self._session, self._journal))
         if self._done:
             return
         self._session.abort()
@@ -238,18 +238,19 @@ class MysqlRestore:
                 log.warning("the replacement failed, %s is put back", quote_name(self._target))
             recover(self._location, self._target, self._journal.token, patience=RECONNECT if self._swapping else 0)
 
-    def _killer(self) -> Session | None:
-        """A connection that ends the others at the server: a statement of ours may be waiting there for a lock."""
-        try:
-            killer = connect(self._location)
-            if self._journal:
-                self._session.abort()
-                with contextlib.suppress(pymysql.MySQLError):
-                    killer.execute(f"KILL {self._session.connection.thread_id()}")
-            return killer
-        except HoldfastError as error:
-            log.info("cannot end the connections at the server: %s", error.message)
-            return None
+
+def _killer(location: Location, session: Session, journal: Journal | None) -> Session | None:
+    """A connection that ends the others at the server: a statement of ours may be waiting there for a lock."""
+    try:
+        killer = connect(location)
+        if journal:
+            session.abort()
+            with contextlib.suppress(pymysql.MySQLError):
+                killer.execute(f"KILL {session.connection.thread_id()}")
+        return killer
+    except HoldfastError as error:
+        log.info("cannot end the connections at the server: %s", error.message)
+        return None
 
 
 @contextmanager

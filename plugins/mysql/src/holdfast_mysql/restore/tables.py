@@ -3,8 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from contextlib import contextmanager
 
 import pymysql
 
@@ -12,7 +11,7 @@ from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, known_collations
-from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys, without_references
+from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
@@ -21,6 +20,7 @@ from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
+from holdfast_mysql.restore.left_keys import LeftKeys, relaxed
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.server_warnings import check_statement, definition_in, judge, read_warnings
 from holdfast_mysql.restore.target import exists, settings_clauses
@@ -54,10 +54,12 @@ class TableMaker:
         self._strip = request.options.stripped
         self._database = database
         self._sizes = _sizes(request)
-        self._relaxed: set[str] = set()
+        #: Tables that are made without InnoDB's strict mode.
+        self.relaxed: set[str] = set()
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
-        self._accepted: dict[str, set[int]] = {}  # numbers of warnings with which each table is what it was
-        self._split: dict[str, SplitDefinition] = {}
+        #: Numbers of warnings with which each table is what it was.
+        self.accepted: dict[str, set[int]] = {}
+        self.keys = LeftKeys(session, failures, self)
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
         stripping = journal or (request.drill and request.facts.get("placed"))
@@ -121,7 +123,7 @@ class TableMaker:
             self._execute(statement, body)
             # What rows break is a key then, and not the whole table.
             if statement.kind == "table" and (self._sizes[statement.name] >= _DEFER or self._failures.going_on):
-                self._leave_keys(statement, body)
+                self.keys.leave(statement.name, body)
         except pymysql.MySQLError as error:
             text = error.args[1] if len(error.args) > 1 else str(error)
             raise HoldfastError(
@@ -142,18 +144,6 @@ class TableMaker:
             note(self._session, self._database, "table", statement.name, why)
         return stripped
 
-    def _leave_keys(self, statement: Statement, body: bytes) -> None:
-        """Make an empty table again without the keys that are built when its rows are there.
-
-        It was made with them first, so that what the server does not take is known before any row is loaded.
-        """
-        split = split_keys(body)
-        if split.keys:
-            self._split[statement.name] = split
-            self._session.execute(f"DROP TABLE {quoted(statement.name)}")
-            with relaxed(self._session) if statement.name in self._relaxed else nullcontext():
-                self._session.execute(split.create)
-
     def _execute(self, statement: Statement, body: bytes) -> None:
         """Make it; a table that InnoDB refuses only in its strict mode as it was once made, without that mode."""
         try:
@@ -164,7 +154,7 @@ class TableMaker:
             with relaxed(self._session, because=error):
                 count = self._session.execute(body)
                 self._judge(statement, body, count)
-            self._relaxed.add(statement.name)
+            self.relaxed.add(statement.name)
             log.warning(
                 "table %s is made with innodb_strict_mode=OFF, as it once was: %s", quote_name(statement.name),
                 " ".join(str(error.args[-1]).split()),
@@ -175,7 +165,7 @@ class TableMaker:
     def _judge(self, statement: Statement, body: bytes, count: int) -> None:
         """Look at the warnings of a statement that made something."""
         warnings = read_warnings(self._session) if count else []
-        self._accepted[statement.name] = {warning.code for warning in warnings}
+        self.accepted[statement.name] = {warning.code for warning in warnings}
 
         def unchanged() -> bool:
             is_read = statement.kind != "sequence state"
@@ -234,43 +224,6 @@ class TableMaker:
         """Take back the rows of a transaction that is not over; a table without transactions is one stream."""
         session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._nontransactional else "ROLLBACK")
 
-    def add_keys(self, session: Session, table: str) -> None:
-        """Build the keys that were left out, all in one pass over the rows."""
-        if table in self._split:
-            action = f"cannot build the keys of table {quote_name(table)}"
-            self._add(session, table, self._split[table].keys, kind="key", action=action)
-
-    def add_left_keys(self) -> None:
-        """Build the keys of all tables that have no stream of their own."""
-        for table in list(self._split):
-            self.add_keys(self._session, table)
-
-    def add_references(self) -> None:
-        """Add the foreign keys that were left out."""
-        for table, split in self._split.items():
-            if split.references:
-                action = f"cannot add the foreign keys of table {quote_name(table)}"
-                self._add(self._session, table, split.references, kind="foreign key", action=action)
-
-    def _add(self, session: Session, table: str, clauses: tuple[bytes, ...], *, kind: str, action: str) -> None:
-        try:
-            self._alter(session, table, clauses, action)
-        except HoldfastError:
-            if not self._failures.going_on:
-                raise
-            for clause in clauses:
-                alter = partial(self._alter, session, table, (clause,), action)
-                self._failures.attempt(kind, f"{table}.{name_of(clause)}", alter)
-
-    def _alter(self, session: Session, table: str, clauses: tuple[bytes, ...], action: str) -> None:
-        added = b", ".join(b"ADD " + clause for clause in clauses)
-        strictness = relaxed(session) if table in self._relaxed else nullcontext()
-        with translate_errors(action), self.naming_duplicates(session, table), strictness:
-            count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
-            warnings = read_warnings(session) if count else []
-            told = [warning for warning in warnings if warning.code not in self._accepted[table]]
-            judge(session, "table", table, told, unchanged=lambda: False)
-
 
 def _strip_hint(body: bytes) -> str:
     """The option that makes a table without the clauses that a server may refuse."""
@@ -292,17 +245,3 @@ def _sizes(request: RestoreRequest) -> Counter[str]:
     for name, (table, _) in request.facts["rows"].items():
         total[table] += sizes.get(name, 0)
     return total
-
-
-@contextmanager
-def relaxed(session: Session, because: pymysql.MySQLError | None = None) -> Iterator[None]:
-    """Without InnoDB's strict mode; where the account may not change it, `because` is the error to raise."""
-    before = session.value("SELECT @@innodb_strict_mode")
-    try:
-        session.execute("SET innodb_strict_mode=0")
-    except pymysql.MySQLError as error:
-        raise because or error from error
-    try:
-        yield
-    finally:
-        session.execute(f"SET innodb_strict_mode={before}")

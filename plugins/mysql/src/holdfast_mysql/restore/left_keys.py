@@ -1,0 +1,97 @@
+"""Keys and foreign keys that are left out of new tables and built once the rows are there."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Protocol
+
+import pymysql
+
+from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys
+from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.server_warnings import judge, read_warnings
+from holdfast_mysql.session import Session, quoted
+
+
+class _Tables(Protocol):
+    """What is known of the tables that were made."""
+
+    relaxed: set[str]
+    accepted: dict[str, set[int]]
+
+    def naming_duplicates(self, session: Session, table: str) -> AbstractContextManager[None]: ...
+
+
+class LeftKeys:
+    """The keys of a restore's tables that are still to be built."""
+
+    def __init__(self, session: Session, failures: Failures, tables: _Tables) -> None:
+        self._session = session
+        self._failures = failures
+        self._tables = tables
+        self._split: dict[str, SplitDefinition] = {}
+
+    def leave(self, table: str, body: bytes) -> None:
+        """Make an empty table again without the keys that are built when its rows are there.
+
+        It was made with them first, so that what the server does not take is known before any row is loaded.
+        """
+        split = split_keys(body)
+        if split.keys:
+            self._split[table] = split
+            self._session.execute(f"DROP TABLE {quoted(table)}")
+            with relaxed(self._session) if table in self._tables.relaxed else nullcontext():
+                self._session.execute(split.create)
+
+    def add(self, session: Session, table: str) -> None:
+        """Build the keys of a table, all in one pass over its rows."""
+        if table in self._split:
+            action = f"cannot build the keys of table {quote_name(table)}"
+            self._add(session, table, self._split[table].keys, kind="key", action=action)
+
+    def add_all(self) -> None:
+        """Build the keys of all tables that have no stream of their own."""
+        for table in list(self._split):
+            self.add(self._session, table)
+
+    def add_references(self) -> None:
+        """Add the foreign keys."""
+        for table, split in self._split.items():
+            if split.references:
+                action = f"cannot add the foreign keys of table {quote_name(table)}"
+                self._add(self._session, table, split.references, kind="foreign key", action=action)
+
+    def _add(self, session: Session, table: str, clauses: tuple[bytes, ...], *, kind: str, action: str) -> None:
+        try:
+            self._alter(session, table, clauses, action)
+        except HoldfastError:
+            if not self._failures.going_on:
+                raise
+            for clause in clauses:
+                alter = partial(self._alter, session, table, (clause,), action)
+                self._failures.attempt(kind, f"{table}.{name_of(clause)}", alter)
+
+    def _alter(self, session: Session, table: str, clauses: tuple[bytes, ...], action: str) -> None:
+        added = b", ".join(b"ADD " + clause for clause in clauses)
+        strictness = relaxed(session) if table in self._tables.relaxed else nullcontext()
+        with translate_errors(action), self._tables.naming_duplicates(session, table), strictness:
+            count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+            warnings = read_warnings(session) if count else []
+            told = [warning for warning in warnings if warning.code not in self._tables.accepted[table]]
+            judge(session, "table", table, told, unchanged=lambda: False)
+
+
+@contextmanager
+def relaxed(session: Session, because: pymysql.MySQLError | None = None) -> Iterator[None]:
+    """Without InnoDB's strict mode; where the account may not change it, `because` is the error to raise."""
+    before = session.value("SELECT @@innodb_strict_mode")
+    try:
+        session.execute("SET innodb_strict_mode=0")
+    except pymysql.MySQLError as error:
+        raise because or error from error
+    try:
+        yield
+    finally:
+        session.execute(f"SET innodb_strict_mode={before}")
