@@ -70,6 +70,9 @@ def test_functions_that_a_server_with_a_binary_log_does_not_take_are_named_first
             holdfast.restore(record.id, mariadb.url(target), store=store)
         assert caught.value.hint == "run on the server: SET GLOBAL log_bin_trust_function_creators=ON"
         assert not there(mariadb, target)
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store, exclude_kinds=["routine"])
+        without = holdfast.backup(mariadb.url(database), store=store, exclude_kinds=["routine"])
+        holdfast.restore(without.id, mariadb.url(new_name()), store=store)
     with set_global(mariadb, log_bin_trust_function_creators="ON"):
         holdfast.restore(record.id, mariadb.url(target), store=store)
 

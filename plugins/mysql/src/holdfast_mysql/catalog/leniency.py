@@ -5,18 +5,23 @@ A restore relaxes its own session; where it may not, it names the setting, and w
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from holdfast.api import ObjectKind
+from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.session import Session, literal
 
 TRUST = "log_bin_trust_function_creators=ON"
+LOOSE_KEYS = "restrict_fk_on_non_standard_key=OFF"
 _KEYLESS = ("sql_require_primary_key=OFF", "sql_generate_invisible_primary_key=OFF")
 
 # The unique keys of a table: name, and whole columns in their order.
 _Keys = dict[str, tuple[str, ...]]
 
 
-def needed_settings(session: Session, database: str, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    """Each need, such as `setting sql_require_primary_key=OFF`, with the name of what has it."""
+def needed_settings(
+    session: Session, database: str, selection: Selection, tables: Sequence[Table]
+) -> Iterator[tuple[str, str]]:
+    """Each need, such as `setting sql_require_primary_key=OFF`, with the name of what of the selection has it."""
     names = {table.name for table in tables}
     unique = _unique_keys(session, database)
     for table in tables:
@@ -26,10 +31,10 @@ def needed_settings(session: Session, database: str, tables: Sequence[Table]) ->
                 yield "setting innodb_force_primary_key=OFF", table.name
         if any(column.type == "timestamp" for column in table.columns):
             yield "setting explicit_defaults_for_timestamp=ON", table.name
-    for name in _loose_foreign_keys(session, database, unique):
+    for name in _loose_foreign_keys(session, database, unique) if selection.has(ObjectKind.FOREIGN_KEY) else ():
         if name in names:
-            yield "setting restrict_fk_on_non_standard_key=OFF", name
-    for name in _untrusted_functions(session, database):
+            yield f"setting {LOOSE_KEYS}", name
+    for name in _untrusted_functions(session, database) if selection.routines else ():
         yield f"setting {TRUST}", name
 
 

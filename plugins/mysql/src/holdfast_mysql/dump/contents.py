@@ -96,7 +96,7 @@ def read_contents(
         recomputed=recomputed(reader, tables, before),
         reprinted=reprinted_values(reader, tables),
         needs=(
-            *needed_settings(session, database, tables),
+            *needed_settings(session, database, selection, tables),
             *storage_needs(session, (*before, *after)),
             *outside_needs(session, database, tables, (*before, *after)),
         ),

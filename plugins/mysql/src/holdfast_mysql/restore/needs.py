@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.api import ObjectKind, RestoreRequest, quote_name
-from holdfast_mysql.catalog.leniency import TRUST
+from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.storage_needs import HINTS, STRIPPED_BY, is_met
+from holdfast_mysql.catalog.storage_needs import HINTS, STRIPPED_BY, ZONE, is_met
 from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
@@ -25,7 +25,19 @@ _MARIADB_OBJECTS = {
     "aggregate function": (10, 3),
 }
 _MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5)}
-_KINDS = {"function": ObjectKind.ROUTINE, "trigger": ObjectKind.TRIGGER}
+# Needs that are gone with a kind that is left out.
+_KINDS = {
+    "creator function": ObjectKind.ROUTINE,
+    "creator trigger": ObjectKind.TRIGGER,
+    "object aggregate function": ObjectKind.ROUTINE,
+    "object duality view": ObjectKind.VIEW,
+    "object library": ObjectKind.ROUTINE,
+    "object materialized view": ObjectKind.VIEW,
+    "object package": ObjectKind.ROUTINE,
+    "object package body": ObjectKind.ROUTINE,
+    f"setting {LOOSE_KEYS}": ObjectKind.FOREIGN_KEY,
+    f"setting {TRUST}": ObjectKind.ROUTINE,
+}
 _EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
 
 
@@ -41,12 +53,11 @@ def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
     """The recorded needs of what is restored: number and names of what has each of them."""
     needs = {}
     for need, (count, names) in request.facts["needs"].items():
-        kind = _KINDS.get(need.partition(" ")[2]) if need.startswith("creator ") else None
-        if _is_stripped(need, request.options.stripped):
+        if _KINDS.get(need) in request.exclude_kinds or _is_stripped(need, request.options.stripped):
             continue
-        chosen = _chosen(request, names)
+        chosen = _chosen(request, names, events=need.startswith(ZONE))
         unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
-        if kind not in request.exclude_kinds and (chosen or unlisted):
+        if chosen or unlisted:
             needs[need] = [len(chosen) + unlisted, chosen]
     return needs
 
@@ -57,14 +68,16 @@ def _is_stripped(need: str, stripped: Collection[str]) -> bool:
     return kind in stripped or ("engine" in stripped and need.startswith("engine "))
 
 
-def _chosen(request: RestoreRequest, names: Sequence[str]) -> list[str]:
-    selection = Selection(select=request.select, exclude=request.exclude)
+def _chosen(request: RestoreRequest, names: Sequence[str], *, events: bool = False) -> list[str]:
+    """Those of the names that are restored; what is no table, view or sequence is an event, or else a routine."""
+    selection = Selection.of(request)
+    others = selection.events if events else selection.everything
     tables = {table for table, _ in request.facts["rows"].values()}
     tables.update(name for listed in request.facts.get("names", {}).values() for name in listed)
     chosen = []
     for name in names:
         owner = _owner(name, tables)
-        if owner in selection if owner else selection.everything:
+        if owner in selection if owner else others:
             chosen.append(name)
     return chosen
 

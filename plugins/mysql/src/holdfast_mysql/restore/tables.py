@@ -232,7 +232,9 @@ def _strip_hint(body: bytes) -> str:
 
 
 def _read_back(session: Session, database: str, statement: Statement) -> bytes:
-    """The definition of a table or sequence as a backup would read it."""
+    """The definition of a table or sequence as a backup would read it; empty for what sets a state."""
+    if statement.kind == "sequence state":
+        return b""
     if statement.kind == "table":
         return DefinitionReader(session, database).table(statement.name).body
     return definition_in(session, statement.kind, statement.name)
