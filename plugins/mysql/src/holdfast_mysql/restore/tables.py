@@ -166,12 +166,10 @@ class TableMaker:
         """Look at the warnings of a statement that made something."""
         warnings = read_warnings(self._session) if count else []
         self.accepted[statement.name] = {warning.code for warning in warnings}
-
-        def unchanged() -> bool:
-            is_read = statement.kind != "sequence state"
-            return is_read and _read_back(self._session, self._database, statement) == body
-
-        judge(self._session, statement.kind, statement.name, warnings, unchanged=unchanged)
+        judge(
+            self._session, statement.kind, statement.name, warnings,
+            unchanged=lambda: _read_back(self._session, self._database, statement) == body,
+        )  # fmt: skip
 
     def inspect(self) -> None:
         """Learn which tables count ids and which have no transactions: their rows are loaded in other ways."""
