@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.api import Event, Facts
-from holdfast.errors import HoldfastError, IntegrityError, cleanup_notes
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, cleanup_notes
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
 from holdfast.plan import BackupPlan, RestorePlan
@@ -75,13 +75,20 @@ def test_what_a_failed_restore_left_behind_is_told_with_its_error(
     assert "table t is left behind" in events[-1].message
 
 
-@pytest.mark.parametrize("place", ["load", "commit"])
-def test_what_an_interrupted_restore_left_behind_is_told(place: str) -> None:
+def test_what_an_interrupted_restore_left_behind_is_told() -> None:
     events: list[Event] = []
     with pytest.raises(KeyboardInterrupt) as caught:
-        run(Leaving(failing=place, error=KeyboardInterrupt()), on_event=events.append)
+        run(Leaving(failing="commit", error=KeyboardInterrupt()), on_event=events.append)
     assert cleanup_notes(caught.value) == "; table t is left behind (drop it by hand)"
     assert events[-1].message == "interrupted; table t is left behind (drop it by hand)"
+
+
+def test_an_interrupt_that_an_engine_raises_in_a_thread_is_its_failure() -> None:
+    """Signals are handled in the main thread alone."""
+    events: list[Event] = []
+    with pytest.raises(PluginError, match="it ended by KeyboardInterrupt; table t is left behind"):
+        run(Leaving(failing="load", error=KeyboardInterrupt()), on_event=events.append)
+    assert "table t is left behind" in events[-1].message
 
 
 def test_an_engine_that_begins_with_the_failure_is_not_repeated() -> None:

@@ -124,7 +124,7 @@ def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[st
     return statements
 
 
-# Partitions before their tables, and else the newest first.
+# Partitions before their tables, and else the newest first. The columns of a partition key belong to their own table.
 _DROPPABLE = f"""
 SELECT CASE WHEN kind = 'f' THEN 'ROUTINE' WHEN kind = 'v' THEN 'VIEW' WHEN kind = 'm' THEN 'MATERIALIZED VIEW'
     ELSE 'TABLE' END, name
@@ -137,7 +137,7 @@ FROM (
     SELECT p.oid, false, 'f', p.oid::regprocedure::text, 'pg_catalog.pg_proc'::regclass
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE {OWN_SCHEMA}
 ) o WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-    WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
+    WHERE d.classid = o.class AND d.objid = o.oid AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
 ORDER BY kind = 'f', NOT part, oid DESC
 """
 
@@ -176,7 +176,8 @@ def _schema_contents(schema: str) -> str:
                     AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)})
                     AND d.deptype = 'n' AND d.classid <> 'pg_catalog.pg_extension'::regclass
                     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-                        WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))
+                        WHERE e.classid = d.classid AND e.objid = d.objid AND e.objsubid = 0
+                            AND e.deptype IN ('e', 'i'))
             LOOP
                 EXECUTE command;
             END LOOP;
