@@ -92,8 +92,7 @@ def _lost(setup: BackupSetup, what: str) -> IntegrityError:
 
 
 def _undecodable(setup: BackupSetup, what: str) -> PluginError:
-    versions = ", ".join(f"{name} {version}".strip() for name, version in setup.plugins.items())
     return PluginError(
         f"codec '{setup.codec_name}' does not decode what it encoded: {what}",
-        hint=f"no backup was published; choose another --codec, and tell the authors of this one ({versions})",
+        hint="no backup was published; choose another --codec, and tell the authors of this one",
     )

@@ -39,8 +39,9 @@ class Origin:
 
     def is_elsewhere(self, other: "Origin") -> bool:
         """Whether the other is what this one would be on another host."""
-        known = self.identity == other.identity and self.host and other.host
-        return bool(known and self.host and other.host and not self.host.is_same(other.host))
+        if self.host is None or other.host is None:
+            return False
+        return self.identity == other.identity and not self.host.is_same(other.host)
 
     @property
     def digest(self) -> str:
