@@ -5,8 +5,9 @@ import gc
 import os
 from typing import NoReturn
 
-# New objects between two searches for garbage: the 40 000 of a start all stay, and 50 searches took a tenth of it.
-_GARBAGE = 50_000
+# New objects between two searches for garbage: the 75 000 of a backup's start all stay, and 50 searches took a tenth
+# of it.
+_GARBAGE = 100_000
 # glibc gives a freed block of up to this size to whoever asks next, instead of to the kernel, which clears every page
 # that it gives back: 5 % less time at level 1 of zstd. The largest block freed so far sets it, used or not.
 _KEPT = 4 << 20

@@ -1,7 +1,8 @@
 """The streams of a dump on their way into the store."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from threading import Semaphore
 
 from holdfast.api import Capability, Chunk, DumpSession, EventType, Stream
 from holdfast.error_boundary import translate_errors
@@ -12,7 +13,7 @@ from holdfast.setup import BackupSetup
 from holdfast.store.manifest import BlobRecord, StreamRecord
 from holdfast.store.names import blob_path, is_suffix
 from holdfast.streaming.encode import Flow, Stored
-from holdfast.streaming.workers import Workers, run_tasks
+from holdfast.streaming.workers import TICK, Stop, Workers, run_tasks
 from holdfast.url import redact
 
 
@@ -38,6 +39,7 @@ def store_streams(
     how = setup.plan.verify_written or "sample"
     parallel = setup.jobs if Capability.PARALLEL_DUMP in setup.engine.capabilities else 1
     readers = min(parallel, len(streams))
+    seats = Semaphore(readers)
     workers = Workers(setup.jobs)
     flow = Flow(
         codec=setup.codec,
@@ -57,7 +59,7 @@ def store_streams(
     def store(stream: Stream, path: str) -> None:
         # The error of a failed write holds on to the frames that it passed: only closing ends the read in time.
         with (
-            closing(_reading(setup, session, stream)) as chunks,
+            closing(_reading(setup, session, stream, _seat(seats, run.stop))) as chunks,
             setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
         ):
             stored = flow.store(chunks, writer)
@@ -66,8 +68,10 @@ def store_streams(
         records[stream.name] = record
 
     tasks = [lambda stream=stream, path=path: store(stream, path) for stream, path in zip(streams, paths, strict=True)]
+    # While the end of one stream is compressed, written and read back, the source is read on with one thread more.
+    threads = readers + 1 if readers > 1 else 1
     try:
-        run_tasks(tasks, jobs=readers, stop=run.stop, tick=run.tick, release=release)
+        run_tasks(tasks, jobs=threads, stop=run.stop, tick=run.tick, release=release)
     finally:
         workers.close()
     for stream in streams:
@@ -76,9 +80,23 @@ def store_streams(
     return [records[stream.name] for stream in streams]
 
 
-def _reading(setup: BackupSetup, session: DumpSession, stream: Stream) -> Generator[Chunk, None, None]:
-    """Read a stream; what goes wrong here is the source's fault and says so."""
-    with translate_errors(f"cannot read {quote_name(stream.name)} of {redact(setup.plan.source)}"):
+@contextmanager
+def _seat(seats: Semaphore, stop: Stop) -> Iterator[None]:
+    """One of the seats of those who read at the same time; no longer waited for once the run has to end."""
+    stop.check()
+    while not seats.acquire(timeout=TICK):
+        stop.check()
+    try:
+        yield
+    finally:
+        seats.release()
+
+
+def _reading(
+    setup: BackupSetup, session: DumpSession, stream: Stream, seat: AbstractContextManager[None]
+) -> Generator[Chunk, None, None]:
+    """Read a stream in a seat of its own; what goes wrong here is the source's fault and says so."""
+    with seat, translate_errors(f"cannot read {quote_name(stream.name)} of {redact(setup.plan.source)}"):
         yield from session.read(stream)
 
 

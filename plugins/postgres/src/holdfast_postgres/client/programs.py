@@ -4,16 +4,20 @@ pg_dump refuses a server newer than itself; the dump of a newer one is less like
 """
 
 import glob
+import logging
 import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from holdfast.api import PluginError, quote_name
 from holdfast_postgres.url_parameters import known_since
+
+log = logging.getLogger("holdfast.postgres.client")
 
 VARIABLE = "HOLDFAST_PG_BINDIR"
 _FOLDERS = (
@@ -78,6 +82,18 @@ def find_programs(at_least: int, *, why: str, parameters: Mapping[str, str] | No
         f"{why} needs client programs of version {at_least} or newer, found {newest.version} in {newest.folder}",
         hint=_install_hint(at_least),
     )
+
+
+def look_ahead() -> None:
+    """Ask the programs for their versions in a thread, 25 ms that `find_programs` need not wait for later."""
+    threading.Thread(target=_look, name="holdfast-programs", daemon=True).start()
+
+
+def _look() -> None:
+    try:
+        installed_programs()
+    except OSError:
+        log.debug("cannot look for client programs yet", exc_info=True)  # `find_programs` says why
 
 
 def installed_programs() -> list[Programs]:

@@ -15,10 +15,6 @@ from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES,
 from holdfast_postgres.dump.table_parts import TablePart
 from holdfast_postgres.encodings import encode
 from holdfast_postgres.errors import some_names
-from holdfast_postgres.formats import script as sql_script
-from holdfast_postgres.formats.archive import read_entries
-from holdfast_postgres.formats.directory import directory_chunks
-from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.kinds import PG_DUMP_OPTIONS, without_kinds
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
@@ -92,6 +88,9 @@ class StreamReaders:
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
+        from holdfast_postgres.formats import script as sql_script
+        from holdfast_postgres.formats.archive import read_entries
+
         scope, kinds = self._snapshot.scope, self._request.exclude_kinds
         if (scope is None and not kinds) or self._options.data_only:
             yield from self._read_archive()
@@ -118,6 +117,8 @@ class StreamReaders:
 
     def _read_directory(self) -> Iterator[Chunk]:
         """The directory is made in the scratch folder and handed on as a tar of its files."""
+        from holdfast_postgres.formats.directory import directory_chunks
+
         folder = self._request.scratch / "directory"
         self._check_space(folder.parent, "a directory")
         jobs = f"--jobs={self._request.jobs}"
@@ -145,6 +146,8 @@ class StreamReaders:
         return self._noted(child, f"cannot read table {quote_name(part.table.label)}")
 
     def _read_globals(self) -> Iterator[Chunk]:
+        from holdfast_postgres.formats.globals_script import leaving_alone
+
         location = self._snapshot.location
         command = [self._programs.path("pg_dumpall"), "--globals-only", "--no-password"]
         if not self._plan.passwords:

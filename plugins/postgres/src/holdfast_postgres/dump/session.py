@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk, DumpRequest, Facts, HoldfastError, Proof, Stream
-from holdfast_postgres import manual_restore, money
+from holdfast_postgres import money
 from holdfast_postgres.client.client_process import ClientProcesses
-from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.client.programs import Programs, look_ahead
 from holdfast_postgres.database_properties import read_properties
 from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
@@ -24,19 +25,23 @@ from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.proof import record
-from holdfast_postgres.proof.record import ProofScope, record_proof
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.selection.divided import refuse_divided
 from holdfast_postgres.session import connect, settings
 from holdfast_postgres.snapshot import Snapshot, check_held, open_snapshot
 from holdfast_postgres.special_extensions import check_selection
 
+if TYPE_CHECKING:
+    from holdfast_postgres.proof.record import ProofScope
+
 _CONNECTION_CHECKS_SINCE = 14
 
 
 class PostgresDump:
-    """One dump: the streams that its snapshot is written as."""
+    """One dump: the streams that its snapshot is written as.
+
+    What is needed once they are read is imported then: before, the server has nothing to do meanwhile.
+    """
 
     def __init__(
         self, request: DumpRequest, snapshot: Snapshot, programs: Programs, processes: ClientProcesses
@@ -95,12 +100,14 @@ class PostgresDump:
         """
         if self._request.proof is False:
             return None
+        from holdfast_postgres.proof import record
+
         snapshot = self._snapshot
         if self._request.proof is None and sum(table.size for table in snapshot.tables) > record.DEFAULT_UP_TO:
             return None
         try:
             with snapshot.monitor.explain_locks():
-                return record_proof(
+                return record.record_proof(
                     self._proof_scope(), self._open_session, major=snapshot.server.major, jobs=self._request.jobs
                 )
         except HoldfastError as error:
@@ -108,7 +115,9 @@ class PostgresDump:
             self._unproven = error.message
             return None
 
-    def _proof_scope(self) -> ProofScope:
+    def _proof_scope(self) -> "ProofScope":
+        from holdfast_postgres.proof.record import ProofScope
+
         # What an archive holds of kinds that no restore takes cannot be told from what is missing.
         whole = not (self._is_selection or self._request.exclude_kinds or self._options.data_only)
         rows = not self._options.schema_only
@@ -137,6 +146,8 @@ class PostgresDump:
 
     def facts(self) -> Facts:
         """The facts of the dump, once the session that held its locks has been found alive."""
+        from holdfast_postgres import manual_restore
+
         check_held(self._snapshot)
         hints = self._hints()
         return Facts(
@@ -220,6 +231,7 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
     options: PostgresOptions = request.options
     location = Location.parse(request.url, connect_timeout=options.connect_timeout)
     selection = Selection(select=request.select, exclude=request.exclude)
+    look_ahead()
     with ExitStack() as stack:
         snapshot = stack.enter_context(
             open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
