@@ -8,7 +8,8 @@ import pytest
 from support.servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
-from holdfast_mysql.definitions.storage_clauses import KINDS, storage_clauses, without_storage
+from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
+from holdfast_mysql.definitions.storage_kinds import KINDS
 
 BODY = rb"""CREATE TABLE `t` (
   `encryption` int(11) NOT NULL,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from holdfast_mysql.definitions.storage_clauses import KINDS
+from holdfast_mysql.definitions.storage_kinds import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)

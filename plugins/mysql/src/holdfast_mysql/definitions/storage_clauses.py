@@ -7,20 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast_mysql.definitions.create_table import options_start
+from holdfast_mysql.definitions.storage_kinds import OPTIONS
 from holdfast_mysql.definitions.tokens import Token, code, is_text, replaced
 
-# By the word that `-o strip` takes: the options `NAME = VALUE` of a table or partition.
-_OPTIONS = {
-    "compression": ("compression", "page_compressed", "page_compression_level"),
-    "data_directory": ("data directory", "index directory"),
-    "encryption": ("encryption", "encrypted", "encryption_key_id"),
-    "engine": ("engine", "page_checksum", "transactional", "insert_method", "connection"),
-    "engine_attribute": ("engine_attribute", "secondary_engine_attribute", "secondary_engine", "autoextend_size"),
-    "row_format": ("row_format", "key_block_size"),
-    "tablespace": ("tablespace",),
-}
-KINDS = tuple(_OPTIONS)
-_KIND_OF = {name: kind for kind, names in _OPTIONS.items() for name in names}
+_KIND_OF = {name: kind for kind, names in OPTIONS.items() for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
