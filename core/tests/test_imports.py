@@ -38,6 +38,7 @@ FLOORS = {
         "policy",
         "proof",
         "signature",
+        "sizes",
     ),
     "plugins, looked up and called": ("plugins",),
     "what describes and surrounds a run": ("plan", "defaults"),

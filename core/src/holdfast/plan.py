@@ -15,8 +15,9 @@ import msgspec
 
 from holdfast.api import Check, Codec, Hasher, Storage
 from holdfast.errors import UsageError, lower_first, quote_name
-from holdfast.policy import Texts
+from holdfast.policy import Texts, check_percent
 from holdfast.signature import check_names, keywords_of
+from holdfast.sizes import parse_size
 from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
@@ -147,6 +148,13 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     check: Check | None = None
     #: Whether to back up a source that this check finds damaged, and mark the backup as damaged.
     allow_damaged: bool = False
+    #: Whether to make the store if it is not there; without, a store that was unmounted or moved is an error.
+    create: bool = True
+    #: The least size of the backup before compression, in bytes or as a text such as `20MB`; below, it is refused.
+    min_size: int | str | None = None
+    #: By how many percent the database may have shrunk since its last backup; beyond, it is refused. None means 90, and
+    #: only a warning.
+    max_shrink: float | None = None
     #: Whether to take over a `name` that belongs to another database.
     adopt: bool = False
     #: The name of the host that the database lies on; None means `HOLDFAST_HOST`, else the system's own.
@@ -180,6 +188,9 @@ class BackupPlan(BackupFields, frozen=True, kw_only=True):
         """Refuse what no run could mean."""
         super().__post_init__()
         check_jobs(self.jobs)
+        if self.min_size is not None:
+            parse_size("min_size", self.min_size)
+        check_percent("max_shrink", self.max_shrink)
         for tag in self.tags:
             check_tag(tag)
 

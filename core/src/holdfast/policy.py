@@ -3,7 +3,8 @@
 Only good backups count. A good one goes if it exceeds a maximum, or if there are keep-rules and none keeps it.
 Pinned ones, those with a kept tag, the newest good and the newest proven one always stay. A damaged one goes once
 it is older than the newest good one and the policy would not keep it if it were good; one of which nothing can be
-said stays. All of it in UTC.
+said stays. One that has shrunk to a fraction is good and replaces no other until somebody confirms it. All of it in
+UTC.
 """
 
 import math
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     Texts: TypeAlias = list[str] | tuple[str, ...]
 else:
     Texts = tuple[str, ...]
+
+CONFIRMED = "confirmed"  # the tag of a backup that has shrunk, as it should have
+MAX_SHRINK = 90.0  # percent
+_FRACTIONS = {"max_age_days", "keep_within_days", "max_shrink"}  # rules whose numbers need not be whole
 
 # Name of the rule: what two backups have in common of which it keeps the newer.
 PERIODS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
@@ -47,22 +52,30 @@ class Policy:
     keep_weekly: int | None = None  #: keep the newest of each of the newest N weeks of ISO 8601
     keep_monthly: int | None = None  #: keep the newest of each of the newest N months
     keep_yearly: int | None = None  #: keep the newest of each of the newest N years
+    keep_within_days: float | None = None  #: keep all of so many days before the newest
+    keep_within: InitVar[str | timedelta | None] = None  #: another way to write `keep_within_days`
     keep_tags: Texts = ()  #: keep what has one of these tags, whatever the other rules say
+    #: what is smaller by more than so many percent than the one before replaces none until it has the tag `confirmed`
+    max_shrink: float | None = MAX_SHRINK
 
-    def __post_init__(self, max_age: str | timedelta | None) -> None:
+    def __post_init__(self, max_age: str | timedelta | None, keep_within: str | timedelta | None) -> None:
         """Refuse what no rule could mean."""
         if max_age is not None:
-            object.__setattr__(self, "max_age_days", _days(max_age, self.max_age_days))
+            object.__setattr__(self, "max_age_days", _days("max_age", max_age, self.max_age_days))
+        if keep_within is not None:
+            days = _days("keep_within", keep_within, self.keep_within_days)
+            object.__setattr__(self, "keep_within_days", days)
         object.__setattr__(self, "keep_tags", check_texts("keep_tags", self.keep_tags))
         for field in fields(Policy):
             value = getattr(self, field.name)
             if field.name == "keep_tags" or value is None:
                 continue
-            least = 0 if field.name.startswith("max_") else 1
-            whole = field.name != "max_age_days"
+            least = 0 if field.name.startswith("max_") or field.name in _FRACTIONS else 1
+            whole = field.name not in _FRACTIONS
             fits = type(value) is int or (type(value) is float and not whole and math.isfinite(value))
             if not fits or value < least:
                 raise UsageError(f"{field.name} is {value!r}, expected a {'whole ' * whole}number from {least}")
+        check_percent("max_shrink", self.max_shrink)
 
     @property
     def empty(self) -> bool:
@@ -72,7 +85,8 @@ class Policy:
     @property
     def has_keep_rules(self) -> bool:
         """Whether there is any rule that keeps by number or period; kept tags only protect."""
-        return self.keep_last is not None or any(self.period(name) is not None for name in PERIODS)
+        rules = (self.keep_last, self.keep_within_days, *map(self.period, PERIODS))
+        return any(rule is not None for rule in rules)
 
     def period(self, name: str) -> int | None:
         """How many hours, days, … the rule of that name covers."""
@@ -80,12 +94,18 @@ class Policy:
         return value
 
 
-def _days(age: Any, days: float | None) -> float:
-    """The maximal age in days, which can be given in one way only."""
+def check_percent(what: str, value: float | None) -> None:
+    """Refuse a percentage that is none with a `UsageError`."""
+    if value is not None and not 0 <= value <= 100:
+        raise UsageError(f"{what} is {value!r}, expected a percentage from 0 to 100")
+
+
+def _days(what: str, age: Any, days: float | None) -> float:
+    """An age in days, which can be given in one way only."""
     if days is not None:
-        raise UsageError("max_age and max_age_days are the same rule: give one of them")
+        raise UsageError(f"{what} and {what}_days are the same rule: give one of them")
     if not isinstance(age, str | timedelta):
-        raise UsageError(f"max_age is {age!r}, expected a duration such as 30d")
+        raise UsageError(f"{what} is {age!r}, expected a duration such as 30d")
     return (parse_duration(age) if isinstance(age, str) else age) / timedelta(days=1)
 
 
@@ -102,7 +122,8 @@ def check_texts(what: str, texts: Any) -> tuple[str, ...]:
 class Candidate:
     """A backup as a policy sees it; `at` is when it was begun, with a time zone.
 
-    `unknown` says that it could not be read, so that it is not `good`, and may well be.
+    `unknown` says that it could not be read, so that it is not `good`, and may well be. `size` in bytes, None where it
+    is not known, can be compared with that of others with the same `content`, which says what was taken and how.
     """
 
     id: str
@@ -112,6 +133,8 @@ class Candidate:
     pinned: bool = False
     tags: tuple[str, ...] = ()
     unknown: bool = False
+    size: int | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +142,14 @@ class Decision:
     """What becomes of a backup and why.
 
     `protected` says that the policy alone would delete it, and only its being the newest good or the newest
-    proven one keeps it.
+    proven one keeps it. `shrunk` says since which one it has shrunk so that it replaces none.
     """
 
     id: str
     keep: bool
     reasons: tuple[str, ...]
     protected: bool = False
+    shrunk: str = ""
 
 
 def decide(
@@ -133,10 +157,11 @@ def decide(
 ) -> list[Decision]:
     """Decide on the backups of one source, newest first; `allow_last` lifts the protection of the newest ones."""
     ordered = sorted(candidates, key=_order, reverse=True)
-    good = [candidate for candidate in ordered if candidate.good]
+    every_good = [candidate for candidate in ordered if candidate.good]
+    shrunk = find_shrunk(every_good[::-1], policy.max_shrink)
+    good = [candidate for candidate in every_good if candidate.id not in shrunk]
     proven = [candidate for candidate in good if candidate.proven]
-    kept_by = _kept_by(good, policy)
-    newer = {candidate.id: count for count, candidate in enumerate(good)}
+    alone, together = _Ranking(good, policy, now), _Ranking(every_good, policy, now)
     decisions = []
     for candidate in ordered:
         always = _always(candidate, policy)
@@ -145,18 +170,70 @@ def decide(
             for text, group in (("the newest good backup", good), ("the newest proven backup", proven))
             if group and group[0].id == candidate.id
         ]
-        if candidate.good:
-            against = _against(candidate, newer[candidate.id], policy, now, kept_by[candidate.id])
-            keeps = kept_by[candidate.id]
-        else:
+        base = shrunk.get(candidate.id)
+        if not candidate.good:
             against, keeps = _against_damaged(candidate, good, policy, now)
+        else:
+            against, keeps = (alone if base is None else together).judge(candidate)
         protected = bool(newest and against and not always and not allow_last)
         keep = bool(always or not against or protected)
         # Kept in spite of something: say what keeps it; otherwise the rules that do, or that none is against it.
         why = [*always, *([] if allow_last else newest), *keeps] if keep else against
         reasons = why or ["within the policy" if candidate.good else "damaged, but newer than the policy reaches"]
-        decisions.append(Decision(id=candidate.id, keep=keep, reasons=tuple(reasons), protected=protected))
+        if base is not None and keep:
+            reasons = [*reasons, f"replaces none: {_shrinkage(candidate, base)}"]
+        decisions.append(
+            Decision(
+                id=candidate.id,
+                keep=keep,
+                reasons=tuple(reasons),
+                protected=protected,
+                shrunk="" if base is None else base.id,
+            )
+        )
     return decisions
+
+
+def find_shrunk(good: Iterable[Candidate], percent: float | None) -> dict[str, Candidate]:
+    """Of good backups, oldest first, those that shrank by more than `percent`, each with the one that it shrank from.
+
+    Each is compared with the last one of the same content that has not shrunk, or was confirmed.
+    """
+    bases: dict[str, Candidate] = {}
+    shrunk = {}
+    for candidate in good:
+        if candidate.size is None or percent is None:
+            continue
+        base = bases.get(candidate.content)
+        if base is not None and CONFIRMED not in candidate.tags and has_shrunk(candidate.size, base.size or 0, percent):
+            shrunk[candidate.id] = base
+        else:
+            bases[candidate.content] = candidate
+    return shrunk
+
+
+def has_shrunk(size: int, before: int, percent: float) -> bool:
+    """Whether a size in bytes is smaller than one before by more than so many percent."""
+    return size < before * (1 - percent / 100)
+
+
+def _shrinkage(candidate: Candidate, base: Candidate) -> str:
+    return f"{candidate.size} bytes after {base.size} in {base.id}, not tagged '{CONFIRMED}'"
+
+
+class _Ranking:
+    """How good backups, newest first, stand to each other under a policy."""
+
+    def __init__(self, good: Sequence[Candidate], policy: Policy, now: datetime) -> None:
+        self._policy = policy
+        self._now = now
+        self._kept_by = _kept_by(good, policy)
+        self._newer = {candidate.id: count for count, candidate in enumerate(good)}
+
+    def judge(self, candidate: Candidate) -> tuple[list[str], list[str]]:
+        """What speaks against one of them, and which rules keep it."""
+        keeps = self._kept_by[candidate.id]
+        return _against(candidate, self._newer[candidate.id], self._policy, self._now, keeps), keeps
 
 
 def _order(candidate: Candidate) -> tuple[datetime, str]:
@@ -173,6 +250,9 @@ def _kept_by(good: Sequence[Candidate], policy: Policy) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {candidate.id: [] for candidate in good}
     for candidate in good[: policy.keep_last or 0]:
         kept[candidate.id].append("keep-last")
+    for candidate in good:
+        if policy.keep_within_days is not None and not _older(candidate.at, good[0].at, policy.keep_within_days):
+            kept[candidate.id].append("keep-within")
     for name, key in PERIODS.items():
         seen: set[tuple[int, ...]] = set()
         for candidate in good:

@@ -56,6 +56,14 @@ if TYPE_CHECKING:
     type=click.Choice(["none", "sample", "all"]),
     help="How much of what was written is read back and decoded before the backup counts  [default: sample]",
 )
+@click.option("--min-size", metavar="SIZE", help="Refuse a backup of less than SIZE, such as 20MB, uncompressed.")
+@click.option(
+    "--max-shrink",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Refuse a database that has shrunk by more since its last backup  [default: warn beyond 90]",
+)
+@click.option("--create/--no-create", default=True, help="Whether a store that is not there is made.")
 @click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
 @click.option(
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"

@@ -26,11 +26,22 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="Only the newest backup of each source that no drill has proven within TIME (7d, 36h); exit 17 if any.",
 )
+@click.option(
+    "--older-than",
+    metavar="TIME",
+    help="Only the newest backup of each source that has no good one within TIME (2d, 36h); exit 17 if any.",
+)
 @json_option(run=False)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, name: str | None, store: str, state: str | None, tag: str | None, unproven_for: str | None
+    console: Console,
+    name: str | None,
+    store: str,
+    state: str | None,
+    tag: str | None,
+    unproven_for: str | None,
+    older_than: str | None,
 ) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.defaults import installed
@@ -38,8 +49,16 @@ def command(
     from holdfast.errors import quote_name
     from holdfast.operations.listing import list_store
 
-    period = parse_duration(unproven_for) if unproven_for is not None else None
-    listing = list_store(store=store, registry=installed(), name=name, state=state, tag=tag, unproven_for=period)
+    period = unproven_for if older_than is None else older_than
+    listing = list_store(
+        store=store,
+        registry=installed(),
+        name=name,
+        state=state,
+        tag=tag,
+        unproven_for=parse_duration(unproven_for) if unproven_for is not None else None,
+        older_than=parse_duration(older_than) if older_than is not None else None,
+    )
     for warning in listing.warnings:
         console.warn(warning)
     if console.json:
@@ -47,13 +66,14 @@ def command(
     elif listing.backups:
         console.out(table([_row(backup) for backup in listing.backups]))
     elif period is not None and not listing.empty:
-        console.say(f"every source in {quote_name(listing.location)} is proven within {unproven_for}")
+        done = "is proven" if older_than is None else "has a backup"
+        console.say(f"every source in {quote_name(listing.location)} {done} within {period}")
     elif period is None and not listing.hidden:
         what = f"no {state} backups" if state else "no backups"
         of = f" of {name!r}" if name else ""
         tagged = f" with the tag {quote_name(tag)}" if tag else ""
         console.say(f"{what}{of}{tagged} in {quote_name(listing.location)}")
-    listing.raise_for_overdue(unproven_for or "")
+    listing.raise_for_overdue(period or "")
     listing.raise_for_hidden()
 
 

@@ -7,6 +7,7 @@ import click
 from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.policy import MAX_SHRINK
 
 if TYPE_CHECKING:
     from holdfast.operations.prune import Choice
@@ -26,7 +27,15 @@ _COUNT = click.IntRange(1)
 @click.option("--keep-weekly", type=_COUNT, metavar="N", help="… of each of the newest N weeks (ISO 8601).")
 @click.option("--keep-monthly", type=_COUNT, metavar="N", help="… of each of the newest N months.")
 @click.option("--keep-yearly", type=_COUNT, metavar="N", help="… of each of the newest N years.")
+@click.option("--keep-within", metavar="DURATION", help="Keep all of so long before the newest, such as 30d.")
 @click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep backups with this tag, always.")
+@click.option(
+    "--max-shrink",
+    type=click.FloatRange(0, 100),
+    default=MAX_SHRINK,
+    metavar="PERCENT",
+    help="What shrank by more replaces no other until it has the tag `confirmed`  [default: 90]",
+)
 @click.option("--allow-last", is_flag=True, help="Delete even the newest good and the newest proven backup.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, and why; delete nothing.")
 @json_option(run=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
 from holdfast.error_boundary import translate_errors, translate_os_errors
-from holdfast.errors import HoldfastError, os_error_text, quote_name
+from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
 from holdfast.host import this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
+from holdfast.operations._sizes import check_size
 from holdfast.operations._streams import check_streams, store_streams
 from holdfast.operations._written import check_listing
 from holdfast.plan import BackupPlan
@@ -70,12 +71,14 @@ def backup(
 
 def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
     catalog = Catalog(setup.storage)
-    _check_store(catalog)  # before the source is opened, whose check may take long
+    if not _check_store(catalog) and not setup.plan.create:  # before the source is opened, whose check may take long
+        raise _no_store(catalog)
     with _open_source(setup) as source, _claim_name(catalog, setup, source, run, at) as created_at:
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
         claim_name(catalog, source.origin, name=run.name, explicit=True, adopt=False)
         check_listing(setup, run, manifest.streams)
+        manifest = check_size(catalog, setup.plan, run, manifest)
         checksum = publish(setup, manifest, files)
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 
@@ -89,6 +92,8 @@ def preview(
         setup = resolve_backup(plan, registry, parts or Parts())
         catalog = Catalog(setup.storage)
         exists = _check_store(catalog)
+        if not exists and not plan.create:
+            raise _no_store(catalog)
         with _open_source(setup) as source:
             name, explicit = _wanted_name(setup, source)
             if exists:
@@ -109,6 +114,13 @@ def _check_store(catalog: Catalog) -> bool:
     """Whether there is a store; one that could not take a backup is an error."""
     with translate_errors(f"cannot use the store at {quote_name(catalog.storage.location)}"):
         return catalog.usable()
+
+
+def _no_store(catalog: Catalog) -> HoldfastError:
+    return NotFoundError(
+        f"no store at {quote_name(catalog.storage.location)}, and it is not to be made",
+        hint="see whether its disk is mounted; without --no-create a backup makes a new store",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

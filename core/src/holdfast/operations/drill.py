@@ -35,7 +35,7 @@ from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.setup import check_part, complete
 from holdfast.store import findings
-from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, is_latest, newest_good_hint, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
@@ -137,7 +137,7 @@ def raise_for_failure(result: DrillResult, name: str, *, store: StoreLike, regis
     """Raise `IntegrityError` if a drill found the backup damaged; where it was `latest`, name a good one."""
     if result.passed:
         return
-    hint = open_catalog(store, registry).newest_good_hint(result.name) if is_latest(name) else None
+    hint = newest_good_hint(open_catalog(store, registry), result.name) if is_latest(name) else None
     raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}", hint=hint)
 
 

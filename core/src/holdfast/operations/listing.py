@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from holdfast.errors import OverdueError, PartialError, quote_name
+from holdfast.errors import OverdueError, PartialError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.store.catalog import StoreLike, open_catalog
+from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import State, proven_at
 from holdfast.store.names import check_source_name
@@ -17,30 +18,48 @@ from holdfast.store.removal import abandoned
 
 @dataclass(frozen=True, kw_only=True)
 class Overdue:
-    """A source of which no backup was proven in time: its newest good backup, and when one was last proven."""
+    """A source of which nothing was backed up, or no backup proven, in time.
 
-    newest: Entry
-    proven_at: datetime | None
+    `newest` is its newest good backup, `last` when it was begun, or when one was last proven.
+    """
+
+    name: str
+    newest: Entry | None
+    last: datetime | None
 
     def __str__(self) -> str:
-        if self.proven_at is None:
-            return f"{self.newest.name} (never)"
-        return f"{self.newest.name} (last {self.proven_at:%Y-%m-%d %H:%M} UTC)"
+        if self.newest is None:
+            return f"{self.name} (no backup)"
+        return f"{self.name} (never)" if self.last is None else f"{self.name} (last {self.last:%Y-%m-%d %H:%M} UTC)"
 
 
-def overdue(entries: Iterable[Entry], period: timedelta, *, now: datetime | None = None) -> tuple[Overdue, ...]:
-    """The sources of which no backup that is still proven passed a drill within `period`; never proven counts."""
+def overdue(
+    entries: Iterable[Entry],
+    period: timedelta,
+    *,
+    known: Iterable[str] = (),
+    proven: bool = True,
+    now: datetime | None = None,
+) -> tuple[Overdue, ...]:
+    """The sources, those of the `known` names included, of which nothing good was backed up within `period`.
+
+    With `proven` those of which no backup that is still proven passed a drill within it. Never counts as too long ago,
+    and a time that is still to come as now.
+    """
     since = (now or datetime.now(UTC)) - period
-    sources: dict[str, list[Entry]] = defaultdict(list)
+    sources: dict[str, list[Entry]] = defaultdict(list, {name: [] for name in known})
     for entry in entries:
         sources[entry.name].append(entry)
     late = []
-    for _, backups in sorted(sources.items()):
-        times = [proven_at(entry.findings) for entry in backups if entry.state is State.PROVEN]
+    for name, backups in sorted(sources.items()):
+        good = [entry for entry in backups if entry.good]
+        if proven:
+            times = [proven_at(entry.findings) for entry in backups if entry.state is State.PROVEN]
+        else:
+            times = [entry.created_at for entry in good]
         last = max((time for time in times if time is not None), default=None)
         if last is None or last < since:
-            good = [entry for entry in backups if entry.good]
-            late.append(Overdue(newest=(good or backups)[-1], proven_at=last))
+            late.append(Overdue(name=name, newest=next(reversed(good or backups), None), last=last))
     return tuple(late)
 
 
@@ -60,6 +79,7 @@ class StoreListing:
     empty: bool
     name: str | None = None
     unproven_for: timedelta | None = None
+    older_than: timedelta | None = None
     hidden: tuple[str, ...] = ()
 
     def raise_for_hidden(self) -> None:
@@ -70,17 +90,19 @@ class StoreListing:
 
     def raise_for_overdue(self, period: str) -> None:
         """Raise `OverdueError` if a source, or the one that was named, has no proof of the last `period`."""
-        if self.unproven_for is None:
+        if self.unproven_for is None and self.older_than is None:
             return
         if self.empty:  # the last one may have been deleted: a check that watches must not fall silent
             of = f" of '{self.name}'" if self.name is not None else ""
             raise OverdueError(f"no backup{of} in {quote_name(self.location)}")
         if self.overdue:
-            count = len(self.overdue)
+            first, count = self.overdue[0], len(self.overdue)
+            sources = "1 source" if count == 1 else f"{count} sources"
+            done = "backed up" if self.unproven_for is None else "proven"
+            drill = f"drill it: holdfast drill {first.name}/latest"
             raise OverdueError(
-                f"{count} source{'s' if count > 1 else ''} not proven within {period}: "
-                + ", ".join(map(str, self.overdue)),
-                hint=f"drill it: holdfast drill {self.overdue[0].newest.name}/latest",
+                f"{sources} not {done} within {period}: " + ", ".join(map(str, self.overdue)),
+                hint=drill if self.unproven_for is not None and first.newest else "see why no backup was made",
             )
 
 
@@ -92,14 +114,25 @@ def list_store(
     state: str | None = None,
     tag: str | None = None,
     unproven_for: timedelta | None = None,
+    older_than: timedelta | None = None,
 ) -> StoreListing:
-    """List a store, or one source of it; with `unproven_for` only the newest backup of each source that is overdue."""
+    """List a store, or one source of it; with a period only the newest backup of each source that is overdue.
+
+    `unproven_for` looks for proofs, `older_than` for backups; both at once are a `UsageError`.
+    """
     if name is not None:
         check_source_name(name)
+    if unproven_for is not None and older_than is not None:
+        raise UsageError("unproven_for and older_than are two checks: make one of them at a time")
+    period = older_than if unproven_for is None else unproven_for
     catalog = open_catalog(store, registry)
     listing = catalog.listing(name)
-    late = overdue(listing.entries, unproven_for) if unproven_for is not None else ()
-    entries = [source.newest for source in late] if unproven_for is not None else list(listing.entries)
+    late: tuple[Overdue, ...] = ()
+    entries = list(listing.entries)
+    if period is not None:
+        known = claimed_names(catalog, name)
+        late = overdue(entries, period, known=known, proven=unproven_for is not None)
+        entries = [source.newest for source in late if source.newest is not None]
     entries = [entry for entry in entries if state in (None, str(entry.state)) and (tag is None or tag in entry.tags)]
     unfinished = abandoned(catalog.storage, listing.leftovers)
     return StoreListing(
@@ -115,6 +148,7 @@ def list_store(
         empty=not listing.entries,
         name=name,
         unproven_for=unproven_for,
+        older_than=older_than,
         hidden=tuple(sorted(listing.hidden)),
     )
 

@@ -187,6 +187,8 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow
             pinned=entry.pinned,
             tags=entry.tags,
             unknown=bool(entry.doubt),
+            size=entry.manifest.size if entry.manifest else None,
+            content=entry.manifest.content if entry.manifest else "",
         )
         for entry in entries.values()
     ]

@@ -15,7 +15,7 @@ from holdfast.record import Backup, reference
 from holdfast.run import Run
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, newest_good_hint, open_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
@@ -200,7 +200,7 @@ class Verification:
         """Raise `IntegrityError` if a backup is damaged, else `PartialError` if one could not be checked."""
         count = len(self.entries) + len(self._hidden)
         if self._damaged:
-            hint = self._catalog.newest_good_hint(self._damaged[0].name)
+            hint = newest_good_hint(self._catalog, self._damaged[0].name)
             names = ", ".join(result.id for result in self._damaged[:5]) + (", …" if len(self._damaged) > 5 else "")
             are = "backup is" if count == 1 else "backups is" if len(self._damaged) == 1 else "backups are"
             raise IntegrityError(f"{len(self._damaged)} of {count} {are} damaged: {names}", hint=hint)

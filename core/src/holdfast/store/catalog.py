@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -220,20 +220,26 @@ class Catalog:
         why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
         hint = entry.hint
         if is_latest(reference):
-            hint = self.newest_good_hint(entry.name)
+            hint = newest_good_hint(self, entry.name)
         elif document is not None:
             hint = hint or "use --allow-damaged to take it all the same"
         raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
 
+    def newest(self, name: str) -> Iterator[Entry]:
+        """The backups of a source, newest first; each manifest is read when it is asked for."""
+        folders = self._folders(name)
+        entries = (self._entry(*key, folders[key], outlined=True) for key in sorted(folders, reverse=True))
+        return (entry for entry in entries if entry is not None)
+
     def newest_good(self, name: str) -> Entry | None:
         """The newest backup of a source that counts."""
-        good = [entry for entry in self.listing(name).entries if entry.good]
-        return good[-1] if good else None
+        return next((entry for entry in self.newest(name) if entry.good), None)
 
-    def newest_good_hint(self, name: str) -> str:
-        """Say which backup of a source to use in the place of a damaged one."""
-        good = self.newest_good(name)
-        return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
+
+def newest_good_hint(catalog: Catalog, name: str) -> str:
+    """Say which backup of a source to use in the place of a damaged one."""
+    good = catalog.newest_good(name)
+    return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
 
 
 def _latest(where: str, entries: tuple[Entry, ...], name: str) -> Entry:

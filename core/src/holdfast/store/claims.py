@@ -92,6 +92,12 @@ def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, ado
     )
 
 
+def claimed_names(catalog: Catalog, name: str | None = None) -> list[str]:
+    """The names of all sources that there has been a backup of, or this one, whether there still is one or not."""
+    paths = (stat.path.partition("/") for stat in catalog.walk(name or ""))
+    return sorted({source for source, _, path in paths if path == CLAIM})
+
+
 def is_unused(catalog: Catalog, name: str) -> bool:
     """Whether nothing lies under a name but its claim."""
     return all(stat.path == f"{name}/{CLAIM}" for stat in catalog.storage.list(name))

@@ -110,12 +110,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     damage: list[str] = []
     warnings: list[str] = []
     tags: list[str] = []
+    shrunk_from: str = ""
     hints: dict[str, Any] = {}
 
     @property
     def size(self) -> int:
         """Plain bytes of all streams."""
         return sum(stream.size for stream in self.streams)
+
+    @property
+    def content(self) -> str:
+        """What was taken and in which format: the sizes of two backups can be compared where this is the same."""
+        return repr((self.source.engine, sorted(self.options.items()), sorted(self.selection.items())))
 
     @property
     def stored_size(self) -> int:
