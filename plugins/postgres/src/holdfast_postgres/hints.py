@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import IntegrityError
+from holdfast_postgres.implied_operators import Meaning
 from holdfast_postgres.options import Format
 from holdfast_postgres.session import quoted
 
@@ -68,6 +69,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     `extensions` are the names of those that are needed, `installed` tells more of them. `ordered` says that rows of the
     archive may be refused as long as those of other tables are not there. `money` is the locale in which amounts are
     written, empty where there are none. `search_path` are the schemas in which sessions of the source look for names.
+    `meanings` are the operators of definitions that mean some without naming them.
     """
 
     format: Format
@@ -91,6 +93,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     large_object_tables: list[tuple[str, str]] = []
     extensions: list[str] = []
     installed: list[ExtensionHint] = []
+    meanings: list[Meaning] = []
     owners: list[str] = []
     grantees: list[str] = []
     policy_roles: list[str] = []

@@ -11,6 +11,7 @@ from holdfast_postgres.client.client_process import ClientProcess, ClientProcess
 from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.dump.filters import row_filters, selection_filters
+from holdfast_postgres.dump.operator_paths import OperatorPaths
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
 from holdfast_postgres.encodings import encode
@@ -40,6 +41,7 @@ class StreamReaders:
         processes: ClientProcesses,
         *,
         properties: str,
+        paths: OperatorPaths,
     ) -> None:
         self._request = request
         self._options: PostgresOptions = request.options
@@ -48,6 +50,7 @@ class StreamReaders:
         self._programs = programs
         self._processes = processes
         self._properties = properties
+        self._paths = paths
         self._format = self._options.pg_format
         self.warnings: list[str] = []
 
@@ -56,11 +59,9 @@ class StreamReaders:
         large = sum(table.size for table, _ in self._plan.large_tables)
         total = sum(table.size for table in self._snapshot.tables)
         size = _MB if self._options.schema_only else total - large + _MB
-        read_archive = {"directory": self._read_directory, "plain": self._read_script}.get(
-            self._format, self._read_archive
-        )
+        read = {"directory": self._read_directory, "plain": self._read_script}.get(self._format, self._read_archive)
         readers: dict[Stream, Reader] = {
-            Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=size): read_archive,
+            Stream(name=ARCHIVE, suffix=_SUFFIX[self._format], size=size): read,
         }
         for part in self._plan.parts:
             readers[Stream(name=part.stream, suffix=".copy", size=part.size)] = partial(self._read_part, part)
@@ -84,7 +85,7 @@ class StreamReaders:
             arguments.append("--compress=0")
         # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
         child = self._processes.start(self._pg_dump(*arguments), tied=True)
-        return self._noted(child, "pg_dump failed")
+        return self._paths.in_archive(self._noted(child, "pg_dump failed"), self._format)
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
@@ -112,7 +113,8 @@ class StreamReaders:
         listing.write_text(list_file(kept), encoding="utf-8")
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
         chunks = self._noted(self._processes.start(command, offline=True), "pg_restore failed")
-        yield from sql_script.keep_public_schema(chunks) if scope and is_public(kept[0]) else chunks
+        chunks = sql_script.keep_public_schema(chunks) if scope and is_public(kept[0]) else chunks
+        yield from self._paths.in_archive(chunks, self._format)
         path.unlink()
 
     def _read_directory(self) -> Iterator[Chunk]:
@@ -126,6 +128,7 @@ class StreamReaders:
         with self._processes.start(command, tied=True) as child:
             child.finish("pg_dump failed")
             self._note(child)
+        self._paths.in_directory(folder)
         return directory_chunks(folder)
 
     def _check_space(self, folder: Path, what: str) -> None:

@@ -15,6 +15,7 @@ from holdfast_postgres.database_properties import read_properties
 from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
+from holdfast_postgres.dump.operator_paths import OperatorPaths, unreadable_warning
 from holdfast_postgres.dump.partition_roots import partition_roots
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
@@ -22,6 +23,7 @@ from holdfast_postgres.dump.requirements import database_hint, read_requirements
 from holdfast_postgres.dump.warnings import dump_warnings
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
+from holdfast_postgres.implied_operators import read_implied
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
@@ -59,17 +61,22 @@ class PostgresDump:
             self._search_path = source_path(snapshot.connection)
             self._extensions = self._read_extensions()
             self._properties = self._read_properties()
+            self._implied = [] if self._options.data_only else read_implied(snapshot.connection)
             large = [table for table, _ in self._plan.large_tables]
             self._roots = partition_roots(snapshot.connection, large, snapshot.scope)
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
         self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
+        self._warnings += unreadable_warning(self._implied)
         if self._is_selection and self._pointing:
             names = some_names([table.label for table in self._pointing])
             self._warnings.append(
                 f"not in the backup, since a selection holds no large objects: those that rows refer to, in {names}"
             )
         self._unproven = ""
-        self._source = StreamReaders(request, snapshot, self._plan, programs, processes, properties=self._properties)
+        paths = OperatorPaths(self._implied, snapshot.server.encoding)
+        self._source = StreamReaders(
+            request, snapshot, self._plan, programs, processes, properties=self._properties, paths=paths
+        )
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)
         self.source = snapshot.source
@@ -205,6 +212,7 @@ class PostgresDump:
                 for table, streams in self._plan.large_tables
             ],
             installed=self._extensions,
+            meanings=[each.meaning for each in self._implied],
             large_object_tables=[(table.schema, table.name) for table in self._pointing],
             exclude_kinds=list(self._request.exclude_kinds),
             **self._requirements,

@@ -1,30 +1,26 @@
 """The table of contents of pg_dump's archives, read exactly.
 
 `pg_restore --list` writes names, types and schemas separated by spaces that they may hold themselves, and replaces
-line breaks in names. The form is that of `ReadHead` and `ReadToc` in PostgreSQL's pg_backup_archiver.c, unchanged
-but for additions since version 1.12 (PostgreSQL 9.0).
+line breaks in names.
 """
 
 import re
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 from typing import BinaryIO
 
 from holdfast.api import IntegrityError
-from holdfast_postgres.encodings import decode
+from holdfast_postgres.formats.operator_path import without_path
+from holdfast_postgres.formats.toc import MAGIC, Form, TocReader, encoding_of, read_count, read_head, read_rest
 
-_MAGIC = b"PGDMP"
-_CUSTOM, _TAR, _DIRECTORY = 1, 3, 5
-_OLDEST, _NEWEST = (1, 12), (1, 16)
-_ENCODING = re.compile(r"SET client_encoding = '(\w+)'")
 _WITHOUT_DEFINITION = frozenset({
     "TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "INDEX", "SEQUENCE SET", "SEQUENCE OWNED BY", "ACL", "COMMENT",
     "BLOB", "BLOB METADATA", "INDEX ATTACH", "STATISTICS DATA",
 })  # fmt: skip
 _INHERITS = re.compile(r"^INHERITS \(.*\)", re.MULTILINE)
-_LONGEST = 1 << 30  # of a definition; PostgreSQL itself allows no more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,44 +46,6 @@ class Entry:
         return f"{self.kind.lower()} {self.schema}.{self.tag}" if self.schema else f"{self.kind.lower()} {self.tag}"
 
 
-class _Reader:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.int_size = 4
-        self.offset_size = 8
-        self.encoding = "UTF8"  # until the first entry says which
-        self.passed_over = _WITHOUT_DEFINITION
-
-    def take(self, size: int) -> bytes:
-        data = self._file.read(size)
-        if len(data) != size:
-            raise IntegrityError("the archive is truncated in its table of contents")
-        return data
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def integer(self) -> int:
-        data = self.take(1 + self.int_size)
-        value = int.from_bytes(data[1:], "little")
-        return -value if data[0] else value
-
-    def text(self) -> str | None:
-        size = self.integer()
-        if size < 0:
-            return None
-        if size > _LONGEST:
-            raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
-        return decode(self.take(size), self.encoding)
-
-    def skip_text(self) -> None:
-        """Pass over a text."""
-        size = self.integer()
-        if size > _LONGEST:
-            raise IntegrityError(f"the archive's table of contents holds a text of {size} bytes")
-        self.take(max(size, 0))
-
-
 def read_entries(path: Path, *, definitions: bool = False) -> list[Entry]:
     """The entries of an archive: a custom file, a tar, or a directory; `IntegrityError` for what is none.
 
@@ -97,7 +55,7 @@ def read_entries(path: Path, *, definitions: bool = False) -> list[Entry]:
         with open(path / "toc.dat", "rb") as file:
             return _entries(file, definitions=definitions)
     with open(path, "rb") as file:
-        if file.read(len(_MAGIC)) == _MAGIC:
+        if file.read(len(MAGIC)) == MAGIC:
             file.seek(0)
             return _entries(file, definitions=definitions)
     try:
@@ -111,63 +69,27 @@ def read_entries(path: Path, *, definitions: bool = False) -> list[Entry]:
 
 
 def _entries(file: BinaryIO, *, definitions: bool) -> list[Entry]:
-    reader = _Reader(file)
-    reader.passed_over = frozenset() if definitions else _WITHOUT_DEFINITION
-    version, form = _head(reader)
-    count = reader.integer()
-    if not 0 <= count < 1 << 31:
-        raise IntegrityError(f"the archive has an impossible number of objects: {count}")
-    return [_entry(reader, version, form) for _ in range(count)]
+    reader = TocReader(file)
+    passed_over = frozenset() if definitions else _WITHOUT_DEFINITION
+    form = read_head(reader)
+    count = read_count(reader)
+    return [_entry(reader, form, passed_over) for _ in range(count)]
 
 
-def _head(reader: _Reader) -> tuple[tuple[int, int], int]:
-    if reader.take(len(_MAGIC)) != _MAGIC:
-        raise IntegrityError("the stream is not an archive of pg_dump")
-    version = (reader.byte(), reader.byte())
-    reader.byte()
-    if not _OLDEST <= version <= _NEWEST:
-        raise IntegrityError(f"the archive has format {version[0]}.{version[1]}, expected 1.12 to 1.16")
-    reader.int_size, reader.offset_size, form = reader.byte(), reader.byte(), reader.byte()
-    if not 4 <= reader.int_size <= 8 or form not in (_CUSTOM, _TAR, _DIRECTORY):
-        raise IntegrityError("the head of the archive is damaged")
-    if version >= (1, 15):
-        reader.byte()  # how its data are compressed
-    else:
-        reader.integer()
-    for _ in range(7):  # when it was made
-        reader.integer()
-    for _ in range(3):  # the database, the versions of server and pg_dump
-        reader.text()
-    return version, form
-
-
-def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
+def _entry(reader: TocReader, form: Form, passed_over: Collection[str]) -> Entry:
     number = reader.integer()
     reader.integer()  # whether it has data
     reader.skip_text()  # the OID of its catalog
     oid = reader.text() or "0"
     tag, kind = reader.text() or "", reader.text() or ""
     reader.integer()  # its section
-    definition = reader.text() or ""
+    definition = without_path(reader.text() or "")
     reader.skip_text()  # how to drop it
     reader.skip_text()  # its COPY
     schema = reader.text() or ""
-    reader.skip_text()  # its tablespace
-    if version >= (1, 14):
-        reader.skip_text()  # its access method
-    if version >= (1, 16):
-        reader.integer()  # its relkind
-    owner = reader.text() or ""
-    reader.skip_text()  # whether it has OIDs
+    owner, needs = read_rest(reader, form)
     if kind == "ENCODING":
         reader.encoding = encoding_of(definition) or reader.encoding
-    needs = []
-    while (need := reader.text()) is not None:
-        needs.append(int(need))
-    if form == _CUSTOM:
-        reader.take(1 + reader.offset_size)
-    else:
-        reader.skip_text()
     return Entry(
         id=number,
         oid=int(oid),
@@ -175,15 +97,9 @@ def _entry(reader: _Reader, version: tuple[int, int], form: int) -> Entry:
         schema=intern(schema),
         tag=tag,
         owner=intern(owner),
-        definition=_kept(kind, definition) if kind in reader.passed_over else definition,
-        needs=tuple(needs),
+        definition=_kept(kind, definition) if kind in passed_over else definition,
+        needs=needs,
     )
-
-
-def encoding_of(text: str) -> str:
-    """The encoding of an archive or a script, by the statement that sets it; empty where there is none."""
-    said = _ENCODING.search(text)
-    return said[1] if said else ""
 
 
 def _kept(kind: str, definition: str) -> str:

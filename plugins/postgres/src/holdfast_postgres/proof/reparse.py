@@ -5,7 +5,7 @@ where the restored object's was: against the same table, with its types and func
 are NOT VALID, views hold no data, indexes are made of tables that are emptied for as long as the savepoint lasts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -13,6 +13,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import first_column
+from holdfast_postgres.implied_operators import read_implied
 from holdfast_postgres.proof.printed import Printed
 from holdfast_postgres.session import quoted
 
@@ -24,6 +25,9 @@ _NOT_VALID = " NOT VALID"
 _UNFIT = ("0A", "22", "23", "2B", "2F", "42", "P0")
 _FORBIDDEN = "42501"
 
+
+# Policies are found by the number of their table (`definition_queries`).
+_TABLES_OF_POLICIES = "SELECT oid::int8, polrelid::int8 FROM pg_catalog.pg_policy"
 
 Reparse = Callable[[Printed, str], "str | None"]
 
@@ -39,9 +43,22 @@ def reparsing(connection: "Connection[TupleRow]") -> Iterator[Reparse]:
     It raises `CannotTellError`. Event triggers are off meanwhile; nothing of it all stays.
     """
     with undoing(connection):
+        paths = _paths(connection)
         # As in a restore: a body is parsed, but not planned with what its tables have now.
         connection.execute("SET LOCAL check_function_bodies TO off")
-        yield lambda place, text: _reparse(connection, place, text)
+        yield lambda place, text: _reparse(connection, place, text, paths.get(place.numbers[0], ""))
+
+
+def _paths(connection: "Connection[TupleRow]") -> dict[int, str]:
+    """The search_path that a restore makes a definition under, where that is not empty, by the number of its place."""
+    implied = read_implied(connection)
+    tables: dict[int, int] = dict(connection.execute(_TABLES_OF_POLICIES).fetchall()) if implied else {}
+    schemas: dict[int, set[str]] = {}
+    for each in implied:
+        for _, oid in each.addresses:
+            schemas.setdefault(oid, set()).update(each.schemas)
+            schemas.setdefault(tables.get(oid, oid), set()).update(each.schemas)
+    return {oid: ", ".join(map(quoted, sorted(names))) for oid, names in schemas.items()}
 
 
 @contextmanager
@@ -62,10 +79,10 @@ def _undo(connection: "Connection[TupleRow]", savepoint: str) -> None:
         connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}")
 
 
-def _reparse(connection: "Connection[TupleRow]", place: Printed, text: str) -> str | None:
+def _reparse(connection: "Connection[TupleRow]", place: Printed, text: str, path: str) -> str | None:
     connection.execute("SAVEPOINT holdfast_reparse")
     try:
-        return _WAYS[place.what](connection, text, *place.numbers)
+        return _WAYS[place.what](_Server(connection, path), text, *place.numbers)
     except psycopg.Error as error:
         state = error.sqlstate or ""
         if state == _FORBIDDEN:
@@ -77,171 +94,185 @@ def _reparse(connection: "Connection[TupleRow]", place: Printed, text: str) -> s
         _undo(connection, "holdfast_reparse")
 
 
-def _value(connection: "Connection[TupleRow]", query: str, *parameters: object) -> str:
-    """The one value that a query returns."""
-    row = connection.execute(query, parameters or None).fetchone()
-    return "" if row is None else str(row[0])
+class _Server:
+    """A session that makes things under one search_path, and reads them with an empty one."""
+
+    def __init__(self, connection: "Connection[TupleRow]", path: str) -> None:
+        self._connection = connection
+        self._path = path
+
+    def do(self, statement: str) -> None:
+        """Run one statement: the extended protocol takes no second one, which a forged text could hold."""
+        self._set_path(self._path)
+        self._connection.execute(statement.encode(), binary=True)
+        self._set_path("")
+
+    def _set_path(self, path: str) -> None:
+        if self._path:
+            self._connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
+
+    def rows(self, query: str, parameters: Sequence[object]) -> list[TupleRow]:
+        """What a query returns."""
+        return self._connection.execute(query, parameters).fetchall()
+
+    def value(self, query: str, *parameters: object) -> str:
+        """The one value that a query returns."""
+        row = next(iter(self.rows(query, parameters)), None)
+        return "" if row is None else str(row[0])
+
+    def name(self, oid: int) -> str:
+        """The qualified name of a relation."""
+        return self.value("SELECT %s::oid::regclass::text", oid)
 
 
-def _name(connection: "Connection[TupleRow]", oid: int) -> str:
-    """The qualified name of a relation."""
-    return _value(connection, "SELECT %s::oid::regclass::text", oid)
+def _default(server: _Server, text: str, table: int, number: int) -> str:
+    column = _column(server, table, number)
+    server.do(f"ALTER TABLE ONLY {server.name(table)} ALTER COLUMN {column} SET DEFAULT {text}")
+    return _stored_default(server, table, number)
 
 
-def _do(connection: "Connection[TupleRow]", statement: str) -> None:
-    """Run one statement: the extended protocol takes no second one, which a forged text could hold."""
-    connection.execute(statement.encode(), binary=True)
-
-
-def _default(connection: "Connection[TupleRow]", text: str, table: int, number: int) -> str:
-    column = _column(connection, table, number)
-    _do(connection, f"ALTER TABLE ONLY {_name(connection, table)} ALTER COLUMN {column} SET DEFAULT {text}")
-    return _stored_default(connection, table, number)
-
-
-def _generated(connection: "Connection[TupleRow]", text: str, table: int, number: int) -> str:
+def _generated(server: _Server, text: str, table: int, number: int) -> str:
     """In an empty table of the same columns: to give the table itself another would write all its rows anew."""
-    column = _column(connection, table, number)
+    column = _column(server, table, number)
     query = """
         SELECT concat(format_type(atttypid, atttypmod), ' COLLATE ' || nullif(attcollation, 0)::regcollation),
             CASE attgenerated WHEN 'v' THEN 'VIRTUAL' ELSE 'STORED' END
         FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum = %s
     """
-    kind, stored = connection.execute(query, (table, number)).fetchone() or ("", "")
-    _do(connection, f"CREATE TEMP TABLE {_NAME} (LIKE {_name(connection, table)})")
-    _do(
-        connection,
+    kind, stored = next(iter(server.rows(query, (table, number))), None) or ("", "")
+    server.do(f"CREATE TEMP TABLE {_NAME} (LIKE {server.name(table)})")
+    server.do(
         f"ALTER TABLE {_TEMPORARY} DROP COLUMN {column}, ADD COLUMN {column} {kind} GENERATED ALWAYS "
         f"AS ({text}) {stored}",
     )
     query = "SELECT attrelid::int8, max(attnum) FROM pg_catalog.pg_attribute WHERE attrelid = %s::regclass GROUP BY 1"
-    row = connection.execute(query, (_TEMPORARY,)).fetchone()
-    return "" if row is None else _stored_default(connection, *row)
+    row = next(iter(server.rows(query, (_TEMPORARY,))), None)
+    return "" if row is None else _stored_default(server, *row)
 
 
-def _column(connection: "Connection[TupleRow]", table: int, number: int) -> str:
+def _column(server: _Server, table: int, number: int) -> str:
     query = "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum = %s"
-    return quoted(_value(connection, query, table, number))
+    return quoted(server.value(query, table, number))
 
 
-def _stored_default(connection: "Connection[TupleRow]", table: int, number: int) -> str:
+def _stored_default(server: _Server, table: int, number: int) -> str:
     query = "SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef WHERE adrelid = %s AND adnum = %s"
-    return _value(connection, query, table, number)
+    return server.value(query, table, number)
 
 
-def _key(connection: "Connection[TupleRow]", text: str, table: int) -> str:
-    _do(connection, f"CREATE TEMP TABLE {_NAME} (LIKE {_name(connection, table)}) PARTITION BY {text}")
-    return _value(connection, "SELECT pg_catalog.pg_get_partkeydef(pg_catalog.to_regclass(%s))", _TEMPORARY)
+def _key(server: _Server, text: str, table: int) -> str:
+    server.do(f"CREATE TEMP TABLE {_NAME} (LIKE {server.name(table)}) PARTITION BY {text}")
+    return server.value("SELECT pg_catalog.pg_get_partkeydef(pg_catalog.to_regclass(%s))", _TEMPORARY)
 
 
-def _bound(connection: "Connection[TupleRow]", text: str, table: int) -> str:
+def _bound(server: _Server, text: str, table: int) -> str:
     query = "SELECT inhparent::int8 FROM pg_catalog.pg_inherits WHERE inhrelid = %s"
-    parent = int(_value(connection, query, table))
-    key = _value(connection, "SELECT pg_catalog.pg_get_partkeydef(%s)", parent)
-    _do(connection, f"CREATE TEMP TABLE holdfast_parent (LIKE {_name(connection, parent)}) PARTITION BY {key}")
-    _do(connection, f"CREATE TEMP TABLE {_NAME} PARTITION OF pg_temp.holdfast_parent {text}")
+    parent = int(server.value(query, table))
+    key = server.value("SELECT pg_catalog.pg_get_partkeydef(%s)", parent)
+    server.do(f"CREATE TEMP TABLE holdfast_parent (LIKE {server.name(parent)}) PARTITION BY {key}")
+    server.do(f"CREATE TEMP TABLE {_NAME} PARTITION OF pg_temp.holdfast_parent {text}")
     query = "SELECT pg_catalog.pg_get_expr(relpartbound, oid) FROM pg_catalog.pg_class WHERE oid = %s::regclass"
-    return _value(connection, query, _TEMPORARY)
+    return server.value(query, _TEMPORARY)
 
 
-def _view(connection: "Connection[TupleRow]", text: str, view: int) -> str:
+def _view(server: _Server, text: str, view: int) -> str:
     query = """
         SELECT relkind::text || ' ' || relnamespace::regnamespace::text FROM pg_catalog.pg_class WHERE oid = %s
     """
-    kind, schema = _value(connection, query, view).split(" ", 1)
+    kind, schema = server.value(query, view).split(" ", 1)
     name = f"{schema}.{_NAME}"
     if kind == "m":
-        _do(connection, f"CREATE MATERIALIZED VIEW {name} AS {text.rstrip(';')} WITH NO DATA")
+        server.do(f"CREATE MATERIALIZED VIEW {name} AS {text.rstrip(';')} WITH NO DATA")
     else:
-        _do(connection, f"CREATE VIEW {name} AS {text}")
-    return _value(connection, "SELECT pg_catalog.pg_get_viewdef(%s::regclass)", name)
+        server.do(f"CREATE VIEW {name} AS {text}")
+    return server.value("SELECT pg_catalog.pg_get_viewdef(%s::regclass)", name)
 
 
-def _index(connection: "Connection[TupleRow]", text: str, index: int) -> str:
+def _index(server: _Server, text: str, index: int) -> str:
     query = "SELECT indrelid::int8 FROM pg_catalog.pg_index WHERE indexrelid = %s"
-    _empty(connection, int(_value(connection, query, index)))
-    name = _value(connection, "SELECT quote_ident(relname) FROM pg_catalog.pg_class WHERE oid = %s", index)
-    _do(connection, text.replace(f" INDEX {name} ON ", f" INDEX {_NAME} ON ", 1))
+    _empty(server, int(server.value(query, index)))
+    name = server.value("SELECT quote_ident(relname) FROM pg_catalog.pg_class WHERE oid = %s", index)
+    server.do(text.replace(f" INDEX {name} ON ", f" INDEX {_NAME} ON ", 1))
     query = """
         SELECT pg_catalog.pg_get_indexdef(n.oid) FROM pg_catalog.pg_class o
         JOIN pg_catalog.pg_class n ON n.relnamespace = o.relnamespace AND n.relname = %s WHERE o.oid = %s
     """
-    return _value(connection, query, _NAME, index).replace(f" INDEX {_NAME} ON ", f" INDEX {name} ON ", 1)
+    return server.value(query, _NAME, index).replace(f" INDEX {_NAME} ON ", f" INDEX {name} ON ", 1)
 
 
-def _empty(connection: "Connection[TupleRow]", table: int) -> None:
+def _empty(server: _Server, table: int) -> None:
     """Let a table have no rows, so that no index over them has to be built."""
     query = """
         SELECT c.relkind::text FROM pg_catalog.pg_class c
         WHERE c.oid = %s AND c.relkind IN ('r', 'm') AND pg_catalog.pg_table_size(c.oid) > %s
     """
-    kind = _value(connection, query, table, _SMALL)
+    kind = server.value(query, table, _SMALL)
     if kind == "m":
-        _do(connection, f"REFRESH MATERIALIZED VIEW {_name(connection, table)} WITH NO DATA")
+        server.do(f"REFRESH MATERIALIZED VIEW {server.name(table)} WITH NO DATA")
     elif kind:
-        name = _name(connection, table)
-        _do(connection, f"ALTER TABLE ONLY {name} DISABLE TRIGGER USER")
-        _do(connection, f"TRUNCATE ONLY {name} CASCADE")
+        name = server.name(table)
+        server.do(f"ALTER TABLE ONLY {name} DISABLE TRIGGER USER")
+        server.do(f"TRUNCATE ONLY {name} CASCADE")
 
 
-def _constraint(connection: "Connection[TupleRow]", text: str, constraint: int) -> str:
+def _constraint(server: _Server, text: str, constraint: int) -> str:
     query = """
         SELECT concat_ws(' ', CASE WHEN contypid <> 0 THEN 'DOMAIN ' || contypid::regtype
             ELSE 'TABLE ' || conrelid::regclass END) FROM pg_catalog.pg_constraint WHERE oid = %s
     """
-    target = _value(connection, query, constraint)
+    target = server.value(query, constraint)
     check = text.startswith("CHECK ")
     if not check:
         query = "SELECT conrelid::int8 FROM pg_catalog.pg_constraint WHERE oid = %s"
-        _empty(connection, int(_value(connection, query, constraint)))
+        _empty(server, int(server.value(query, constraint)))
     added = _NOT_VALID if check and not text.endswith((_NOT_VALID, " NOT ENFORCED")) else ""
-    _do(connection, f"ALTER {target} ADD CONSTRAINT {_NAME} {text}{added}")
+    server.do(f"ALTER {target} ADD CONSTRAINT {_NAME} {text}{added}")
     query = """
         SELECT pg_catalog.pg_get_constraintdef(n.oid) FROM pg_catalog.pg_constraint o
         JOIN pg_catalog.pg_constraint n ON n.conrelid = o.conrelid AND n.contypid = o.contypid AND n.conname = %s
         WHERE o.oid = %s
     """
-    return _value(connection, query, _NAME, constraint).removesuffix(added)
+    return server.value(query, _NAME, constraint).removesuffix(added)
 
 
-def _trigger(connection: "Connection[TupleRow]", text: str, trigger: int) -> str:
-    name = _value(connection, "SELECT quote_ident(tgname) FROM pg_catalog.pg_trigger WHERE oid = %s", trigger)
-    _do(connection, text.replace(f" TRIGGER {name} ", f" TRIGGER {_NAME} ", 1))
+def _trigger(server: _Server, text: str, trigger: int) -> str:
+    name = server.value("SELECT quote_ident(tgname) FROM pg_catalog.pg_trigger WHERE oid = %s", trigger)
+    server.do(text.replace(f" TRIGGER {name} ", f" TRIGGER {_NAME} ", 1))
     query = """
         SELECT pg_catalog.pg_get_triggerdef(n.oid) FROM pg_catalog.pg_trigger o
         JOIN pg_catalog.pg_trigger n ON n.tgrelid = o.tgrelid AND n.tgname = %s WHERE o.oid = %s
     """
-    return _value(connection, query, _NAME, trigger).replace(f" TRIGGER {_NAME} ", f" TRIGGER {name} ", 1)
+    return server.value(query, _NAME, trigger).replace(f" TRIGGER {_NAME} ", f" TRIGGER {name} ", 1)
 
 
-def _rule(connection: "Connection[TupleRow]", text: str, rule: int) -> str:
-    name = _value(connection, "SELECT quote_ident(rulename) FROM pg_catalog.pg_rewrite WHERE oid = %s", rule)
-    _do(connection, text.replace(f"RULE {name} AS", f"RULE {_NAME} AS", 1))
+def _rule(server: _Server, text: str, rule: int) -> str:
+    name = server.value("SELECT quote_ident(rulename) FROM pg_catalog.pg_rewrite WHERE oid = %s", rule)
+    server.do(text.replace(f"RULE {name} AS", f"RULE {_NAME} AS", 1))
     query = """
         SELECT pg_catalog.pg_get_ruledef(n.oid) FROM pg_catalog.pg_rewrite o
         JOIN pg_catalog.pg_rewrite n ON n.ev_class = o.ev_class AND n.rulename = %s WHERE o.oid = %s
     """
-    return _value(connection, query, _NAME, rule).replace(f"RULE {_NAME} AS", f"RULE {name} AS", 1)
+    return server.value(query, _NAME, rule).replace(f"RULE {_NAME} AS", f"RULE {name} AS", 1)
 
 
-def _using(connection: "Connection[TupleRow]", text: str, table: int) -> str:
-    return _policy(connection, f"USING ({text})", table)
+def _using(server: _Server, text: str, table: int) -> str:
+    return _policy(server, f"USING ({text})", table)
 
 
-def _check(connection: "Connection[TupleRow]", text: str, table: int) -> str:
-    return _policy(connection, f"WITH CHECK ({text})", table)
+def _check(server: _Server, text: str, table: int) -> str:
+    return _policy(server, f"WITH CHECK ({text})", table)
 
 
-def _policy(connection: "Connection[TupleRow]", clause: str, table: int) -> str:
-    _do(connection, f"CREATE POLICY {_NAME} ON {_name(connection, table)} {clause}")
+def _policy(server: _Server, clause: str, table: int) -> str:
+    server.do(f"CREATE POLICY {_NAME} ON {server.name(table)} {clause}")
     query = """
         SELECT pg_catalog.pg_get_expr(coalesce(polqual, polwithcheck), polrelid) FROM pg_catalog.pg_policy
         WHERE polrelid = %s AND polname = %s
     """
-    return _value(connection, query, table, _NAME)
+    return server.value(query, table, _NAME)
 
 
-def _routine(connection: "Connection[TupleRow]", text: str, routine: int) -> str:
+def _routine(server: _Server, text: str, routine: int) -> str:
     """Replaced: with the same name, arguments and result it keeps its OID.
 
     Its tables have no rules meanwhile, as when a restore makes it: the server parses no MERGE into a table with rules.
@@ -252,43 +283,43 @@ def _routine(connection: "Connection[TupleRow]", text: str, routine: int) -> str
         WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = %s
             AND d.refclassid = 'pg_catalog.pg_class'::regclass AND r.rulename <> '_RETURN'
     """
-    for rule, table in connection.execute(query, (routine,)).fetchall():
-        _do(connection, f"DROP RULE {rule} ON {table}")
-    _do(connection, text)
-    return _value(connection, "SELECT pg_catalog.pg_get_functiondef(%s)", routine)
+    for rule, table in server.rows(query, (routine,)):
+        server.do(f"DROP RULE {rule} ON {table}")
+    server.do(text)
+    return server.value("SELECT pg_catalog.pg_get_functiondef(%s)", routine)
 
 
-def _domain(connection: "Connection[TupleRow]", text: str, domain: int) -> str:
-    name = _value(connection, "SELECT %s::oid::regtype", domain)
-    _do(connection, f"ALTER DOMAIN {name} SET DEFAULT {text}")
+def _domain(server: _Server, text: str, domain: int) -> str:
+    name = server.value("SELECT %s::oid::regtype", domain)
+    server.do(f"ALTER DOMAIN {name} SET DEFAULT {text}")
     query = """
         SELECT pg_catalog.pg_get_expr(typdefaultbin, 'pg_catalog.pg_type'::regclass) FROM pg_catalog.pg_type
         WHERE oid = %s
     """
-    return _value(connection, query, domain)
+    return server.value(query, domain)
 
 
-def _statistics(connection: "Connection[TupleRow]", text: str, statistics: int) -> str:
+def _statistics(server: _Server, text: str, statistics: int) -> str:
     query = "SELECT stxnamespace::regnamespace::text, quote_ident(stxname)"
-    row = connection.execute(f"{query} FROM pg_catalog.pg_statistic_ext WHERE oid = %s", (statistics,)).fetchone()
+    row = next(iter(server.rows(f"{query} FROM pg_catalog.pg_statistic_ext WHERE oid = %s", (statistics,))), None)
     if row is None:
         return ""
     before, after = (f"STATISTICS {row[0]}.{name}" for name in (row[1], _NAME))
-    _do(connection, text.replace(before, after, 1))
+    server.do(text.replace(before, after, 1))
     query = """
         SELECT pg_catalog.pg_get_statisticsobjdef(n.oid) FROM pg_catalog.pg_statistic_ext o
         JOIN pg_catalog.pg_statistic_ext n ON n.stxnamespace = o.stxnamespace AND n.stxname = %s WHERE o.oid = %s
     """
-    return _value(connection, query, _NAME, statistics).replace(after, before, 1)
+    return server.value(query, _NAME, statistics).replace(after, before, 1)
 
 
-def _filter(connection: "Connection[TupleRow]", text: str, table: int) -> str:
-    _do(connection, f"CREATE PUBLICATION {_NAME} FOR TABLE {_name(connection, table)} WHERE ({text})")
+def _filter(server: _Server, text: str, table: int) -> str:
+    server.do(f"CREATE PUBLICATION {_NAME} FOR TABLE {server.name(table)} WHERE ({text})")
     query = """
         SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) FROM pg_catalog.pg_publication_rel r
         JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = %s
     """
-    return _value(connection, query, _NAME)
+    return server.value(query, _NAME)
 
 
 _WAYS: dict[str, Callable[..., str]] = {

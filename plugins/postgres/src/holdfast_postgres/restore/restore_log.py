@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import restore_error, state_of
+from holdfast_postgres.formats.operator_path import begins_with_path
 from holdfast_postgres.formats.script import OPENING_LINES
 from holdfast_postgres.restore.failed_statement import OWNER, FailedStatement
 
@@ -162,7 +163,9 @@ class Classifier:
 
     def end(self) -> None:
         """Classify what has come so far."""
-        text, command, statement = self._error, " ".join(self._command or []), "\n".join(self._command or [])
+        lines = self._command or []
+        lines = lines[1:] if begins_with_path(lines) else lines
+        text, command, statement = self._error, " ".join(lines), "\n".join(lines)
         state, table = self._state or state_of(text), self._table
         self._error, self._state, self._table, self._command = "", "", "", None
         if not text:

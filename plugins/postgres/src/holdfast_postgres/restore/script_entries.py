@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from holdfast_postgres.encodings import decode
 from holdfast_postgres.errors import translate_errors
-from holdfast_postgres.formats.archive import Entry, encoding_of
+from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.formats.script_sections import Section, statements
+from holdfast_postgres.formats.toc import encoding_of
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement, refusal_of
 from holdfast_postgres.restore.run import RestoreRun

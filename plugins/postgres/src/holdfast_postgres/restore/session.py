@@ -12,6 +12,7 @@ from holdfast_postgres.hints import Hints, LargeTableHint, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.merge import Merge, preview
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.proof.meanings import changed_meanings
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name, levels, references
@@ -180,6 +181,7 @@ class PostgresRestore:
             self._merge().commit()
         elif run.options.analyze and not run.hints.schema_only:
             self._analyze()
+        self._compare_meanings()
         run.processes.close()
         late = self._extensions.comes_late
         run.target.finish()
@@ -192,6 +194,13 @@ class PostgresRestore:
     def undo(self) -> None:
         """Take from the target what a failed restore has set for its extensions."""
         self._extensions.undo()
+
+    def _compare_meanings(self) -> None:
+        """Warn of definitions that mean other operators than in the source; a drill does so with its proof."""
+        run = self._run
+        if run.hints.meanings and not run.request.drill:
+            with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+                run.warn(changed_meanings(connection, run.hints.meanings))
 
     def _analyze(self) -> None:
         """Collect the planner's statistics of every table."""

@@ -16,6 +16,7 @@ from holdfast_postgres.errors import server_error, some_lines, translate_errors
 from holdfast_postgres.hints import Hints, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.proof.meanings import changed_meanings
 from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.scratch.amcheck import integrity_problems
 from holdfast_postgres.session import Server, connect, pin, quoted, read_server, settings
@@ -43,9 +44,10 @@ WHERE (c.text = %s AND pg_catalog.starts_with(d.datname, %s)) OR (c.text IS NULL
 class PostgresScratch:
     """One scratch database, held by a session in it for as long as the drill runs."""
 
-    def __init__(self, location: Location, server: Server, jobs: int) -> None:
+    def __init__(self, location: Location, server: Server, hints: Hints, jobs: int) -> None:
         self._location = location
         self._server = server
+        self._hints = hints
         self._jobs = jobs
         self.url = location.url(location.database)
         self.server_version = server.version
@@ -70,6 +72,9 @@ class PostgresScratch:
             jobs=self._jobs,
         )
         self.warnings += warnings
+        if self._hints.meanings:
+            with translate_errors("cannot compute the proof"), _session(self._location, self._server) as connection:
+                self.warnings += changed_meanings(connection, self._hints.meanings)
         return proof
 
 
@@ -106,7 +111,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         name, holder = _create(admin, hints, request.id, location)
     try:
         try:
-            yield PostgresScratch(location.at(name), server, request.jobs)
+            yield PostgresScratch(location.at(name), server, hints, request.jobs)
         finally:
             holder.close()
     finally:

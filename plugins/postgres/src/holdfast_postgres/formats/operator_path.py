@@ -1,0 +1,159 @@
+"""Definitions that are made under a search_path of their own, in archives and scripts of pg_dump.
+
+pg_dump's own path is empty, which does not find operators that a definition means without naming them
+(`implied_operators`). Statements before and after the definition set another one: pg_restore and psql take it for a
+part of the definition, by hand too.
+"""
+
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from holdfast.api import Chunk, IntegrityError
+from holdfast_postgres.formats.script_sections import read_sections
+from holdfast_postgres.formats.toc import Form, TocReader, read_count, read_head, read_rest
+
+_SET = "SELECT pg_catalog.set_config('search_path', {}, false);\n"
+_WRAPPED = re.compile(
+    r"SELECT pg_catalog\.set_config\('search_path', E?'(?:[^'\\]|''|\\.)*', false\);\n"
+    r"(.*)\nSELECT pg_catalog\.set_config\('search_path', '', false\);\n?",
+    re.DOTALL,
+)
+_OWN = "SELECT pg_catalog.set_config('search_path', "  # begins no definition of pg_dump
+_FRAME = b"--\n"
+_PIECE = 1 << 20
+_TOC = "toc.dat"
+
+Place = tuple[int, int]
+Title = tuple[bytes, bytes]
+
+
+def without_path(definition: str) -> str:
+    """A definition without the search_path that it is made under."""
+    if not definition.startswith(_OWN):
+        return definition
+    match = _WRAPPED.fullmatch(definition)
+    return match[1] if match else definition
+
+
+def begins_with_path(lines: Sequence[str]) -> bool:
+    """Whether the lines of a definition begin with the search_path that it is made under."""
+    return len(lines) > 1 and lines[0].startswith(_OWN)
+
+
+def _with_path(definition: bytes, path: bytes) -> bytes:
+    """A definition with the search_path, a literal, that it is made under."""
+    before, after = _SET.format("{}").encode().split(b"{}")
+    return before + path + after + definition.rstrip(b"\n") + b"\n" + _SET.format("''").encode()
+
+
+def archive_with_paths(chunks: Iterable[Chunk], paths: Mapping[Place, bytes]) -> Iterator[Chunk]:
+    """An archive in the custom format, as pg_dump writes it to a pipe: without the addresses of its data."""
+    source = _Passed(chunks)
+    yield from _toc_with_paths(source, paths)
+    yield from source.rest()
+
+
+def tar_with_paths(chunks: Iterable[Chunk], paths: Mapping[Place, bytes]) -> Iterator[Chunk]:
+    """An archive in the format tar, of which the table of contents is the first file."""
+    source = _Passed(chunks)
+    entry = tarfile.TarInfo.frombuf(source.read(tarfile.BLOCKSIZE), "utf-8", "strict")
+    if entry.name != _TOC:
+        raise IntegrityError(f"pg_dump's tar begins with {entry.name}, expected {_TOC}")
+    toc = source.read(entry.size)
+    source.read(-entry.size % tarfile.BLOCKSIZE)
+    source.taken()
+    changed = b"".join(bytes(chunk) for chunk in archive_with_paths([toc], paths))
+    entry.size = len(changed)
+    yield entry.tobuf(tarfile.USTAR_FORMAT) + changed + b"\0" * (-entry.size % tarfile.BLOCKSIZE)
+    yield from source.rest()
+
+
+def directory_with_paths(folder: Path, paths: Mapping[Place, bytes]) -> None:
+    """Change the table of contents of an archive in the directory format."""
+    path, changed = folder / _TOC, folder / f"{_TOC}.new"
+    with open(path, "rb") as source, open(changed, "wb") as target:
+        target.writelines(archive_with_paths(iter(lambda: source.read(_PIECE), b""), paths))
+    changed.replace(path)
+
+
+def _toc_with_paths(source: "_Passed", paths: Mapping[Place, bytes]) -> Iterator[bytes]:
+    reader = TocReader(source)
+    form = read_head(reader)
+    for _ in range(read_count(reader)):
+        yield from _entry_with_path(source, reader, form, paths)
+    yield source.taken()
+
+
+def _entry_with_path(source: "_Passed", reader: TocReader, form: Form, paths: Mapping[Place, bytes]) -> Iterator[bytes]:
+    reader.integer()  # its number
+    reader.integer()  # whether it has data
+    path = paths.get((int(reader.raw_text() or 0), int(reader.raw_text() or 0)))
+    for skip in (reader.skip_text, reader.skip_text, reader.integer):  # name, kind, section
+        skip()
+    if path is None:
+        reader.skip_text()
+    else:
+        yield source.taken()
+        definition = reader.raw_text()
+        before = source.taken()
+        yield reader.write_text(_with_path(definition, path)) if definition else before
+    for _ in range(3):  # how to drop it, its COPY, its schema
+        reader.skip_text()
+    read_rest(reader, form)
+    if source.passed > _PIECE:
+        yield source.taken()
+
+
+class _Passed:
+    """A file over chunks that keeps what was read of it."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks = iter(chunks)
+        self._left = memoryview(b"")
+        self._kept = bytearray()
+
+    def read(self, size: int, /) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            if not self._left:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._left = memoryview(chunk)
+            wanted = size - len(data)
+            data += self._left[:wanted]
+            self._left = self._left[wanted:]
+        self._kept += data
+        return bytes(data)
+
+    @property
+    def passed(self) -> int:
+        """How much is kept."""
+        return len(self._kept)
+
+    def taken(self) -> bytes:
+        """What is kept, and from now on no longer."""
+        kept, self._kept = bytes(self._kept), bytearray()
+        return kept
+
+    def rest(self) -> Iterator[Chunk]:
+        """What was not read."""
+        if self._left:
+            yield self._left
+        yield from self._chunks
+
+
+def script_with_paths(chunks: Iterable[Chunk], paths: Mapping[Title, bytes]) -> Iterator[Chunk]:
+    """A script of pg_dump, whose sections are found by schema and name."""
+    for section, pieces in read_sections(chunks):
+        path = None if section.holds_rows else paths.get((section.schema, section.tag))
+        if path is None or not section.kind:
+            yield from pieces
+            continue
+        text = b"".join(pieces)
+        head, frame, definition = text.partition(_FRAME)
+        end = _FRAME if definition.endswith(b"\n" + _FRAME) else b""
+        definition = definition.removesuffix(end)
+        yield head + frame + b"\n" + _with_path(definition.strip(b"\n"), path) + b"\n\n" + end
