@@ -46,6 +46,22 @@ def test_a_schema_for_extensions_is_no_content(
     assert server.text(target) == server.text(database)
 
 
+def test_an_owner_restores_beside_a_schema_for_extensions_that_is_not_theirs(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str, *, bare: bool
+) -> None:
+    """As hosters prepare a database: the backup makes the schema, where the owner of the target can make nothing."""
+    if bare:
+        return
+    database, target = owned
+    for name in owned:
+        server.execute(name, *_PREPARED)
+    server.execute(database, "CREATE TABLE orders (id int, h extensions.hstore)", f"ALTER TABLE orders OWNER TO {role}")
+    record = holdfast.backup(server.url(database), store=store)
+    options = {"no_owner": "true", "no_privileges": "true"}
+    holdfast.restore(record.id, server.url(target, role), store=store, options=options)
+    assert server.relations(target) == {"public.orders"}
+
+
 def test_rows_come_beside_those_of_an_extension(
     server: PostgresServer, database: str, target: str, store: str, *, bare: bool
 ) -> None:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import first_column
+from holdfast_postgres.catalog import first_column, schemas
 from holdfast_postgres.session import literal, quoted
 from holdfast_postgres.target.contents import (
     OWN_SCHEMA,
@@ -33,6 +33,7 @@ class EmptyState:
     """What an empty database had before we restored into it: to be there again after a failure."""
 
     extensions: frozenset[str]
+    names: frozenset[str]  # of all schemas, those where the role can make nothing too
     schemas: tuple[SchemaState, ...]  # public, those for extensions, and empty ones
     extension_tables: tuple[TableOfRows, ...]  # of which the extensions leave the rows to dumps: those without any
 
@@ -42,6 +43,7 @@ def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
     extensions = frozenset(first_column(connection, "SELECT extname FROM pg_catalog.pg_extension"))
     return EmptyState(
         extensions=extensions,
+        names=frozenset(schemas(connection)),
         schemas=tuple(read_schemas(connection)),
         extension_tables=tuple(
             table

@@ -50,7 +50,7 @@ class RestoreTarget:
     def schemas(self) -> frozenset[str]:
         """The schemas that the target had."""
         state = self._empty_state
-        return frozenset() if state is None else frozenset(schema.name for schema in state.schemas)
+        return frozenset() if state is None else state.names
 
     @property
     def location(self) -> Location:
