@@ -9,27 +9,13 @@ import pytest
 from support import mysql_mutations
 from support.mutations import assert_named
 from support.mysql_charsets import CHARSETS, ONLY_MYSQL, statements
-from support.servers.mariadb import MariaDB, mariadb
-from support.servers.mysql import running_mysql
+from support.servers.mariadb import MariaDB
 
 import holdfast
 from holdfast.api import RestoreRequest, ScratchRequest, Stream
 from holdfast.plugins.registry import Registry
 
-__all__ = ["mariadb"]
-
 ODD = Path(__file__).with_name("odd_mysql.sql").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def mysql() -> Iterator[MariaDB]:
-    with running_mysql("--local-infile=OFF") as server:
-        yield server
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
 
 
 @pytest.fixture

@@ -2,28 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.mysql_object_kinds import undecided
-from support.servers.mariadb import MariaDB, mariadb
-from support.servers.mysql import running_mysql
+from support.servers.mariadb import MariaDB
 
 import holdfast
-
-__all__ = ["mariadb"]
-
-
-@pytest.fixture(scope="module")
-def mysql() -> Iterator[MariaDB]:
-    with running_mysql("--local-infile=OFF") as server:
-        server.rows("SET GLOBAL log_bin_trust_function_creators=ON")
-        yield server
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
 
 
 @pytest.fixture
@@ -143,3 +127,30 @@ def test_a_view_of_a_loadable_function_that_is_gone_is_kept(mysql: MariaDB, sour
     record = holdfast.backup(mysql.url(source), store=store)
     assert any("view v is broken" in warning for warning in record.warnings)
     holdfast.restore(record, mysql.url("copy"), store=store)
+
+
+def test_what_reads_a_database_that_is_not_there_is_no_damage(mysql: MariaDB, source: str, store: str) -> None:
+    """Views of its tables and functions, and a MERGE table, which this server lists as if it could open it."""
+    for statement in (
+        "CREATE DATABASE other",
+        "CREATE TABLE other.o(id INT PRIMARY KEY)",
+        "CREATE TABLE other.m(id INT) ENGINE=MyISAM",
+        "CREATE FUNCTION other.f() RETURNS INT DETERMINISTIC RETURN 1",
+        "CREATE TABLE m(id INT) ENGINE=MyISAM",
+        "CREATE TABLE merged(id INT) ENGINE=MERGE UNION=(m, other.m)",
+        "CREATE VIEW above AS SELECT id FROM merged",
+        "CREATE VIEW far AS SELECT id FROM other.o",
+        "CREATE VIEW calling AS SELECT other.f() AS n",
+    ):
+        mysql.rows(statement, database=source)
+    record = holdfast.backup(mysql.url(source), store=store)
+    mysql.rows("DROP DATABASE other")
+    result = holdfast.drill(record, into=mysql.url(), store=store)
+    assert (result.state, result.problems) == ("proven", ())
+    told = [line.partition(":")[0] for line in result.warnings if "compared" in line]
+    assert sorted(told) == [f"{name} was not compared" for name in ("table merged", "view above", "view calling",
+                                                                    "view far")]  # fmt: skip
+    holdfast.restore(record, mysql.url("copy"), store=store)
+    with pytest.raises(holdfast.IntegrityError, match="table merged cannot be opened by the server: Unknown") as caught:
+        holdfast.backup(mysql.url(source), store=store)
+    assert caught.value.hint == "use --exclude merged to back up the rest"

@@ -1,26 +1,18 @@
 """What MySQL once took of a database, it takes again; run by `.ci/matrix/mysql`, not by `make test`."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.servers.mariadb import MariaDB
-from support.servers.mysql import running_mysql
 
 import holdfast
 
 
-@pytest.fixture(scope="module")
-def mysql() -> Iterator[MariaDB]:
-    with running_mysql("--local-infile=OFF") as server:
-        server.rows("CREATE USER hosted@'%' IDENTIFIED BY 'x'")
-        server.rows("GRANT ALL ON copy.* TO hosted@'%'")
-        yield server
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
+@pytest.fixture(scope="module", autouse=True)
+def _hosted(mysql: MariaDB) -> None:
+    """An account without any global right."""
+    mysql.rows("CREATE USER hosted@'%' IDENTIFIED BY 'x'")
+    mysql.rows("GRANT ALL ON copy.* TO hosted@'%'")
 
 
 @pytest.fixture

@@ -104,3 +104,46 @@ def test_what_a_server_of_another_version_writes_otherwise(mariadb: MariaDB, dat
     forge(record, "data/t", rows.replace(b"\x03one", b"\x03two"))
     result = holdfast.drill(record, store=store, into=mariadb.url())
     assert [(difference.kind, difference.name) for difference in result.differences] == [("rows", "t")]
+
+
+def test_tables_over_another_database_that_is_not_there(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    """Numbers out of a sequence there, and a MERGE table over one there; a restore needs the sequence."""
+    other = new_name()
+    for statement in (
+        f"CREATE DATABASE {other}",
+        f"CREATE SEQUENCE {other}.s",
+        f"CREATE TABLE {other}.m(id INT) ENGINE=MyISAM",
+        "CREATE TABLE m(id INT) ENGINE=MyISAM",
+        f"CREATE TABLE merged(id INT) ENGINE=MERGE UNION=(m, {other}.m)",
+        "CREATE VIEW above AS SELECT id FROM merged",
+        f"CREATE TABLE t(id INT NOT NULL DEFAULT (1 + nextval({other}.s)), n INT DEFAULT nextval({other}.s), o INT)",
+        "INSERT INTO t(o) VALUES (7)",
+    ):
+        mariadb.rows(statement, database=database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    assert any(f"another database, and needed by it: sequence of another database {other}.s" in line
+               for line in record.warnings)  # fmt: skip
+    mariadb.rows(f"DROP DATABASE {other}")
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    told = [warning.partition(":")[0] for warning in result.warnings if "compared" in warning]
+    assert sorted(told) == [f"{name} was not compared" for name in ("table merged", "table t", "view above")]
+    target = new_name()
+    with pytest.raises(holdfast.UnsafeError, match=rf"sequence of another database {other}.s \(t\)") as caught:
+        holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert caught.value.hint == f"restore database {other} first, or use --exclude"
+    mariadb.rows(f"CREATE DATABASE {other}")
+    mariadb.rows(f"CREATE SEQUENCE {other}.s")
+    holdfast.restore(record.id, mariadb.url(target), store=store)
+    assert mariadb.rows(f"SELECT * FROM {target}.t") == [(2, 2, 7)]
+
+
+def test_a_table_that_the_server_cannot_open_names_the_way_out(mariadb: MariaDB, database: str, store: str) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.m(id INT) ENGINE=MyISAM")
+    mariadb.rows(f"CREATE TABLE {database}.merged(id INT) ENGINE=MERGE UNION=(m)")
+    mariadb.rows(f"DROP TABLE {database}.m")
+    with pytest.raises(holdfast.IntegrityError, match="table merged cannot be opened by the server: Unable") as caught:
+        holdfast.backup(mariadb.url(database), store=store)
+    assert caught.value.hint == "use --exclude merged to back up the rest"

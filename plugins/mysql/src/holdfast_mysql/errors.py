@@ -13,10 +13,12 @@ from holdfast.api import CredentialsError, HoldfastError, LockedError, Unreachab
 
 _CREDENTIALS = frozenset({1044, 1045, 1130, 1131, 1132, 1141, 1142, 1143, 1227, 1251, 1275, 1370, 1396, 1449, 1524,
                           1698, 1820, 1862, 2049, 2059, 2061, 3118, 3159, 3879, 4151, 4166})  # fmt: skip
-_UNREACHABLE = frozenset({0, 1040, 1049, 1053, 1077, 1079, 1080, 1129, 1184, 1203, 1226, 1927, 2002, 2003, 2005, 2006,
+_UNREACHABLE = frozenset({0, 1040, 1053, 1077, 1079, 1080, 1129, 1184, 1203, 1226, 1927, 2002, 2003, 2005, 2006,
                           2013, 2026, 3169})  # fmt: skip
 # No more connections: of the server, of the account, of its hour.
 _FULL = frozenset({1040, 1203, 1226})
+# Unreachable is a database that somebody named to us, and not one that a view reads.
+NO_DATABASE = 1049
 DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _LOCKED = frozenset({1205, 1213, 1099, 1100, 1192, 1223, 1317, 3024, 3572, 4031})
 _HINTS = {

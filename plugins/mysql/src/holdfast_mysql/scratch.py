@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -35,9 +35,10 @@ class MysqlScratch:
         self.url = url
         self.server_version = session.server.text
         self.warnings: list[str] = []
+        self._unopened: dict[str, str] = {}
 
     def _tables(self, session: Session) -> list[Table]:
-        return read_tables(session, self._name, Selection(exclude=(MARKER,)))
+        return read_tables(session, self._name, Selection(exclude=(MARKER,)), unopened=self._unopened)
 
     def check(self) -> Sequence[str]:
         """Run CHECK TABLE on every table; each line is one that it does not call sound."""
@@ -45,9 +46,17 @@ class MysqlScratch:
         with translate_errors("cannot check the restored tables"):
             use(self._session, self._name)
             for table in self._tables(self._session):
+                if not table.stored:
+                    continue  # the server would look for it elsewhere
                 for _, _, kind, text in self._session.texts(f"CHECK TABLE {quoted(table.name)} EXTENDED"):
                     if _is_problem(kind.lower(), text):
                         problems.append(f"CHECK TABLE {quote_name(table.name)}: {text}")
+        stored = {table for table, _ in self._request.facts.get("rows", {}).values()}
+        problems += [
+            f"table {quote_name(name)} cannot be opened: {why}"
+            for name, why in self._unopened.items()
+            if self._is_of(name, stored)
+        ]
         return problems
 
     def proof(self, recorded: Proof) -> Proof:
@@ -64,8 +73,21 @@ class MysqlScratch:
             here = replace(recorded, settings=place.settings(recorded.settings))
             repeated = repeat_proof(self._location, tables, here, jobs=jobs, without=MARKER)
             repeated = proof_of(place.named(repeated.objects, recorded.objects), recorded.settings)
-            excused = self._excused(recorded, repeated, noted(self._session, self._name))
+            excused = self._excused(recorded, repeated, self._reasons())
             return self._placed(recorded, excused, place, tables)
+
+    def _is_of(self, name: str, names: Collection[str]) -> bool:
+        return name in names or (self._session.folds and name in {other.lower() for other in names})
+
+    def _reasons(self) -> dict[tuple[str, str], str]:
+        """Why what is not as it was is no fault of the backup: what the restore noted, and tables without own rows."""
+        stored = {table for table, _ in self._request.facts.get("rows", {}).values()}
+        unopened = {
+            ("table", name): f"the server cannot open it here ({why})"
+            for name, why in self._unopened.items()
+            if not self._is_of(name, stored)
+        }
+        return {**noted(self._session, self._name), **unopened}
 
     def _placed(self, recorded: Proof, repeated: Proof, place: Place, tables: Sequence[Table]) -> Proof:
         """The proof, as if what another server writes otherwise were written as it was."""

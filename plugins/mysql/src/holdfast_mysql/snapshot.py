@@ -14,6 +14,7 @@ from typing import Any
 import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
+from holdfast_mysql.catalog.tables import is_own
 from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.replica import replica_positions
 from holdfast_mysql.session import Session, quoted
@@ -69,6 +70,7 @@ class SnapshotTaker:
         self._timeout = math.ceil(timeout)
         self._warnings = list(connections.warnings)
         self._position: dict[str, Any] = {}
+        self._unopened: set[str] = set()
 
     def take(self, names: Callable[[], list[str]], hold: Callable[[list[str]], None]) -> Snapshot:
         """Take it; `names` lists the tables, `hold` is called while writers wait.
@@ -83,7 +85,7 @@ class SnapshotTaker:
         before = self._table_names()
         kept = names()
         self._lock_metadata(kept)
-        consistency = self._lock(kept)
+        consistency = self._lock([name for name in kept if name not in self._unopened])
         try:
             # Listing names is quick, and their kinds are not: 1500 tables held the lock for 280 ms with them.
             added = sorted(set(names()) - set(kept)) if self._table_names() - before else []
@@ -127,6 +129,9 @@ class SnapshotTaker:
             except pymysql.MySQLError as error:
                 if error_number(error) == _TIMEOUT:
                     raise self._not_obtained(error, f"a metadata lock on table {quote_name(name)}") from error
+                if not is_own(self._keeper, name):
+                    self._unopened.add(name)  # whoever reads the definitions says what that means
+                    continue
                 raise server_error(error, f"cannot read table {quote_name(name)}") from error
 
     def _lock(self, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from holdfast.api import ObjectKind
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.tables import Table
+from holdfast_mysql.catalog.tables import Table, without_elsewhere
 from holdfast_mysql.session import Session, literal
 
 TRUST = "log_bin_trust_function_creators=ON"
@@ -23,7 +23,8 @@ def needed_settings(
 ) -> Iterator[tuple[str, str]]:
     """Each need, such as `setting sql_require_primary_key=OFF`, with the name of what of the selection has it."""
     names = {table.name for table in tables}
-    unique = _unique_keys(session, database)
+    own = f"table_schema={literal(database)} AND {without_elsewhere(session, database)}"
+    unique = _unique_keys(session, own)
     for table in tables:
         if "PRIMARY" not in unique.get(table.name, {}):
             yield from ((f"setting {setting}", table.name) for setting in _KEYLESS)
@@ -31,7 +32,7 @@ def needed_settings(
                 yield "setting innodb_force_primary_key=OFF", table.name
         if any(column.type == "timestamp" for column in table.columns):
             yield "setting explicit_defaults_for_timestamp=ON", table.name
-    for name in _loose_foreign_keys(session, database, unique) if selection.has(ObjectKind.FOREIGN_KEY) else ():
+    for name in _loose_foreign_keys(session, database, own, unique) if selection.has(ObjectKind.FOREIGN_KEY) else ():
         if name in names:
             yield f"setting {LOOSE_KEYS}", name
     for name in _untrusted_functions(session, database) if selection.routines else ():
@@ -48,25 +49,26 @@ def _untrusted_functions(session: Session, database: str) -> Iterator[str]:
     return (name for (name,) in rows)
 
 
-def _unique_keys(session: Session, database: str) -> dict[str, _Keys]:
-    """The unique keys of each table; a prefix of a column is none."""
+def _unique_keys(session: Session, where: str) -> dict[str, _Keys]:
+    """The unique keys of each table that fits; a prefix of a column is none."""
     unique: dict[str, dict[str, tuple[str, ...]]] = {}
     for table, key, column, prefix in session.texts(
         "SELECT table_name, index_name, column_name, sub_part FROM information_schema.statistics"
-        f" WHERE table_schema={literal(database)} AND non_unique=0 ORDER BY table_name, index_name, seq_in_index"
+        f" WHERE {where} AND non_unique=0"
+        " ORDER BY table_name, index_name, seq_in_index"
     ):
         keys = unique.setdefault(table, {})
         keys[key] = (*keys.get(key, ()), f"{column}({prefix})" if prefix else column.casefold())
     return unique
 
 
-def _loose_foreign_keys(session: Session, database: str, unique: Mapping[str, _Keys]) -> Iterator[str]:
-    """Tables with a foreign key that leads to columns which are not, in their order, a unique key of this database."""
+def _loose_foreign_keys(session: Session, database: str, where: str, unique: Mapping[str, _Keys]) -> Iterator[str]:
+    """Tables with a foreign key that leads to columns which are not, in their order, a unique key of the database."""
     references: dict[tuple[str, str, str], tuple[str, ...]] = {}
     for table, key, schema, parent, column in session.texts(
         "SELECT table_name, constraint_name, referenced_table_schema, referenced_table_name, referenced_column_name"
         " FROM information_schema.key_column_usage"
-        f" WHERE table_schema={literal(database)} AND referenced_table_name IS NOT NULL"
+        f" WHERE {where} AND referenced_table_name IS NOT NULL"
         " ORDER BY table_name, constraint_name, ordinal_position"
     ):
         if schema == database:

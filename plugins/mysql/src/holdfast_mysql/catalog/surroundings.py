@@ -11,10 +11,12 @@ import pymysql
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, is_text, is_word
+from holdfast_mysql.definitions.uses import sequences_elsewhere
 from holdfast_mysql.errors import DENIED, error_number
 from holdfast_mysql.session import Session, literal
 
 SERVER, FUNCTION, REFERENCE_SYSTEM = "foreign server", "loadable function", "spatial reference system"
+SEQUENCE = "sequence of another database"
 _NO_TABLE = frozenset({1109, 1146})
 _FOREIGN = frozenset({"federated", "spider", "connect"})
 _SPIDER_SERVER = re.compile(r"""\b(?:srv|server)\s+["']([^"']+)["']""")
@@ -31,6 +33,8 @@ def outside_needs(
             yield from ((f"{SERVER} {name}", statement.name) for name in _servers(statement))
         for name in sorted(functions & _called(statement)) if functions else ():
             yield f"{FUNCTION} {name}", statement.table or statement.name
+        if statement.kind == "table" and session.server.mariadb:
+            yield from ((f"{SEQUENCE} {name}", statement.name) for name in sequences_elsewhere(statement.body))
     for number, table in _own_reference_systems(session, database):
         if table in engines:
             yield f"{REFERENCE_SYSTEM} {number}", table
@@ -55,6 +59,12 @@ def reference_systems(session: Session) -> list[str] | None:
     return _names(session, "SELECT srs_id FROM information_schema.st_spatial_reference_systems")
 
 
+def sequences(session: Session) -> list[str] | None:
+    """The sequences of all databases, as `database.name`."""
+    query = "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_type='SEQUENCE'"
+    return _names(session, query)
+
+
 def persistent_statistics(session: Session, database: str) -> list[str]:
     """The tables of which MariaDB keeps engine-independent statistics, as far as the account sees them."""
     if not session.server.mariadb:
@@ -67,6 +77,7 @@ LISTS: dict[str, Callable[[Session], list[str] | None]] = {
     SERVER: foreign_servers,
     FUNCTION: loadable_functions,
     REFERENCE_SYSTEM: reference_systems,
+    SEQUENCE: sequences,
 }
 
 

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+import pymysql
+
 from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.catalog.columns import TableColumn, column_of, row_kind
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.rows.wire import Column, RowHeader
-from holdfast_mysql.session import Session, quoted
+from holdfast_mysql.session import Session, literal, quoted
 
 # Engines whose tables take part in the snapshot.
 TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "blackhole", "sequence"})
@@ -83,6 +86,15 @@ def inserts_only(table: Table) -> bool:
     return header.versioned or (converted and any(column.auto_increment for column in table.columns))
 
 
+def is_own(session: Session, name: str) -> bool:
+    """Whether a table of the current database can be opened and has rows of its own."""
+    engine = session.value(
+        "SELECT engine FROM information_schema.tables"
+        f" WHERE table_schema=DATABASE() AND {session.is_named('table_name', name)}"
+    )
+    return engine != "" and engine.lower() not in ELSEWHERE
+
+
 def list_names(session: Session, database: str) -> list[tuple[str, str]]:
     """Name and type of every table, view and sequence."""
     return [
@@ -95,9 +107,31 @@ def list_names(session: Session, database: str) -> list[tuple[str, str]]:
     ]
 
 
-def read_tables(session: Session, database: str, selection: Selection) -> list[Table]:
-    """Every chosen table, by name."""
+def without_elsewhere(session: Session, database: str | None, *, alias: str = "") -> str:
+    """A condition that leaves out the tables of a database whose rows are elsewhere, of all databases for None.
+
+    MariaDB asks the other server for sizes and keys, and if that does not answer, whoever asks for any gets its error.
+    """
+    there = "TRUE" if database is None else session.is_named("table_schema", database)
+    conditions = [
+        f"NOT ({alias}table_schema={literal(schema)} AND {alias}table_name={literal(name)})"
+        for schema, name, engine in session.texts(
+            f"SELECT table_schema, table_name, engine FROM information_schema.tables WHERE {there}"
+        )
+        if engine.lower() in ELSEWHERE
+    ]
+    return " AND ".join(conditions) or "TRUE"
+
+
+def read_tables(
+    session: Session, database: str, selection: Selection, *, unopened: dict[str, str] | None = None
+) -> list[Table]:
+    """Every chosen table, by name; one that the server cannot open is an `IntegrityError`.
+
+    With `unopened` it is left out, and added there with what the server says of it.
+    """
     where = session.is_named("table_schema", database)
+    own = f"{where} AND {without_elsewhere(session, database)}"
     columns: dict[str, list[TableColumn]] = {}
     generated = "is_generated" if session.server.mariadb else "extra"
     for row in session.texts(
@@ -108,23 +142,31 @@ def read_tables(session: Session, database: str, selection: Selection) -> list[T
         columns.setdefault(row[0], []).append(column_of(row[1:]))
     keys: dict[str, list[tuple[str, str]]] = {}
     for table, column, prefix in session.texts(
-        f"SELECT table_name, column_name, sub_part FROM information_schema.statistics WHERE {where}"
+        f"SELECT table_name, column_name, sub_part FROM information_schema.statistics WHERE {own}"
         " AND index_name='PRIMARY' ORDER BY table_name, seq_in_index"
     ):
         keys.setdefault(table, []).append((column, prefix))
+    sizes = {name: (rows, size) for name, rows, size in session.texts(
+        f"SELECT table_name, table_rows, data_length FROM information_schema.tables WHERE {own}"
+    )}  # fmt: skip
     tables = []
-    for name, kind, engine, rows, size, comment in session.texts(
-        "SELECT table_name, table_type, engine, table_rows, data_length, table_comment FROM information_schema.tables"
+    for name, kind, engine, comment in session.texts(
+        "SELECT table_name, table_type, engine, table_comment FROM information_schema.tables"
         f" WHERE {where} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"
     ):
         if name not in selection:
             continue
-        if not engine or name not in columns:
-            raise IntegrityError(
-                f"table {quote_name(name)} cannot be opened by the server: {comment[:300]}",
-                hint=f"use --exclude {name} to back up the rest",
-            )
+        why = _unopened(session, f"{quoted(database)}.{quoted(name)}", engine, comment) if name in columns else comment
+        if why is not None:
+            if unopened is None:
+                raise IntegrityError(
+                    f"table {quote_name(name)} cannot be opened by the server: {why[:300]}",
+                    hint=f"use --exclude {name} to back up the rest",
+                )
+            unopened[name] = why
+            continue
         key = keys.get(name, [])
+        rows, size = sizes.get(name, ("", ""))
         tables.append(
             Table(
                 name=name,
@@ -137,3 +179,20 @@ def read_tables(session: Session, database: str, selection: Selection) -> list[T
             )
         )
     return tables
+
+
+def _unopened(session: Session, place: str, engine: str, comment: str) -> str | None:
+    """Why the server cannot open a table; None where it can.
+
+    MySQL lists one whose rows are elsewhere as if it could.
+    """
+    if not engine:
+        return comment
+    if engine.lower() in ELSEWHERE:
+        try:
+            session.execute(f"SHOW CREATE TABLE {place}")
+        except pymysql.MySQLError as error:
+            if error_number(error) in DENIED:
+                raise server_error(error, f"cannot read table {place}") from error
+            return str(error.args[-1])
+    return None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
-from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word
+from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
 
 _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
@@ -25,6 +25,41 @@ def sequences_of(statement: Statement, sequences: Collection[str], database: str
     if statement.kind != "table" or not any(f"{name.lower()}(".encode() in body for name in _SEQUENCE_FUNCTIONS):
         return []
     return sorted(named_by(statement, database) & set(sequences))
+
+
+def sequences_elsewhere(body: bytes) -> list[str]:
+    """The sequences of other databases, as `database.name`, that the defaults of a table take numbers from."""
+    tokens = code(body)
+    return sorted({f"{tokens[place].name}.{tokens[place + 2].name}" for place in _qualified_sequences(tokens)})
+
+
+def without_sequences_elsewhere(body: bytes) -> bytes:
+    """A table without the defaults that take numbers from sequences of other databases."""
+    tokens = code(body)
+    changes = []
+    for place in _qualified_sequences(tokens):
+        start = next(index for index in range(place, 0, -1) if is_word(tokens, index, "DEFAULT"))
+        end = _closing(tokens, start + 1 if is_text(tokens, start + 1, b"(") else start + 2)
+        changes.append((tokens[start - 1].end, tokens[end].end, b""))
+    return replaced(body, sorted(set(changes)))
+
+
+def _qualified_sequences(tokens: Sequence[Token]) -> Iterator[int]:
+    """Where in a table's defaults a sequence is named with its database."""
+    for index in range(len(tokens)):
+        called = is_word(tokens, index, *_SEQUENCE_FUNCTIONS) and is_text(tokens, index + 1, b"(")
+        if called and is_text(tokens, index + 3, b"."):
+            yield index + 2
+
+
+def _closing(tokens: Sequence[Token], opening: int) -> int:
+    """Where the parenthesis ends that begins there."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += {b"(": 1, b")": -1}.get(tokens[index].text, 0)
+        if not depth:
+            return index
+    return opening
 
 
 def _of_table(tokens: Sequence[Token], database: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from holdfast_mysql.catalog.needs import missing_needs, with_sequences
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import storage_needs
-from holdfast_mysql.catalog.surroundings import LISTS, outside_needs
+from holdfast_mysql.catalog.surroundings import LISTS, SEQUENCE, outside_needs
 from holdfast_mysql.catalog.tables import Table, list_names, read_tables
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
@@ -192,7 +192,8 @@ def _outside_warnings(contents: Contents) -> Iterator[str]:
         if used:
             more = "s" if len(used) > 1 else ""
             names = _some([quote_name(name) for name in used])
-            yield f"not in the backup, because it belongs to the server, and needed by it: {kind}{more} {names}"
+            where = "another database" if kind == SEQUENCE else "the server"
+            yield f"not in the backup, because it belongs to {where}, and needed by it: {kind}{more} {names}"
 
 
 def _listed(names: Sequence[str], kind: str = "table") -> str:

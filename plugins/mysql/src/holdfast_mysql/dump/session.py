@@ -310,7 +310,7 @@ def _check_privileges(session: Session, location: Location, request: DumpRequest
 
 
 def _nontransactional(session: Session, database: str, names: Sequence[str]) -> list[str]:
-    tables = read_tables(session, database, Selection())
+    tables = read_tables(session, database, Selection(), unopened={})
     return [table.name for table in tables if not table.transactional and table.stored and table.name in names]
 
 

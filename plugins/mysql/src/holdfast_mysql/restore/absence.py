@@ -4,7 +4,7 @@ import pymysql
 
 from holdfast_mysql.errors import error_number
 
-_MISSING = frozenset({1049, 1146, 1305, 1449, 1584, 1630})
+_MISSING = frozenset({1049, 1146, 1168, 1305, 1449, 1584, 1630})
 _INVALID = 1356  # a view that reads a view which misses something
 
 

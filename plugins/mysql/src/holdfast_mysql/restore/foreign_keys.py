@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pymysql
 
 from holdfast.api import UnsafeError, quote_name
+from holdfast_mysql.catalog.tables import without_elsewhere
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.session import Session, literal, quoted
 
@@ -141,14 +142,10 @@ def lost_references(session: Session, target: str, new: Collection[str]) -> Iter
 
 def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
     """The foreign keys of the server that fit, with their columns in order."""
-    rows = session.texts(
-        "SELECT k.table_schema, k.table_name, k.constraint_name, k.referenced_table_schema, k.referenced_table_name,"
-        " r.delete_rule, r.update_rule, k.column_name, k.referenced_column_name"
-        " FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r"
-        " ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name"
-        f" AND r.table_name = k.table_name WHERE k.referenced_table_name IS NOT NULL AND {where}"
-        " ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
-    )
+    try:
+        rows = _key_rows(session, where)
+    except pymysql.OperationalError:  # also the answer to us of another server, whose tables MariaDB looks into
+        rows = _key_rows(session, f"{where} AND {without_elsewhere(session, None, alias='k.')}")
     unsaid = "RESTRICT" if session.server.mariadb else "NO ACTION"
     columns: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for *key, column, parent_column in rows:
@@ -168,3 +165,14 @@ def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
                 if rule != unsaid  # else the definition would read differently from before
             ),
         )
+
+
+def _key_rows(session: Session, where: str) -> list[tuple[str, ...]]:
+    return session.texts(
+        "SELECT k.table_schema, k.table_name, k.constraint_name, k.referenced_table_schema, k.referenced_table_name,"
+        " r.delete_rule, r.update_rule, k.column_name, k.referenced_column_name"
+        " FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r"
+        " ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name"
+        f" AND r.table_name = k.table_name WHERE k.referenced_table_name IS NOT NULL AND {where}"
+        " ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
+    )

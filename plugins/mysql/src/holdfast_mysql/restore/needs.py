@@ -9,7 +9,7 @@ from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import HINTS, STRIPPED_BY, ZONE, is_met
-from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SERVER
+from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SEQUENCE, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
 
@@ -55,6 +55,8 @@ def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
     for need, (count, names) in request.facts["needs"].items():
         if _KINDS.get(need) in request.exclude_kinds or _is_stripped(need, request.options.stripped):
             continue
+        if request.drill and need.startswith(SEQUENCE):
+            continue  # tables are made without such defaults
         chosen = _chosen(request, names, events=need.startswith(ZONE))
         unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
         if chosen or unlisted:
@@ -139,6 +141,9 @@ def _missing_outside(session: Session, needs: Mapping[str, Any]) -> Iterator[Unm
         for name, (count, names) in _missing(session, needs, kind):
             statement = f"CREATE {kind.removeprefix('foreign ').upper()}"
             yield UnmetNeed(text=f"{kind} {name}{_listed(count, names)}", hint=f"make it on the server: {statement}")
+    for name, (count, names) in _missing(session, needs, SEQUENCE):
+        hint = f"restore database {quote_name(name.partition('.')[0])} first, or use --exclude"
+        yield UnmetNeed(text=f"{SEQUENCE} {name}{_listed(count, names)}", hint=hint)
 
 
 def missing_functions(session: Session, needs: Mapping[str, Any]) -> Iterator[str]:

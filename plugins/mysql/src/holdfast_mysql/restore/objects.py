@@ -33,8 +33,8 @@ log = logging.getLogger("holdfast.mysql")
 
 _ORDER = ("library", "function", "procedure", "package", "package body", "view", "trigger", "event")
 # What a view meets that refers to something which is not there (yet): database, table, column, function, loadable
-# function, view, or access by a definer who is missing.
-_ABSENT = frozenset({1049, 1051, 1054, 1146, 1305, 1356, 1449, 1584, 1630, 4092})
+# function, view, table of a MERGE table, or access by a definer who is missing.
+_ABSENT = frozenset({1049, 1051, 1054, 1146, 1168, 1305, 1356, 1449, 1584, 1630, 4092})
 
 
 def _ignore(*_: str) -> None:

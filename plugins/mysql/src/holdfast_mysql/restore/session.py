@@ -184,12 +184,18 @@ class MysqlRestore:
             definer=self._request.options.definer,
             disable_events=self._request.drill,
             run=run,
-            partial=bool(self._request.partial or self._request.exclude_kinds or self._facts.get("lacks")),
+            partial=self._partial,
             excuse=self._excuse if self._request.drill else None,
             failures=self._failures,
             source_folds=bool(self._facts.get("folds")),
             strict=True,
         )
+
+    @property
+    def _partial(self) -> bool:
+        """Whether something that others may read was left out, in the backup or here."""
+        request = self._request
+        return bool(request.partial or request.exclude_kinds or self._facts.get("lacks") or self._tables.missing)
 
     def _excuse(self, kind: str, name: str, why: str) -> None:
         """Tell the drill of what cannot be here as it was."""
@@ -219,6 +225,9 @@ class MysqlRestore:
 
     def _chooses(self, statement: Statement) -> bool:
         if self._selection.leaves_out(statement.kind):
+            return False
+        if self._request.drill and statement.kind == "trigger" and statement.table in self._tables.missing:
+            self._excuse("trigger", statement.name, "its table is not made here")
             return False
         if statement.kind in ("view", "trigger", "histogram"):
             return (statement.table or statement.name) in self._selection

@@ -15,6 +15,7 @@ from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
+from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
@@ -31,6 +32,8 @@ _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, 
 
 # Row too large, a storage engine's wrong or unsupported option: errors in InnoDB's strict mode, warnings without it.
 _STRICT = frozenset({1005, 1031, 1118, 1478, 3500})
+# No such database, table or sequence.
+_ABSENT = frozenset({1049, 1146, 4091})
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -54,6 +57,7 @@ class TableMaker:
         self._strip = request.options.stripped
         self._database = database
         self._sizes = _sizes(request)
+        self._stored = frozenset(table for table, _ in request.facts["rows"].values())
         #: Tables that are made without InnoDB's strict mode.
         self.relaxed: set[str] = set()
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
@@ -108,7 +112,11 @@ class TableMaker:
         try:
             self._make(statement)
         except HoldfastError as error:
-            if not self._failures.take(kind, statement.name, error):
+            if self._drill and statement.kind == "table" and statement.name not in self._stored:
+                # That of another server is asked for when it is made; its rows are in no backup.
+                why = f"it cannot be made here ({error.message})"
+                note(self._session, self._database, "table", statement.name, why)
+            elif not self._failures.take(kind, statement.name, error):
                 raise
             if statement.kind != "sequence state":
                 self.missing.add(statement.name)
@@ -149,6 +157,10 @@ class TableMaker:
         try:
             count = self._session.execute(body)
         except pymysql.MySQLError as error:
+            if self._drill and error_number(error) in _ABSENT and (plain := without_sequences_elsewhere(body)) != body:
+                why = "its defaults take numbers from sequences of other databases, which are not here"
+                note(self._session, self._database, "table", statement.name, why)
+                return self._execute(statement, plain)
             if statement.kind != "table" or error_number(error) not in _STRICT:
                 raise
             with relaxed(self._session, because=error):

@@ -12,7 +12,7 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from holdfast.api import HoldfastError, PluginError, UnreachableError, UsageError, quote_name
-from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.errors import NO_DATABASE, error_number, server_error, translate_errors
 from holdfast_mysql.location import Location
 from holdfast_mysql.session import driver, parsec
 from holdfast_mysql.session.server import SERIES, VERSION_QUERY, Server
@@ -197,9 +197,15 @@ def _socket(location: Location) -> socket.socket:
 
 
 def use(session: Session, database: str) -> None:
-    """Make a database the current one."""
-    with translate_errors(f"cannot use database {quote_name(database)}"):
-        session.execute(f"USE {quoted(database)}")
+    """Make a database the current one; one that is not there is an `UnreachableError`."""
+    action = f"cannot use database {quote_name(database)}"
+    with translate_errors(action):
+        try:
+            session.execute(f"USE {quoted(database)}")
+        except pymysql.MySQLError as error:
+            if error_number(error) == NO_DATABASE:
+                raise UnreachableError(server_error(error, action).message) from error
+            raise
 
 
 def _text(value: bytes | str | None) -> str:
