@@ -19,6 +19,7 @@ from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.restore import swap
+from holdfast_mysql.restore.absence import leaves_out
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
@@ -184,18 +185,12 @@ class MysqlRestore:
             definer=self._request.options.definer,
             disable_events=self._request.drill,
             run=run,
-            partial=self._partial,
+            partial=leaves_out(self._request, self._tables.missing),
             excuse=self._excuse if self._request.drill else None,
             failures=self._failures,
             source_folds=bool(self._facts.get("folds")),
             strict=True,
         )
-
-    @property
-    def _partial(self) -> bool:
-        """Whether something that others may read was left out, in the backup or here."""
-        request = self._request
-        return bool(request.partial or request.exclude_kinds or self._facts.get("lacks") or self._tables.missing)
 
     def _excuse(self, kind: str, name: str, why: str) -> None:
         """Tell the drill of what cannot be here as it was."""
