@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.location import locate
+from holdfast_mysql.restore import accounts
+from holdfast_mysql.session import connect
 
 
 def test_accounts_come_along_only_when_asked_for(
@@ -58,3 +63,33 @@ def test_accounts_come_back_with_all_that_was_said_of_them(
     finally:
         for name in accounts:
             mariadb.rows(f"DROP USER IF EXISTS {name}@'%'")
+
+
+def test_what_everybody_is_granted_comes_along(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    grant = f"GRANT SELECT ON `{database}`.* TO PUBLIC"
+    mariadb.rows(grant)
+    try:
+        record = holdfast.backup(mariadb.url(database), store=store, options={"users": True})
+        mariadb.rows(f"REVOKE SELECT ON `{database}`.* FROM PUBLIC")
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
+        assert mariadb.rows("SHOW GRANTS FOR PUBLIC") == [(grant,)]
+        caplog.clear()
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store, options={"users": True})
+        assert any("left as they are" in line and "PUBLIC" in line for line in caplog.messages)
+    finally:
+        mariadb.rows(f"REVOKE SELECT ON `{database}`.* FROM PUBLIC")
+
+
+def test_a_warning_that_means_another_account_is_an_error(mariadb: MariaDB) -> None:
+    """The server says in a note only that it made none."""
+    session = connect(locate(mariadb.url(), database=False))
+    body = b"CREATE ROLE IF NOT EXISTS 'there'"
+    mariadb.rows("CREATE ROLE there")
+    try:
+        with pytest.raises(holdfast.HoldfastError, match=r"does not make account other as it was: .*there.*exists"):
+            accounts.apply(session, [Statement(kind="account", name="other", body=body)])
+    finally:
+        mariadb.rows("DROP ROLE there")
+        session.close()

@@ -5,11 +5,10 @@ that the target has already keeps its password and its grants.
 """
 
 import logging
-from collections.abc import Sequence
 
 import pymysql
 
-from holdfast.api import IntegrityError, quote_name
+from holdfast.api import quote_name
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import Token, code, replaced
 from holdfast_mysql.errors import error_number, translate_errors
@@ -17,9 +16,9 @@ from holdfast_mysql.session import Session, plain_literal
 
 log = logging.getLogger("holdfast.mysql")
 
-_OWN = frozenset({"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "PUBLIC"})
+PUBLIC = "PUBLIC"
+_OWN = frozenset({"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"})
 _UNKNOWN = frozenset({1133, 1141})
-_HEADS = (b"CREATE USER IF NOT EXISTS ", b"CREATE ROLE IF NOT EXISTS ", b"GRANT ", b"SET DEFAULT ROLE ")
 
 
 def read_accounts(session: Session) -> list[Statement]:
@@ -31,28 +30,49 @@ def read_accounts(session: Session) -> list[Statement]:
             session.execute("SET print_identified_with_as_hex=ON")  # a salt holds any bytes
         made, granted = [], []
         for user, host, is_role in rows:
-            if user in _OWN:
+            if user in _OWN or (user == PUBLIC and is_role == "Y"):
                 continue
             account = plain_literal(user) if is_role == "Y" else f"{plain_literal(user)}@{plain_literal(host)}"
             label = user if is_role == "Y" else f"{user}@{host}"
             try:
-                made.append(_creation(session, label, account, is_role == "Y"))
-                grants = session.rows(f"SHOW GRANTS FOR {account}")
+                made.append(Statement(kind="account", name=label, body=creation(session, account, is_role == "Y")))
+                granted += [Statement(kind="grant", name=label, body=grant) for grant in grants_of(session, account)]
             except pymysql.MySQLError as error:
                 if error_number(error) not in _UNKNOWN:
                     raise
                 # A server that resolves no names does not know the accounts that are bound to one.
                 log.warning("account %s is not in force on this server and left out", quote_name(label))
                 continue
-            granted += [Statement(kind="grant", name=label, body=_grant(grant or b"")) for (grant,) in grants]
+    granted += [Statement(kind="grant", name=PUBLIC, body=grant) for grant in public_grants(session)]
     return [*made, *granted]
 
 
-def _creation(session: Session, label: str, account: str, role: bool) -> Statement:
+def creation(session: Session, account: str, role: bool) -> bytes:
+    """The statement that makes an account or a role, where it is not there."""
     if role:
-        return Statement(kind="account", name=label, body=f"CREATE ROLE IF NOT EXISTS {account}".encode())
+        return f"CREATE ROLE IF NOT EXISTS {account}".encode()
     body = session.rows(f"SHOW CREATE USER {account}")[0][0] or b""
-    return Statement(kind="account", name=label, body=body.replace(b"CREATE USER ", b"CREATE USER IF NOT EXISTS ", 1))
+    return body.replace(b"CREATE USER ", b"CREATE USER IF NOT EXISTS ", 1)
+
+
+def grants_of(session: Session, account: str) -> list[bytes]:
+    """The statements that grant what an account or a role has."""
+    return [_grant(grant or b"") for (grant,) in session.rows(f"SHOW GRANTS FOR {account}")]
+
+
+def knows_public(session: Session) -> bool:
+    """Whether the server has grants to everybody."""
+    return session.server.mariadb_since(10, 11)
+
+
+def public_grants(session: Session) -> list[bytes]:
+    """What MariaDB grants to everybody; no account of that name has to be made."""
+    try:
+        return grants_of(session, PUBLIC) if knows_public(session) else []
+    except pymysql.MySQLError as error:
+        if error_number(error) in _UNKNOWN:
+            return []
+        raise
 
 
 def _grant(body: bytes) -> bytes:
@@ -67,41 +87,3 @@ def _grant(body: bytes) -> bytes:
 
 def _is_word(token: Token, *words: bytes) -> bool:
     return token.kind == "word" and token.text.upper() in words
-
-
-def apply(session: Session, statements: Sequence[Statement]) -> None:
-    """Make accounts that are missing, and grant them what they had."""
-    for statement in statements:
-        if not statement.body.startswith(_HEADS):
-            raise IntegrityError(f"the statement for account {quote_name(statement.name)} does not create one")
-    role = "is_role" if session.server.mariadb else "'N'"
-    present = {
-        user if is_role == "Y" else f"{user}@{host}"
-        for user, host, is_role in session.texts(f"SELECT user, host, {role} FROM mysql.user")
-    }
-    kept = sorted({statement.name for statement in statements if statement.name in present})
-    if kept:
-        log.warning("accounts that exist are left as they are: %s", ", ".join(map(quote_name, kept[:20])))
-    missing = [statement for statement in statements if statement.name not in present]
-    _make([statement for statement in missing if statement.kind == "account"], session)
-    for statement in missing:
-        if statement.kind == "grant":
-            with translate_errors(f"cannot grant to account {quote_name(statement.name)}"):
-                session.execute(statement.body)
-
-
-def _make(accounts: Sequence[Statement], session: Session) -> None:
-    """Make accounts in passes: one may name a role that comes later."""
-    left = list(accounts)
-    while left:
-        again: list[Statement] = []
-        for account in left:
-            try:
-                session.execute(account.body)
-            except pymysql.MySQLError as error:
-                again.append(account)
-                last = error
-        if len(again) == len(left):
-            with translate_errors(f"cannot make account {quote_name(again[0].name)}"):
-                raise last
-        left = again

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 import pymysql
 
 from holdfast.api import Blob, Failure, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
-from holdfast_mysql.catalog import accounts
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.collations import fit_to_server
@@ -18,7 +17,7 @@ from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
-from holdfast_mysql.restore import swap
+from holdfast_mysql.restore import accounts, swap
 from holdfast_mysql.restore.absence import leaves_out
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
