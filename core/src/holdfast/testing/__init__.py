@@ -15,7 +15,8 @@ The suites run under pytest, which `pip install holdfast[testing]` brings. Holdf
 import pytest
 
 # The suites are no test modules to pytest: their assertions would fail without saying what was found.
-pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in ("checksum", "codec", "engine", "storage")))
+_SUITES = ("checksum", "codec", "contract", "engine", "storage")
+pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in _SUITES))
 
 from holdfast.testing.checksum import ChecksumSuite  # noqa: E402
 from holdfast.testing.codec import CodecSuite  # noqa: E402

@@ -1,12 +1,24 @@
 """The contract of a checksum, as tests."""
 
+import functools
+import random
 import re
+import threading
+from collections.abc import Callable
 
-from holdfast.api import Hasher
+import pytest
+
+from holdfast.api import Chunk, Hasher
 from holdfast.plugins.registry import Registry
+from holdfast.testing.contract import Configured, states
 
 
-class ChecksumSuite:
+@functools.cache
+def _installed() -> Registry:
+    return Registry()
+
+
+class ChecksumSuite(Configured):
     """Set `algorithm` to what `--checksum` takes, and `known` to the digest of `b"holdfast"` in hexadecimal."""
 
     algorithm: str  #: what `--checksum` takes
@@ -14,25 +26,49 @@ class ChecksumSuite:
 
     def start(self) -> Hasher:
         """A new digest of the algorithm under test."""
-        return Registry().hasher(self.algorithm)
+        return _installed().hasher(self.algorithm)
 
+    def digest(self, *chunks: Chunk) -> str:
+        """The digest of chunks."""
+        hasher = self.start()
+        for chunk in chunks:
+            hasher.update(chunk)
+        return hasher.hexdigest()
+
+    @states("checksum 1")
     def test_the_digest_is_the_known_one(self) -> None:
         """The figure comes from an implementation that is not the plugin's."""
-        hasher = self.start()
-        hasher.update(b"holdfast")
-        assert hasher.hexdigest() == self.known
+        assert self.digest(b"holdfast") == self.known
 
-    def test_it_is_lowercase_hexadecimal(self) -> None:
-        """Digests are compared as text."""
-        assert re.fullmatch(r"[0-9a-f]+", self.start().hexdigest())
+    @states("checksum 2")
+    def test_it_is_lowercase_hexadecimal_of_one_length(self) -> None:
+        """Digests are compared as text, and those that begin with zeros are as long as all others."""
+        digests = [self.digest(), *(self.digest(bytes([number % 256]) * (number // 256 + 1)) for number in range(600))]
+        for digest in digests:
+            assert isinstance(digest, str)
+            assert re.fullmatch(r"[0-9a-f]+", digest)
+            assert len(digest) == len(self.known)
 
+    @states("checksum 3")
     def test_how_the_bytes_are_cut_does_not_matter(self) -> None:
-        """Chunks come in any size and kind."""
-        hasher = self.start()
-        for chunk in (b"h", bytearray(b"old"), memoryview(b"xfast")[1:], b""):
-            hasher.update(chunk)
-        assert hasher.hexdigest() == self.known
+        """Chunks have any size, none included, up to several MiB."""
+        data = random.Random(3).randbytes(5 << 20)
+        whole = self.digest(data)
+        assert self.digest(b"", data[:1], data[1:70_000], b"", data[70_000:], b"") == whole
+        assert self.digest(*(data[at : at + 65_536] for at in range(0, len(data), 65_536))) == whole
+        assert self.digest(data[:-1] + bytes([data[-1] ^ 1])) != whole
+        assert self.digest(bytes([data[0] ^ 1]) + data[1:]) != whole
+        assert self.digest(data[1:2], data[:1], data[2:]) != whole
 
+    @states("checksum 4")
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: memoryview(b"<" + data + b">")[1:-1]])
+    def test_every_kind_of_chunk_is_taken_and_left_as_it_is(self, kind: Callable[[bytes], Chunk]) -> None:
+        """The same chunk is compressed and written besides."""
+        chunk = kind(b"holdfast")
+        assert self.digest(chunk) == self.known
+        assert bytes(chunk) == b"holdfast"
+
+    @states("checksum 5")
     def test_two_digests_do_not_disturb_each_other(self) -> None:
         """Several streams are digested at once."""
         first, second = self.start(), self.start()
@@ -40,3 +76,31 @@ class ChecksumSuite:
         second.update(b"something else")
         first.update(b"fast")
         assert first.hexdigest() == self.known
+        second.update(b"")
+        assert second.hexdigest() == self.digest(b"something else")
+
+    @states("checksum 5")
+    def test_digests_in_several_threads_do_not_disturb_each_other(self) -> None:
+        """Each thread has digests of its own."""
+        expected = [self.digest(bytes([number]) * 50_000) for number in range(4)]
+        digests: dict[int, set[str]] = {number: set() for number in range(4)}
+
+        def work(number: int) -> None:
+            digests[number] = {self.digest(*[bytes([number]) * 10] * 5000) for _ in range(5)}
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in digests]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert list(digests.values()) == [{digest} for digest in expected]
+
+    @states("checksum 6")
+    def test_it_may_be_asked_for_at_any_time_and_more_than_once(self) -> None:
+        """It is the digest so far."""
+        hasher = self.start()
+        empty = hasher.hexdigest()
+        hasher.update(b"hold")
+        assert hasher.hexdigest() != empty
+        hasher.update(b"fast")
+        assert hasher.hexdigest() == hasher.hexdigest() == self.known

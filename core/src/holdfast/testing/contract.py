@@ -1,0 +1,46 @@
+"""Which sentences of the contract the tests of a suite state, and the configurations that a suite runs with."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+
+def states(*sentences: str) -> Callable[[_Test], _Test]:
+    """Say which sentences of `docs/contract.md` a test states, such as `codec 3`."""
+
+    def mark(test: _Test) -> _Test:
+        test.__dict__["sentences"] = sentences
+        return test
+
+    return mark
+
+
+def assert_same(actual: bytes | bytearray, expected: bytes) -> None:
+    """Compare bytes that may be long, and say in one line where they begin to differ."""
+    if actual != expected:
+        pairs = enumerate(zip(actual, expected, strict=False))
+        at = next((number for number, (left, right) in pairs if left != right), min(len(actual), len(expected)))
+        raise AssertionError(f"{len(actual)} bytes where {len(expected)} are expected, different from byte {at} on")
+
+
+class Configured:
+    """A suite that runs once with each of its `configurations`, or once without.
+
+    What a configuration is belongs to whoever writes the tests: fixtures and methods of theirs read `configuration`.
+    """
+
+    configurations: Sequence[Any] = ()  #: the configurations to run every test with
+    configuration: Any = None  #: the configuration of the test that runs
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Have pytest run each test once with each configuration."""
+        if self.configurations:
+            metafunc.parametrize("_configured", self.configurations, indirect=True, ids=str)
+
+    @pytest.fixture(autouse=True)
+    def _configured(self, request: pytest.FixtureRequest) -> None:
+        if hasattr(request, "param"):
+            self.configuration = request.param
