@@ -7,7 +7,6 @@ import pytest
 
 from holdfast.api import Capability, Engine, Storage
 from holdfast.plugins.registry import Registry
-from holdfast.store.folder import FolderStorage
 from holdfast.testing import CodecSuite, EngineSuite, MemoryEngine, MemoryStorage, StorageSuite, memory_registry
 from holdfast.testing.memory import TARGET, URL
 
@@ -18,8 +17,8 @@ class TestNone(CodecSuite):
 
 class TestFolder(StorageSuite):
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> Storage:
-        return FolderStorage.at(str(tmp_path / "store"))
+    def url(self, tmp_path: Path) -> str:
+        return str(tmp_path / "store")
 
 
 class TestMemoryStorage(StorageSuite):

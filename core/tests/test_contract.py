@@ -13,8 +13,9 @@ from holdfast import testing
 ROOT = Path(__file__).parents[2]
 MUTANTS = Path(contract.__file__).parent
 KINDS = {
-    "codec": ("codecs", testing.CodecSuite),
-    "checksum": ("checksums", testing.ChecksumSuite),
+    "codec": testing.CodecSuite,
+    "checksum": testing.ChecksumSuite,
+    "storage": testing.StorageSuite,
 }
 
 
@@ -40,6 +41,7 @@ class Outcomes:
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         self.sentences = {item.cls.__name__: item.cls.sentence for item in items}
+        assert len({item.cls for item in items}) == len(self.sentences), "two mutants have one name"
         items[:] = [
             item for item in items if item.cls.sentence in (contract.SOUND, *getattr(item.function, "sentences", ()))
         ]
@@ -59,15 +61,14 @@ class Outcomes:
 def test_each_sentence_of_the_contract_has_tests_and_mutants_that_these_catch(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module, suite = KINDS[kind]
     numbers = sentences(kind)
     assert numbers == [f"{kind} {number + 1}" for number in range(len(numbers))]
     assert numbers, f"docs/contract.md says nothing of a {kind}"
-    assert stated(suite) >= set(numbers)
+    assert stated(KINDS[kind]) >= set(numbers)
     outcomes = Outcomes()
-    path = MUTANTS / f"{module}.py"
+    modules = [str(path) for path in sorted(MUTANTS.glob(f"{kind}s*.py"))]
     pytest.main(
-        [str(path), "--noconftest", "-pno:cacheprovider", "-pno:xdist", "-pno:hypothesispytest",
+        [*modules, "--noconftest", "-pno:cacheprovider", "-pno:xdist", "-pno:hypothesispytest",
          f"--basetemp={tmp_path / 'suites'}"],
         plugins=[outcomes],
     )  # fmt: skip

@@ -80,7 +80,8 @@ class FolderStorage:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "not a regular file", path)
-            remaining = max(0, status.st_size - offset) if length is None else length
+            rest = max(0, status.st_size - offset)  # also what sets the memory for it
+            remaining = rest if length is None else min(length, rest)
             pieces = []
             while remaining > 0 and (piece := os.pread(descriptor, remaining, offset)):
                 pieces.append(piece)
@@ -187,7 +188,7 @@ class FolderStorage:
         while len(folder) > len(self.root):
             try:
                 os.rmdir(folder)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 pass
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):

@@ -15,7 +15,7 @@ The suites run under pytest, which `pip install holdfast[testing]` brings. Holdf
 import pytest
 
 # The suites are no test modules to pytest: their assertions would fail without saying what was found.
-_SUITES = ("checksum", "codec", "contract", "engine", "storage")
+_SUITES = ("checksum", "codec", "contract", "engine", "leases", "storage")
 pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in _SUITES))
 
 from holdfast.testing.checksum import ChecksumSuite  # noqa: E402

@@ -21,9 +21,11 @@ def states(*sentences: str) -> Callable[[_Test], _Test]:
 def assert_same(actual: bytes | bytearray, expected: bytes) -> None:
     """Compare bytes that may be long, and say in one line where they begin to differ."""
     if actual != expected:
-        pairs = enumerate(zip(actual, expected, strict=False))
-        at = next((number for number, (left, right) in pairs if left != right), min(len(actual), len(expected)))
-        raise AssertionError(f"{len(actual)} bytes where {len(expected)} are expected, different from byte {at} on")
+        begin, end = 0, min(len(actual), len(expected))
+        while begin < end:
+            middle = (begin + end + 1) // 2
+            begin, end = (middle, end) if actual[begin:middle] == expected[begin:middle] else (begin, middle - 1)
+        raise AssertionError(f"{len(actual)} bytes where {len(expected)} are expected, different from byte {begin} on")
 
 
 class Configured:

@@ -1,19 +1,75 @@
 """The contract of a storage, as tests."""
 
 import contextlib
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 
 import pytest
 
-from holdfast.api import Chunk, LockedError, Storage
+from holdfast.api import Chunk, Storage, SupportsWalk
+from holdfast.plugins.registry import Registry
+from holdfast.testing.contract import Configured, assert_same, states
+from holdfast.testing.leases import _Leases
+
+# What the process does that dies: without the end of the block, or of anything else.
+_DIES = """
+import os, sys
+from holdfast.plugins.registry import Registry
+storage = Registry().storage(sys.argv[1])
+context = storage.lease(sys.argv[3], float(sys.argv[4])) if sys.argv[2] == "lease" else storage.writer(sys.argv[3])
+held = context.__enter__()
+if sys.argv[2] == "writer":
+    held.write(b"half")
+os._exit(9)
+"""
 
 
-class StorageSuite:
-    """Override the fixture `storage` with an empty place that is there for one test."""
+class _Place(Configured):
+    """Where the storage under test is, and how it is opened again."""
+
+    password: str = ""  #: a secret of the URL, which must be shown nowhere
+    patience: float = 5.0  #: seconds in which a call that must not wait returns
+    ttl: float = 0.4  #: seconds; the shortest lease that the storage can keep
+    many: int = 1_100  #: objects that are listed at once: many services list at most 1,000
 
     @pytest.fixture
-    def storage(self) -> Storage:
+    def url(self) -> str:
+        """The URL of an empty place that is there for one test, of a storage that is installed."""
+        raise NotImplementedError("override the fixture `url`, or `storage` for a storage that is not installed")
+
+    @pytest.fixture
+    def storage(self, request: pytest.FixtureRequest) -> Storage:
         """The storage under test."""
-        raise NotImplementedError("override the fixture `storage`")
+        return Registry().storage(request.getfixturevalue("url"))
+
+    @pytest.fixture
+    def second(self, storage: Storage, request: pytest.FixtureRequest) -> Storage:
+        """The same place opened a second time; override it where `storage` is overridden and another process can."""
+        with contextlib.suppress(NotImplementedError):
+            return Registry().storage(request.getfixturevalue("url"))
+        return storage
+
+    @pytest.fixture
+    def die(self, request: pytest.FixtureRequest) -> Callable[[str, str, float], bool] | None:
+        """Has a process die that holds a lease or has an object half written; None where there can be no other.
+
+        It is called with `lease` or `writer`, a name and the lease's ttl.
+        """
+        try:
+            url = request.getfixturevalue("url")
+        except NotImplementedError:
+            return None
+
+        def start(what: str, name: str, ttl: float) -> bool:
+            command = [sys.executable, "-c", _DIES, url, what, name, str(ttl)]
+            died = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+            assert died.returncode == 9, died.stderr
+            return True
+
+        return start
 
     def put(self, storage: Storage, path: str, *pieces: Chunk) -> None:
         """Write one object."""
@@ -21,6 +77,25 @@ class StorageSuite:
             for piece in pieces:
                 writer.write(piece)
 
+    def paths(self, storage: Storage, prefix: str = "") -> list[str]:
+        """What is listed, without folders."""
+        return sorted(stat.path for stat in storage.list(prefix) if not stat.path.endswith("/"))
+
+
+class _Objects(_Place):
+    """What reading and writing promises."""
+
+    @states("storage 1")
+    def test_an_empty_place_holds_nothing(self, storage: Storage, second: Storage) -> None:
+        """Opening creates nothing, and neither does looking."""
+        for opened in (storage, second):
+            assert list(opened.list()) == []
+            assert list(opened.list("a")) == []
+            with pytest.raises(FileNotFoundError):
+                opened.read("a/object")
+        assert list(storage.list()) == []
+
+    @states("storage 2")
     def test_what_was_written_is_read_back(self, storage: Storage) -> None:
         """In whole and in part, fewer bytes only at the end."""
         self.put(storage, "a/b/c.txt", b"hello ", bytearray(b"wor"), memoryview(b"ld"))
@@ -29,81 +104,257 @@ class StorageSuite:
         assert storage.read("a/b/c.txt", 3, 4) == b"lo w"
         assert storage.read("a/b/c.txt", 9, 100) == b"ld"
         assert storage.read("a/b/c.txt", 100, 5) == b""
+        assert storage.read("a/b/c.txt", 11, 5) == storage.read("a/b/c.txt", 0, 0) == b""
+        assert isinstance(storage.read("a/b/c.txt", 1, 2), bytes)
 
+    @states("storage 2")
+    def test_large_objects_are_read_back(self, storage: Storage) -> None:
+        """None is too large, however it is cut; what was asked for comes whole."""
+        data = random.Random(1).randbytes(11_000_001)
+        self.put(storage, "a/large", *(data[at : at + 1_000_000] for at in range(0, len(data), 1_000_000)))
+        self.put(storage, "a/once", data)
+        for path in ("a/large", "a/once"):
+            assert storage.stat(path).size == len(data)
+            assert_same(storage.read(path), data)
+            assert_same(storage.read(path, 10, 9_000_000), data[10:9_000_010])
+            assert_same(storage.read(path, 9_000_000, 1 << 40), data[9_000_000:])
+
+    @states("storage 3")
     def test_an_empty_object_is_an_object(self, storage: Storage) -> None:
-        """Streams may be empty."""
+        """Streams may be empty, and pieces too."""
         self.put(storage, "a/empty")
-        assert storage.stat("a/empty").size == 0
-        assert storage.read("a/empty") == b""
+        self.put(storage, "a/nothing", b"")
+        for path in ("a/empty", "a/nothing"):
+            assert storage.stat(path).size == 0
+            assert storage.read(path) == b""
+        assert self.paths(storage) == ["a/empty", "a/nothing"]
 
-    def test_an_object_is_visible_only_at_a_clean_exit(self, storage: Storage) -> None:
+    @states("storage 4")
+    def test_a_chunk_is_taken_when_write_returns(self, storage: Storage) -> None:
+        """Whoever hands it over may use its memory again."""
+        chunk = bytearray(b"first ")
+        with storage.writer("a/object") as writer:
+            writer.write(chunk)
+            chunk[:] = b"second"
+            writer.write(memoryview(chunk))
+            chunk[:] = b"wrong!"
+        assert storage.read("a/object") == b"first second"
+
+    @states("storage 5")
+    def test_an_object_is_visible_only_at_a_clean_exit(self, storage: Storage, second: Storage) -> None:
         """A reader must never see half of one, under its name."""
         with storage.writer("a/object") as writer:
-            writer.write(b"half")
-            with pytest.raises(FileNotFoundError):
-                storage.stat("a/object")
-        assert storage.read("a/object") == b"half"
+            for piece in (b"half", bytes(6_000_000)):
+                writer.write(piece)
+                for opened in (storage, second):
+                    with pytest.raises(FileNotFoundError):
+                        opened.stat("a/object")
+                    with pytest.raises(FileNotFoundError):
+                        opened.read("a/object")
+                    assert "a/object" not in self.paths(opened)
+        assert second.read("a/object", 0, 4) == b"half"
 
-    def test_an_error_inside_the_writer_leaves_no_object(self, storage: Storage) -> None:
-        """Nothing is left under the name, and the name is free."""
-        with contextlib.suppress(ZeroDivisionError), storage.writer("a/object") as writer:
+    @states("storage 6")
+    @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, GeneratorExit, SystemExit])
+    def test_an_error_in_the_block_of_a_writer_leaves_no_object(
+        self, storage: Storage, error: type[BaseException]
+    ) -> None:
+        """Whatever the error is: nothing is left under the name, and the name is free."""
+        with contextlib.suppress(error), storage.writer("a/object") as writer:
             writer.write(b"half")
-            raise ZeroDivisionError
+            raise error
+        with pytest.raises(FileNotFoundError):
+            storage.stat("a/object")
+        assert self.paths(storage) == []
+        self.put(storage, "a/object", b"whole")
+        assert storage.read("a/object") == b"whole"
+
+    @states("storage 7")
+    def test_an_object_is_never_overwritten(self, storage: Storage, second: Storage) -> None:
+        """Publishing is a create-only write, also of what has the same bytes, and from another opening."""
+        self.put(storage, "a/object", b"first")
+        for opened in (storage, second):
+            for content in (b"second", b"first", b""):
+                with pytest.raises(FileExistsError):
+                    self.put(opened, "a/object", content)
+            assert opened.read("a/object") == b"first"
+
+    @states("storage 8")
+    def test_of_two_writers_of_a_path_the_second_to_end_is_told(self, storage: Storage, second: Storage) -> None:
+        """Both found the name free when they began: one of them wins, whole."""
+        with contextlib.ExitStack() as stack:
+            late = stack.enter_context(pytest.raises(FileExistsError))
+            late_writer = stack.enter_context(second.writer("a/object"))
+            late_writer.write(b"late ")
+            self.put(storage, "a/object", b"early")
+            late_writer.write(b"and longer")
+        assert isinstance(late.value, FileExistsError)
+        for opened in (storage, second):
+            assert opened.read("a/object") == b"early"
+            assert self.paths(opened) == ["a/object"]
+
+    @states("storage 9")
+    def test_several_objects_may_be_written_and_read_at_once(self, storage: Storage) -> None:
+        """From several threads; the readers of an object do not disturb each other."""
+        contents = {f"a/{number}": bytes([number]) * 10_000 + bytes(range(256)) * 40 for number in range(6)}
+        wrong: list[int] = []
+        started = threading.Barrier(len(contents))
+
+        def work(path: str) -> None:
+            started.wait()
+            self.put(storage, path, *(contents[path][at : at + 5000] for at in range(0, len(contents[path]), 5000)))
+            started.wait()
+            parts = {at: storage.read("a/0", at, 700) for at in range(0, 20_000, 1500)}
+            wrong.extend(at for at, part in parts.items() if part != contents["a/0"][at : at + 700])
+
+        threads = [threading.Thread(target=work, args=(path,), daemon=True) for path in contents]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(12 * self.patience)
+        assert not any(thread.is_alive() for thread in threads)
+        assert wrong == []
+        assert {path: storage.read(path) for path in self.paths(storage)} == contents
+
+    @states("storage 10")
+    def test_a_missing_object_is_file_not_found(self, storage: Storage) -> None:
+        """For reading and for asking; so is a folder, or what merely begins alike."""
+        self.put(storage, "a/object", b"x")
+        for path in ("a/missing", "a/obj", "a/object2", "nowhere"):
+            with pytest.raises(FileNotFoundError):
+                storage.read(path)
+            with pytest.raises(FileNotFoundError):
+                storage.read(path, 1, 1)
+            with pytest.raises(FileNotFoundError):
+                storage.stat(path)
+
+
+class StorageSuite(_Objects, _Leases):
+    """Override the fixture `url`, or `storage` and `second`, with an empty place that is there for one test."""
+
+    @states("storage 11")
+    def test_listing_is_by_folder(self, storage: Storage) -> None:
+        """A prefix is a folder, not the beginning of a name; paths are whole, and sizes right."""
+        for path in ("top", "a/one", "a/b/two", "ab/three", "a-b/four"):
+            self.put(storage, path, path.encode())
+        assert self.paths(storage) == ["a-b/four", "a/b/two", "a/one", "ab/three", "top"]
+        assert {stat.path: stat.size for stat in storage.list("a")} == {"a/one": 5, "a/b/two": 7}
+        assert self.paths(storage, "a/b") == ["a/b/two"]
+        assert list(storage.list("missing")) == []
+        assert all(stat.regular and not stat.problem for stat in storage.list())
+        stat = storage.stat("a/b/two")
+        assert (stat.path, stat.size, stat.regular) == ("a/b/two", 7, True)
+
+    @states("storage 12")
+    def test_everything_is_listed_however_much_it_is(self, storage: Storage) -> None:
+        """Also beyond what a service lists at a time, which is often a thousand."""
+        paths = [f"many/{number:04}" for number in range(self.many)]
+        for path in paths:
+            self.put(storage, path)
+        assert [stat.path for stat in sorted(storage.list("many"), key=lambda stat: stat.path)] == paths
+        assert len(self.paths(storage)) == self.many
+
+    @states("storage 13")
+    def test_paths_are_kept_as_they_are(self, storage: Storage, second: Storage) -> None:
+        """The case of letters counts, and so does each dot, hyphen and underscore."""
+        paths = ["A/Object", "A/object", "a/.b", "a/__c", "a/b-.d..e", "a/b_d_e", f"a/{'n' * 200}"]
+        for path in paths:
+            self.put(storage, path, path.encode())
+        for opened in (storage, second):
+            assert self.paths(opened) == sorted(paths)
+            assert [opened.read(path).decode() for path in paths] == paths
+
+    @states("storage 14")
+    def test_deleting_is_idempotent(self, storage: Storage) -> None:
+        """An interrupted deletion is simply repeated, and the name is free again."""
+        self.put(storage, "a/object", b"x")
+        storage.delete("a/object")
+        with pytest.raises(FileNotFoundError):
+            storage.read("a/object")
+        storage.delete("a/object")
+        storage.delete("never/there")
+        assert list(storage.list()) == []
+        self.put(storage, "a/object", b"again")
+        assert storage.read("a/object") == b"again"
+
+    @states("storage 15")
+    def test_a_deletion_takes_nothing_else(self, storage: Storage) -> None:
+        """Not what begins alike, nor what lies below."""
+        paths = ["a/object", "a/object2", "a/object.zst", "ab/object", "b/object"]
+        for path in paths:
+            self.put(storage, path, b"x")
+        storage.delete("a/object")
+        assert self.paths(storage) == paths[2:3] + paths[1:2] + paths[3:]
+        storage.delete("a/obj")
+        storage.delete("b/object/deeper")
+        assert self.paths(storage) == paths[2:3] + paths[1:2] + paths[3:]
+
+    @states("storage 16")
+    def test_a_barrier_may_come_at_any_time(self, storage: Storage) -> None:
+        """Also with nothing to make durable, while something is being written, and after a deletion."""
+        storage.barrier()
+        self.put(storage, "a/object", b"x")
+        storage.barrier()
+        with storage.writer("a/other") as writer:
+            writer.write(b"y")
+            storage.barrier()
+        storage.delete("a/object")
+        storage.barrier()
+        assert self.paths(storage) == ["a/other"]
+
+    @states("storage 17")
+    def test_a_second_opening_sees_what_the_first_did(self, storage: Storage, second: Storage) -> None:
+        """At once, and the reverse: nothing is remembered that another process can change."""
+        assert self.paths(second) == []
+        self.put(storage, "a/object", b"first")
+        assert second.read("a/object") == b"first"
+        assert self.paths(second) == ["a/object"]
+        second.delete("a/object")
+        with pytest.raises(FileNotFoundError):
+            storage.read("a/object")
+        with pytest.raises(FileNotFoundError):
+            storage.stat("a/object")
+        assert self.paths(storage) == []
+        self.put(second, "a/object", b"another")
+        assert storage.read("a/object") == b"another"
+        assert storage.stat("a/object").size == 7
+
+    @states("storage 18")
+    def test_its_location_is_one_line_without_secrets(self, storage: Storage) -> None:
+        """It stands in messages and in manifests."""
+        assert isinstance(storage.location, str)
+        assert storage.location.isprintable()
+        assert storage.location.strip()
+        assert not self.password or self.password not in storage.location
+
+    @states("storage 19")
+    def test_what_a_dead_writer_left_can_be_deleted(
+        self, storage: Storage, die: Callable[[str, str, float], bool] | None
+    ) -> None:
+        """It never has the name of the object, does not keep it from others, and where it is listed it can go."""
+        if die is None or not die("writer", "a/object", 0):
+            return
         with pytest.raises(FileNotFoundError):
             storage.stat("a/object")
         self.put(storage, "a/object", b"whole")
         assert storage.read("a/object") == b"whole"
-
-    def test_an_object_is_never_overwritten(self, storage: Storage) -> None:
-        """Publishing is a create-only write: of two, one wins and the other is told."""
-        self.put(storage, "a/object", b"first")
-        with pytest.raises(FileExistsError):
-            self.put(storage, "a/object", b"second")
-        assert storage.read("a/object") == b"first"
-
-    def test_a_missing_object_is_file_not_found(self, storage: Storage) -> None:
-        """For reading and for asking."""
-        with pytest.raises(FileNotFoundError):
-            storage.read("a/missing")
-        with pytest.raises(FileNotFoundError):
-            storage.stat("a/missing")
-
-    def test_listing_is_by_folder(self, storage: Storage) -> None:
-        """A prefix is a folder, not the beginning of a name."""
-        for path in ("top", "a/one", "a/b/two", "ab/three"):
-            self.put(storage, path, path.encode())
-        assert sorted(stat.path for stat in storage.list()) == ["a/b/two", "a/one", "ab/three", "top"]
-        assert {stat.path: stat.size for stat in storage.list("a")} == {"a/one": 5, "a/b/two": 7}
-        assert list(storage.list("missing")) == []
-
-    def test_deleting_is_idempotent(self, storage: Storage) -> None:
-        """An interrupted deletion is simply repeated."""
-        self.put(storage, "a/object", b"x")
-        storage.delete("a/object")
-        storage.delete("a/object")
-        storage.delete("never/there")
+        for stat in list(storage.list()):
+            storage.delete(stat.path)
         assert list(storage.list()) == []
 
-    def test_a_barrier_may_come_at_any_time(self, storage: Storage) -> None:
-        """Also with nothing to make durable, and after a deletion."""
-        storage.barrier()
-        self.put(storage, "a/object", b"x")
-        storage.delete("a/object")
-        storage.barrier()
+    @states("storage 20")
+    def test_walking_leaves_out_folders_and_nothing_else(self, storage: Storage) -> None:
+        """Where a storage can: those that `enter` is false for, by their paths."""
+        if not isinstance(storage, SupportsWalk):
+            return
+        for path in ("top", "a/x", "a/b/y", "a/b/c/z", "b/b/w"):
+            self.put(storage, path)
 
-    def test_a_lease_has_one_holder(self, storage: Storage) -> None:
-        """And is free again afterwards, also after an error."""
-        with contextlib.suppress(ZeroDivisionError), storage.lease("name"):
-            with pytest.raises(LockedError), storage.lease("name"):
-                pass
-            with storage.lease("another"):
-                pass
-            raise ZeroDivisionError
-        with storage.lease("name"):
-            pass
-        assert list(storage.list()) == []
+        def walk(prefix: str, *refused: str) -> list[str]:
+            stats = storage.walk(prefix, lambda path: path not in refused)
+            return sorted(stat.path for stat in stats if not stat.path.endswith("/"))
 
-    def test_its_location_is_one_line(self, storage: Storage) -> None:
-        """It stands in messages."""
-        assert storage.location.isprintable()
-        assert storage.location
+        assert walk("") == self.paths(storage)
+        assert walk("", "a/b") == ["a/x", "b/b/w", "top"]
+        assert walk("a", "a/b/c") == ["a/b/y", "a/x"]
+        assert walk("", "a", "b") == ["top"]

@@ -47,22 +47,30 @@ class Restore:
     def __init__(self, folder: Path, request: RestoreRequest) -> None:
         self._folder = folder
         self._written: list[Path] = []
+        self._made = False
         self.steps = [Step(stream=stream.name) for stream in request.streams]
 
     def load(self, step: Step, blob: Blob) -> None:
         """Write one file."""
+        if not self._folder.exists():
+            self._folder.mkdir()
+            self._made = True
         path = self._folder / step.stream
         self._written.append(path)
         path.write_bytes(b"".join(blob.chunks()))
 
     def commit(self) -> None:
         """Keep what was written."""
+        self._folder.mkdir(exist_ok=True)
         self._written.clear()
+        self._made = False
 
     def undo(self) -> None:
         """Remove what was written."""
         for path in self._written:
             path.unlink(missing_ok=True)
+        if self._made:
+            self._folder.rmdir()
 
 
 @contextmanager
@@ -78,9 +86,8 @@ def dumping(request: DumpRequest) -> Iterator[Dump]:
 def restoring(request: RestoreRequest) -> Iterator[Restore]:
     """Restore into an empty folder."""
     folder = Path(DatabaseURL.parse(request.url).path)
-    folder.mkdir(exist_ok=True)
-    if any(folder.iterdir()) and not request.replace:
-        raise UnsafeError(f"{folder} holds notes", hint="--replace adds to them")
+    if folder.exists() and any(folder.iterdir()) and not request.replace:
+        raise UnsafeError(f"{folder} holds notes", hint="--replace takes their place")
     restore = Restore(folder, request)
     try:
         yield restore

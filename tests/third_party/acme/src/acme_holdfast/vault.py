@@ -1,9 +1,13 @@
 """A storage, as a module of plain functions: objects are rows of one SQLite file, `vault:///path`."""
 
 import io
+import os
+import secrets
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from holdfast.api import Component, Kind, LockedError, Stat
 
@@ -23,7 +27,7 @@ class Vault:
             raise FileNotFoundError(2, "no vault", self._file) from error
         with closing(connection), connection:
             connection.execute("CREATE TABLE IF NOT EXISTS objects (path TEXT PRIMARY KEY, content BLOB)")
-            connection.execute("CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY)")
+            connection.execute("CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT, ends REAL)")
             yield connection
 
     @contextmanager
@@ -48,6 +52,8 @@ class Vault:
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Every object below a folder."""
+        if not os.path.exists(self._file):
+            return iter(())
         with self._open() as vault:
             rows = vault.execute("SELECT path, length(content) FROM objects").fetchall()
         return (Stat(path=path, size=size) for path, size in rows if not prefix or path.startswith(f"{prefix}/"))
@@ -58,7 +64,7 @@ class Vault:
 
     def delete(self, path: str) -> None:
         """Remove an object."""
-        with self._open() as vault:
+        with suppress(FileNotFoundError), self._open() as vault:
             vault.execute("DELETE FROM objects WHERE path = ?", (path,))
 
     def barrier(self) -> None:
@@ -66,18 +72,29 @@ class Vault:
 
     @contextmanager
     def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:
-        """Hold a name."""
-        del ttl
+        """Hold a name: a row that says when it ends, and a thread that puts this off."""
+        holder = secrets.token_hex(8)
         with self._open(create=True) as vault:
+            vault.execute("DELETE FROM leases WHERE name = ? AND ends <= ?", (name, time.time()))
             try:
-                vault.execute("INSERT INTO leases VALUES (?)", (name,))
+                vault.execute("INSERT INTO leases VALUES (?, ?, ?)", (name, holder, time.time() + ttl))
             except sqlite3.IntegrityError as error:
                 raise LockedError(f"{name} is held") from error
+        over = threading.Event()
+        keeper = threading.Thread(target=self._renew, args=(holder, ttl, over), daemon=True)
+        keeper.start()
         try:
             yield
         finally:
+            over.set()
+            keeper.join()
             with self._open() as vault:
-                vault.execute("DELETE FROM leases WHERE name = ?", (name,))
+                vault.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+
+    def _renew(self, holder: str, ttl: float, over: threading.Event) -> None:
+        while not over.wait(ttl / 3):
+            with self._open() as vault:
+                vault.execute("UPDATE leases SET ends = ? WHERE holder = ?", (time.time() + ttl, holder))
 
 
 def holdfast_components() -> list[Component]:

@@ -1,0 +1,87 @@
+"""What somebody else could write, `acme-holdfast`, passes the public suites."""
+
+import sys
+import zlib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.venvs import ACME
+
+from holdfast.api import Engine
+from holdfast.plugins.engine import InstalledEngine
+from holdfast.plugins.registry import Registry
+from holdfast.testing import ChecksumSuite, CodecSuite, EngineSuite, StorageSuite
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Find the modules of the distribution, and forget them afterwards."""
+    monkeypatch.syspath_prepend(str(ACME / "src"))
+    yield
+    for name in [name for name in sys.modules if name.startswith("acme_holdfast")]:
+        del sys.modules[name]
+
+
+def registry() -> Registry:
+    modules = [import_module("acme_holdfast"), import_module("acme_holdfast.vault")]
+    return Registry(plugins=[*modules, import_module("acme_holdfast.notes").Plugin])
+
+
+class TestBzip2(CodecSuite):
+    configurations = ("bz2:1",)
+
+    @pytest.fixture
+    def codec(self) -> Any:
+        return registry().codec(self.configuration)
+
+    @pytest.fixture
+    def reader(self) -> Any:
+        return registry().codec("bzip2")
+
+
+class TestCrc32(ChecksumSuite):
+    known = f"{zlib.crc32(b'holdfast'):08x}"
+
+    def start(self) -> Any:
+        return import_module("acme_holdfast").Crc32()
+
+
+class TestVault(StorageSuite):
+    many = 120  # each is a transaction
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Any:
+        return registry().storage(f"vault://{tmp_path}/vault.db")
+
+    @pytest.fixture
+    def second(self, tmp_path: Path) -> Any:
+        return registry().storage(f"vault://{tmp_path}/vault.db")
+
+
+class TestNotes(EngineSuite):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> str:
+        folder = tmp_path / "notes"
+        folder.mkdir()
+        (folder / "first").write_text("a note")
+        (folder / "second").write_text("another " * 100_000)
+        return f"notes://{folder}"
+
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> str:
+        return f"notes://{tmp_path}/copy"
+
+    def registry(self, *plugins: Any) -> Registry:
+        return registry()
+
+    def engine(self, url: str) -> Engine:
+        engine = registry().engine("notes")
+        assert isinstance(engine, InstalledEngine)
+        return engine
+
+    def content(self, url: str) -> dict[str, str] | None:
+        folder = Path(url.removeprefix("notes://"))
+        return {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else None
