@@ -125,6 +125,20 @@ def test_files_and_folders_are_private(storage: FolderStorage) -> None:
     assert stat.S_IMODE(os.stat(f"{storage.root}/app/id/a").st_mode) == 0o600
 
 
+def test_a_store_whose_marker_a_group_may_read_is_shared_with_it(storage: FolderStorage) -> None:
+    """Whatever the umask is, and folders hand the group on that they are told to."""
+    put(storage, "holdfast.json")
+    os.chmod(f"{storage.root}/holdfast.json", 0o640)
+    os.chmod(storage.root, 0o2750)
+    before = os.umask(0o077)
+    try:
+        put(storage, "app/id/a")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(os.stat(f"{storage.root}/{path}").st_mode) for path in ("app/id/a", "app/id")]
+    assert modes == [0o640, 0o2750]
+
+
 @given(offset=st.integers(0, 30), length=st.none() | st.integers(0, 30))
 def test_any_range_of_an_object_is_read(
     tmp_path_factory: pytest.TempPathFactory, offset: int, length: int | None
