@@ -1,13 +1,18 @@
 """Files in the making: written under a temporary name, visible under their own only when they are whole."""
 
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.api import Chunk
+from holdfast.errors import os_error_text
 from holdfast.filesystem import give_name
-from holdfast.store.names import PARTIAL
+from holdfast.store.names import MARKER, PARTIAL
+
+log = logging.getLogger("holdfast.store")
 
 _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
 
@@ -58,3 +63,21 @@ def publish(partial: str, final: str) -> None:
     """Give a finished file its name, unless that is taken."""
     with naming(partial, final):
         give_name(partial, final)
+
+
+def share(file: int | str, root: str) -> None:
+    """Give a new file or folder the rights that group and others have to the marker of the store at `root`.
+
+    Whoever lets them read or write it shares the whole, with a umask of whatever kind.
+    """
+    try:
+        rights = os.stat(os.path.join(root, MARKER)).st_mode & 0o066
+        mode = os.stat(file).st_mode
+        if stat.S_ISDIR(mode):
+            rights |= (rights & 0o044) >> 2  # who may read it may enter it
+        if rights:
+            os.chmod(file, stat.S_IMODE(mode) | rights)  # a folder may have its setgid bit from the one above
+    except FileNotFoundError:
+        pass  # the store is only being made
+    except OSError as error:
+        log.info("%s is not shared: %s", file, os_error_text(error))

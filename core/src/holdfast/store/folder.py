@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import logging
 import os
 import stat
 import threading
@@ -14,11 +13,9 @@ from holdfast.api import Stat
 from holdfast.errors import UsageError, cleaning_up, os_error_text, quote_name
 from holdfast.filesystem import sync_descriptor, sync_path
 from holdfast.store._leases import LEASES, hold_lease
-from holdfast.store._partial import FileWriter, naming, partial_path, publish
+from holdfast.store._partial import FileWriter, naming, partial_path, publish, share
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
-
-log = logging.getLogger("holdfast.store")
 
 # These are small and are believed as soon as they have their name: after a loss of power an empty one would be a
 # damaged backup, a name that nobody can use, or a store that nobody can open. All else waits for the barrier.
@@ -26,11 +23,7 @@ _SYNCED_FIRST = frozenset({MANIFEST, MARKER, CLAIM})
 
 
 class FolderStorage:
-    """Objects as files below `root`, with mode 0600 in folders with 0700.
-
-    Whoever lets a group, or all, read or write the marker of the store shares the whole: what is made from then on has
-    these rights too, whatever the umask is.
-    """
+    """Objects as files below `root`, with mode 0600 in folders with 0700; see `share` for others' rights."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
@@ -212,26 +205,12 @@ class FolderStorage:
             self._make(os.path.dirname(path))
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                self._share(descriptor)
+                share(descriptor, self.root)
                 return descriptor
             except FileNotFoundError:
                 if attempt == 99:
                     raise
         raise AssertionError
-
-    def _share(self, file: int | str) -> None:
-        """Give a new file or folder to those who share the store."""
-        try:
-            rights = os.stat(os.path.join(self.root, MARKER)).st_mode & 0o066
-            mode = os.stat(file).st_mode
-            if stat.S_ISDIR(mode):
-                rights |= (rights & 0o044) >> 2  # who may read it may enter it
-            if rights:
-                os.chmod(file, stat.S_IMODE(mode) | rights)  # a folder may have its setgid bit from the one above
-        except FileNotFoundError:
-            pass  # the store is only being made
-        except OSError as error:
-            log.info("%s is not shared: %s", file, os_error_text(error))
 
     def _make(self, folder: str) -> None:
         """Make a folder and those above it, each to be synced into its parent."""
@@ -242,7 +221,7 @@ class FolderStorage:
             self._make(parent)
         with contextlib.suppress(FileExistsError, FileNotFoundError):  # made, or its parent removed, by another
             os.mkdir(folder, 0o700)
-            self._share(folder)
+            share(folder, self.root)
             with self._lock:
                 self._unsynced.add(parent)
 
