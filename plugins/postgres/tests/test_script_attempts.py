@@ -9,7 +9,6 @@ from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import HoldfastError
-from holdfast_postgres.formats.script_sections import Section, read_sections
 
 SCRIPT = {"format": "plain"}
 # Functions that name others, tables and types without their schemas.
@@ -208,30 +207,3 @@ def test_a_script_that_needs_a_search_path_names_one_to_restore_it_by_hand(
     environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}
     subprocess.run(["/bin/sh", "-c", command], check=True, cwd=record.path, env=environment)
     assert server.value(target, "SELECT count(c) FROM app.g") == 10
-
-
-@pytest.mark.parametrize("size", [1, 3, 50, 1 << 20])
-def test_sections_of_a_script_are_read_whatever_their_rows_hold(size: int) -> None:
-    """What looks like the head of one may be a row, and a row may be longer than what is read at once."""
-    head = b"--\n-- PostgreSQL database dump\n--\n\nSET x = 1;\n"
-    table = b'\n--\n-- Name: a; b; Type: TABLE; Schema: s; Owner: o; Tablespace: t\n--\n\nCREATE TABLE s."a; b" (\n);\n'
-    row = b"--\n-- Name: t; Type: TABLE; Schema: s; Owner: o\n--\n" + b"x" * 200 + b"\\\\.\n"
-    rows = (
-        b"\n--\n-- Data for Name: t; Type: TABLE DATA; Schema: s; Owner: o\n--\n\nCOPY s.t (a) FROM stdin;\n"
-        + row
-        + b"\\.\n\n\n"
-    )
-    none = b"--\n-- Data for Name: u; Type: TABLE DATA; Schema: s; Owner: o\n--\n\nCOPY s.u (a) FROM stdin;\n\\.\n\n"
-    last = b"--\n-- Name: e; Type: SCHEMA; Schema: -; Owner: o\n--\n\nCREATE SCHEMA e;\n"
-    text = head + table + rows + none + last
-    chunks = [text[start : start + size] for start in range(0, len(text), size)]
-    read = [(section, b"".join(pieces)) for section, pieces in read_sections(chunks)]
-    assert b"".join(piece for _, piece in read) == text
-    assert [(section.kind, section.schema, section.tag) for section, _ in read] == [
-        (b"", b"", b""), (b"TABLE", b"s", b"a; b"), (b"TABLE DATA", b"s", b"t"), (b"TABLE DATA", b"s", b"u"),
-        (b"SCHEMA", b"", b"e"),
-    ]  # fmt: skip
-    starts = [section.first for section, _ in read]
-    lines = text.split(b"\n")
-    assert [lines[start - 1][:3] for start in starts[1:]] == [b"-- "] * 4
-    assert isinstance(read[0][0], Section)

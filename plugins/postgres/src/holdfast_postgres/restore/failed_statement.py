@@ -38,9 +38,9 @@ _STATEMENTS = (
 class FailedStatement:
     """One statement that the server refused; `entry` is the id of its entry in the archive, 0 where that is not known.
 
-    `line` is the one of a script in which it ended. `table` is the name of the table, without its schema, whose rows
-    were refused. `severe` is what ends a restore that does not go on; all else is a warning. `follows` says that others
-    were refused before it, so that it may have been refused for those.
+    `line` is the one of a script, or of a section of it, in which it ended. `table` is the name of the table, without
+    its schema, whose rows were refused. `severe` is what ends a restore that does not go on; all else is a warning.
+    `follows` says that others were refused before it, so that it may have been refused for those.
     """
 
     about: str

@@ -81,6 +81,7 @@ class RestoreRun:
         self._connections: set[Connection[TupleRow]] = set()
         self._warnings: list[str] = []
         self._failures: list[Failure] = []
+        self.client_location = target.into  #: With the settings of client programs, once `prepare` has been called.
         #: Whether something was found only by a search_path.
         self.needs_path = False
 
@@ -156,8 +157,8 @@ class RestoreRun:
                 return
             self._prepared = True
             self.target.prepare()
-            location = self._client_location()
-            self._processes = self._stack.enter_context(ClientProcesses(location, self.request.scratch))
+            self.client_location = self._client_location()
+            self._processes = self._stack.enter_context(ClientProcesses(self.client_location, self.request.scratch))
 
     def _client_location(self) -> Location:
         """The target for client programs, with the settings of their sessions.
@@ -226,9 +227,9 @@ class RestoreRun:
         return self._processes
 
     @contextmanager
-    def connected(self) -> "Iterator[Connection[TupleRow]]":
-        """A connection that `abort` can cut while this thread waits for the server."""
-        connection = connect(self.target.into)
+    def connected(self, location: Location | None = None) -> "Iterator[Connection[TupleRow]]":
+        """A connection to the target that `abort` can cut while this thread waits for the server."""
+        connection = connect(location or self.target.into)
         with self._lock:
             self._connections.add(connection)
         try:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from holdfast_postgres.encodings import decode
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats.archive import Entry
+from holdfast_postgres.formats.script_pieces import Piece, Rows, Text
 from holdfast_postgres.formats.script_sections import Section, statements
 from holdfast_postgres.formats.toc import encoding_of
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement, refusal_of
 from holdfast_postgres.restore.run import RestoreRun
-from holdfast_postgres.restore.script_feed import Fed, Feed, Script
-from holdfast_postgres.restore.script_run import run_script
+from holdfast_postgres.restore.script_feed import Fed, Script
+from holdfast_postgres.restore.script_run import run_sections
 from holdfast_postgres.restore.search_path import second_path, set_path
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names
 
@@ -35,13 +36,17 @@ class ScriptEntries:
         self._script = script
         self._location = location
         self._encoding = run.hints.database.encoding
+        self._lines: dict[int, set[int]] = {}
+        for refusal in refusals:
+            self._lines.setdefault(refusal.entry, set()).add(refusal.line)
         self.entries: Sequence[Entry] = self._read({refusal.entry for refusal in refusals})
 
     def _read(self, refused: Collection[int]) -> list[Entry]:
         entries: list[Entry] = []
         relations: dict[tuple[str, str], int] = {}
         for number, section, pieces in self._script.sections():
-            text = b"".join(pieces) if number in (0, *refused) and not section.holds_rows else b""
+            known = number in (0, *refused) and not section.holds_rows
+            text = b"".join(piece.text for piece in pieces if isinstance(piece, Text)) if known else b""
             if not number:
                 self._encoding = encoding_of(text.decode("ascii", "replace")) or self._encoding
                 continue
@@ -70,7 +75,7 @@ class ScriptEntries:
         return [entry for entry in self.entries if entry.id == refusal.entry]
 
     def attempt(self, failed: Sequence[Entry]) -> Iterator[tuple[Entry, FailedStatement | None]]:
-        """Run sections again by one psql, each under the search_path of its schema.
+        """Run sections again in one go, each under the search_path of its schema.
 
         All of them are run at once: only what is behind the rows may need what the caller does about some.
         """
@@ -79,14 +84,14 @@ class ScriptEntries:
             return
         with run.connected() as connection, translate_errors(action):
             paths = {schema: second_path(run, connection, schema) for schema in {entry.schema for entry in failed}}
-        feed = Feed(self._again({entry.id: set_path(paths[entry.schema]).encode() for entry in failed}))
+        before = {entry.id: set_path(paths[entry.schema]).encode() for entry in failed}
         refusals: dict[int, list[FailedStatement]] = {}
 
         def take(refusal: FailedStatement) -> bool:
-            refusals.setdefault(feed.section_at(refusal.line), []).append(refusal)
+            refusals.setdefault(refusal.entry, []).append(refusal)
             return True
 
-        run_script(run, [feed], run.target.into, self._location, continues=True, classifies=True, takes=take)
+        run_sections(run, self._again(before), self._location, take)
         for entry in failed:
             yield entry, refusal_of(refusals.get(entry.id, ()))
 
@@ -94,9 +99,20 @@ class ScriptEntries:
         """The head of the script and some of its sections, with what comes `before` each."""
         for number, section, pieces in self._script.sections():
             if not number or number in before:
-                yield number, before.get(number, b"") + section.settings, pieces
+                path = (before[number],) if number in before else ()
+                again = self._not_loaded(number, pieces) if section.holds_rows else pieces
+                yield Fed(number=number, pieces=again, before=(*path, *section.settings))
             if number == max(before):
                 return
+
+    def _not_loaded(self, number: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """A section without the rows that the server took: it would have them twice."""
+        line, refused = 0, self._lines[number]
+        for piece in pieces:
+            lines = range(line, line + piece.lines)
+            if refused.intersection(lines) or not (isinstance(piece, Rows) or piece.adds_rows):
+                yield piece
+            line += piece.lines
 
 
 def _with_needs(entries: Sequence[Entry]) -> list[Entry]:

@@ -1,7 +1,6 @@
 """Scripts, run by psql: a backup in format plain, and the roles and tablespaces of a server."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from holdfast.api import Blob
 from holdfast_postgres.formats.globals_script import leaving_alone
@@ -9,8 +8,8 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.run import RestoreRun, keeper
 from holdfast_postgres.restore.script_entries import ScriptEntries
-from holdfast_postgres.restore.script_feed import Feed, Script
-from holdfast_postgres.restore.script_run import run_script
+from holdfast_postgres.restore.script_feed import Script
+from holdfast_postgres.restore.script_run import run_script, run_sections
 from holdfast_postgres.restore.second_attempt import SecondAttempt
 from holdfast_postgres.restore.statements import run_again
 
@@ -19,20 +18,15 @@ def load_plain(run: RestoreRun, blob: Blob) -> None:
     """Run the script of a backup in the target: first all to the end of the rows, and then what needs them.
 
     psql continues after errors, and its log is classified as that of pg_restore is: it ends at the first failure that
-    no second attempt can mend, unless the restore goes on.
+    no second attempt can mend, unless the restore goes on. Rows never come to psql: those of a COPY that was refused
+    would be statements to it.
     """
     # Materialized views are filled once event triggers are there, which would act on it.
     location = run.unchecked_location if run.server.superuser else None
     script = Script(run, blob)
     for part in script.parts():
-        feed = Feed(part)
         refusals: list[FailedStatement] = []
-        keep = keeper(run, refusals, in_order=True)
-
-        def take(refusal: FailedStatement, feed: Feed = feed, keep: Callable[[FailedStatement], bool] = keep) -> bool:
-            return keep(replace(refusal, entry=feed.section_at(refusal.line)))
-
-        run_script(run, [feed], run.target.into, location, continues=True, classifies=True, takes=take)
+        run_sections(run, part, location, keeper(run, refusals, in_order=True))
         _try_again(run, script, refusals, location)
 
 

@@ -1,8 +1,9 @@
-"""One psql with scripts as its input, and what the server refused of them."""
+"""Scripts run by psql, and their rows by a COPY of our own; what the server refused of them."""
 
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from holdfast.api import Chunk, HoldfastError
 from holdfast_postgres.errors import client_failure
@@ -11,6 +12,8 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import RestoreRun, ender
+from holdfast_postgres.restore.script_feed import Fed, Feed, SectionRows, Stretch
+from holdfast_postgres.restore.script_rows import RowsOfScript
 
 log = logging.getLogger("holdfast.postgres.restore")
 
@@ -28,7 +31,8 @@ def run_script(
 ) -> Sequence[str]:
     """Feed scripts to psql, one after the other; returns the lines of its standard error.
 
-    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later.
+    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later. A
+    script that `continues` after errors must have no rows: psql runs those of a COPY that was refused as statements.
     """
     script.check_psql(run.programs)
     command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
@@ -63,3 +67,31 @@ def run_script(
         lines = child.lines
     run.warn(classifier.degraded)
     return lines
+
+
+def run_sections(
+    run: RestoreRun, sections: Iterable[Fed], location: Location | None, takes: Callable[[FailedStatement], bool]
+) -> None:
+    """Run sections of a script in the target, to the end: psql runs their statements, COPY loads their rows.
+
+    `takes` tells of what was refused, with the number of its section and its line there, whether it is kept for later;
+    all else is raised.
+    """
+    feed = Feed(sections)
+    with RowsOfScript(run, location, takes) as rows:
+        for stretch in feed:
+            if isinstance(stretch, SectionRows):
+                rows.load(stretch)
+            else:
+                rows.close()  # a pooler may have no more than one session for us
+                _run_stretch(run, stretch, location, takes)
+
+
+def _run_stretch(
+    run: RestoreRun, stretch: Stretch, location: Location | None, takes: Callable[[FailedStatement], bool]
+) -> None:
+    def take(refusal: FailedStatement) -> bool:
+        number, line = stretch.place_of(refusal.line)
+        return takes(replace(refusal, entry=number, line=line))
+
+    run_script(run, [stretch], run.target.into, location, continues=True, classifies=True, takes=take)

@@ -11,6 +11,8 @@ from psycopg.rows import TupleRow
 from holdfast.api import Failure
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
+from holdfast_postgres.formats.script import unwrapped
+from holdfast_postgres.formats.script_pieces import read_pieces
 from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.failed_statement import (
     BROKEN_BY_ROWS,
@@ -22,7 +24,8 @@ from holdfast_postgres.restore.failed_statement import (
 )
 from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun, ender
-from holdfast_postgres.restore.script_run import run_script
+from holdfast_postgres.restore.script_feed import Fed
+from holdfast_postgres.restore.script_run import run_sections
 from holdfast_postgres.restore.search_path import second_path, set_path, with_path
 from holdfast_postgres.restore.statements import run_again
 from holdfast_postgres.session import quoted
@@ -195,8 +198,8 @@ class ArchiveEntries:
         command = [run.programs.path("pg_restore"), "--file=-", f"--use-list={listing}"]
         command += [*run.adjustments.arguments, str(self._path)]
         with run.processes.start(command, offline=True) as reader:
-            chunks = with_path(reader.chunks(self._action), path)
-            run_script(run, [chunks], run.target.into, None, continues=True, classifies=True, takes=take)
+            text = unwrapped(with_path(reader.chunks(self._action), path), run.server.major)
+            run_sections(run, [Fed(number=entry.id, pieces=read_pieces(text))], None, take)
         return refusal_of(refusals)
 
 
