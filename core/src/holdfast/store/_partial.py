@@ -6,11 +6,14 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from holdfast.api import Chunk
 from holdfast.errors import os_error_text
 from holdfast.filesystem import give_name
 from holdfast.store.names import MARKER, PARTIAL
+
+_File = TypeVar("_File", int, str)
 
 log = logging.getLogger("holdfast.store")
 
@@ -65,7 +68,7 @@ def publish(partial: str, final: str) -> None:
         give_name(partial, final)
 
 
-def share(file: int | str, root: str) -> None:
+def share(file: _File, root: str) -> _File:
     """Give a new file or folder the rights that group and others have to the marker of the store at `root`.
 
     Whoever lets them read or write it shares the whole, with a umask of whatever kind.
@@ -81,3 +84,4 @@ def share(file: int | str, root: str) -> None:
         pass  # the store is only being made
     except OSError as error:
         log.info("%s is not shared: %s", file, os_error_text(error))
+    return file

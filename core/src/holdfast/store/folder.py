@@ -204,9 +204,7 @@ class FolderStorage:
         for attempt in range(100):
             self._make(os.path.dirname(path))
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                share(descriptor, self.root)
-                return descriptor
+                return share(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), self.root)
             except FileNotFoundError:
                 if attempt == 99:
                     raise
