@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.api import Chunk, IntegrityError
+from holdfast_postgres.formats.script_pieces import as_script
 from holdfast_postgres.formats.script_sections import read_sections
 from holdfast_postgres.formats.toc import Form, TocReader, read_count, read_head, read_rest
 
@@ -150,9 +151,9 @@ def script_with_paths(chunks: Iterable[Chunk], paths: Mapping[Title, bytes]) -> 
     for section, pieces in read_sections(chunks):
         path = None if section.holds_rows else paths.get((section.schema, section.tag))
         if path is None or not section.kind:
-            yield from pieces
+            yield from as_script(pieces)
             continue
-        text = b"".join(pieces)
+        text = b"".join(as_script(pieces))
         head, frame, definition = text.partition(_FRAME)
         end = _FRAME if definition.endswith(b"\n" + _FRAME) else b""
         definition = definition.removesuffix(end)

@@ -93,6 +93,17 @@ def read_pieces(chunks: Iterable[Chunk]) -> Iterator[Piece]:
         yield Text(text=held)
 
 
+def as_script(pieces: Iterable[Piece]) -> Iterator[bytes]:
+    """The script that pieces are of."""
+    for piece in pieces:
+        if isinstance(piece, Text):
+            yield piece.text
+            continue
+        yield piece.statement + b"\n"
+        yield from piece.chunks
+        yield _ENDS[0]
+
+
 def _is_held(scanner: Scanner, begin: bytes) -> bool:
     """Whether the open statement is to be given as a whole."""
     return not scanner.between and (scanner.first in _HELD or begin.startswith(_SET_CONFIG))
