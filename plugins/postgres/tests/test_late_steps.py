@@ -4,8 +4,8 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import HoldfastError, UnreachableError
-from holdfast_postgres.errors import is_content
+from holdfast.api import HoldfastError, IntegrityError, UnreachableError
+from holdfast_postgres.errors import content_error, is_content
 
 
 def test_statistics_that_cannot_be_made_are_a_warning(server: PostgresServer, database: str, store: str) -> None:
@@ -119,12 +119,25 @@ def test_a_drill_on_a_server_without_the_role_of_a_user_mapping_proves_the_backu
     [
         ("23505", False, True), ("22P02", False, True), ("P0001", True, True), ("42883", True, True),
         ("42883", False, False), ("42704", True, False), ("42501", True, False), ("22023", True, False),
-        ("53100", True, False), ("57P01", True, False), ("08006", True, False), ("", True, False),
+        ("55000", True, True), ("55000", False, False), ("55006", True, False), ("53100", True, False),
+        ("57P01", True, False), ("08006", True, False), ("", True, False),
     ],
 )  # fmt: skip
 def test_only_what_is_in_a_backup_tells_of_it(state: str, same_major: bool, expected: bool) -> None:
     """No room, no right, no role, another version: none of these says that it is damaged."""
     assert is_content(state, same_major=same_major) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('column "a" of relation "t" already has a default value', IntegrityError),
+        ("logical decoding requires wal_level >= logical", HoldfastError),
+        ("pg_stat_statements must be loaded via shared_preload_libraries", HoldfastError),
+    ],
+)
+def test_a_server_that_is_not_ready_says_nothing_of_a_backup(text: str, expected: type[HoldfastError]) -> None:
+    assert type(content_error(HoldfastError(text), "55000", same_major=True)) is expected
 
 
 def test_what_every_session_is_warned_of_is_told_once(

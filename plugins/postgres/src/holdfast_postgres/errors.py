@@ -19,6 +19,7 @@ class OutOfLocksError(HoldfastError):
 _BY_STATE: dict[str, type[HoldfastError]] = {
     "42501": CredentialsError,  # insufficient_privilege
     "55P03": LockedError,  # lock_not_available
+    "55006": LockedError,  # object_in_use
     "40P01": LockedError,  # deadlock_detected
     "40001": LockedError,  # serialization_failure: on a standby a conflict with recovery
     "3D000": UnreachableError,  # no such database
@@ -79,6 +80,7 @@ _STATES = tuple(
         (r"^(relation|table) .* does not exist", "42P01"),
         (r"^(type|data type) .* (does not exist|has no default operator class)", "42704"),
         (r"^(function|operator|procedure|aggregate) .* does not exist|could not identify an? ", "42883"),
+        (r"already has a default value", "55000"),
         (r"already exists", "42710"),
         (r"syntax error", "42601"),
         (r"could not extend file|No space left on device", "53100"),
@@ -98,6 +100,10 @@ _STATES = tuple(
 
 # What a server says of rows and definitions themselves: data exceptions, broken constraints, errors of functions.
 _CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
+# What is not as a statement needs it: other objects of the backup, such as the default of a parent where an identity
+# column is to be; or the server itself, which has settings that no message translates.
+_NOT_READY = "55000"
+_SERVER_NOT_READY = re.compile(r"shared_preload_libraries|must be (pre)?loaded|wal_level|max_[a-z_]+s\b|recovery")
 # Of a value that this server does not know, such as a locale; of a role or collation that it has not.
 _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 
@@ -116,6 +122,8 @@ _TOO_LONG_HINT = (
 
 _HINTS = {
     "55P03": "end the session that holds the lock, or use -o lock_timeout=SECONDS to wait longer",
+    "55006": "end the sessions that use it",
+    "55P02": "set it in the configuration of the server, and start it again",
     "53300": "lower --jobs, or raise max_connections on the server",
     "40001": "back up the primary, or set hot_standby_feedback=on and more max_standby_streaming_delay on the standby",
     "53100": "make room on the disk of the server",
@@ -200,6 +208,8 @@ def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
 
 def content_error(error: HoldfastError, state: str, *, same_major: bool) -> HoldfastError:
     """In a drill: an error that the backup is damaged, where the server refuses what is in it."""
+    if state == _NOT_READY and _SERVER_NOT_READY.search(error.message):
+        return error
     if type(error) is HoldfastError and is_content(state, same_major=same_major):
         return IntegrityError(error.message, hint=error.hint)
     return error
@@ -223,7 +233,7 @@ def is_content(state: str, *, same_major: bool) -> bool:
     """
     if state in _ENVIRONMENT:
         return False
-    return state.startswith(_CONTENT_CLASSES) or (same_major and state.startswith(("42", "3F")))
+    return state.startswith(_CONTENT_CLASSES) or (same_major and state.startswith(("42", "3F", _NOT_READY)))
 
 
 def _state(state: str, text: str) -> str:

@@ -3,7 +3,7 @@
 `IS DISTINCT FROM`, `NULLIF`, `CASE x WHEN`, `JOIN … USING` and comparisons of rows are printed without the schema of
 their operator. pg_dump's scripts run with an empty search_path: there such a definition is refused, as of `hstore`, or
 gets another meaning, as of `citext`, which then compares as text does. So those that mean operators outside of
-pg_catalog are made under a search_path of their own (`formats.operator_path`), and what a restore made is looked at.
+pg_catalog are made under a search_path of their own (`dump.definition_changes`), and what a restore made is looked at.
 """
 
 import re

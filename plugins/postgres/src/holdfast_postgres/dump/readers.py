@@ -10,8 +10,8 @@ from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.client.client_process import ClientProcess, ClientProcesses
 from holdfast_postgres.client.messages import warnings_in
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.dump.definition_changes import DefinitionChanges
 from holdfast_postgres.dump.filters import row_filters, selection_filters
-from holdfast_postgres.dump.operator_paths import OperatorPaths
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, DumpPlan
 from holdfast_postgres.dump.table_parts import TablePart
 from holdfast_postgres.encodings import encode
@@ -41,7 +41,7 @@ class StreamReaders:
         processes: ClientProcesses,
         *,
         properties: str,
-        paths: OperatorPaths,
+        changes: DefinitionChanges,
     ) -> None:
         self._request = request
         self._options: PostgresOptions = request.options
@@ -50,7 +50,7 @@ class StreamReaders:
         self._programs = programs
         self._processes = processes
         self._properties = properties
-        self._paths = paths
+        self._changes = changes
         self._format = self._options.pg_format
         self.warnings: list[str] = []
 
@@ -85,7 +85,7 @@ class StreamReaders:
             arguments.append("--compress=0")
         # Tied, although it streams to us: while it waits for a lock it would not notice our sudden death.
         child = self._processes.start(self._pg_dump(*arguments), tied=True)
-        return self._paths.in_archive(self._noted(child, "pg_dump failed"), self._format)
+        return self._changes.in_stream(self._noted(child, "pg_dump failed"), self._format)
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
@@ -114,7 +114,7 @@ class StreamReaders:
         command = [self._programs.path("pg_restore"), f"--use-list={listing}", "--file=-", str(path)]
         chunks = self._noted(self._processes.start(command, offline=True), "pg_restore failed")
         chunks = sql_script.keep_public_schema(chunks) if scope and is_public(kept[0]) else chunks
-        yield from self._paths.in_archive(chunks, self._format)
+        yield from self._changes.in_stream(chunks, self._format)
         path.unlink()
 
     def _read_directory(self) -> Iterator[Chunk]:
@@ -128,7 +128,7 @@ class StreamReaders:
         with self._processes.start(command, tied=True) as child:
             child.finish("pg_dump failed")
             self._note(child)
-        self._paths.in_directory(folder)
+        self._changes.in_directory(folder)
         return directory_chunks(folder)
 
     def _check_space(self, folder: Path, what: str) -> None:

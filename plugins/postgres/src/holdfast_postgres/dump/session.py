@@ -12,10 +12,10 @@ from holdfast_postgres import money
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs, look_ahead
 from holdfast_postgres.database_properties import read_properties
+from holdfast_postgres.dump.definition_changes import definition_changes, unreadable_warning
 from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
 from holdfast_postgres.dump.omissions import tables_of_large_objects
-from holdfast_postgres.dump.operator_paths import OperatorPaths, unreadable_warning
 from holdfast_postgres.dump.partition_roots import partition_roots
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
@@ -62,6 +62,7 @@ class PostgresDump:
             self._extensions = self._read_extensions()
             self._properties = self._read_properties()
             self._implied = [] if self._options.data_only else read_implied(snapshot.connection)
+            self._changes = definition_changes(snapshot.connection, self._implied, snapshot.server.encoding)
             large = [table for table, _ in self._plan.large_tables]
             self._roots = partition_roots(snapshot.connection, large, snapshot.scope)
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
@@ -73,9 +74,8 @@ class PostgresDump:
                 f"not in the backup, since a selection holds no large objects: those that rows refer to, in {names}"
             )
         self._unproven = ""
-        paths = OperatorPaths(self._implied, snapshot.server.encoding)
         self._source = StreamReaders(
-            request, snapshot, self._plan, programs, processes, properties=self._properties, paths=paths
+            request, snapshot, self._plan, programs, processes, properties=self._properties, changes=self._changes
         )
         self._readers = self._source.by_stream()
         self.streams = tuple(self._readers)

@@ -13,7 +13,7 @@ from sys import intern
 from typing import BinaryIO
 
 from holdfast.api import IntegrityError
-from holdfast_postgres.formats.operator_path import without_path
+from holdfast_postgres.formats.definition_changes import without_path
 from holdfast_postgres.formats.toc import MAGIC, Form, TocReader, encoding_of, read_count, read_head, read_rest
 
 _WITHOUT_DEFINITION = frozenset({

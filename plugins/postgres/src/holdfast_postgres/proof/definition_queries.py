@@ -27,7 +27,8 @@ _DEFAULT = marked(
     "pg_get_expr(d.adbin, d.adrelid)",
 )
 # Columns of an inheriting table may change places in a restore. Of the attribute options only those of a user count:
-# PostgreSQL 15.20 keeps a random pg_attver there, made anew with each table.
+# PostgreSQL 15.20 keeps a random pg_attver there, made anew with each table. An identity column may have
+# got the default of a parent, which nobody reads and no dump has.
 _COLUMNS = f"""
     SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
             CASE WHEN a.attnotnull THEN 'not null' END, nullif(a.attidentity::text, ''),
@@ -39,6 +40,7 @@ _COLUMNS = f"""
                 FROM unnest(a.attoptions) o WHERE o LIKE 'n_distinct%'), {options("a.attfdwoptions")},
             a.attcompression::text, {{not_null}}), ', ' ORDER BY CASE WHEN h.heir THEN a.attname END, a.attnum) AS full
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        AND a.attidentity = ''
     CROSS JOIN (SELECT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition AS heir) h
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 """

@@ -16,7 +16,10 @@ OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)
 # A name that the source found by its search_path: function, operator, table, type or schema.
 _UNDEFINED = frozenset({"42883", "42P01", "42704", "3F000", "42703"})
 # What says nothing about an object: a lost or stopped server, a full disk, a lock, another session, a broken target.
-_ENDING = ("08", "28", "3D", "40", "53", "57P", "58030", "55P03", "XX001", "XX002", "25006", "25P03", "25P04")
+_ENDING = (
+    "08", "28", "3D", "40", "53", "57P", "58030", "55P03", "55006", "55P02", "XX001", "XX002", "25006",
+    "25P03", "25P04",
+)  # fmt: skip
 _KINDS = {"fk constraint": "foreign key", "table data": "rows of table", "materialized view data": "rows of view"}
 _PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT", "DEFAULT"}
 _NAME = r'((?:"(?:[^"]|"")+"|[^\s"(.;]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(.;]+))?)'

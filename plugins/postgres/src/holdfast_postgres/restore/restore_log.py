@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.errors import restore_error, state_of
-from holdfast_postgres.formats.operator_path import begins_with_path
+from holdfast_postgres.formats.definition_changes import begins_with_path
 from holdfast_postgres.formats.script import OPENING_LINES
 from holdfast_postgres.restore.failed_statement import OWNER, FailedStatement
 

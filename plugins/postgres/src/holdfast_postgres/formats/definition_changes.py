@@ -1,13 +1,13 @@
-"""Definitions that are made under a search_path of their own, in archives and scripts of pg_dump.
+"""Definitions that are not restored as pg_dump writes them, changed in its archives and scripts.
 
-pg_dump's own path is empty, which does not find operators that a definition means without naming them
-(`implied_operators`). Statements before and after the definition set another one: pg_restore and psql take it for a
-part of the definition, by hand too.
+Some are made under a search_path of their own: pg_dump's is empty, which does not find operators that a definition
+means without naming them (`implied_operators`). Statements before and after the definition set another one: pg_restore
+and psql take it for a part of the definition, by hand too.
 """
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.api import Chunk, IntegrityError
@@ -26,8 +26,8 @@ _FRAME = b"--\n"
 _PIECE = 1 << 20
 _TOC = "toc.dat"
 
-Place = tuple[int, int]
-Title = tuple[bytes, bytes]
+Change = Callable[[bytes], bytes]
+"""What makes another definition of one."""
 
 
 def without_path(definition: str) -> str:
@@ -43,20 +43,23 @@ def begins_with_path(lines: Sequence[str]) -> bool:
     return len(lines) > 1 and lines[0].startswith(_OWN)
 
 
-def _with_path(definition: bytes, path: bytes) -> bytes:
+def with_path(definition: bytes, path: bytes) -> bytes:
     """A definition with the search_path, a literal, that it is made under."""
     before, after = _SET.format("{}").encode().split(b"{}")
     return before + path + after + definition.rstrip(b"\n") + b"\n" + _SET.format("''").encode()
 
 
-def archive_with_paths(chunks: Iterable[Chunk], paths: Mapping[Place, bytes]) -> Iterator[Chunk]:
-    """An archive in the custom format, as pg_dump writes it to a pipe: without the addresses of its data."""
+def changed_archive(chunks: Iterable[Chunk], changes: Mapping[tuple[int, int], Change]) -> Iterator[Chunk]:
+    """An archive in the custom format, as pg_dump writes it to a pipe: it does not tell where its data are.
+
+    Entries are known by the OIDs of catalog and object; (0, 0) are those of what has none.
+    """
     source = _Passed(chunks)
-    yield from _toc_with_paths(source, paths)
+    yield from _changed_toc(source, changes)
     yield from source.rest()
 
 
-def tar_with_paths(chunks: Iterable[Chunk], paths: Mapping[Place, bytes]) -> Iterator[Chunk]:
+def changed_tar(chunks: Iterable[Chunk], changes: Mapping[tuple[int, int], Change]) -> Iterator[Chunk]:
     """An archive in the format tar, of which the table of contents is the first file."""
     source = _Passed(chunks)
     entry = tarfile.TarInfo.frombuf(source.read(tarfile.BLOCKSIZE), "utf-8", "strict")
@@ -65,41 +68,43 @@ def tar_with_paths(chunks: Iterable[Chunk], paths: Mapping[Place, bytes]) -> Ite
     toc = source.read(entry.size)
     source.read(-entry.size % tarfile.BLOCKSIZE)
     source.taken()
-    changed = b"".join(bytes(chunk) for chunk in archive_with_paths([toc], paths))
+    changed = b"".join(bytes(chunk) for chunk in changed_archive([toc], changes))
     entry.size = len(changed)
     yield entry.tobuf(tarfile.USTAR_FORMAT) + changed + b"\0" * (-entry.size % tarfile.BLOCKSIZE)
     yield from source.rest()
 
 
-def directory_with_paths(folder: Path, paths: Mapping[Place, bytes]) -> None:
+def change_directory(folder: Path, changes: Mapping[tuple[int, int], Change]) -> None:
     """Change the table of contents of an archive in the directory format."""
     path, changed = folder / _TOC, folder / f"{_TOC}.new"
     with open(path, "rb") as source, open(changed, "wb") as target:
-        target.writelines(archive_with_paths(iter(lambda: source.read(_PIECE), b""), paths))
+        target.writelines(changed_archive(iter(lambda: source.read(_PIECE), b""), changes))
     changed.replace(path)
 
 
-def _toc_with_paths(source: "_Passed", paths: Mapping[Place, bytes]) -> Iterator[bytes]:
+def _changed_toc(source: "_Passed", changes: Mapping[tuple[int, int], Change]) -> Iterator[bytes]:
     reader = TocReader(source)
     form = read_head(reader)
     for _ in range(read_count(reader)):
-        yield from _entry_with_path(source, reader, form, paths)
+        yield from _changed_entry(source, reader, form, changes)
     yield source.taken()
 
 
-def _entry_with_path(source: "_Passed", reader: TocReader, form: Form, paths: Mapping[Place, bytes]) -> Iterator[bytes]:
+def _changed_entry(
+    source: "_Passed", reader: TocReader, form: Form, changes: Mapping[tuple[int, int], Change]
+) -> Iterator[bytes]:
     reader.integer()  # its number
     reader.integer()  # whether it has data
-    path = paths.get((int(reader.raw_text() or 0), int(reader.raw_text() or 0)))
+    change = changes.get((int(reader.raw_text() or 0), int(reader.raw_text() or 0)))
     for skip in (reader.skip_text, reader.skip_text, reader.integer):  # name, kind, section
         skip()
-    if path is None:
+    if change is None:
         reader.skip_text()
     else:
         yield source.taken()
         definition = reader.raw_text()
         before = source.taken()
-        yield reader.write_text(_with_path(definition, path)) if definition else before
+        yield reader.write_text(change(definition)) if definition else before
     for _ in range(3):  # how to drop it, its COPY, its schema
         reader.skip_text()
     read_rest(reader, form)
@@ -146,15 +151,15 @@ class _Passed:
         yield from self._chunks
 
 
-def script_with_paths(chunks: Iterable[Chunk], paths: Mapping[Title, bytes]) -> Iterator[Chunk]:
+def changed_script(chunks: Iterable[Chunk], changes: Mapping[tuple[bytes, bytes], Change]) -> Iterator[Chunk]:
     """A script of pg_dump, whose sections are found by schema and name."""
     for section, pieces in read_sections(chunks):
-        path = None if section.holds_rows else paths.get((section.schema, section.tag))
-        if path is None or not section.kind:
+        change = None if section.holds_rows else changes.get((section.schema, section.tag))
+        if change is None or not section.kind:
             yield from as_script(pieces)
             continue
         text = b"".join(as_script(pieces))
         head, frame, definition = text.partition(_FRAME)
         end = _FRAME if definition.endswith(b"\n" + _FRAME) else b""
         definition = definition.removesuffix(end)
-        yield head + frame + b"\n" + _with_path(definition.strip(b"\n"), path) + b"\n\n" + end
+        yield head + frame + b"\n" + change(definition.strip(b"\n")) + b"\n\n" + end
