@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import quote_name
 from holdfast_postgres.catalog import Table, first_column
+from holdfast_postgres.dump.extension_members import changed_members
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.parallel import in_batches
 from holdfast_postgres.session import quoted, releasing_locks
@@ -129,6 +130,11 @@ def omissions(snapshot: Snapshot) -> Iterator[str]:
             yield (
                 "not in the backup, since they are on tables of extensions, of which pg_dump writes no definition: "
                 f"{some_names(names)}"
+            )
+        if names := changed_members(connection):
+            yield (
+                "not in the backup, since pg_dump writes nothing of what belongs to extensions but rights: "
+                f"{some_names(names)}; say it again after a restore"
             )
     if names := first_column(connection, _INVALID):
         yield f"not in the backup, since they are invalid (REINDEX makes them anew): index {some_names(names)}"
