@@ -4,13 +4,21 @@
 import random
 from dataclasses import dataclass
 
-from support.postgres_random_forms import BODIES, CONDITIONS, QUERIES
+from support.postgres_random_forms import (
+    BODIES,
+    CONDITIONS,
+    EXTENSION_COLUMNS,
+    EXTENSION_CONDITIONS,
+    EXTENSION_QUERIES,
+    QUERIES,
+)
 
 COLUMNS = """
     id int, a int, b bigint, s varchar(20), x text, c char(5), d date, ts timestamp, tz timestamptz, n numeric(10,2),
     f double precision, r real, i interval, j jsonb, arr int[], words varchar(9)[], e mood, m money, o boolean, u uuid,
     "odd ""name" int, net inet, bits bit(4), span int4range
 """
+EXTENSIONS = tuple(f"CREATE EXTENSION {name}" for name in ("citext", "hstore", "ltree"))
 SHARED = (
     "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')",
     "CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
@@ -34,10 +42,12 @@ class Made:
 
 
 class Generator:
-    """Draws definitions; every seed draws the same ones."""
+    """Draws definitions; every seed draws the same ones. With `extensions` half of them are over types of these."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, extensions: bool = False) -> None:
         self._chance = random.Random(seed)
+        self._extensions = extensions
+        self.columns = f"{COLUMNS}, {EXTENSION_COLUMNS}" if extensions else COLUMNS
         self._ways = [getattr(self, name) for name in sorted(dir(self)) if name.startswith("make_")]
 
     def draw(self, number: int, table: str) -> tuple[Made, Made]:
@@ -59,15 +69,18 @@ class Generator:
     def condition(self, depth: int = 2) -> str:
         """A condition over the columns."""
         while True:
-            text = self._chance.choice(CONDITIONS)
-            if "{" not in text.replace("'{", ""):
-                return text
+            text = self._choice(CONDITIONS, EXTENSION_CONDITIONS)
+            if "{p}" not in text and "{q}" not in text:
+                return text.replace("{{", "{").replace("}}", "}")
             if depth:
                 return text.replace("{p}", self.condition(depth - 1)).replace("{q}", self.condition(depth - 1))
 
+    def _choice(self, forms: list[str], of_extensions: list[str]) -> str:
+        return self._chance.choice(of_extensions if self._extensions and self._chance.random() < 0.5 else forms)
+
     def query(self, table: str, condition: str) -> str:
         """A query with the condition in it, at its end if nowhere else."""
-        text = self._chance.choice(QUERIES).replace("{{", "{").replace("}}", "}")
+        text = self._choice(QUERIES, EXTENSION_QUERIES).replace("{{", "{").replace("}}", "}")
         where = text.replace("{t}", table).replace("{p}", f"({condition})")
         return (
             where
@@ -100,7 +113,7 @@ class Generator:
         """A generated column, in a table of its own."""
         stored = self._chance.choice(["STORED", "VIRTUAL"])
         return Made(kind="table", name=f"public.{name}",
-                    make=f"CREATE TABLE {name} ({COLUMNS}, made boolean GENERATED ALWAYS AS ({condition}) {stored})",
+                    make=f"CREATE TABLE {name} ({self.columns}, made boolean GENERATED ALWAYS AS ({condition}) {stored})",
                     drop=f"DROP TABLE {name}")  # fmt: skip
 
     def make_index(self, name: str, table: str, condition: str, number: int) -> Made:
@@ -178,7 +191,7 @@ class Generator:
     def make_key(self, name: str, table: str, condition: str, number: int) -> Made:
         """Of a partitioned table."""
         way = self._chance.choice(["LIST (({c}))", "RANGE (({c}), a)", "HASH (lower(s), ({c}))"])
-        return Made(kind="table", name=f"public.{name}", make=f"CREATE TABLE {name} ({COLUMNS}) PARTITION BY {way.format(c=condition)}",
+        return Made(kind="table", name=f"public.{name}", make=f"CREATE TABLE {name} ({self.columns}) PARTITION BY {way.format(c=condition)}",
                     drop=f"DROP TABLE {name}")  # fmt: skip
 
     def make_bound(self, name: str, table: str, condition: str, number: int) -> Made:
@@ -191,7 +204,7 @@ class Generator:
             ("LIST (a)", f"IN (1 + 1, '7', {number + 10})"), ("HASH (a)", f"WITH (MODULUS {number + 2}, REMAINDER 1)"),
         ])  # fmt: skip
         return Made(kind="table", name=f"public.{name}",
-                    make=f"CREATE TABLE {name}_p ({COLUMNS}) PARTITION BY {key}; CREATE TABLE {name} PARTITION OF {name}_p FOR VALUES {bound}",
+                    make=f"CREATE TABLE {name}_p ({self.columns}) PARTITION BY {key}; CREATE TABLE {name} PARTITION OF {name}_p FOR VALUES {bound}",
                     drop=f"DROP TABLE {name}_p")  # fmt: skip
 
     def make_publication(self, name: str, table: str, condition: str, number: int) -> Made:

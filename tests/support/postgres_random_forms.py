@@ -238,3 +238,45 @@ BEGIN ATOMIC MERGE INTO {t} USING (SELECT id AS k FROM {t} WHERE {c}) l ON {t}.i
 BEGIN ATOMIC WITH m AS (MERGE INTO {t} USING (SELECT id AS k FROM {t} WHERE {c}) l ON {t}.id = l.k WHEN MATCHED THEN DELETE RETURNING merge_action() AS done, l.k) SELECT count(*) FROM m WHERE done IN ('DELETE', 'UPDATE'); END
 BEGIN ATOMIC UPDATE {t} SET a = 1 WHERE {c} RETURNING WITH (OLD AS was, NEW AS now) was.a::bigint + now.b; END
 """.strip().splitlines()
+
+
+# Over the types of extensions, whose operators are outside of pg_catalog; many of them are meant but not named.
+EXTENSION_COLUMNS = "ci citext, h hstore, l ltree"
+EXTENSION_CONDITIONS = """
+ci IS DISTINCT FROM 'a'
+ci IS NOT DISTINCT FROM x::citext
+nullif(ci, 'A') IS NOT NULL
+CASE ci WHEN 'a' THEN true WHEN 'b' THEN o END
+CASE ci WHEN 'a' THEN {p} ELSE ci = 'b' END
+ci IN ('a', 'B')
+ci BETWEEN 'a' AND 'z'
+ci NOT LIKE 'a%'
+ci ~ '^[a-z]'
+ci = ANY (ARRAY['a', 'b']::citext[])
+(a, ci) = (1, 'z')
+(a, ci) IN ((1, 'a'), (2, 'b'))
+ROW(a, ci) < ROW(1, 'b'::citext)
+ROW(a, ci) IS DISTINCT FROM ROW(1, 'a'::citext)
+greatest(ci, 'b') > least(ci, x::citext)
+coalesce(nullif(ci, 'x'), 'y') = 'z'
+nullif(ci, 'a') IS DISTINCT FROM nullif(ci, 'b') AND {p}
+h IS DISTINCT FROM 'a=>1'
+h IS NOT DISTINCT FROM hstore('a', s) OR {p}
+nullif(h, '') @> 'a=>1'
+h ? 'a' AND h -> 'a' IN ('x', 'y')
+h || 'b=>2' = 'a=>1, b=>2'
+l <@ 'a.b'
+l ~ 'a.*{{1,2}}.b'
+l IS NOT DISTINCT FROM 'a.b'
+CASE l WHEN 'a' THEN true WHEN 'a.b' THEN ci = 'x' END
+nullif(l, 'a') BETWEEN 'a' AND 'b'
+""".strip().splitlines()
+EXTENSION_QUERIES = """
+SELECT z.id, ci FROM (SELECT * FROM {t} WHERE {p}) z JOIN (SELECT ci, id AS other FROM {t}) y USING (ci)
+SELECT count(*) FROM (SELECT ci, h, l FROM {t} WHERE {p}) z NATURAL LEFT JOIN (SELECT ci, h FROM {t}) y
+SELECT id FROM {t} WHERE (id, ci) IN (SELECT id, ci FROM {t}) AND {p}
+SELECT id FROM {t} WHERE (id, ci) < (SELECT a, ci FROM {t} LIMIT 1) AND {p}
+SELECT ci, count(DISTINCT l) FROM {t} WHERE {p} GROUP BY ci HAVING nullif(ci, 'a') IS NOT NULL ORDER BY ci DESC
+SELECT nullif(ci, 'x') AS n, CASE l WHEN 'a' THEN h END AS w, rank() OVER (PARTITION BY ci ORDER BY l) FROM {t} WHERE {p}
+SELECT DISTINCT ci FROM {t} WHERE {p} UNION SELECT nullif(ci, 'b') FROM {t}
+""".strip().splitlines()
