@@ -201,9 +201,9 @@ def give_properties(connection: "Connection[TupleRow]", database: str, items: It
     for item in items:
         try:
             connection.execute(item.statement(database))
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.LockNotAvailable):
+                raise
             text = error.diag.message_primary or str(error)
             # A message about the value would show it.
             why = f"SQLSTATE {error.sqlstate}" if error.sqlstate and error.sqlstate.startswith("22") else text

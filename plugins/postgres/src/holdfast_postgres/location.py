@@ -14,6 +14,7 @@ from urllib.parse import quote
 from psycopg.conninfo import make_conninfo
 
 from holdfast.api import DatabaseURL, UsageError
+from holdfast_postgres.silence import PATIENCE
 from holdfast_postgres.url_parameters import libpq_parameters
 
 # A peer that is gone is noticed after a minute instead of libpq's two hours.
@@ -45,6 +46,18 @@ class Location:
     def database(self) -> str:
         """The name of the database, empty where a service file names it."""
         return self.parameters.get("dbname", "")
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Where it is, as far as it is known before a connection: an IP address, a host or a folder, and the port."""
+        host = self.parameters.get("hostaddr", "") or self.parameters.get("host", "")
+        return host, self.parameters.get("port", "")
+
+    @property
+    def patience(self) -> float:
+        """The seconds to wait for a connection; libpq takes 0 for no limit, and we for ours."""
+        given = self.parameters.get("connect_timeout", "")
+        return float(given) if given.isdecimal() and int(given) else PATIENCE
 
     def at(self, database: str) -> Self:
         """Another database of the same server."""

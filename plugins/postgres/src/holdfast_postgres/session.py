@@ -14,10 +14,14 @@ from holdfast_postgres.any_bytes import ANY_BYTES, take_any_bytes
 from holdfast_postgres.errors import server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.pooler import check_exclusive
+from holdfast_postgres.silence import is_silent, remember, shortened
+from holdfast_postgres.watched import WatchedConnection
 
 # psycopg logs a second error that a failed COPY has at its end: without any handler Python would print it.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
+# Seconds for the first answer: a pool without a free session makes us wait, PgBouncer by default for two minutes.
+_FIRST_ANSWER = 180.0
 OLDEST = 12  # attgenerated, and what pg_dump of today still is tested with
 
 # Those of pg_dump (setup_connection), and what the text of rows depends on: it is hashed for the proof.
@@ -83,7 +87,11 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 """
 
 
-def connect(location: Location) -> "Connection[TupleRow]":
+class NoAnswerError(UnreachableError):
+    """Nobody answers at an address, whatever database is asked for."""
+
+
+def connect(location: Location) -> WatchedConnection:
     """Open a connection in autocommit mode, or raise what its failure means.
 
     A pooler in transaction mode is refused before anything is set. Time-outs and the
@@ -92,10 +100,13 @@ def connect(location: Location) -> "Connection[TupleRow]":
     """
     connection = _open(location)
     try:
+        connection.limit = _FIRST_ANSWER
         check_exclusive(connection, lambda: _open(location), location.label)
+        connection.identify()
         connection.execute(_limits_lifted(connection.info.server_version // 10000))
         if connection.info.parameter_status("server_encoding") == ANY_BYTES:
             take_any_bytes(connection)
+        connection.limit = None
     except psycopg.Error as error:
         connection.close()
         raise server_error(error, f"cannot connect to {location.label}") from error
@@ -112,12 +123,18 @@ def _limits_lifted(major: int) -> str:
     return "".join(f"SET {name} TO 0; " for name in names) + "SET default_transaction_read_only TO off"
 
 
-def _open(location: Location) -> "Connection[TupleRow]":
+def _open(location: Location) -> WatchedConnection:
     """A connection as the server gives it: nothing has been set in its session."""
     try:
-        return psycopg.connect(
-            location.connect_string(client_encoding="UTF8"), autocommit=True, fallback_application_name="holdfast"
-        )
+        connection = _open_watched(location)
+        connection.open_another = lambda: _open_watched(location)
+        return connection
+    except psycopg.errors.ConnectionTimeout as error:
+        translated = server_error(error, f"cannot connect to {location.label}")
+        if not is_silent(location.address):
+            raise UnreachableError(translated.message, hint=translated.hint) from error
+        remember(location.address)
+        raise NoAnswerError(translated.message, hint=translated.hint) from error
     except psycopg.OperationalError as error:
         translated = server_error(error, f"cannot connect to {location.label}")
         if type(translated).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
@@ -125,6 +142,17 @@ def _open(location: Location) -> "Connection[TupleRow]":
         raise translated from error
     except psycopg.Error as error:
         raise server_error(error, f"cannot connect to {location.label}") from error
+
+
+def _open_watched(location: Location) -> WatchedConnection:
+    limit = round(shortened(location.address, location.patience))
+    connection = WatchedConnection.connect(
+        location.connect_string(client_encoding="UTF8", connect_timeout=str(limit)),
+        autocommit=True,
+        fallback_application_name="holdfast",
+    )
+    connection.patience = location.patience
+    return connection
 
 
 def read_server(connection: "Connection[TupleRow]") -> Server:
@@ -156,7 +184,7 @@ def pin(location: Location, connection: "Connection[TupleRow]") -> Location:
 
 
 @contextmanager
-def connected(location: Location) -> Iterator["Connection[TupleRow]"]:
+def connected(location: Location) -> Iterator[WatchedConnection]:
     """A connection for the length of a block."""
     connection = connect(location)
     try:

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.api import HoldfastError, os_error_text
-from holdfast_postgres.errors import client_error
+from holdfast_postgres.errors import client_error, server_error
 from holdfast_postgres.location import Location
+from holdfast_postgres.silence import Peer, SilentServerError, Watch
 
 READ = 1 << 20
 # Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
@@ -36,11 +37,18 @@ _KEPT = 200  # lines of standard error that are kept, half from the start and ha
 
 
 class ClientProcesses:
-    """All client programs of one session; leaving it kills those that still run, also from another thread."""
+    """All client programs of one session; leaving it kills those that still run, also from another thread.
 
-    def __init__(self, location: Location, scratch: Path) -> None:
+    Where `peer` is the server that they talk to, they are killed as well once it is silent: they themselves would wait
+    for it without an end.
+    """
+
+    def __init__(self, location: Location, scratch: Path, *, peer: Peer | None = None) -> None:
         self._location = location
         self._scratch = scratch
+        self._peer = peer
+        self._watcher: threading.Thread | None = None
+        self._end = threading.Event()
         self._lock = threading.Lock()
         self._running: set[ClientProcess] = set()
         self._closed = False
@@ -99,7 +107,23 @@ class ClientProcesses:
                 raise HoldfastError(f"cannot start {program}: {os_error_text(error)}") from error
             child = ClientProcess(process, os.path.basename(program), on_line, self._forget)
             self._running.add(child)
+            if self._peer is not None and self._watcher is None and not offline:
+                self._watcher = threading.Thread(target=self._watch, name="holdfast-silence", daemon=True)
+                self._watcher.start()
         return child
+
+    def _watch(self) -> None:
+        """Ask the server now and then whether it is there, for as long as programs run."""
+        watch = Watch(peer=self._peer, patience=self._location.patience)
+        while not self._end.wait(watch.pause):
+            if not self._running:
+                watch.reset()
+                continue
+            try:
+                watch.ask()
+            except SilentServerError as error:
+                self.abort(server_error(error, f"lost the server of {self._location.label}"))
+                return
 
     def _forget(self, child: "ClientProcess") -> None:
         with self._lock:
@@ -120,6 +144,7 @@ class ClientProcesses:
                 return
             self._closed = True
             running = list(self._running)
+        self._end.set()
         for child in running:
             child.kill()
         for child in running:

@@ -30,6 +30,7 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection import Selection
 from holdfast_postgres.selection.divided import refuse_divided
 from holdfast_postgres.session import connect, settings
+from holdfast_postgres.silence import Peer
 from holdfast_postgres.snapshot import Snapshot, check_held, open_snapshot
 from holdfast_postgres.special_extensions import check_selection
 
@@ -245,6 +246,8 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
             open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
         )
         programs = choose_programs(request, snapshot)
-        processes = stack.enter_context(ClientProcesses(_client_location(snapshot), request.scratch))
+        processes = stack.enter_context(
+            ClientProcesses(_client_location(snapshot), request.scratch, peer=Peer.of(snapshot.connection.fileno()))
+        )
         snapshot.monitor.on_error(processes.abort)
         yield PostgresDump(request, snapshot, programs, processes)

@@ -1,16 +1,11 @@
 """What the loaders of one restore share: the target, the sessions and programs in it, the warnings."""
 
-import contextlib
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import psycopg
-from psycopg import Connection
-from psycopg.rows import TupleRow
 
 from holdfast.api import Failure, HoldfastError, IntegrityError, PluginError, RestoreRequest, UnreachableError
 from holdfast_postgres.client.client_process import ClientProcesses
@@ -23,8 +18,10 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, EXTENSION, FailedStatement
 from holdfast_postgres.session import Server, connect
+from holdfast_postgres.silence import Peer
 from holdfast_postgres.target import RestoreTarget
 from holdfast_postgres.target.checks import Adjustments, continues
+from holdfast_postgres.watched import Connections, WatchedConnection
 
 # The phases of a restore, in their order; rows of data alone take one more for each level of foreign keys.
 GLOBALS, PRE_DATA, ROWS, LATER_ROWS, SEQUENCES, POST_DATA = range(6)
@@ -78,7 +75,7 @@ class RestoreRun:
         self._lock = threading.RLock()
         self._prepared = False
         self._processes: ClientProcesses | None = None
-        self._connections: set[Connection[TupleRow]] = set()
+        self._connections = Connections()
         self._warnings: list[str] = []
         self._failures: list[Failure] = []
         self.client_location = target.into  #: With the settings of client programs, once `prepare` has been called.
@@ -157,18 +154,21 @@ class RestoreRun:
                 return
             self._prepared = True
             self.target.prepare()
-            self.client_location = self._client_location()
-            self._processes = self._stack.enter_context(ClientProcesses(self.client_location, self.request.scratch))
+            self.client_location, peer = self._client_location()
+            self._processes = self._stack.enter_context(
+                ClientProcesses(self.client_location, self.request.scratch, peer=peer)
+            )
 
-    def _client_location(self) -> Location:
-        """The target for client programs, with the settings of their sessions.
+    def _client_location(self) -> tuple[Location, Peer | None]:
+        """The target for client programs, with the settings of their sessions, and the address that it has.
 
         A pooler refuses a start-up packet that has some: there the sessions must have them already.
         """
         location, settings = self.target.into, self._settings()
         with self.connected() as connection, translate_errors(f"cannot read {location.label}"):
+            peer = connection.peer
             if not is_pooled(connection):
-                return location.with_options(settings)
+                return location.with_options(settings), peer
             unlike = [name for name in _NEEDED if name in settings and not _has(connection, name, settings[name])]
         if unlike:
             raise UnreachableError(
@@ -178,7 +178,7 @@ class RestoreRun:
             )
         if self.options.maintenance_work_mem:
             self._warnings.append("maintenance_work_mem has no effect on indexes that are built through a pooler")
-        return location
+        return location, peer
 
     @property
     def unchecked_location(self) -> Location | None:
@@ -227,31 +227,15 @@ class RestoreRun:
         return self._processes
 
     @contextmanager
-    def connected(self, location: Location | None = None) -> "Iterator[Connection[TupleRow]]":
+    def connected(self, location: Location | None = None) -> Iterator[WatchedConnection]:
         """A connection to the target that `abort` can cut while this thread waits for the server."""
-        connection = connect(location or self.target.into)
-        with self._lock:
-            self._connections.add(connection)
-        try:
+        with self._connections.holding(connect(location or self.target.into)) as connection:
             yield connection
-        finally:
-            with self._lock:
-                self._connections.discard(connection)
-            connection.close()
 
     def abort(self) -> None:
-        """End what other threads do: the sockets of their connections are shut, their programs killed.
-
-        Closing a connection that another thread uses would free memory under it.
-        """
-        with self._lock:
-            for connection in self._connections:
-                with contextlib.suppress(OSError, psycopg.Error):
-                    duplicate = socket.socket(fileno=os.dup(connection.fileno()))
-                    try:
-                        duplicate.shutdown(socket.SHUT_RDWR)
-                    finally:
-                        duplicate.close()
+        """End what other threads do: the sockets of their connections are shut, their programs killed."""
+        self._connections.cut()
+        self.target.connections.cut()
         if self._processes is not None:
             self._processes.close()
 
@@ -272,7 +256,7 @@ def keeper(
     return take
 
 
-def _has(connection: "Connection[TupleRow]", name: str, value: str) -> bool:
+def _has(connection: WatchedConnection, name: str, value: str) -> bool:
     """Whether a setting of a session is this already, or does the same."""
     if name == "lc_monetary":
         return writes_alike(connection, value)

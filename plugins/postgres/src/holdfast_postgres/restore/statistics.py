@@ -14,6 +14,7 @@ from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import OWN_SCHEMA
 
 Name = tuple[str, str]
+_LOCK_WAIT = "5s"
 
 _TABLES = f"""
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -51,6 +52,9 @@ def analyze(
 def _analyze_batch(connection: "Connection[TupleRow]", batch: Sequence[Name]) -> list[str]:
     """Several tables by one statement, which the server takes table by table; where it fails, each alone tells why."""
     try:
+        # Long enough for an autovacuum to give way; what another session holds for longer is none of a result that is
+        # there.
+        connection.execute(f"SET lock_timeout TO '{_LOCK_WAIT}'", prepare=False)
         connection.execute(f"ANALYZE {', '.join(quoted(*table) for table in batch)}", prepare=False)
     except psycopg.Error as error:
         if connection.closed:

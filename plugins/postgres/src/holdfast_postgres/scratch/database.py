@@ -145,6 +145,7 @@ def _lock(location: Location) -> "Connection[TupleRow]":
     """Lock the database from inside, and only then mark it: without a marker nobody drops it."""
     holder = connect(location)
     try:
+        databases.limit_statements(holder)
         holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK_KEY,))
         holder.execute(f"COMMENT ON DATABASE {quoted(location.database)} IS '{MARKER}'")
     except BaseException:

@@ -9,13 +9,14 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, UnreachableError, UnsafeError, quote_name
+from holdfast.api import HoldfastError, LockedError, UnreachableError, UnsafeError, quote_name
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
 from holdfast_postgres.pooler import SharedSessionError
-from holdfast_postgres.session import connect, connected, literal, quoted, read_server
+from holdfast_postgres.session import NoAnswerError, connect, connected, literal, quoted, read_server
+from holdfast_postgres.watched import WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.databases")
 
@@ -38,21 +39,32 @@ WHERE d.datname = 'template0'
 # A worker of an extension or a session may hold a lock on a database for ever, and one that does not answer keeps the
 # server from ending the others. The checkpoint that comes first takes minutes where much was written.
 _LOCK_WAIT = 60  # seconds
-_DROP_WAIT = 15 * 60  # seconds
+_STATEMENT_WAIT = 15 * 60  # seconds
+_LATE = 60  # seconds after which the server, which ends a statement itself, is taken to be gone
 INVALID = -2  # datconnlimit of a database whose DROP was interrupted: nobody can connect to it
 
 
 @contextmanager
-def maintenance(location: Location, *, avoid: str = "") -> Iterator["Connection[TupleRow]"]:
-    """A connection to a database of the server that is not the one to be made, renamed or dropped."""
+def maintenance(location: Location, *, avoid: str = "") -> Iterator[WatchedConnection]:
+    """A connection to a database of the server that is not the one to be made, renamed or dropped.
+
+    What waits for longer than a minute for locks, or a quarter of an hour in all, is an error of the server.
+    """
     connection = connect_to_server(location, avoid=avoid)
     try:
+        limit_statements(connection)
         yield connection
     finally:
         connection.close()
 
 
-def connect_to_server(location: Location, *, avoid: str = "") -> "Connection[TupleRow]":
+def limit_statements(connection: WatchedConnection) -> None:
+    """Limit how long the statements of a connection may take, and wait for locks."""
+    connection.limit = _STATEMENT_WAIT + _LATE
+    connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}s'; SET statement_timeout = '{_STATEMENT_WAIT}s'")
+
+
+def connect_to_server(location: Location, *, avoid: str = "") -> WatchedConnection:
     """Connect to a database of a server that is there for maintenance, else to any other one, but never to `avoid`.
 
     That which the URL names is tried after the usual ones: it may be the one that is to be made.
@@ -64,6 +76,8 @@ def connect_to_server(location: Location, *, avoid: str = "") -> "Connection[Tup
             continue
         try:
             return connect(location.at(name))
+        except NoAnswerError:
+            raise
         except HoldfastError as error:
             first_error = first_error or error
     assert first_error is not None  # noqa: S101 (one of several names is tried)
@@ -111,11 +125,11 @@ def connect_to_target(location: Location, *, create: bool) -> "tuple[Connection[
         return connect_to_server(location), False
 
 
-def _without(location: Location) -> "Connection[TupleRow] | None":
+def _without(location: Location) -> WatchedConnection | None:
     """A session in another database of the server, if that of the location is known to be missing."""
     try:
         connection = connect_to_server(location)
-    except SharedSessionError:
+    except (SharedSessionError, NoAnswerError):
         raise
     except HoldfastError as error:
         log.info("only an attempt tells whether database %s is there: %s", location.database, error)
@@ -150,6 +164,11 @@ def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *,
                 psycopg.errors.InvalidObjectDefinition, psycopg.errors.FeatureNotSupported) as error:  # fmt: skip
             first_error = first_error or error
             continue
+        except psycopg.errors.LockNotAvailable as error:
+            raise LockedError(
+                f"cannot make database {quote_name(name)}: another session holds a lock on the template0 of the server",
+                hint="end the session that changes or drops it",
+            ) from error
         except psycopg.Error as error:
             raise server_error(error, f"cannot make database {quote_name(name)}") from error
         if not instead:
@@ -179,8 +198,8 @@ def _locale(hint: DatabaseHint, major: int) -> tuple[str, str]:
 def drop(connection: "Connection[TupleRow]", location: Location) -> None:
     """Drop a database that we made, or one that was replaced, and end the sessions in it.
 
-    Its subscriptions go first, as no server drops a database that has one: they were never connected. What waits for
-    longer than a minute for locks, or a quarter of an hour in all, is an error of the server, and the database is left.
+    Its subscriptions go first, as no server drops a database that has one: they were never connected. What takes too
+    long for the connection, which is one for maintenance, is an error of the server, and the database is left.
     """
     name = location.database
     query = "SELECT datistemplate, datconnlimit FROM pg_catalog.pg_database WHERE datname = %s"
@@ -191,22 +210,11 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
     if is_template:  # which the server refuses to drop
         connection.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
     if limit != INVALID and any("subscription" in fixture for fixture in read_fixtures(connection, name)):
-        with connected(location) as scratch, _limited(scratch):
+        with connected(location) as scratch:
+            limit_statements(scratch)
             detach_subscriptions(scratch)
     force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
-    with _limited(connection):
-        connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
-
-
-@contextmanager
-def _limited(connection: "Connection[TupleRow]") -> Iterator[None]:
-    """Limit how long the statements of the block wait; a connection that is lost has no limits to lift."""
-    connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}s'; SET statement_timeout = '{_DROP_WAIT}s'")
-    try:
-        yield
-    finally:
-        if not connection.broken:
-            connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
 
 
 def detach_subscriptions(connection: "Connection[TupleRow]") -> None:

@@ -26,6 +26,7 @@ log = logging.getLogger("holdfast.postgres.contents")
 
 _BATCH = 100  # objects that one statement drops
 _SHOWN = 100  # objects that are left, of which a message names a few
+_LOCK_WAIT = "60s"  # for what somebody else uses in the database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
 def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
     """Make a database empty again; returns what is left, for messages."""
     failed: list[str] = []
-    connection.execute("SET client_min_messages TO error")
+    connection.execute(f"SET client_min_messages TO error; SET lock_timeout TO '{_LOCK_WAIT}'")
     _execute(connection, _removals(connection, before), failed)
     _execute(connection, as_before(connection, before.schemas), failed)
     remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
@@ -193,7 +194,7 @@ def remove_rows(connection: "Connection[TupleRow]") -> list[str]:
         tables = tables_of_rows(connection)
         names = ", ".join(f"ONLY {table.name}" for table in tables if not table.config)
         if names:
-            connection.execute(f"TRUNCATE {names}")
+            connection.execute(f"SET lock_timeout TO '{_LOCK_WAIT}'; TRUNCATE {names}")
         for table in tables:
             if table.config:
                 connection.execute(f"DELETE FROM ONLY {table.name} {table.condition}")

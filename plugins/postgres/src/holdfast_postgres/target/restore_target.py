@@ -1,7 +1,8 @@
 """The database that is restored into: the one at the URL, one made for it, or one beside it that takes its place."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import Connection
@@ -23,6 +24,7 @@ from holdfast_postgres.session import Server, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.removal import EmptyState
+from holdfast_postgres.watched import Connections, WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.target")
 
@@ -39,6 +41,8 @@ class RestoreTarget:
         self._empty_state: EmptyState | None = None
         self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
+        #: Those that whoever ends the restore has to cut.
+        self.connections = Connections()
         #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
         self.merges = False
         self.warnings: list[str] = []
@@ -56,6 +60,12 @@ class RestoreTarget:
     def location(self) -> Location:
         """The database at the URL, once it has been checked."""
         return self._location
+
+    @contextmanager
+    def _maintenance(self, avoid: str) -> Iterator[WatchedConnection]:
+        """A connection to another database than the one of that name."""
+        with databases.maintenance(self._location, avoid=avoid) as connection, self.connections.holding(connection):
+            yield connection
 
     def check(self) -> tuple[Server, Adjustments]:
         """Check everything that can be known, and change nothing."""
@@ -99,7 +109,7 @@ class RestoreTarget:
             self.merges = True
         elif self._request.replace:
             ours = connection.info.backend_pid
-            with databases.maintenance(self._location, avoid=self.name) as other:
+            with self._maintenance(self.name) as other:
                 databases.check_unused(other, self.name, disconnect=self._options.disconnect, ours=ours)
         else:
             checks.refuse_content([str(entry) for entry in contents.read_objects(connection, limit=100)], where)
@@ -113,7 +123,7 @@ class RestoreTarget:
                     self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
             return
         name = databases.temporary_name(self.name, "holdfast") if self.exists else self.name
-        with databases.maintenance(self._location, avoid=self.name) as connection:
+        with self._maintenance(self.name) as connection:
             with translate_errors(f"cannot make database {quote_name(name)}"):
                 replaced = read_properties(connection, self.name) if self.exists else None
                 tablespace = replaced.tablespace if replaced else self._tablespace(connection)
@@ -139,7 +149,7 @@ class RestoreTarget:
         items = parse_script(script)
         if self.merges:
             return  # a selection is about its tables alone
-        with databases.maintenance(self._location, avoid=self.into.database) as connection:
+        with self._maintenance(self.into.database) as connection:
             if self.exists and not self._request.drill:
                 with translate_errors(f"cannot read {self._location.label}"):
                     self.warnings += likeness.settings_warnings(connection, items, self.name)
@@ -154,20 +164,20 @@ class RestoreTarget:
         """Let the database beside the target take its place."""
         if self.merges:
             self._done = True
-            with databases.maintenance(self._location, avoid=self.name) as connection:
+            with self._maintenance(self.name) as connection:
                 self._drop_leftover(connection, self._new, "the database that was restored into beside the target")
             return
         if self._new and self.exists:
             self._swap()
         elif self._properties:
-            with databases.maintenance(self._location, avoid=self._new) as connection:
+            with self._maintenance(self._new) as connection:
                 self.warnings += give_properties(connection, self._new, self._properties)
         self._done = True
 
     def _swap(self) -> None:
         old = databases.temporary_name(self.name, "holdfast_old")
         disconnect = self._options.disconnect
-        with databases.maintenance(self._location, avoid=self.name) as connection:
+        with self._maintenance(self.name) as connection:
             with translate_errors(f"cannot put the backup in the place of database {quote_name(self.name)}"):
                 properties = read_properties(connection, self.name)
                 for item in properties.items:
@@ -190,26 +200,14 @@ class RestoreTarget:
             return
         self._done = True
         if self._new:
-            self._undo(self._drop_new, f"database {quote_name(self._new)}", error)
+            _undo(self._drop_new, f"database {quote_name(self._new)}", self.name, error)
         elif self._empty_state is not None and self._hints.data_only:
-            self._undo(self._empty_tables, f"rows in database {quote_name(self.name)}", error)
+            _undo(self._empty_tables, f"rows in database {quote_name(self.name)}", self.name, error)
         elif self._empty_state is not None:
-            self._undo(self._remove_content, f"objects in database {quote_name(self.name)}", error)
-
-    def _undo(self, undo: Callable[[], Sequence[str]], what: str, cause: HoldfastError | None) -> None:
-        begin = cause.message if cause else "the restore failed"
-        kind = type(cause) if cause else HoldfastError
-        try:
-            remaining = undo()
-        except (psycopg.Error, HoldfastError) as error:
-            text = " ".join(str(error).split())
-            raise kind(f"{begin}; could not remove {what}: {text}", hint="drop it by hand") from error
-        if remaining:
-            where = f"database {quote_name(self.name)}"
-            raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint="drop it by hand")
+            _undo(self._remove_content, f"objects in database {quote_name(self.name)}", self.name, error)
 
     def _drop_new(self) -> Sequence[str]:
-        with databases.maintenance(self._location, avoid=self._new) as connection:
+        with self._maintenance(self._new) as connection:
             databases.drop(connection, self._location.at(self._new))
         return ()
 
@@ -221,6 +219,20 @@ class RestoreTarget:
     def _empty_tables(self) -> Sequence[str]:
         with connected(self._location) as connection:
             return removal.remove_rows(connection)
+
+
+def _undo(undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None) -> None:
+    """Undo a restore into the database of that name; what remains is said with the cause."""
+    begin = cause.message if cause else "the restore failed"
+    kind = type(cause) if cause else HoldfastError
+    try:
+        remaining = undo()
+    except (psycopg.Error, HoldfastError) as error:
+        text = " ".join(str(error).split())
+        raise kind(f"{begin}; could not remove {what}: {text}", hint="drop it by hand") from error
+    if remaining:
+        where = f"database {quote_name(name)}"
+        raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint="drop it by hand")
 
 
 def _omitted(request: RestoreRequest) -> set[str]:
