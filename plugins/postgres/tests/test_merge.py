@@ -157,6 +157,11 @@ def test_a_dry_run_of_a_whole_replacement_says_what_would_be_gone(
         ("CREATE TABLE part () INHERITS (sales.orders)", "inheriting table public.part"),
         ("CREATE PUBLICATION p FOR TABLE sales.orders", "publication p"),
         ("CREATE FUNCTION f(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'", "routine public.f"),
+        ("CREATE POLICY p ON sales.line USING (o IN (SELECT id FROM sales.orders))", "policy p on table sales.line"),
+        ("ALTER TABLE sales.line ADD n int DEFAULT nextval('sales.orders_id_seq')", "column n of table sales.line"),
+        ("CREATE TABLE log (old sales.orders[])", "column old of table log"),
+        ("CREATE DOMAIN row AS sales.orders", "type .*row"),
+        ("CREATE RULE r AS ON UPDATE TO sales.line DO ALSO DELETE FROM sales.orders", "rule r on table sales.line"),
     ],
 )
 def test_what_would_go_with_a_table_is_a_refusal(
@@ -170,6 +175,32 @@ def test_what_would_go_with_a_table_is_a_refusal(
         with pytest.raises(UnsafeError, match=f"would go with them: .*{said}"):
             restore(record, shop, select=("sales.orders",), replace=True, dry_run=dry_run)
     assert content(server, shop) == before
+
+
+def test_what_needs_one_another_is_replaced_in_any_order(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """A view younger than one that needs it, one of each kind over the other, a policy and a rule that lead back."""
+    server.execute(
+        shop,
+        "CREATE VIEW v1 AS SELECT 1 AS id",
+        "CREATE MATERIALIZED VIEW unfilled AS SELECT 1 AS id WITH NO DATA",
+        "CREATE MATERIALIZED VIEW m1 AS SELECT id FROM sales.open",
+        "CREATE VIEW v2 AS SELECT id FROM m1",
+        "CREATE MATERIALIZED VIEW m2 AS SELECT id FROM v2",
+        "CREATE OR REPLACE VIEW v1 AS SELECT id FROM m2",
+        "CREATE RULE r AS ON UPDATE TO sales.orders DO ALSO SELECT id FROM sales.open",
+        "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY, ADD tags text[] DEFAULT '{NULL,a}'",
+        "CREATE POLICY p ON sales.orders USING (id IN (SELECT id FROM sales.open))",
+        # Sessions of the database that could not do it without more.
+        f"ALTER DATABASE {shop} SET default_transaction_read_only TO on",
+        f"ALTER DATABASE {shop} SET array_nulls TO off",
+    )
+    record = holdfast.backup(server.url(shop), store=store)
+    before = server.text(shop)
+    names = ("sales.orders", "sales.numbers", "sales.open", "v1", "v2", "m1", "m2", "unfilled")
+    assert restore(record, shop, select=names, replace=True).warnings == ()
+    assert server.text(shop) == before
 
 
 def test_a_foreign_key_that_would_be_broken_ends_the_restore_and_leaves_all(

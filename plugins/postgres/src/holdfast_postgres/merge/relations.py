@@ -69,11 +69,22 @@ ORDER BY 1, 2, 3, 4
 """
 # What DROP TABLE would take along without a word, or refuse with words that name one thing alone.
 _BOUND = """
-SELECT 'view ' || n.nspname || '.' || v.relname
-FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+WITH doomed(class, oid) AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, unnest(%(tables)s::oid[])
+    UNION ALL
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, unnest(ARRAY[t.oid, t.typarray])
+    FROM pg_catalog.pg_type t WHERE t.typrelid = ANY(%(tables)s)
+    UNION ALL
+    SELECT s.classid, s.objid FROM pg_catalog.pg_depend s JOIN pg_catalog.pg_class c ON c.oid = s.objid
+    WHERE s.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND s.refclassid = s.classid
+        AND s.refobjid = ANY(%(tables)s) AND s.deptype IN ('a', 'i') AND c.relkind = 'S'
+)
+SELECT CASE WHEN r.rulename = '_RETURN' THEN 'view ' || n.nspname || '.' || v.relname
+    ELSE pg_catalog.pg_describe_object(d.classid, r.oid, 0) END
+FROM pg_catalog.pg_depend d JOIN doomed w ON w.class = d.refclassid AND w.oid = d.refobjid
+    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
     JOIN pg_catalog.pg_class v ON v.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
-WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refobjid = ANY(%(tables)s)
-    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND NOT r.ev_class = ANY(%(tables)s)
+WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND NOT r.ev_class = ANY(%(tables)s)
 UNION
 SELECT CASE WHEN c.relispartition THEN 'partition ' ELSE 'inheriting table ' END || n.nspname || '.' || c.relname
 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
@@ -93,10 +104,22 @@ UNION
 SELECT 'routine ' || n.nspname || '.' || f.proname
 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.objid
     JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
-WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND (
-    d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = ANY(%(tables)s)
-    OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-        AND d.refobjid IN (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typrelid = ANY(%(tables)s)))
+WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    AND EXISTS (SELECT FROM doomed w WHERE w.class = d.refclassid AND w.oid = d.refobjid)
+UNION
+SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+FROM pg_catalog.pg_depend d JOIN doomed w ON w.class = d.refclassid AND w.oid = d.refobjid
+LEFT JOIN pg_catalog.pg_attrdef a ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND a.oid = d.objid
+LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+LEFT JOIN pg_catalog.pg_policy p ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = d.objid
+LEFT JOIN pg_catalog.pg_trigger g ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND g.oid = d.objid
+LEFT JOIN pg_catalog.pg_index i ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.indexrelid = d.objid
+LEFT JOIN pg_catalog.pg_type t ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.objid
+WHERE d.deptype = 'n' AND d.classid NOT IN ('pg_catalog.pg_proc'::pg_catalog.regclass,
+        'pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_publication_rel'::pg_catalog.regclass)
+    AND k.contype IS DISTINCT FROM 'f'
+    AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0)
+    AND NOT coalesce(a.adrelid, k.conrelid, p.polrelid, g.tgrelid, i.indrelid, t.typrelid, d.objid) = ANY(%(tables)s)
 ORDER BY 1
 """
 # With an empty search path every name is written with its schema. A partition cannot be dropped as long as one leads to

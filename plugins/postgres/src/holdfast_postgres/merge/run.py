@@ -17,8 +17,10 @@ from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.merge.coming import announced, attachments, restored
+from holdfast_postgres.merge.drops import drops
 from holdfast_postgres.merge.entries import entries_to_make
 from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound
+from holdfast_postgres.merge.refreshes import refreshes
 from holdfast_postgres.merge.relations import (
     KINDS,
     Name,
@@ -37,12 +39,10 @@ from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names,
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.pg_dump_filters import relation_filters
 from holdfast_postgres.selection.restore_scope import ALONE, RestoreScope, find_scope
-from holdfast_postgres.session import connected, literal
+from holdfast_postgres.session import connected, settings
 
 log = logging.getLogger("holdfast.postgres.merge")
 
-# Drops last what others are made of; among views the newest first.
-_DROP_ORDER = "vmfrpS"
 _LOCK_WAIT = 60  # seconds
 
 
@@ -87,12 +87,15 @@ class Merge:
             gone = self._gone(target, staged)
             archive = self._dump_definitions()
             made = entries_to_make(target, read_entries(archive), self._plan.kept)
-            keys = foreign_keys_into(target, self._plan.dropped)
+            keys, dropping = foreign_keys_into(target, self._plan.dropped), drops(target, self._plan.dropped)
             there = read_relations(target)
             attaching, alone = self._attachments(there)
             out = self._keys_out(there)
+            path = second_path(run, target) if run.needs_path else "''"
+            filling = refreshes(staged, self._plan.kept, path)
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
-        parts = self._script(archive, made, [key.drop for key in keys], [*attaching, *(key.add for key in keys), *out])
+        after = [*attaching, *(key.add for key in keys), *out, *filling]
+        parts = self._script(archive, made, [*(key.drop for key in keys), *dropping], after)
         try:
             run_script(run, parts, run.target.location, run.target.location, transaction=True)
         except OutOfLocksError as error:
@@ -174,20 +177,11 @@ class Merge:
         descriptor = os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(list_file(made))
-        drops = [
-            relation.drop
-            for relation in sorted(self._plan.dropped, key=lambda old: (_DROP_ORDER.index(old.kind), -old.oid))
-            if KINDS[relation.kind] != "table"
-        ]
-        tables = ", ".join(relation.quoted for relation in self._plan.dropped if KINDS[relation.kind] == "table")
-        at = len([line for line in drops if not line.startswith("DROP SEQUENCE")])
-        if tables:
-            drops.insert(at, f"DROP TABLE {tables}")
+        # Role or database may have sessions that are read-only or limited in time.
+        fixed = settings(self._run.server.major, encoding="UTF8", money=self._run.hints.money)
+        yield iter([f"SET TRANSACTION READ WRITE;\n{fixed}".encode()])
         # The sections set it back: nobody shall queue behind a DROP TABLE that waits for a forgotten transaction.
-        first = ["SET client_encoding TO 'UTF8'", f"SET lock_timeout TO '{_LOCK_WAIT}s'"]
-        if money := self._run.hints.money:
-            first.append(f"SET lc_monetary TO {literal(money)}")
-        yield _statements([*first, *before, *drops])
+        yield _statements([f"SET lock_timeout TO '{_LOCK_WAIT}s'", *before])
         yield self._section(archive, listing, "pre-data")
         yield self._rows()
         yield self._section(archive, listing, "post-data")
