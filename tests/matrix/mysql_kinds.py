@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from support.mysql_object_kinds import undecided
 from support.servers.mariadb import MariaDB
+from support.servers.mysql import running_mysql
 
 import holdfast
 
@@ -154,3 +155,17 @@ def test_what_reads_a_database_that_is_not_there_is_no_damage(mysql: MariaDB, so
     with pytest.raises(holdfast.IntegrityError, match="table merged cannot be opened by the server: Unknown") as caught:
         holdfast.backup(mysql.url(source), store=store)
     assert caught.value.hint == "use --exclude merged to back up the rest"
+
+
+def test_a_folder_that_the_server_was_not_told_of_is_named(mysql: MariaDB, source: str, store: str) -> None:
+    with running_mysql("--innodb-directories=/var/tmp", "--local-infile=ON") as other:
+        other.rows("CREATE DATABASE placed")
+        other.rows("CREATE TABLE t(id INT PRIMARY KEY) DATA DIRECTORY='/var/tmp'", database="placed")
+        record = holdfast.backup(other.url("placed"), store=store)
+        holdfast.restore(record, other.url("copy"), store=store)
+        other.rows("DROP DATABASE placed")
+        other.rows("DROP DATABASE copy")
+    with pytest.raises(holdfast.UnsafeError, match=r"data directory /var/tmp/ \(t\)") as caught:
+        holdfast.restore(record, mysql.url("copy"), store=store, dry_run=True)
+    assert "innodb_directories, or use -o strip=data_directory" in str(caught.value.hint)
+    holdfast.restore(record, mysql.url("copy"), store=store, options={"strip": "data_directory"})

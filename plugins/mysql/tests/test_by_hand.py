@@ -154,3 +154,10 @@ def test_a_server_that_takes_packets_of_one_mebibyte_takes_every_statement(
         assert content(target) == before
     finally:
         mariadb.rows("SET GLOBAL max_allowed_packet=1073741824")
+
+
+def test_tables_that_strict_mode_refuses_are_made(mariadb: MariaDB, database: str, by_hand: Callable[..., str]) -> None:
+    columns = ", ".join(f"c{number} VARCHAR(63)" for number in range(200))
+    run(mariadb, database, "SET innodb_strict_mode=OFF", f"CREATE TABLE wide({columns})", "INSERT INTO wide VALUES ()")
+    target = by_hand(database, "wire")
+    assert mariadb.rows(f"SELECT COUNT(*) FROM {target}.wide") == [(1,)]

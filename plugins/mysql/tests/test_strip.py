@@ -125,6 +125,29 @@ def test_named_time_zones_that_the_server_does_not_know(
     assert "tzinfo" in str(caught.value.hint)
 
 
+def test_folders_of_tables(
+    mariadb: MariaDB, database: str, tmp_path: Path, store: str, new_name: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Those of MyISAM are links, which a server may not make; of the others a preview says that it cannot tell."""
+    (mariadb.folder / "apart").mkdir()
+    (mariadb.folder / "apart").chmod(0o777)
+    folder = f"{mariadb.rows('SELECT @@tmpdir')[0][0]}/apart"  # the server may run in a chroot
+    mariadb.rows(f"CREATE TABLE {database}.linked(id INT) ENGINE=MyISAM DATA DIRECTORY='{folder}'")
+    mariadb.rows(f"CREATE TABLE {database}.placed(id INT PRIMARY KEY) DATA DIRECTORY='{folder}'")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    with running_mariadb("--skip-ssl", "--skip-symbolic-links") as other:
+        with pytest.raises(
+            holdfast.UnsafeError, match=r"apart/ \(placed\); symbolic links for .* \(linked\)"
+        ) as caught:
+            holdfast.restore(record, other.url("copy"), store=store, dry_run=True)
+        assert "-o strip=data_directory" in str(caught.value.hint)
+        strip = {"strip": "data_directory"}
+        assert holdfast.drill(record, into=other.url(), store=store, options=strip).state == "proven"
+    holdfast.restore(record, mariadb.url(new_name()), store=store, dry_run=True)
+    assert f"can write to data directory {folder}/ (placed) is known when it is tried" in caplog.text
+
+
 def test_a_clause_that_nobody_knows_is_refused(mariadb: MariaDB, database: str, store: str) -> None:
     mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
     record = holdfast.backup(mariadb.url(database), store=store)

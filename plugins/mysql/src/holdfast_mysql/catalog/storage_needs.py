@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 import pymysql
 
@@ -13,8 +14,11 @@ from holdfast_mysql.session import Session, literal
 
 ENCRYPTION, COMPRESSED, TABLESPACE = "encryption", "row format COMPRESSED", "tablespace "
 PARSER, ZONE = "full-text parser ", "time zone "
+# Folders that tables name: those of InnoDB by their paths, and that those of the engines with files can be used at all.
+DIRECTORY, LINKS = "data directory ", "symbolic links for DATA DIRECTORY"
 # What `-o strip` takes to do without.
-STRIPPED_BY = {ENCRYPTION: "encryption", COMPRESSED: "row_format", TABLESPACE: "tablespace"}
+STRIPPED_BY = {ENCRYPTION: "encryption", COMPRESSED: "row_format", TABLESPACE: "tablespace",
+               DIRECTORY: "data_directory", LINKS: "data_directory"}  # fmt: skip
 _OWN_TABLESPACES = ("innodb_file_per_table", "innodb_system", "innodb_temporary")
 _PARSER = re.compile(rb"WITH PARSER `([^`]+)`")
 _OFFSET = re.compile(r"[+-]\d+:\d+|SYSTEM|", re.IGNORECASE)
@@ -38,15 +42,17 @@ def _needs_of(statement: Statement) -> Iterator[str]:
         yield ZONE + statement.time_zone
     if statement.kind != "table":
         return
-    for clause in storage_clauses(body):
-        yield from _need_of(clause)
+    clauses = list(storage_clauses(body))
+    engine = next((clause.value.lower() for clause in clauses if clause.name == "engine"), "")
+    for clause in clauses:
+        yield from _need_of(clause, engine)
     for match in _PARSER.finditer(body):
         yield PARSER + match[1].decode(errors="replace")
     if b"convert_tz" in body.lower():
         yield from (ZONE + zone for zone in _zones(body))
 
 
-def _need_of(clause: StorageClause) -> Iterator[str]:
+def _need_of(clause: StorageClause, engine: str) -> Iterator[str]:
     value = clause.value.lower()
     if clause.name in ("encryption", "encrypted") and value in ("y", "yes"):
         yield ENCRYPTION
@@ -54,6 +60,8 @@ def _need_of(clause: StorageClause) -> Iterator[str]:
         yield COMPRESSED
     if clause.name == "tablespace" and value not in _OWN_TABLESPACES:
         yield TABLESPACE + clause.value
+    if clause.kind == "data_directory":
+        yield DIRECTORY + clause.value if engine == "innodb" else LINKS
 
 
 def _zones(body: bytes) -> Iterator[str]:
@@ -121,6 +129,22 @@ def _has_parser(session: Session, name: str) -> bool:
     )
 
 
+def _has_directory(session: Session, path: str) -> bool | None:
+    """Whether InnoDB makes files in a folder: MySQL only in those that it was told of, MariaDB wherever it can."""
+    if session.server.mariadb:
+        return None if _has_links(session, path) else False
+    rows = session.texts(
+        "SHOW GLOBAL VARIABLES WHERE variable_name IN"
+        " ('innodb_directories', 'datadir', 'innodb_data_home_dir', 'innodb_undo_directory')"
+    )
+    known = [PurePosixPath(folder) for row in rows for folder in row[1].split(";") if folder.startswith("/")]
+    return any(PurePosixPath(path).is_relative_to(folder) for folder in known)
+
+
+def _has_links(session: Session, _: str) -> bool:
+    return session.texts("SHOW GLOBAL VARIABLES LIKE 'have_symlink'")[0][1] == "YES"
+
+
 def _has_zone(session: Session, name: str) -> bool:
     return session.value(f"SELECT CONVERT_TZ('2020-01-01 00:00:00', '+00:00', {literal(name)})") != ""
 
@@ -131,8 +155,15 @@ _LOOKS: dict[str, Callable[[Session, str], bool | None]] = {
     TABLESPACE: _has_tablespace,
     PARSER: _has_parser,
     ZONE: _has_zone,
+    DIRECTORY: _has_directory,
+    LINKS: _has_links,
 }
 HINTS = {
+    DIRECTORY: (
+        "start the server with the folder in innodb_directories (MySQL) or with symbolic-links=ON (MariaDB), "
+        "or use -o strip=data_directory"
+    ),
+    LINKS: "start the server with symbolic-links=ON, or use -o strip=data_directory",
     ENCRYPTION: "install a keyring or a plugin for encryption on the server, or use -o strip=encryption",
     COMPRESSED: (
         "the server needs innodb_file_per_table=ON, innodb_read_only_compressed=OFF and pages of 16 KiB at most; "

@@ -8,7 +8,7 @@ from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
-from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet
+from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet, untold
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session, quoted
 
@@ -100,6 +100,8 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     for name, count in request.facts.get("recomputed", {}).items():
         if any(name.startswith(f"{table}.") for table in chosen):
             log.warning("%s", recomputed_warning(name, count))
+    for line in untold(session, needs) if request.dry_run else ():
+        log.warning("%s", line)
     for line in missing_functions(session, needs):
         log.warning("%s", line)
     for line in ignored_clauses(needs, source=source, target=session.server):

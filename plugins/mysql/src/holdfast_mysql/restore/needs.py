@@ -8,7 +8,7 @@ from holdfast.api import ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.storage_needs import HINTS, STRIPPED_BY, ZONE, is_met
+from holdfast_mysql.catalog.storage_needs import DIRECTORY, HINTS, LINKS, STRIPPED_BY, ZONE, is_met
 from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SEQUENCE, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
@@ -55,8 +55,8 @@ def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
     for need, (count, names) in request.facts["needs"].items():
         if _KINDS.get(need) in request.exclude_kinds or _is_stripped(need, request.options.stripped):
             continue
-        if request.drill and need.startswith(SEQUENCE):
-            continue  # tables are made without such defaults
+        if request.drill and need.startswith((SEQUENCE, LINKS)):
+            continue  # tables are made without such defaults and folders
         chosen = _chosen(request, names, events=need.startswith(ZONE))
         unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
         if chosen or unlisted:
@@ -113,6 +113,13 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
     yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
     yield from _unmet_creators(session, needs)
+
+
+def untold(session: Session, needs: Mapping[str, Any]) -> Iterator[str]:
+    """What only making the tables will tell."""
+    for need, (count, names) in needs.items():
+        if need.startswith(DIRECTORY) and is_met(session, need) is None:
+            yield f"whether the server can write to {need}{_listed(count, names)} is known when it is tried"
 
 
 def _refused_engines(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
