@@ -1,5 +1,7 @@
 """Option files say to us what they say to the client programs: their own reader is asked."""
 
+import logging
+import struct
 import subprocess
 from pathlib import Path
 
@@ -98,3 +100,46 @@ def test_a_password_without_a_value_is_none(tmp_path: Path) -> None:
     """The client programs ask for it."""
     (tmp_path / ".my.cnf").write_text("[client]\npassword=old\npassword\n")
     assert "password" not in client_options({"HOME": str(tmp_path)})
+
+
+def _login_file(path: Path, lines: str, *, mode: int = 0o600) -> None:
+    """As `mysql_config_editor` writes it."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    key = bytes(range(200, 220))
+    folded = bytes(byte ^ (key[16 + index] if index < 4 else 0) for index, byte in enumerate(key[:16]))
+    data = bytes(4) + key
+    for line in lines.encode().splitlines(keepends=True):
+        padding = 16 - len(line) % 16
+        encryptor = Cipher(algorithms.AES(folded), modes.ECB()).encryptor()
+        sealed = encryptor.update(line + bytes([padding]) * padding)
+        data += struct.pack("<i", len(sealed)) + sealed
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def test_the_login_file_comes_last(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """For a URL of MySQL, as for its programs; a group of it is a login path."""
+    (tmp_path / ".my.cnf").write_text("[client]\nuser=files\npassword=files\nport=1\n")
+    file = tmp_path / ".mylogin.cnf"
+    _login_file(file, '[client]\nuser = "login"\npassword = "pä#ss"\n[prod]\nuser = prod\nhost = 192.0.2.1\n')
+    environ = {"HOME": str(tmp_path)}
+    place = locate("mysql:///shop", environ=environ)
+    assert (place.user, place.password, place.port) == ("login", "pä#ss", 1)
+    place = locate("mysql:///shop?read_default_group=prod", environ=environ)
+    assert (place.user, place.host) == ("prod", "192.0.2.1")
+    assert locate("mysql://me@localhost/shop", environ=environ).user == "me"
+    assert locate("mariadb:///shop", environ=environ).user == "files"
+    file.chmod(0o640)
+    with caplog.at_level(logging.WARNING):
+        assert locate("mysql:///shop", environ=environ).user == "files"
+    assert "not only its owner may read it" in caplog.text
+    assert "pä#ss" not in caplog.text
+
+
+@pytest.mark.parametrize("data", [b"short", bytes(24) + struct.pack("<i", 99) + b"cut", bytes(24) + b"\x10\0\0\0" * 5])
+def test_a_login_file_that_is_none_is_an_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / ".mylogin.cnf").write_bytes(data)
+    (tmp_path / ".mylogin.cnf").chmod(0o600)
+    with pytest.raises(holdfast.UsageError, match=r"login file .* cannot be read"):
+        locate("mysql:///shop", environ={"HOME": str(tmp_path)})

@@ -67,7 +67,9 @@ def locate(url: str, *, database: bool = True, environ: Mapping[str, str] = os.e
     """
     parsed = DatabaseURL.parse(url)
     values = _said_by(parsed)
-    files = client_options(environ, path=values.get("file", ""), group=values.get("group", ""))
+    # MariaDB's programs know no login file.
+    login = not parsed.scheme.startswith("mariadb")
+    files = client_options(environ, path=values.get("file", ""), group=values.get("group", ""), login=login)
     name = values.get("database", "")
     _check(parsed, name, needed=database)
     settings = {**{key: value for key, value in files.items() if "ssl" in key}, **values}

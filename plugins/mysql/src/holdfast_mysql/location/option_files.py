@@ -8,10 +8,11 @@ that everybody may write to is passed over; what makes the client programs give 
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.api import CredentialsError, UsageError, quote_name
+from holdfast_mysql.location.login_file import login_lines
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -35,10 +36,13 @@ _DEPTH = 10
 _SPACE = " \t\n\v\f\r"
 
 
-def client_options(environ: Mapping[str, str] = os.environ, *, path: str = "", group: str = "") -> dict[str, str]:
+def client_options(
+    environ: Mapping[str, str] = os.environ, *, path: str = "", group: str = "", login: bool = False
+) -> dict[str, str]:
     """What the option files say to clients, the last one that says it winning; names in full, with hyphens.
 
-    With `path` that file alone, with `group` that one of its groups too, as drivers do for `read_default_file`.
+    With `path` that file alone, with `group` that one of its groups too, as drivers do for `read_default_file`. With
+    `login` the login file of MySQL's programs comes last, in which a group is a login path.
     """
     groups = _GROUPS | ({group.lower()} if group else frozenset())
     if suffix := environ.get("MYSQL_GROUP_SUFFIX", "").lower():
@@ -48,6 +52,11 @@ def client_options(environ: Mapping[str, str] = os.environ, *, path: str = "", g
         if path and not place.is_file():
             raise UsageError(f"the option file {quote_name(path)} does not exist")
         for section, name, value in entries(place):
+            if section.lower() in groups:
+                _take(options, name, value)
+    if login and not path:
+        file, lines = login_lines(environ)
+        for section, name, value in _entries(file, lines, 0):
             if section.lower() in groups:
                 _take(options, name, value)
     return options
@@ -76,8 +85,12 @@ def _take(options: dict[str, str], name: str, value: str | None) -> None:
 
 def entries(path: Path, depth: int = 0) -> Iterator[tuple[str, str, str | None]]:
     """Every option of a file and of those that it includes: its group, its name, and its value, None without one."""
+    yield from _entries(path, _lines(path), depth)
+
+
+def _entries(path: Path, lines: Iterable[str], depth: int) -> Iterator[tuple[str, str, str | None]]:
     group = None
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines, 1):
         text = line.strip(_SPACE)
         if not text or text[0] in "#;":
             continue
