@@ -10,7 +10,7 @@ def make_marker(session: Session, database: str, backup: str) -> None:
     # Names are bytes: those that differ by case, or by spaces at their ends, are several.
     session.execute(
         f"CREATE TABLE {place} (backup VARCHAR(64) NOT NULL, kind VARBINARY(20) NOT NULL, name VARBINARY(256) NOT NULL,"
-        " why BLOB NOT NULL, PRIMARY KEY (backup, kind, name))"
+        " why BLOB NOT NULL, PRIMARY KEY (backup, kind, name)) ENGINE=InnoDB"
     )
     session.execute(f"INSERT INTO {place} VALUES ({literal(backup)}, '', '', '')")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.tokens import code, is_text, is_word, replaced
 from holdfast_mysql.session import Server, Session
 
 # Languages as MySQL 8 and MariaDB name them in collations of utf8mb4. The last two lines have no rules of their own in
@@ -112,8 +113,23 @@ def _in_mysql(charset: str, language: str, kind: str, *, padded: bool) -> Iterat
         yield f"{charset}_bin"
 
 
-def fit_to_server(statement: Statement, *, server: Server, stand_ins: StandIns) -> Statement:
-    """A definition with the collations and modes that this server has."""
+def _with_older_default(body: bytes) -> bytes:
+    """A table with the collation that utf8mb4 without one meant before MySQL 8: servers did not write their default."""
+    tokens = code(body)
+    changes = []
+    for index in range(2, len(tokens)):
+        option = is_word(tokens, index - 2, "CHARSET") and is_text(tokens, index - 1, b"=")
+        column = is_word(tokens, index - 2, "CHARACTER") and is_word(tokens, index - 1, "SET")
+        if (option or column) and is_word(tokens, index, "UTF8MB4") and not is_word(tokens, index + 1, "COLLATE"):
+            end = tokens[index].end
+            changes.append((end, end, b" COLLATE" + (b"=" if option else b" ") + b"utf8mb4_general_ci"))
+    return replaced(body, changes)
+
+
+def fit_to_server(statement: Statement, *, source: Server, server: Server, stand_ins: StandIns) -> Statement:
+    """A definition with the collations and modes that this server has, and meant as its source meant it."""
+    if statement.kind == "table" and server.mysql_since(8, 0) and not source.mysql_since(8, 0):
+        statement = replace(statement, body=_with_older_default(statement.body))
     mode = statement.sql_mode
     if mode:
         unknown = _NOT_MARIADB if server.mariadb else _NOT_MYSQL if server.mysql_since(8, 0) else frozenset()

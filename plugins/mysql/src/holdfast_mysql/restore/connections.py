@@ -46,6 +46,8 @@ def prepare_writer(session: Session) -> None:
     if server.mariadb_since(11, 2):
         # A character set without a collation, as MySQL and older servers write its default, means what it meant there.
         session.execute("SET character_set_collations=''")
+    if server.mariadb_since(10, 6):
+        session.execute("SET old_mode='UTF8_IS_UTF8MB3'")  # as servers wrote it that knew no other name
     if server.mariadb:
         session.execute("SET check_constraint_checks=0")
         if server.mariadb_since(10, 11):

@@ -11,7 +11,6 @@ import pymysql
 from holdfast.api import Blob, Failure, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.check_head import check_head
-from holdfast_mysql.definitions.collations import fit_to_server
 from holdfast_mysql.definitions.script import Statement, read_script
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import translate_errors
@@ -111,7 +110,7 @@ class MysqlRestore:
         if self._session.folds:
             statement = folded(statement)
         if statement.kind not in ("rows", "sequence state"):
-            statement = fit_to_server(statement, server=self._session.server, stand_ins=self._tables.stand_ins)
+            statement = self._tables.fit(statement)
         # Tables and rows are never qualified; where other definitions are, they must be so by the dump's own database.
         database = "" if statement.kind in _BEFORE else str(self._facts["database"])
         check_head(statement, statement.body, database=database)

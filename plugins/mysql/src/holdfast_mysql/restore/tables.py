@@ -10,7 +10,7 @@ import pymysql
 from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
-from holdfast_mysql.definitions.collations import StandIns, known_collations
+from holdfast_mysql.definitions.collations import StandIns, fit_to_server, known_collations
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
@@ -85,6 +85,11 @@ class TableMaker:
             if self._journal:
                 self._journal.create()
         use(self._session, self._database)
+
+    def fit(self, statement: Statement) -> Statement:
+        """A definition as this server takes it."""
+        source = Server.of(str(self._facts["server"]))
+        return fit_to_server(statement, source=source, server=self._session.server, stand_ins=self.stand_ins)
 
     @property
     def replacing(self) -> bool:

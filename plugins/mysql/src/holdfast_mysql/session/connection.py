@@ -120,8 +120,9 @@ def connect(location: Location, *, database: str | None = None) -> Session:
             session.server = _server(session)
             limit = "max_statement_time" if session.server.mariadb else "max_execution_time"
             session.execute(f"SET {_WHOLE}, {limit}=0")
-            # Under a lower one nothing can be written while the binary log holds statements.
-            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # Under a lower one nothing can be written while the binary log holds statements. That sessions only read
+            # unless they say otherwise (transaction_read_only) is for those that somebody forgot.
+            session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE")
         if database:
             use(session, database)
     except BaseException:
