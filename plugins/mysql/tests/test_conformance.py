@@ -10,6 +10,7 @@ from holdfast.testing import EngineSuite
 
 
 class TestMysql(EngineSuite):
+    selection = ("other",)
     content_of: Callable[[str], Any]
     server: MariaDB
 
@@ -24,6 +25,7 @@ class TestMysql(EngineSuite):
         mariadb.rows(
             "INSERT INTO note SELECT seq, CONCAT('note ', seq, REPEAT('x', 100)) FROM seq_1_to_2000", database=database
         )
+        mariadb.rows(f"CREATE TABLE {database}.other(id INT PRIMARY KEY)")
         mariadb.rows(f"CREATE VIEW {database}.short AS SELECT id FROM {database}.note WHERE id < 5")
         return mariadb.url(database)
 
@@ -33,6 +35,12 @@ class TestMysql(EngineSuite):
 
     def content(self, url: str) -> Any:
         return self.content_of(url.rpartition("/")[2])
+
+    def selected(self, content: Any) -> Any:
+        return {name: row for name, row in content.items() if "note" not in name and "short" not in name}
+
+    def excluded(self, content: Any) -> Any:
+        return {name: row for name, row in content.items() if "other" not in name}
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]

@@ -10,11 +10,14 @@ TABLES = """
 CREATE TABLE note (id int PRIMARY KEY, text text);
 INSERT INTO note SELECT n, repeat('note ' || n, 20) FROM generate_series(1, 2000) n;
 CREATE INDEX ON note (text);
+CREATE TABLE other (id int PRIMARY KEY);
+INSERT INTO other VALUES (1), (2);
 """
 
 
 class TestPostgres(EngineSuite):
     password = "s3cr3t of p:o/s@t"
+    selection = ("other",)
 
     @pytest.fixture
     def source(self, server: PostgresServer, database: str) -> str:
@@ -28,9 +31,15 @@ class TestPostgres(EngineSuite):
 
     def content(self, url: str) -> Any:
         with psycopg.connect(url) as connection:
-            if connection.execute("SELECT to_regclass('public.note')").fetchone() == (None,):
-                return None
-            return connection.execute("SELECT * FROM note ORDER BY id").fetchall()
+            names = connection.execute("SELECT relname FROM pg_class WHERE relname IN ('note', 'other')").fetchall()
+            rows = {name: connection.execute(f"TABLE {name} ORDER BY id").fetchall() for (name,) in sorted(names)}
+            return rows or None
+
+    def selected(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"other": content["other"]}
+
+    def excluded(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"note": content["note"]}
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]

@@ -10,10 +10,15 @@ from holdfast.testing import EngineSuite
 
 
 class TestSqlite(EngineSuite):
+    selection = ("other",)
+
     @pytest.fixture
     def source(self, tmp_path: Path) -> str:
         path = tmp_path / "source.db"
         with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA journal_mode = WAL")  # a writer is not kept out while a dump is open
+            connection.execute("CREATE TABLE other(id INTEGER PRIMARY KEY)")
+            connection.execute("INSERT INTO other VALUES (1), (2)")
             connection.execute("CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
             connection.execute("CREATE INDEX note_body ON note(body)")
             rows = [(f"note {number} " + "x" * 100,) for number in range(2000)]
@@ -30,6 +35,17 @@ class TestSqlite(EngineSuite):
             return None
         with closing(sqlite3.connect(path)) as connection:
             return list(connection.iterdump())
+
+    def selected(self, content: list[str]) -> list[str]:
+        return [line for line in content if "note" not in line]
+
+    def excluded(self, content: list[str]) -> list[str]:
+        return [line for line in content if "other" not in line]
+
+    def surroundings(self, url: str) -> list[str]:
+        path = Path(url.removeprefix("sqlite:///"))
+        files = (file.name for file in path.parent.glob("*.db*"))
+        return sorted(name for name in files if not name.startswith(path.name))
 
     def into(self, target: str) -> None:
         return None

@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 
+from holdfast.api import Component, Kind, hookimpl
 from holdfast.testing import ChecksumSuite
 from support.contract import add_suites, breaks
 
@@ -23,6 +24,16 @@ class Sha256:
 
     def hexdigest(self):
         return self.hash.hexdigest()
+
+
+class Sha256Plugin:
+    @hookimpl
+    def holdfast_components(self):
+        return [Component(kind=Kind.CHECKSUM, name="sha256")]
+
+    @hookimpl
+    def holdfast_checksum(self, algorithm):
+        return hashlib.sha256() if algorithm == "sha256" else None
 
 
 @breaks("checksum 1")

@@ -15,14 +15,19 @@ The suites run under pytest, which `pip install holdfast[testing]` brings. Holdf
 import pytest
 
 # The suites are no test modules to pytest: their assertions would fail without saying what was found.
-_SUITES = ("checksum", "codec", "contract", "engine", "leases", "storage")
+_SUITES = (
+    "checksum", "codec", "contract", "drilling", "dumping", "engine_parts", "leases", "observer", "restoring",
+    "selecting", "storage", "wrapper",
+)  # fmt: skip
 pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in _SUITES))
 
 from holdfast.testing.checksum import ChecksumSuite  # noqa: E402
 from holdfast.testing.codec import CodecSuite  # noqa: E402
 from holdfast.testing.engine import EngineSuite  # noqa: E402
 from holdfast.testing.memory import MemoryEngine, MemoryPlugin, MemoryStorage, memory_registry  # noqa: E402
+from holdfast.testing.observer import ObserverSuite  # noqa: E402
 from holdfast.testing.storage import StorageSuite  # noqa: E402
+from holdfast.testing.wrapper import WrapperSuite  # noqa: E402
 
 __all__ = [
     "ChecksumSuite",
@@ -31,6 +36,8 @@ __all__ = [
     "MemoryEngine",
     "MemoryPlugin",
     "MemoryStorage",
+    "ObserverSuite",
     "StorageSuite",
+    "WrapperSuite",
     "memory_registry",
 ]

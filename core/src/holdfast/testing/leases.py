@@ -11,7 +11,9 @@ from holdfast.api import LockedError, Storage, SupportsSharedLease
 from holdfast.testing.contract import states
 
 
-class _Leases:
+class LeaseTests:
+    """What leases promise of a storage."""
+
     patience: float
     ttl: float
 

@@ -12,7 +12,7 @@ import pytest
 from holdfast.api import Chunk, Storage, SupportsWalk
 from holdfast.plugins.registry import Registry
 from holdfast.testing.contract import Configured, assert_same, states
-from holdfast.testing.leases import _Leases
+from holdfast.testing.leases import LeaseTests
 
 # What the process does that dies: without the end of the block, or of anything else.
 _DIES = """
@@ -229,7 +229,7 @@ class _Objects(_Place):
                 storage.stat(path)
 
 
-class StorageSuite(_Objects, _Leases):
+class StorageSuite(_Objects, LeaseTests):
     """Override the fixture `url`, or `storage` and `second`, with an empty place that is there for one test."""
 
     @states("storage 11")

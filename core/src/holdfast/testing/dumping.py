@@ -1,0 +1,246 @@
+"""The contract of an engine's dumps, as tests: `EngineSuite` has them."""
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from holdfast.api import (
+    Capability,
+    DumpSession,
+    HoldfastError,
+    Proof,
+    SupportsSource,
+    UsageError,
+)
+from holdfast.testing.contract import states
+from holdfast.testing.engine_parts import DisturbedEngine, EngineParts
+
+_LARGEST = 4 << 20  # bytes of a chunk
+_ENOUGH = 64 << 10  # bytes of a stream, from which on its chunks are looked at
+_SMALLEST = 4 << 10  # bytes of a chunk on average: rows have hundreds
+
+
+def _children() -> set[str]:
+    """The child processes of this one, where the system tells."""
+    tasks = Path("/proc/self/task")
+    files = tasks.glob("*/children") if tasks.exists() else ()
+    return {child for file in files for child in file.read_text().split()}
+
+
+class DumpTests(EngineParts):
+    """What opening, reading and leaving a dump promises."""
+
+    def read(self, session: DumpSession) -> dict[str, int]:
+        """Read all streams to their ends; the number of bytes of each."""
+        return {stream.name: sum(map(len, session.read(stream))) for stream in session.streams}
+
+    @states("engine 1")
+    def test_the_streams_are_known_and_named_before_the_first_read(self, source: str, tmp_path: Path) -> None:
+        """There is at least one; each has a name of its own, and they stay the same."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            names = [stream.name for stream in session.streams]
+            assert names
+            assert len(set(names)) == len(names)
+            assert all(names)
+            assert {type(name) for name in names} == {str}
+            self.read(session)
+            assert [stream.name for stream in session.streams] == names
+
+    @states("engine 2")
+    def test_chunks_are_bytes_of_a_fitting_size(self, source: str, tmp_path: Path) -> None:
+        """Not one for each row, and none that fills memory."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            for stream in session.streams:
+                sizes = []
+                for chunk in session.read(stream):
+                    assert isinstance(chunk, bytes | bytearray | memoryview)
+                    sizes.append(len(memoryview(chunk).cast("B")))
+                assert max(sizes, default=0) <= _LARGEST
+                if sum(sizes) >= _ENOUGH:
+                    assert sum(sizes) / len(sizes) >= _SMALLEST, f"{stream.name} comes in {len(sizes)} chunks"
+
+    @states("engine 4")
+    def test_a_dump_leaves_its_source_as_it_is(self, source: str, tmp_path: Path) -> None:
+        """Nothing is left in it or beside it."""
+        before = self.content(source), self.surroundings(source)
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            self.read(session)
+            session.proof()
+            session.facts()
+        assert (self.content(source), self.surroundings(source)) == before
+
+    @states("engine 5")
+    def test_facts_are_plain_data_without_secrets(self, source: str, tmp_path: Path) -> None:
+        """They go into the manifest as they are."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            self.read(session)
+            proof = session.proof()
+            facts = session.facts()
+        for texts in (facts.warnings, facts.restore_steps, facts.damage):
+            assert isinstance(texts, tuple)
+            assert all(isinstance(text, str) for text in texts)
+        assert isinstance(facts.server_version, str)
+        assert all(isinstance(content, bytes) for content in facts.files.values())
+        data = {"point": facts.consistency_point, "hints": facts.hints, "steps": facts.restore_steps,
+                "programs": facts.programs, "version": facts.server_version, "warnings": facts.warnings,
+                "damage": facts.damage, "settings": proof.settings if proof else {}}  # fmt: skip
+        text = msgspec.json.encode(data).decode()
+        assert msgspec.json.decode(text) == msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(data)))
+        for written in (text, *(content.decode(errors="replace") for content in facts.files.values())):
+            assert not self.password or self.password not in written
+
+    @states("engine 6")
+    def test_a_database_has_one_identity(self, source: str, target: str, store: str, tmp_path: Path) -> None:
+        """The same for every dump, without secrets, and another one for every other database."""
+        first, again = (self._source(source, tmp_path) for _ in range(2))
+        if first is None:
+            return
+        assert first == again
+        name, identity = first
+        assert name
+        assert identity
+        assert not self.password or self.password not in f"{name} {identity}"
+        self.restore(self.backup(source, store), source, target, store)
+        other = self._source(target, tmp_path)
+        assert other is not None
+        assert other[1] != identity
+
+    def _source(self, url: str, scratch: Path) -> tuple[str, str] | None:
+        with self.engine(url).dump(self.request(url, scratch / "scratch")) as session:
+            return (session.source.name, session.source.identity) if isinstance(session, SupportsSource) else None
+
+    @states("engine 7")
+    def test_a_dump_that_is_aborted_leaves_nothing(self, source: str, tmp_path: Path) -> None:
+        """Leaving the context frees everything, also before anything was read: the next dump is undisturbed."""
+        threads, children = set(threading.enumerate()), _children()
+        for error in (None, ZeroDivisionError, KeyboardInterrupt):
+            for begun in (False, True):
+                suppressed = contextlib.suppress(*filter(None, [error]))
+                with suppressed, self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+                    if begun:
+                        next(iter(session.read(session.streams[0])), None)
+                    if error:
+                        raise error
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            self.read(session)
+        assert set(threading.enumerate()) <= threads
+        assert _children() <= children
+
+    @states("engine 8")
+    def test_a_read_that_is_closed_early_ends(self, source: str, tmp_path: Path) -> None:
+        """After any chunk, as it is when the store is full."""
+        for chunks in range(4):
+            with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+                for stream in session.streams:
+                    reading = iter(session.read(stream))
+                    for _ in range(chunks):
+                        next(reading, None)
+                    close: Callable[[], object] | None = getattr(reading, "close", None)
+                    if close is not None:
+                        close()
+
+    @states("engine 9")
+    def test_a_read_ends_when_its_dump_is_left(self, source: str, tmp_path: Path) -> None:
+        """With whatever error, in the thread that it runs in: so a run ends that another part of it has failed."""
+        begun, going_on = threading.Event(), threading.Event()
+
+        def read(session: DumpSession) -> None:
+            with contextlib.suppress(Exception):
+                for stream in session.streams:
+                    for _ in session.read(stream):
+                        begun.set()
+                        going_on.wait(self.patience)
+
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            thread = threading.Thread(target=read, args=(session,), daemon=True)
+            thread.start()
+            begun.wait(self.patience)
+            going_on.set()
+        thread.join(self.patience)
+        assert not thread.is_alive(), "a read goes on though its dump was left"
+
+    @states("engine 10")
+    def test_a_dump_shows_one_moment(self, source: str, target: str, store: str) -> None:
+        """With SNAPSHOT: what others write once it is open is not in it."""
+        if not self.can(source, Capability.SNAPSHOT):
+            return
+        before = self.content(source)
+        disturbed = DisturbedEngine(self.engine(source), self.change)
+        record = self.backup(source, store, engine=disturbed)
+        assert self.content(source) != before, "`change` changed nothing"
+        self.restore(record, source, target, store)
+        assert self.content(target) == before
+
+    @states("engine 11")
+    def test_what_is_not_there_is_an_error_and_is_not_made(self, source: str, target: str, tmp_path: Path) -> None:
+        """The target, where the engine makes it; its error is one of Holdfast's."""
+        if self.content(target) is not None:
+            return
+        del source
+        with (
+            pytest.raises(HoldfastError),
+            self.engine(target).dump(self.request(target, tmp_path / "scratch")) as session,
+        ):
+            self.read(session)
+        assert self.content(target) is None
+
+    @states("engine 12")
+    def test_an_unknown_option_is_refused(self, source: str) -> None:
+        """A mistyped option must not be quietly without effect."""
+        with pytest.raises(UsageError):
+            self.engine(source).options({**self.options, "no-such-option": "1"})
+
+    @states("engine 13")
+    @pytest.mark.parametrize(
+        ("capability", "fields"),
+        [
+            (Capability.SELECT, {"select": ("a",)}),
+            (Capability.PROOF, {"proof": True}),
+            (Capability.CHECK, {"check": True}),
+            (Capability.FULL_CHECK, {"check": "full"}),
+        ],
+    )
+    def test_an_option_that_the_engine_does_not_list_is_refused(
+        self, source: str, store: str, capability: Capability, fields: dict[str, Any]
+    ) -> None:
+        """Nothing is quietly not done: `--select`, `--proof` and `--check [full]` work or say that they cannot."""
+        if self.can(source, capability):
+            if capability is not Capability.SELECT:
+                assert self.backup(source, store, **fields).state == "complete"
+            return
+        with pytest.raises(UsageError):
+            self.backup(source, store, **fields)
+        assert not Path(store).exists()
+
+    @states("engine 14")
+    def test_a_proof_is_recorded_when_it_is_asked_for(self, source: str, tmp_path: Path) -> None:
+        """And not when it is not wanted: it takes time."""
+        if self.can(source, Capability.PROOF):
+            assert self._proof(source, tmp_path, wanted=False) is None
+            assert self._proof(source, tmp_path, wanted=True) is not None
+
+    @states("engine 15")
+    def test_a_proof_is_the_same_as_long_as_the_content_is(self, source: str, tmp_path: Path) -> None:
+        """It tells of each object once, and there is something to compare."""
+        if not self.can(source, Capability.PROOF):
+            return
+        first, again = (self._proof(source, tmp_path, wanted=True) for _ in range(2))
+        assert first is not None
+        assert first == again
+        assert first.method
+        names = [(entry.kind, entry.name) for entry in first.objects]
+        assert names
+        assert len(set(names)) == len(names)
+        assert all(re.fullmatch("[0-9a-f]*", entry.digest) for entry in first.objects)
+        assert any(entry.digest or entry.kind == "stream" for entry in first.objects)
+
+    def _proof(self, url: str, scratch: Path, *, wanted: bool) -> Proof | None:
+        with self.engine(url).dump(self.request(url, scratch / "scratch", proof=wanted)) as session:
+            self.read(session)
+            return session.proof()

@@ -1,0 +1,156 @@
+"""What the tests of an engine have in common: its databases, its parts, and sessions that are disturbed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import holdfast
+from holdfast.api import (
+    Blob,
+    Capability,
+    DumpRequest,
+    DumpSession,
+    Engine,
+    HoldfastError,
+    RestoreRequest,
+    RestoreSession,
+    Step,
+)
+from holdfast.plugins.engine import CompletedEngine, InstalledEngine
+from holdfast.plugins.registry import Registry
+from holdfast.testing.contract import Configured
+from holdfast.url import DatabaseURL
+
+
+class EngineParts(Configured):
+    """What `EngineSuite` is given."""
+
+    password: str = ""  #: the password in the URLs, which must be shown nowhere
+    options: Mapping[str, Any] = {}  #: the options of every dump, as `-o` takes them
+    restore_options: Mapping[str, Any] = {}  #: the options of every restore and drill
+    selection: tuple[str, ...] = ()  #: patterns that select a part of the source, and leave a part out
+    patience: float = 10.0  #: seconds in which a read ends whose dump is left
+
+    @pytest.fixture
+    def source(self) -> str:
+        """The URL of a database with some content, there for one test."""
+        raise NotImplementedError("override the fixture `source`")
+
+    @pytest.fixture
+    def target(self) -> str:
+        """The URL of a database to restore to: empty, or not there where the engine makes it."""
+        raise NotImplementedError("override the fixture `target`")
+
+    def content(self, url: str) -> Any:
+        """Everything that a restore must bring back, as comparable data; `None` where there is no database."""
+        raise NotImplementedError("override `content`")
+
+    def change(self, url: str) -> None:
+        """Change a little of the content of the database at a URL."""
+        raise NotImplementedError("override `change`")
+
+    def surroundings(self, url: str) -> Any:
+        """What there is beside a database: files of its folder, databases of its server; None is not compared."""
+        del url
+
+    def selected(self, content: Any) -> Any:
+        """What remains of a content when `selection` alone is dumped or restored."""
+        raise NotImplementedError("override `selected`, and set `selection`")
+
+    def excluded(self, content: Any) -> Any:
+        """What remains of a content when `selection` is left out."""
+        raise NotImplementedError("override `excluded`")
+
+    def into(self, target: str) -> str | None:
+        """The server on which drills make their scratch databases; None for an engine that needs none."""
+        raise NotImplementedError("override `into`")
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> str:
+        """A place for backups."""
+        return str(tmp_path / "conformance-store")
+
+    def registry(self, *plugins: Any) -> Registry:
+        """Where the engine is found: what is installed, and these; override it for an engine that is not."""
+        return Registry(plugins=plugins)
+
+    def engine(self, url: str) -> Engine:
+        """The engine under test: what is installed for the URL, or an object, for an engine that is given as one."""
+        return self.registry().engine(DatabaseURL.parse(url).scheme)
+
+    def parts(self, url: str) -> dict[str, Any]:
+        """What backups and restores of the suite are made with."""
+        engine = self.engine(url)
+        return {"registry": self.registry()} | ({} if isinstance(engine, InstalledEngine) else {"engine": engine})
+
+    def can(self, url: str, capability: Capability) -> bool:
+        """Whether the engine lists a capability."""
+        return capability in self.engine(url).capabilities
+
+    def request(self, url: str, scratch: Path, **fields: Any) -> DumpRequest:
+        """A request to dump with the options of the suite."""
+        scratch.mkdir(mode=0o700, exist_ok=True)
+        return DumpRequest(url=url, scratch=scratch, options=self.engine(url).options(self.options), **fields)
+
+    def backup(self, source: str, store: str, **fields: Any) -> holdfast.Backup:
+        """Back the source up with the options of the suite."""
+        return holdfast.backup(source, store=store, options=dict(self.options), **{**self.parts(source), **fields})
+
+    def restore(self, record: holdfast.Backup, source: str, target: str, store: str, **fields: Any) -> None:
+        """Restore a backup of the source with the options of the suite."""
+        parts = {**self.parts(source), **fields}
+        holdfast.restore(record.id, target, store=store, options=dict(self.restore_options), **parts)
+
+
+class _CutError(HoldfastError):
+    """What a test ends a restore with."""
+
+
+class _CutRestore:
+    """A restore session that fails before it has loaded everything, or instead of its commit."""
+
+    def __init__(self, session: RestoreSession, loads: int) -> None:
+        self._session = session
+        self._left = loads
+        self.steps = session.steps
+
+    def load(self, step: Step, blob: Blob) -> None:
+        if not self._left:
+            raise _CutError("cut off by the test before a load")
+        self._left -= 1
+        self._session.load(step, blob)
+
+    def commit(self) -> None:
+        raise _CutError("cut off by the test before the commit")
+
+
+class CutEngine(CompletedEngine):
+    """An engine whose restores fail after some loads, before the commit at the latest."""
+
+    def __init__(self, engine: Engine, loads: int) -> None:
+        super().__init__(engine)
+        self._loads = loads
+
+    @contextmanager
+    def restore(self, request: RestoreRequest) -> Iterator[RestoreSession]:
+        """Let the engine open its session, and put ours around it."""
+        with super().restore(request) as session:
+            yield _CutRestore(session, self._loads)
+
+
+class DisturbedEngine(CompletedEngine):
+    """An engine whose source somebody else changes as soon as a dump is open."""
+
+    def __init__(self, engine: Engine, change: Callable[[str], None]) -> None:
+        super().__init__(engine)
+        self._change = change
+
+    @contextmanager
+    def dump(self, request: DumpRequest) -> Iterator[DumpSession]:
+        """Let the engine open its session, and change the source."""
+        with super().dump(request) as session:
+            self._change(request.url)
+            yield session

@@ -1,0 +1,101 @@
+"""The contract of an engine's restores, as tests: `EngineSuite` has them."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from holdfast.api import Capability, HoldfastError, IntegrityError, UnsafeError
+from holdfast.testing.contract import states
+from holdfast.testing.engine_parts import CutEngine, EngineParts
+
+
+class RestoreTests(EngineParts):
+    """What a restore brings back, refuses and undoes."""
+
+    @states("engine 3")
+    def test_a_restored_database_has_the_content_of_the_source(self, source: str, target: str, store: str) -> None:
+        """Whatever the engine calls content."""
+        before = self.content(source)
+        self.restore(self.backup(source, store), source, target, store)
+        assert self.content(target) == before
+        assert self.content(source) == before
+
+    @states("engine 16")
+    def test_a_target_with_data_is_refused_and_stays_as_it_is(self, source: str, target: str, store: str) -> None:
+        """Without `replace` nothing of it is touched."""
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        before = self.content(target), self.surroundings(target)
+        with pytest.raises(UnsafeError):
+            self.restore(record, source, target, store)
+        assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 17")
+    def test_a_target_that_is_replaced_has_the_content_of_the_backup_alone(
+        self, source: str, target: str, store: str
+    ) -> None:
+        """Whatever it held before, and nothing is left beside it."""
+        before = self.content(source)
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        around = self.surroundings(target)
+        if self.can(source, Capability.SNAPSHOT) or self.can(source, Capability.PROOF):
+            self.change(target)
+        self.restore(record, source, target, store, replace=True)
+        assert self.content(target) == before
+        assert self.surroundings(target) == around
+
+    @states("engine 18")
+    def test_looking_changes_nothing(self, source: str, target: str, store: str) -> None:
+        """A dry run opens the restore and leaves it; so does a restore that fails before its first load."""
+        record = self.backup(source, store)
+        before = self.content(target), self.surroundings(target)
+        self.restore(record, source, target, store, dry_run=True)
+        assert (self.content(target), self.surroundings(target)) == before
+        with pytest.raises(HoldfastError, match="cut off by the test"):
+            self.restore(record, source, target, store, engine=CutEngine(self.engine(source), 0))
+        assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 19")
+    @pytest.mark.parametrize("loads", [1, 1000], ids=["in the middle", "before the commit"])
+    def test_a_restore_that_fails_leaves_the_target_as_it_was(
+        self, source: str, target: str, store: str, loads: int
+    ) -> None:
+        """After some loads, and after all of them but without the commit."""
+        record = self.backup(source, store)
+        before = self.content(target), self.surroundings(target)
+        with pytest.raises(HoldfastError, match="cut off by the test"):
+            self.restore(record, source, target, store, engine=CutEngine(self.engine(source), loads))
+        assert (self.content(target), self.surroundings(target)) == before
+        self.restore(record, source, target, store)
+        assert self.content(target) == self.content(source)
+
+    @states("engine 20")
+    def test_a_replacement_that_fails_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
+        """With ATOMIC_RESTORE: what was to be replaced is there as before."""
+        if not self.can(source, Capability.ATOMIC_RESTORE):
+            return
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        before = self.content(target), self.surroundings(target)
+        for loads in (1, 1000):
+            cut = CutEngine(self.engine(source), loads)
+            with pytest.raises(HoldfastError, match="cut off by the test"):
+                self.restore(record, source, target, store, replace=True, engine=cut)
+            assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 21")
+    def test_a_damaged_backup_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
+        """A flipped bit in any blob is found before anything is visible."""
+        before = self.content(target), self.surroundings(target)
+        record = self.backup(source, store, codec="none")
+        manifest = msgspec.json.decode(Path(record.path, "backup_manifest.json").read_bytes())
+        largest = max(manifest["streams"], key=lambda stream: stream["blob"]["size"])["blob"]
+        blob = Path(record.path, largest["path"])
+        data = bytearray(blob.read_bytes())
+        data[len(data) // 2] ^= 1
+        blob.write_bytes(data)
+        with pytest.raises(IntegrityError):
+            self.restore(record, source, target, store)
+        assert (self.content(target), self.surroundings(target)) == before

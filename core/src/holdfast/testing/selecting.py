@@ -1,0 +1,63 @@
+"""The contract of an engine that can select, as tests: `EngineSuite` has them."""
+
+import pytest
+
+from holdfast.api import Capability, HoldfastError
+from holdfast.testing.contract import states
+from holdfast.testing.engine_parts import EngineParts
+
+
+class SelectionTests(EngineParts):
+    """What `select` and `exclude` promise of an engine with SELECT."""
+
+    def selects(self, source: str) -> bool:
+        """Whether the engine can; that `selection` is a part of the source is looked at once for all."""
+        if not self.can(source, Capability.SELECT):
+            return False
+        content = self.content(source)
+        assert self.selection, "set `selection`, and override `selected` and `excluded`"
+        assert self.selected(content) not in (content, self.excluded(content))
+        return True
+
+    @states("engine 22")
+    def test_a_backup_of_a_selection_holds_it_alone(self, source: str, target: str, store: str) -> None:
+        """What was not selected is not there to be restored."""
+        if self.selects(source):
+            record = self.backup(source, store, select=self.selection)
+            self.restore(record, source, target, store)
+            assert self.content(target) == self.selected(self.content(source))
+
+    @states("engine 23")
+    def test_a_backup_is_without_what_is_excluded(self, source: str, target: str, store: str) -> None:
+        """And has all else; what is selected and excluded is left out."""
+        if self.selects(source):
+            record = self.backup(source, store, exclude=self.selection)
+            self.restore(record, source, target, store)
+            assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 24")
+    def test_a_selection_is_restored_alone(self, source: str, target: str, store: str) -> None:
+        """Of a backup that holds more."""
+        if self.selects(source):
+            self.restore(self.backup(source, store), source, target, store, select=self.selection)
+            assert self.content(target) == self.selected(self.content(source))
+
+    @states("engine 25")
+    def test_what_is_excluded_is_not_restored(self, source: str, target: str, store: str) -> None:
+        """And all else is."""
+        if self.selects(source):
+            self.restore(self.backup(source, store), source, target, store, exclude=self.selection)
+            assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 26")
+    def test_a_pattern_that_matches_nothing_is_refused(self, source: str, target: str, store: str) -> None:
+        """Most likely it is mistyped, and a backup of nothing is none."""
+        if self.selects(source):
+            before = self.content(target)
+            for fields in ({"select": ("no_such_object",)}, {"exclude": ("no_such_object",)}):
+                with pytest.raises(HoldfastError):
+                    self.backup(source, store, **fields)
+            record = self.backup(source, store)
+            with pytest.raises(HoldfastError):
+                self.restore(record, source, target, store, select=("no_such_object",))
+            assert self.content(target) == before
