@@ -133,6 +133,7 @@ def test_a_search_path_that_only_the_user_knows_is_an_option(
         database,
         "CREATE SCHEMA lib",
         "CREATE FUNCTION lib.twice(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a * 2'",
+        "CREATE SCHEMA another; CREATE FUNCTION another.twice(a int) RETURNS int LANGUAGE sql AS 'SELECT a'",
         "CREATE FUNCTION fourfold(a int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
         "$$ BEGIN RETURN twice(twice(a)); END $$",
         "SET search_path TO public, lib",

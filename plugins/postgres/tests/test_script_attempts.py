@@ -207,3 +207,25 @@ def test_a_script_that_needs_a_search_path_names_one_to_restore_it_by_hand(
     environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}
     subprocess.run(["/bin/sh", "-c", command], check=True, cwd=record.path, env=environment)
     assert server.value(target, "SELECT count(c) FROM app.g") == 10
+
+
+def test_what_a_session_made_under_a_path_of_its_own_is_restored_and_proven(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Nothing tells of that path any more: names are looked for wherever they can be mistaken for no others."""
+    server.execute(
+        database,
+        "CREATE SCHEMA app; CREATE SCHEMA lib; CREATE SCHEMA further; SET search_path = app, lib, further;"
+        "CREATE FUNCTION lib.g(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';"
+        "CREATE FUNCTION further.h(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN g($1); END';"
+        "CREATE FUNCTION app.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT g($1) + h($1)';"
+        "CREATE TABLE t (a int, CHECK (f(a) > 0), made int GENERATED ALWAYS AS (f(a)) STORED);"
+        "INSERT INTO t VALUES (1); CREATE INDEX i ON t (f(a)); CREATE MATERIALIZED VIEW m AS SELECT f(a) FROM t",
+    )
+    backup = holdfast.backup(server.url(database), store=store, proof=True)
+    assert backup.warnings == ()
+    result = holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert (result.problems, result.state) == ((), "proven")
+    warnings = holdfast.restore(backup.id, server.url(target), store=store).warnings
+    assert [text for text in warnings if "restored with a search_path" in text and "table app.t" in text]
+    assert server.value(target, "SELECT f FROM app.m") == 4

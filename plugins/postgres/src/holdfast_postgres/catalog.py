@@ -258,3 +258,23 @@ def sequence_values(connection: "Connection[TupleRow]", names: Sequence[tuple[st
 def first_column(connection: "Connection[TupleRow]", query: str, parameters: Sequence[object] = ()) -> list[str]:
     """The first column of the rows that a query returns."""
     return [row[0] for row in connection.execute(query, parameters or None)]
+
+
+_UNAMBIGUOUS = f"""
+WITH name AS MATERIALIZED (
+    SELECT x.schema, x.kind, x.name FROM pg_catalog.pg_namespace n JOIN (
+        SELECT pronamespace AS schema, 'routine' AS kind, proname AS name FROM pg_catalog.pg_proc
+        UNION SELECT relnamespace, 'relation', relname FROM pg_catalog.pg_class
+            WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    ) x ON x.schema = n.oid WHERE {USER_SCHEMA}
+), shared AS MATERIALIZED (
+    SELECT kind, name FROM name GROUP BY kind, name HAVING count(*) > 1
+)
+SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA}
+    AND NOT EXISTS (SELECT FROM name JOIN shared USING (kind, name) WHERE name.schema = n.oid) ORDER BY 1
+"""
+
+
+def unambiguous_schemas(connection: "Connection[TupleRow]") -> list[str]:
+    """The schemas in which a name means what it means in no other: those of routines and relations are in none."""
+    return first_column(connection, _UNAMBIGUOUS)

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, ObjectProof, quote_name
-from holdfast_postgres.catalog import Table
+from holdfast_postgres.catalog import Table, unambiguous_schemas
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.proof.values import hex_digest, object_name
@@ -34,6 +34,9 @@ class TableSetting(msgspec.Struct, frozen=True, array_like=True):
     name: str
     wide: list[str] = []
 
+
+_REMOVED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
+_UNDEFINED = (*_REMOVED, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedObject)
 
 _Conditional = tuple[TableSetting, str]
 """A table, and which of its rows count: a WHERE clause or an empty text."""
@@ -84,10 +87,26 @@ def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[_Conditiona
     try:
         with releasing_locks(connection):
             counted = {number: values for number, *values in connection.execute(query)}
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn):
-        # One was removed or changed just now: which, each alone tells.
-        return [_prove_batch(connection, [table])[0] for table in batch] if len(batch) > 1 else [None]
+    except _UNDEFINED:
+        # One was removed or changed just now, or is not planned without a search_path: which, each alone tells.
+        if len(batch) > 1:
+            return [_prove_batch(connection, [table])[0] for table in batch]
+        counted = _counted_by_path(connection, query, batch[0][0].schema)
     return [_proof(setting, counted.get(number)) for number, (setting, _) in enumerate(batch)]
+
+
+def _counted_by_path(connection: "Connection[TupleRow]", query: str, schema: str) -> dict[int, list[Any]]:
+    """What a query returns where names are looked for in other schemas; nothing where that is no help.
+
+    The planner looks into functions of SQL in indexes and constraints, whose names may have no schemas.
+    """
+    try:
+        with releasing_locks(connection):
+            path = ", ".join(dict.fromkeys(quoted(name) for name in (schema, *unambiguous_schemas(connection))))
+            connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
+            return {number: values for number, *values in connection.execute(query)}
+    except _REMOVED:
+        return {}
 
 
 def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof | None:

@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Chunk
-from holdfast_postgres.catalog import first_column
+from holdfast_postgres.catalog import first_column, unambiguous_schemas
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.session import literal, quoted
 
@@ -25,13 +25,18 @@ WHERE n.nspname <> 'pg_catalog' ORDER BY 1
 
 
 def second_path(run: RestoreRun, connection: "Connection[TupleRow]", schema: str = "") -> str:
-    """As given; else the object's own schema, the paths of source and target, and the schemas of extensions."""
+    """As given; else the object's own schema, the paths of source and target, the schemas of extensions, and others.
+
+    A session may have made an object under a path that nothing tells of any more: those are others where a name can be
+    mistaken for no other.
+    """
     if run.options.search_path:
         return run.options.search_path
     (default,) = first_column(connection, _DEFAULT)
     own = [quoted(schema)] if schema else []
     extensions = [quoted(name) for name in first_column(connection, _EXTENSION_SCHEMAS)]
-    return ", ".join(dict.fromkeys([*own, *filter(None, [run.hints.search_path, default]), *extensions]))
+    others = [quoted(name) for name in unambiguous_schemas(connection)]
+    return ", ".join(dict.fromkeys([*own, *filter(None, [run.hints.search_path, default]), *extensions, *others]))
 
 
 def set_path(path: str) -> str:
