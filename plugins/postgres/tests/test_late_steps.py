@@ -6,6 +6,7 @@ from support.servers.postgres import PostgresServer
 import holdfast
 from holdfast.api import HoldfastError, IntegrityError, UnreachableError
 from holdfast_postgres.errors import content_error, is_content
+from holdfast_postgres.restore.statement_objects import object_of
 
 
 def test_statistics_that_cannot_be_made_are_a_warning(server: PostgresServer, database: str, store: str) -> None:
@@ -43,6 +44,57 @@ def test_a_materialized_view_that_cannot_be_computed_is_a_warning(
     warnings = holdfast.restore(record.id, server.url(target), store=store).warnings
     assert [text for text in warnings if "division by zero" in text and "public.m" in text]
     assert server.value(target, "SELECT count(*) FROM t") == 5
+
+
+@pytest.mark.parametrize("form", ["parallel", "plain"])
+def test_what_could_not_be_made_late_is_named_and_no_statement_is_cut(
+    server: PostgresServer, database: str, role: str, store: str, form: str
+) -> None:
+    """With several jobs pg_restore names no object, and prints the statement alone."""
+    server.execute(
+        database,
+        f"ALTER DATABASE {database} OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}",
+        f"SET ROLE {role}; CREATE TABLE t (a int); RESET ROLE",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+        f"CREATE ROLE far_{database}",
+    )
+    options = {"format": form, "globals": "nopasswords"}
+    record = holdfast.backup(server.url(database), store=store, options=options)
+    server.execute(database, f"DROP ROLE far_{database}")
+    url = server.url(f"{database}_new", user=role)
+    options = {"create": "true", "globals": "true"} | ({} if form == "plain" else {"no_owner": "true"})
+    try:
+        warnings = holdfast.restore(record.id, url, store=store, jobs=2, options=options).warnings
+        assert [text for text in warnings if text.startswith("not restored: publication everything: ")], warnings
+        assert [text for text in warnings if f"was not restored: role far_{database}: permission denied" in text], (
+            warnings
+        )
+        assert not [text for text in warnings if "CREATE " in text or "ALTER " in text]
+    finally:
+        server.drop(f"{database}_new")
+        server.execute(database, f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("COMMENT ON COLUMN public.t.a IS 'x';", ("comment on column", "public.t.a")),
+        ("COMMENT ON FUNCTION public.f(a integer) IS NULL;", ("comment on function", "public.f(a integer)")),
+        ("GRANT SELECT(a),UPDATE ON TABLE public.\"My t\" TO r;", ("rights on table", "public.\"My t\"")),
+        ("ALTER FUNCTION public.f(a integer) OWNER TO bob;", ("owner of function", "public.f(a integer)")),
+        ("ALTER TABLE ONLY public.c\n    ADD CONSTRAINT f FOREIGN KEY (a)", ("foreign key", "public.c.f")),
+        ("ALTER STATISTICS public.s SET STATISTICS 5;", ("statistics", "public.s")),
+        ("CREATE TRIGGER x BEFORE INSERT ON public.t FOR EACH ROW", ("trigger", "public.t.x")),
+        ("CREATE UNIQUE INDEX i ON public.t USING btree (a);", ("index", "public.i")),
+        ("ALTER DEFAULT PRIVILEGES FOR ROLE a GRANT SELECT", ("default privileges", "FOR ROLE a")),
+        ("SECURITY LABEL FOR d ON TABLE public.t IS 'x';", ("security label of table", "public.t")),
+        ("ALTER LARGE OBJECT 1234 OWNER TO x;", ("owner of large object", "1234")),
+        ("ALTER ROLE bob WITH LOGIN PASSWORD 'secret';", ("role", "bob")),
+        ("SET default_tablespace = ts;", None),
+    ],
+)  # fmt: skip
+def test_a_statement_says_what_it_is_about(statement: str, said: tuple[str, str] | None) -> None:
+    assert object_of(statement) == said
 
 
 _DIVIDING = """

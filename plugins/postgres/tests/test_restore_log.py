@@ -42,7 +42,7 @@ def test_the_classifier_names_the_object_and_raises_the_first_fatal_message() ->
     ):
         classifier.line(line)
     assert len(classifier.degraded) == 1
-    assert "TABLE t someone" in classifier.degraded[0]
+    assert "owner of table public.t: " in classifier.degraded[0]
     with pytest.raises(HoldfastError, match="COPY failed for table"):
         classifier.line('pg_restore: error: COPY failed for table "t": ERROR:  invalid byte')
     classifier.line("pg_restore: error: could not execute query: ERROR:  syntax error")

@@ -6,10 +6,22 @@ from dataclasses import dataclass
 
 from holdfast.api import Failure
 from holdfast_postgres.formats.archive import Entry
+from holdfast_postgres.restore.statement_objects import EXTENSION, object_of
 from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
 
+__all__ = [
+    "BROKEN_BY_ROWS",
+    "EXTENSION",
+    "OWNER",
+    "REFRESH",
+    "ROWS",
+    "FailedStatement",
+    "failure_of",
+    "not_valid",
+    "refusal_of",
+]
+
 BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
-EXTENSION = "extension"
 ROWS, REFRESH = "TABLE DATA", "MATERIALIZED VIEW DATA"  # the kinds of entries
 # Whom an object belongs to: pg_dump gives it no entry of its own.
 OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)
@@ -22,19 +34,6 @@ _ENDING = (
 )  # fmt: skip
 _KINDS = {"fk constraint": "foreign key", "table data": "rows of table", "materialized view data": "rows of view"}
 _PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT", "CONSTRAINT", "CHECK CONSTRAINT", "DEFAULT"}
-_NAME = r'((?:"(?:[^"]|"")+"|[^\s"(.;]+)(?:\.(?:"(?:[^"]|"")+"|[^\s"(.;]+))?)'
-_STATEMENTS = (
-    (re.compile(rf"COPY {_NAME}"), "rows of table"),
-    (re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME} +ADD CONSTRAINT {_NAME} FOREIGN KEY"), "foreign key"),
-    (re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME} +ADD CONSTRAINT {_NAME}"), "constraint"),
-    (re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME}"), "index"),
-    (re.compile(rf"REFRESH MATERIALIZED VIEW {_NAME}"), "rows of view"),
-    (re.compile(rf"CREATE (?:OR REPLACE )?(?:CONSTRAINT )?TRIGGER {_NAME}"), "trigger"),
-    (re.compile(rf"CREATE (?:OR REPLACE )?MATERIALIZED VIEW {_NAME}"), "materialized view"),
-    (re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{_NAME}"), EXTENSION),
-    (re.compile(rf"CREATE EVENT TRIGGER {_NAME}"), "event trigger"),
-    (re.compile(rf"CREATE (?:OR REPLACE )?(?:UNLOGGED )?(?P<kind>[A-Z]+) {_NAME}"), ""),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +92,8 @@ class FailedStatement:
         """The same for the user, where no entry is known."""
         if self.table:
             return Failure(kind="rows of table", name=self.table, code=self.state, message=self.text)
-        command = " ".join(self.command.split())
-        for pattern, kind in _STATEMENTS:
-            if match := pattern.match(command):
-                names = [name for name in match.groups() if name and name != match.groupdict().get("kind")]
-                return Failure(
-                    kind=kind or match["kind"].lower(), name=".".join(names), code=self.state, message=self.text
-                )
-        return Failure(kind="statement", name=self.about, code=self.state, message=self.text)
+        kind, name = object_of(self.command) or ("statement", self.about)
+        return Failure(kind=kind, name=name, code=self.state, message=self.text)
 
 
 def failure_of(entry: Entry, entries: Iterable[Entry], text: str, state: str) -> Failure:

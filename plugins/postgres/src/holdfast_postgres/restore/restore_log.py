@@ -195,7 +195,7 @@ class Classifier:
             # The server runs a script of its own for an extension: what fails there is not the backup.
             raise error if command.startswith("CREATE EXTENSION ") else self.judge(error, state)
         messages = self.degraded if severity is Severity.DEGRADED else self.harmless
-        self._add(messages, f"not restored: {about}: {text}")
+        self._add(messages, f"not restored: {refusal.failure() if command else refusal}")
 
     def _continues_command(self, line: str) -> bool:
         if not line or line.startswith(("pg_restore:", "psql:")) or _ERROR.match(line):

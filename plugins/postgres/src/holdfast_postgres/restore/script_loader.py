@@ -1,8 +1,9 @@
 """Scripts, run by psql: a backup in format plain, and the roles and tablespaces of a server."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-from holdfast.api import Blob
+from holdfast.api import Blob, Failure
 from holdfast_postgres.formats.globals_script import leaving_alone
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
@@ -11,6 +12,7 @@ from holdfast_postgres.restore.script_entries import ScriptEntries
 from holdfast_postgres.restore.script_feed import Script
 from holdfast_postgres.restore.script_run import run_script, run_sections
 from holdfast_postgres.restore.second_attempt import SecondAttempt
+from holdfast_postgres.restore.statement_objects import object_of
 from holdfast_postgres.restore.statements import run_again
 
 
@@ -43,10 +45,28 @@ def load_globals(run: RestoreRun, blob: Blob) -> None:
     """Make roles and tablespaces; those that exist are left as they are, all else that fails is a warning."""
     # Backups of older versions hold the script as pg_dumpall writes it.
     location = run.target.into.at("postgres")
-    lines = run_script(run, [leaving_alone(blob.chunks())], location, location, continues=True, classifies=False)
-    errors = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+    lines = run_script(run, [leaving_alone(blob.chunks())], location, location, continues=True, echoes=True)
     run.warn(
-        f"a role or tablespace was not restored: {text.partition(': ')[2] or text}"
-        for text in errors
-        if not text.startswith("42710")
+        f"a role or tablespace was not restored: {failure}" for failure in _refused(lines) if failure.code != "42710"
     )
+
+
+def _refused(lines: Sequence[str]) -> Iterator[Failure]:
+    """What a psql says that goes on after errors; of a statement, which may hold a password, only what it is about."""
+    state, text = "", ""
+    for line in lines:
+        if error := _ERROR.search(line):
+            if text:
+                yield Failure(kind="statement", name="", code=state, message=text)
+            state, text = error["state"], error["text"]
+        elif text and (statement := _STATEMENT.search(line)):
+            wrapped = statement["text"].partition(" THEN ")[2] or statement["text"]  # by `leaving_alone`
+            kind, name = object_of(wrapped) or ("statement", "")
+            yield Failure(kind=kind, name=name, code=state, message=text)
+            text = ""
+    if text:
+        yield Failure(kind="statement", name="", code=state, message=text)
+
+
+_ERROR = re.compile(r"ERROR:\s+(?:(?P<state>[0-9A-Z]{5}): )?(?P<text>.*)")
+_STATEMENT = re.compile(r"STATEMENT:\s+(?P<text>.*)")

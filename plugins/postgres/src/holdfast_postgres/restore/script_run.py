@@ -26,20 +26,22 @@ def run_script(
     *,
     continues: bool = False,
     classifies: bool = False,
+    echoes: bool = False,
     transaction: bool = False,
     takes: Callable[[FailedStatement], bool] = lambda _refusal: False,
 ) -> Sequence[str]:
     """Feed scripts to psql, one after the other; returns the lines of its standard error.
 
-    As a `transaction` all of it happens, or nothing. `takes` tells of what was refused whether it is kept for later. A
-    script that `continues` after errors must have no rows: psql runs those of a COPY that was refused as statements.
+    As a `transaction` all of it happens, or nothing. `echoes` adds the statements that failed. `takes` tells of what
+    was refused whether it is kept for later. A script that `continues` after errors must have no rows: psql runs those
+    of a COPY that was refused as statements.
     """
     script.check_psql(run.programs)
     command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
     command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
     if transaction:
         command += ["--single-transaction", "--file=-"]
-    if classifies:
+    if classifies or echoes:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
     classifier = Classifier(
         action=f"cannot restore into {target.label}",

@@ -114,7 +114,7 @@ class SecondAttempt:
         if refusal.severe or ender(self._run)(refusal):
             self._run.fail(failure, self._action)
         else:
-            self._run.warn([f"not restored: {refusal}"])
+            self._run.warn([f"not restored: {failure}"])
 
     def _without_broken(self, entry: Entry, failure: Failure) -> Failure:
         """Go on without a constraint that rows break, for these rows."""

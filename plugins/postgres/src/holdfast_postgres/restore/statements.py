@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg import Connection
@@ -42,7 +43,7 @@ def run_again(run: RestoreRun, refusals: Sequence[FailedStatement], action: str)
             if refusal.severe:
                 run.fail(failure, action)
             else:
-                run.warn([f"not restored: {refusal.about}: {text}"])
+                run.warn([f"not restored: {replace(refusal, text=text).failure()}"])
     run.found_by_path(made)
 
 
