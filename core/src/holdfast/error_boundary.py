@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from holdfast.endings import describe_ending, is_meant
+from holdfast.endings import ENDINGS, describe_ending, is_meant
 from holdfast.errors import HoldfastError, PluginError, cleanup_notes, os_error_text, quote_name
 from holdfast.url import redact, secrets_of
 
@@ -48,7 +48,7 @@ def translated(error: BaseException, action: str, urls: Iterable[str] = ()) -> B
         return HoldfastError(scrub(_os_error_message(action, error), *urls))
     if isinstance(error, Exception):
         return HoldfastError(scrub(f"{action}: {error_message(error)}", *urls))
-    if isinstance(error, SystemExit) and not is_meant(error):
+    if isinstance(error, ENDINGS) and not is_meant(error):
         return PluginError(scrub(f"{action}: {describe_ending(error)}", *urls))
     return error
 

@@ -7,6 +7,9 @@ import os
 import secrets
 import shutil
 import stat
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +118,38 @@ def run_cleanup(clean: Callable[[], object]) -> None:
     except BaseException:
         clean()
         raise
+
+
+_HUNG = 0.6  # seconds without a step forward, after which a call is taken for one that does not return
+
+
+def run_unless_hung(clean: Callable[[], object]) -> None:
+    """Run a clean-up after a signal in a thread of its own, and leave it as soon as it does not get on.
+
+    What hangs may be the very call that the signal has ended: a store that does not answer must not keep a program from
+    ending. A clean-up that is long but gets on is waited for. Raises what it raises, and `TimeoutError`.
+    """
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            clean()
+        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="holdfast-cleanup", daemon=True)
+    thread.start()
+    before, since = None, time.monotonic()
+    while thread.is_alive():
+        thread.join(0.05)
+        frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 (there is no other way to see it)
+        now = (id(frame), frame.f_lasti) if frame else None
+        if now != before:
+            before, since = now, time.monotonic()
+        elif time.monotonic() - since > _HUNG:
+            raise TimeoutError(f"a call does not return, for {_HUNG} s")
+    if failure:
+        raise failure[0]
 
 
 def _remove(path: str) -> None:

@@ -32,8 +32,7 @@ class TestPostgres(EngineSuite):
     def content(self, url: str) -> Any:
         with psycopg.connect(url) as connection:
             names = connection.execute("SELECT relname FROM pg_class WHERE relname IN ('note', 'other')").fetchall()
-            rows = {name: connection.execute(f"TABLE {name} ORDER BY id").fetchall() for (name,) in sorted(names)}
-            return rows or None
+            return {name: connection.execute(f"TABLE {name} ORDER BY id").fetchall() for (name,) in sorted(names)}
 
     def selected(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"other": content["other"]}

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
-from holdfast.error_boundary import translate_errors, translate_os_errors
+from holdfast.endings import ENDINGS, is_meant
+from holdfast.error_boundary import error_message, translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
 from holdfast.host import this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
@@ -19,7 +20,7 @@ from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.run import Run
-from holdfast.scratch import run_cleanup, scratch_folder
+from holdfast.scratch import run_cleanup, run_unless_hung, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import Claim, claim_name, is_unused, name_for, new_backup
@@ -191,8 +192,8 @@ def _claim_name(
                 run.warn(warning)
             try:
                 yield created_at
-            except BaseException:
-                _discard(catalog, run, source.origin)
+            except BaseException as error:
+                _discard(catalog, run, source.origin, ended=not isinstance(error, (Exception, *ENDINGS)))
                 raise
 
 
@@ -217,12 +218,14 @@ def _claim_warnings(catalog: Catalog, claim: Claim, origin: Origin, wanted: str)
         )
 
 
-def _discard(catalog: Catalog, run: Run, origin: Origin) -> None:
-    """Remove what was written; the failure that led here is the one to report."""
+def _discard(catalog: Catalog, run: Run, origin: Origin, *, ended: bool) -> None:
+    """Remove what was written; the failure or signal that led here is the one to report."""
     try:
-        run_cleanup(lambda: discard(catalog, run.name, run.id, origin))
-    except (OSError, HoldfastError) as error:
-        why = os_error_text(error) if isinstance(error, OSError) else error.message
+        (run_unless_hung if ended else run_cleanup)(lambda: discard(catalog, run.name, run.id, origin))
+    except (Exception, *ENDINGS) as error:
+        if isinstance(error, ENDINGS) and is_meant(error):
+            raise
+        why = os_error_text(error) if isinstance(error, OSError) else error_message(error)
         log.warning("could not remove the unfinished %s/%s: %s", run.name, run.id, why)
 
 

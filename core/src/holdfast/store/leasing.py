@@ -4,7 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from holdfast.endings import ENDINGS, describe_ending, is_meant
 from holdfast.errors import HoldfastError, add_cleanup_failure, os_error_text
+from holdfast.scratch import run_unless_hung
 
 log = logging.getLogger("holdfast.store")
 
@@ -28,13 +30,16 @@ def _release(lease: AbstractContextManager[None], name: str, error: BaseExceptio
     try:
         if error is None:
             lease.__exit__(None, None, None)
-        else:
+        elif isinstance(error, (Exception, *ENDINGS)):
             lease.__exit__(type(error), error, error.__traceback__)
-    except (OSError, HoldfastError) as failure:
+        else:
+            run_unless_hung(lambda: lease.__exit__(type(error), error, error.__traceback__))
+    except (Exception, *ENDINGS) as failure:
         if failure is error:
             return
-        why = os_error_text(failure) if isinstance(failure, OSError) else failure.message
-        text = f"could not release the lease of {name}: {why}"
+        if isinstance(failure, ENDINGS) and is_meant(failure):
+            raise
+        text = f"could not release the lease of {name}: {_reason(failure)}"
         if error is None:
             log.warning(text, extra={"id": name})
         else:
@@ -42,3 +47,13 @@ def _release(lease: AbstractContextManager[None], name: str, error: BaseExceptio
     except BaseException as failure:
         if failure is not error:
             raise
+
+
+def _reason(failure: BaseException) -> str:
+    if isinstance(failure, OSError):
+        return os_error_text(failure)
+    if isinstance(failure, HoldfastError):
+        return failure.message
+    if isinstance(failure, ENDINGS):
+        return describe_ending(failure)
+    return f"{type(failure).__name__}: {' '.join(str(failure).split())}".removesuffix(": ")

@@ -111,20 +111,27 @@ class DrillTests(EngineParts):
         """Drills may run at the same time, also of one backup."""
         if not self.proves(source):
             return
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            for stream in session.streams:
+                for _ in session.read(stream):
+                    pass
+            facts = session.facts()
         with contextlib.ExitStack() as stack:
-            urls = [
-                stack.enter_context(self.engine(source).scratch(self._request(source, target, tmp_path, number))).url
-                for number in range(2)
-            ]
+            urls = []
+            for number in range(2):
+                scratch = tmp_path / f"scratch-{number}"
+                scratch.mkdir(mode=0o700)
+                request = ScratchRequest(
+                    id="20261129T000000Z-abc123",
+                    scratch=scratch,
+                    into=self.into(target),
+                    options=self.engine(source).options(self.restore_options),
+                    size=1 << 20,
+                    server_version=facts.server_version,
+                    facts=facts.hints,
+                )
+                urls.append(stack.enter_context(self.engine(source).scratch(request)).url)
             assert len({source, target, *urls}) == 4
-
-    def _request(self, source: str, target: str, folder: Path, number: int) -> ScratchRequest:
-        scratch = folder / f"scratch-{number}"
-        scratch.mkdir(mode=0o700)
-        options = self.engine(source).options(self.restore_options)
-        return ScratchRequest(
-            id="20261129T000000Z-abc123", scratch=scratch, into=self.into(target), options=options, size=1 << 20
-        )
 
     @states("scratch 4")
     def test_what_a_scratch_database_tells_are_lines(self, source: str, target: str, store: str) -> None:
