@@ -4,10 +4,10 @@
 import threading
 from contextlib import contextmanager
 
-from holdfast.api import CredentialsError, Facts, ObjectProof, Proof, Source, Stream
+from holdfast.api import CredentialsError, Facts, Source, Stream
 from holdfast.errors import IntegrityError
 from support.contract import add_suites, breaks
-from support.contract.sound_engine import PASSWORD, Dump, Server, Shelf, digests, name_of, suite_of, with_part
+from support.contract.sound_engine import PASSWORD, Dump, Shelf, name_of, suite_of, with_part
 
 counter = iter(range(1_000_000))
 
@@ -304,157 +304,6 @@ class ClosedIsDamage(Dump):
         finally:
             if not complete:
                 raise IntegrityError("the stream is not complete")
-
-
-@breaks("engine 9")
-@with_part("dump")
-class ReadsOn(Dump):
-    """A read waits for the server, whether its dump was left or not."""
-
-    def read(self, stream):
-        for number, chunk in enumerate(super().read(stream)):
-            if number == 1:
-                threading.Event().wait(1.5)
-            yield chunk
-
-    def leave(self):
-        pass
-
-
-@breaks("engine 10")
-@with_part("dump")
-class ReadsLive(Dump):
-    """Reading shows what is there now."""
-
-    def data(self, name):
-        return self.engine.server.content(name_of(self.request.url))[name]
-
-
-@breaks("engine 10")
-class OpensLate(Shelf):
-    """The snapshot is taken at the first read."""
-
-    class make_dump(Dump):  # noqa: N801
-        def data(self, name):
-            if not self.__dict__.get("taken"):
-                live = self.engine.server.content(name_of(self.request.url))
-                self.held = {known: live[known] for known in self.held}
-                self.taken = True
-            return self.held[name]
-
-
-@breaks("engine 11")
-class MakesSource(Shelf):
-    """A database that is not there is made."""
-
-    def dump(self, request):
-        self.server.databases.setdefault(name_of(request.url), {"empty": b""})
-        return super().dump(request)
-
-
-@breaks("engine 11")
-class MissingIsEmpty(Shelf):
-    """A database that is not there holds nothing."""
-
-    def dump(self, request):
-        server = Server()
-        server.databases = {name_of(request.url): {"empty": b""}, **self.server.databases}
-        return Shelf.dump(Shelf(server), request)
-
-
-@breaks("engine 11")
-class MissingIsForeign(Shelf):
-    """A database that is not there is an error of the library."""
-
-    def dump(self, request):
-        self.server.databases[name_of(request.url)]
-        return super().dump(request)
-
-
-@breaks("engine 12")
-class TakesAnyOption(Shelf):
-    """Options that it does not know are without effect."""
-
-    def options(self, values):
-        return None
-
-
-@breaks("engine 13")
-class CheckFails(Shelf):
-    """Its own check takes a sound source for damaged."""
-
-    def dump(self, request):
-        if request.check:
-            raise IntegrityError("the source is damaged")
-        return super().dump(request)
-
-
-@breaks("engine 13")
-class ProofFails(Shelf):
-    """A proof that is asked for is an error, though it says that it can."""
-
-    def dump(self, request):
-        if request.proof:
-            raise NotImplementedError
-        return super().dump(request)
-
-
-@breaks("engine 14")
-@with_part("dump")
-class ProofAnyway(Dump):
-    """A proof is recorded though nobody wants it."""
-
-    def proof(self):
-        return digests(self.held)
-
-
-@breaks("engine 14")
-@with_part("dump")
-class ProofForgotten(Dump):
-    """No proof is recorded though it was asked for."""
-
-    def proof(self):
-        return None
-
-
-@breaks("engine 15")
-@with_part("dump")
-class ProofOfChance(Dump):
-    """The digests are others each time."""
-
-    def proof(self):
-        salt = str(next(counter)).encode()
-        return super().proof() and digests({name: data + salt for name, data in self.held.items()})
-
-
-@breaks("engine 15")
-@with_part("dump")
-class ProofOfNothing(Dump):
-    """There is nothing in it."""
-
-    def proof(self):
-        return super().proof() and Proof(method="sha256")
-
-
-@breaks("engine 15")
-@with_part("dump")
-class ProofTwice(Dump):
-    """Each object occurs twice."""
-
-    def proof(self):
-        proof = super().proof()
-        return proof and Proof(method="sha256", objects=proof.objects * 2)
-
-
-@breaks("engine 15")
-@with_part("dump")
-class ProofOfNames(Dump):
-    """Objects have names and no digests."""
-
-    def proof(self):
-        return super().proof() and Proof(
-            method="names", objects=tuple(ObjectProof(kind="part", name=name) for name in self.held)
-        )
 
 
 add_suites(globals(), suite_of, Shelf)

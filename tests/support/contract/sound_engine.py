@@ -112,18 +112,18 @@ class Restore:
             raise UnsafeError(f"{self.name} holds data")
         self.names = engine.chosen_to_restore([stream.name for stream in request.streams], request)
         self.steps = [Step(stream=name) for name in self.names]
-        self.beside = f"{self.name}_restoring"
+        self.unfinished = f"{self.name}_restoring"
         self.committed = False
 
     def load(self, step, blob):
-        self.databases.setdefault(self.beside, {})[step.stream] = b"".join(blob.chunks())
+        self.databases.setdefault(self.unfinished, {})[step.stream] = b"".join(blob.chunks())
 
     def commit(self):
-        self.databases[self.name] = self.databases.pop(self.beside, {})
+        self.databases[self.name] = self.databases.pop(self.unfinished, {})
         self.committed = True
 
     def leave(self):
-        self.databases.pop(self.beside, None)
+        self.databases.pop(self.unfinished, None)
 
 
 class Scratch:

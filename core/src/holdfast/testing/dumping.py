@@ -33,12 +33,13 @@ def _children() -> set[str]:
     return {child for file in files for child in file.read_text().split()}
 
 
+def read_streams(session: DumpSession) -> dict[str, int]:
+    """Read all streams to their ends; the number of bytes of each."""
+    return {stream.name: sum(map(len, session.read(stream))) for stream in session.streams}
+
+
 class DumpTests(EngineParts):
     """What opening, reading and leaving a dump promises."""
-
-    def read(self, session: DumpSession) -> dict[str, int]:
-        """Read all streams to their ends; the number of bytes of each."""
-        return {stream.name: sum(map(len, session.read(stream))) for stream in session.streams}
 
     @states("engine 1")
     def test_the_streams_are_known_and_named_before_the_first_read(self, source: str, tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ class DumpTests(EngineParts):
             assert len(set(names)) == len(names)
             assert all(names)
             assert {type(name) for name in names} == {str}
-            self.read(session)
+            read_streams(session)
             assert [stream.name for stream in session.streams] == names
 
     @states("engine 2")
@@ -70,7 +71,7 @@ class DumpTests(EngineParts):
         """Nothing is left in it or beside it."""
         before = self.content(source), self.surroundings(source)
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            self.read(session)
+            read_streams(session)
             session.proof()
             session.facts()
         assert (self.content(source), self.surroundings(source)) == before
@@ -79,7 +80,7 @@ class DumpTests(EngineParts):
     def test_facts_are_plain_data_without_secrets(self, source: str, tmp_path: Path) -> None:
         """They go into the manifest as they are."""
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            self.read(session)
+            read_streams(session)
             proof = session.proof()
             facts = session.facts()
         for texts in (facts.warnings, facts.restore_steps, facts.damage):
@@ -128,7 +129,7 @@ class DumpTests(EngineParts):
                     if error:
                         raise error
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            self.read(session)
+            read_streams(session)
         assert set(threading.enumerate()) <= threads
         assert _children() <= children
 
@@ -187,7 +188,7 @@ class DumpTests(EngineParts):
             pytest.raises(HoldfastError),
             self.engine(target).dump(self.request(target, tmp_path / "scratch")) as session,
         ):
-            self.read(session)
+            read_streams(session)
         assert self.content(target) is None
 
     @states("engine 12")
@@ -218,6 +219,10 @@ class DumpTests(EngineParts):
             self.backup(source, store, **fields)
         assert not Path(store).exists()
 
+
+class DumpProofTests(EngineParts):
+    """What a dump proves."""
+
     @states("engine 14")
     def test_a_proof_is_recorded_when_it_is_asked_for(self, source: str, tmp_path: Path) -> None:
         """And not when it is not wanted: it takes time."""
@@ -242,5 +247,5 @@ class DumpTests(EngineParts):
 
     def _proof(self, url: str, scratch: Path, *, wanted: bool) -> Proof | None:
         with self.engine(url).dump(self.request(url, scratch / "scratch", proof=wanted)) as session:
-            self.read(session)
+            read_streams(session)
             return session.proof()
