@@ -77,6 +77,40 @@ def test_the_commands_by_hand_load_such_rows_by_way_of_the_whole_table(
     assert loaded == ['COPY "public"."even"', *['COPY "public"."things"'] * 3]
 
 
+def test_a_partition_by_the_hash_of_an_enum_is_selected_out_of_a_whole_backup(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Alone it is a table, which takes all of its rows."""
+    server.execute(database, _HASHED)
+    rows = "SELECT id, colour::text, data FROM odd_1 ORDER BY id"
+    for options in ({"large_table": "0"}, {"format": "custom"}):
+        record = holdfast.backup(server.url(database), store=store, options=options)
+        holdfast.restore(record.id, server.url(target), store=store, select=("public.odd_1",))
+        assert server.rows(target, rows) == server.rows(database, rows) != []
+        server.execute(target, "DROP TABLE odd_1; DROP TYPE colour")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("options", [{"large_table": "0"}, {}, {"format": "custom"}], ids=str)
+def test_rows_by_text_may_be_in_another_partition_under_another_collation(
+    server: PostgresServer, store: str, options: dict[str, str], jobs: int
+) -> None:
+    with server.database() as source, server.database(locale_provider="icu", icu_locale="en-US") as other:
+        server.execute(
+            source,
+            "CREATE TABLE names (n text, k int) PARTITION BY RANGE (n);"
+            "CREATE TABLE upto PARTITION OF names FOR VALUES FROM (MINVALUE) TO ('b');"
+            "CREATE TABLE above PARTITION OF names FOR VALUES FROM ('b') TO (MAXVALUE);"
+            "INSERT INTO names VALUES ('A', 1), ('B', 2), ('Z', 3), ('a', 4), ('b', 5), ('z', 6), ('\u00e4', 7)",
+        )
+        record = holdfast.backup(server.url(source), store=store, options=options, jobs=jobs)
+        assert holdfast.restore(record.id, server.url(other), store=store, jobs=jobs).failures == ()
+        rows = 'SELECT * FROM names ORDER BY n COLLATE "C"'
+        assert server.rows(other, rows) == server.rows(source, rows)
+        assert server.value(source, "SELECT count(*) FROM upto") == 4
+        assert server.value(other, "SELECT count(*) FROM upto") == 3
+
+
 @pytest.mark.parametrize(
     "change", ["DELETE FROM odd WHERE id = 1501", "UPDATE odd SET data = '' WHERE id = 1501", "DROP TABLE odd_1"]
 )

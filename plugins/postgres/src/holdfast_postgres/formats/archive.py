@@ -20,6 +20,8 @@ _WITHOUT_DEFINITION = frozenset({
     "TABLE", "TABLE DATA", "DEFAULT", "CONSTRAINT", "INDEX", "SEQUENCE SET", "SEQUENCE OWNED BY", "ACL", "COMMENT",
     "BLOB", "BLOB METADATA", "INDEX ATTACH", "STATISTICS DATA",
 })  # fmt: skip
+# Above rows that pg_dump loads by way of the table that theirs is a partition of.
+VIA_ROOT = "-- load via partition root "
 _INHERITS = re.compile(r"^INHERITS \(.*\)", re.MULTILINE)
 
 
@@ -104,5 +106,7 @@ def _entry(reader: TocReader, form: Form, passed_over: Collection[str]) -> Entry
 
 def _kept(kind: str, definition: str) -> str:
     """What is kept of a definition that nobody asks for."""
+    if kind == "TABLE DATA" and definition.startswith(VIA_ROOT):
+        return definition
     inherits = _INHERITS.search(definition) if kind == "TABLE" else None
     return inherits[0] if inherits else ""

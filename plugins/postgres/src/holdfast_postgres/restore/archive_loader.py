@@ -7,13 +7,14 @@ from pathlib import Path
 from holdfast.api import Blob, PluginError, Step
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.errors import translate_errors
-from holdfast_postgres.formats.archive import Entry, read_entries
+from holdfast_postgres.formats.archive import VIA_ROOT, Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.restore.archive_scope import ArchiveScope
 from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.failed_statement import FailedStatement
 from holdfast_postgres.restore.load_order import Name, rows_call_functions
+from holdfast_postgres.restore.moved_rows import loaded_alone
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, ender, keeper
 from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttempt, is_filled
@@ -182,7 +183,9 @@ class ArchiveLoader:
     def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
         run, entries = self._run, restored.entries
-        if entries is not None and not entries:
+        alone = _loaded_alone(run, restored)
+        if entries is not None and not (entries := [entry for entry in entries if entry not in alone]):
+            _load_alone(run, path, alone)
             return
         refused: list[FailedStatement] = []
         classifier = Classifier(
@@ -213,6 +216,7 @@ class ArchiveLoader:
         run.warn(classifier.degraded)
         if refused:
             SecondAttempt(run, ArchiveEntries(run, path, classifier.action), classifier.action).run(refused)
+        _load_alone(run, path, alone)
 
     @property
     def _last(self) -> int:
@@ -254,3 +258,18 @@ def _may_be_refused(run: RestoreRun) -> bool:
         return True
     with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
         return rows_call_functions(connection)
+
+
+def _loaded_alone(run: RestoreRun, restored: _Pass) -> list[Entry]:
+    """What of a selection pg_restore would load into a table that was not selected."""
+    entries = restored.entries or []
+    selective = run.request.selective and _DATA in restored.sections
+    if not selective or not any(entry.definition.startswith(VIA_ROOT) for entry in entries):
+        return []
+    with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+        return loaded_alone(connection, entries)
+
+
+def _load_alone(run: RestoreRun, path: Path, entries: list[Entry]) -> None:
+    if entries:
+        ArchiveEntries(run, path, f"cannot restore into {run.target.into.label}").load_alone(entries)

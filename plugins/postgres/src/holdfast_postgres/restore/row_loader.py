@@ -11,6 +11,7 @@ from holdfast.api import Blob, Failure, quote_name
 from holdfast_postgres.encodings import decode, encode
 from holdfast_postgres.hints import LargeTableHint
 from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, FailedStatement, not_valid
+from holdfast_postgres.restore.moved_rows import partitioned
 from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun, RowsRefusedError
 from holdfast_postgres.restore.search_path import second_path, set_path
@@ -85,7 +86,7 @@ def _copy(
     try:
         _copy_into(run, connection, table, blob, None)
     except psycopg.errors.CheckViolation as error:
-        root = None if error.diag.constraint_name else _partitioned(connection, table)
+        root = None if error.diag.constraint_name else partitioned(connection, table.schema, table.table)
         if root is None:
             raise
         # Enums hash otherwise in every database, text sorts otherwise under other collations: the server finds the
@@ -99,18 +100,6 @@ def _copy_into(
     with connection.cursor().copy(encode(table.copy_in(into), run.hints.database.encoding)) as copy:
         for chunk in blob.chunks():
             copy.write(chunk)
-
-
-def _partitioned(connection: "Connection[TupleRow]", table: LargeTableHint) -> tuple[str, str] | None:
-    """The partitioned table of a partition; None where rows could get to another server through it."""
-    query = """
-        SELECT n.nspname, r.relname FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
-        WHERE r.oid = pg_catalog.pg_partition_root(%s::regclass) AND r.relkind = 'p' AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_partition_tree(r.oid) t JOIN pg_catalog.pg_class c ON c.oid = t.relid
-            WHERE c.relkind = 'f')
-    """
-    row = connection.execute(query, (quoted(table.schema, table.table),)).fetchone()
-    return None if row is None else (row[0], row[1])
 
 
 def load_sequences(run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, str]] | None) -> None:

@@ -97,8 +97,8 @@ class RestoreRun:
         """Whether a second attempt may succeed, or is needed to know what a refusal means."""
         if refusal.ends:
             return False
-        if self.continues and refusal.state in BROKEN_BY_ROWS:
-            return True
+        if refusal.state in BROKEN_BY_ROWS and (self.continues or refusal.table):
+            return True  # perhaps since rows belong into another partition here
         return refusal.is_undefined or refusal.follows or not refusal.state or bool(self.options.search_path)
 
     def keeps(self, refusal: FailedStatement) -> bool:

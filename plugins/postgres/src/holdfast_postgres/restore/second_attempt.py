@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Failure
+from holdfast_postgres.encodings import encode
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.script import unwrapped
@@ -22,6 +23,7 @@ from holdfast_postgres.restore.failed_statement import (
     not_valid,
     refusal_of,
 )
+from holdfast_postgres.restore.moved_rows import copied_into, partitioned
 from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun, ender
 from holdfast_postgres.restore.script_feed import Fed
@@ -32,6 +34,7 @@ from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import holds_rows
 
 _CONSTRAINTS = {"FK CONSTRAINT", "CHECK CONSTRAINT"}
+_CHECK_VIOLATION = "23514"  # of the bounds of a partition, too
 _THERE = ("42710", "42P07", "42723", "42P06", "42P16", "42701")  # another entry begins alike, and was restored
 
 
@@ -174,10 +177,23 @@ class ArchiveEntries:
 
     def attempt(self, failed: Sequence[Entry]) -> Iterator[tuple[Entry, FailedStatement | None]]:
         """Restore entries one by one."""
-        for entry in failed:
-            # Where the entry is not known, another table of that name may have failed.
-            if entry.kind != ROWS or entry.id in self._named or not self._has_rows(entry):
-                yield entry, self._execute(entry)
+        # Where the entry is not known, another table of that name may have failed. Looked at before rows may get into
+        # it by way of the table that it is a partition of.
+        wanted = [
+            entry for entry in failed if entry.kind != ROWS or entry.id in self._named or not self._has_rows(entry)
+        ]
+        for entry in wanted:
+            yield entry, self._execute(entry)
+
+    def load_alone(self, entries: Sequence[Entry]) -> None:
+        """Load rows into their own tables instead of those that these are partitions of."""
+        run = self._run
+        for entry in entries:
+            with run.connected() as connection, translate_errors(self._action):
+                path = second_path(run, connection, entry.schema)
+            name = encode(quoted(entry.schema, entry.tag), run.hints.database.encoding)
+            if refusal := self._executed(entry, path, name):
+                run.fail(failure_of(entry, self.entries, refusal.text, refusal.state), self._action)
 
     def _has_rows(self, entry: Entry) -> bool:
         with self._run.connected() as connection, translate_errors(self._action):
@@ -188,6 +204,16 @@ class ArchiveEntries:
         run = self._run
         with run.connected() as connection, translate_errors(self._action):
             path = second_path(run, connection, entry.schema)
+            root = partitioned(connection, entry.schema, entry.tag) if entry.kind == ROWS else None
+        refusal = self._executed(entry, path, None)
+        if root and refusal is not None and refusal.state == _CHECK_VIOLATION:
+            again = self._executed(entry, path, encode(quoted(*root), run.hints.database.encoding))
+            return None if again is None else refusal
+        return refusal
+
+    def _executed(self, entry: Entry, path: str, into: bytes | None) -> FailedStatement | None:
+        """What the server refuses of an entry, whose rows may go into another table."""
+        run = self._run
         refusals: list[FailedStatement] = []
 
         def take(refusal: FailedStatement) -> bool:
@@ -199,6 +225,7 @@ class ArchiveEntries:
         command += [*run.adjustments.arguments, str(self._path)]
         with run.processes.start(command, offline=True) as reader:
             text = unwrapped(with_path(reader.chunks(self._action), path), run.server.major)
+            text = copied_into(text, into) if into else text
             run_sections(run, [Fed(number=entry.id, pieces=read_pieces(text))], None, take)
         return refusal_of(refusals)
 
