@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 
@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 class SilentProxy:
     """Forwards until a client sends `at`, which the server does not get any more.
 
-    With `alone` that connection alone is silent then, else all of them, those to come included.
+    With `alone` that connection alone is silent then, else all of them, those to come included. With `cuts` the server
+    does get it, and the connection is closed before its answer comes.
     """
 
     port: int
     at: bytes = b"\0never"
     alone: bool = False
+    cuts: bool = False
     own_port: int = 0  # that of the proxy itself
     silent: threading.Event = field(default_factory=threading.Event)
 
@@ -41,20 +43,31 @@ class SilentProxy:
     def _forward(self, source: socket.socket, target: socket.socket, muted: threading.Event, asks: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                if asks and self.cuts and self.at in data:
+                    self.silent.set()
+                    target.sendall(data)
+                    break
                 if asks and self.at in data:
                     muted.set()
                     self.silent.set()
-                if muted.is_set() or (self.silent.is_set() and not self.alone):
+                if muted.is_set() or (self.silent.is_set() and not (self.alone or self.cuts)):
                     continue
                 target.sendall(data)
             for link in (source, target):
                 link.shutdown(socket.SHUT_RDWR)
 
 
+def cutting_proxy(port: int, at: bytes) -> AbstractContextManager[SilentProxy]:
+    """One that loses the answer to a statement."""
+    return silent_proxy(port, at, cuts=True)
+
+
 @contextmanager
-def silent_proxy(port: int, at: bytes = b"\0never", *, alone: bool = False) -> Iterator[SilentProxy]:
+def silent_proxy(
+    port: int, at: bytes = b"\0never", *, alone: bool = False, cuts: bool = False
+) -> Iterator[SilentProxy]:
     """A proxy before the server on that port of this machine."""
-    proxy = SilentProxy(port=port, at=at, alone=alone)
+    proxy = SilentProxy(port=port, at=at, alone=alone, cuts=cuts)
     links: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy.own_port = listener.getsockname()[1]

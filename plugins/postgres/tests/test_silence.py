@@ -7,7 +7,7 @@ import time
 
 import pytest
 from support.postgres_faults import wait_until
-from support.postgres_proxy import silent_proxy
+from support.postgres_proxy import cutting_proxy, silent_proxy
 from support.servers.postgres import PostgresServer
 
 import holdfast
@@ -121,3 +121,16 @@ def test_what_waits_for_a_lock_on_a_database_has_an_end(
         with pytest.raises(LockedError, match="template0"):
             holdfast.restore(backup, server.url(f"{database}_new"), store=store, options={"create": "true"})
         other.execute("ALTER DATABASE templ RENAME TO template0")
+
+
+def test_a_database_whose_making_lost_its_answer_is_dropped(
+    server: PostgresServer, database: str, target: str, store: str, backup: str
+) -> None:
+    """The server made it; its name, beside the target's, is known to nobody but this restore."""
+    server.execute(target, "CREATE TABLE old (a int)")
+    before = server.databases()
+    with cutting_proxy(server.port, b"CREATE DATABASE") as proxy, pytest.raises(UnreachableError):
+        holdfast.restore(backup, proxy.url(target), store=store, replace=True)
+    assert proxy.silent.is_set()
+    assert server.databases() == before
+    assert server.relations(target) == {"public.old"}

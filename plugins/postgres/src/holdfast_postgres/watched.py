@@ -19,6 +19,8 @@ from holdfast_postgres.silence import PATIENCE, Peer, SilentServerError, Watch
 log = logging.getLogger("holdfast.postgres.watched")
 
 Result = TypeVar("Result")
+SessionIdentity = tuple[int, datetime, datetime]
+"""The process of a session, when it began, and when its server did."""
 _TICK = 0.1  # seconds between two looks at the clock and at signals
 _GRACE = 2.0  # seconds for an interrupted statement to end
 _READY_NONE = waiting.Ready.NONE
@@ -44,13 +46,13 @@ class WatchedConnection(Connection[TupleRow]):
     limit: float | None = None
     #: How to open another connection, to ask about the session of this one.
     open_another: "Callable[[], WatchedConnection] | None" = None
-    _identity: tuple[int, datetime, datetime] | None = None
+    identity: SessionIdentity | None = None
     _interrupted: float | None = None
     _waits: Watch | None = None
 
     def identify(self) -> None:
         """Find out which session of which server this is."""
-        self._identity = self.execute(_IDENTITY, prepare=False).fetchone()
+        self.identity = self.execute(_IDENTITY, prepare=False).fetchone()
 
     @property
     def peer(self) -> Peer | None:
@@ -111,7 +113,7 @@ class WatchedConnection(Connection[TupleRow]):
 
     def _lost(self, watch: Watch, *, before: str) -> str:
         """Why no answer will come, said by the server itself; the second time that it says so is an error."""
-        if self.open_another is None or self._identity is None or self._interrupted is not None:
+        if self.open_another is None or self.identity is None or self._interrupted is not None:
             return ""
         try:
             other = self.open_another()
@@ -123,7 +125,7 @@ class WatchedConnection(Connection[TupleRow]):
         with contextlib.closing(other):
             try:
                 other.limit = self.patience
-                row = other.execute(_STATE, self._identity, prepare=False).fetchone()
+                row = other.execute(_STATE, self.identity, prepare=False).fetchone()
             except psycopg.Error as error:
                 log.info("cannot ask about the session: %s", error)  # a pool may have no other session to give
                 return ""

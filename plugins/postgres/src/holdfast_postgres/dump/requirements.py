@@ -31,7 +31,8 @@ _ROLES = f"""
 SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
     SELECT d.refobjid FROM pg_catalog.pg_shdepend d
     WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
-        AND {_OWN_DEPENDENCY} AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid)))
+        AND {_OWN_DEPENDENCY}
+        AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid)))
 ORDER BY 1
 """
 # Dependencies on the superuser that initdb made are pinned and recorded nowhere.

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from holdfast_postgres.hints import DatabaseHint
 from holdfast_postgres.location import Location
 from holdfast_postgres.pooler import SharedSessionError
 from holdfast_postgres.session import NoAnswerError, connect, connected, literal, quoted, read_server
-from holdfast_postgres.watched import WatchedConnection
+from holdfast_postgres.watched import SessionIdentity, WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.databases")
 
@@ -40,6 +41,7 @@ WHERE d.datname = 'template0'
 # server from ending the others. The checkpoint that comes first takes minutes where much was written.
 _LOCK_WAIT = 60  # seconds
 _STATEMENT_WAIT = 15 * 60  # seconds
+_END_WAIT = 5.0  # seconds
 _LATE = 60  # seconds after which the server, which ends a statement itself, is taken to be gone
 INVALID = -2  # datconnlimit of a database whose DROP was interrupted: nobody can connect to it
 
@@ -215,6 +217,17 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
             detach_subscriptions(scratch)
     force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
     connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
+
+
+def end_session(connection: "Connection[TupleRow]", session: SessionIdentity) -> None:
+    """End a session that may still work for a client that has gone, and wait for a moment until it has ended."""
+    query = """
+        SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+        WHERE pid = %s AND backend_start = %s AND pid <> pg_catalog.pg_backend_pid()
+    """
+    deadline = time.monotonic() + _END_WAIT
+    while connection.execute(query, session[:2]).fetchone() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def detach_subscriptions(connection: "Connection[TupleRow]") -> None:

@@ -24,7 +24,7 @@ from holdfast_postgres.session import Server, connected, pin, read_server
 from holdfast_postgres.target import checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.removal import EmptyState
-from holdfast_postgres.watched import Connections, WatchedConnection
+from holdfast_postgres.watched import Connections, SessionIdentity, WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.target")
 
@@ -38,6 +38,7 @@ class RestoreTarget:
         self._options: PostgresOptions = request.options
         self._location = location
         self._new = ""  # the name of the database that was made for this restore
+        self._maker: SessionIdentity | None = None  # the session that makes it just now
         self._empty_state: EmptyState | None = None
         self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
@@ -127,8 +128,16 @@ class RestoreTarget:
             with translate_errors(f"cannot make database {quote_name(name)}"):
                 replaced = read_properties(connection, self.name) if self.exists else None
                 tablespace = replaced.tablespace if replaced else self._tablespace(connection)
-                self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
-                self._new = name
+                self._new, self._maker = name, connection.identity
+                try:
+                    self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
+                except HoldfastError:
+                    # The server has said that it did not, or its answer was lost. What has the name at the URL may by
+                    # then be somebody else's.
+                    if not (self.exists and connection.broken):
+                        self._new = ""
+                    raise
+                self._maker = None
                 if replaced:
                     items = [item for item in replaced.items if not item.hinders]
                     self.warnings += give_properties(connection, name, items)
@@ -208,6 +217,8 @@ class RestoreTarget:
 
     def _drop_new(self) -> Sequence[str]:
         with self._maintenance(self._new) as connection:
+            if self._maker is not None:
+                databases.end_session(connection, self._maker)
             databases.drop(connection, self._location.at(self._new))
         return ()
 
