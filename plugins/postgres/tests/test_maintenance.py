@@ -158,6 +158,33 @@ def test_an_event_trigger_of_the_backup_does_not_act_in_a_drill(server: Postgres
     assert (result.state, result.problems) == ("proven", ())
 
 
+def test_a_trigger_on_login_does_not_act_in_a_drill_and_undoes_no_restore(
+    server: PostgresServer, app: str, store: str
+) -> None:
+    """Since PostgreSQL 17: one that counts sessions, as in the manual, and lets nobody into another database."""
+    if server.value("postgres", "SELECT current_setting('server_version_num')::int < 170000"):
+        return
+    server.execute(
+        app,
+        "CREATE TABLE logins (name text)",
+        "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN "
+        "INSERT INTO public.logins VALUES (session_user); "
+        f"IF current_database() NOT IN ('{app}', 'postgres') THEN RAISE 'not here'; END IF; END$$",
+        "CREATE EVENT TRIGGER note ON login EXECUTE FUNCTION note()",
+    )
+    record = holdfast.backup(server.url(app), store=store, proof=True)
+    result = holdfast.drill(record.id, store=store, into=server.url(""))
+    assert (result.state, result.problems) == ("proven", ())
+    name = f"{app}_copy"
+    try:
+        done = holdfast.restore(record.id, server.url(name), store=store, options={"create": "true"})
+        assert "no statistics, since no session was possible" in done.warnings[0]
+        server.execute("postgres", f"ALTER DATABASE {name} SET event_triggers TO off")
+        assert server.value(name, "SELECT count(*) FROM things") == 100
+    finally:
+        server.drop(name)
+
+
 @pytest.mark.parametrize("form", ["parallel", "custom", "directory", "tar", "plain"])
 def test_event_triggers_do_not_act_on_what_the_restore_that_makes_them_does(
     server: PostgresServer, database: str, target: str, store: str, form: str

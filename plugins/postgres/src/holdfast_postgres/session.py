@@ -22,6 +22,7 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # Seconds for the first answer: a pool without a free session makes us wait, PgBouncer by default for two minutes.
 _FIRST_ANSWER = 180.0
+LOGIN_TRIGGERS_SINCE = 17
 OLDEST = 12  # attgenerated, and what pg_dump of today still is tested with
 
 # Those of pg_dump (setup_connection), and what the text of rows depends on: it is hashed for the proof.

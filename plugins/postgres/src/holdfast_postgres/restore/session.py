@@ -4,7 +4,17 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from holdfast.api import Blob, Failure, HoldfastError, PluginError, Preview, RestoreRequest, Step, UsageError
+from holdfast.api import (
+    Blob,
+    Failure,
+    HoldfastError,
+    PluginError,
+    Preview,
+    RestoreRequest,
+    Step,
+    UnreachableError,
+    UsageError,
+)
 from holdfast_postgres.client.programs import Programs, find_programs
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats import script
@@ -29,8 +39,8 @@ from holdfast_postgres.restore.run import (
 )
 from holdfast_postgres.restore.script_loader import load_globals, load_plain
 from holdfast_postgres.restore.statistics import analyze, read_tables
-from holdfast_postgres.session import Server
-from holdfast_postgres.target import RestoreTarget
+from holdfast_postgres.session import LOGIN_TRIGGERS_SINCE, Server
+from holdfast_postgres.target import RestoreTarget, databases
 
 
 class PostgresRestore:
@@ -205,8 +215,16 @@ class PostgresRestore:
     def _analyze(self) -> None:
         """Collect the planner's statistics of every table."""
         run = self._run
-        with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
-            tables = read_tables(connection)
+        try:
+            with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+                tables = read_tables(connection)
+        except UnreachableError as error:
+            if run.request.drill or run.server.major < LOGIN_TRIGGERS_SINCE:
+                raise
+            with databases.maintenance(run.target.location, avoid=run.target.into.database):
+                pass  # the server is there: what was restored lets nobody in, as an event trigger on login may
+            run.warn([f"no statistics, since no session was possible: {error.message}"])
+            return
         run.warn(analyze(run.connected, tables, run.request.jobs))
 
 

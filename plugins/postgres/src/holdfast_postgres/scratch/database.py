@@ -19,7 +19,7 @@ from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof.meanings import changed_meanings
 from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.scratch.amcheck import integrity_problems
-from holdfast_postgres.session import Server, connect, pin, quoted, read_server, settings
+from holdfast_postgres.session import LOGIN_TRIGGERS_SINCE, Server, connect, pin, quoted, read_server, settings
 from holdfast_postgres.target import checks, databases
 from holdfast_postgres.target.contents import read_objects
 
@@ -108,7 +108,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         checks.check_policies(admin, hints)
         checks.check_space(admin, hints)
         _drop_abandoned(admin, location)
-        name, holder = _create(admin, hints, request.id, location)
+        name, holder = _create(admin, server, hints, request.id, location)
     try:
         try:
             yield PostgresScratch(location.at(name), server, hints, request.jobs)
@@ -119,7 +119,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
 
 
 def _create(
-    admin: "Connection[TupleRow]", hints: Hints, backup: str, location: Location
+    admin: "Connection[TupleRow]", server: Server, hints: Hints, backup: str, location: Location
 ) -> "tuple[str, Connection[TupleRow]]":
     """A new scratch database and the session that holds it.
 
@@ -131,6 +131,8 @@ def _create(
     try:
         for difference in databases.create(admin, name, hints.database):
             log.warning("%s", difference)
+        if server.major >= LOGIN_TRIGGERS_SINCE and server.superuser:  # they act on every session of the drill
+            admin.execute(f"ALTER DATABASE {quoted(name)} SET event_triggers TO off")
         try:
             return name, _lock(location.at(name))
         except BaseException:
