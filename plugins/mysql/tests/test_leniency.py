@@ -19,7 +19,7 @@ def set_global(mariadb: MariaDB, **values: str) -> Iterator[None]:
         yield
     finally:
         for name, number in before.items():
-            mariadb.rows(f"SET GLOBAL {name}={number}")
+            mariadb.rows(f"SET GLOBAL {name}={number!r}")
 
 
 @contextmanager
@@ -110,3 +110,31 @@ def test_a_dump_of_an_older_holdfast_is_restored_without_these_facts(
     assert '"setting sql_require_primary_key=OFF"' in text
     path.write_text(text.replace("setting sql_", "forgotten sql_"))
     holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+
+
+def test_a_server_that_is_read_only_is_told_of_first(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """As replicas are, but not for whoever may write there."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with account(mariadb, target), set_global(mariadb, read_only="ON"):
+        url = mariadb.url(target, user="hosted", password="x")
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError, match=r"the server is read only \(read_only\)") as caught:
+                holdfast.restore(record.id, url, store=store, dry_run=preview)
+            assert "restore into its primary" in str(caught.value.hint)
+        with pytest.raises(holdfast.UnsafeError, match="the server is read only"):
+            holdfast.drill(record, store=store, into=mariadb.url(user="hosted", password="x"))
+        holdfast.restore(record.id, mariadb.url(target), store=store)
+
+
+def test_sessions_that_only_read_by_default_write(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    with set_global(mariadb, tx_read_only="ON", default_storage_engine="'MEMORY'"):
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+        assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"

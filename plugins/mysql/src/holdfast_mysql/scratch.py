@@ -17,6 +17,7 @@ from holdfast_mysql.names import MARKER
 from holdfast_mysql.proof.place import Place
 from holdfast_mysql.proof.record import METHOD, proof_of
 from holdfast_mysql.proof.repeat import repeat_proof
+from holdfast_mysql.restore.read_only import check_writable
 from holdfast_mysql.session import Session, connect, plain_literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
@@ -129,6 +130,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
     session = connect(location)
     try:
         with translate_errors(f"cannot make a scratch database on {location.server}"):
+            check_writable(session)
             session.execute("SET wait_timeout=604800, sql_mode=''")
             _sweep(session)
             _lock(session, name)

@@ -9,6 +9,7 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.names import MARKER, SCRIPT
 from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet, untold
+from holdfast_mysql.restore.read_only import check_writable
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session, quoted
 
@@ -55,6 +56,7 @@ def chosen_names(request: RestoreRequest) -> dict[str, list[str]]:
 
 def check_target(session: Session, database: str, request: RestoreRequest) -> list[tuple[str, str]]:
     """Refuse a target with data unless it is to be replaced; returns kind and name of what is in it."""
+    check_writable(session)
     if is_read_only(session, database):
         raise UnsafeError(
             f"database {quote_name(database)} is read only",
