@@ -140,6 +140,18 @@ def lost_references(session: Session, target: str, new: Collection[str]) -> Iter
             )
 
 
+def absent_parents(session: Session, target: str) -> Iterator[str]:
+    """Say which foreign keys lead to tables of other databases that are not there: their tables take no rows then."""
+    schema = literal(target)
+    for key in list(_keys(session, f"(k.table_schema = {schema} AND k.referenced_table_schema <> {schema})")):
+        where = (
+            f"{session.is_named('table_schema', key.parent_database)} AND {session.is_named('table_name', key.parent)}"
+        )
+        if not session.rows(f"SELECT 1 FROM information_schema.tables WHERE {where}"):
+            place = quote_name(f"{key.parent_database}.{key.parent}")
+            yield f"{key} leads to table {place}, which is not on this server: until it is, no new row is taken"
+
+
 def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
     """The foreign keys of the server that fit, with their columns in order."""
     try:

@@ -57,6 +57,7 @@ class ObjectWarnings:
         """Tell of what was noticed."""
         if self._idle:
             log.warning("events are made, and do not run: event_scheduler is OFF on this server")
-        for why, orphans in self._orphans.items():
+        for why, names in self._orphans.items():
+            orphans = list(dict.fromkeys(names))  # some were made twice
             listed = ", ".join(orphans[:10]) + (f" and {len(orphans) - 10} more" if len(orphans) > 10 else "")
             log.warning("%s keep their definer, who is missing: %s", listed, why)

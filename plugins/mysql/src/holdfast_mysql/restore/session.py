@@ -22,6 +22,7 @@ from holdfast_mysql.restore.checks import check_facts, check_requirements, check
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
 from holdfast_mysql.restore.folding import folded, folded_request
+from holdfast_mysql.restore.foreign_keys import absent_parents
 from holdfast_mysql.restore.histograms import lost_statistics, make_histograms
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.load_order import load_order
@@ -159,6 +160,7 @@ class MysqlRestore:
         chosen = [statement for statement in histograms if self._chooses(statement)]
         self.warnings += make_histograms(self._session, self._target, chosen)
         if not self._request.drill:
+            self.warnings += absent_parents(self._session, self._target)
             self.warnings += lost_statistics([name for name in self._facts.get("statistics", ()) if name in
                                               self._selection])  # fmt: skip
         if self._facts.get("read_only") and not (self._request.drill or self._request.selective):
