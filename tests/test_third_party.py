@@ -227,6 +227,24 @@ def test_two_distributions_may_use_one_entry_point_name(user: Shell) -> None:
     assert {"first", "second"} <= names
 
 
+WRAPPING = """
+    from holdfast.api import hookimpl
+
+
+    @hookimpl(wrapper=True)
+    def holdfast_compress():
+        return (yield)
+"""
+
+
+def test_what_a_plugin_wraps_is_shown(user: Shell) -> None:
+    wrapped = with_plugins(user, {"wrapping-plugin": WRAPPING})
+    assert "WRAPS holdfast_compress: wrapping-plugin 1.0" in wrapped.run("plugins").stdout
+    assert "wraps holdfast_compress of every plugin" in wrapped.run("plugins", "show", "wrapping-plugin").stdout
+    (plugin,) = wrapped.run("plugins", "--json").data["plugins"]
+    assert plugin["wraps"] == ["holdfast_compress"]
+
+
 LYING = """
     from contextlib import nullcontext
     from holdfast.api import *

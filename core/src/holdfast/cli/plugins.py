@@ -47,6 +47,8 @@ def show(console: Console, name: str) -> None:
     for plugin in others:
         why = f", {plugin['reason']}" if plugin["reason"] else ""
         console.out(f"{plugin['distribution']} {plugin['version']} ({plugin['name']}): {plugin['status']}{why}")
+        if plugin["wraps"]:
+            console.out(f"  wraps {', '.join(plugin['wraps'])} of every plugin")
 
 
 def _overview(console: Console) -> None:
@@ -71,6 +73,10 @@ def _overview(console: Console) -> None:
     for plugin in others:
         title = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
         console.out(f"{plugin['status'].upper()} {title}" + (f": {plugin['reason']}" if plugin["reason"] else ""))
+    wrapping = {(entry["distribution"], entry["version"], *entry["wraps"]): entry for entry in (*components, *others)}
+    for entry in wrapping.values():
+        if entry["wraps"]:
+            console.out(f"WRAPS {', '.join(entry['wraps'])}: {entry['distribution']} {entry['version']}")
 
 
 def _summary(component: dict[str, Any]) -> str:
@@ -96,6 +102,7 @@ def _describe(owned: Any, registry: Any) -> dict[str, Any]:
         "capabilities": sorted(str(capability) for capability in component.capabilities),
         "options": describe_options(component),
         "conflict": [claim.plugin.title for claim in claims] if len(claims) > 1 else [],
+        "wraps": registry.wraps(plugin),
     }
 
 
@@ -108,6 +115,7 @@ def _without_components(registry: Any) -> list[dict[str, Any]]:
             "version": plugin.version,
             "status": plugin.status,
             "reason": plugin.reason,
+            "wraps": registry.wraps(plugin),
         }
         for plugin in registry.plugins
         if not plugin.components
@@ -123,6 +131,8 @@ def _print(console: Console, component: dict[str, Any]) -> None:
         console.out(f"  also called {', '.join(component['aliases'])}")
     if component["conflict"]:
         console.out(f"  CONFLICT: claimed by {' and '.join(component['conflict'])}")
+    if component["wraps"]:
+        console.out(f"  wraps {', '.join(component['wraps'])} of every plugin")
     if component["capabilities"]:
         console.out(f"  can {', '.join(component['capabilities'])}")
     for option in component["options"]:

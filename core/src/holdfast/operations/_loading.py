@@ -105,6 +105,9 @@ def resolve_restore(
     )
     check_kinds(engine.name, engine.kinds, plan.exclude_kinds)
     hashers: Mapping[str, HasherFactory] = {"sha256": lambda: registry.hasher("sha256")}
+    if codec is None:
+        with registry.needed_for(manifest.tool.plugins):
+            codec = registry.codec(manifest.codec.name)
     return RestoreSetup(
         plan=plan,
         entry=entry,
@@ -112,7 +115,7 @@ def resolve_restore(
         storage=storage,
         engine=engine,
         options=engine.options(plan.options),
-        codec=codec or registry.codec(manifest.codec.name),
+        codec=codec,
         hashers=hashers,
         jobs=plan.jobs or default_jobs(),
         run=run,
@@ -121,7 +124,8 @@ def resolve_restore(
 
 
 def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Engine:
-    engine = registry.engine(target.scheme)
+    with registry.needed_for(manifest.tool.plugins):
+        engine = registry.engine(target.scheme)
     if engine.name != manifest.source.engine:
         raise UsageError(
             f"the backup is of engine '{manifest.source.engine}', the target {target.redacted()} of '{engine.name}'"

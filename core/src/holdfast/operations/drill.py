@@ -110,7 +110,8 @@ def drill(
         entry, manifest = _testable(catalog, reference(backup))
         run.identify(entry.id, entry.name)
         run.action = f"the drill of {entry.id} could not be carried out"
-        engine = complete(engine) if engine else registry.engine(manifest.source.engine)
+        with registry.needed_for(manifest.tool.plugins):
+            engine = complete(engine) if engine else registry.engine(manifest.source.engine)
         into = _server(engine, into, os.environ)
         run.hide(into or "")
         with scratch_folder() as folder, reading(catalog.storage, entry):
@@ -230,6 +231,10 @@ def _compare(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outc
         setup.run.warn("the backup holds no proof: it was restored and checked, but could not be compared")
         return
     recorded = setup.manifest.proof.proof()
+    if not recorded.objects:
+        setup.run.warn(
+            "the proof of the backup holds no objects: it was restored and checked, and nothing was compared"
+        )
     with _as_problem(outcome):
         repeated = scratch.proof(recorded)
         if repeated.method != recorded.method:
@@ -254,7 +259,8 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
     """Append the finding and describe it."""
     entry, run = setup.entry, setup.run
     problems = [*outcome.failures, *(str(difference) for difference in outcome.differences), *outcome.problems]
-    depth = Depth.DRILL if setup.manifest.proof is not None else Depth.RESTORE
+    # A proof of nothing proves nothing: what it is of was restored and checked, and not compared.
+    depth = Depth.DRILL if setup.manifest.proof and setup.manifest.proof.objects else Depth.RESTORE
     known = entry.findings
     detail = {
         "id": entry.id,

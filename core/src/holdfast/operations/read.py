@@ -19,7 +19,9 @@ def read(
     """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end."""
     record = _pick(manifest, stream)
     hashers = {"sha256": lambda: registry.hasher("sha256")}
-    blob = StoredBlob(storage, entry.folder, record, registry.codec(manifest.codec.name), stop=Stop(), hashers=hashers)
+    with registry.needed_for(manifest.tool.plugins):
+        codec = registry.codec(manifest.codec.name)
+    blob = StoredBlob(storage, entry.folder, record, codec, stop=Stop(), hashers=hashers)
     with translate_errors(f"cannot read {manifest.id}"), reading(storage, entry):
         yield from blob.chunks()
 

@@ -91,7 +91,8 @@ def _check(
         return Depth.STRUCTURE, [entry.problem]
     problems = verify_sidecars(entry, storage)
     depth = Depth.DECODE if read_data else Depth.STORED
-    codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
+    with registry.needed_for(entry.manifest.tool.plugins):
+        codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
     hashers, missing = _hashers(entry.manifest, registry)
     for name in missing:
         run.warn(f"checksum '{name}' is not installed and was not compared")

@@ -76,7 +76,7 @@ class Loader:
         """Take one entry point in, or keep it with the reason why not."""
         distribution, version = _origin(point)
         plugin = Plugin(name=point.name, distribution=distribution, version=version, status="active")
-        names = {_normal(point.name), _normal(distribution)}
+        names = {normal_name(point.name), normal_name(distribution)}
         if names & self._disabled or (self._allowed is not None and not names & self._allowed):
             variable = "HOLDFAST_DISABLE_PLUGINS" if names & self._disabled else "HOLDFAST_PLUGINS"
             self.plugins.append(replace(plugin, status="disabled", reason=f"switched off by {variable}"))
@@ -87,6 +87,13 @@ class Loader:
             self._refuse(plugin, f"cannot be imported: {describe_error(error)}", error)
         else:
             self.add(plugin, module)
+
+    def warn_of_unknown_names(self) -> None:
+        """Warn of names in HOLDFAST_PLUGINS that fit nothing that was found: most likely they are mistyped."""
+        known = {normal_name(name) for plugin in self.plugins for name in (plugin.name, plugin.distribution)}
+        for name in sorted((self._allowed or set()) - known):
+            names = ", ".join(sorted({plugin.distribution for plugin in self.plugins}))
+            log.warning("HOLDFAST_PLUGINS names '%s', which is no plugin that is installed (%s)", name, names)
 
     def add(self, plugin: Plugin, module: Any) -> None:
         """Register a loaded plugin if it keeps its contract."""
@@ -149,10 +156,10 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
 
 
 def _names(text: str | None) -> set[str]:
-    return {_normal(name.strip()) for name in (text or "").split(",") if name.strip()}
+    return {normal_name(name.strip()) for name in (text or "").split(",") if name.strip()}
 
 
-def _normal(name: str) -> str:
+def normal_name(name: str) -> str:
     """The name of a distribution as all of its spellings are compared (PyPA: names and normalization)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 

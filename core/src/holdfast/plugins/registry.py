@@ -2,21 +2,24 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from types import CodeType
 from typing import Any
 
 from holdfast.api import Codec, Event, Hasher, Kind, Storage
 from holdfast.endings import ENDINGS, describe_ending, is_meant
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.engine import InstalledEngine
-from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error
+from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error, normal_name
 from holdfast.plugins.options import build_options, spec_options, split_spec
 from holdfast.url import list_harmless
 
 log = logging.getLogger("holdfast.plugins")
 GROUP = "holdfast"
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PyPA: names and normalization
 BUILTIN = "holdfast"
 # Only names that the project itself publishes: a hint must never send anybody to a stranger's package.
 FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
@@ -53,6 +56,7 @@ class Registry:
             loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
         for point in entry_points(group=GROUP) if discover else ():
             loader.load(point)
+        loader.warn_of_unknown_names()
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
         self._list_harmless_parameters()
@@ -94,7 +98,8 @@ class Registry:
             return claims[0]
         if claims:
             owners = " and ".join(claim.plugin.title for claim in claims)
-            off = f"switch one off: HOLDFAST_DISABLE_PLUGINS={claims[-1].plugin.distribution}"
+            names = " or ".join(dict.fromkeys(claim.plugin.distribution for claim in claims))
+            off = f"switch one off: HOLDFAST_DISABLE_PLUGINS={names}"
             raise PluginError(f"{kind} '{name}' is claimed by {owners}", hint=off)
         installed = ", ".join(self.names(kind)) or "none"
         raise PluginError(
@@ -102,6 +107,27 @@ class Registry:
             if kind is Kind.ENGINE
             else f"no {kind} '{name}' (installed: {installed})",
             hint=self._missing_hint(kind, name),
+        )
+
+    @contextmanager
+    def needed_for(self, made_with: Mapping[str, str]) -> Iterator[None]:
+        """Look up what a backup needs; of a part that is missing, advise the distributions that its manifest names."""
+        try:
+            yield
+        except PluginError as error:
+            known = {normal_name(plugin.distribution) for plugin in self.plugins}
+            missing = [name for name in made_with if _DISTRIBUTION.fullmatch(name) and normal_name(name) not in known]
+            if error.hint is None and missing:
+                versions = ", ".join(f"{name} {made_with[name]}".strip() for name in missing)
+                error.hint = f"pip install {' '.join(missing)} (the backup was made with {versions})"
+            raise
+
+    def wraps(self, plugin: Plugin) -> list[str]:
+        """The hooks of other plugins that a plugin wraps."""
+        return sorted(
+            hook.name
+            for hook in self._manager.get_hookcallers(plugin.module) or ()
+            if plugin.status == "active" and any(each.plugin is plugin.module for each in _wrappers(hook))
         )
 
     def _missing_hint(self, kind: Kind, name: str) -> str | None:
@@ -123,14 +149,17 @@ class Registry:
 
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """The same for a hook that the owner need not have; None where it has not."""
-        wrappers = {
-            implementation.plugin
-            for implementation in getattr(self._manager.hook, hook).get_hookimpls()
-            if implementation.wrapper or implementation.hookwrapper
-        }
-        others = self._manager.get_plugins() - wrappers - {owned.plugin.module}
-        with attribute_errors(owned):
+        around = _wrappers(getattr(self._manager.hook, hook))
+        others = self._manager.get_plugins() - {each.plugin for each in around} - {owned.plugin.module}
+        with attribute_errors(owned, self._authors(hook, owned, around)):
             return self._manager.subset_hook_caller(hook, others)(**arguments)
+
+    def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
+        """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
+        titles = {id(plugin.module): f"plugin '{plugin.name}' of {plugin.title}" for plugin in self.plugins}
+        owner = getattr(getattr(owned.plugin.module, hook, None), "__code__", None)
+        authors = {each.function.__code__: titles.get(id(each.plugin), "") for each in around}
+        return authors | ({owner: ""} if owner else {})
 
     def engine(self, scheme: str) -> "InstalledEngine":
         """The engine for URLs of that scheme."""
@@ -169,9 +198,16 @@ class Registry:
                 log.exception("plugin %s failed to observe %s", implementation.plugin_name, event.type)
 
 
+def _wrappers(hook: Any) -> list[Any]:
+    return [each for each in hook.get_hookimpls() if each.wrapper or each.hookwrapper]
+
+
 @contextmanager
-def attribute_errors(owned: Owned) -> Iterator[None]:
-    """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass."""
+def attribute_errors(owned: Owned, authors: Mapping[CodeType, str] | None = None) -> Iterator[None]:
+    """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass.
+
+    `authors` tells of the functions that are called which are those of wrappers, by their code.
+    """
     try:
         yield
     except (HoldfastError, OSError):
@@ -179,8 +215,19 @@ def attribute_errors(owned: Owned) -> Iterator[None]:
     except ENDINGS as error:
         if is_meant(error):
             raise
-        what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
-        raise PluginError(f"{what} failed: {describe_ending(error)}") from error
+        raise PluginError(f"{_culprit(owned, authors or {}, error)} failed: {describe_ending(error)}") from error
     except Exception as error:
-        what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
-        raise HoldfastError(f"{what} failed: {describe_error(error)}") from error
+        raise HoldfastError(f"{_culprit(owned, authors or {}, error)} failed: {describe_error(error)}") from error
+
+
+def _culprit(owned: Owned, authors: Mapping[CodeType, str], error: BaseException) -> str:
+    """Whose function an error comes out of, the innermost of those that were called, and what is around it."""
+    what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
+    wrapper, trace = "", error.__traceback__
+    while trace is not None:
+        wrapper = authors.get(trace.tb_frame.f_code, wrapper)
+        trace = trace.tb_next
+    if wrapper:
+        return f"{wrapper}, which wraps {what},"
+    around = ", ".join(sorted({title for title in authors.values() if title}))
+    return f"{what} (wrapped by {around})" if around else what
