@@ -1,7 +1,6 @@
 """The contract of an engine's dumps, as tests: `EngineSuite` has them."""
 
 import contextlib
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from holdfast.api import (
     Capability,
     DumpSession,
     HoldfastError,
-    Proof,
     SupportsSource,
     UsageError,
 )
@@ -218,34 +216,3 @@ class DumpTests(EngineParts):
         with pytest.raises(UsageError):
             self.backup(source, store, **fields)
         assert not Path(store).exists()
-
-
-class DumpProofTests(EngineParts):
-    """What a dump proves."""
-
-    @states("engine 14")
-    def test_a_proof_is_recorded_when_it_is_asked_for(self, source: str, tmp_path: Path) -> None:
-        """And not when it is not wanted: it takes time."""
-        if self.can(source, Capability.PROOF):
-            assert self._proof(source, tmp_path, wanted=False) is None
-            assert self._proof(source, tmp_path, wanted=True) is not None
-
-    @states("engine 15")
-    def test_a_proof_is_the_same_as_long_as_the_content_is(self, source: str, tmp_path: Path) -> None:
-        """It tells of each object once, and there is something to compare."""
-        if not self.can(source, Capability.PROOF):
-            return
-        first, again = (self._proof(source, tmp_path, wanted=True) for _ in range(2))
-        assert first is not None
-        assert first == again
-        assert first.method
-        names = [(entry.kind, entry.name) for entry in first.objects]
-        assert names
-        assert len(set(names)) == len(names)
-        assert all(re.fullmatch("[0-9a-f]*", entry.digest) for entry in first.objects)
-        assert any(entry.digest or entry.kind == "stream" for entry in first.objects)
-
-    def _proof(self, url: str, scratch: Path, *, wanted: bool) -> Proof | None:
-        with self.engine(url).dump(self.request(url, scratch / "scratch", proof=wanted)) as session:
-            read_streams(session)
-            return session.proof()

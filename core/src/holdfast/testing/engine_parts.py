@@ -95,6 +95,10 @@ class EngineParts(Configured):
         scratch.mkdir(mode=0o700, exist_ok=True)
         return DumpRequest(url=url, scratch=scratch, options=self.engine(url).options(self.options), **fields)
 
+    def read(self, session: DumpSession) -> dict[str, int]:
+        """Read all streams to their ends; the number of bytes of each."""
+        return {stream.name: sum(map(len, session.read(stream))) for stream in session.streams}
+
     def backup(self, source: str, store: str, **fields: Any) -> holdfast.Backup:
         """Back the source up with the options of the suite."""
         return holdfast.backup(source, store=store, options=dict(self.options), **{**self.parts(source), **fields})
