@@ -31,11 +31,6 @@ def _children() -> set[str]:
     return {child for file in files for child in file.read_text().split()}
 
 
-def read_streams(session: DumpSession) -> dict[str, int]:
-    """Read all streams to their ends; the number of bytes of each."""
-    return {stream.name: sum(map(len, session.read(stream))) for stream in session.streams}
-
-
 class DumpTests(EngineParts):
     """What opening, reading and leaving a dump promises."""
 
@@ -48,7 +43,7 @@ class DumpTests(EngineParts):
             assert len(set(names)) == len(names)
             assert all(names)
             assert {type(name) for name in names} == {str}
-            read_streams(session)
+            self.read(session)
             assert [stream.name for stream in session.streams] == names
 
     @states("engine 2")
@@ -69,7 +64,7 @@ class DumpTests(EngineParts):
         """Nothing is left in it or beside it."""
         before = self.content(source), self.surroundings(source)
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            read_streams(session)
+            self.read(session)
             session.proof()
             session.facts()
         assert (self.content(source), self.surroundings(source)) == before
@@ -78,7 +73,7 @@ class DumpTests(EngineParts):
     def test_facts_are_plain_data_without_secrets(self, source: str, tmp_path: Path) -> None:
         """They go into the manifest as they are."""
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            read_streams(session)
+            self.read(session)
             proof = session.proof()
             facts = session.facts()
         for texts in (facts.warnings, facts.restore_steps, facts.damage):
@@ -127,7 +122,7 @@ class DumpTests(EngineParts):
                     if error:
                         raise error
         with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
-            read_streams(session)
+            self.read(session)
         assert set(threading.enumerate()) <= threads
         assert _children() <= children
 
@@ -186,7 +181,7 @@ class DumpTests(EngineParts):
             pytest.raises(HoldfastError),
             self.engine(target).dump(self.request(target, tmp_path / "scratch")) as session,
         ):
-            read_streams(session)
+            self.read(session)
         assert self.content(target) is None
 
     @states("engine 12")

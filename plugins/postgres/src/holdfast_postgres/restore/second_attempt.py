@@ -224,8 +224,8 @@ class ArchiveEntries:
         command = [run.programs.path("pg_restore"), "--file=-", f"--use-list={listing}"]
         command += [*run.adjustments.arguments, str(self._path)]
         with run.processes.start(command, offline=True) as reader:
-            text = unwrapped(with_path(reader.chunks(self._action), path), run.server.major)
-            text = copied_into(text, into) if into else text
+            chunks = with_path(reader.chunks(self._action), path)
+            text = unwrapped(copied_into(chunks, into) if into else chunks, run.server.major)
             run_sections(run, [Fed(number=entry.id, pieces=read_pieces(text))], None, take)
         return refusal_of(refusals)
 
