@@ -42,8 +42,7 @@ class RestoreTarget:
         self._empty_state: EmptyState | None = None
         self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
-        #: Those that whoever ends the restore has to cut.
-        self.connections = Connections()
+        self.connections = Connections()  #: Those that whoever ends the restore has to cut.
         #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
         self.merges = False
         self.warnings: list[str] = []
