@@ -13,7 +13,7 @@ from support.postgres_faults import assert_nothing_published, fill_big
 from support.servers.postgres import GUARDED, PostgresServer, free_port
 
 import holdfast
-from holdfast.api import CredentialsError
+from holdfast.api import CredentialsError, UnreachableError
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -168,3 +168,10 @@ def test_sockets_services_and_options_of_libpq_work(
         assert done.returncode == 0, (url, done.stderr)
     folders = holdfast_cli("list", "--json")
     assert folders.stdout.count(f'"name": "{database}"') + folders.stdout.count(f'"name":"{database}"') == len(urls)
+
+
+def test_a_limit_of_sessions_is_told_as_one(server: PostgresServer, database: str, store: str, role: str) -> None:
+    server.execute("postgres", f"ALTER ROLE {role} CONNECTION LIMIT 2")
+    with pytest.raises(UnreachableError, match="too many connections for role") as raised:
+        holdfast.backup(server.url(database, role), store=store)
+    assert "CONNECTION LIMIT" in (raised.value.hint or "")

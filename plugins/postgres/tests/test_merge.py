@@ -190,16 +190,21 @@ def test_what_needs_one_another_is_replaced_in_any_order(
         "CREATE MATERIALIZED VIEW m2 AS SELECT id FROM v2",
         "CREATE OR REPLACE VIEW v1 AS SELECT id FROM m2",
         "CREATE RULE r AS ON UPDATE TO sales.orders DO ALSO SELECT id FROM sales.open",
-        "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY, ADD tags text[] DEFAULT '{NULL,a}'",
+        "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY, ADD tags text[] DEFAULT '{NULL,€}'",
         "CREATE POLICY p ON sales.orders USING (id IN (SELECT id FROM sales.open))",
-        # Sessions of the database that could not do it without more.
-        f"ALTER DATABASE {shop} SET default_transaction_read_only TO on",
-        f"ALTER DATABASE {shop} SET array_nulls TO off",
     )
-    record = holdfast.backup(server.url(shop), store=store)
     before = server.text(shop)
+    settings = (
+        "default_transaction_read_only TO on",
+        "array_nulls TO off",
+        "client_encoding TO LATIN1",
+        "datestyle TO German",
+    )
+    server.execute("postgres", *(f"ALTER DATABASE {shop} SET {setting}" for setting in settings))
+    record = holdfast.backup(server.url(shop), store=store)
     names = ("sales.orders", "sales.numbers", "sales.open", "v1", "v2", "m1", "m2", "unfilled")
     assert restore(record, shop, select=names, replace=True).warnings == ()
+    server.execute("postgres", f"ALTER DATABASE {shop} RESET ALL")
     assert server.text(shop) == before
 
 

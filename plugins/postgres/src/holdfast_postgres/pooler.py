@@ -20,7 +20,10 @@ from holdfast.api import UnreachableError
 _ATTEMPTS = 4
 _KNOWN_FOR = 60.0  # seconds for which a pool that was found to be in session mode is not asked again
 # The number of a process alone may be that of one on another server behind the same pool.
-_SESSION = "SELECT pid, backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
+_SESSION = """
+SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8
+FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())
+"""
 
 
 class SharedSessionError(UnreachableError):

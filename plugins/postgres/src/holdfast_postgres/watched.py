@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -19,19 +18,22 @@ from holdfast_postgres.silence import PATIENCE, Peer, SilentServerError, Watch
 log = logging.getLogger("holdfast.postgres.watched")
 
 Result = TypeVar("Result")
-SessionIdentity = tuple[int, datetime, datetime]
+SessionIdentity = tuple[int, int, int]
 """The process of a session, when it began, and when its server did."""
 _TICK = 0.1  # seconds between two looks at the clock and at signals
 _GRACE = 2.0  # seconds for an interrupted statement to end
 _READY_NONE = waiting.Ready.NONE
+# Moments as numbers: as text they are written in the DateStyle of each session, of which only ISO can be read.
 _IDENTITY = """
-SELECT pid, backend_start, pg_catalog.pg_postmaster_start_time()
+SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8,
+    (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8
 FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())
 """
 # No row: another server behind the same address, of which nothing follows.
 _STATE = """
-SELECT (SELECT coalesce(wait_event_type, '') FROM pg_catalog.pg_stat_activity WHERE pid = %s AND backend_start = %s)
-WHERE pg_catalog.pg_postmaster_start_time() = %s
+SELECT (SELECT coalesce(wait_event_type, '') FROM pg_catalog.pg_stat_activity WHERE pid = %s
+    AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s)
+WHERE (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8 = %s
 """
 
 

@@ -134,6 +134,7 @@ class Merge:
         """The definitions of what was restored, as an archive whose entries can be chosen."""
         path = self._run.request.scratch / "merge.dump"
         command = [self._run.programs.path("pg_dump"), "--no-password", "--format=custom", "--schema-only"]
+        command.append(f"--encoding={self._run.hints.database.encoding}")
         with self._run.processes.start([*command, f"--file={path}"], tied=True) as child:
             child.finish("cannot read what was restored beside the target")
         return path
@@ -201,6 +202,7 @@ class Merge:
         filters = relation_filters("table", sorted(left), others)
         command = [run.programs.path("pg_dump"), "--no-password", "--section=data", "--no-blobs"]
         encoding = run.hints.database.encoding
+        command.append(f"--encoding={encoding}")  # not that of role, database or PGCLIENTENCODING, which may lack some
         said = filter_words(filters, run.programs, run.request.scratch, encoding)
         with run.processes.start([*command, *said]) as child:
             yield from self._with_path(child.chunks("cannot read the rows of what was restored"))

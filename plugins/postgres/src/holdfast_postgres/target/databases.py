@@ -220,10 +220,14 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
 
 
 def end_session(connection: "Connection[TupleRow]", session: SessionIdentity) -> None:
-    """End a session that may still work for a client that has gone, and wait for a moment until it has ended."""
+    """End a session that may still work for a client that has gone, and wait for a moment until it has ended.
+
+    When it began is compared as a number: see `holdfast_postgres.watched`.
+    """
     query = """
         SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-        WHERE pid = %s AND backend_start = %s AND pid <> pg_catalog.pg_backend_pid()
+        WHERE pid = %s AND (extract(epoch FROM backend_start) * 1000000)::int8 = %s
+            AND pid <> pg_catalog.pg_backend_pid()
     """
     deadline = time.monotonic() + _END_WAIT
     while connection.execute(query, session[:2]).fetchone() and time.monotonic() < deadline:
