@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pymysql
 
+from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, is_text, is_word
@@ -60,7 +61,9 @@ def reference_systems(session: Session) -> list[str] | None:
 
 
 def sequences(session: Session) -> list[str] | None:
-    """The sequences of all databases, as `database.name`."""
+    """The sequences of all databases, as `database.name`; None if the account sees only some."""
+    if not {"SELECT", "ALL PRIVILEGES"} & global_privileges(session):
+        return None
     query = "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_type='SEQUENCE'"
     return _names(session, query)
 

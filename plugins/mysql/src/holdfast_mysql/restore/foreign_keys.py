@@ -149,7 +149,10 @@ def absent_parents(session: Session, target: str) -> Iterator[str]:
         )
         if not session.rows(f"SELECT 1 FROM information_schema.tables WHERE {where}"):
             place = quote_name(f"{key.parent_database}.{key.parent}")
-            yield f"{key} leads to table {place}, which is not on this server: until it is, no new row is taken"
+            yield (
+                f"{key} leads to table {place}, which is not on this server as far as the account sees: "
+                "no new row is taken without it"
+            )
 
 
 def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
