@@ -306,4 +306,19 @@ class ClosedIsDamage(Dump):
                 raise IntegrityError("the stream is not complete")
 
 
+@breaks("engine 9")
+@with_part("dump")
+class ReadsOn(Dump):
+    """A read waits for the server, whether its dump was left or not."""
+
+    def read(self, stream):
+        for number, chunk in enumerate(super().read(stream)):
+            if number == 1:
+                threading.Event().wait(1.5)
+            yield chunk
+
+    def leave(self):
+        pass
+
+
 add_suites(globals(), suite_of, Shelf)

@@ -15,7 +15,7 @@ class LoadsFirstChunk(Restore):
 
     def load(self, step, blob):
         chunks = list(blob.chunks())
-        self.databases.setdefault(self.unfinished, {})[step.stream] = chunks[0] if chunks else b""
+        self.databases.setdefault(self.partial, {})[step.stream] = chunks[0] if chunks else b""
 
 
 @breaks("engine 3")
@@ -127,7 +127,7 @@ class EmptiesTarget(Restore):
 
     def __init__(self, engine, request):
         super().__init__(engine, request)
-        self.databases.setdefault(self.unfinished, {})
+        self.databases.setdefault(self.partial, {})
 
     def leave(self):
         pass
@@ -140,7 +140,7 @@ class VisibleAtOnce(Restore):
 
     def __init__(self, engine, request):
         super().__init__(engine, request)
-        self.unfinished = self.name
+        self.partial = self.name
 
     def commit(self):
         self.committed = True
@@ -158,7 +158,7 @@ class CommitsWhenLeft(Restore):
         pass
 
     def leave(self):
-        if self.unfinished in self.databases:
+        if self.partial in self.databases:
             super().commit()
 
 
@@ -234,7 +234,7 @@ class BelievesBlobs(Restore):
         except Exception:
             self.databases[self.name] = {step.stream: bytes(data)}
             raise
-        self.databases.setdefault(self.unfinished, {})[step.stream] = bytes(data)
+        self.databases.setdefault(self.partial, {})[step.stream] = bytes(data)
 
 
 def everything(names, request):

@@ -112,18 +112,18 @@ class Restore:
             raise UnsafeError(f"{self.name} holds data")
         self.names = engine.chosen_to_restore([stream.name for stream in request.streams], request)
         self.steps = [Step(stream=name) for name in self.names]
-        self.unfinished = f"{self.name}_restoring"
+        self.partial = f"{self.name}_restoring"
         self.committed = False
 
     def load(self, step, blob):
-        self.databases.setdefault(self.unfinished, {})[step.stream] = b"".join(blob.chunks())
+        self.databases.setdefault(self.partial, {})[step.stream] = b"".join(blob.chunks())
 
     def commit(self):
-        self.databases[self.name] = self.databases.pop(self.unfinished, {})
+        self.databases[self.name] = self.databases.pop(self.partial, {})
         self.committed = True
 
     def leave(self):
-        self.databases.pop(self.unfinished, None)
+        self.databases.pop(self.partial, None)
 
 
 class Scratch:

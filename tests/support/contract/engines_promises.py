@@ -1,7 +1,5 @@
 # mypy: ignore-errors
-"""Engines that break what is said of the end of a dump, its moment, its source and its proof."""
-
-import threading
+"""Engines that break a sentence on moments, missing sources, options or proofs each."""
 
 from holdfast.api import ObjectProof, Proof
 from holdfast.errors import IntegrityError
@@ -9,21 +7,6 @@ from support.contract import add_suites, breaks
 from support.contract.sound_engine import Dump, Server, Shelf, digests, name_of, suite_of, with_part
 
 counter = iter(range(1_000_000))
-
-
-@breaks("engine 9")
-@with_part("dump")
-class ReadsOn(Dump):
-    """A read waits for the server, whether its dump was left or not."""
-
-    def read(self, stream):
-        for number, chunk in enumerate(super().read(stream)):
-            if number == 1:
-                threading.Event().wait(1.5)
-            yield chunk
-
-    def leave(self):
-        pass
 
 
 @breaks("engine 10")
