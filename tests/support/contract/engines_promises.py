@@ -89,11 +89,19 @@ class ProofFails(Shelf):
 
 @breaks("engine 14")
 @with_part("dump")
-class ProofAnyway(Dump):
-    """A proof is recorded though nobody wants it."""
+class FactsNeedProof(Dump):
+    """Without a proof it has no facts."""
+
+    asked = False
 
     def proof(self):
-        return digests(self.held)
+        self.asked = True
+        return super().proof()
+
+    def facts(self):
+        if not self.asked:
+            raise RuntimeError("there is no proof")
+        return super().facts()
 
 
 @breaks("engine 14")

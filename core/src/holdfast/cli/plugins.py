@@ -51,6 +51,44 @@ def show(console: Console, name: str) -> None:
             console.out(f"  wraps {', '.join(plugin['wraps'])} of every plugin")
 
 
+@command.command("doctor")
+@click.argument("name", required=False)
+@json_option(run=False)
+@output_options
+@click.pass_obj
+def doctor(console: Console, name: str | None) -> None:
+    """Look for faults of all plugins, or of the plugin, distribution or component NAME; exit 14 if there are any.
+
+    Each is loaded, its codecs and checksums are tried out, its hooks are compared with what it lists. No database and
+    no store is touched: for that, inherit the suites of holdfast.testing.
+    """
+    from holdfast.defaults import installed
+    from holdfast.errors import PluginError
+    from holdfast.plugins.doctor import problems
+
+    registry = installed()
+    reports: list[dict[str, Any]] = [
+        {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "status": plugin.status,
+         "problems": problems(registry, plugin)}
+        for plugin in registry.plugins
+        if name is None or name in (plugin.name, plugin.distribution, *(part.name for part in plugin.components))
+    ]  # fmt: skip
+    if not reports:
+        raise PluginError(f"no component or plugin '{name}'")
+    if console.json:
+        console.data(reports)
+    else:
+        for report in reports:
+            title = f"{report['plugin']} ({report['distribution']} {report['version']})"
+            lines = report["problems"] or (
+                [] if report["status"] == "active" else [f"not looked at: {report['status']}"]
+            )
+            console.out(f"{'PROBLEM' if report['problems'] else 'ok':8}{title}" + "".join(f"\n  {x}" for x in lines))
+    faulty = [str(report["distribution"]) for report in reports if report["problems"]]
+    if faulty:
+        raise PluginError(f"there are faults in {', '.join(dict.fromkeys(faulty))}")
+
+
 def _overview(console: Console) -> None:
     from holdfast.defaults import installed
 
