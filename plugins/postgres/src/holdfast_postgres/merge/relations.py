@@ -120,6 +120,9 @@ WHERE d.deptype = 'n' AND d.classid NOT IN ('pg_catalog.pg_proc'::pg_catalog.reg
     AND k.contype IS DISTINCT FROM 'f'
     AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0)
     AND NOT coalesce(a.adrelid, k.conrelid, p.polrelid, g.tgrelid, i.indrelid, t.typrelid, d.objid) = ANY(%(tables)s)
+    AND NOT EXISTS (  -- these are named themselves
+        SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = ANY(%(tables)s)
+            AND h.inhrelid = coalesce(a.adrelid, k.conrelid, p.polrelid, g.tgrelid, i.indrelid, t.typrelid, d.objid))
 ORDER BY 1
 """
 # With an empty search path every name is written with its schema. A partition cannot be dropped as long as one leads to

@@ -12,9 +12,11 @@ from psycopg.rows import TupleRow
 from holdfast.api import Blob, Change, Chunk, Preview, quote_name, refuse_replacing
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
+from holdfast_postgres.dump.definition_changes import definition_changes
 from holdfast_postgres.errors import OutOfLocksError, some_names, translate_errors
 from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
+from holdfast_postgres.implied_operators import read_implied
 from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.drops import drops
@@ -133,10 +135,14 @@ class Merge:
     def _dump_definitions(self) -> Path:
         """The definitions of what was restored, as an archive whose entries can be chosen."""
         path = self._run.request.scratch / "merge.dump"
+        encoding = self._run.hints.database.encoding
         command = [self._run.programs.path("pg_dump"), "--no-password", "--format=custom", "--schema-only"]
-        command.append(f"--encoding={self._run.hints.database.encoding}")
-        with self._run.processes.start([*command, f"--file={path}"], tied=True) as child:
-            child.finish("cannot read what was restored beside the target")
+        command.append(f"--encoding={encoding}")
+        with self._run.connected() as staged:
+            changes = definition_changes(staged, read_implied(staged), encoding)
+        with self._run.processes.start(command, tied=True) as child, open(path, "wb") as file:
+            chunks = child.chunks("cannot read what was restored beside the target")
+            file.writelines(changes.in_stream(chunks, "custom"))
         return path
 
     def _keys_out(self, there: Sequence[Relation]) -> dict[str, str]:
