@@ -63,10 +63,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __repr__(self) -> str:
         """Show what was given, without secrets."""
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
         given = {
             name: redact(value) if isinstance(value, str) and "://" in value else value
             for name, value in msgspec.structs.asdict(self).items()
-            if value not in (None, (), {}, False)
+            if value not in (None, (), {}) and value != defaults[name]
         }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
