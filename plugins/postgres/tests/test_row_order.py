@@ -64,13 +64,19 @@ def test_rows_that_are_refused_in_any_order_end_the_restore(
         assert server.relations(target) == set()
 
 
+@pytest.mark.parametrize("another", [False, True], ids=["found", "ambiguous"])
 def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_up(
-    server: PostgresServer, database: str, store: str
+    server: PostgresServer, database: str, store: str, another: bool
 ) -> None:
-    """No SELECT of them can be planned under an empty search_path: neither parts nor a proof, but all rows."""
+    """No SELECT of them can be planned under an empty search_path: no parts, but all rows.
+
+    A proof there is where the names can mean but one function; where it cannot be computed, a warning says so.
+    """
     server.execute(
         database,
-        "CREATE FUNCTION plain(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'",
+        *("CREATE SCHEMA one", "CREATE SCHEMA two", "SET search_path TO public, one") * another,
+        *["CREATE FUNCTION two.plain(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT t'"] * another,
+        f"CREATE FUNCTION {'one.' * another}plain(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'",
         "CREATE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)'",
         "CREATE TABLE people AS SELECT n AS id, 'Name ' || n AS name, repeat('x', 1200) AS note "
         "FROM generate_series(1, 60000) n",
@@ -85,7 +91,7 @@ def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_u
         record = holdfast.backup(server.url(database), store=store, proof=proof, jobs=2, options={"part_size": "1MB"})
         assert record.state == "complete"
         warned = [line for line in record.warnings if "no proof" in line and "plain(text) does not exist" in line]
-        assert len(warned) == (proof is True)
+        assert len(warned) == (proof is True and another)
 
 
 @pytest.mark.parametrize("kind", ["custom", "directory", "parallel", "plain"])
