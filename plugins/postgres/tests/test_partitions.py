@@ -82,12 +82,13 @@ def test_a_partition_by_the_hash_of_an_enum_is_selected_out_of_a_whole_backup(
 ) -> None:
     """Alone it is a table, which takes all of its rows."""
     server.execute(database, _HASHED)
-    rows = "SELECT id, colour::text, data FROM odd_1 ORDER BY id"
+    partition = server.value(database, "SELECT tableoid::regclass::text FROM odd LIMIT 1")  # by chance some are empty
+    rows = f"SELECT id, colour::text, data FROM {partition} ORDER BY id"
     for options in ({"large_table": "0"}, {"format": "custom"}):
         record = holdfast.backup(server.url(database), store=store, options=options)
-        holdfast.restore(record.id, server.url(target), store=store, select=("public.odd_1",))
+        holdfast.restore(record.id, server.url(target), store=store, select=(f"public.{partition}",))
         assert server.rows(target, rows) == server.rows(database, rows) != []
-        server.execute(target, "DROP TABLE odd_1; DROP TYPE colour")
+        server.execute(target, f"DROP TABLE {partition}; DROP TYPE colour")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
