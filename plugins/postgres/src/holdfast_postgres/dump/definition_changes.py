@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -12,16 +12,11 @@ from psycopg.rows import TupleRow
 from holdfast.api import Chunk
 from holdfast_postgres.encodings import encode
 from holdfast_postgres.errors import some_names
-from holdfast_postgres.formats.definition_changes import (
-    Change,
-    change_directory,
-    changed_archive,
-    changed_script,
-    changed_tar,
-    with_path,
-)
 from holdfast_postgres.implied_operators import Implied
 from holdfast_postgres.session import literal, quoted
+
+if TYPE_CHECKING:
+    from holdfast_postgres.formats.definition_changes import Change
 
 Key = TypeVar("Key")
 
@@ -47,13 +42,15 @@ _NO_CATALOG = (0, 0)
 class DefinitionChanges:
     """What is changed of the definitions of one dump: by OIDs in its archive, by schema and name in its script."""
 
-    by_address: Mapping[tuple[int, int], Change]
-    by_title: Mapping[tuple[bytes, bytes], Change]
+    by_address: "Mapping[tuple[int, int], Change]"
+    by_title: "Mapping[tuple[bytes, bytes], Change]"
 
     def in_stream(self, chunks: Iterator[Chunk], form: str) -> Iterator[Chunk]:
         """The output of pg_dump in a format other than that of a directory."""
         if not self.by_address:
             return chunks
+        from holdfast_postgres.formats.definition_changes import changed_archive, changed_script, changed_tar
+
         if form == "plain":
             return changed_script(chunks, self.by_title)
         return (changed_tar if form == "tar" else changed_archive)(chunks, self.by_address)
@@ -61,6 +58,8 @@ class DefinitionChanges:
     def in_directory(self, folder: Path) -> None:
         """What pg_dump wrote into a folder."""
         if self.by_address:
+            from holdfast_postgres.formats.definition_changes import change_directory
+
             change_directory(folder, self.by_address)
 
 
@@ -68,14 +67,19 @@ def definition_changes(
     connection: "Connection[TupleRow]", implied: Sequence[Implied], encoding: str
 ) -> DefinitionChanges:
     """What a dump has to change."""
+    identities = connection.execute(_IDENTITIES).fetchall()
     addresses: dict[tuple[int, int], Change] = {}
     titles: dict[tuple[bytes, bytes], Change] = {}
+    if not (implied or identities):
+        return DefinitionChanges(by_address=addresses, by_title=titles)
+    from holdfast_postgres.formats.definition_changes import with_path
+
     for address, schemas in _schemas((key, each.schemas) for each in implied for key in each.addresses).items():
         addresses[address] = partial(with_path, path=_path(schemas, encoding))
     for title, schemas in _schemas((key, each.schemas) for each in implied for key in each.titles).items():
         titles[_encoded(title, encoding)] = partial(with_path, path=_path(schemas, encoding))
     defaults = set[bytes]()
-    for catalog, oid, schema, sequence, *column, table, name in connection.execute(_IDENTITIES):
+    for catalog, oid, schema, sequence, *column, table, name in identities:
         alter = encode(f"ALTER TABLE ONLY {table} ALTER COLUMN {name} ", encoding)
         before = alter + b"DROP DEFAULT;\n\n"
         addresses[catalog, oid] = titles[_encoded((schema, sequence), encoding)] = partial(_after, before)
