@@ -140,6 +140,15 @@ def test_limits_of_a_plan_refuse_and_publish_nothing(shop: Shop) -> None:
     assert not shop.back_up(max_shrink=70).warnings
 
 
+def test_what_a_plan_allows_is_not_confirmed_by_that(shop: Shop) -> None:
+    """A limit stands in a job for good; a prune has its own."""
+    full = shop.back_up()
+    shop.rows = b"row\n"
+    for _ in range(25):
+        assert "replaces none" in shop.back_up(max_shrink=99.95).warnings[0]
+    assert full.id in shop.prune(keep_last=2)
+
+
 def test_a_store_that_is_gone_is_not_made_anew_where_that_is_not_wanted(shop: Shop) -> None:
     with pytest.raises(NotFoundError, match="it is not to be made") as failed:
         shop.back_up(create=False)

@@ -1,7 +1,5 @@
 """How large a backup should be: one that is suddenly small may be of a database that somebody has emptied."""
 
-from itertools import islice
-
 import msgspec
 
 from holdfast.errors import UnsafeError
@@ -13,14 +11,13 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 
-_LOOKED_AT = 20  # backups before it, most often one
-
 
 def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest) -> Manifest:
     """Compare the size of a backup, before it is published, with the least it may have and with the one before.
 
-    What the plan does not allow is an `UnsafeError`. A backup that has shrunk by more than 90 % is published with a
-    warning, and replaces none at a prune until it is confirmed: its manifest, which is returned, says so.
+    What the plan does not allow is an `UnsafeError`. A backup that has shrunk by more than 90 %, whatever the plan
+    allows, is published with a warning, and replaces none at a prune until it is confirmed: its manifest, which is
+    returned, says so.
     """
     least = parse_size("min_size", plan.min_size) if plan.min_size is not None else 0
     if manifest.size < least:
@@ -29,15 +26,17 @@ def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest)
             hint="see whether this is the database that it should be; nothing was published",
         )
     base = _base(catalog, run, manifest)
-    percent = MAX_SHRINK if plan.max_shrink is None else plan.max_shrink
-    if base is None or base.manifest is None or not has_shrunk(manifest.size, base.manifest.size, percent):
+    before = base.manifest.size if base and base.manifest else 0
+    if base is None or manifest.size >= before:
         return manifest
-    text = f"'{run.name}' has {manifest.size} bytes, and had {base.manifest.size} in {base.id}"
-    if plan.max_shrink is not None:
+    text = f"'{run.name}' has {manifest.size} bytes, and had {before} in {base.id}"
+    if plan.max_shrink is not None and has_shrunk(manifest.size, before, plan.max_shrink):
         raise UnsafeError(
-            f"{text}: it has shrunk by more than {percent:g} %",
+            f"{text}: it has shrunk by more than {plan.max_shrink:g} %",
             hint="if that is right, back it up once with a larger --max-shrink; nothing was published",
         )
+    if not has_shrunk(manifest.size, before, MAX_SHRINK):
+        return manifest
     warning = (
         f"{text}: at a prune this backup replaces none of those before; if it should be so small, "
         f"holdfast tag {run.id} {CONFIRMED}"
@@ -48,7 +47,7 @@ def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest)
 
 def _base(catalog: Catalog, run: Run, manifest: Manifest) -> Entry | None:
     """The last good backup of the same content that has not shrunk, or was confirmed."""
-    for entry in islice(catalog.newest(run.name), _LOOKED_AT):
+    for entry in catalog.newest(run.name):  # most often the first
         before = entry.manifest
         if before is None or not entry.good or before.content != manifest.content:
             continue

@@ -89,7 +89,7 @@ class StoreListing:
             raise PartialError(f"{are} of {quote_name(self.location)} could not be read: {', '.join(self.hidden)}")
 
     def raise_for_overdue(self, period: str) -> None:
-        """Raise `OverdueError` if a source, or the one that was named, has no proof of the last `period`."""
+        """Raise `OverdueError` if a source, or the one that was named, has no proof or backup of the last `period`."""
         if self.unproven_for is None and self.older_than is None:
             return
         if self.empty:  # the last one may have been deleted: a check that watches must not fall silent

@@ -5,7 +5,7 @@ Two seeds of `sum(hashtextextended(row::text, seed)::numeric)` and the number of
 so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "pg_proc" for the hash functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -91,22 +91,31 @@ def _prove_batch(connection: "Connection[TupleRow]", batch: Sequence[_Conditiona
         # One was removed or changed just now, or is not planned without a search_path: which, each alone tells.
         if len(batch) > 1:
             return [_prove_batch(connection, [table])[0] for table in batch]
-        counted = _counted_by_path(connection, query, batch[0][0].schema)
+        counted = _counted_by_paths(connection, query, batch[0][0].schema)
     return [_proof(setting, counted.get(number)) for number, (setting, _) in enumerate(batch)]
 
 
-def _counted_by_path(connection: "Connection[TupleRow]", query: str, schema: str) -> dict[int, list[Any]]:
+def _counted_by_paths(connection: "Connection[TupleRow]", query: str, schema: str) -> dict[int, list[Any]]:
     """What a query returns where names are looked for in other schemas; nothing where that is no help.
 
-    The planner looks into functions of SQL in indexes and constraints, whose names may have no schemas.
+    The planner looks into functions of SQL in indexes and constraints, whose names may have no schemas. Its own comes
+    first and alone: which others there are takes a look through the whole catalog.
     """
     try:
-        with releasing_locks(connection):
-            path = ", ".join(dict.fromkeys(quoted(name) for name in (schema, *unambiguous_schemas(connection))))
-            connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
-            return {number: values for number, *values in connection.execute(query)}
+        return _counted_by_path(connection, query, [schema])
+    except _UNDEFINED:
+        pass
+    try:
+        return _counted_by_path(connection, query, [schema, *unambiguous_schemas(connection)])
     except _REMOVED:
         return {}
+
+
+def _counted_by_path(connection: "Connection[TupleRow]", query: str, schemas: Iterable[str]) -> dict[int, list[Any]]:
+    path = ", ".join(dict.fromkeys(quoted(name) for name in schemas))
+    with releasing_locks(connection):
+        connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
+        return {number: values for number, *values in connection.execute(query)}
 
 
 def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof | None:

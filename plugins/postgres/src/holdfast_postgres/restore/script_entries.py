@@ -15,7 +15,7 @@ from holdfast_postgres.restore.failed_statement import FailedStatement, refusal_
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_feed import Fed, Script
 from holdfast_postgres.restore.script_run import run_sections
-from holdfast_postgres.restore.search_path import second_path, set_path
+from holdfast_postgres.restore.search_path import second_paths, set_path
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names
 
 _PART = r'(?:"(?:[^"]|"")+"|[^\s"(.;]+)'
@@ -83,7 +83,7 @@ class ScriptEntries:
         if not failed:
             return
         with run.connected() as connection, translate_errors(action):
-            paths = {schema: second_path(run, connection, schema) for schema in {entry.schema for entry in failed}}
+            paths = second_paths(run, connection, {entry.schema for entry in failed})
         before = {entry.id: set_path(paths[entry.schema]).encode() for entry in failed}
         refusals: dict[int, list[FailedStatement]] = {}
 

@@ -30,13 +30,18 @@ def second_path(run: RestoreRun, connection: "Connection[TupleRow]", schema: str
     A session may have made an object under a path that nothing tells of any more: those are others where a name can be
     mistaken for no other.
     """
+    return second_paths(run, connection, [schema])[schema]
+
+
+def second_paths(run: RestoreRun, connection: "Connection[TupleRow]", schemas: Iterable[str]) -> dict[str, str]:
+    """The same for objects of several schemas: what is alike for all is asked for once."""
     if run.options.search_path:
-        return run.options.search_path
+        return dict.fromkeys(schemas, run.options.search_path)
     (default,) = first_column(connection, _DEFAULT)
-    own = [quoted(schema)] if schema else []
     extensions = [quoted(name) for name in first_column(connection, _EXTENSION_SCHEMAS)]
     others = [quoted(name) for name in unambiguous_schemas(connection)]
-    return ", ".join(dict.fromkeys([*own, *filter(None, [run.hints.search_path, default]), *extensions, *others]))
+    alike = [*filter(None, [run.hints.search_path, default]), *extensions, *others]
+    return {schema: ", ".join(dict.fromkeys([*([quoted(schema)] if schema else []), *alike])) for schema in schemas}
 
 
 def set_path(path: str) -> str:

@@ -28,7 +28,7 @@ from holdfast_postgres.restore.not_valid import RelaxedChecks
 from holdfast_postgres.restore.run import RestoreRun, ender
 from holdfast_postgres.restore.script_feed import Fed
 from holdfast_postgres.restore.script_run import run_sections
-from holdfast_postgres.restore.search_path import second_path, set_path, with_path
+from holdfast_postgres.restore.search_path import second_path, second_paths, set_path, with_path
 from holdfast_postgres.restore.statements import run_again
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import holds_rows
@@ -188,11 +188,11 @@ class ArchiveEntries:
     def load_alone(self, entries: Sequence[Entry]) -> None:
         """Load rows into their own tables instead of those that these are partitions of."""
         run = self._run
+        with run.connected() as connection, translate_errors(self._action):
+            paths = second_paths(run, connection, {entry.schema for entry in entries})
         for entry in entries:
-            with run.connected() as connection, translate_errors(self._action):
-                path = second_path(run, connection, entry.schema)
             name = encode(quoted(entry.schema, entry.tag), run.hints.database.encoding)
-            if refusal := self._executed(entry, path, name):
+            if refusal := self._executed(entry, paths[entry.schema], name):
                 run.fail(failure_of(entry, self.entries, refusal.text, refusal.state), self._action)
 
     def _has_rows(self, entry: Entry) -> bool:
