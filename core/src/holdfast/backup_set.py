@@ -5,8 +5,10 @@ Where the engine can, all of them show one moment; where it cannot, that is said
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from holdfast.api import DatabaseURL, Engine, Moment, MomentRequest, Operation, Watcher
 from holdfast.error_boundary import translate_errors
@@ -114,7 +116,9 @@ def back_up_all(
             run.hide(*sources)
             moments = _hold(stack, sources, tag, options, run, parts.engine)
         for source in sources:
-            result = _back_up(source, tag, options, replace(parts, moment=moments.get(source)), registry, on_event)
+            result = _back_up(
+                source, tag, options, msgspec.structs.replace(parts, moment=moments.get(source)), registry, on_event
+            )
             if isinstance(result, Backup):
                 made[source] = result
             else:

@@ -11,10 +11,10 @@ import msgspec
 from holdfast.errors import UsageError, quote_name
 
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}"
 # Docker and Podman name a container by the beginning of its id; pods of Kubernetes end in chance.
-_CONTAINER = re.compile(r"[0-9a-f]{12}")
-_POD = re.compile(r".+-[bcdfghjklmnpqrstvwxz2456789]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}")
+_CONTAINER = r"[0-9a-f]{12}"
+_POD = r".+-[bcdfghjklmnpqrstvwxz2456789]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_passing(self) -> bool:
         """Whether the name looks like one that a container got at its start and takes along when it ends."""
-        return bool(_CONTAINER.fullmatch(self.name) or _POD.fullmatch(self.name))
+        return bool(re.fullmatch(_CONTAINER, self.name) or re.fullmatch(_POD, self.name))
 
 
 def this_host(name: str | None = None, environ: Mapping[str, str] = os.environ) -> Host:
@@ -43,7 +43,7 @@ def this_host(name: str | None = None, environ: Mapping[str, str] = os.environ) 
 
 def check_host_name(name: str) -> str:
     """Return a name of a host as it was given, or raise `UsageError`."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise UsageError(
             f"not a name of a host: {quote_name(name[:80])}", hint="use letters, digits and . _ - , such as web1"
         )

@@ -1,8 +1,9 @@
 """A backup before anything is opened: every part of its plan found, every option checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Storage
 from holdfast.defaults import default_codec, default_jobs, default_store
@@ -27,8 +28,7 @@ _NEEDED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Parts that a program brings as objects, in the place of those that a plan names.
 
     `moment` is what the engine holds for the databases of a run of several.
@@ -36,13 +36,12 @@ class Parts:
 
     engine: Engine | None = None
     codec: Codec | None = None
-    checksums: Mapping[str, HasherFactory] = field(default_factory=dict)
+    checksums: Mapping[str, HasherFactory] = msgspec.field(default_factory=dict)
     storage: Storage | None = None
     moment: Moment | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackupSetup:
+class BackupSetup(msgspec.Struct, frozen=True, kw_only=True):
     """A plan resolved: every part found and every option checked, nothing opened yet.
 
     `codec_name` is the name of the component, whichever alias was asked for; `plugins` are the versions of what

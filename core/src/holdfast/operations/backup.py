@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
 from holdfast.endings import ENDINGS, is_meant
 from holdfast.error_boundary import error_message, translate_errors, translate_os_errors
@@ -124,8 +126,7 @@ def _no_store(catalog: Catalog) -> HoldfastError:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _OpenSource:
+class _OpenSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source whose snapshot is open; closing `session_context` frees it early."""
 
     session: DumpSession

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
+import msgspec
 import pluggy
 
 from holdfast.api import Component
@@ -37,8 +38,7 @@ class Plugin:
         return f"{self.distribution} {self.version}".strip()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owned:
+class Owned(msgspec.Struct, frozen=True, kw_only=True):
     """A component together with the plugin that offers it."""
 
     component: Component  #: the component

@@ -4,8 +4,9 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from holdfast.api import Storage
 from holdfast.errors import LockedError, UnsafeError
@@ -39,8 +40,7 @@ def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[s
             return
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The name that a source has in a store; `taken` is whose the wanted name is, where that is another's."""
 
     name: str

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from holdfast.api import Stat
 from holdfast.errors import IntegrityError, NotFoundError
 from holdfast.store import findings, labels
@@ -101,8 +103,7 @@ class Entry:
         return time_of(self.id)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """Every backup of a store, oldest first, and the folders that are none: unfinished or half deleted.
 
     `foreign` has the place and name of a source or backup and is a link or the like, which is never followed.
@@ -112,7 +113,7 @@ class Listing:
     entries: tuple[Entry, ...]
     leftovers: tuple[str, ...]
     foreign: tuple[str, ...] = ()
-    hidden: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def hidden_source(source: tuple[str, str]) -> str:

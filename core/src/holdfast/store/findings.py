@@ -7,16 +7,17 @@ says all that the state needs, so that listing a store opens none of them.
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
+
+import msgspec
 
 from holdfast.api import Storage
 from holdfast.store._notes import STAMP, add_note, time_of_note
 from holdfast.store.names import FINDINGS
 
-_NAME = re.compile(STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json")
+_NAME = STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json"
 
 
 class Depth(IntEnum):
@@ -39,8 +40,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # neither good nor damaged: it, or what was found of it, cannot be read, or not by us
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One check: when (UTC), how deep, and whether it passed."""
 
     time: datetime
@@ -77,7 +77,7 @@ def proven_at(findings: Iterable[Finding]) -> datetime | None:
 
 def parse_name(name: str) -> Finding | None:
     """Read a finding from its file name; None for a file that is none."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name)
     time = time_of_note(match[1]) if match else None
     if match is None or time is None:
         return None

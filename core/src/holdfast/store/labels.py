@@ -6,16 +6,17 @@ store opens none of them; the newest one about a thing holds.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from holdfast.api import Storage
 from holdfast.plan import check_tag
 from holdfast.store._notes import STAMP, add_note, time_of_note
 from holdfast.store.names import LABELS
 
-_NAME = re.compile(STAMP + r"-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json")
+_NAME = STAMP + r"-(pin|unpin|tag|untag)((?:-[0-9a-f]{2,})?)\.json"
 
 
 class Act(StrEnum):
@@ -27,8 +28,7 @@ class Act(StrEnum):
     UNTAG = "untag"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Label:
+class Label(msgspec.Struct, frozen=True, kw_only=True):
     """One label: when (UTC), what, and for tags which."""
 
     time: datetime
@@ -59,7 +59,7 @@ def _ordered(labels: Iterable[Label]) -> list[Label]:
 
 def parse_name(name: str) -> Label | None:
     """Read a label from its file name; None for a file that is none."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name)
     time = time_of_note(match[1]) if match else None
     if match is None or time is None:
         return None

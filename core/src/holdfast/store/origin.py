@@ -1,7 +1,6 @@
 """Which database the backups under a name are of, and how the claim of the name says so."""
 
 import hashlib
-from dataclasses import dataclass
 
 import msgspec
 
@@ -11,8 +10,7 @@ from holdfast.host import Host
 from holdfast.store.manifest import SourceRecord
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """A database as a store tells it from others.
 
     `identity` is a digest of what the engine knows it by; `host` is where it lies, None where it is the same from

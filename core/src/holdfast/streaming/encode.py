@@ -4,7 +4,8 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
 from holdfast.errors import PluginError
@@ -13,8 +14,7 @@ from holdfast.streaming.samples import Sample, Sampler
 from holdfast.streaming.workers import PATIENCE, TICK, Stop, Stopped, Workers, join
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """What all streams of a dump share: how to compress, what to digest, the pool and the switch.
 
     `window` is the number of blocks that one stream may have under way: memory is about 2 MiB for each.
@@ -135,8 +135,7 @@ class _Output:
         self.size += len(frame)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a stream: bytes before and after the codec, with the digests of both by algorithm."""
 
     size: int

@@ -1,15 +1,15 @@
 """Samples: of each stored stream some frames are remembered by their digests, to be read back and decoded."""
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.api import Chunk
 
 _STEP = 8  # to read a frame back, decode and digest it takes a quarter of the CPU that the frame took, with its source
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One frame: where it lies in its blob, how long it is there and plain (bytes), and the SHA-256 of both."""
 
     offset: int

@@ -8,9 +8,8 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.rows import TupleRow
 from psycopg.types.string import StrDumperUnknown
 
-from holdfast_postgres.encodings import decode, encode
+from holdfast_postgres.encodings import ANY_BYTES, decode, encode
 
-ANY_BYTES = "SQL_ASCII"
 _TEXT_TYPES = (0, 25, 19, 1043, 1042, 18, 705)  # unknown to psycopg, text, name, varchar, bpchar, "char", unknown
 
 

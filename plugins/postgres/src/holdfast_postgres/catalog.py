@@ -1,9 +1,9 @@
 """What there is in a database: tables, relations, schemas and sequences."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from sys import intern
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -23,8 +23,7 @@ _BYTEA = "bytea"
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InSchema:
+class InSchema(msgspec.Struct, frozen=True, kw_only=True):
     """What has a name in a schema."""
 
     oid: int
@@ -42,19 +41,30 @@ class InSchema:
         return f"{self.schema}.{self.name}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Table(InSchema):
-    """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
+class ListedTable(InSchema, frozen=True, kw_only=True):
+    """What is to be known of a table before it is locked.
 
-    `config` tells a table of an extension of which pg_dump writes a part of the rows, `checked` one whose constraints
-    call functions that may read other tables.
+    `config` tells a table of an extension of which pg_dump writes a part of the rows.
     """
 
     kind: str
     persistence: str
-    heap: bool
     member: bool
     config: bool
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What must not change between listing a table and locking it; its columns are read under the lock."""
+        return (self.oid, self.schema, self.name, self.kind, self.persistence)
+
+
+class Table(ListedTable, frozen=True, kw_only=True):
+    """One table: `size` bytes with its TOAST table, `blocks` of the heap alone, `columns` that COPY takes.
+
+    `checked` tells one whose constraints call functions that may read other tables.
+    """
+
+    heap: bool
     columns: tuple[str, ...]
     types: tuple[str, ...]
     size: int = 0
@@ -66,15 +76,31 @@ class Table(InSchema):
         """Whether COPY's binary format is both safe and smaller: bytea as text takes two characters a byte."""
         return _BYTEA in self.types and all(_is_stable(kind) for kind in self.types)
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What must not change between listing a table and locking it."""
-        return (self.oid, self.schema, self.name, self.kind, self.persistence, self.columns, self.types)
-
 
 def _is_stable(kind: str) -> bool:
     """Whether the binary form of a type is; that of an array holds the OID of its element, fixed for built-in types."""
     return kind in _STABLE or (kind.startswith("_") and kind[1:] in _STABLE and kind != "_enum")
+
+
+_TABLE = f"c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {USER_SCHEMA}"
+_OF_EXTENSION = """c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'),
+    c.oid IN (SELECT unnest(e.extconfig) FROM pg_catalog.pg_extension e)"""
+_LISTED = f"""
+SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
+    {_OF_EXTENSION}
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE {_TABLE}
+ORDER BY n.nspname, c.relname
+"""
+
+
+def listed_tables(connection: "Connection[TupleRow]") -> list[ListedTable]:
+    """Every table and partition root, by schema and name, without what takes the server longer to find."""
+    return [
+        ListedTable(oid=oid, schema=schema, name=name, kind=kind, persistence=persistence, member=member, config=config)
+        for oid, schema, name, kind, persistence, member, config in connection.execute(_LISTED)
+    ]
 
 
 # Columns are put together once and joined, not looked up for each table: that grew with the square of their number. A
@@ -89,7 +115,7 @@ WITH RECURSIVE domain(oid, final) AS (
 ), listed AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relam
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {USER_SCHEMA}
+    WHERE {_TABLE}
 ), columns AS MATERIALIZED (
     SELECT a.attrelid, array_agg(a.attname::text ORDER BY a.attnum) AS names,
         array_agg(CASE WHEN u.typnamespace = 'pg_catalog'::regnamespace THEN u.typname::text
@@ -117,9 +143,7 @@ WITH RECURSIVE domain(oid, final) AS (
 )
 SELECT c.oid::int8, c.nspname, c.relname, c.relkind::text, c.relpersistence::text,
     coalesce(am.amname = 'heap', false),
-    c.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'),
-    c.oid IN (SELECT unnest(e.extconfig) FROM pg_catalog.pg_extension e),
+    {_OF_EXTENSION},
     coalesce(k.names, ARRAY[]::text[]), coalesce(k.types, ARRAY[]::text[]),
     c.oid IN (SELECT oid FROM checked)
 FROM listed c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam LEFT JOIN columns k ON k.attrelid = c.oid
@@ -164,13 +188,14 @@ def with_sizes(connection: "Connection[TupleRow]", listed: Sequence[Table]) -> l
     oids = [table.oid for table in listed]
     sizes = {oid: (size or 0, int(blocks or 0)) for oid, size, blocks in connection.execute(_SIZES, (oids,))}
     return [
-        replace(table, size=sizes[table.oid][0], blocks=sizes[table.oid][1]) if table.oid in sizes else table
+        msgspec.structs.replace(table, size=sizes[table.oid][0], blocks=sizes[table.oid][1])
+        if table.oid in sizes
+        else table
         for table in listed
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """A name in a schema that --select and --exclude can mean; `owner_table` is the OID of the table of its column."""
 
     schema: str
@@ -205,8 +230,7 @@ def schemas(connection: "Connection[TupleRow]") -> list[str]:
     return [row[0] for row in connection.execute(query)]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SequenceState(InSchema):
+class SequenceState(InSchema, frozen=True, kw_only=True):
     """One reading of a sequence."""
 
     last_value: int

@@ -6,9 +6,10 @@ whatever database it is connected to, and a restore can choose among them.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -45,14 +46,9 @@ _PATTERNS: dict[Kind, str] = {
     "comment": r"COMMENT ON DATABASE DB IS(?P<name>) LIT;",
     "label": r"SECURITY LABEL FOR (?P<name>ID) ON DATABASE DB IS LIT;",
 }
-_KINDS = {
-    kind: re.compile(pattern.replace("DB", re.escape(_NAME)).replace("ID", _IDENTIFIER).replace("LIT", _LITERAL))
-    for kind, pattern in _PATTERNS.items()
-}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Property:
+class Property(msgspec.Struct, frozen=True, kw_only=True):
     """One statement about a database; `name` is that of the setting, of the owner, or of the right."""
 
     kind: Kind
@@ -75,8 +71,7 @@ class Property:
         return self.text.replace(_NAME, quoted(database), 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Properties:
+class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to a database; `tablespace` is where its objects are by default."""
 
     tablespace: str
@@ -94,8 +89,17 @@ def parse_script(script: str) -> list[Property]:
     return [_parse(line) for line in script.split("\n") if line]
 
 
+@cache
+def _patterns() -> dict[Kind, re.Pattern[str]]:
+    """Compiled when a script is read: to write one takes none of them."""
+    return {
+        kind: re.compile(pattern.replace("DB", re.escape(_NAME)).replace("ID", _IDENTIFIER).replace("LIT", _LITERAL))
+        for kind, pattern in _PATTERNS.items()
+    }
+
+
 def _parse(line: str) -> Property:
-    for kind, pattern in _KINDS.items():
+    for kind, pattern in _patterns().items():
         if match := pattern.fullmatch(line):
             return Property(kind=kind, name=match["name"], text=line)
     raise IntegrityError("the backup's properties of the database hold a statement that is none of those")

@@ -10,9 +10,10 @@ import codecs
 
 from holdfast.api import HoldfastError
 
+ANY_BYTES = "SQL_ASCII"
 # Python's names where they are not PostgreSQL's.
 _CODECS = {
-    "SQL_ASCII": "utf-8", "WIN866": "cp866", "WIN874": "cp874", "EUC_CN": "gb2312", "JOHAB": "johab",
+    ANY_BYTES: "utf-8", "WIN866": "cp866", "WIN874": "cp874", "EUC_CN": "gb2312", "JOHAB": "johab",
     **{f"WIN125{number}": f"cp125{number}" for number in range(9)},
 }  # fmt: skip
 # A byte that is no text: to Python a lone surrogate, which no manifest can hold.

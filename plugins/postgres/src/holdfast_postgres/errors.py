@@ -36,22 +36,18 @@ _RESTORE_DENIED = "restore as a superuser, or as a role that may make what is na
 _BY_CLASS: dict[str, type[HoldfastError]] = {"08": UnreachableError, "28": CredentialsError}
 
 # libpq hands no SQLSTATE on when a connection fails, only the server's text.
-_DENIED = re.compile(
-    r"authentication failed|no password supplied|pg_hba\.conf|permission denied|role .* does not exist"
+_DENIED = (
+    r"(?i)authentication failed|no password supplied|pg_hba\.conf|permission denied|role .* does not exist"
     r"|is not permitted to log in|certificate|SSL error|private key|does not support SSL|SSL is not enabled"
-    r"|GSS",
-    re.IGNORECASE,
+    r"|GSS"
 )
-_LOST = re.compile(
-    r"server closed the connection|could not connect|connection to server|terminating connection|connection reset"
+_LOST = (
+    r"(?i)server closed the connection|could not connect|connection to server|terminating connection|connection reset"
     r"|SSL SYSCALL|could not receive data|could not send data|lost synchronization|no connection to the server"
-    r"|shutting down|starting up|recovery mode",
-    re.IGNORECASE,
+    r"|shutting down|starting up|recovery mode"
 )
 # What the import of a snapshot says once its session has ended; the words change between versions.
-_SNAPSHOT = re.compile(
-    r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
-)
+_SNAPSHOT = r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snapshot"
 # The system catalog disagrees with itself, for which the server has XX000 and pg_dump no code. Never translated by the
 # server; it may also be that somebody drops an object just now, since some of it is read outside of any snapshot.
 _CATALOG_DAMAGED = r"with OID \d+ (does not exist|not found)|^failed sanity check|catalog is missing \d+ attribute"
@@ -101,18 +97,18 @@ _CONTENT_CLASSES = ("21", "22", "23", "38", "39", "P0")
 # What is not as a statement needs it: other objects of the backup, such as the default of a parent where an identity
 # column is to be; or the server itself, which has settings that no message translates.
 _NOT_READY = "55000"
-_SERVER_NOT_READY = re.compile(r"shared_preload_libraries|must be (pre)?loaded|wal_level|max_[a-z_]+s\b|recovery")
+_SERVER_NOT_READY = r"shared_preload_libraries|must be (pre)?loaded|wal_level|max_[a-z_]+s\b|recovery"
 # Of a value that this server does not know, such as a locale; of a role or collation that it has not.
 _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 
-_CAUSE = re.compile(r"(?:detail|error): Error message from server: (?P<text>.*)")
-_SEVERITY = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)")
+_CAUSE = r"(?:detail|error): Error message from server: (?P<text>.*)"
+_SEVERITY = r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)"
 
 # Never translated: the name of the setting, in the hint of the server.
-_OUT_OF_LOCKS = re.compile(r"max_locks_per_transaction|out of shared memory")
+_OUT_OF_LOCKS = r"max_locks_per_transaction|out of shared memory"
 _OUT_OF_LOCKS_HINT = "raise max_locks_per_transaction on the server"
 # Never translated. A row of COPY may have 1 GB, and as text bytea takes two characters a byte.
-_TOO_LONG = re.compile(r"invalid memory alloc request size|[Cc]annot enlarge string buffer")
+_TOO_LONG = r"invalid memory alloc request size|[Cc]annot enlarge string buffer"
 _TOO_LONG_HINT = (
     "a row takes more than 1 GB as text: use the format parallel, which reads bytea in binary where the other columns "
     "are of built-in types or enums; or --exclude the table"
@@ -149,7 +145,7 @@ def server_error(error: psycopg.Error, action: str) -> HoldfastError:
     """Translate an error of psycopg; the message is one line that begins with `action`."""
     text = _one_line(error.diag.message_primary or str(error))
     state = _state(error.sqlstate or "", text)
-    if state == "53200" and _OUT_OF_LOCKS.search(f"{error.diag.message_hint} {text}"):
+    if state == "53200" and re.search(_OUT_OF_LOCKS, f"{error.diag.message_hint} {text}"):
         return OutOfLocksError(f"{action}: {text}", hint=_OUT_OF_LOCKS_HINT)
     if "row-level security" in text or "row security" in text:
         return _row_security(action, text)
@@ -166,14 +162,14 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
     """The failure of a client program translated, with its SQLSTATE, empty where that is not known."""
     state, text = "", ""
     for line in lines:
-        match = _SEVERITY.search(line)
+        match = re.search(_SEVERITY, line)
         if match:
             state, text = match["state"] or "", match["text"]
             break
     # pg_dump says "detail: Query failed: ERROR: …", and first of all "error: …".
     text = text or next((line.partition("error:")[2] for line in lines if "error:" in line), "") or "".join(lines[-1:])
     # Why a COPY came to an end it says in the next line, a "detail:" since version 15.
-    cause = next((match["text"] for line in lines if (match := _CAUSE.search(line))), "")
+    cause = next((match["text"] for line in lines if (match := re.search(_CAUSE, line))), "")
     text = _one_line(f"{text} {cause}" if cause not in text else text)
     if "row-level security" in text:
         return _row_security(action, text), state
@@ -182,13 +178,13 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
     if "lock timeout" in text or (program == "pg_dump" and "statement timeout" in text):
         # pg_dump's --lock-wait-timeout is a statement_timeout around its LOCK TABLE; others it sets to 0.
         state, text = "55P03", "could not lock a table in time"
-    if _SNAPSHOT.search(text):
+    if re.search(_SNAPSHOT, text):
         return UnreachableError(f"{action}: the session that held the snapshot was lost"), state
-    if any(_OUT_OF_LOCKS.search(line) for line in lines):
+    if any(re.search(_OUT_OF_LOCKS, line) for line in lines):
         return OutOfLocksError(f"{action}: {program}: {text}", hint=_OUT_OF_LOCKS_HINT), "53200"
     state = _state(state or state_of(text), text)
     kind = _kind(state, text)
-    hint = _TOO_LONG_HINT if _TOO_LONG.search(text) else _hint(state, text, kind)
+    hint = _TOO_LONG_HINT if re.search(_TOO_LONG, text) else _hint(state, text, kind)
     return kind(f"{action}: {program}: {text}", hint=hint), state
 
 
@@ -196,7 +192,7 @@ def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
     """Translate a fatal message of pg_restore or psql, by its SQLSTATE where that is known."""
     flat = _one_line(text)
     state = state or state_of(flat)
-    if state == "53200" and _OUT_OF_LOCKS.search(flat):
+    if state == "53200" and re.search(_OUT_OF_LOCKS, flat):
         return OutOfLocksError(f"{action}: {flat}", hint=_OUT_OF_LOCKS_HINT)
     kind = _kind(state, flat)
     hint = _RESTORE_DENIED if state == "42501" else _hint(state, flat, kind)
@@ -205,7 +201,7 @@ def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
 
 def content_error(error: HoldfastError, state: str, *, same_major: bool) -> HoldfastError:
     """In a drill: an error that the backup is damaged, where the server refuses what is in it."""
-    if state == _NOT_READY and _SERVER_NOT_READY.search(error.message):
+    if state == _NOT_READY and re.search(_SERVER_NOT_READY, error.message):
         return error
     if type(error) is HoldfastError and is_content(state, same_major=same_major):
         return IntegrityError(error.message, hint=error.hint)
@@ -252,9 +248,9 @@ def _kind(state: str, text: str) -> type[HoldfastError]:
     if state in ("", "XX000"):
         if re.search(r'database ".*" does not exist', text):
             return UnreachableError
-        if _DENIED.search(text):
+        if re.search(_DENIED, text):
             return CredentialsError
-        if not state and _LOST.search(text):
+        if not state and re.search(_LOST, text):
             return UnreachableError
     return HoldfastError
 

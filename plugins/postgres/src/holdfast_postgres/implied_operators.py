@@ -8,7 +8,6 @@ pg_catalog are made under a search_path of their own (`dump.definition_changes`)
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from psycopg import Connection
@@ -70,18 +69,16 @@ ORDER BY t.classid, t.objid
 """
 
 # In the words of PostgreSQL's outfuncs.c, where braces and brackets in names stand behind a backslash.
-_ALONE = re.compile(r"\{(?:DISTINCTEXPR|NULLIFEXPR) :opno (\d+)")
+_ALONE = r"\{(?:DISTINCTEXPR|NULLIFEXPR) :opno (\d+)"
 # The first argument is the value after CASE, perhaps in a conversion.
-_CASE = re.compile(
+_CASE = (
     r"\{CASEWHEN :expr \{OPEXPR :opno (\d+)(?: :\w+ [^\s{(]+)*? :args \("
     r"(?:\{\w+(?: :\w+ [^\s{(]+)*? :args? \(?)*\{CASETESTEXPR "
 )
-_ROWS = re.compile(r"\{ROWCOMPAREEXPR :rctype \d+ :opnos \(o ([\d ]+)\)")
-_COLUMNS_OF_QUERY = re.compile(r"\{SUBLINK :subLinkType \d :subLinkId \d+ :testexpr (?=\{BOOLEXPR )")
-_JOINED = re.compile(
-    r":usingClause \((?:[^()\\]|\\.)*\)(?: :join_using_alias (?:<>|\{(?:[^{}\\]|\\.)*\}))? :quals (?=\{)"
-)
-_OPERATOR = re.compile(r"\{OPEXPR :opno (\d+)")
+_ROWS = r"\{ROWCOMPAREEXPR :rctype \d+ :opnos \(o ([\d ]+)\)"
+_COLUMNS_OF_QUERY = r"\{SUBLINK :subLinkType \d :subLinkId \d+ :testexpr (?=\{BOOLEXPR )"
+_JOINED = r":usingClause \((?:[^()\\]|\\.)*\)(?: :join_using_alias (?:<>|\{(?:[^{}\\]|\\.)*\}))? :quals (?=\{)"
+_OPERATOR = r"\{OPEXPR :opno (\d+)"
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -105,8 +102,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind} {'.'.join(self.names)}{arguments}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Implied:
+class Implied(msgspec.Struct, frozen=True, kw_only=True):
     """One definition that means operators without naming them.
 
     pg_dump may write it at several `addresses`, such as a CHECK in a CREATE TABLE, in a script under `titles`: schema
@@ -158,12 +154,12 @@ def _is_unreadable(numbers: Sequence[int], schemas: Mapping[int, str]) -> bool:
 def _meant(tree: str) -> Iterator[list[int]]:
     """The operators in a parse tree that are printed without a schema; of several in one place only the first is."""
     for pattern in (_ALONE, _CASE):
-        yield from ([int(number)] for number in pattern.findall(tree))
-    for numbers in _ROWS.findall(tree):
+        yield from ([int(number)] for number in re.findall(pattern, tree))
+    for numbers in re.findall(_ROWS, tree):
         yield [int(number) for number in numbers.split()]
-    for match in _COLUMNS_OF_QUERY.finditer(tree):
+    for match in re.finditer(_COLUMNS_OF_QUERY, tree):
         yield _operators(tree, match.end())
-    for match in _JOINED.finditer(tree):
+    for match in re.finditer(_JOINED, tree):
         yield from ([number] for number in _operators(tree, match.end()))
 
 
@@ -173,5 +169,5 @@ def _operators(tree: str, start: int) -> list[int]:
     for brace in _BRACE.finditer(tree, start):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if not depth:
-            return [int(number) for number in _OPERATOR.findall(tree[start : brace.end()])]
+            return [int(number) for number in re.findall(_OPERATOR, tree[start : brace.end()])]
     return []

@@ -1,13 +1,15 @@
 """Kinds of objects that a backup or a restore leaves out, as pg_dump's archives call them."""
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast.api import ObjectKind, UsageError, quote_name
-from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.hints import Hints
-from holdfast_postgres.selection.archive_entries import configuration, with_needing
+
+if TYPE_CHECKING:
+    from holdfast_postgres.formats.archive import Entry
 
 ENTRY_KINDS: dict[str, frozenset[str]] = {
     ObjectKind.COMMENT: frozenset({"COMMENT"}),
@@ -40,7 +42,7 @@ _TABLES = {"TABLE", "FOREIGN TABLE", "TABLE DATA"}
 _REQUIREMENTS = {ObjectKind.EXTENSION: "extensions", ObjectKind.GRANT: "grantees", ObjectKind.POLICY: "policy_roles"}
 
 
-def without_kinds(entries: Sequence[Entry], kinds: Collection[str]) -> tuple[list[Entry], list[str]]:
+def without_kinds(entries: "Sequence[Entry]", kinds: Collection[str]) -> "tuple[list[Entry], list[str]]":
     """The entries without those of some kinds, and for messages what needs them and is therefore left out too.
 
     What uses an extension stays, since the target may have it; a table that needs what is left out is a `UsageError`.
@@ -48,6 +50,8 @@ def without_kinds(entries: Sequence[Entry], kinds: Collection[str]) -> tuple[lis
     unwanted = {entry for kind in kinds for entry in ENTRY_KINDS.get(kind, ())}
     if not unwanted:
         return list(entries), []
+    from holdfast_postgres.selection.archive_entries import configuration, with_needing
+
     omitted = {entry.id for entry in entries if entry.kind in unwanted}
     extensions = {entry.id for entry in entries if entry.kind == "EXTENSION" and entry.id in omitted}
     needing = with_needing(omitted - extensions, entries) - omitted

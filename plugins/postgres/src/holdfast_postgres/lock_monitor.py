@@ -21,7 +21,6 @@ from holdfast.api import HoldfastError, LockedError, UnreachableError, quote_nam
 from holdfast_postgres.catalog import USER_SCHEMA
 from holdfast_postgres.errors import OutOfLocksError, is_recovery_conflict, server_error
 from holdfast_postgres.location import Location
-from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.session import connect, settings
 
 log = logging.getLogger("holdfast.postgres.lock_monitor")
@@ -173,6 +172,8 @@ class LockMonitor:
         return LockedError(text, hint=hint)
 
     def _explain_room(self, error: HoldfastError) -> HoldfastError:
+        from holdfast_postgres.lock_room import read_lock_room
+
         try:
             row = self.connection.execute(_LOCKED).fetchone()
             room = read_lock_room(self.connection)

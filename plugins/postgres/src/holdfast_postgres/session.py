@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import UnreachableError
-from holdfast_postgres.any_bytes import ANY_BYTES, take_any_bytes
+from holdfast_postgres.encodings import ANY_BYTES
 from holdfast_postgres.errors import server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.pooler import check_exclusive
@@ -63,8 +63,7 @@ def settings(major: int, *, encoding: str = "", money: str = "") -> str:
     return "".join(f"SET {name} TO {value};\n" for name, value in values.items())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Server:
+class Server(msgspec.Struct, frozen=True, kw_only=True):
     """What a server says of itself; `version` as in `server_version`, `encoding` that of the database."""
 
     version: str
@@ -106,6 +105,8 @@ def connect(location: Location) -> WatchedConnection:
         connection.identify()
         connection.execute(_limits_lifted(connection.info.server_version // 10000))
         if connection.info.parameter_status("server_encoding") == ANY_BYTES:
+            from holdfast_postgres.any_bytes import take_any_bytes
+
             take_any_bytes(connection)
         connection.limit = None
     except psycopg.Error as error:

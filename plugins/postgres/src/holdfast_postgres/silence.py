@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import msgspec
 from psycopg import OperationalError
 
 log = logging.getLogger("holdfast.postgres.silence")
@@ -37,8 +38,7 @@ class SilentServerError(OperationalError):
     sqlstate = "08006"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """The address at the other end of a connection, as exactly that one was reached."""
 
     family: int

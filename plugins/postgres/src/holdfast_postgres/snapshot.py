@@ -7,28 +7,29 @@ does a query take the snapshot, in which the list must still be the same.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, LockedError, Source
 from holdfast_postgres import catalog
-from holdfast_postgres.catalog import Relation, Table
+from holdfast_postgres.catalog import ListedTable, Relation, Table
 from holdfast_postgres.errors import server_error, translate_errors
 from holdfast_postgres.leniency import without_leniency
 from holdfast_postgres.location import Location
 from holdfast_postgres.lock_monitor import LockMonitor, with_mark
 from holdfast_postgres.money import money_locale
 from holdfast_postgres.pooler import is_pooled
-from holdfast_postgres.selection import backup_scope
-from holdfast_postgres.selection.backup_scope import BackupScope
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.session import Server, connect, pin, read_server, settings
+
+if TYPE_CHECKING:
+    from holdfast_postgres.selection.backup_scope import BackupScope
 
 log = logging.getLogger("holdfast.postgres.snapshot")
 
@@ -37,8 +38,7 @@ _BATCH = 500
 _REMOVED = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A transaction that holds the locks and the snapshot; `point` says which moment it shows.
 
     `scope` is what a selection takes, None without one; `money` the locale in which amounts are written, empty where
@@ -56,7 +56,7 @@ class Snapshot:
     tables: tuple[Table, ...]
     relations: tuple[Relation, ...]
     schemas: tuple[str, ...]
-    scope: BackupScope | None
+    scope: "BackupScope | None"
     point: dict[str, Any]
     source: Source
 
@@ -74,7 +74,8 @@ class Snapshot:
         )
 
 
-_FindScope = Callable[["Connection[TupleRow]", Sequence[Relation] | None], BackupScope | None]
+_Table = TypeVar("_Table", bound=ListedTable)
+_FindScope = Callable[["Connection[TupleRow]", Sequence[Relation] | None], "BackupScope | None"]
 
 
 class _TablesChanged(Exception):  # noqa: N818 (a signal to try again, never raised to a caller)
@@ -102,7 +103,7 @@ def open_snapshot(
             monitor = stack.enter_context(LockMonitor(location, mark, major=server.major, lock_timeout=lock_timeout))
             find = _scope_finder(selection, definitions=definitions)
             with monitor.explain_locks(), translate_errors(f"cannot read {location.label}"):
-                snapshot = replace(_take(connection, location, server, find, monitor), lenient=lenient)
+                snapshot = msgspec.structs.replace(_take(connection, location, server, find, monitor), lenient=lenient)
             monitor.set_holder(connection)
         yield snapshot
 
@@ -126,7 +127,7 @@ def _take(
 def _try_once(
     connection: "Connection[TupleRow]", location: Location, server: Server, find: _FindScope, monitor: LockMonitor
 ) -> Snapshot:
-    listed = _readable(catalog.tables(monitor.connection), find(monitor.connection, None))
+    listed = _readable(catalog.listed_tables(monitor.connection), find(monitor.connection, None))
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     # For all of the transaction: reading a sequence, and the size of a table with its indexes, may have to wait too.
     connection.execute(f"SET LOCAL lock_timeout = {monitor.lock_timeout_ms}")
@@ -160,16 +161,18 @@ def _try_once(
 def _scope_finder(selection: Selection, *, definitions: bool) -> _FindScope:
     """How to find what a selection takes, in a connection with the relations that it lists, if they are known."""
 
-    def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> BackupScope | None:
+    def find(connection: "Connection[TupleRow]", relations: Sequence[Relation] | None) -> "BackupScope | None":
         if not selection:
             return None
         relations = catalog.relations(connection) if relations is None else relations
+        from holdfast_postgres.selection import backup_scope
+
         return backup_scope.find_scope(connection, selection, relations, definitions=definitions)
 
     return find
 
 
-def _readable(tables: Sequence[Table], scope: BackupScope | None) -> list[Table]:
+def _readable(tables: Iterable[_Table], scope: "BackupScope | None") -> list[_Table]:
     """Those whose rows the dump can hold: what an extension brings comes back with the extension."""
     return [
         table
@@ -178,7 +181,7 @@ def _readable(tables: Sequence[Table], scope: BackupScope | None) -> list[Table]
     ]
 
 
-def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], monitor: LockMonitor) -> None:
+def _lock(connection: "Connection[TupleRow]", tables: Sequence[ListedTable], monitor: LockMonitor) -> None:
     for start in range(0, len(tables), _BATCH):
         batch = tables[start : start + _BATCH]
         names = ", ".join(f"ONLY {table.quoted}" for table in batch)
@@ -194,7 +197,7 @@ def _lock(connection: "Connection[TupleRow]", tables: Sequence[Table], monitor: 
             raise
 
 
-def _recheck(connection: "Connection[TupleRow]", listed: Sequence[Table], tables: Sequence[Table]) -> None:
+def _recheck(connection: "Connection[TupleRow]", listed: Sequence[ListedTable], tables: Sequence[Table]) -> None:
     before, after = ({table.identity for table in group} for group in (listed, tables))
     if before != after:
         raise _TablesChanged(f"{len(before ^ after)} differences")

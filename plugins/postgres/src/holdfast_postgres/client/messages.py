@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-_WARNING = re.compile(r"(?P<program>\w+): warning: (?P<text>.*)|WARNING:\s+(?:[0-9A-Z]{5}: )?(?P<server>.*)")
-_MORE = re.compile(r"(?:\w+: )?(?:detail: |DETAIL:\s+)?\s*(?P<text>.*)")
-_NEXT = re.compile(r"\w+: (?:hint|error|warning|info): |(?:HINT|LOCATION|CONTEXT|STATEMENT|NOTICE|WARNING|ERROR):")
+_WARNING = r"(?P<program>\w+): warning: (?P<text>.*)|WARNING:\s+(?:[0-9A-Z]{5}: )?(?P<server>.*)"
+_MORE = r"(?:\w+: )?(?:detail: |DETAIL:\s+)?\s*(?P<text>.*)"
+_NEXT = r"\w+: (?:hint|error|warning|info): |(?:HINT|LOCATION|CONTEXT|STATEMENT|NOTICE|WARNING|ERROR):"
 _MOST = 100
 _MOST_DETAILS = 5
 
@@ -15,13 +15,13 @@ def warnings_in(lines: Sequence[str]) -> list[str]:
     warnings: list[list[str]] = []
     open_warning = False
     for line in lines:
-        if match := _WARNING.match(line):
+        if match := re.match(_WARNING, line):
             program = match["program"]
             warnings.append([f"{program}: {match['text']}" if program else f"warning of the server: {match['server']}"])
             open_warning = True
-        elif _NEXT.match(line):
+        elif re.match(_NEXT, line):
             open_warning = False
-        elif open_warning and (detail := _MORE.match(line)) and detail["text"]:
+        elif open_warning and (detail := re.match(_MORE, line)) and detail["text"]:
             warnings[-1].append(detail["text"])
     texts = list(dict.fromkeys(_flat(parts) for parts in warnings))
     return texts if len(texts) <= _MOST else [*texts[:_MOST], f"{len(texts) - _MOST} more warnings are not shown"]

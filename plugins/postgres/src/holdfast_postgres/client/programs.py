@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from holdfast.api import PluginError, quote_name
 from holdfast_postgres.url_parameters import known_since
@@ -33,8 +34,7 @@ _VERSION = re.compile(r"\(PostgreSQL\) ((\d+)(?:\.(\d+))?\S*)")
 _NEEDED = ("pg_dump", "pg_restore", "psql")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Programs:
+class Programs(msgspec.Struct, frozen=True, kw_only=True):
     """The client programs of one folder; `version` is pg_dump's."""
 
     folder: str

@@ -1,11 +1,11 @@
 """What a dump changes of the definitions that pg_dump writes, so that they can be restored as they are."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -38,8 +38,7 @@ WHERE a.attidentity <> '' AND EXISTS (
 _NO_CATALOG = (0, 0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DefinitionChanges:
+class DefinitionChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What is changed of the definitions of one dump: by OIDs in its archive, by schema and name in its script."""
 
     by_address: "Mapping[tuple[int, int], Change]"

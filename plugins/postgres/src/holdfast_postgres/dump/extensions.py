@@ -1,6 +1,7 @@
 """The extensions of a database: their version, their schema, and the tables whose rows they leave to pg_dump."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import Connection
@@ -8,8 +9,10 @@ from psycopg.rows import TupleRow
 
 from holdfast_postgres import special_extensions
 from holdfast_postgres.hints import ExtensionHint
-from holdfast_postgres.selection.backup_scope import BackupScope
 from holdfast_postgres.session import quoted
+
+if TYPE_CHECKING:
+    from holdfast_postgres.selection.backup_scope import BackupScope
 
 log = logging.getLogger("holdfast.postgres.dump")
 
@@ -52,7 +55,7 @@ SELECT EXISTS (SELECT FROM ONLY {} WHERE xmin::text <> ALL (%s)
 """
 
 
-def unmarked_rows(connection: "Connection[TupleRow]", scope: BackupScope | None) -> list[str]:
+def unmarked_rows(connection: "Connection[TupleRow]", scope: "BackupScope | None") -> list[str]:
     """Tables of extensions with rows that the extension neither made itself nor marks as configuration.
 
     Nothing can be told of rows that are older than the extension: pg_upgrade has made their cluster.
@@ -79,7 +82,7 @@ def _holds_newer(connection: "Connection[TupleRow]", table: str, ids: list[str])
 
 
 def read_extensions(
-    connection: "Connection[TupleRow]", scope: BackupScope | None, *, selects: bool
+    connection: "Connection[TupleRow]", scope: "BackupScope | None", *, selects: bool
 ) -> list[ExtensionHint]:
     """The extensions that a dump makes: all of them, or those of a selection; `selects` is not by --exclude alone."""
     return [

@@ -1,8 +1,8 @@
 """What pg_dump leaves out without a word, or with one too general: read from the catalogs, named in warnings."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -11,7 +11,6 @@ from holdfast.api import quote_name
 from holdfast_postgres.catalog import Table, first_column
 from holdfast_postgres.dump.extension_members import changed_members
 from holdfast_postgres.errors import some_names
-from holdfast_postgres.parallel import in_batches
 from holdfast_postgres.session import quoted, releasing_locks
 from holdfast_postgres.snapshot import Snapshot
 
@@ -177,6 +176,8 @@ def tables_of_large_objects(snapshot: Snapshot) -> list[Table]:
         tables = {oid: table for oid, table in tables.items() if table.persistence == "p"}
     rows = connection.execute(_NUMBER_COLUMNS, (list(tables),)).fetchall()
     columns = [_NumberColumn(table=tables[oid], name=name, exact=exact) for oid, name, exact in rows]
+    from holdfast_postgres.parallel import in_batches
+
     pointing = {
         column.table.oid: column.table
         for batch in in_batches([(column, 0) for column in columns])
@@ -185,8 +186,7 @@ def tables_of_large_objects(snapshot: Snapshot) -> list[Table]:
     return list(pointing.values())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _NumberColumn:
+class _NumberColumn(msgspec.Struct, frozen=True, kw_only=True):
     """A column that may hold numbers of large objects; `exact` where it can hold nothing else that counts."""
 
     table: Table

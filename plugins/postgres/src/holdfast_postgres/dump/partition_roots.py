@@ -1,12 +1,15 @@
 """Partitions whose rows may belong into another partition once the database has been restored."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import Table
-from holdfast_postgres.selection.backup_scope import BackupScope
+
+if TYPE_CHECKING:
+    from holdfast_postgres.selection.backup_scope import BackupScope
 
 # As pg_dump has it (--load-via-partition-root, which it takes by itself for these): an enum is hashed by its OID.
 _UNSAFE = """
@@ -23,7 +26,7 @@ WHERE EXISTS (
 
 
 def partition_roots(
-    connection: "Connection[TupleRow]", tables: Sequence[Table], scope: BackupScope | None
+    connection: "Connection[TupleRow]", tables: Sequence[Table], scope: "BackupScope | None"
 ) -> dict[int, tuple[str, str]]:
     """The partitioned table of each such partition, by its OID, as far as the dump holds that table."""
     rows = connection.execute(_UNSAFE, ([table.oid for table in tables],))

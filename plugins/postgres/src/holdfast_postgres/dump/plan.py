@@ -1,8 +1,8 @@
 """What a dump reads from its snapshot, and how: by pg_dump, by COPY in parts, or here."""
 
 import logging
-from dataclasses import dataclass
 
+import msgspec
 import psycopg
 
 from holdfast.api import DumpRequest
@@ -23,8 +23,7 @@ GLOBALS = "globals"
 PROPERTIES = "properties"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DumpPlan:
+class DumpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of large tables that COPY reads, and the sequences that are read here; pg_dump reads the rest.
 
     `passwords` tells whether roles are taken with the hashes of their passwords.

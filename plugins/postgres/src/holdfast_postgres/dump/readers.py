@@ -18,7 +18,6 @@ from holdfast_postgres.encodings import encode
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.kinds import PG_DUMP_OPTIONS, without_kinds
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
 from holdfast_postgres.snapshot import Snapshot
 
 _MB = 1 << 20
@@ -89,13 +88,14 @@ class StreamReaders:
 
     def _read_script(self) -> Iterator[Chunk]:
         """A selection goes through an archive in the scratch folder: of a script pg_dump can leave nothing out."""
-        from holdfast_postgres.formats import script as sql_script
-        from holdfast_postgres.formats.archive import read_entries
-
         scope, kinds = self._snapshot.scope, self._request.exclude_kinds
         if (scope is None and not kinds) or self._options.data_only:
             yield from self._read_archive()
             return
+        from holdfast_postgres.formats import script as sql_script
+        from holdfast_postgres.formats.archive import read_entries
+        from holdfast_postgres.selection.archive_entries import is_public, list_file, script_entries
+
         path, listing = self._request.scratch / "selection.dump", self._request.scratch / "selection.list"
         self._check_space(path.parent, "a script of a selection")
         with self._processes.start(self._pg_dump("--format=custom", f"--file={path}"), tied=True) as child:

@@ -1,11 +1,15 @@
 """What a server must have before a database can be restored there as it was: recorded with each dump."""
 
+from typing import TYPE_CHECKING
+
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.hints import DatabaseHint
-from holdfast_postgres.selection.backup_scope import BackupScope
+
+if TYPE_CHECKING:
+    from holdfast_postgres.selection.backup_scope import BackupScope
 
 _DATABASE = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
 # The objects of a selection that roles own or may use.
@@ -69,7 +73,7 @@ _MOST_PATHS = 10  # where each role has its own, that of an object is the schema
 _EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
 
-def read_requirements(connection: "Connection[TupleRow]", scope: BackupScope | None) -> dict[str, list[str]]:
+def read_requirements(connection: "Connection[TupleRow]", scope: "BackupScope | None") -> dict[str, list[str]]:
     """Extensions, roles and tablespaces, by the names of the fields of `Hints`: of the whole, or of a selection."""
     owners = _roles(connection, scope, "o") + first_column(connection, _BOOTSTRAP_ROLE)
     extensions = first_column(connection, _EXTENSIONS)
@@ -84,7 +88,7 @@ def read_requirements(connection: "Connection[TupleRow]", scope: BackupScope | N
     }
 
 
-def _roles(connection: "Connection[TupleRow]", scope: BackupScope | None, *dependencies: str) -> list[str]:
+def _roles(connection: "Connection[TupleRow]", scope: "BackupScope | None", *dependencies: str) -> list[str]:
     relations = [] if scope is None else sorted(scope.relations)
     schemas = [] if scope is None else sorted(scope.schemas)
     values = (list(dependencies), scope is None, relations, relations, schemas, schemas, schemas)

@@ -28,7 +28,6 @@ from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.selection import Selection
-from holdfast_postgres.selection.divided import refuse_divided
 from holdfast_postgres.session import connect, settings
 from holdfast_postgres.silence import Peer
 from holdfast_postgres.snapshot import Snapshot, check_held, open_snapshot
@@ -56,6 +55,8 @@ class PostgresDump:
         self._plan = make_plan(request, snapshot, programs)
         with translate_errors(f"cannot read {snapshot.location.label}"):
             if snapshot.scope and not self._options.schema_only:
+                from holdfast_postgres.selection.divided import refuse_divided
+
                 refuse_divided(snapshot.connection, snapshot.scope.relations)
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)

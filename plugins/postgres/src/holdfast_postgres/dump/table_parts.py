@@ -6,7 +6,8 @@ workers: there one huge table is read as fast as many.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast_postgres.catalog import Table
 from holdfast_postgres.session import quoted
@@ -23,8 +24,7 @@ _LEAST_SIZE = 32 * _MB
 _RANGES_SINCE = 14
 
 
-@dataclass(frozen=True, kw_only=True)
-class TablePart:
+class TablePart(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of a table that one COPY reads; `first` and `last` are blocks, None at the open ends."""
 
     table: Table

@@ -15,8 +15,7 @@ Name = tuple[str, str]
 """Schema and name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Relation(InSchema):
+class Relation(InSchema, frozen=True, kw_only=True):
     """One relation; `owner` is the OID of the table of whose column it is the sequence: it goes with that.
 
     `parents` are the OIDs of the tables that it inherits from, and `partition` says that it is one of such a table.

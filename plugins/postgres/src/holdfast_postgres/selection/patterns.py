@@ -9,10 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation
-from holdfast_postgres.selection.descendants import Descendants
+
+if TYPE_CHECKING:
+    from holdfast_postgres.selection.descendants import Descendants
 
 Glob = Callable[[str], object]  # true for a name that it matches
 
@@ -119,7 +122,7 @@ class Selection:
         if self and not self.taken(relations) and not any(self.takes_schema(schema) for schema in names):
             raise nothing_left()
 
-    def taken(self, relations: Sequence[Relation], descendants: Descendants | None = None) -> set[int]:
+    def taken(self, relations: Sequence[Relation], descendants: "Descendants | None" = None) -> set[int]:
         """The OIDs of those that belong to it, with the descendants of tables.
 
         The sequence of a serial or identity column follows its table.

@@ -6,8 +6,9 @@ asks the server once for each.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from holdfast_postgres.session import quoted
 
@@ -20,8 +21,7 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """What pg_dump is told to take or to leave out; `pattern` is one of pg_dump's."""
 
     action: Literal["include", "exclude"]
