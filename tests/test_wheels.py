@@ -181,7 +181,7 @@ def test_every_wheel_alone_brings_what_it_needs(
     clean.create()
     full_name = "holdfast" if distribution == "core" else f"holdfast-{distribution}"
     clean.install(full_name)
-    run(clean.python, "-m", "pip", "check")
+    clean.pip("check")
     data = json.loads(run(*clean.holdfast, "plugins", "--json"))
     assert data["plugins"] == [], "none is refused"
     assert full_name in {component["distribution"] for component in data["components"]}
