@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import forks
+
 HOLDFAST = (sys.executable, "-m", "holdfast")
 # As root every file is readable and every folder writable; without its capabilities root is like everybody.
 PLAIN_USER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+
+_LONGEST = 60.0  # seconds for a command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +105,20 @@ class Shell:
 
     def run(self, *arguments: object, code: int = 0, env: Mapping[str, str] | None = None) -> Ran:
         """Run a command to its end, which must be the exit code that is expected."""
-        done = subprocess.run(
-            self.arguments(*arguments),
-            cwd=self.folder,
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
+        environment = self.environment(env)
+        if self.holdfast == HOLDFAST and not self.under and forks.is_enough(environment):
+            words = [*map(str, arguments)]
+            done = forks.run(words, folder=self.folder, environment=environment, timeout=_LONGEST)
+        else:
+            done = subprocess.run(
+                self.arguments(*arguments),
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=_LONGEST,
+            )
         ran = Ran(code=done.returncode, stdout=done.stdout.decode(), stderr=done.stderr.decode())
         assert ran.code == code, f"exit {ran.code}, expected {code}\n{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}"
         assert not list(self.scratch.iterdir()), "a scratch folder was left behind"
