@@ -284,15 +284,29 @@ def first_column(connection: "Connection[TupleRow]", query: str, parameters: Seq
     return [row[0] for row in connection.execute(query, parameters or None)]
 
 
-_UNAMBIGUOUS = f"""
+# Routines that are alike in all that they do are one: a body finds its names by the path of the session.
+_NAMES = f"""
 WITH name AS MATERIALIZED (
-    SELECT x.schema, x.kind, x.name FROM pg_catalog.pg_namespace n JOIN (
-        SELECT pronamespace AS schema, 'routine' AS kind, proname AS name FROM pg_catalog.pg_proc
-        UNION SELECT relnamespace, 'relation', relname FROM pg_catalog.pg_class
+    SELECT x.schema, x.kind, x.name, x.meaning FROM pg_catalog.pg_namespace n JOIN (
+        SELECT pronamespace AS schema, 'routine' AS kind, proname AS name, concat_ws(' ', prokind, proargtypes::text,
+            prorettype, proretset, prolang, provolatile, proisstrict, prosecdef, proconfig::text, probin, prosrc,
+            to_jsonb(p) ->> 'prosqlbody', proargdefaults) AS meaning
+        FROM pg_catalog.pg_proc p WHERE prokind <> 'a'
+        UNION ALL SELECT pronamespace, 'routine', proname, oid::text FROM pg_catalog.pg_proc WHERE prokind = 'a'
+        UNION ALL SELECT relnamespace, 'relation', relname, oid::text FROM pg_catalog.pg_class
             WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL SELECT typnamespace, 'type', typname, oid::text FROM pg_catalog.pg_type
+            WHERE typtype IN ('e', 'd', 'r')
+        UNION ALL SELECT oprnamespace, 'operator', oprname, oid::text FROM pg_catalog.pg_operator
     ) x ON x.schema = n.oid WHERE {USER_SCHEMA}
-), shared AS MATERIALIZED (
-    SELECT kind, name FROM name GROUP BY kind, name HAVING count(*) > 1
+)
+"""
+_UNAMBIGUOUS = f"""
+{_NAMES}, shared AS MATERIALIZED (
+    SELECT kind, name FROM (
+        SELECT kind, name, array_agg(meaning ORDER BY meaning COLLATE "C") AS meanings FROM name
+        GROUP BY kind, name, schema) alike
+    GROUP BY kind, name HAVING count(DISTINCT meanings) > 1
 )
 SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA}
     AND NOT EXISTS (SELECT FROM name JOIN shared USING (kind, name) WHERE name.schema = n.oid) ORDER BY 1
@@ -300,5 +314,17 @@ SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA}
 
 
 def unambiguous_schemas(connection: "Connection[TupleRow]") -> list[str]:
-    """The schemas in which a name means what it means in no other: those of routines and relations are in none."""
+    """The schemas in which a name means what it means in all others that have it."""
     return first_column(connection, _UNAMBIGUOUS)
+
+
+_HOLDING = f"""
+{_NAMES} SELECT n.nspname, array_agg(DISTINCT name.name::text)
+FROM name JOIN pg_catalog.pg_namespace n ON n.oid = name.schema
+WHERE name.kind = ANY (%s) AND position(name.name IN %s) > 0 GROUP BY n.nspname ORDER BY n.nspname
+"""
+
+
+def schemas_with_name(connection: "Connection[TupleRow]", kinds: Sequence[str], text: str) -> dict[str, list[str]]:
+    """The schemas that have something of these kinds whose name stands in a text, and these names."""
+    return dict(connection.execute(_HOLDING, (list(kinds), text)).fetchall())

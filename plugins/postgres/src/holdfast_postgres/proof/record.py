@@ -18,6 +18,7 @@ from holdfast_postgres.proof.configuration import (
     read_configuration,
 )
 from holdfast_postgres.proof.definitions import prove_comments, prove_definitions, read_definitions
+from holdfast_postgres.proof.generated import with_generated
 from holdfast_postgres.proof.partitions import with_moved_rows
 from holdfast_postgres.proof.printed import pack_texts
 from holdfast_postgres.proof.rows import TABLE, TableSetting, prove_tables, table_sizes, wide_columns
@@ -138,6 +139,7 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
     others += as_recorded(recorded.objects, unknown)
     rows = prove_tables(tables, sizes, open_session, jobs, conditions)
     rows = with_moved_rows(rows, tables, (proof for proof in recorded.objects if proof.kind == TABLE), open_session)
+    rows, computed = with_generated(rows, tables, recorded.objects, open_session)
     objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
     proof = Proof(method=METHOD, objects=objects, settings=recorded.settings)
-    return proof, [*warnings, *unlike]
+    return proof, [*warnings, *unlike, *computed]

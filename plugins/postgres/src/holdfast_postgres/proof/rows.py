@@ -6,6 +6,8 @@ so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, ObjectProof, quote_name
-from holdfast_postgres.catalog import Table, unambiguous_schemas
+from holdfast_postgres.catalog import Table, schemas, unambiguous_schemas
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.parallel import in_batches, in_sessions
 from holdfast_postgres.proof.values import hex_digest, object_name
@@ -99,20 +101,22 @@ def _counted_by_paths(connection: "Connection[TupleRow]", query: str, schema: st
     """What a query returns where names are looked for in other schemas; nothing where that is no help.
 
     The planner looks into functions of SQL in indexes and constraints, whose names may have no schemas. Its own comes
-    first and alone: which others there are takes a look through the whole catalog.
+    first and alone: which others there are takes a look through the whole catalog. At last all others do, since what is
+    stored is the same whatever they mean.
     """
-    try:
+    with suppress(*_UNDEFINED):
         return _counted_by_path(connection, query, [schema])
-    except _UNDEFINED:
-        pass
+    known = [schema, *unambiguous_schemas(connection)]
+    with suppress(*_UNDEFINED):
+        return _counted_by_path(connection, query, known)
     try:
-        return _counted_by_path(connection, query, [schema, *unambiguous_schemas(connection)])
+        return _counted_by_path(connection, query, [*known, *schemas(connection)])
     except _REMOVED:
         return {}
 
 
-def _counted_by_path(connection: "Connection[TupleRow]", query: str, schemas: Iterable[str]) -> dict[int, list[Any]]:
-    path = ", ".join(dict.fromkeys(quoted(name) for name in schemas))
+def _counted_by_path(connection: "Connection[TupleRow]", query: str, names: Iterable[str]) -> dict[int, list[Any]]:
+    path = ", ".join(dict.fromkeys(quoted(name) for name in names))
     with releasing_locks(connection):
         connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
         return {number: values for number, *values in connection.execute(query)}
@@ -127,24 +131,45 @@ def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof 
     return ObjectProof(kind=TABLE, name=object_name(setting.schema, setting.name), rows=rows, digest=hex_digest(sums))
 
 
-def _query(number: int, setting: TableSetting, condition: str, columns: Sequence[tuple[str, str]]) -> str:
+def prove_computed(
+    connection: "Connection[TupleRow]", setting: TableSetting, expressions: Mapping[str, str], path: Sequence[str]
+) -> ObjectProof | None:
+    """Digest a table with the values that some columns get from expressions under this path; None where it gives none.
+
+    The transaction of the connection stays as it was.
+    """
+    columns = _read_columns(connection, [setting])
+    try:
+        query = _query(0, setting, "", columns[0], expressions)
+        return _proof(setting, next(iter(_counted_by_path(connection, query, path).values()), None))
+    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.InternalError):
+        return None
+
+
+def _query(
+    number: int,
+    setting: TableSetting,
+    condition: str,
+    columns: Sequence[tuple[str, str]],
+    expressions: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     name = quoted(setting.schema, setting.name)
     return f"""
         SELECT {number}, count(*), sum(pg_catalog.hashtextextended(x COLLATE "C", 0)::numeric),
             sum(pg_catalog.hashtextextended(x COLLATE "C", 7461001)::numeric)
-        FROM (SELECT {_row_text(setting, columns)} AS x FROM ONLY {name} t {condition} OFFSET 0) r
+        FROM (SELECT {_row_text(setting, columns, expressions)} AS x FROM ONLY {name} t {condition} OFFSET 0) r
     """
 
 
-def _row_text(setting: TableSetting, columns: Sequence[tuple[str, str]]) -> str:
+def _row_text(setting: TableSetting, columns: Sequence[tuple[str, str]], expressions: Mapping[str, str]) -> str:
     """A row as text: its columns by name, since those of an inheriting table may change places in a restore.
 
-    Values of more than 64 MB stand as their length and SHA-256.
+    Some may have `expressions` in their place. Values of more than 64 MB stand as their length and SHA-256.
     """
     wide = set(setting.wide)
     parts = []
     for name, kind in sorted(columns):
-        column = f"t.{quoted(name)}"
+        column = f"({expressions[name]})" if name in expressions else f"t.{quoted(name)}"
         parts.append(_wide_text(column, kind) if name in wide else column)
     return f"ROW({', '.join(parts)})::text"
 

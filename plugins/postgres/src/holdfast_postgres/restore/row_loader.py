@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import psycopg
 from psycopg import Connection
@@ -60,9 +61,24 @@ def load_refused_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> Non
                 else:
                     failure = not_valid(failure, ", ".join(checks.names))
                 break
+        before = _refused_without_path(run, connection, table, blob) if failure else None
         checks.restore()
     if failure is not None:
-        run.fail(failure, action)
+        run.fail(failure, action, before=before)
+
+
+def _refused_without_path(
+    run: RestoreRun, connection: "Connection[TupleRow]", table: LargeTableHint, blob: Blob
+) -> Failure | None:
+    """What the server refuses of a part without a search_path, where that is a name that it does not find."""
+    with suppress(psycopg.errors.CheckViolation, psycopg.DataError), connection.transaction(force_rollback=True):
+        try:
+            _copy(run, connection, table, blob)
+        except psycopg.ProgrammingError as error:
+            refusal = _refusal(table, error)
+            label = f"{table.schema}.{table.table}"
+            return Failure(kind="rows of table", name=label, code=refusal.state, message=refusal.text)
+    return None
 
 
 def _action(table: LargeTableHint) -> str:

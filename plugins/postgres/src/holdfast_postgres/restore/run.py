@@ -17,6 +17,7 @@ from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, EXTENSION, FailedStatement
+from holdfast_postgres.restore.unfound_names import read_unfound
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.silence import Peer
 from holdfast_postgres.target import RestoreTarget
@@ -112,11 +113,18 @@ class RestoreRun:
             names = some_names(labels)
             self.warn([f"restored with a search_path, since names in it have no schema: {names}"])
 
-    def fail(self, failure: Failure, action: str) -> None:
-        """List what was refused where the restore goes on, and in a drill what tells of damage; all else is raised."""
+    def fail(self, failure: Failure, action: str, *, before: Failure | None = None) -> None:
+        """List what was refused where the restore goes on, and in a drill what tells of damage; all else is raised.
+
+        `before` is what was refused of it under another search_path.
+        """
         refusal = FailedStatement(about=f"{failure.kind} {failure.name}", text=failure.message, state=failure.code)
         error = restore_error(str(refusal), action, state=failure.code)
-        if failure.kind != EXTENSION:  # the server runs a script of its own for one: what fails there is not the backup
+        if unfound := read_unfound(self.connected, failure, before, major=self.server.major):
+            error = HoldfastError(f"{error.message}; {unfound.said}", hint=unfound.hint)
+            if self.request.drill:  # it says nothing about the backup
+                raise error
+        elif failure.kind != EXTENSION:  # for which the server runs a script of its own: no fault of the backup
             error = self.judge(error, failure.code)
         if refusal.ends or not (self.continues or (self.request.drill and isinstance(error, IntegrityError))):
             if refusal.is_undefined and error.hint is None:

@@ -101,10 +101,11 @@ class SecondAttempt:
         if again.state in _THERE and refusal.state not in _THERE:
             return
         failure = failure_of(entry, self._entries, again.text, again.state)
+        before = failure_of(entry, self._entries, refusal.text, refusal.state)
         if self._run.continues and again.state in BROKEN_BY_ROWS:
             failure = self._without_broken(entry, failure)
         if refusal.severe or ender(self._run)(again):
-            self._run.fail(failure, self._action)
+            self._run.fail(failure, self._action, before=before)
         else:
             self._run.warn([f"not restored: {failure}"])
 

@@ -1,0 +1,83 @@
+"""Names without a schema that no search_path of a restore finds, though the database has what they may mean.
+
+Several schemas have it, and which of them the session meant that made the object nothing tells any more. This says
+nothing about the backup: with `-o search_path=…` it is restored.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from holdfast.api import Failure
+from holdfast_postgres.catalog import schemas_with_name
+from holdfast_postgres.errors import translate_errors
+
+# Of SQLSTATE, what was not found; in the message its name stands in the quotes of some language, or before arguments.
+_KINDS = {
+    "42883": ("routine", "operator"),
+    "42P01": ("relation",),
+    "42704": ("type",),
+}
+_BUILT_BY_SERVER = ("index", "constraint", "rows of view")
+_OWN_PATH_SINCE = 17  # in which the server builds them under a path of its own
+_LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfound:
+    """Names without a schema, and the schemas that have them: `own` is that of the object that needs them."""
+
+    names: tuple[str, ...]
+    schemas: tuple[str, ...]
+    own: str
+
+    @property
+    def said(self) -> str:
+        """What to add to the error."""
+        name = " and ".join(self.names)
+        if len(self.schemas) == 1:
+            return f"schema {self.schemas[0]} has {name}, and nothing tells whether the source meant that"
+        listed = ", ".join(self.schemas[:_LISTED]) + (", …" if len(self.schemas) > _LISTED else "")
+        return f"the schemas {listed} have {name}, and nothing tells which of them the source meant"
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        path = ",".join(dict.fromkeys(filter(None, (self.own, self.schemas[0]))))
+        others = ", or another of them in its place" if len(self.schemas) > 1 else ""
+        return f"use -o search_path={path}{others}"
+
+
+def read_unfound(
+    connected: "Callable[[], AbstractContextManager[Connection[TupleRow]]]",
+    failure: Failure,
+    before: Failure | None,
+    *,
+    major: int,
+) -> Unfound | None:
+    """What a failure is for where it is for such a name; None where no search_path would help.
+
+    `before` is what was refused first: a name of which the path then found a wrong one.
+    """
+    for refused, least in ((failure, 1), (before, 2)):
+        kinds = _KINDS.get(refused.code, ()) if refused else ()
+        if refused is None or not kinds or (major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER):
+            continue
+        with connected() as connection, translate_errors("cannot look for the schema of a name"):
+            known = schemas_with_name(connection, kinds, refused.message)
+        meant = {name for names in known.values() for name in names if _is_named(name, refused.message)}
+        schemas = tuple(schema for schema, names in known.items() if not meant.isdisjoint(names))
+        if len(schemas) >= least:
+            own = refused.name.split(".")[0] if "." in refused.name else ""
+            return Unfound(names=tuple(sorted(meant)), schemas=schemas, own=own)
+    return None
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a message is about this name, without a schema: one that has it was looked for there alone."""
+    edge = r"[\w$.]" if re.match(r"[\w$]", name) else r"[^\w\s(),\"]"
+    return bool(re.search(rf"(?<!{edge}){re.escape(name)}(?!{edge})", text))
