@@ -155,7 +155,7 @@ def test_a_dry_run_of_a_whole_replacement_says_what_would_be_gone(
     [
         ("CREATE VIEW mine AS SELECT id FROM sales.orders", "view public.mine"),
         ("CREATE TABLE part () INHERITS (sales.orders)", "inheriting table public.part"),
-        ("CREATE PUBLICATION p FOR TABLE sales.orders", "publication p"),
+        ('CREATE PUBLICATION "a p" FOR TABLE sales.orders, sales.line', "publication a p"),
         ("CREATE FUNCTION f(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'", "routine public.f"),
         ("CREATE POLICY p ON sales.line USING (o IN (SELECT id FROM sales.orders))", "policy p on table sales.line"),
         ("ALTER TABLE sales.line ADD n int DEFAULT nextval('sales.orders_id_seq')", "column n of table sales.line"),
@@ -172,8 +172,12 @@ def test_what_would_go_with_a_table_is_a_refusal(
     server.execute(shop, "DROP VIEW sales.open", script)
     before = content(server, shop)
     for dry_run in (True, False):
-        with pytest.raises(UnsafeError, match=f"would go with them: .*{said}"):
+        with pytest.raises(UnsafeError, match=f"would go with them: .*{said}") as caught:
             restore(record, shop, select=("sales.orders",), replace=True, dry_run=dry_run)
+        # Of these, a selection can name views and tables alone.
+        hint = str(caught.value.hint)
+        assert hint.startswith("select these too") == said.startswith(("view", "inheriting"))
+        assert ('ALTER PUBLICATION "a p" DROP TABLE …' in hint) == said.startswith("publication")
     assert content(server, shop) == before
 
 
@@ -231,3 +235,26 @@ def test_the_sequence_of_a_table_that_stays_keeps_its_value(
     restore(record, shop, select=["sales.names"])
     assert server.value(shop, "SELECT last_value FROM sales.customer_id_seq") == 99
     assert server.value(shop, "SELECT count(*) FROM sales.names") == 9
+
+
+def test_rows_that_break_a_check_of_a_domain_that_is_not_valid_are_put_in(
+    server: PostgresServer, database: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """The domain of the target stays, and holds for rows to come; one that is valid is a refusal."""
+    server.execute(
+        database,
+        "CREATE DOMAIN even AS int",
+        "CREATE TABLE t (n even); INSERT INTO t VALUES (1)",
+        "ALTER DOMAIN even ADD CONSTRAINT whole CHECK (VALUE % 2 = 0) NOT VALID",
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    restore(record, database, select=("public.t",), replace=True)
+    checked = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'whole'"
+    assert server.rows(database, "SELECT n::int FROM t") == [(1,)]
+    assert server.value(database, checked).endswith("NOT VALID")
+    server.execute(database, "DELETE FROM t", "ALTER DOMAIN even VALIDATE CONSTRAINT whole")
+    with pytest.raises(HoldfastError, match=r'rows of table t: .*"whole"'):
+        restore(record, database, select=("public.t",), replace=True)
+    result = restore(record, database, select=("public.t",), replace=True, options={"on_error": "continue"})
+    assert [text for text in result.warnings if "made NOT VALID in " in text and "public.even.whole" in text]
+    assert server.rows(database, "SELECT n::int FROM t") == [(1,)]

@@ -9,6 +9,7 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
+from holdfast.errors import HoldfastError
 
 
 @pytest.fixture
@@ -238,3 +239,32 @@ def test_what_is_excluded_stays_out_of_a_restore_with_what_needs_it(
             restore(exclude)
     with pytest.raises(holdfast.UsageError, match="nothing is left"):
         restore("film", select=("films",))
+
+
+def test_rows_that_name_objects_beyond_a_selection_are_said(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """A drill cannot tell whether such a backup is good, and a restore leaves their table empty if it may."""
+    server.execute(
+        database,
+        "CREATE SCHEMA lib; CREATE FUNCTION lib.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE DOMAIN which AS regclass",
+        "CREATE TABLE kept (id int PRIMARY KEY); CREATE TABLE left_out (id int)",
+        'CREATE TABLE "a%s" (r which, f regprocedure[], k regclass, y regtype, g regclass)',
+        """INSERT INTO "a%s" VALUES ('left_out', '{lib.f(),now()}', 'kept', 'kept', '99999999')""",
+    )
+    select = ("public.a%s", "public.kept")
+    backup = holdfast.backup(server.url(database), store=store, select=select, proof=True)
+    assert [text.rpartition("column ")[2].partition(";")[0] for text in backup.warnings] == [
+        "f names: 'function lib.f()'", "r names: 'table public.left_out'"
+    ]  # fmt: skip
+    with pytest.raises(HoldfastError, match="its rows name objects") as caught:
+        holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert (type(caught.value), str(caught.value.hint).partition(",")[0]) == (HoldfastError, "select it too")
+    whole = holdfast.backup(server.url(database), store=store)
+    assert whole.warnings == ()
+    with pytest.raises(HoldfastError, match=r"rows of table public\.a%s: .*its rows name objects"):
+        holdfast.restore(whole.id, server.url(target), store=store, select=("public.a%s",))
+    options = {"on_error": "continue"}
+    result = holdfast.restore(whole.id, server.url(target), store=store, select=("public.a%s",), options=options)
+    assert [(failure.kind, failure.name) for failure in result.failures] == [("rows of table", "public.a%s")]

@@ -328,3 +328,18 @@ WHERE name.kind = ANY (%s) AND position(name.name IN %s) > 0 GROUP BY n.nspname 
 def schemas_with_name(connection: "Connection[TupleRow]", kinds: Sequence[str], text: str) -> dict[str, list[str]]:
     """The schemas that have something of these kinds whose name stands in a text, and these names."""
     return dict(connection.execute(_HOLDING, (list(kinds), text)).fetchall())
+
+
+# Columns whose values are names of objects, of a domain or an array over such a type, too.
+NAMING_COLUMNS = """
+WITH RECURSIVE base(oid, final, is_array) AS (
+    SELECT oid, typname::text, false FROM pg_catalog.pg_type WHERE oid < 16384 AND typname = ANY ('{regclass,regproc,
+        regprocedure,regoper,regoperator,regtype,regnamespace,regconfig,regdictionary,regcollation}')
+    UNION ALL SELECT t.oid, b.final, b.is_array OR t.typtype <> 'd' FROM pg_catalog.pg_type t
+        JOIN base b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
+    WHERE t.typtype = 'd' OR t.typelem <> 0
+), naming AS MATERIALIZED (
+    SELECT a.attrelid AS relation, a.attname::text AS name, b.final AS type, b.is_array
+    FROM pg_catalog.pg_attribute a JOIN base b ON b.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped
+)
+"""

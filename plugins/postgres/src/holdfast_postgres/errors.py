@@ -101,6 +101,7 @@ _SERVER_NOT_READY = r"shared_preload_libraries|must be (pre)?loaded|wal_level|ma
 # Of a value that this server does not know, such as a locale; of a role or collation that it has not.
 _ENVIRONMENT = frozenset({"22023", "42501", "42704"})
 
+_COPIED = r"\w+: +COPY (?P<table>[^,]+), "  # of the context, whose other words are in the server's language
 _CAUSE = r"(?:detail|error): Error message from server: (?P<text>.*)"
 _SEVERITY = r"(?:ERROR|FATAL|PANIC):\s+(?:(?P<state>[0-9A-Z]{5}):\s+)?(?P<text>.*)"
 
@@ -185,7 +186,9 @@ def client_failure(program: str, code: int, lines: Sequence[str], action: str) -
     state = _state(state or state_of(text), text)
     kind = _kind(state, text)
     hint = _TOO_LONG_HINT if re.search(_TOO_LONG, text) else _hint(state, text, kind)
-    return kind(f"{action}: {program}: {text}", hint=hint), state
+    table = next((match["table"] for line in lines if (match := re.match(_COPIED, line))), "")
+    about = f"rows of table {table}: " if table else ""
+    return kind(f"{action}: {program}: {about}{text}", hint=hint), state
 
 
 def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:

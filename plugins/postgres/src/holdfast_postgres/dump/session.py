@@ -15,6 +15,7 @@ from holdfast_postgres.database_properties import read_properties
 from holdfast_postgres.dump.definition_changes import definition_changes, unreadable_warning
 from holdfast_postgres.dump.extensions import read_extensions
 from holdfast_postgres.dump.filters import choose_programs
+from holdfast_postgres.dump.named_objects import named_objects
 from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.partition_roots import partition_roots
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
@@ -68,8 +69,9 @@ class PostgresDump:
             large = [table for table, _ in self._plan.large_tables]
             self._roots = partition_roots(snapshot.connection, large, snapshot.scope)
             self._pointing = () if self._options.schema_only else tuple(tables_of_large_objects(snapshot))
+            naming = [] if self._options.schema_only else named_objects(snapshot)
         self._warnings = list(dump_warnings(snapshot, self._options, programs, passwords=self._plan.passwords))
-        self._warnings += unreadable_warning(self._implied)
+        self._warnings += unreadable_warning(self._implied) + naming
         if self._is_selection and self._pointing:
             names = some_names([table.label for table in self._pointing])
             self._warnings.append(

@@ -77,6 +77,8 @@ def _is_on(entry: Entry, left: set[int], there: set[int], relations: dict[int, E
     if entry.kind == "TABLE ATTACH":
         # At the end, when the partition has its own indexes: to a table that has some it would be given others.
         return not left.isdisjoint(tables)
+    if entry.kind == "CHECK CONSTRAINT" and not tables:  # of a domain, which stays as it is there
+        return not there.isdisjoint(entry.needs)
     if entry.kind in _PARTS:
         tables = [need for need in tables if is_part_of(entry, relations[need])]
     return bool(tables) and all(need in left for need in tables)

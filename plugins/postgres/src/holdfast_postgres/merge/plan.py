@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from holdfast.api import Change, UnsafeError
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.merge.relations import KINDS, Name, Relation
+from holdfast_postgres.session import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +105,34 @@ def _gone(coming: Coming, there: Sequence[Relation], replaced: Sequence[Relation
                 todo.append(relation.oid)
 
 
+# What a selection can name, by how `relations.bound_to` begins.
+_SELECTED = ("view ", "materialized view ", "partition ", "inheriting table ", "table ")
+_PUBLICATION = "publication "
+
+
 def refuse_bound(bound: list[str], where: str) -> None:
     """Refuse to drop what something else needs that was not selected."""
     if bound:
         raise UnsafeError(
             f"{where} holds what depends on the selected tables and would go with them: {some_names(bound)}",
-            hint="select these too, or drop them before and make them again afterwards",
+            hint="; ".join(_ways_out(bound)),
         )
+
+
+def _ways_out(bound: Sequence[str]) -> Iterator[str]:
+    """What can be done about each kind: no selection can name a publication, nor what belongs to another table."""
+    publications = [what.removeprefix(_PUBLICATION) for what in bound if what.startswith(_PUBLICATION)]
+    selectable = [what for what in bound if what.startswith(_SELECTED)]
+    others = len(bound) - len(publications) - len(selectable)
+    if selectable:
+        these = "these" if len(selectable) == len(bound) else some_names(selectable)
+        yield f"select {these} too, or drop them before and make them again afterwards"
+    if publications:
+        name = quoted(publications[0]) if len(publications) == 1 else "…"
+        yield (
+            f"take the selected tables out of {'these publications' if len(publications) > 1 else 'the publication'} "
+            f"before (ALTER PUBLICATION {name} DROP TABLE …) and add them again afterwards (… ADD TABLE …)"
+        )
+    if others:
+        these = "these" if others == len(bound) else "the others"
+        yield f"drop {these} before and make them again afterwards, or restore without --select"

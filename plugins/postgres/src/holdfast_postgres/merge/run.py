@@ -19,6 +19,7 @@ from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.implied_operators import read_implied
 from holdfast_postgres.lock_room import read_lock_room
 from holdfast_postgres.merge.coming import announced, attachments, restored
+from holdfast_postgres.merge.domain_checks import DomainCheck, broken_checks
 from holdfast_postgres.merge.drops import drops
 from holdfast_postgres.merge.entries import entries_to_make
 from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound
@@ -89,6 +90,7 @@ class Merge:
             gone = self._gone(target, staged)
             archive = self._dump_definitions()
             made = entries_to_make(target, read_entries(archive), self._plan.kept)
+            checks = self._broken_checks(staged, target)
             keys, dropping = foreign_keys_into(target, self._plan.dropped), drops(target, self._plan.dropped)
             there = read_relations(target)
             attaching, alone = self._attachments(there)
@@ -96,8 +98,9 @@ class Merge:
             path = second_path(run, target) if run.needs_path else "''"
             filling = refreshes(staged, self._plan.kept, path)
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
-        after = [*attaching, *(key.add for key in keys), *out, *filling]
-        parts = self._script(archive, made, [*(key.drop for key in keys), *dropping], after)
+        after = [*attaching, *(key.add for key in keys), *(check.add for check in checks), *out, *filling]
+        before = [*(key.drop for key in keys), *(check.drop for check in checks), *dropping]
+        parts = self._script(archive, made, before, after)
         try:
             run_script(run, parts, run.target.location, run.target.location, transaction=True)
         except OutOfLocksError as error:
@@ -125,6 +128,13 @@ class Merge:
             for key, what in there.items()
             if key not in coming
         ]
+
+    def _broken_checks(self, staged: "Connection[TupleRow]", target: "Connection[TupleRow]") -> list[DomainCheck]:
+        """Those of domains of the target that are made anew; one that is valid, only where the restore goes on."""
+        checks = [check for check in broken_checks(staged, target) if self._run.continues or not check.valid]
+        if valid := [check.label for check in checks if check.valid]:
+            self._run.warn([f"made NOT VALID in {self._where}, since rows break it: check {some_names(valid)}"])
+        return checks
 
     def _attachments(self, there: Sequence[Relation]) -> tuple[list[str], list[str]]:
         """What attaches partitions to tables of the target, and what stays alone."""

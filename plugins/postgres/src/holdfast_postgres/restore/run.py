@@ -17,7 +17,7 @@ from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, EXTENSION, FailedStatement
-from holdfast_postgres.restore.unfound_names import read_unfound
+from holdfast_postgres.restore.unfound_names import NotSelected, Unfound, read_unfound
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.silence import Peer
 from holdfast_postgres.target import RestoreTarget
@@ -120,7 +120,7 @@ class RestoreRun:
         """
         refusal = FailedStatement(about=f"{failure.kind} {failure.name}", text=failure.message, state=failure.code)
         error = restore_error(str(refusal), action, state=failure.code)
-        if unfound := read_unfound(self.connected, failure, before, major=self.server.major):
+        if unfound := self._unfound(failure, before):
             error = HoldfastError(f"{error.message}; {unfound.said}", hint=unfound.hint)
             if self.request.drill:  # it says nothing about the backup
                 raise error
@@ -133,6 +133,11 @@ class RestoreRun:
         with self._lock:
             if failure not in self._failures:
                 self._failures.append(failure)
+
+    def _unfound(self, failure: Failure, before: Failure | None) -> "Unfound | NotSelected | None":
+        """Where it is for a name that says nothing about the backup."""
+        selected = self.hints.selected or self.request.selective
+        return read_unfound(self.connected, failure, before, major=self.server.major, selected=selected)
 
     @property
     def disables_triggers(self) -> bool:

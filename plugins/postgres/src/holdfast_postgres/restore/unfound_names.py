@@ -1,7 +1,8 @@
-"""Names without a schema that no search_path of a restore finds, though the database has what they may mean.
+"""Names that a restore does not find, which says nothing about the backup.
 
-Several schemas have it, and which of them the session meant that made the object nothing tells any more. This says
-nothing about the backup: with `-o search_path=…` it is restored.
+One without a schema may mean something in one of several, and which of them the session meant that made the object
+nothing tells any more: with `-o search_path=…` it is restored. Rows of a selection may hold names of objects that were
+not selected (regclass).
 """
 
 import re
@@ -13,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Failure
-from holdfast_postgres.catalog import schemas_with_name
+from holdfast_postgres.catalog import NAMING_COLUMNS, first_column, schemas_with_name
 from holdfast_postgres.errors import translate_errors
 
 # Of SQLSTATE, what was not found; in the message its name stands in the quotes of some language, or before arguments.
@@ -22,9 +23,36 @@ _KINDS = {
     "42P01": ("relation",),
     "42704": ("type",),
 }
+_NAMED = (*_KINDS, "42P01", "3F000")
+_ROWS = "rows of table"
 _BUILT_BY_SERVER = ("index", "constraint", "rows of view")
 _OWN_PATH_SINCE = 17  # in which the server builds them under a path of its own
 _LISTED = 10
+
+
+# Of a table whose name is that of a message.
+_NAMING = f"""
+{NAMING_COLUMNS} SELECT k.name FROM naming k JOIN pg_catalog.pg_class c ON c.oid = k.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND %s::text IN (n.nspname || '.' || c.relname, c.relname) ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotSelected:
+    """Objects that rows name and that are not there, since they were not selected."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """What to add to the error."""
+        return f"its rows name objects ({', '.join(self.columns)}), and this one was not selected"
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return "select it too, or leave the rows of this table out by -o on_error=continue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +86,16 @@ def read_unfound(
     before: Failure | None,
     *,
     major: int,
-) -> Unfound | None:
-    """What a failure is for where it is for such a name; None where no search_path would help.
+    selected: bool,
+) -> Unfound | NotSelected | None:
+    """What a failure is for where it is for such a name; None where neither a search_path nor a selection would help.
 
     `before` is what was refused first: a name of which the path then found a wrong one.
     """
+    if selected and failure.code in _NAMED and failure.kind == _ROWS:
+        with connected() as connection, translate_errors("cannot look for the columns of a table"):
+            if columns := first_column(connection, _NAMING, (failure.name,)):
+                return NotSelected(columns=tuple(columns))
     for refused, least in ((failure, 1), (before, 2)):
         kinds = _KINDS.get(refused.code, ()) if refused else ()
         if refused is None or not kinds or (major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER):
