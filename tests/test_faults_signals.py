@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from support import interrupting
@@ -250,6 +251,48 @@ def test_a_restore_whose_codec_hangs_ends_at_once_and_leaves_nothing(shell: Shel
     assert process.returncode == 143
     assert sorted(path.name for path in shell.folder.glob("*.db*")) == ["app.db"]
     assert not list(shell.folder.glob(".holdfast-*"))
+
+
+UNRAISABLE = """
+    import os, threading
+
+    class Dropped:
+        def __del__(self):
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+    Dropped()
+    threading.Event().wait(20)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_that_comes_where_nothing_can_be_raised_is_obeyed(shell: Shell, number: signal.Signals) -> None:
+    """In a finalizer, or a callback of a weak reference such as an import has, Python drops what a handler raises."""
+    plugins = write_distribution(shell.folder / "plugins", "holdfast-dropping", UNRAISABLE)
+    env = {"PYTHONPATH": str(plugins), "SIGNAL": str(int(number))}
+    process = shell.start("backup", "sqlite:///app.db", env=env)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == CODES[number], stderr
+    assert "Traceback" not in stderr, stderr
+    assert not shell.store.exists()
+
+
+EARLY = """
+    import os, signal, sys
+
+    def watch(event, arguments):
+        if event == "import" and arguments[0] == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sys.addaudithook(watch)
+"""
+
+
+def test_ctrl_c_before_anything_is_imported_shows_no_traceback(shell: Shell) -> None:
+    (shell.folder / "sitecustomize.py").write_text(dedent(EARLY))
+    process = shell.start("backup", "sqlite:///app.db", env={"PYTHONPATH": str(shell.folder)})
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == -signal.SIGINT, "a shell reports it as 130"
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(shell: Shell) -> None:

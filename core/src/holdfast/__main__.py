@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import signal
 from typing import NoReturn
 
 # New objects between two searches for garbage: the 75 000 of a backup's start all stay, and 50 searches took a tenth
@@ -35,6 +36,9 @@ def main() -> NoReturn:
     atexit.register(leave)  # what is registered first is called last
     gc.set_threshold(_GARBAGE)
     bytes(_KEPT)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C during the imports ends the process as SIGTERM does there, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from holdfast import cli
 
     try:

@@ -42,6 +42,9 @@ COMMANDS = {
 }
 
 
+_SOON = 0.01  # seconds, in which a finalizer or callback that a signal met has ended
+
+
 class Terminated(BaseException):
     """SIGTERM or SIGHUP: the run ends and cleans up, then the process exits with 128 + the signal's number."""
 
@@ -266,15 +269,29 @@ def _lower(text: str) -> str:
 
 
 def _catch_signals() -> None:
-    """Make SIGTERM and SIGHUP exceptions like Ctrl-C; a second signal does not disturb the cleaning up."""
+    """Make SIGTERM and SIGHUP exceptions like Ctrl-C; a second signal does not disturb the cleaning up.
+
+    Python runs the handler wherever it is at that moment. In a finalizer or a callback of a weak reference, such as
+    each import has, it prints what the handler raises and goes on as if nothing had come: then it is raised again.
+    """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         for each in handled:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
+    def dropped(what: "sys.UnraisableHookArgs") -> None:
+        error = what.exc_value
+        if not isinstance(error, KeyboardInterrupt | Terminated):
+            report(what)
+            return
+        number = error.number if isinstance(error, Terminated) else signal.SIGINT
+        signal.signal(signal.SIGALRM, lambda _, frame: handle(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # What was ignored when we were started (nohup, a shell's background job) stays ignored.
     handled = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
     for number in handled:
         signal.signal(number, handle)
+    report, sys.unraisablehook = sys.unraisablehook, dropped
