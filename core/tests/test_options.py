@@ -29,6 +29,7 @@ class Options:
     mode: Literal["fast", "slow"] = "fast"
     parts: list[str] = field(default_factory=lambda: ["all"])
     note: str | None = None
+    roles: bool | Literal["nameless"] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -62,6 +63,7 @@ def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
         ({"level": "0"}, r"codec 'lib', options: level is 0, expected 1 to 9"),
         ({"careful": "perhaps"}, r"option 'careful' 'perhaps'"),
         ({"mode": "other"}, r"option 'mode' 'other': invalid enum value 'other' \(it takes: fast, slow\)"),
+        ({"roles": "maybe"}, r"option 'roles' 'maybe': .* \(it takes: true, false, nameless\)"),
         ({"ratio": "1e999999"}, r"ratio"),
     ],
 )
@@ -133,6 +135,7 @@ def test_options_are_described_with_their_defaults_and_help() -> None:
     described = {option["name"]: option for option in describe_options(LIB)}
     assert described["level"] == {"name": "level", "type": "integer", "default": 1, "help": "how hard"}
     assert described["mode"]["type"] == ["fast", "slow"]
+    assert described["roles"]["type"] == ["boolean", "nameless"]
     assert described["parts"]["default"] == ["all"]
     json.dumps(describe_options(LIB))
     assert describe_options(PLAIN) == []

@@ -32,7 +32,7 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
         key = place.strip("`.")
         value = f" '{values[key]}'" if key in values else ""
         option = f"option '{key}'{value}" if key else "options"
-        choices = options_schema(component)["properties"].get(key, {}).get("enum", ())
+        choices = _choices(options_schema(component)["properties"].get(key, {}))
         takes = f" (it takes: {', '.join(map(str, choices))})" if choices else ""
         raise UsageError(f"{what}, {option}: {lower_first(text)}{takes}") from error
     except HoldfastError:
@@ -108,12 +108,27 @@ def describe_options(component: Component) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": schema.get(name, {}).get("type") or schema.get(name, {}).get("enum") or "any",
+            "type": _type(schema.get(name, {})),
             "default": _default(field),
             "help": field.metadata.get("help", ""),
         }
         for name, field in option_fields(component).items()
     ]
+
+
+def _type(schema: Mapping[str, Any]) -> str | list[Any]:
+    """What an option takes: a type, its values, or both."""
+    alternatives = [_type(alternative) for alternative in schema.get("anyOf", ())]
+    flat = [word for each in alternatives for word in (each if isinstance(each, list) else [each])]
+    return schema.get("type") or schema.get("enum") or flat or "any"
+
+
+def _choices(schema: Mapping[str, Any]) -> list[Any]:
+    """The values that an option takes where they can be counted, and none otherwise."""
+    if schema.get("type") == "boolean":
+        return ["true", "false"]
+    each = [_choices(alternative) for alternative in schema.get("anyOf", ())]
+    return schema.get("enum") or [value for choices in each for value in choices if all(each)]
 
 
 def has_default(field: dataclasses.Field[Any]) -> bool:
