@@ -7,6 +7,7 @@ from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import PluginError, UsageError
+from holdfast.defaults import installed
 from holdfast_postgres.client import programs
 from holdfast_postgres.location import Location
 
@@ -56,10 +57,12 @@ def test_a_url_without_a_database_or_with_an_unknown_parameter_is_refused(url: s
 
 
 def test_the_schema_of_a_url_is_no_selection() -> None:
-    """It is refused with what to do, since the backup would hold more than the URL says."""
+    """It is refused with what to do, since the backup would hold more than the URL says. A schema is no secret."""
+    installed()  # tells the core which parameters are shown
     with pytest.raises(UsageError, match="schema app") as caught:
         _parse("postgresql://h/app?schema=app")
     assert "--select app" in str(caught.value.hint)
+    assert "?schema=app" in str(caught.value)
 
 
 @pytest.mark.parametrize(

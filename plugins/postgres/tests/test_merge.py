@@ -140,14 +140,16 @@ def test_exclude_is_a_selection_too(server: PostgresServer, shop: str, store: st
         assert after[name] == saved[name]
 
 
-def test_a_dry_run_of_a_whole_replacement_says_what_would_be_gone(
+def test_a_dry_run_of_a_whole_replacement_says_what_becomes_of_each(
     server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
 ) -> None:
     record = holdfast.backup(server.url(shop), store=store)
     server.execute(shop, TODAY)
     result = restore(record, shop, replace=True, dry_run=True)
     assert result.whole
-    assert "table public.late: gone" in [str(change) for change in result.changes]
+    lines = [str(change) for change in result.changes]
+    assert {"table public.late: gone", "table sales.orders: replaced", "view sales.open: added"} <= {*lines}
+    assert not any("id_seq" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,22 @@ def test_what_would_go_with_a_table_is_a_refusal(
         assert hint.startswith("select these too") == said.startswith(("view", "inheriting"))
         assert ('ALTER PUBLICATION "a p" DROP TABLE …' in hint) == said.startswith("publication")
     assert content(server, shop) == before
+
+
+def test_views_of_views_are_named_at_once(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """Whoever selects what a refusal names has not to ask again for each level."""
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(
+        shop,
+        "CREATE VIEW sales.rows AS SELECT o FROM sales.open o",
+        "CREATE MATERIALIZED VIEW sales.many AS SELECT count(*) FROM sales.rows",
+        "CREATE FUNCTION f(sales.many) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    names = "'materialized view sales.many', 'view sales.open', 'view sales.rows', 'routine public.f'"
+    with pytest.raises(UnsafeError, match=f"would go with them: {names}$"):
+        restore(record, shop, select=("sales.orders",), replace=True)
 
 
 def test_what_needs_one_another_is_replaced_in_any_order(

@@ -24,6 +24,7 @@ _HARMLESS = frozenset(
         "passfile",
         "require_auth",
         "service",
+        "schema",
         "sslcert",
         "sslcrl",
         "sslcrldir",

@@ -90,6 +90,26 @@ def make_plan(coming: Coming, there: Sequence[Relation]) -> MergePlan:
     )
 
 
+def whole_changes(coming: Coming, there: Sequence[Relation]) -> list[Change]:
+    """What happens to each relation of a database in whose place a backup comes; names alone tell them apart."""
+    known = {relation.key: relation for relation in there if not relation.owned}
+    return [
+        *(
+            Change(
+                action="replaced" if name in coming.kinds else "gone",
+                kind=KINDS[old.kind],
+                name=old.label,
+            )
+            for name, old in known.items()
+        ),
+        *(
+            Change(action="added", kind=KINDS[kind], name=".".join(name))
+            for name, kind in coming.kinds.items()
+            if name not in known
+        ),
+    ]
+
+
 def _gone(coming: Coming, there: Sequence[Relation], replaced: Sequence[Relation]) -> Iterator[Relation]:
     """The partitions of replaced tables, at whatever level, that do not come, nor stay out since they are excluded."""
     partitions: dict[int, list[Relation]] = {}

@@ -66,6 +66,27 @@ FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class t ON t.oid = g.tgrelid
 WHERE t.oid = ANY(%(tables)s) AND NOT g.tgisinternal
 ORDER BY 1, 2, 3, 4
 """
+# Views of views go with the first: all are named at once.
+_VIEWS_ABOVE = """
+WITH RECURSIVE above(oid) AS (
+    SELECT unnest(%(tables)s::oid[])
+    UNION
+    SELECT r.ev_class FROM above a
+        CROSS JOIN LATERAL (
+            SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS class, a.oid AS oid
+            UNION ALL
+            SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, unnest(ARRAY[t.oid, t.typarray])
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_type t ON t.oid = c.reltype WHERE c.oid = a.oid
+        ) w
+        JOIN pg_catalog.pg_depend d ON d.refclassid = w.class AND d.refobjid = w.oid
+            AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+)
+SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text
+FROM above a JOIN pg_catalog.pg_class c ON c.oid = a.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT c.oid = ANY(%(tables)s)
+ORDER BY 2, 3
+"""
 # What DROP TABLE would take along without a word, or refuse with words that name one thing alone.
 _BOUND = """
 WITH doomed(class, oid) AS (
@@ -78,11 +99,9 @@ WITH doomed(class, oid) AS (
     WHERE s.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND s.refclassid = s.classid
         AND s.refobjid = ANY(%(tables)s) AND s.deptype IN ('a', 'i') AND c.relkind = 'S'
 )
-SELECT CASE WHEN r.rulename = '_RETURN' THEN 'view ' || n.nspname || '.' || v.relname
-    ELSE pg_catalog.pg_describe_object(d.classid, r.oid, 0) END
+SELECT pg_catalog.pg_describe_object(d.classid, r.oid, 0)
 FROM pg_catalog.pg_depend d JOIN doomed w ON w.class = d.refclassid AND w.oid = d.refobjid
     JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-    JOIN pg_catalog.pg_class v ON v.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
 WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND NOT r.ev_class = ANY(%(tables)s)
 UNION
 SELECT CASE WHEN c.relispartition THEN 'partition ' ELSE 'inheriting table ' END || n.nspname || '.' || c.relname
@@ -197,8 +216,10 @@ def bound_to(
 
     The `attached` are partitions that will be attached again to the tables that they are attached to.
     """
-    parameters = {"tables": _oids(tables), "attached": _oids(attached)}
-    return [str(row[0]) for row in connection.execute(_BOUND, parameters)]
+    views = connection.execute(_VIEWS_ABOVE, {"tables": _oids(tables)}).fetchall()
+    going = [*_oids(tables), *(oid for oid, *_ in views)]
+    others = connection.execute(_BOUND, {"tables": going, "attached": _oids(attached)})
+    return [*(f"{KINDS[kind]} {schema}.{name}" for _, schema, name, kind in views), *(str(row[0]) for row in others)]
 
 
 def foreign_keys_into(connection: "Connection[TupleRow]", tables: Collection[Relation]) -> Sequence[ForeignKey]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Blob, Change, Chunk, Preview, quote_name, refuse_replacing
+from holdfast.api import Blob, Chunk, Preview, quote_name, refuse_replacing
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.dump.definition_changes import definition_changes
@@ -22,10 +22,9 @@ from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.domain_checks import DomainCheck, broken_checks
 from holdfast_postgres.merge.drops import drops
 from holdfast_postgres.merge.entries import entries_to_make
-from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound
+from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound, whole_changes
 from holdfast_postgres.merge.refreshes import refreshes
 from holdfast_postgres.merge.relations import (
-    KINDS,
     Name,
     Relation,
     bound_to,
@@ -260,9 +259,7 @@ def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
     with connected(run.target.location) as target, translate_errors(f"cannot read {run.target.location.label}"):
         there = read_relations(target)
         if not run.target.merges:
-            gone = [relation for relation in there if not relation.owned]
-            changes = tuple(Change(action="gone", kind=KINDS[old.kind], name=old.label) for old in gone)
-            return Preview(changes=changes, whole=bool(changes))
+            return Preview(changes=tuple(whole_changes(coming, there)), whole=bool(there))
         plan = make_plan(coming, there)
         where = f"database {quote_name(run.target.name)}"
         if not run.request.replace:

@@ -18,7 +18,10 @@ OWN_SCHEMA = f"""
 _OBJECTS = f"""
 WITH member AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
 object AS (
-    SELECT 1 AS rank, 'table' AS kind, n.nspname || '.' || c.relname AS name
+    SELECT CASE c.relkind WHEN 'S' THEN 2 ELSE 1 END AS rank,
+        CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
+            WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind,
+        n.nspname || '.' || c.relname AS name
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {OWN_SCHEMA}
         AND NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = c.oid)
