@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from support.postgres_faults import assert_nothing_published, fill_big, wait_unt
 from support.servers.postgres import PostgresServer
 
 import holdfast
+from holdfast_postgres.location import Location
+from holdfast_postgres.session import connected, releasing_locks
 
 _SIGNALS = pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=["kill", "term", "int"])
 
@@ -50,6 +53,34 @@ def test_a_signal_to_a_restore_ends_what_the_server_does_for_it(
     _signal_and_look(server, target, process, kind)
     if kind is not signal.SIGKILL:
         assert server.value(target, "SELECT to_regclass('public.t')") is None
+
+
+class Ended(BaseException):
+    """What handlers of signals raise: each program has its own."""
+
+
+def test_a_statement_ends_with_whatever_the_handler_of_a_signal_raises(server: PostgresServer, database: str) -> None:
+    """Locks are given back on the way out, by a session that the statement no longer occupies."""
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    def wait() -> None:
+        with releasing_locks(connection):
+            timer.start()
+            connection.execute("SELECT pg_catalog.pg_sleep(60)")
+
+    before = signal.signal(signal.SIGUSR1, end)
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    try:
+        with connected(Location.parse(server.url(database), connect_timeout=10)) as connection:
+            connection.execute("BEGIN; CREATE TABLE t ()")
+            with pytest.raises(Ended):
+                wait()
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def _start(*arguments: str) -> "subprocess.Popen[bytes]":

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 import psycopg
@@ -204,9 +204,16 @@ def releasing_locks(connection: "Connection[TupleRow]") -> Iterator[None]:
     connection.execute("SAVEPOINT holdfast")
     try:
         yield
-    finally:
-        if not connection.closed and not connection.broken:
-            connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+    except BaseException:
+        with suppress(psycopg.Error):  # what led here is what counts
+            _release(connection)
+        raise
+    _release(connection)
+
+
+def _release(connection: "Connection[TupleRow]") -> None:
+    if not connection.closed and not connection.broken:
+        connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
 
 
 def quoted(*names: str) -> str:

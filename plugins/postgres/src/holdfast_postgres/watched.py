@@ -75,18 +75,21 @@ class WatchedConnection(Connection[TupleRow]):
 
     def wait(self, gen: "Generator[Any, Any, Result]", interval: float = _TICK, timeout: float | None = None) -> Result:
         """Drive a generator of psycopg to its end."""
+        watched = gen
         try:
-            wanted = next(gen)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        watched = self._watch(gen, wanted, self.limit if timeout is None else timeout)
-        try:
+            try:
+                wanted = next(gen)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            watched = self._watch(gen, wanted, self.limit if timeout is None else timeout)
             return waiting.wait(watched, self.pgconn.socket, interval=min(interval, _TICK))
-        except (KeyboardInterrupt, SystemExit):
-            self._stop(watched)
-            raise
         except SilentServerError:
             self.pgconn.finish()
+            raise
+        except psycopg.Error:
+            raise
+        except BaseException:  # of the handler of a signal, as that of a command, of a task queue or of Ctrl-C
+            self._stop(watched)
             raise
         finally:
             self._waits = None
