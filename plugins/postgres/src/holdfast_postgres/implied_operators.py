@@ -75,7 +75,7 @@ _CASE = (
     r"\{CASEWHEN :expr \{OPEXPR :opno (\d+)(?: :\w+ [^\s{(]+)*? :args \("
     r"(?:\{\w+(?: :\w+ [^\s{(]+)*? :args? \(?)*\{CASETESTEXPR "
 )
-_ROWS = r"\{ROWCOMPAREEXPR :rctype \d+ :opnos \(o ([\d ]+)\)"
+_ROWS = r"\{ROWCOMPAREEXPR :\w+ \d+ :opnos \(o ([\d ]+)\)"
 _COLUMNS_OF_QUERY = r"\{SUBLINK :subLinkType \d :subLinkId \d+ :testexpr (?=\{BOOLEXPR )"
 _JOINED = r":usingClause \((?:[^()\\]|\\.)*\)(?: :join_using_alias (?:<>|\{(?:[^{}\\]|\\.)*\}))? :quals (?=\{)"
 _OPERATOR = r"\{OPEXPR :opno (\d+)"

@@ -26,7 +26,11 @@ WITH member AS MATERIALIZED (
 ), owned AS (
     SELECT 'pg_catalog.pg_class'::regclass AS class, oid, relowner AS owner, xmin::text AS id FROM pg_catalog.pg_class
     UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid, proowner, xmin::text FROM pg_catalog.pg_proc
-    UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid, typowner, xmin::text FROM pg_catalog.pg_type
+    -- PostgreSQL 18 has types of arrays and rows among the members: they go with what they are made of.
+    UNION ALL SELECT 'pg_catalog.pg_type'::regclass, t.oid, t.typowner, t.xmin::text FROM pg_catalog.pg_type t
+        LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+        WHERE coalesce(c.relkind, 'c') = 'c'
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)
     UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprowner, xmin::text FROM pg_catalog.pg_operator
     UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid, nspowner, xmin::text FROM pg_catalog.pg_namespace
     UNION ALL SELECT 'pg_catalog.pg_language'::regclass, oid, lanowner, xmin::text FROM pg_catalog.pg_language
