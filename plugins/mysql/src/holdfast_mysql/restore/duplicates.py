@@ -15,8 +15,10 @@ from holdfast_mysql.errors import error_number
 from holdfast_mysql.session import Session, literal
 
 DUPLICATE = frozenset({1022, 1062, 1169, 1586, 1859})
-# "Got error 1 during COMMIT": what MariaDB says of duplicates among rows that it has taken in bulk.
-_AT_COMMIT = 1180
+# What MariaDB says of duplicates among rows that it has taken in bulk: "Got error 1 during COMMIT", and where a newer
+# one writes them at the statement's end 'Got error 1 "Operation not permitted" from storage engine InnoDB' (1030).
+_ERROR_1 = re.compile(r"Got error 1\b")
+_BULK = frozenset({1180, 1030})
 _KEY = re.compile(r"for key '(.+)'$", re.DOTALL)
 
 
@@ -26,7 +28,7 @@ class DuplicateRowsError(HoldfastError):
 
 def is_unnamed(error: pymysql.MySQLError) -> bool:
     """Whether rows were refused in bulk, so that the server has named neither key nor value."""
-    return error_number(error) == _AT_COMMIT
+    return error_number(error) in _BULK and _ERROR_1.match(str(error.args[-1])) is not None
 
 
 @contextmanager
