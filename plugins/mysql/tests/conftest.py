@@ -9,11 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 from support.servers.mariadb import MariaDB, mariadb
 
 import holdfast
 
 __all__ = ["mariadb"]
+
+settings.register_profile("mysql", deadline=None)  # a busy machine is no failure
+settings.load_profile("mysql")
 
 _NUMBERS = itertools.count(1)
 _ROUTINES = "SELECT routine_name FROM information_schema.routines WHERE routine_schema='{0}' AND routine_type='{1}'"
