@@ -61,6 +61,13 @@ def test_a_connection_of_the_driver_has_each_attribute_that_is_used(name: str) -
     assert re.search(rf"\bself\.{name}\b|\bdef {name}\(", inspect.getsource(Connection))
 
 
+def test_a_connection_of_the_driver_that_needs_no_tls_may_be_given_it() -> None:
+    connection = Connection(ssl_disabled=True, defer_connect=True)
+    assert (connection.ssl, connection._ssl_required) == (False, False)
+    assert "if self.ssl:" in inspect.getsource(Connection._request_authentication)
+    assert "self.ctx.wrap_socket(" in inspect.getsource(Connection._request_authentication)
+
+
 @pytest.mark.parametrize(
     ("function", "parameters"), SIGNATURES.items(), ids=lambda value: getattr(value, "__qualname__", "")
 )

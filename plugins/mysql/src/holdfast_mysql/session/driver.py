@@ -7,6 +7,7 @@ relies on, and `pyproject.toml` allows no release in which they have not been lo
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,11 @@ def establish(connection: Any, sock: socket.socket, *, local: bool) -> None:
     connection.connect(sock)
     connection._read_timeout = connection._current_timeout = None
     connection._sock.settimeout(None)
+
+
+def try_tls(connection: Any, context: ssl.SSLContext) -> None:
+    """Have a connection that was made without TLS use it with a server that speaks it."""
+    connection.ssl, connection.ctx = True, context
 
 
 def exchange(connection: Any, payload: bytes) -> Any:
