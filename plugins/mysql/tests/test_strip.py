@@ -98,6 +98,28 @@ def test_tables_that_the_server_would_not_write_to(
         mariadb.rows("SET GLOBAL innodb_read_only_compressed=OFF")
 
 
+def test_compressed_pages_need_files_of_their_own(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """A preview says so too."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY) PAGE_COMPRESSED=1 PAGE_COMPRESSION_LEVEL=3")
+    mariadb.rows(f"CREATE TABLE {database}.plain(id INT PRIMARY KEY) PAGE_COMPRESSED=0")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    mariadb.rows("SET GLOBAL innodb_file_per_table=OFF")
+    try:
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError, match=r"has: compressed pages \(t\)$") as caught:
+                holdfast.restore(record, mariadb.url(target), store=store, dry_run=preview)
+            assert "innodb_file_per_table=ON, or use -o strip=compression" in str(caught.value.hint)
+        strip = {"strip": "compression"}
+        for preview in (True, False):
+            holdfast.restore(record, mariadb.url(target), store=store, options=strip, dry_run=preview)
+        assert "page_compress" not in str(mariadb.rows(f"SHOW CREATE TABLE {target}.t"))
+    finally:
+        mariadb.rows("SET GLOBAL innodb_file_per_table=ON")
+
+
 def test_named_time_zones_that_the_server_does_not_know(
     mariadb: MariaDB, tmp_path: Path, new_name: Callable[[], str]
 ) -> None:

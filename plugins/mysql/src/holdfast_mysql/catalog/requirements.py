@@ -20,11 +20,14 @@ _MYSQL_OBJECTS = frozenset({"library"})
 _CREATED = frozenset({"function", "trigger"})
 _FEATURES = {
     "application period": re.compile(rb"\bPERIOD FOR `", re.IGNORECASE),
+    "functional key": re.compile(
+        rb"^  (?:UNIQUE )?KEY `(?:[^`]|``)*` \((?:`(?:[^`]|``)*`(?:\(\d+\))?(?: DESC)?,)*\(", re.MULTILINE
+    ),
     "ignored index": re.compile(rb"\) IGNORED[,\n]"),
 }
 _SPECIAL_VIEWS, _VIEW_HEAD = frozenset({"MATERIALIZED", "DUALITY"}), 24
-# What MySQL writes in comments for newer versions, and MariaDB passes over.
-_MYSQL_CLAUSES = re.compile(rb"/\*!8\d{4} ([A-Z][A-Z ]*)")
+# What each of the products writes in comments that the other one passes over: MySQL in those for newer versions.
+_OWN_CLAUSES = re.compile(rb"/\*(?:!8\d{4}|!9\d{4}|M!\d{5,6}) ([A-Z][A-Z_ ]*)")
 
 
 def requirements_of(
@@ -68,7 +71,7 @@ def _statement_needs(statement: Statement) -> Iterator[str]:
     if statement.kind == "table":
         for match in _COLLATION.finditer(statement.body):
             yield f"collation {match[1].decode().lower()}"
-        for match in _MYSQL_CLAUSES.finditer(statement.body):
+        for match in _OWN_CLAUSES.finditer(statement.body):
             yield f"clause {match[1].decode().strip()}"
         for name, pattern in _FEATURES.items():
             if pattern.search(statement.body):

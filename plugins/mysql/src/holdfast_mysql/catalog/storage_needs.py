@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pymysql
 
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.definitions.storage_clauses import StorageClause, storage_clauses
+from holdfast_mysql.definitions.storage_clauses import KIND_OF, StorageClause, storage_clauses
 from holdfast_mysql.definitions.tokens import code, is_text, is_word
 from holdfast_mysql.errors import DENIED, error_number
 from holdfast_mysql.session import Session, literal
@@ -16,9 +16,19 @@ ENCRYPTION, COMPRESSED, TABLESPACE = "encryption", "row format COMPRESSED", "tab
 PARSER, ZONE = "full-text parser ", "time zone "
 # Folders that tables name: those of InnoDB by their paths, and that those of the engines with files can be used at all.
 DIRECTORY, LINKS = "data directory ", "symbolic links for DATA DIRECTORY"
+# Options of tables that one of the products alone knows, or only some storage engines, and what InnoDB does for them.
+OPTION, PAGES = "table option ", "compressed pages"
+_OF_MARIADB = frozenset(
+    {"page_compressed", "page_compression_level", "encrypted", "encryption_key_id", "page_checksum", "transactional"}
+)
+_OF_MYSQL = frozenset({"compression", "secondary_engine"})
+_OF_ENGINES = frozenset({"autoextend_size", "engine_attribute"})  # in comments, which MariaDB passes over
 # What `-o strip` takes to do without.
-STRIPPED_BY = {ENCRYPTION: "encryption", COMPRESSED: "row_format", TABLESPACE: "tablespace",
-               DIRECTORY: "data_directory", LINKS: "data_directory"}  # fmt: skip
+STRIPPED_BY = {
+    ENCRYPTION: "encryption", COMPRESSED: "row_format", TABLESPACE: "tablespace", DIRECTORY: "data_directory",
+    LINKS: "data_directory", PAGES: "compression",
+    **{OPTION + name: KIND_OF[name] for name in (*_OF_MARIADB, *_OF_MYSQL, *_OF_ENGINES) if KIND_OF[name] != "engine"},
+}  # fmt: skip
 _OWN_TABLESPACES = ("innodb_file_per_table", "innodb_system", "innodb_temporary")
 _PARSER = re.compile(rb"WITH PARSER `([^`]+)`")
 _OFFSET = re.compile(r"[+-]\d+:\d+|SYSTEM|", re.IGNORECASE)
@@ -60,6 +70,10 @@ def _need_of(clause: StorageClause, engine: str) -> Iterator[str]:
         yield COMPRESSED
     if clause.name == "tablespace" and value not in _OWN_TABLESPACES:
         yield TABLESPACE + clause.value
+    if clause.name in _OF_MARIADB | _OF_MYSQL | _OF_ENGINES:
+        yield OPTION + clause.name
+    if clause.name in ("compression", "page_compressed") and value not in ("", "none", "0", "no", "off"):
+        yield PAGES
     if clause.kind == "data_directory":
         yield DIRECTORY + clause.value if engine == "innodb" else LINKS
 
@@ -102,15 +116,30 @@ def _encrypts(session: Session, _: str) -> bool | None:
 
 def _compresses(session: Session, _: str) -> bool:
     """Whether InnoDB makes tables of this format, and writes to them."""
-    names = "'innodb_read_only_compressed', 'innodb_page_size', 'innodb_file_per_table'"
+    names = "'innodb_read_only_compressed', 'innodb_page_size'"
     rows = session.texts(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({names})")
     values = {row[0]: row[1] for row in rows}
     return (
         values.get("innodb_read_only_compressed", "OFF") == "OFF"
         and int(values.get("innodb_page_size", _PAGE)) <= _PAGE
         # MariaDB keeps the clause, and makes a table of another format; MySQL leaves the clause out too.
-        and (session.server.mariadb or values.get("innodb_file_per_table", "ON") == "ON")
+        and (session.server.mariadb or _has_own_files(session, ""))
     )
+
+
+def _has_own_files(session: Session, _: str) -> bool:
+    """Whether tables of InnoDB are files of their own."""
+    rows = session.texts("SHOW GLOBAL VARIABLES LIKE 'innodb_file_per_table'")
+    return not rows or rows[0][1] == "ON"
+
+
+def _takes_option(session: Session, name: str) -> bool | None:
+    """Whether tables can have an option; None for what only a storage engine knows."""
+    if name in _OF_MARIADB | _OF_MYSQL:
+        return (name in _OF_MARIADB) == session.server.mariadb
+    if session.server.mariadb:
+        return True
+    return _has_own_files(session, "") if name == "autoextend_size" else None
 
 
 def _has_tablespace(session: Session, name: str) -> bool | None:
@@ -157,8 +186,16 @@ _LOOKS: dict[str, Callable[[Session, str], bool | None]] = {
     ZONE: _has_zone,
     DIRECTORY: _has_directory,
     LINKS: _has_links,
+    OPTION: _takes_option,
+    PAGES: _has_own_files,
 }
 HINTS = {
+    **{option: f"use -o strip={kind}" for option, kind in STRIPPED_BY.items() if option.startswith(OPTION)},
+    OPTION + "autoextend_size": (
+        "run on the server: SET GLOBAL innodb_file_per_table=ON, or use -o strip=engine_attribute"
+    ),
+    OPTION: "use --exclude to leave tables out, or restore into a server of the same kind",
+    PAGES: "run on the server: SET GLOBAL innodb_file_per_table=ON, or use -o strip=compression",
     DIRECTORY: (
         "start the server with the folder in innodb_directories (MySQL) or with symbolic-links=ON (MariaDB), "
         "or use -o strip=data_directory"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from holdfast_mysql.definitions.expression_defaults import with_parentheses
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, is_text, is_word, replaced
@@ -130,6 +131,8 @@ def fit_to_server(statement: Statement, *, source: Server, server: Server, stand
     """A definition with the collations and modes that this server has, and meant as its source meant it."""
     if statement.kind == "table" and server.mysql_since(8, 0) and not source.mysql_since(8, 0):
         statement = replace(statement, body=_with_older_default(statement.body))
+    if statement.kind == "table" and source.mariadb and not server.mariadb:
+        statement = replace(statement, body=with_parentheses(statement.body))
     mode = statement.sql_mode
     if mode:
         unknown = _NOT_MARIADB if server.mariadb else _NOT_MYSQL if server.mysql_since(8, 0) else frozenset()

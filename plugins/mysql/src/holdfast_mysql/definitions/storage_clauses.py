@@ -10,7 +10,8 @@ from holdfast_mysql.definitions.create_table import options_start
 from holdfast_mysql.definitions.storage_kinds import OPTIONS
 from holdfast_mysql.definitions.tokens import Token, code, is_text, replaced
 
-_KIND_OF = {name: kind for kind, names in OPTIONS.items() for name in names}
+#: Kind of clause by the name of an option, in lower case.
+KIND_OF = {name: kind for kind, names in OPTIONS.items() for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def _option(tokens: Sequence[Token], index: int) -> Iterator[StorageClause]:
     name, after = (token.name or "").lower(), index + 1
     if name in ("data", "index") and after < len(tokens) and tokens[after].text.upper() == b"DIRECTORY":
         name, after = f"{name} directory", after + 1
-    kind = _KIND_OF.get(name)
+    kind = KIND_OF.get(name)
     equals = is_text(tokens, after, b"=")
     if kind is None or (not equals and name != "tablespace"):
         return

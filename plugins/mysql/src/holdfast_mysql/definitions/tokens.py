@@ -91,3 +91,13 @@ def is_word(tokens: Sequence[Token], index: int, *words: str) -> bool:
 def upper_words(tokens: Sequence[Token]) -> list[str]:
     """The texts of tokens in upper case."""
     return [token.text.upper().decode(errors="replace") for token in tokens]
+
+
+def closing(tokens: Sequence[Token], opening: int) -> int:
+    """Where the parenthesis ends that begins there; `opening` where it does not."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        depth += {b"(": 1, b")": -1}.get(tokens[index].text, 0)
+        if not depth:
+            return index
+    return opening

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
-from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
+from holdfast_mysql.definitions.tokens import Token, closing, code, is_text, is_word, replaced
 
 _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
@@ -39,7 +39,7 @@ def without_sequences_elsewhere(body: bytes) -> bytes:
     changes = []
     for place in _qualified_sequences(tokens):
         start = next(index for index in range(place, 0, -1) if is_word(tokens, index, "DEFAULT"))
-        end = _closing(tokens, start + 1 if is_text(tokens, start + 1, b"(") else start + 2)
+        end = closing(tokens, start + 1 if is_text(tokens, start + 1, b"(") else start + 2)
         changes.append((tokens[start - 1].end, tokens[end].end, b""))
     return replaced(body, sorted(set(changes)))
 
@@ -50,16 +50,6 @@ def _qualified_sequences(tokens: Sequence[Token]) -> Iterator[int]:
         called = is_word(tokens, index, *_SEQUENCE_FUNCTIONS) and is_text(tokens, index + 1, b"(")
         if called and is_text(tokens, index + 3, b"."):
             yield index + 2
-
-
-def _closing(tokens: Sequence[Token], opening: int) -> int:
-    """Where the parenthesis ends that begins there."""
-    depth = 0
-    for index in range(opening, len(tokens)):
-        depth += {b"(": 1, b")": -1}.get(tokens[index].text, 0)
-        if not depth:
-            return index
-    return opening
 
 
 def _of_table(tokens: Sequence[Token], database: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from holdfast.api import ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.storage_needs import DIRECTORY, HINTS, LINKS, STRIPPED_BY, ZONE, is_met
+from holdfast_mysql.catalog.storage_needs import DIRECTORY, HINTS, LINKS, OPTION, STRIPPED_BY, ZONE, is_met
 from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SEQUENCE, SERVER
 from holdfast_mysql.definitions.collations import StandIns, known_collations
 from holdfast_mysql.session import Server, Session, literal
@@ -24,7 +24,7 @@ _MARIADB_OBJECTS = {
     "application period": (10, 4),
     "aggregate function": (10, 3),
 }
-_MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5)}
+_MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5), "functional key": (8, 0)}
 # Needs that are gone with a kind that is left out.
 _KINDS = {
     "creator function": ObjectKind.ROUTINE,
@@ -38,6 +38,8 @@ _KINDS = {
     f"setting {LOOSE_KEYS}": ObjectKind.FOREIGN_KEY,
     f"setting {TRUST}": ObjectKind.ROUTINE,
 }
+# What no look at the server tells.
+_TRIED = {DIRECTORY: "can write to", OPTION: "takes"}
 _EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
 
 
@@ -118,8 +120,9 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
 def untold(session: Session, needs: Mapping[str, Any]) -> Iterator[str]:
     """What only making the tables will tell."""
     for need, (count, names) in needs.items():
-        if need.startswith(DIRECTORY) and is_met(session, need) is None:
-            yield f"whether the server can write to {need}{_listed(count, names)} is known when it is tried"
+        does = next((does for start, does in _TRIED.items() if need.startswith(start)), "")
+        if does and is_met(session, need) is None:
+            yield f"whether the server {does} {need}{_listed(count, names)} is known when it is tried"
 
 
 def _refused_engines(session: Session, needs: Mapping[str, Any]) -> Iterator[UnmetNeed]:
@@ -234,8 +237,8 @@ def _listed(count: int, names: Sequence[str]) -> str:
 
 
 def ignored_clauses(needs: Mapping[str, Any], *, source: Server, target: Server) -> list[str]:
-    """Clauses that the target passes over: MySQL's versioned comments on MariaDB."""
-    if source.mariadb or not target.mariadb:
+    """Clauses that the target passes over: what one product alone knows it writes in comments that only it reads."""
+    if source.mariadb == target.mariadb:
         return []
     return [f"{need.partition(' ')[2]} ({', '.join(names[:5])})" for need, (_, names) in needs.items()
             if need.startswith("clause ")]  # fmt: skip
