@@ -276,67 +276,6 @@ def test_what_the_other_product_does_not_know_is_named_before_anything_is_touche
         mariadb.rows("DROP DATABASE shop")
 
 
-_OF_MYSQL = {
-    "pressed(id INT PRIMARY KEY) COMPRESSION='zlib'": r"table option compression \(pressed\)",
-    "second(id INT PRIMARY KEY) SECONDARY_ENGINE=rapid": r"table option secondary_engine \(second\)",
-    "functional(id INT PRIMARY KEY, a INT, UNIQUE KEY k (a DESC, (a + 1)))": r"functional key \(functional\)",
-    "many(id INT PRIMARY KEY, j JSON, KEY k ((CAST(j AS UNSIGNED ARRAY))))": r"functional key \(many\)",
-}
-_OF_MARIADB = {
-    "pressed(id INT PRIMARY KEY) PAGE_COMPRESSED=1": r"table option page_compressed \(pressed\)",
-    "secret(id INT PRIMARY KEY) ENCRYPTED=NO": r"table option encrypted \(secret\)",
-    "summed(id INT PRIMARY KEY) PAGE_CHECKSUM=1": r"table option page_checksum \(summed\)",
-}
-
-
-@pytest.mark.parametrize("table", [*_OF_MYSQL, *_OF_MARIADB])
-def test_a_preview_names_clauses_that_the_other_product_does_not_know(
-    mysql: MariaDB, mariadb: MariaDB, store: str, table: str
-) -> None:
-    """What the server takes only in a comment, and passes over there, is a warning."""
-    source, target = (mysql, mariadb) if table in _OF_MYSQL else (mariadb, mysql)
-    source.rows("CREATE DATABASE shop")
-    try:
-        source.rows(f"CREATE TABLE {table}", database="shop")
-        record = holdfast.backup(source.url("shop"), store=store)
-        for preview in (True, False):
-            with pytest.raises(holdfast.UnsafeError, match=(_OF_MYSQL | _OF_MARIADB)[table]):
-                holdfast.restore(record.id, target.url("copy"), store=store, dry_run=preview)
-        options = {"strip": "compression,encryption,engine_attribute"}
-        if "option" in (_OF_MYSQL | _OF_MARIADB)[table] and "CHECKSUM" not in table:
-            holdfast.restore(record.id, target.url("copy"), store=store, options=options)
-    finally:
-        for server in (mysql, mariadb):
-            server.rows("DROP DATABASE IF EXISTS shop")
-            server.rows("DROP DATABASE IF EXISTS copy")
-
-
-def test_clauses_in_comments_are_told_of_and_defaults_are_written_as_the_other_product_has_them(
-    mysql: MariaDB, mariadb: MariaDB, store: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    mysql.rows("CREATE DATABASE shop")
-    mariadb.rows("CREATE DATABASE back")
-    try:
-        mysql.rows("CREATE TABLE big(id INT PRIMARY KEY) AUTOEXTEND_SIZE=4M", database="shop")
-        record = holdfast.backup(mysql.url("shop"), store=store)
-        holdfast.restore(record.id, mariadb.url("shop"), store=store, dry_run=True)
-        assert "ignores the clause AUTOEXTEND_SIZE (big)" in caplog.text
-        mariadb.rows(
-            "CREATE TABLE t(id VARCHAR(40) DEFAULT uuid() PRIMARY KEY, a TEXT COMPRESSED DEFAULT concat('a', ')'),"
-            " d DATETIME DEFAULT current_timestamp() ON UPDATE current_timestamp(), n INT DEFAULT (1 + 2))",
-            database="back",
-        )
-        record = holdfast.backup(mariadb.url("back"), store=store)
-        holdfast.restore(record.id, mysql.url("back"), store=store)
-        assert "ignores the clause COMPRESSED (t)" in caplog.text
-        mysql.rows("INSERT INTO t() VALUES ()", database="back")
-        assert mysql.rows("SELECT length(id), a, d IS NOT NULL, n FROM t", database="back") == [(36, "a)", 1, 3)]
-    finally:
-        for server in (mysql, mariadb):
-            server.rows("DROP DATABASE IF EXISTS shop")
-            server.rows("DROP DATABASE IF EXISTS back")
-
-
 def test_ddl_waits_and_writers_do_not(mysql: MariaDB, odd: str, tmp_path: Path) -> None:
     import pymysql
 
