@@ -19,7 +19,7 @@ help:
 	@echo "             or ARGS=\"3.12 3.13 oldest newest 17 mariadb …\""
 	@echo "make definitions  drill 5,000 random definitions of PostgreSQL, and a change of each (ten minutes)"
 	@echo "make schemas round-trip 2,000 random databases of MariaDB, or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT, and"
-	@echo "             change 500 of them (three hours; SCHEMAS=200 for some)"
+	@echo "             change 500 of them (SCHEMAS=200 for some, OBJECTS=100 for larger ones than 20)"
 	@echo "make swaps   interrupt restore --replace of MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at every"
 	@echo "             statement in every way (half an hour)"
 	@echo "make lint    ruff and mypy --strict"
@@ -71,9 +71,10 @@ definitions: $(VENV)/.ready-test
 		plugins/postgres/tests/test_random_definitions.py
 
 SCHEMAS ?= 2000
+OBJECTS ?= 20
 schemas: $(VENV)/.ready-test
 	@.ci/prepare test
-	@HOLDFAST_SCHEMAS=$(SCHEMAS) PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 $(ARGS) \
+	@HOLDFAST_SCHEMAS=$(SCHEMAS) HOLDFAST_SCHEMA_OBJECTS=$(OBJECTS) PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 $(ARGS) \
 		plugins/mysql/tests/test_random_schemas.py
 
 swaps: $(VENV)/.ready-test

@@ -1,6 +1,7 @@
 """Random schemas come back under the same and another name, no drill calls a good one damaged, and changes are found.
 
-`make schemas` makes 2,000 databases, of MariaDB or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT; the suite two.
+`make schemas` makes 2,000 databases, of MariaDB or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT; the suite two. Each seed
+draws other definitions of the same kinds: more databases find more than larger ones, which HOLDFAST_SCHEMA_OBJECTS makes.
 """
 
 import json
@@ -20,7 +21,7 @@ import holdfast
 from holdfast.api import DatabaseURL, quote_name
 from holdfast.testing.drills import drill_mutated
 
-_OBJECTS = 30  # of a database
+_OBJECTS = int(os.environ.get("HOLDFAST_SCHEMA_OBJECTS", "20"))  # of a database
 SEEDS = range(int(os.environ.get("HOLDFAST_SCHEMAS", "2")))
 _PRODUCT = "mysql" if os.environ.get("HOLDFAST_TEST_MYSQL_ROOT") else "mariadb"
 _CHANGED = 4  # one in so many databases is changed too
