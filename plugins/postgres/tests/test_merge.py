@@ -1,9 +1,13 @@
 """Selected tables come into a database that holds more: they take the place of their likes, and all else stays."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.postgres_faults import wait_until
 from support.servers.postgres import PostgresServer
 
 import holdfast
@@ -276,3 +280,37 @@ def test_rows_that_break_a_check_of_a_domain_that_is_not_valid_are_put_in(
     result = restore(record, database, select=("public.t",), replace=True, options={"on_error": "continue"})
     assert [text for text in result.warnings if "made NOT VALID in " in text and "public.even.whole" in text]
     assert server.rows(database, "SELECT n::int FROM t") == [(1,)]
+
+
+def test_a_merge_whose_psql_outlives_us_for_a_moment_commits_nothing(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Its input ends with us, which is no end of the script; what kills it may come later."""
+    fill = "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 30) AS t FROM generate_series(1, {}) i"
+    server.execute(database, fill.format(3000))
+    server.execute(target, fill.format(5))
+    record = holdfast.backup(server.url(database), store=store)
+    command = [sys.executable, "-m", "holdfast", "restore", record.id, server.url(target), "--store", store]
+    with server.connect(target) as blocker:
+        blocker.execute("BEGIN; LOCK TABLE big IN ACCESS SHARE MODE")
+        process = subprocess.Popen([*command, "--select", "public.big", "--replace"], stderr=subprocess.DEVNULL)
+        session = f"SELECT FROM pg_stat_activity WHERE datname = '{target}'"
+        waiting = f"{session} AND query LIKE 'DROP TABLE%' AND wait_event_type = 'Lock'"
+        wait_until(lambda: bool(server.rows("postgres", waiting)), 60)
+        (shell,) = [child for child in _children(process.pid) if _command(child).startswith(b"/bin/sh")]
+        # What kills psql once we are dead waits for the end of a pipe, whose other end is made to live longer.
+        lifeline = int(_command(shell).split(b"\0")[4]) + 1
+        with open(f"/proc/{process.pid}/fd/{lifeline}", "wb"):
+            process.kill()
+            process.wait()
+            blocker.execute("ROLLBACK")
+            wait_until(lambda: not server.rows("postgres", f"{session} AND application_name LIKE 'holdfast merge%'"))
+    assert server.value(target, "SELECT count(*) FROM big") == 5
+
+
+def _children(process: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _command(process: int) -> bytes:
+    return Path(f"/proc/{process}/cmdline").read_bytes()

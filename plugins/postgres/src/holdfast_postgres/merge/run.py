@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import Blob, Chunk, Preview, quote_name, refuse_replacing
+from holdfast.api import Blob, Chunk, HoldfastError, Preview, UnreachableError, quote_name, refuse_replacing
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.client.arguments import filter_words
 from holdfast_postgres.dump.definition_changes import definition_changes
@@ -22,6 +23,7 @@ from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.domain_checks import DomainCheck, broken_checks
 from holdfast_postgres.merge.drops import drops
 from holdfast_postgres.merge.entries import entries_to_make
+from holdfast_postgres.merge.lost_commit import MergeSession
 from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound, whole_changes
 from holdfast_postgres.merge.refreshes import refreshes
 from holdfast_postgres.merge.relations import (
@@ -58,6 +60,7 @@ class Merge:
         self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
         self._where = f"database {quote_name(run.target.name)}"
         self._what = f"putting the selection into {self._where}"
+        self._session = MergeSession()
 
     @cached_property
     def _coming(self) -> Coming:
@@ -82,7 +85,7 @@ class Merge:
                 raise room.error(needed, self._what)
 
     def commit(self) -> None:
-        """Do it; nothing has happened to the target if this raises."""
+        """Do it; nothing has happened to the target if this raises, unless the error says that this is not known."""
         self.check()
         run, action = self._run, f"cannot restore into {self._run.target.location.label}"
         with connected(run.target.location) as target, run.connected() as staged, translate_errors(action):
@@ -106,6 +109,9 @@ class Merge:
             with connected(run.target.location) as target, run.connected() as staged:
                 needed = locked_by_merge(staged, target, self._plan.dropped)
                 raise read_lock_room(target).error(needed, self._what) from error
+        except UnreachableError as error:
+            if not self._session.has_committed(run.target.location, self._plan, error):
+                raise
         run.warn(gone)
         if alone:
             run.warn([f"{ALONE}, or is not there: {some_names(alone)}"])
@@ -195,7 +201,7 @@ class Merge:
             file.write(list_file(made))
         # Role or database may have sessions that are read-only or limited in time.
         fixed = settings(self._run.server.major, encoding="UTF8", money=self._run.hints.money)
-        yield iter([f"SET TRANSACTION READ WRITE;\n{fixed}".encode()])
+        yield iter([f"SET TRANSACTION READ WRITE;\n{self._session.statement}{fixed}".encode()])
         # The sections set it back: nobody shall queue behind a DROP TABLE that waits for a forgotten transaction.
         yield _statements([f"SET lock_timeout TO '{_LOCK_WAIT}s'", *before])
         yield self._section(archive, listing, "pre-data")
@@ -241,7 +247,10 @@ class Merge:
             return
         kinds = self._plan.kinds
         names = [name for name in kinds if kinds[name] in "rpm" and name not in self._plan.kept]
-        self._run.warn(analyze(lambda: connected(self._run.target.location), names, self._run.request.jobs))
+        try:
+            self._run.warn(analyze(lambda: connected(self._run.target.location), names, self._run.request.jobs))
+        except (psycopg.Error, HoldfastError) as error:  # the selection is there, whatever becomes of the server
+            self._run.warn([f"no statistics of what was put into {self._where}: {' '.join(str(error).split())}"])
 
 
 def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:

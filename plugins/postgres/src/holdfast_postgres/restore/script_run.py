@@ -1,5 +1,6 @@
 """Scripts run by psql, and their rows by a COPY of our own; what the server refused of them."""
 
+import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -32,15 +33,17 @@ def run_script(
 ) -> Sequence[str]:
     """Feed scripts to psql, one after the other; returns the lines of its standard error.
 
-    As a `transaction` all of it happens, or nothing. `echoes` adds the statements that failed. `takes` tells of what
-    was refused whether it is kept for later. A script that `continues` after errors must have no rows: psql runs those
-    of a COPY that was refused as statements.
+    As a `transaction` all of it happens, or nothing, also where this process ends in the middle. `echoes` adds the
+    statements that failed. `takes` tells of what was refused whether it is kept for later. A script that `continues`
+    after errors must have no rows: psql runs those of a COPY that was refused as statements.
     """
     script.check_psql(run.programs)
     command = [run.programs.path("psql"), "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null"]
     command += [f"--set=ON_ERROR_STOP={int(not continues)}", "--set=VERBOSITY=verbose"]
     if transaction:
-        command += ["--single-transaction", "--file=-"]
+        command += ["--file=-"]
+        # Not by --single-transaction: psql would commit what it has when its input ends, as it does when we are killed.
+        parts = itertools.chain([[b"BEGIN;\n"]], parts, [[b"\nCOMMIT;\n"]])
     if classifies or echoes:
         command += ["--echo-errors", "--file=-"]  # named, so that its messages say that they are psql's
     classifier = Classifier(

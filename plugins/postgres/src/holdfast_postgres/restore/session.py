@@ -187,11 +187,11 @@ class PostgresRestore:
         run = self._run
         self._begin()
         self._extensions.end()
+        self._compare_meanings()
         if run.target.merges:
             self._merge().commit()
         elif run.options.analyze and not run.hints.schema_only:
             self._analyze()
-        self._compare_meanings()
         run.processes.close()
         late = self._extensions.comes_late
         run.target.finish()
