@@ -9,7 +9,8 @@ from support.servers.postgres import PostgresServer
 
 import holdfast
 from holdfast.api import HoldfastError
-from holdfast_postgres.scratch import MARKER, PREFIX, list_databases
+from holdfast_postgres.scratch import list_databases
+from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
 
 
 @pytest.fixture
@@ -45,12 +46,12 @@ def test_a_drill_leaves_no_database_that_has_a_subscription(
     """Which no server drops: not after success, not after a failure, not what a killed drill left."""
     record = holdfast.backup(server.url(subscribed), store=store, proof=True)
     before = server.databases()
-    dead = f"{PREFIX}dead_{subscribed}"
+    dead = f"{DRILL_PREFIX}dead_{subscribed}"
     server.create(dead)
     server.execute(
         dead,
         f"CREATE SUBSCRIPTION s_{subscribed} CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false)",
-        f"COMMENT ON DATABASE {dead} IS '{MARKER}'",
+        f"COMMENT ON DATABASE {dead} IS '{DRILL_MARKER}'",
     )
     assert holdfast.drill(record.id, store=store, into=server.url("")).state == "proven"
     assert server.databases() == before
@@ -78,9 +79,9 @@ def test_a_database_whose_drop_was_interrupted_is_swept_and_not_listed(
 ) -> None:
     """Nobody can connect to it (SQLSTATE 55000), not even to look whether a drill holds it."""
     record = holdfast.backup(server.url(app), store=store)
-    half = f"{PREFIX}half_{app}"
+    half = f"{DRILL_PREFIX}half_{app}"
     server.create(half)
-    server.execute("postgres", f"COMMENT ON DATABASE {half} IS '{MARKER}'")
+    server.execute("postgres", f"COMMENT ON DATABASE {half} IS '{DRILL_MARKER}'")
     server.execute("postgres", f"UPDATE pg_database SET datconnlimit = -2 WHERE datname = '{half}'")
     other = f"{app}_half"
     server.create(other)

@@ -11,10 +11,11 @@ from support.servers.postgres import PostgresServer
 import holdfast
 from holdfast.api import DatabaseURL, LockedError, UnsafeError, UsageError
 from holdfast_postgres.proof import record
-from holdfast_postgres.scratch import MARKER, PREFIX, list_databases, open_scratch
-from holdfast_postgres.scratch.database import _LOCK_KEY
+from holdfast_postgres.scratch import list_databases, open_scratch
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target import databases
+from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
+from holdfast_postgres.target.temporary import LOCK_KEY
 
 
 def test_a_drill_of_an_odd_database_finds_no_difference(
@@ -32,7 +33,7 @@ def test_a_drill_of_an_odd_database_finds_no_difference(
         assert differences(before, scratch.proof(before)) == set()
         assert scratch.server_version == server.value("postgres", "SHOW server_version")
         (name,) = server.databases() - databases_before
-        assert name.startswith(PREFIX)
+        assert name.startswith(DRILL_PREFIX)
         assert server.value(name, "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'") == 0
     assert server.databases() == databases_before
     assert server.quiet()
@@ -46,7 +47,7 @@ def test_an_index_that_lies_about_its_table_is_found_with_amcheck(
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
         holdfast.restore(backup.id, scratch.url, store=store)
-        name = next(name for name in server.databases() if name.startswith(PREFIX))
+        name = next(name for name in server.databases() if name.startswith(DRILL_PREFIX))
         with server.connect(name) as connection:
             connection.execute("SET allow_system_table_mods TO on")
             connection.execute("UPDATE pg_index SET indisready = false WHERE indexrelid = 'i'::regclass")
@@ -66,7 +67,7 @@ def test_an_index_that_amcheck_cannot_compare_with_its_table_is_not_called_damag
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
         holdfast.restore(backup.id, scratch.url, store=store)
-        name = next(name for name in server.databases() if name.startswith(PREFIX))
+        name = next(name for name in server.databases() if name.startswith(DRILL_PREFIX))
         server.execute(
             name,
             """
@@ -89,7 +90,7 @@ def test_that_amcheck_cannot_be_installed_is_a_warning(
     """Whatever stands in its way; nothing is called damaged for it."""
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     with open_scratch(scratch_request(server, backup, tmp_path)) as scratch:
-        name = next(name for name in server.databases() if name.startswith(PREFIX))
+        name = next(name for name in server.databases() if name.startswith(DRILL_PREFIX))
         server.execute(name, "CREATE SCHEMA holdfast_amcheck")
         assert scratch.check() == []
         (warning,) = scratch.warnings
@@ -101,10 +102,10 @@ def test_only_marked_databases_whose_drill_is_dead_are_swept(
 ) -> None:
     """Not one that only has the name, not one that a living drill holds."""
     backup = holdfast.backup(server.url(database), store=store)
-    unmarked, dead = f"{PREFIX}somebodys", f"{PREFIX}dead_{database}"
+    unmarked, dead = f"{DRILL_PREFIX}somebodys", f"{DRILL_PREFIX}dead_{database}"
     server.create(unmarked)
     server.create(dead)
-    server.execute("postgres", f"COMMENT ON DATABASE {dead} IS '{MARKER}'")
+    server.execute("postgres", f"COMMENT ON DATABASE {dead} IS '{DRILL_MARKER}'")
     try:
         with open_scratch(scratch_request(server, backup, tmp_path)) as living:
             alive = living.url.partition("?")[0].rpartition("/")[2]
@@ -124,14 +125,14 @@ def test_a_database_whose_drill_died_before_it_marked_it_is_swept(
 ) -> None:
     """Of the very form of our names, empty, used by nobody, and not about to be marked."""
     backup = holdfast.backup(server.url(database), store=store)
-    dead, filled, used, coming, said = (f"{PREFIX}2026z_0000000{number}" for number in range(5))
+    dead, filled, used, coming, said = (f"{DRILL_PREFIX}2026z_0000000{number}" for number in range(5))
     for name in (dead, filled, used, coming, said):
         server.create(name)
     server.execute(filled, "CREATE TABLE t (a int)")
     server.execute("postgres", f"COMMENT ON DATABASE {said} IS 'somebody''s'")
     try:
         with server.connect(used), server.connect(database) as admin:
-            admin.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (_LOCK_KEY, coming))
+            admin.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (LOCK_KEY, coming))
             with open_scratch(scratch_request(server, backup, tmp_path)):
                 left = server.databases()
         assert {filled, used, coming, said} <= left
@@ -174,7 +175,9 @@ def test_every_database_of_a_server_is_listed(server: PostgresServer, database: 
         with server.connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {quoted(name)} TEMPLATE template0")
     server.execute(
-        "postgres", f"ALTER DATABASE {closed} ALLOW_CONNECTIONS false", f"COMMENT ON DATABASE {marked} IS '{MARKER}'"
+        "postgres",
+        f"ALTER DATABASE {closed} ALLOW_CONNECTIONS false",
+        f"COMMENT ON DATABASE {marked} IS '{DRILL_MARKER}'",
     )
     try:
         urls = list_databases(server.url("", password="pass%20word"))
@@ -199,7 +202,7 @@ def test_a_scratch_database_that_cannot_be_dropped_is_named_and_left_to_the_next
         drill.enter_context(open_scratch(scratch_request(server, backup, tmp_path)))
         (name,) = server.databases() - before
         blocker.execute("BEGIN")
-        blocker.execute(f"COMMENT ON DATABASE {quoted(name)} IS '{MARKER}'")
+        blocker.execute(f"COMMENT ON DATABASE {quoted(name)} IS '{DRILL_MARKER}'")
         with pytest.raises(LockedError) as caught:
             drill.close()
         assert f"could not drop the scratch database {name}" in caught.value.message

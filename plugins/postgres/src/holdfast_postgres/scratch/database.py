@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, Proof, ScratchRequest, UsageError
+from holdfast.api import Proof, ScratchRequest, UsageError
 from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, some_lines, translate_errors
@@ -20,25 +20,10 @@ from holdfast_postgres.proof.meanings import changed_meanings
 from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.scratch.amcheck import integrity_problems
 from holdfast_postgres.session import LOGIN_TRIGGERS_SINCE, Server, connect, pin, quoted, read_server, settings
-from holdfast_postgres.target import checks, databases
-from holdfast_postgres.target.contents import read_objects
+from holdfast_postgres.target import abandoned, checks, databases, temporary
+from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
 
 log = logging.getLogger("holdfast.postgres.scratch")
-
-PREFIX = "holdfast_drill_"
-MARKER = "holdfast: scratch database of a drill, dropped at its end"
-# Any constant will do: advisory locks belong to a database, and nobody else uses this one.
-_LOCK_KEY = 0x686F6C64
-# Those with the marker, and those of the very form of our names that have no comment at all, are used by nobody, and
-# about to be marked by nobody (a lock of any database counts).
-_SCRATCH = f"""
-SELECT d.datname, d.datconnlimit, coalesce(c.text = %s, false) FROM pg_catalog.pg_database d,
-    LATERAL (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS text) c
-WHERE (c.text = %s AND pg_catalog.starts_with(d.datname, %s)) OR (c.text IS NULL AND d.datname ~ %s
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-        AND l.classid = {_LOCK_KEY} AND l.objid::int8 = pg_catalog.hashtext(d.datname)::int8 & 4294967295))
-"""
 
 
 class PostgresScratch:
@@ -90,8 +75,7 @@ def _session(location: Location, server: Server) -> "Connection[TupleRow]":
 def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
     """Make a scratch database on the server at `request.into` and drop it at the end.
 
-    Before that, what killed drills have left there is dropped: only what bears name and marker, and whose lock
-    is free.
+    Before that, what killed drills and restores have left there is dropped: only what is ours, and held by nobody.
     """
     if request.into is None:
         raise UsageError(
@@ -107,11 +91,13 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         checks.check_version(server, hints, options)
         checks.check_policies(admin, hints)
         checks.check_space(admin, hints)
-        _drop_abandoned(admin, location)
+        swept = abandoned.sweep(admin, location)
         name, holder = _create(admin, server, hints, request.id, location)
     try:
         try:
-            yield PostgresScratch(location.at(name), server, hints, request.jobs)
+            scratch = PostgresScratch(location.at(name), server, hints, request.jobs)
+            scratch.warnings += swept
+            yield scratch
         finally:
             holder.close()
     finally:
@@ -126,8 +112,8 @@ def _create(
     A lock of its name tells other drills that one without a marker is about to get it.
     """
     safe = "".join(letter for letter in backup.lower() if letter.isalnum())
-    name = f"{PREFIX}{safe[:32]}_{secrets.token_hex(4)}"
-    admin.execute("SELECT pg_catalog.pg_advisory_lock(%s, pg_catalog.hashtext(%s))", (_LOCK_KEY, name))
+    name = f"{DRILL_PREFIX}{safe[:32]}_{secrets.token_hex(4)}"
+    temporary.hold(admin, name)
     try:
         for difference in databases.create(admin, name, hints.database):
             log.warning("%s", difference)
@@ -140,7 +126,7 @@ def _create(
             raise
     finally:
         if admin.info.transaction_status == pq.TransactionStatus.IDLE:  # not where it was interrupted or lost
-            admin.execute("SELECT pg_catalog.pg_advisory_unlock(%s, pg_catalog.hashtext(%s))", (_LOCK_KEY, name))
+            temporary.release(admin, name)
 
 
 def _lock(location: Location) -> "Connection[TupleRow]":
@@ -148,8 +134,8 @@ def _lock(location: Location) -> "Connection[TupleRow]":
     holder = connect(location)
     try:
         databases.limit_statements(holder)
-        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK_KEY,))
-        holder.execute(f"COMMENT ON DATABASE {quoted(location.database)} IS '{MARKER}'")
+        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (temporary.LOCK_KEY,))
+        holder.execute(f"COMMENT ON DATABASE {quoted(location.database)} IS '{DRILL_MARKER}'")
     except BaseException:
         holder.close()
         raise
@@ -166,40 +152,16 @@ def _drop(location: Location, name: str) -> None:
             raise translated from error
 
 
-def _drop_abandoned(admin: "Connection[TupleRow]", location: Location) -> None:
-    """Drop the scratch databases of drills that were killed, also of one that had not marked its own yet."""
-    for name, limit, marked in admin.execute(
-        _SCRATCH, (MARKER, MARKER, PREFIX, f"^{PREFIX}[0-9a-z]+_[0-9a-f]{{8}}$")
-    ).fetchall():
-        try:
-            if limit == databases.INVALID or _is_abandoned(location.at(name), marked=marked):
-                databases.drop(admin, location.at(name))
-                log.info("dropped scratch database %s of a drill that was killed", name)
-        except (psycopg.Error, HoldfastError) as error:
-            # Somebody else is at it, or it is not ours to drop: this drill can go on.
-            log.info("left scratch database %s: %s", name, error)
-            if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
-                break  # a drill waits as long as that for one alone
-
-
-def _is_abandoned(location: Location, *, marked: bool) -> bool:
-    """Whether nobody holds a database; one without a marker must be empty too, as nothing is put in before that."""
-    connection = connect(location)
-    try:
-        row = connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (_LOCK_KEY,)).fetchone()
-        return bool(row and row[0]) and (marked or not read_objects(connection, limit=1))
-    finally:
-        connection.close()
-
-
 def list_databases(url: str) -> list[str]:
-    """The URL of every database of a server, but for templates and scratch databases."""
+    """The URL of every database of a server, but for templates and what drills and restores make for themselves."""
     location = Location.parse(url, connect_timeout=PostgresOptions().connect_timeout, database=False)
     with databases.maintenance(location) as admin:
         names = databases.list_databases(admin)
         with translate_errors("cannot list the databases"):
-            query = (
-                "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.shobj_description(oid, 'pg_database') = %s"
-            )
-            scratch = set(first_column(admin, query, (MARKER,)))
-    return [location.url(name) for name in names if name not in scratch]
+            query = f"""
+                SELECT datname FROM pg_catalog.pg_database
+                WHERE datconnlimit = {temporary.FRESH_LIMIT}
+                    OR pg_catalog.starts_with(pg_catalog.shobj_description(oid, 'pg_database'), '{temporary.OURS}')
+            """
+            ours = set(first_column(admin, query))
+    return [location.url(name) for name in names if name not in ours]

@@ -66,6 +66,15 @@ def limit_statements(connection: WatchedConnection) -> None:
     connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}s'; SET statement_timeout = '{_STATEMENT_WAIT}s'")
 
 
+@contextmanager
+def limited(connection: WatchedConnection) -> Iterator[None]:
+    """Limit the statements of a block as those of `maintenance` are, and those after it no longer."""
+    limit_statements(connection)
+    yield
+    connection.limit = None
+    connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+
+
 def connect_to_server(location: Location, *, avoid: str = "") -> WatchedConnection:
     """Connect to a database of a server that is there for maintenance, else to any other one, but never to `avoid`.
 
@@ -109,7 +118,7 @@ def exists(connection: "Connection[TupleRow]", name: str) -> bool:
     return connection.execute("SELECT FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
 
-def connect_to_target(location: Location, *, create: bool) -> "tuple[Connection[TupleRow], bool]":
+def connect_to_target(location: Location, *, create: bool) -> tuple[WatchedConnection, bool]:
     """A session in a database, or with `create` in another of its server where it is missing, and whether it is there.
 
     With `create` it is not asked for before the catalog knows it: PgBouncer lets nobody into a database for 15 seconds
@@ -149,13 +158,20 @@ def temporary_name(name: str, word: str) -> str:
     return head + tail
 
 
-def create(connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *, tablespace: str = "") -> list[str]:
-    """Make an empty database like the one that was dumped; returns what had to be different."""
+def create(
+    connection: "Connection[TupleRow]", name: str, hint: DatabaseHint, *, tablespace: str = "", limit: int = -1
+) -> list[str]:
+    """Make an empty database like the one that was dumped; returns what had to be different.
+
+    `limit` is that of its sessions, -1 for none.
+    """
     major = read_server(connection).major
     base = f"CREATE DATABASE {quoted(name)} TEMPLATE template0 ENCODING {literal(hint.encoding)}"
     # That of the template must not be named: even pg_default takes a right of its own then, which CREATEDB is not.
     if tablespace and tablespace not in first_column(connection, _TEMPLATE_TABLESPACE):
         base += f" TABLESPACE {quoted(tablespace)}"
+    if limit != -1:
+        base += f" CONNECTION LIMIT {limit}"
     words, instead = _locale(hint, major)
     attempts = [(words, instead), ("", "the server's default locale"), (" LC_COLLATE 'C' LC_CTYPE 'C'", "locale C")]
     first_error: psycopg.Error | None = None
@@ -197,8 +213,8 @@ def _locale(hint: DatabaseHint, major: int) -> tuple[str, str]:
     return words + libc, "" if hint.provider == "c" else f"locale {quote_name(hint.collate)} of the system"
 
 
-def drop(connection: "Connection[TupleRow]", location: Location) -> None:
-    """Drop a database that we made, or one that was replaced, and end the sessions in it.
+def drop(connection: "Connection[TupleRow]", location: Location, *, force: bool = True) -> None:
+    """Drop a database that we made, or one that was replaced, and end the sessions in it, if that is wanted.
 
     Its subscriptions go first, as no server drops a database that has one: they were never connected. What takes too
     long for the connection, which is one for maintenance, is an error of the server, and the database is left.
@@ -215,8 +231,8 @@ def drop(connection: "Connection[TupleRow]", location: Location) -> None:
         with connected(location) as scratch:
             limit_statements(scratch)
             detach_subscriptions(scratch)
-    force = " WITH (FORCE)" if read_server(connection).major >= 13 else ""
-    connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{force}")
+    words = " WITH (FORCE)" if force and read_server(connection).major >= 13 else ""
+    connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)}{words}")
 
 
 def end_session(connection: "Connection[TupleRow]", session: SessionIdentity) -> None:
@@ -295,33 +311,13 @@ def disconnect_users(connection: "Connection[TupleRow]", name: str) -> None:
     )
 
 
-def swap(
-    connection: "Connection[TupleRow]", target: str, new: str, old: str, comment: str | None, *, disconnect: bool
-) -> None:
-    """Let `new` take the name of `target`, which becomes `old`: both renamed, or neither.
-
-    Sessions in `new` are ended, which is ours alone: a pooler keeps those of our own for the next client.
-    """
-    text = "NULL" if comment is None else literal(comment)
-    for attempt in range(5):
-        check_unused(connection, target, disconnect=disconnect)
-        if disconnect:
-            disconnect_users(connection, target)
-        disconnect_users(connection, new)
-        try:
-            with connection.transaction():
-                connection.execute(f"ALTER DATABASE {quoted(target)} RENAME TO {quoted(old)}")
-                connection.execute(f"ALTER DATABASE {quoted(new)} RENAME TO {quoted(target)}")
-                connection.execute(f"COMMENT ON DATABASE {quoted(target)} IS {text}")
-            return
-        except psycopg.errors.ObjectInUse as error:
-            log.info("database %s is in use, attempt %d: %s", target, attempt + 1, error)
-            if not disconnect:
-                raise UnsafeError(
-                    f"database {quote_name(target)} is in use: {error.diag.message_detail or error}",
-                    hint="use -o disconnect=true to end the sessions in it",
-                ) from error
-    raise UnsafeError(f"database {quote_name(target)} is in use again right after its sessions were ended")
+def read_oid(connection: "Connection[TupleRow]", name: str) -> int:
+    """The OID of a database, which a new name does not change."""
+    row = connection.execute("SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone()
+    if row is None:
+        raise UnsafeError(f"database {quote_name(name)} was removed by another session meanwhile")
+    oid: int = row[0]
+    return oid
 
 
 def list_databases(connection: "Connection[TupleRow]") -> Sequence[str]:

@@ -1,8 +1,8 @@
 """The database that is restored into: the one at the URL, one made for it, or one beside it that takes its place."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import psycopg
 from psycopg import Connection
@@ -21,9 +21,11 @@ from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server, connected, pin, read_server
-from holdfast_postgres.target import checks, contents, databases, likeness, removal
+from holdfast_postgres.target import abandoned, checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
+from holdfast_postgres.target.exchange import drop_leftover, exchange
 from holdfast_postgres.target.removal import EmptyState
+from holdfast_postgres.target.temporary import FRESH_LIMIT, Maintenance, mark
 from holdfast_postgres.watched import Connections, SessionIdentity, WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.target")
@@ -43,6 +45,7 @@ class RestoreTarget:
         self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
         self.connections = Connections()  #: Those that whoever ends the restore has to cut.
+        self._elsewhere = Maintenance(self.connections)
         #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
         self.merges = False
         self.warnings: list[str] = []
@@ -61,16 +64,19 @@ class RestoreTarget:
         """The database at the URL, once it has been checked."""
         return self._location
 
-    @contextmanager
-    def _maintenance(self, avoid: str) -> Iterator[WatchedConnection]:
+    def _maintenance(self, avoid: str) -> AbstractContextManager[WatchedConnection]:
         """A connection to another database than the one of that name."""
-        with databases.maintenance(self._location, avoid=avoid) as connection, self.connections.holding(connection):
-            yield connection
+        return self._elsewhere.connected(self._location, avoid=avoid)
+
+    def _swept(self, connection: WatchedConnection) -> AbstractContextManager[None]:
+        if self._request.dry_run or self._request.drill:
+            return nullcontext()
+        return abandoned.swept(connection, self._location, self.warnings)
 
     def check(self) -> tuple[Server, Adjustments]:
         """Check everything that can be known, and change nothing."""
         connection, server = self._open()
-        with connection, translate_errors(f"cannot read {self._location.label}"):
+        with connection, translate_errors(f"cannot read {self._location.label}"), self._swept(connection):
             checks.check_version(server, self._hints, self._options)
             selects = bool(self._request.select or self._request.exclude)
             needs = checks.needs_of_selection(self._hints) if selects else self._hints
@@ -85,7 +91,7 @@ class RestoreTarget:
         self.warnings += adjustments.warnings
         return server, adjustments
 
-    def _open(self) -> "tuple[Connection[TupleRow], Server]":
+    def _open(self) -> tuple[WatchedConnection, Server]:
         """Connect to the target, or to its server where it is to be made."""
         connection, self.exists = databases.connect_to_target(self._location, create=self._options.create)
         self._location = pin(self._location, connection)
@@ -127,17 +133,24 @@ class RestoreTarget:
             with translate_errors(f"cannot make database {quote_name(name)}"):
                 replaced = read_properties(connection, self.name) if self.exists else None
                 tablespace = replaced.tablespace if replaced else self._tablespace(connection)
+                if self.exists:
+                    self._elsewhere.hold(name)
                 self._new, self._maker = name, connection.identity
                 try:
-                    self.warnings += databases.create(connection, name, self._hints.database, tablespace=tablespace)
-                except HoldfastError:
+                    limit = FRESH_LIMIT if self.exists else -1
+                    self.warnings += databases.create(
+                        connection, name, self._hints.database, tablespace=tablespace, limit=limit
+                    )
+                except HoldfastError as error:
                     # The server has said that it did not, or its answer was lost. What has the name at the URL may by
                     # then be somebody else's.
-                    if not (self.exists and connection.broken):
-                        self._new = ""
+                    self._new = name if self.exists and connection.broken else ""
+                    if not self.exists and connection.broken:
+                        error.hint = f"database {quote_name(name)} may have been made, empty: the same restore fills it"
                     raise
                 self._maker = None
                 if replaced:
+                    mark(connection, name)
                     items = [item for item in replaced.items if not item.hinders]
                     self.warnings += give_properties(connection, name, items)
             self.into = self._location.at(name)
@@ -172,43 +185,32 @@ class RestoreTarget:
         """Let the database beside the target take its place."""
         if self.merges:
             self._done = True
-            with self._maintenance(self.name) as connection:
-                self._drop_leftover(connection, self._new, "the database that was restored into beside the target")
-            return
-        if self._new and self.exists:
-            self._swap()
+            self._drop_leftover(self._new, "the database that was restored into beside the target")
+        elif self._new and self.exists:
+            old = exchange(self._elsewhere, self._location, self._new, disconnect=self._options.disconnect)
+            self._done = True
+            self._drop_leftover(old, "the replaced database")
         elif self._properties:
             with self._maintenance(self._new) as connection:
                 self.warnings += give_properties(connection, self._new, self._properties)
         self._done = True
 
-    def _swap(self) -> None:
-        old = databases.temporary_name(self.name, "holdfast_old")
-        disconnect = self._options.disconnect
-        with self._maintenance(self.name) as connection:
-            with translate_errors(f"cannot put the backup in the place of database {quote_name(self.name)}"):
-                properties = read_properties(connection, self.name)
-                for item in properties.items:
-                    if item.kind != "comment":  # given with the name, since a scratch database's says that it is one
-                        connection.execute(item.statement(self._new))
-                databases.swap(connection, self.name, self._new, old, properties.comment, disconnect=disconnect)
-            self._done = True
-            self._drop_leftover(connection, old, "the replaced database")
-
-    def _drop_leftover(self, connection: "Connection[TupleRow]", name: str, what: str) -> None:
-        try:
-            databases.drop(connection, self._location.at(name))
-        except (psycopg.Error, HoldfastError) as error:
-            log.warning("could not drop %s %s: %s", what, name, error)
-            self.warnings.append(f"could not drop {what}, which is now {quote_name(name)}")
+    def _drop_leftover(self, name: str, what: str) -> None:
+        self.warnings += drop_leftover(self._elsewhere, self._location, name, what)
 
     def close(self, error: HoldfastError | None) -> None:
         """Undo, unless it was finished; where that fails, the error that ended the restore says what is left."""
+        try:
+            self._undo(error)
+        finally:
+            self._done = True
+            self._elsewhere.close()
+
+    def _undo(self, error: HoldfastError | None) -> None:
         if self._done:
             return
-        self._done = True
         if self._new:
-            _undo(self._drop_new, f"database {quote_name(self._new)}", self.name, error)
+            _undo(self._drop_new, f"database {quote_name(self._new)}", self.name, error, swept=self.exists)
         elif self._empty_state is not None and self._hints.data_only:
             _undo(self._empty_tables, f"rows in database {quote_name(self.name)}", self.name, error)
         elif self._empty_state is not None:
@@ -231,18 +233,24 @@ class RestoreTarget:
             return removal.remove_rows(connection)
 
 
-def _undo(undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None) -> None:
-    """Undo a restore into the database of that name; what remains is said with the cause."""
+def _undo(
+    undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None, *, swept: bool = False
+) -> None:
+    """Undo a restore into the database of that name; what remains is said with the cause.
+
+    `swept` says whether the next run would remove it.
+    """
+    hint = "drop it, or leave it to the next restore or drill on that server" if swept else "drop it by hand"
     begin = cause.message if cause else "the restore failed"
     kind = type(cause) if cause else HoldfastError
     try:
         remaining = undo()
     except (psycopg.Error, HoldfastError) as error:
         text = " ".join(str(error).split())
-        raise kind(f"{begin}; could not remove {what}: {text}", hint="drop it by hand") from error
+        raise kind(f"{begin}; could not remove {what}: {text}", hint=hint) from error
     if remaining:
         where = f"database {quote_name(name)}"
-        raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint="drop it by hand")
+        raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint=hint)
 
 
 def _omitted(request: RestoreRequest) -> set[str]:
