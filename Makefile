@@ -20,8 +20,8 @@ help:
 	@echo "make definitions  drill 5,000 random definitions of PostgreSQL, and a change of each (ten minutes)"
 	@echo "make schemas round-trip 2,000 random databases of MariaDB, or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT, and"
 	@echo "             change 500 of them (SCHEMAS=200 for some, OBJECTS=100 for larger ones than 20)"
-	@echo "make swaps   interrupt restore --replace of MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at every"
-	@echo "             statement in every way (half an hour)"
+	@echo "make swaps   interrupt restores into PostgreSQL and MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at"
+	@echo "             every statement in every way (an hour; ARGS=\"-k postgres\" for some)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -79,7 +79,8 @@ schemas: $(VENV)/.ready-test
 
 swaps: $(VENV)/.ready-test
 	@.ci/prepare test
-	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q $(ARGS) tests/matrix/mysql_swaps.py
+	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q $(ARGS) \
+		tests/matrix/mysql_swaps.py tests/matrix/postgres_swaps.py
 
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .
