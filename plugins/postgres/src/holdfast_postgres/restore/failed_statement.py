@@ -11,6 +11,7 @@ from holdfast_postgres.selection.archive_entries import RELATIONS, is_part_of
 
 __all__ = [
     "BROKEN_BY_ROWS",
+    "CHECK_VIOLATION",
     "EXTENSION",
     "OWNER",
     "REFRESH",
@@ -21,7 +22,8 @@ __all__ = [
     "refusal_of",
 ]
 
-BROKEN_BY_ROWS = ("23503", "23514")  # foreign keys and CHECKs, which can be made NOT VALID
+CHECK_VIOLATION = "23514"  # of the bounds of a partition, too
+BROKEN_BY_ROWS = ("23503", CHECK_VIOLATION)  # foreign keys and CHECKs, which can be made NOT VALID
 ROWS, REFRESH = "TABLE DATA", "MATERIALIZED VIEW DATA"  # the kinds of entries
 # Whom an object belongs to: pg_dump gives it no entry of its own.
 OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)
@@ -40,9 +42,9 @@ _PARTS = {"TRIGGER", "RULE", "POLICY", "FK CONSTRAINT", "CONSTRAINT", "CHECK CON
 class FailedStatement:
     """One statement that the server refused; `entry` is the id of its entry in the archive, 0 where that is not known.
 
-    `line` is the one of a script, or of a section of it, in which it ended. `table` is the name of the table, without
-    its schema, whose rows were refused. `severe` is what ends a restore that does not go on; all else is a warning.
-    `follows` says that others were refused before it, so that it may have been refused for those.
+    `line` is the one of a script, or of a section of it, in which it ended. `table` is the name of the table whose
+    rows were refused, of pg_restore's without its schema. `severe` is what ends a restore that does not go on; all else
+    is a warning. `follows` says that others were refused before it, so that it may have been refused for those.
     """
 
     about: str

@@ -39,6 +39,11 @@ def loaded_alone(connection: "Connection[TupleRow]", entries: Sequence[Entry]) -
     ]
 
 
+def copy_into(statement: bytes, table: bytes) -> bytes:
+    """A COPY of rows into another table, of this quoted name."""
+    return _COPY.sub(lambda _: b"COPY " + table + b" ", statement, count=1)
+
+
 def copied_into(chunks: Iterable[Chunk], table: bytes) -> Iterator[Chunk]:
     """A script of pg_restore with the rows of one table, which go into another of this quoted name."""
     source, head = iter(chunks), b""
@@ -46,5 +51,5 @@ def copied_into(chunks: Iterable[Chunk], table: bytes) -> Iterator[Chunk]:
         head += bytes(chunk)
         if len(head) >= _HEAD:
             break
-    yield _COPY.sub(lambda _: b"COPY " + table + b" ", head, count=1)
+    yield copy_into(head, table)
     yield from source

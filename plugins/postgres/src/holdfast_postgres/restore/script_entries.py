@@ -3,20 +3,23 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
-from holdfast_postgres.encodings import decode
+from holdfast_postgres.encodings import decode, encode
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats.archive import Entry
 from holdfast_postgres.formats.script_pieces import Piece, Rows, Text
 from holdfast_postgres.formats.script_sections import Section, statements
 from holdfast_postgres.formats.toc import encoding_of
 from holdfast_postgres.location import Location
-from holdfast_postgres.restore.failed_statement import FailedStatement, refusal_of
+from holdfast_postgres.restore.failed_statement import CHECK_VIOLATION, ROWS, FailedStatement, refusal_of
+from holdfast_postgres.restore.moved_rows import copy_into, partitioned
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_feed import Fed, Script
 from holdfast_postgres.restore.script_run import run_sections
 from holdfast_postgres.restore.search_path import second_paths, set_path
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names
+from holdfast_postgres.session import quoted
 
 _PART = r'(?:"(?:[^"]|"")+"|[^\s"(.;]+)'
 _MADE = re.compile(rf"CREATE [A-Z ]+? ({_PART}\.{_PART})")
@@ -92,15 +95,38 @@ class ScriptEntries:
             return True
 
         run_sections(run, self._again(before), self._location, take)
+        moved = self._load_moved([entry for entry in failed if _is_misplaced(entry, refusals)], before)
         for entry in failed:
-            yield entry, refusal_of(refusals.get(entry.id, ()))
+            yield entry, None if entry.id in moved else refusal_of(refusals.get(entry.id, ()))
 
-    def _again(self, before: Mapping[int, bytes]) -> Iterator[Fed]:
-        """The head of the script and some of its sections, with what comes `before` each."""
+    def _load_moved(self, entries: Sequence[Entry], before: Mapping[int, bytes]) -> set[int]:
+        """Load rows that belong into another partition here by way of the whole table; the ids of those it could."""
+        run, refused = self._run, set[int]()
+        if not entries:
+            return refused
+        with run.connected() as connection, translate_errors(f"cannot restore into {run.target.into.label}"):
+            roots = {entry.id: partitioned(connection, entry.schema, entry.tag) for entry in entries}
+        into = {number: encode(quoted(*root), self._encoding) for number, root in roots.items() if root}
+
+        def take(refusal: FailedStatement) -> bool:
+            refused.add(refusal.entry)
+            return True
+
+        if into:
+            sections = self._again({number: before[number] for number in into}, into)
+            run_sections(run, sections, self._location, take)
+        return into.keys() - refused
+
+    def _again(self, before: Mapping[int, bytes], into: Mapping[int, bytes] = MappingProxyType({})) -> Iterator[Fed]:
+        """The head of the script and some of its sections, with what comes `before` each.
+
+        The rows of some go `into` other tables.
+        """
         for number, section, pieces in self._script.sections():
             if not number or number in before:
                 path = (before[number],) if number in before else ()
                 again = self._not_loaded(number, pieces) if section.holds_rows else pieces
+                again = _copied(again, into[number]) if number in into else again
                 yield Fed(number=number, pieces=again, before=(*path, *section.settings))
             if number == max(before):
                 return
@@ -113,6 +139,18 @@ class ScriptEntries:
             if refused.intersection(lines) or not (isinstance(piece, Rows) or piece.adds_rows):
                 yield piece
             line += piece.lines
+
+
+def _is_misplaced(entry: Entry, refusals: Mapping[int, Sequence[FailedStatement]]) -> bool:
+    """Whether the rows may belong into another partition."""
+    refusal = refusal_of(refusals.get(entry.id, ()))
+    return entry.kind == ROWS and refusal is not None and refusal.state == CHECK_VIOLATION
+
+
+def _copied(pieces: Iterator[Piece], table: bytes) -> Iterator[Piece]:
+    """The same with rows that go into another table."""
+    for piece in pieces:
+        yield replace(piece, statement=copy_into(piece.statement, table)) if isinstance(piece, Rows) else piece
 
 
 def _with_needs(entries: Sequence[Entry]) -> list[Entry]:

@@ -87,7 +87,7 @@ class RowsOfScript:
             about="rows", text=text, state=state, command=command, entry=rows.number, line=rows.line
         )
         failure = refusal.failure()
-        refusal = replace(refusal, about=f"{failure.kind} {failure.name}")
+        refusal = replace(refusal, about=f"{failure.kind} {failure.name}", table=failure.name)
         if not self._takes(refusal):
             raise self._run.judge(restore_error(str(refusal), self._action, state=state), state) from error
 

@@ -17,6 +17,7 @@ from holdfast_postgres.formats.script_pieces import read_pieces
 from holdfast_postgres.restore.entry_list import write_list
 from holdfast_postgres.restore.failed_statement import (
     BROKEN_BY_ROWS,
+    CHECK_VIOLATION,
     ROWS,
     FailedStatement,
     failure_of,
@@ -34,7 +35,6 @@ from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import holds_rows
 
 _CONSTRAINTS = {"FK CONSTRAINT", "CHECK CONSTRAINT"}
-_CHECK_VIOLATION = "23514"  # of the bounds of a partition, too
 _THERE = ("42710", "42P07", "42723", "42P06", "42P16", "42701")  # another entry begins alike, and was restored
 
 
@@ -207,7 +207,7 @@ class ArchiveEntries:
             path = second_path(run, connection, entry.schema)
             root = partitioned(connection, entry.schema, entry.tag) if entry.kind == ROWS else None
         refusal = self._executed(entry, path, None)
-        if root and refusal is not None and refusal.state == _CHECK_VIOLATION:
+        if root and refusal is not None and refusal.state == CHECK_VIOLATION:
             again = self._executed(entry, path, encode(quoted(*root), run.hints.database.encoding))
             return None if again is None else refusal
         return refusal
