@@ -12,6 +12,7 @@ from support.servers.postgres import PostgresServer
 import holdfast
 from holdfast.api import LockedError, UnreachableError
 from holdfast_postgres import session, silence
+from holdfast_postgres.client import stalls
 from holdfast_postgres.location import Location
 from holdfast_postgres.session import connect
 from holdfast_postgres.target import databases
@@ -28,6 +29,7 @@ def backup(server: PostgresServer, database: str, store: str) -> str:
 def _fewer_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "_TRIES", 2)
     monkeypatch.setattr(silence, "_silent", {})
+    monkeypatch.setattr(stalls, "_TIMES", 1)
 
 
 @pytest.mark.parametrize("at", [b"CREATE DATABASE", b"CREATE TABLE"])
@@ -41,6 +43,21 @@ def test_a_restore_ends_once_nobody_answers(
         assert proxy.silent.is_set()
         assert "passes on what it takes" in (caught.value.hint or "") or "by hand" in (caught.value.hint or "")
     server.drop(f"{database}_new")
+
+
+@pytest.mark.parametrize("form", ["parallel", "plain"])
+def test_a_restore_ends_once_a_session_of_its_programs_alone_gets_no_answer(
+    server: PostgresServer, database: str, target: str, store: str, form: str
+) -> None:
+    """The server says that all sessions of pg_restore or psql wait for it, which does nothing either."""
+    server.execute(database, "CREATE TABLE t AS SELECT generate_series(1, 100) AS a")
+    record = holdfast.backup(server.url(database), store=store, options={"format": form})
+    with (
+        silent_proxy(server.port, b"CREATE TABLE", alone=True) as proxy,
+        pytest.raises(UnreachableError, match="its sessions wait for us"),
+    ):
+        holdfast.restore(record.id, proxy.url(target), store=store)
+    assert server.relations(target) == set()
 
 
 def test_a_drill_ends_once_nobody_answers(server: PostgresServer, store: str, backup: str) -> None:

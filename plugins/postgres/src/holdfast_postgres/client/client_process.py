@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.api import HoldfastError, os_error_text
+from holdfast_postgres.client.stalls import Stalls
 from holdfast_postgres.errors import client_error, server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.silence import Peer, SilentServerError, Watch
@@ -40,13 +41,17 @@ class ClientProcesses:
     """All client programs of one session; leaving it kills those that still run, also from another thread.
 
     Where `peer` is the server that they talk to, they are killed as well once it is silent: they themselves would wait
-    for it without an end.
+    for it without an end. With `stalls`, so is one whose server waits for it: then a program that is tied may wait for
+    nothing else but what we feed it.
     """
 
-    def __init__(self, location: Location, scratch: Path, *, peer: Peer | None = None) -> None:
+    def __init__(
+        self, location: Location, scratch: Path, *, peer: Peer | None = None, stalls: Stalls | None = None
+    ) -> None:
         self._location = location
         self._scratch = scratch
         self._peer = peer
+        self._stalls = stalls
         self._watcher: threading.Thread | None = None
         self._end = threading.Event()
         self._lock = threading.Lock()
@@ -81,6 +86,9 @@ class ClientProcesses:
         to no database. `on_line` is called with each line of its standard error, in a thread of its own.
         """
         location = location or self._location
+        mark = ""
+        if self._stalls is not None and tied and not offline:
+            location, mark = self._stalls.marked(location)
         environment = location.environment(self._scratch)
         program = os.fsdecode(command[0])
         with self._lock:
@@ -106,6 +114,7 @@ class ClientProcesses:
             except OSError as error:
                 raise HoldfastError(f"cannot start {program}: {os_error_text(error)}") from error
             child = ClientProcess(process, os.path.basename(program), on_line, self._forget)
+            child.mark, child.waits = mark, not feed
             self._running.add(child)
             if self._peer is not None and self._watcher is None and not offline:
                 self._watcher = threading.Thread(target=self._watch, name="holdfast-silence", daemon=True)
@@ -120,10 +129,21 @@ class ClientProcesses:
                 watch.reset()
                 continue
             try:
-                watch.ask()
+                if watch.ask():
+                    self._look_for_stalls(watch)
             except SilentServerError as error:
                 self.abort(server_error(error, f"lost the server of {self._location.label}"))
                 return
+
+    def _look_for_stalls(self, watch: Watch) -> None:
+        with self._lock:
+            waiting = [child for child in self._running if child.mark and child.waits]
+        for child in waiting:
+            if self._stalls is not None and self._stalls.is_stalled(child.mark, child.pid):
+                raise SilentServerError(
+                    f"no answer from the server to {child.program}, where its sessions wait for us for "
+                    f"{watch.seconds:.0f} s: what is between has lost an answer or a statement"
+                )
 
     def _forget(self, child: "ClientProcess") -> None:
         with self._lock:
@@ -170,6 +190,8 @@ class ClientProcess:
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_KEPT // 2)
         self.callback_error: BaseException | None = None
+        self.mark = ""  #: what the application_name of its sessions ends in, empty where nobody asks
+        self.waits = False  #: whether it waits for nothing but its server
         self._reader = threading.Thread(target=self._read_stderr, name=f"holdfast-{program}", daemon=True)
         self._reader.start()
 
@@ -180,6 +202,11 @@ class ClientProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, and of the group of all that it starts."""
+        return self._process.pid
 
     @property
     def lines(self) -> list[str]:
@@ -204,14 +231,17 @@ class ClientProcess:
         """Write all of the bytes to its standard input; a program that has ended is found out by `finish`."""
         assert self._process.stdin is not None  # noqa: S101 (asked for by `feed=True`)
         view = memoryview(data)
+        self.waits = True
         while view:
             view = view[self._process.stdin.write(view) or 0 :]
+        self.waits = False
 
     def end_input(self) -> None:
         """Close its standard input."""
         assert self._process.stdin is not None  # noqa: S101 (asked for by `feed=True`)
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
+        self.waits = True
 
     def write_script(self, script: bytes) -> None:
         """Give it a whole script to read."""

@@ -10,6 +10,7 @@ import psycopg
 from holdfast.api import Failure, HoldfastError, IntegrityError, PluginError, RestoreRequest, UnreachableError
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
+from holdfast_postgres.client.stalls import Stalls
 from holdfast_postgres.errors import content_error, restore_error, server_error, some_names, translate_errors
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
@@ -169,7 +170,7 @@ class RestoreRun:
             self.target.prepare()
             self.client_location, peer = self._client_location()
             self._processes = self._stack.enter_context(
-                ClientProcesses(self.client_location, self.request.scratch, peer=peer)
+                ClientProcesses(self.client_location, self.request.scratch, peer=peer, stalls=Stalls(self.connected))
             )
 
     def _client_location(self) -> tuple[Location, Peer | None]:
