@@ -70,7 +70,7 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
         console.data({"type": "plan" if dry_run else "restore", **result.as_data()})
     elif dry_run:
         console.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
-        for stream in result.steps:
+        for stream in dict.fromkeys(result.steps):  # some are read several times
             console.out(f"  {stream}")
         for line in _changes(result):
             console.out(line)
