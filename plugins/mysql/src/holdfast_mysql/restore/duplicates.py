@@ -61,7 +61,7 @@ def _collations(session: Session, table: str, text: str) -> list[str]:
     key = match[1].removeprefix(f"{table}.") if match else ""  # MySQL says the table too
     columns = session.texts(
         "SELECT c.collation_name, s.index_name FROM information_schema.columns c LEFT JOIN"
-        " information_schema.statistics s ON s.table_schema=c.table_schema AND s.table_name=c.table_name"
+        " information_schema.statistics s ON s.table_schema=DATABASE() AND s.table_name=c.table_name"
         f" AND s.column_name=c.column_name AND s.index_name={literal(key)}"
         f" WHERE c.table_schema=DATABASE() AND {session.is_named('c.table_name', table)}"
         " AND c.collation_name IS NOT NULL"
