@@ -153,6 +153,7 @@ class SwapSweep:
 
     def _with_fault(self, number: int, fault: str, refused: int) -> holdfast.HoldfastError | None:
         process: list[subprocess.Popen[bytes]] = []
+        held: list[Callable[[], None]] = []
 
         def at(current: int, statement: bytes) -> bytes | None:
             if refused and current == refused:
@@ -162,17 +163,15 @@ class SwapSweep:
             if fault == "error":
                 return REFUSED
             if fault == "lock":
-                self._hold_locks()
+                held.append(self._hold_locks())
                 return statement
             if fault == "kill":
                 os.kill(process[0].pid, signal.SIGKILL)
             return None
 
         def after(current: int, _: bytes) -> bool:
-            if current == number and fault == "killed":
-                os.kill(process[0].pid, signal.SIGKILL)
-            if current == number and fault == "power" and self.cut_power:
-                self.cut_power()
+            if current == number:
+                self._answered(fault, process, held)
             return current != number or fault not in ("lost", "killed", "power")
 
         self.proxy.at, self.proxy.after = at, after
@@ -186,16 +185,37 @@ class SwapSweep:
             return error
         return None
 
-    def _hold_locks(self) -> None:
-        """Another session reads everything in the target and stays in its transaction for a while."""
+    def _answered(self, fault: str, process: list["subprocess.Popen[bytes]"], held: list[Callable[[], None]]) -> None:
+        """What happens when the server has answered the statement, before the restore has heard of it."""
+        if fault == "killed":
+            os.kill(process[0].pid, signal.SIGKILL)
+        if fault == "power" and self.cut_power:
+            self.cut_power()
+        for release in held:
+            release()
+
+    def _hold_locks(self) -> Callable[[], None]:
+        """Another session reads the target and what refers to it, and stays in its transaction; returns what ends that.
+
+        After five times as long as a restore waits for them it ends by itself: some statements wait longer.
+        """
         connection = self.server.connect(self.target, autocommit=False)
         with connection.cursor() as cursor:
             cursor.execute("SET lock_wait_timeout=1")  # what is locked by the replacement itself
             cursor.execute("SHOW TABLES")
-            for (name,) in cursor.fetchall():
+            # MariaDB 11.8 makes a foreign key without a lock on the table that it leads to.
+            for name in (*(name for (name,) in cursor.fetchall()), f"{self.far}`.`far"):
                 with contextlib.suppress(Exception):  # a view of what is away at this moment
                     cursor.execute(f"SELECT * FROM `{name}` LIMIT 1")
-        threading.Timer(1.6, connection.close).start()
+
+        def release() -> None:
+            timer.cancel()
+            with contextlib.suppress(Exception):  # by the timer already
+                connection.close()
+
+        timer = threading.Timer(5, release)
+        timer.start()
+        return release
 
     def _url(self) -> str:
         return f"mysql://root@127.0.0.1:{self.proxy.own_port}/{self.target}?ssl_mode=disabled"
