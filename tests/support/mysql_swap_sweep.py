@@ -32,6 +32,25 @@ _SHOWN = {
 }
 
 
+def _objects(number: int, *, sequences: bool) -> list[str]:
+    """What a database of that number holds, as CREATE makes it."""
+    made = [
+        "TABLE parent(id INT PRIMARY KEY)",
+        "TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
+        f"TABLE only{number}(a INT)",
+        f"{'TABLE turned(a INT)' if number == 2 else 'VIEW turned AS SELECT 1 AS a'}",
+        f"TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
+        f"TRIGGER second BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id * {number}",
+        f"FUNCTION f() RETURNS INT DETERMINISTIC RETURN {number}",
+        f"VIEW v AS SELECT f() + {number} AS n, id FROM parent",
+        f"PROCEDURE p() SELECT {number}",
+        f"EVENT e ON SCHEDULE AT '2035-01-01' DISABLE DO SELECT {number}",
+    ]
+    if sequences:
+        made += ["SEQUENCE s", "TABLE numbered(id INT DEFAULT nextval(s), v INT)"]
+    return made
+
+
 @dataclass(kw_only=True)
 class SwapSweep:
     """An old database, a backup of a new one, and what each of both looks like from outside."""
@@ -80,20 +99,7 @@ class SwapSweep:
         self.proxy.at, self.proxy.after, self.proxy.statements = _pass, _take, []
 
     def _fill(self, database: str, number: int) -> None:
-        made = [
-            "TABLE parent(id INT PRIMARY KEY)",
-            "TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
-            f"TABLE only{number}(a INT)",
-            f"{'TABLE turned(a INT)' if number == 2 else 'VIEW turned AS SELECT 1 AS a'}",
-            f"TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
-            f"TRIGGER second BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id * {number}",
-            f"FUNCTION f() RETURNS INT DETERMINISTIC RETURN {number}",
-            f"VIEW v AS SELECT f() + {number} AS n, id FROM parent",
-            f"PROCEDURE p() SELECT {number}",
-            f"EVENT e ON SCHEDULE AT '2035-01-01' DISABLE DO SELECT {number}",
-        ]
-        if self.sequences:
-            made += ["SEQUENCE s", "TABLE numbered(id INT DEFAULT nextval(s), v INT)"]
+        made = _objects(number, sequences=self.sequences)
         collation = "latin1_swedish_ci" if number == 1 else "utf8mb4_bin"
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {database} COLLATE {collation}")

@@ -245,8 +245,7 @@ class Merge:
     def _analyze(self) -> None:
         if not self._run.options.analyze or self._run.request.drill:
             return
-        kinds = self._plan.kinds
-        names = [name for name in kinds if kinds[name] in "rpm" and name not in self._plan.kept]
+        names = [name for name, kind in self._plan.kinds.items() if kind in "rpm" and name not in self._plan.kept]
         try:
             self._run.warn(analyze(lambda: connected(self._run.target.location), names, self._run.request.jobs))
         except (psycopg.Error, HoldfastError) as error:  # the selection is there, whatever becomes of the server
