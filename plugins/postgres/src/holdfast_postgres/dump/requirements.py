@@ -30,15 +30,19 @@ _OWN_DEPENDENCY = f"""
 NOT (d.deptype = 'o' AND (
     d.classid = 'pg_catalog.pg_extension'::regclass OR {_OF_EXTENSION.format(classid="d.classid", objid="d.objid")}))
 """
-# Of all grants each role once, before anything else is done with it.
+# Of all grants each role once, by one look at them all, and its name by the server's cache: a join would compare each
+# with all roles. `{taken}` limits them to a selection.
 _ROLES = f"""
-SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
-    SELECT d.refobjid FROM pg_catalog.pg_shdepend d
-    WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype::text = ANY (%s)
-        AND {_OWN_DEPENDENCY}
-        AND (%s OR EXISTS (SELECT FROM ({_TAKEN}) o WHERE o.class = d.classid AND o.oid = d.objid)))
-ORDER BY 1
+SELECT r.name, r.deptype::text FROM (
+    SELECT pg_catalog.pg_get_userbyid(d.refobjid) AS name, d.deptype FROM (
+        SELECT d.refobjid, d.deptype FROM pg_catalog.pg_shdepend d
+        WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass
+            AND d.deptype IN ('o', 'a', 'r') AND {_OWN_DEPENDENCY} {{taken}}
+        GROUP BY d.refobjid, d.deptype
+    ) d
+) r WHERE r.name !~ '^pg_' ORDER BY 1
 """
+_OF_SELECTION = f"AND (d.classid, d.objid) IN (SELECT o.class, o.oid FROM ({_TAKEN}) o)"
 # Dependencies on the superuser that initdb made are pinned and recorded nowhere.
 _BOOTSTRAP_ROLE = f"""
 SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = 10 AND EXISTS (
@@ -75,24 +79,31 @@ _EXTENSIONS = "SELECT extname FROM pg_catalog.pg_extension WHERE extname <> 'plp
 
 def read_requirements(connection: "Connection[TupleRow]", scope: "BackupScope | None") -> dict[str, list[str]]:
     """Extensions, roles and tablespaces, by the names of the fields of `Hints`: of the whole, or of a selection."""
-    owners = _roles(connection, scope, "o") + first_column(connection, _BOOTSTRAP_ROLE)
+    roles = _roles(connection, scope)
+    owners = roles["o"] + first_column(connection, _BOOTSTRAP_ROLE)
     extensions = first_column(connection, _EXTENSIONS)
     if scope is not None:
         extensions = [name for name in extensions if name in scope.extensions]
     return {
         "extensions": extensions,
         "owners": sorted(set(owners)),
-        "grantees": _roles(connection, scope, "a", "r"),
-        "policy_roles": _roles(connection, scope, "r"),
+        "grantees": sorted({*roles["a"], *roles["r"]}),
+        "policy_roles": roles["r"],
         "tablespaces": first_column(connection, _TABLESPACES),
     }
 
 
-def _roles(connection: "Connection[TupleRow]", scope: "BackupScope | None", *dependencies: str) -> list[str]:
-    relations = [] if scope is None else sorted(scope.relations)
-    schemas = [] if scope is None else sorted(scope.schemas)
-    values = (list(dependencies), scope is None, relations, relations, schemas, schemas, schemas)
-    return first_column(connection, _ROLES, values)
+def _roles(connection: "Connection[TupleRow]", scope: "BackupScope | None") -> dict[str, list[str]]:
+    """Roles by how objects depend on them: `o` for owners, `a` for rights, `r` for policies."""
+    if scope is None:
+        rows = connection.execute(_ROLES.format(taken=""))
+    else:
+        relations, schemas = sorted(scope.relations), sorted(scope.schemas)
+        rows = connection.execute(_ROLES.format(taken=_OF_SELECTION), (relations, relations, schemas, schemas, schemas))
+    roles: dict[str, list[str]] = {"o": [], "a": [], "r": []}
+    for name, kind in rows:
+        roles[kind].append(name)
+    return roles
 
 
 def source_path(connection: "Connection[TupleRow]") -> str:
