@@ -216,6 +216,18 @@ def test_a_drill_names_every_change_and_nothing_else(mysql: MariaDB, store: str)
     assert {(difference.kind, difference.name) for difference in result.differences} == expected
 
 
+def test_a_drill_needs_no_keyring_where_new_tables_are_encrypted_by_default(mysql: MariaDB, store: str) -> None:
+    mysql.rows("CREATE DATABASE plain")
+    mysql.rows("CREATE TABLE t(id INT PRIMARY KEY)", database="plain")
+    record = holdfast.backup(mysql.url("plain"), store=store)
+    mysql.rows("SET GLOBAL default_table_encryption=ON")
+    try:
+        assert holdfast.drill(record, store=store, into=mysql.url("")).state == "proven"
+    finally:
+        mysql.rows("SET GLOBAL default_table_encryption=OFF")
+        mysql.rows("DROP DATABASE plain")
+
+
 @pytest.mark.parametrize("way", ["mysql to mariadb", "mariadb to mysql"])
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_what_both_products_know_goes_from_one_to_the_other(

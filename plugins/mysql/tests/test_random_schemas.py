@@ -1,7 +1,7 @@
 """Random schemas come back under the same and another name, no drill calls a good one damaged, and changes are found.
 
 `make schemas` makes 2,000 databases, of MariaDB or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT; the suite two. Each
-seed draws other definitions of the same kinds: more databases find more than larger ones, which
+seed draws other definitions of the same kinds, so that more databases find more than larger ones, which
 HOLDFAST_SCHEMA_OBJECTS makes.
 """
 

@@ -147,9 +147,14 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
 
 
 def _defaults(session: Session, request: ScratchRequest) -> str:
-    """The collation and the comment that the backup's database had, where this server knows them."""
+    """The collation and the comment that the backup's database had, where this server knows them.
+
+    And that its tables are not encrypted unless they say so: a server whose default is another may have no keyring.
+    """
     collation, comment = (str(request.facts.get(key, "")) for key in ("collation", "comment"))
     clause = f" COLLATE {collation}" if collation in known_collations(session) else ""
+    if request.facts.get("encryption") == "NO" and session.server.mysql_since(8, 0, 16):
+        clause += " DEFAULT ENCRYPTION='N'"
     return clause + (f" COMMENT {plain_literal(comment)}" if comment and session.server.mariadb_since(10, 5) else "")
 
 

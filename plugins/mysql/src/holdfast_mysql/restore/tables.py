@@ -32,6 +32,9 @@ _DEFER = 8 << 20  # bytes of rows above which keys are built afterwards; below, 
 
 # Row too large, a storage engine's wrong or unsupported option: errors in InnoDB's strict mode, warnings without it.
 _STRICT = frozenset({1005, 1031, 1118, 1478, 3500})
+# A key is longer than InnoDB takes in its older row formats, which a table without ROW_FORMAT has from the server.
+_SHORT_KEYS = frozenset({1071, 1709})
+_FORMAT_HINT = ", or run on the server: SET GLOBAL innodb_default_row_format=DYNAMIC"
 # No such database, table or sequence.
 _ABSENT = frozenset({1049, 1146, 4091})
 
@@ -143,6 +146,7 @@ class TableMaker:
                 f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
                 hint=f"use --exclude {statement.name} to leave it out"
                 + _strip_hint(body)
+                + (_FORMAT_HINT if error_number(error) in _SHORT_KEYS else "")
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
 
