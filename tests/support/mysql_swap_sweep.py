@@ -169,7 +169,7 @@ class SwapSweep:
             if fault == "error":
                 return REFUSED
             if fault == "lock":
-                held.append(self._hold_locks())
+                held.append(_hold_locks(self.server, self.target, self.far))
                 return statement
             if fault == "kill":
                 os.kill(process[0].pid, signal.SIGKILL)
@@ -200,29 +200,6 @@ class SwapSweep:
         for release in held:
             release()
 
-    def _hold_locks(self) -> Callable[[], None]:
-        """Another session reads the target and what refers to it, and stays in its transaction; returns what ends that.
-
-        After five times as long as a restore waits for them it ends by itself: some statements wait longer.
-        """
-        connection = self.server.connect(self.target, autocommit=False)
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_wait_timeout=1")  # what is locked by the replacement itself
-            cursor.execute("SHOW TABLES")
-            # MariaDB 11.8 makes a foreign key without a lock on the table that it leads to.
-            for name in (*(name for (name,) in cursor.fetchall()), f"{self.far}`.`far"):
-                with contextlib.suppress(Exception):  # a view of what is away at this moment
-                    cursor.execute(f"SELECT * FROM `{name}` LIMIT 1")
-
-        def release() -> None:
-            timer.cancel()
-            with contextlib.suppress(Exception):  # by the timer already
-                connection.close()
-
-        timer = threading.Timer(5, release)
-        timer.start()
-        return release
-
     def _url(self) -> str:
         return f"mysql://root@127.0.0.1:{self.proxy.own_port}/{self.target}?ssl_mode=disabled"
 
@@ -248,6 +225,30 @@ class SwapSweep:
         assert recovered != "between", difference(self.content(), self.old)
         assert not self.leftovers()
         return recovered if (state, left) == (recovered, []) else "recovered"
+
+
+def _hold_locks(server: MariaDB, target: str, far: str) -> Callable[[], None]:
+    """Another session reads the target and what refers to it, and stays in its transaction; returns what ends that.
+
+    After five times as long as a restore waits for them it ends by itself: some statements wait longer.
+    """
+    connection = server.connect(target, autocommit=False)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_wait_timeout=1")  # what is locked by the replacement itself
+        cursor.execute("SHOW TABLES")
+        # MariaDB 11.8 makes a foreign key without a lock on the table that it leads to.
+        for name in (*(name for (name,) in cursor.fetchall()), f"{far}`.`far"):
+            with contextlib.suppress(Exception):  # a view of what is away at this moment
+                cursor.execute(f"SELECT * FROM `{name}` LIMIT 1")
+
+    def release() -> None:
+        timer.cancel()
+        with contextlib.suppress(Exception):  # by the timer already
+            connection.close()
+
+    timer = threading.Timer(5, release)
+    timer.start()
+    return release
 
 
 def difference(seen: dict[str, object], other: dict[str, object]) -> dict[str, object]:

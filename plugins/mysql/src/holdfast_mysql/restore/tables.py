@@ -145,8 +145,7 @@ class TableMaker:
             raise HoldfastError(
                 f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
                 hint=f"use --exclude {statement.name} to leave it out"
-                + _strip_hint(body)
-                + (_FORMAT_HINT if error_number(error) in _SHORT_KEYS else "")
+                + _strip_hint(body, error)
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
 
@@ -244,8 +243,10 @@ class TableMaker:
         session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._nontransactional else "ROLLBACK")
 
 
-def _strip_hint(body: bytes) -> str:
-    """The option that makes a table without the clauses that a server may refuse."""
+def _strip_hint(body: bytes, error: pymysql.MySQLError) -> str:
+    """The option that makes a table without the clauses that a server may refuse, or the setting that it lacks."""
+    if error_number(error) in _SHORT_KEYS:
+        return _FORMAT_HINT
     kinds = sorted({clause.kind for clause in storage_clauses(body) if clause.value.lower() != "innodb"})
     return f", or -o strip={','.join(kinds)}" if kinds else ""
 
