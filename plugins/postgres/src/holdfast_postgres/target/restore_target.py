@@ -142,11 +142,11 @@ class RestoreTarget:
                         connection, name, self._hints.database, tablespace=tablespace, limit=limit
                     )
                 except HoldfastError as error:
-                    # The server has said that it did not, or its answer was lost. What has the name at the URL may by
-                    # then be somebody else's.
+                    # If its answer was lost, what has the name at the URL may be somebody else's by now.
                     self._new = name if self.exists and connection.broken else ""
                     if not self.exists and connection.broken:
-                        error.hint = f"database {quote_name(name)} may have been made, empty: the same restore fills it"
+                        made = f"database {quote_name(name)} may have been made, empty: the same restore fills it"
+                        error.hint = "; ".join(filter(None, (error.hint, made)))
                     raise
                 self._maker = None
                 if replaced:
