@@ -268,3 +268,21 @@ def test_rows_that_name_objects_beyond_a_selection_are_said(
     options = {"on_error": "continue"}
     result = holdfast.restore(whole.id, server.url(target), store=store, select=("public.a%s",), options=options)
     assert [(failure.kind, failure.name) for failure in result.failures] == [("rows of table", "public.a%s")]
+
+
+def test_rows_that_name_what_is_made_after_them_are_no_damage(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """No restore of PostgreSQL's own loads them either."""
+    server.execute(
+        database,
+        "CREATE TABLE kept (id int); CREATE INDEX kept_id ON kept (id)",
+        "CREATE TABLE naming (r regclass); INSERT INTO naming VALUES ('kept_id')",
+    )
+    backup = holdfast.backup(server.url(database), store=store, proof=True)
+    with pytest.raises(HoldfastError, match=r"table public\.naming: .*is not there before them") as caught:
+        holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert type(caught.value) is HoldfastError
+    assert [backup.state for backup in holdfast.list_backups(store=store)] == ["complete"]
+    result = holdfast.restore(backup.id, server.url(target), store=store, options={"on_error": "continue"})
+    assert [failure.name for failure in result.failures] == ["public.naming"]

@@ -1,8 +1,8 @@
 """Names that a restore does not find, which says nothing about the backup.
 
 One without a schema may mean something in one of several, and which of them the session meant that made the object
-nothing tells any more: with `-o search_path=…` it is restored. Rows of a selection may hold names of objects that were
-not selected (regclass).
+nothing tells any more: with `-o search_path=…` it is restored. Rows may hold names of objects (regclass) that were not
+selected, or that are made after all rows, as indexes are.
 """
 
 import re
@@ -39,20 +39,27 @@ WHERE c.relkind IN ('r', 'p') AND %s::text IN (n.nspname || '.' || c.relname, c.
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotSelected:
-    """Objects that rows name and that are not there, since they were not selected."""
+class NotThere:
+    """Objects that rows name and that are not there: not `selected`, or made after the rows."""
 
     columns: tuple[str, ...]
+    selected: bool
 
     @property
     def said(self) -> str:
         """What to add to the error."""
-        return f"its rows name objects ({', '.join(self.columns)}), and this one was not selected"
+        why = "was not selected" if self.selected else "is not there before them"
+        return f"its rows name objects ({', '.join(self.columns)}), and this one {why}"
 
     @property
     def hint(self) -> str:
         """What to do."""
-        return "select it too, or leave the rows of this table out by -o on_error=continue"
+        if self.selected:
+            return "select it too, or leave the rows of this table out by -o on_error=continue"
+        return (
+            "indexes and what else is made after the rows cannot be named by them, in any restore: leave the rows of "
+            "this table out by -o on_error=continue and put them in afterwards, or keep such names as text"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +94,15 @@ def read_unfound(
     *,
     major: int,
     selected: bool,
-) -> Unfound | NotSelected | None:
+) -> Unfound | NotThere | None:
     """What a failure is for where it is for such a name; None where neither a search_path nor a selection would help.
 
     `before` is what was refused first: a name of which the path then found a wrong one.
     """
-    if selected and failure.code in _NAMED and failure.kind == _ROWS:
+    if failure.code in _NAMED and failure.kind == _ROWS:
         with connected() as connection, translate_errors("cannot look for the columns of a table"):
             if columns := first_column(connection, _NAMING, (failure.name,)):
-                return NotSelected(columns=tuple(columns))
+                return NotThere(columns=tuple(columns), selected=selected)
     for refused, least in ((failure, 1), (before, 2)):
         kinds = _KINDS.get(refused.code, ()) if refused else ()
         if refused is None or not kinds or (major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER):
