@@ -48,9 +48,20 @@ class _Server:
         self.process.wait()
 
 
-@functools.cache
+_servers: list[_Server] = []
+
+
 def _server() -> _Server:
-    """The one of this test process, which ends with it."""
+    """The one of this test process, which ends with it; another where somebody has killed that, which is told."""
+    while _servers and (code := _servers[-1].process.poll()) is not None:
+        print(f"the process that forks commands has ended: {code}", file=sys.__stderr__)
+        _servers.pop().channel.close()
+    if not _servers:
+        _servers.append(_start_server())
+    return _servers[-1]
+
+
+def _start_server() -> _Server:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST_", "PYTHON"))}
     environment["PYTHONWARNINGS"] = "error"

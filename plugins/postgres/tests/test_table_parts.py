@@ -1,9 +1,9 @@
 """How large tables are split into parts."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from holdfast_postgres.catalog import Table
 from holdfast_postgres.dump.table_parts import large_tables, split_tables

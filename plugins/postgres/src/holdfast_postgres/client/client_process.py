@@ -34,6 +34,7 @@ kill -KILL "$watch"
 exit "$code"
 """
 _F_SETPIPE_SZ = 1031
+_LAST_QUESTION = 1.0  # seconds for the thread that asks after the server, which may wait for an answer just now
 _KEPT = 200  # lines of standard error that are kept, half from the start and half from the end
 
 
@@ -169,6 +170,8 @@ class ClientProcesses:
             child.kill()
         for child in running:
             child.wait()
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join(_LAST_QUESTION)
         for descriptor in self._lifeline:
             os.close(descriptor)
 
