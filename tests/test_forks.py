@@ -1,5 +1,7 @@
 """Commands that tests run as forks do what the program itself does."""
 
+import os
+import stat
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ def test_output_and_exit_code_are_those_of_the_program(
     assert as_fork == as_program
 
 
-def test_folder_environment_and_umask_are_those_of_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_and_environment_are_those_of_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {"HOLDFAST_STORE": "elsewhere", "HOLDFAST_HOST": "hoatzin"}
     record = shell.backup("sqlite:///app.db", env=variables)
     assert record["path"].startswith(str(shell.folder / "elsewhere"))
@@ -48,3 +50,17 @@ def test_folder_environment_and_umask_are_those_of_the_command(shell: Shell, mon
     as_fork, as_program = both(shell, monkeypatch, "list", "--json", code=0, env=variables)
     assert as_fork == as_program
     assert as_fork.data[0]["id"] == record["id"]
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o077])
+def test_the_umask_is_that_of_the_test(umask: int, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(umask)
+    try:
+        shell.backup("sqlite:///app.db", "--store", "by-fork")
+        monkeypatch.setenv("HOLDFAST_TEST_FORKS", "0")
+        shell.backup("sqlite:///app.db", "--store", "by-program")
+    finally:
+        os.umask(before)
+    by_fork, by_program = (stat.S_IMODE((shell.folder / name).stat().st_mode) for name in ("by-fork", "by-program"))
+    assert by_fork == by_program
+    assert not by_fork & umask

@@ -51,10 +51,7 @@ def test_a_generated_column_is_proven_under_the_path_that_it_was_made_under(
     server: PostgresServer, database: str, target: str, store: str
 ) -> None:
     """A restore computes it by the function of the schema public, and the drill says which path does better."""
-    made = (
-        "CREATE TABLE t (id int, d int GENERATED ALWAYS AS (f(id)) STORED); INSERT INTO t SELECT generate_series(1, 9)"
-    )
-    make(server, database, "public", 2, made)
+    make(server, database, "public", 2, *_GENERATED)
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     drilled = holdfast.drill(backup.id, store=store, into=server.url(""))
     assert (drilled.problems, drilled.state) == ((), "proven")
@@ -67,12 +64,20 @@ def test_functions_that_are_alike_in_several_schemas_are_one(
     server: PostgresServer, database: str, target: str, store: str
 ) -> None:
     """As where each tenant has copies of the same functions."""
-    made = (
-        "CREATE TABLE t (id int, d int GENERATED ALWAYS AS (f(id)) STORED); INSERT INTO t SELECT generate_series(1, 9)"
-    )
-    make(server, database, "other", 3, made)
+    make(server, database, "other", 3, *_GENERATED)
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     drilled = holdfast.drill(backup.id, store=store, into=server.url(""))
     assert (drilled.problems, drilled.state) == ((), "proven")
     holdfast.restore(backup.id, server.url(target), store=store)
     assert server.value(target, "SELECT sum(d) FROM app.t") == 135
+
+
+def test_a_column_that_names_objects_hides_no_function_that_was_not_found(
+    server: PostgresServer, database: str, store: str
+) -> None:
+    checked = "CREATE TABLE t (r regclass, id int CHECK (f(id) % 3 = 0)); INSERT INTO t VALUES ('t', 2)"
+    make(server, database, "other", 2, checked)
+    backup = holdfast.backup(server.url(database), store=store)
+    with pytest.raises(HoldfastError, match="the schemas lib, other have g, and nothing tells") as caught:
+        holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert "-o search_path=" in str(caught.value.hint)

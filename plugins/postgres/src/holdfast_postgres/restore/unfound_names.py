@@ -23,12 +23,11 @@ _KINDS = {
     "42P01": ("relation",),
     "42704": ("type",),
 }
-_NAMED = (*_KINDS, "42P01", "3F000")
+_NAMED = (*_KINDS, "3F000")
 _ROWS = "rows of table"
 _BUILT_BY_SERVER = ("index", "constraint", "rows of view")
 _OWN_PATH_SINCE = 17  # in which the server builds them under a path of its own
 _LISTED = 10
-
 
 # Of a table whose name is that of a message.
 _NAMING = f"""
@@ -95,14 +94,18 @@ def read_unfound(
     major: int,
     selected: bool,
 ) -> Unfound | NotThere | None:
-    """What a failure is for where it is for such a name; None where neither a search_path nor a selection would help.
+    """What a failure is for where it is for such a name; None where it is for anything else.
 
-    `before` is what was refused first: a name of which the path then found a wrong one.
+    `before` is what was refused first: a name of which the path then found a wrong one. With `selected`, rows that
+    name objects most likely name some that were not; else a function is the likelier reason, which a path helps.
     """
+    columns: list[str] = []
     if failure.code in _NAMED and failure.kind == _ROWS:
         with connected() as connection, translate_errors("cannot look for the columns of a table"):
-            if columns := first_column(connection, _NAMING, (failure.name,)):
-                return NotThere(columns=tuple(columns), selected=selected)
+            columns = first_column(connection, _NAMING, (failure.name,))
+    not_there = NotThere(columns=tuple(columns), selected=selected) if columns else None
+    if selected and not_there:
+        return not_there
     for refused, least in ((failure, 1), (before, 2)):
         kinds = _KINDS.get(refused.code, ()) if refused else ()
         if refused is None or not kinds or (major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER):
@@ -114,7 +117,7 @@ def read_unfound(
         if len(schemas) >= least:
             own = refused.name.split(".")[0] if "." in refused.name else ""
             return Unfound(names=tuple(sorted(meant)), schemas=schemas, own=own)
-    return None
+    return not_there
 
 
 def _is_named(name: str, text: str) -> bool:

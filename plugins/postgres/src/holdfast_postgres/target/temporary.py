@@ -41,12 +41,16 @@ def successor_of(comment: str) -> int | None:
 
 def hold(connection: "Connection[TupleRow]", name: str) -> None:
     """Say to all others, in whatever database they are, that this session works for the database of that name."""
-    connection.execute("SELECT pg_catalog.pg_advisory_lock(%s, pg_catalog.hashtext(%s))", (LOCK_KEY, name))
+    _lock(connection, "pg_advisory_lock", name)
 
 
 def release(connection: "Connection[TupleRow]", name: str) -> None:
     """Say so no longer."""
-    connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s, pg_catalog.hashtext(%s))", (LOCK_KEY, name))
+    _lock(connection, "pg_advisory_unlock", name)
+
+
+def _lock(connection: "Connection[TupleRow]", function: str, name: str) -> None:
+    connection.execute(f"SELECT pg_catalog.{function}(%s, pg_catalog.hashtext(%s))", (LOCK_KEY, name))
 
 
 def mark(connection: "Connection[TupleRow]", name: str) -> None:
@@ -76,10 +80,7 @@ class Maintenance:
             connection = self._open.enter_context(databases.maintenance(location, avoid=avoid))
             self._connection = self._open.enter_context(self._connections.holding(connection))
             for name in self._names:
-                # The lost session may still have it.
-                connection.execute(
-                    "SELECT pg_catalog.pg_try_advisory_lock(%s, pg_catalog.hashtext(%s))", (LOCK_KEY, name)
-                )
+                _lock(connection, "pg_try_advisory_lock", name)  # the lost session may still have it
         try:
             yield self._connection
         finally:
