@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         list_databases,
         pin,
         prune,
+        rename,
         restore,
         tag,
         verify,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     )
     from holdfast.operations.drill import DrillResult
     from holdfast.operations.prune import PruneResult
+    from holdfast.operations.rename import RenameResult
     from holdfast.operations.restore import RestoreResult
     from holdfast.operations.verify import VerifyResult
     from holdfast.pipeline import Pipeline
@@ -85,6 +87,7 @@ _HOMES = {
     "Policy": "policy",
     "PruneResult": "operations.prune",
     "Registry": "plugins.registry",
+    "RenameResult": "operations.rename",
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",
     "UnreachableError": "errors",
@@ -100,6 +103,7 @@ _HOMES = {
     "list_databases": "functions",
     "pin": "functions",
     "prune": "functions",
+    "rename": "functions",
     "restore": "functions",
     "tag": "functions",
     "verify": "functions",
@@ -129,6 +133,7 @@ __all__ = [
     "Policy",
     "PruneResult",
     "Registry",
+    "RenameResult",
     "RestorePlan",
     "RestoreResult",
     "UnreachableError",
@@ -145,6 +150,7 @@ __all__ = [
     "list_databases",
     "pin",
     "prune",
+    "rename",
     "restore",
     "tag",
     "verify",

@@ -90,6 +90,7 @@ __all__ = [
     "SupportsFailures",
     "SupportsFaults",
     "SupportsPreview",
+    "SupportsRename",
     "SupportsSelection",
     "SupportsSharedLease",
     "SupportsShellDecode",
@@ -905,6 +906,18 @@ class SupportsSharedLease(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsRename(Protocol):
+    """A storage that can give a whole folder another name at once."""
+
+    def rename(self, old: str, new: str, /) -> None:
+        """Let all that lies below `old` lie below `new`, in one step that is seen whole or not at all.
+
+        `FileExistsError` where something lies below `new`, `FileNotFoundError` where nothing lies below `old`.
+        """
+        ...
+
+
 # --- events -------------------------------------------------------------------------------------------------
 
 
@@ -940,6 +953,8 @@ class Operation(StrEnum):
     DELETE = "delete"
     #: Deletes what a policy does not keep; each deletion is a run of its own in this one.
     PRUNE = "prune"
+    #: Gives a source another name.
+    RENAME = "rename"
     #: Makes a backup of one file of the earlier BackupManager; several are as many runs.
     IMPORT = "import"
 

@@ -16,9 +16,11 @@ from holdfast.operations import delete as delete_operation
 from holdfast.operations import drill as drill_operation
 from holdfast.operations import labels
 from holdfast.operations import prune as prune_operation
+from holdfast.operations import rename as rename_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations.drill import DrillResult
 from holdfast.operations.prune import PruneResult
+from holdfast.operations.rename import RenameResult
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.verify import Verification, VerifyResult
 from holdfast.pipeline import Pipeline, PipelineOptions
@@ -44,6 +46,7 @@ __all__ = [
     "list_databases",
     "pin",
     "prune",
+    "rename",
     "restore",
     "tag",
     "verify",
@@ -327,6 +330,22 @@ def tag(
     """Add tags to a backup, or remove them, and return those that it has afterwards."""
     catalog = open_catalog(store, registry or installed())
     return labels.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
+
+
+def rename(
+    old: str,
+    new: str,
+    /,
+    *,
+    store: str | os.PathLike[str] | Storage | None = None,
+    registry: Registry | None = None,
+    on_event: Watcher | None = None,
+) -> RenameResult:
+    """Give the source `old` the name `new`, with all of its backups; later ones of its database get it by themselves.
+
+    A source of which a backup is being made, read or deleted is a `LockedError`, a name that is taken an `UnsafeError`.
+    """
+    return rename_operation.rename(old, new, store=store, registry=registry or installed(), on_event=on_event)
 
 
 def delete(

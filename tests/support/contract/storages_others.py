@@ -228,4 +228,58 @@ class WalksOneDown(Memory):
         return [stat for stat in super().walk(prefix, enter) if stat.path.count("/") < 3]
 
 
+class Renames(Memory):
+    """Renames folders as it should."""
+
+    def rename(self, old, new):
+        self.check(old, new)
+        for path in [path for path in self.place.objects if path.startswith(f"{old}/")]:
+            self.place.objects[new + path.removeprefix(old)] = self.place.objects.pop(path)
+
+    def check(self, old, new):
+        if any(path.startswith(f"{new}/") for path in self.place.objects):
+            raise FileExistsError(new)
+        if not any(path.startswith(f"{old}/") for path in self.place.objects):
+            raise FileNotFoundError(old)
+
+
+@breaks("storage 27")
+class RenamesOver(Renames):
+    """What lies below the new name is no hindrance."""
+
+    def check(self, old, new):
+        if any(path.startswith(f"{old}/") for path in self.place.objects):
+            return
+        super().check(old, new)
+
+
+@breaks("storage 27")
+class RenamesNothing(Renames):
+    """A folder that is not there is renamed without a word."""
+
+    def check(self, old, new):
+        if any(path.startswith(f"{old}/") for path in self.place.objects):
+            super().check(old, new)
+
+
+@breaks("storage 27")
+class RenamesBeginnings(Renames):
+    """What begins alike goes along."""
+
+    def rename(self, old, new):
+        self.check(old, new)
+        for path in [path for path in self.place.objects if path.startswith(old)]:
+            self.place.objects[new + path.removeprefix(old)] = self.place.objects.pop(path)
+
+
+@breaks("storage 27")
+class RenamesOneFloor(Renames):
+    """Folders in it stay behind."""
+
+    def rename(self, old, new):
+        self.check(old, new)
+        for path in [path for path in self.place.objects if path.rpartition("/")[0] == old]:
+            self.place.objects[new + path.removeprefix(old)] = self.place.objects.pop(path)
+
+
 add_suites(globals(), suite_of)

@@ -31,6 +31,7 @@ COMMANDS = {
     "drill": "Restore a backup into a scratch database and compare it with its source.",
     "delete": "Delete one backup, never the last good one by accident.",
     "prune": "Delete old backups by a policy, never the last good ones.",
+    "rename": "Give a source another name, with all of its backups.",
     "pin": "Pin a backup: prune and delete leave it alone.",
     "unpin": "Unpin a backup.",
     "tag": "Add tags to a backup, or remove them.",

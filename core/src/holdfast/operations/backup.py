@@ -25,7 +25,7 @@ from holdfast.run import Run
 from holdfast.scratch import run_cleanup, run_unless_hung, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import Claim, claim_name, is_unused, name_for, new_backup
+from holdfast.store.claims import Claim, claim_name, held_name, is_unused, name_for, new_backup
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import slug
@@ -185,12 +185,16 @@ def _claim_name(
     name, explicit = _wanted_name(setup, source)
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
-        with new_backup(catalog.storage, at) as (backup_id, created_at):
-            claim = claim_name(catalog, source.origin, name=name, explicit=explicit, adopt=setup.plan.adopt)
+        with (
+            new_backup(catalog.storage, at) as (backup_id, created_at),
+            held_name(catalog, source.origin, name=name, explicit=explicit, adopt=setup.plan.adopt) as claim,
+        ):
             sweep(catalog, claim.name)
             run.identify(backup_id, claim.name)
             for warning in _claim_warnings(catalog, claim, source.origin, name):
                 run.warn(warning)
+            if claim.former and explicit:
+                run.warn(f"the source '{claim.former}' is called '{claim.name}' now, and so is this backup")
             try:
                 yield created_at
             except BaseException as error:

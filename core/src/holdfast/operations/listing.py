@@ -14,6 +14,7 @@ from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import State, proven_at
 from holdfast.store.names import check_source_name
 from holdfast.store.removal import abandoned
+from holdfast.store.renames import renamed_hint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +136,12 @@ def list_store(
         entries = [source.newest for source in late if source.newest is not None]
     entries = [entry for entry in entries if state in (None, str(entry.state)) and (tag is None or tag in entry.tags)]
     unfinished = abandoned(catalog.storage, listing.leftovers)
+    renamed = renamed_hint(catalog.storage, name) if name is not None and not listing.entries else None
     return StoreListing(
         location=catalog.storage.location,
         backups=tuple(Backup.of(entry, catalog.storage) for entry in entries),
         warnings=(
+            *([renamed] if renamed else []),
             *_problems(entries),
             *map(hidden_source, listing.hidden.items()),
             *map(_foreign, listing.foreign),

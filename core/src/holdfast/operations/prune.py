@@ -21,6 +21,7 @@ from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
 from holdfast.store.readers import deleting
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
+from holdfast.store.renames import renamed_hint
 
 log = logging.getLogger("holdfast.prune")
 
@@ -138,7 +139,7 @@ def prune(
         listing = catalog.listing()
         sources = [
             _decide(name, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
-            for name in _names(listing, names)
+            for name in _names(catalog, listing, names)
         ]
         run.emit(EventType.STARTED, store=catalog.storage.location, names=[source.name for source in sources])
         choices: list[Choice] = []
@@ -167,12 +168,13 @@ def _check_policy(policy: Policy) -> None:
         )
 
 
-def _names(listing: Listing, wanted: Sequence[str]) -> list[str]:
+def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[str]:
     """The sources to prune; one that is not there is a `NotFoundError`."""
     there = sorted({entry.name for entry in listing.entries} | {left.partition("/")[0] for left in listing.leftovers})
     for name in wanted:
         if name not in there:
-            raise NotFoundError(f"no backups of '{name}' (there are: {', '.join(there) or 'none'})")
+            hint = renamed_hint(catalog.storage, name)
+            raise NotFoundError(f"no backups of '{name}' (there are: {', '.join(there) or 'none'})", hint=hint)
     return [name for name in there if not wanted or name in wanted]
 
 

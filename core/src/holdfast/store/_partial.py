@@ -1,5 +1,6 @@
 """Files in the making: written under a temporary name, visible under their own only when they are whole."""
 
+import errno
 import logging
 import os
 import secrets
@@ -66,6 +67,29 @@ def publish(partial: str, final: str) -> None:
     """Give a finished file its name, unless that is taken."""
     with naming(partial, final):
         give_name(partial, final)
+
+
+def remove_empty(folder: str) -> bool:
+    """Remove a folder unless something is in it; returns whether it is gone."""
+    try:
+        os.rmdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def rename_folder(source: str, target: str) -> None:
+    """Rename a folder, unless there is something in the place of its new name, which is a `FileExistsError`."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
+        raise
 
 
 def share(file: _File, root: str) -> _File:

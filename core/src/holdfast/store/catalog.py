@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ from holdfast.store import findings, labels, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
+from holdfast.store.renames import renamed_hint, was_called
 
 StoreLike = str | os.PathLike[str] | Storage | None
 """How a program names a store: a path, a URL, an object, or None for the default."""
@@ -151,14 +153,17 @@ class Catalog:
             return replace(entry, problem=f"its folder cannot be read: {files[''].problem}", unreadable=True)
         try:
             data = _read_manifest(self.storage, entry, files[MANIFEST])
-            document = manifest.decode(data, name=name, backup_id=backup_id)
+            document = manifest.decode(
+                data, name=name, backup_id=backup_id, was_called=partial(was_called, self.storage, name)
+            )
         except FileNotFoundError:
             return None  # deleted since it was listed
         except OSError as error:
             return replace(entry, problem=f"its manifest cannot be read: {os_error_text(error)}", unreadable=True)
         except IntegrityError as error:
-            unusable = isinstance(error, UnusableManifest)
-            return replace(entry, problem=error.message, hint=error.hint, unusable=unusable)
+            entry = replace(entry, problem=error.message, hint=error.hint)
+            is_well = isinstance(error, UnusableManifest)
+            return replace(entry, unusable=is_well, misplaced=getattr(error, "source", None))
         problem = missing(document, files)
         if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
@@ -197,13 +202,13 @@ class Catalog:
             {key: files for key, files in folders if is_latest(wanted) or key[1].startswith(wanted)}
         )
         if wanted == "latest":
-            return _latest(self.storage.location, entries, name)
+            return _latest(self.storage, entries, name)
         exact = [entry for entry in entries if entry.id == wanted]
         matches = exact or [entry for entry in entries if wanted and entry.id.startswith(wanted)]
         if not matches:
             raise NotFoundError(
                 f"no backup {quote_name(reference)} in {quote_name(self.storage.location)}",
-                hint="see what is there: holdfast list",
+                hint=(name and renamed_hint(self.storage, name)) or "see what is there: holdfast list",
             )
         if len(matches) > 1:
             ids = ", ".join(entry.folder if exact else entry.id for entry in matches[:5])
@@ -242,10 +247,12 @@ def newest_good_hint(catalog: Catalog, name: str) -> str:
     return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
 
 
-def _latest(where: str, entries: tuple[Entry, ...], name: str) -> Entry:
+def _latest(storage: Storage, entries: tuple[Entry, ...], name: str) -> Entry:
     names = sorted({entry.name for entry in entries})
     if not entries:
-        raise NotFoundError(f"no backup{f' of {name}' if name else ''} in {quote_name(where)}")
+        of = f" of {name}" if name else ""
+        hint = renamed_hint(storage, name) if name else None
+        raise NotFoundError(f"no backup{of} in {quote_name(storage.location)}", hint=hint)
     if len(names) > 1:
         options = ", ".join(f"{source}/latest" for source in names)
         raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")

@@ -15,6 +15,8 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.leasing import held
 from holdfast.store.names import CLAIM, new_id, slug
 from holdfast.store.origin import Origin, decode_claim, encode_claim
+from holdfast.store.readers import using_source
+from holdfast.store.renames import is_mark, renamed_to
 
 _ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
 _PATIENCE = 2.0  # seconds for which a claim is tried that another process is writing
@@ -41,12 +43,28 @@ def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[s
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The name that a source has in a store; `taken` is whose the wanted name is, where that is another's."""
+    """The name that a source has in a store; `taken` is whose the wanted name is, where that is another's.
+
+    `former` is the wanted name, where the source was called so before it was renamed.
+    """
 
     name: str
     is_own: bool = False
     is_bound: bool = True
     taken: Origin | None = None
+    former: str = ""
+
+
+@contextmanager
+def held_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Iterator[Claim]:
+    """Claim a name as `claim_name` does, and keep it from being renamed for as long as a backup is made under it."""
+    for _ in range(_ATTEMPTS):
+        claim = claim_name(catalog, origin, name=name, explicit=explicit, adopt=adopt)
+        with using_source(catalog.storage, claim.name):
+            if name_for(catalog, origin, name=claim.name, explicit=True, adopt=False).name == claim.name:
+                yield claim
+                return
+    raise LockedError(f"the source '{name}' is renamed again and again")
 
 
 def claim_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Claim:
@@ -69,11 +87,15 @@ def claim_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, a
 
 def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Claim:
     """The name that `claim_name` would settle on; changes nothing."""
-    first = _owner(catalog, name)
+    first = owner_of(catalog, name)
     if first is None or first.is_same(origin) or adopt:
         own = first is not None and first.is_same(origin)
+        if not (own or adopt) and (successor := _successor(catalog, name, origin)):
+            return successor
         bound = first is not None and (first.host is not None or origin.host is None)
         return Claim(name=name, is_own=own, is_bound=bound)
+    if not explicit and (successor := _successor(catalog, name, origin)):
+        return successor
     elsewhere = first.host if first.is_elsewhere(origin) else None
     if elsewhere and origin.host and (explicit or origin.host.is_passing):
         raise UnsafeError(
@@ -83,7 +105,7 @@ def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, ado
             "with its backups by --adopt; else choose another --name",
         )
     for candidate in () if explicit else _candidates(name, origin, elsewhere):
-        owner = _owner(catalog, candidate)
+        owner = owner_of(catalog, candidate)
         if owner is None or owner.is_same(origin):
             return Claim(name=candidate, is_own=owner is not None, taken=first)
     raise UnsafeError(
@@ -100,7 +122,7 @@ def claimed_names(catalog: Catalog, name: str | None = None) -> list[str]:
 
 def is_unused(catalog: Catalog, name: str) -> bool:
     """Whether nothing lies under a name but its claim."""
-    return all(stat.path == f"{name}/{CLAIM}" for stat in catalog.storage.list(name))
+    return all(is_mark(name, stat.path) for stat in catalog.storage.list(name))
 
 
 def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
@@ -110,11 +132,12 @@ def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
     name it should be, None for anybody's.
     """
     remaining = [stat.path for stat in catalog.storage.list(name)]
-    if remaining != [f"{name}/{CLAIM}"]:
+    if f"{name}/{CLAIM}" not in remaining or not all(is_mark(name, path) for path in remaining):
         return
-    owner = _owner(catalog, name)
+    owner = owner_of(catalog, name)
     if origin is None or (owner is not None and owner.is_same(origin)):
-        catalog.storage.delete(remaining[0])
+        for path in sorted(remaining, key=lambda path: path == f"{name}/{CLAIM}"):  # the claim last
+            catalog.storage.delete(path)
 
 
 def _candidates(name: str, origin: Origin, elsewhere: Host | None) -> Iterator[str]:
@@ -143,7 +166,16 @@ def _write(storage: Storage, claim: Claim, origin: Origin, *, anew: bool) -> boo
     return True
 
 
-def _owner(catalog: Catalog, name: str) -> Origin | None:
+def _successor(catalog: Catalog, name: str, origin: Origin) -> Claim | None:
+    """The name that a source has got since it was called `name`."""
+    for now in renamed_to(catalog.storage, name):
+        owner = owner_of(catalog, now)
+        if owner is not None and owner.is_same(origin):
+            return Claim(name=now, is_own=True, is_bound=owner.host is not None or origin.host is None, former=name)
+    return None
+
+
+def owner_of(catalog: Catalog, name: str) -> Origin | None:
     """Whose a name is: as claimed, else as its newest manifest says."""
     path = f"{name}/{CLAIM}"
     with contextlib.suppress(FileNotFoundError):

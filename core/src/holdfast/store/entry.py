@@ -11,7 +11,7 @@ from holdfast.errors import IntegrityError, NotFoundError
 from holdfast.store import findings, labels
 from holdfast.store.findings import Finding, State
 from holdfast.store.labels import Label
-from holdfast.store.manifest import Manifest
+from holdfast.store.manifest import Manifest, SourceRecord
 from holdfast.store.names import FINDINGS, LABELS, time_of
 
 
@@ -20,8 +20,9 @@ class Entry:
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
     `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
-    manifest is well and not for us as it lies: neither says anything about the backup. `outlined` tells that the
-    manifest is without its proof's objects and its long hints.
+    manifest is well and not for us as it lies: neither says anything about the backup; `misplaced` is what it then says
+    of its source, if that has another name than the folder. `outlined` tells that the manifest is without its proof's
+    objects and its long hints.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Entry:
     hint: str | None = None
     unreadable: bool = False
     unusable: bool = False
+    misplaced: SourceRecord | None = None
     outlined: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()

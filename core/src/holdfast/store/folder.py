@@ -13,7 +13,7 @@ from holdfast.api import Stat
 from holdfast.errors import UsageError, cleaning_up, os_error_text, quote_name
 from holdfast.filesystem import sync_descriptor, sync_path
 from holdfast.store._leases import LEASES, hold_lease
-from holdfast.store._partial import FileWriter, naming, partial_path, publish, share
+from holdfast.store._partial import FileWriter, naming, partial_path, publish, remove_empty, rename_folder, share
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
 
@@ -143,6 +143,14 @@ class FolderStorage:
         with self._lock:  # one sync for all that goes from it, instead of one each
             self._unsynced.add(stays)
 
+    def rename(self, old: str, new: str) -> None:
+        """Rename a folder; the barrier makes that durable."""
+        source, target = self._path(old), self._path(new)
+        self.barrier()  # what waits for it would not be found under its old name
+        rename_folder(source, target)
+        with self._lock:
+            self._unsynced |= {os.path.dirname(source), os.path.dirname(target)}
+
     def barrier(self) -> None:
         """Fsync every file written, then every folder in which a name was made or removed, innermost first."""
         with self._syncing:  # another run's barrier may have taken our files over: wait until it is done
@@ -185,15 +193,7 @@ class FolderStorage:
 
     def _prune(self, folder: str) -> str:
         """Remove a folder and those above it as far as they are empty; return the first that stays."""
-        while len(folder) > len(self.root):
-            try:
-                os.rmdir(folder)
-            except (FileNotFoundError, NotADirectoryError):
-                pass
-            except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                    break
-                raise
+        while len(folder) > len(self.root) and remove_empty(folder):
             with self._lock:
                 self._unsynced.discard(folder)
             folder = os.path.dirname(folder)

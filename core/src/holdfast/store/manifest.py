@@ -1,6 +1,6 @@
 """The manifest: what a backup is, as published last and never changed (docs/format.md specifies it)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,7 +130,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnusableManifest(IntegrityError):  # noqa: N818 (nothing is known to be wrong with the backup)
-    """The manifest is well, and not for us as it lies: of a newer format, encrypted, or of another place."""
+    """The manifest is well, and not for us as it lies: of a newer format, encrypted, or of another place.
+
+    `source` is what it says of its source, where it lies among the backups of another one.
+    """
+
+    source: SourceRecord | None = None
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -138,8 +143,11 @@ def encode(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
-def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
-    """Read a manifest that lies in the folder `name/backup_id` and believe nothing of it; else `IntegrityError`."""
+def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str], bool] = lambda _: False) -> Manifest:
+    """Read a manifest that lies in the folder `name/backup_id` and believe nothing of it; else `IntegrityError`.
+
+    `was_called` tells whether the source has had a name, which its older manifests have still.
+    """
     version = _format_version(data, "manifest")
     if version != FORMAT_VERSION:
         newer = version > FORMAT_VERSION
@@ -151,15 +159,26 @@ def decode(data: bytes, *, name: str, backup_id: str) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
-    if manifest.id != backup_id or manifest.source.name != name:
-        raise UnusableManifest(
+    if manifest.id != backup_id or not (manifest.source.name == name or was_called(manifest.source.name)):
+        misplaced = UnusableManifest(
             f"the manifest is of {quote_name(manifest.source.name[:80])}/{quote_name(manifest.id[:80])}, "
             f"but lies in {name}/{backup_id}",
-            hint="a folder of a store cannot be renamed: give it back its name",
+            hint=_place_hint(manifest, name, backup_id),
         )
+        misplaced.source = manifest.source if manifest.id == backup_id else None
+        raise misplaced
     _check(manifest)
     _check_codec(manifest.codec.name)
     return manifest
+
+
+def _place_hint(manifest: Manifest, name: str, backup_id: str) -> str:
+    if manifest.id != backup_id or not is_source_name(manifest.source.name):
+        return "a folder of a store cannot be renamed: give it back its name"
+    return (
+        "a folder of a store cannot be renamed by hand: give it back its name, or finish what was begun: holdfast "
+        f"rename {manifest.source.name} {name}"
+    )
 
 
 def outline(manifest: Manifest) -> Manifest:

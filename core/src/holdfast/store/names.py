@@ -19,6 +19,7 @@ FINDINGS = "findings"
 LABELS = "labels"
 MARKER = "holdfast.json"
 CLAIM = "source.json"
+FORMERLY = "formerly-"
 PARTIAL = ".partial-"
 
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-z]+")

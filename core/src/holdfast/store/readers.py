@@ -1,4 +1,4 @@
-"""Who reads a backup and who deletes it: readers share its lease, a deletion needs it alone."""
+"""Who reads a backup and who deletes it: readers share its lease, a deletion needs it alone; a rename its source's."""
 
 import errno
 import logging
@@ -23,13 +23,17 @@ _PAUSE = 0.05
 
 @contextmanager
 def reading(storage: Storage, entry: Entry) -> Iterator[None]:
-    """Keep a backup from being deleted for as long as it is read.
+    """Keep a backup from being deleted, and its source from being renamed, for as long as it is read.
 
     A storage without shared leases, or one that takes none now, is read without. A backup that has been deleted since
     it was found is a `NotFoundError`, one that another process does not let go of a `LockedError`.
     """
+    busy = f"backup {entry.folder} is being deleted by another process, or not yet done with"
     with ExitStack() as stack:
-        if isinstance(storage, SupportsSharedLease) and _take(stack, lambda: _patiently(storage, entry), entry):
+        stack.enter_context(using_source(storage, entry.name))
+        if isinstance(storage, SupportsSharedLease) and _take(
+            stack, lambda: _patiently(storage, entry.id, busy), entry.id
+        ):
             check_published(storage, entry.folder)
         yield
 
@@ -41,35 +45,49 @@ def deleting(storage: Storage, entry: Entry) -> Iterator[None]:
     On a store that takes no lease now, a full one for instance, it is deleted without: that is what makes room.
     """
     with ExitStack() as stack:
-        _take(stack, lambda: storage.lease(entry.id), entry)
+        stack.enter_context(using_source(storage, entry.name))
+        _take(stack, lambda: storage.lease(entry.id), entry.id)
         yield
 
 
-def _take(stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], entry: Entry) -> bool:
+@contextmanager
+def using_source(storage: Storage, name: str) -> Iterator[None]:
+    """Keep a source from being renamed, where the storage can: whoever writes, reads or deletes a backup of it."""
+    with ExitStack() as stack:
+        if isinstance(storage, SupportsSharedLease):
+            busy = f"the source '{name}' is being renamed by another process"
+            _take(stack, lambda: _patiently(storage, source_lease(name), busy), name)
+        yield
+
+
+def source_lease(name: str) -> str:
+    """The lease that those share who use a source, and that whoever renames it needs alone."""
+    return f"source-{name}"
+
+
+def _take(stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], name: str) -> bool:
     """Take a lease if the store has a place for it; returns whether it has."""
     try:
-        stack.enter_context(held(lease(), entry.id))
+        stack.enter_context(held(lease(), name))
     except OSError as error:
         if error.errno not in _NO_LEASE:
             raise
-        log.info("no lease of %s can be taken: %s", entry.folder, os_error_text(error), extra={"id": entry.id})
+        log.info("no lease of %s can be taken: %s", name, os_error_text(error), extra={"id": name})
         return False
     return True
 
 
 @contextmanager
-def _patiently(storage: SupportsSharedLease, entry: Entry) -> Iterator[None]:
-    """The shared lease, waited for as long as the backup is there and somebody may just be done with it."""
+def _patiently(storage: SupportsSharedLease, name: str, busy: str) -> Iterator[None]:
+    """A shared lease, waited for as long as somebody may just be done with it; `busy` is the error after that."""
     deadline = time.monotonic() + _PATIENCE
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(held(storage.shared_lease(entry.id), entry.id))
+                stack.enter_context(held(storage.shared_lease(name), name))
                 break
             except LockedError as error:
                 if time.monotonic() > deadline:
-                    raise LockedError(
-                        f"backup {entry.folder} is being deleted by another process, or not yet done with"
-                    ) from error
+                    raise LockedError(busy) from error
             time.sleep(_PAUSE)
         yield

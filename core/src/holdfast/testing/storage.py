@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.api import Chunk, Storage, SupportsWalk
+from holdfast.api import Chunk, Storage, SupportsRename, SupportsWalk
 from holdfast.plugins.registry import Registry
 from holdfast.testing.contract import Configured, assert_same, states
 from holdfast.testing.leases import LeaseTests
@@ -358,3 +358,20 @@ class StorageSuite(_Objects, LeaseTests):
         assert walk("", "a/b") == ["a/x", "b/b/w", "top"]
         assert walk("a", "a/b/c") == ["a/b/y", "a/x"]
         assert walk("", "a", "b") == ["top"]
+
+    @states("storage 27")
+    def test_a_folder_is_renamed_with_all_that_it_holds(self, storage: Storage, second: Storage) -> None:
+        """Where a storage can: whole, and never over what is there."""
+        if not isinstance(storage, SupportsRename):
+            return
+        for path in ("a/x", "a/b/y", "ab/z", "c/w"):
+            self.put(storage, path, path.encode())
+        with pytest.raises(FileExistsError):
+            storage.rename("a", "c")
+        with pytest.raises(FileNotFoundError):
+            storage.rename("none", "d")
+        assert self.paths(second) == ["a/b/y", "a/x", "ab/z", "c/w"]
+        storage.rename("a", "new")
+        storage.barrier()
+        assert self.paths(second) == ["ab/z", "c/w", "new/b/y", "new/x"]
+        assert second.read("new/b/y") == b"a/b/y"

@@ -1,0 +1,30 @@
+"""holdfast rename."""
+
+import click
+
+from holdfast.cli.console import Console
+from holdfast.cli.options import json_option, output_options, store_option
+
+
+@click.command("rename")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@store_option
+@json_option(run=True)
+@output_options
+@click.pass_obj
+def command(console: Console, old: str, new: str, store: str) -> None:
+    """Give the source OLD the name NEW, with all of its backups, their findings, pins and tags.
+
+    Later backups of its database get the new name by themselves. A source in use is exit 11, a name that is taken 16.
+    """
+    from holdfast.defaults import installed
+    from holdfast.operations.rename import rename
+
+    result = rename(old, new, store=store, registry=installed(), on_event=console.note_id)
+    if console.json:
+        console.data({"type": "rename", **result.as_data()})
+    else:
+        backups = "1 backup" if result.backups == 1 else f"{result.backups} backups"
+        word = "renamed" if result.changed else "nothing to do:"
+        console.say(f"{word} '{old}' {'to' if result.changed else 'is'} '{new}' ({backups})")

@@ -1,0 +1,46 @@
+"""Former names: a source that was renamed keeps them beside its claim, since its manifests never change.
+
+Each is a small file of its own, created and never rewritten, whose name says all of it; the claim and the backups are
+in the same folder, so that one rename of that folder takes all of them along.
+"""
+
+from holdfast.api import Storage, SupportsWalk
+from holdfast.store.names import CLAIM, FORMERLY, is_source_name
+
+_SUFFIX = ".json"
+
+
+def former_path(name: str, former: str) -> str:
+    """Where a source keeps that it was called `former`."""
+    return f"{name}/{FORMERLY}{former}{_SUFFIX}"
+
+
+def was_called(storage: Storage, name: str, former: str) -> bool:
+    """Whether a source had another name before; where that cannot be told it had not."""
+    if not is_source_name(former):
+        return False
+    try:
+        storage.stat(former_path(name, former))
+    except OSError:
+        return False
+    return True
+
+
+def renamed_to(storage: Storage, former: str) -> list[str]:
+    """The sources that were called so, and are not any more."""
+    paths = storage.walk("", is_source_name) if isinstance(storage, SupportsWalk) else storage.list("")
+    wanted = f"{FORMERLY}{former}{_SUFFIX}"
+    parts = (stat.path.partition("/") for stat in paths)
+    return sorted(name for name, _, file in parts if file == wanted and name != former)
+
+
+def renamed_hint(storage: Storage, former: str) -> str | None:
+    """Say what a source is called now that nobody finds under this name."""
+    names = renamed_to(storage, former)
+    return f"the source that was called '{former}' is now '{names[0]}'" if names else None
+
+
+def is_mark(name: str, path: str) -> bool:
+    """Whether a path is that of a claim or of a former name of a source, and so of no backup."""
+    file = path.removeprefix(f"{name}/")
+    return "/" not in file and (file == CLAIM or (file.startswith(FORMERLY) and file.endswith(_SUFFIX)))
