@@ -107,7 +107,8 @@ def test_own_parts_of_tables_of_extensions_are_named(
 
 
 def test_what_pg_dump_never_writes_is_named(server: PostgresServer, database: str, store: str) -> None:
-    """Objects in the system's schema, and invalid indexes."""
+    """Objects in the system's schema, invalid indexes, and rights of a role that is gone."""
+    gone = f"gone_{database}"
     server.execute(
         database,
         "CREATE FUNCTION pg_catalog.ours() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -115,11 +116,16 @@ def test_what_pg_dump_never_writes_is_named(server: PostgresServer, database: st
         "INSERT INTO t VALUES (1), (1)",
         "CREATE INDEX broken ON t (a)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
+        "CREATE TABLE granted (a int)",
+        f"CREATE ROLE {gone}",
+        f"GRANT SELECT ON granted TO {gone}, postgres",
+        f"DELETE FROM pg_authid WHERE rolname = '{gone}'",
     )
     warnings = holdfast.backup(server.url(database), store=store).warnings
+    assert "rights of roles that have been removed cannot be restored: on 'table public.granted'" in warnings
     assert any("function ours()" in warning for warning in warnings)
     assert any("index public.broken" in warning for warning in warnings)
-    assert len(warnings) == 2
+    assert len(warnings) == 3
 
 
 @pytest.mark.parametrize("kind", ["oid", "bigint", "text"])

@@ -90,10 +90,11 @@ SELECT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
         WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
 ORDER BY 1
 """
-# A grant to a role that has been removed is written with its number, which no server takes for a role. The text of all
-# rights of an object, in which it is looked for first, costs a fifth of taking them apart.
+# A grant to a role that has been removed is written with its number, which no server takes for a role. It is looked for
+# in the text of all rights of an object, which costs a fifth of taking them apart, and once in that of those which many
+# objects have alike: a thousand roles that may read 600 tables are 600,000 rights.
 _GONE_GRANTEES = """
-SELECT DISTINCT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
+WITH held AS MATERIALIZED (SELECT o.class, o.oid, o.acl FROM (
     SELECT 'pg_catalog.pg_class'::regclass AS class, oid, relacl AS acl FROM pg_catalog.pg_class
     UNION ALL SELECT 'pg_catalog.pg_class'::regclass, attrelid, attacl FROM pg_catalog.pg_attribute
     UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid, proacl FROM pg_catalog.pg_proc
@@ -106,9 +107,13 @@ SELECT DISTINCT pg_catalog.pg_describe_object(o.class, o.oid, 0) FROM (
     UNION ALL SELECT 'pg_catalog.pg_default_acl'::regclass, oid, defaclacl FROM pg_catalog.pg_default_acl
     UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass, oid, lomacl FROM pg_catalog.pg_largeobject_metadata
     UNION ALL SELECT classoid, objoid, initprivs FROM pg_catalog.pg_init_privs
-) o, LATERAL pg_catalog.aclexplode(o.acl) a
-WHERE o.acl IS NOT NULL AND o.acl::text ~ '[{,][0-9]+=' AND a.grantee <> 0
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = a.grantee) ORDER BY 1
+) o WHERE o.acl IS NOT NULL
+), numbered AS MATERIALIZED (
+    SELECT d.acl FROM (SELECT acl FROM held GROUP BY acl OFFSET 0) d WHERE d.acl::text ~ '[{,][0-9]+='
+)
+SELECT DISTINCT pg_catalog.pg_describe_object(o.class, o.oid, 0)
+FROM (SELECT * FROM held WHERE acl IN (SELECT acl FROM numbered) OFFSET 0) o, LATERAL pg_catalog.aclexplode(o.acl) a
+WHERE a.grantee <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = a.grantee) ORDER BY 1
 """
 
 

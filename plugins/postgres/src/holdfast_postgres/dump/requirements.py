@@ -31,14 +31,15 @@ NOT (d.deptype = 'o' AND (
     d.classid = 'pg_catalog.pg_extension'::regclass OR {_OF_EXTENSION.format(classid="d.classid", objid="d.objid")}))
 """
 # Of all grants each role once, by one look at them all, and its name by the server's cache: a join would compare each
-# with all roles. `{taken}` limits them to a selection.
+# with all roles. Without OFFSET the name would be looked up and compared for each grant. `{taken}` limits them to a
+# selection.
 _ROLES = f"""
 SELECT r.name, r.deptype::text FROM (
     SELECT pg_catalog.pg_get_userbyid(d.refobjid) AS name, d.deptype FROM (
         SELECT d.refobjid, d.deptype FROM pg_catalog.pg_shdepend d
         WHERE d.dbid = ({_DATABASE}) AND d.refclassid = 'pg_catalog.pg_authid'::regclass
             AND d.deptype IN ('o', 'a', 'r') AND {_OWN_DEPENDENCY} {{taken}}
-        GROUP BY d.refobjid, d.deptype
+        GROUP BY d.refobjid, d.deptype OFFSET 0
     ) d
 ) r WHERE r.name !~ '^pg_' ORDER BY 1
 """
