@@ -277,22 +277,47 @@ def test_a_signal_that_comes_where_nothing_can_be_raised_is_obeyed(shell: Shell,
     assert not shell.store.exists()
 
 
+# From the import of the program on, a fork gets a SIGINT at each: how it ended, and whether in a traceback.
 EARLY = """
-    import os, signal, sys
+    import os, sys
+
+    forks = True
+    begun = False
 
     def watch(event, arguments):
-        if event == "import" and arguments[0] == "click":
-            os.kill(os.getpid(), signal.SIGINT)
+        global begun, forks
+        if event != "import" or not forks:
+            return
+        begun = begun or arguments[0] == "holdfast"
+        if not begun:
+            return
+        reading, writing = os.pipe()
+        if not (child := os.fork()):
+            forks = False
+            os.dup2(writing, 2)
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+            return
+        os.close(writing)
+        with open(reading, "rb") as said:
+            traceback = b"Traceback" in said.read()
+        print(arguments[0], os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), traceback, flush=True)
+        if arguments[0] == "click":
+            os._exit(0)
 
     sys.addaudithook(watch)
 """
 
 
-def test_ctrl_c_before_anything_is_imported_shows_no_traceback(shell: Shell) -> None:
+def test_ctrl_c_shows_no_traceback_once_the_program_is_found(shell: Shell) -> None:
+    """A shell reports its end by SIGINT as 130. Before, Python itself answers, and nothing that takes time is ours."""
     (shell.folder / "sitecustomize.py").write_text(dedent(EARLY))
-    process = shell.start("backup", "sqlite:///app.db", env={"PYTHONPATH": str(shell.folder)})
-    assert process.communicate(timeout=60) == ("", "")
-    assert process.returncode == -signal.SIGINT, "a shell reports it as 130"
+    process = shell.start("list", env={"PYTHONPATH": str(shell.folder), "SIGNAL": str(int(signal.SIGINT))})
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    moments = [line.split() for line in output.splitlines()]
+    assert [name for name, _, traceback in moments if traceback == "True"] == ["holdfast"]
+    assert {status for _, status, _ in moments} == {str(-signal.SIGINT)}
+    assert moments[-1][0] == "click"
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(shell: Shell) -> None:

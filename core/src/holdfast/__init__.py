@@ -6,8 +6,9 @@ programs that need one name pay for no more.
 """
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+# `typing` takes most of the time until the program can see to a Ctrl-C (`__main__`): checkers know this name too.
+TYPE_CHECKING = False
 
 if sys.platform == "win32":
     raise ImportError("holdfast does not run on Windows: it needs a POSIX system, for instance Linux in WSL")
@@ -159,7 +160,9 @@ __all__ = [
 # Hidden from type checkers, which would otherwise believe in every name, also a misspelt one.
 if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
         if name == "__version__":
             from importlib.metadata import version
 

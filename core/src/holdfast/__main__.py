@@ -1,10 +1,11 @@
-"""The program, `holdfast` or `python -m holdfast`: the command line between a quick start and a quick end."""
+"""The program, `holdfast` or `python -m holdfast`: the command line between a quick start and a quick end.
 
-import atexit
-import gc
-import os
-import signal
-from typing import NoReturn
+Nothing is imported before Ctrl-C has been seen to, which until then ends in a traceback of Python's.
+"""
+
+TYPE_CHECKING = False  # that of `typing` takes ten milliseconds
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # New objects between two searches for garbage: the 75 000 of a backup's start all stay, and 50 searches took a tenth
 # of it.
@@ -24,21 +25,29 @@ class _Exit:
 
     def __call__(self) -> None:
         if self.code is not None:
+            import os
+
             from holdfast.cli import flush
 
             flush()
             os._exit(self.code)
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line and exit."""
+    # What `signal` makes enumerations of, which take four milliseconds.
+    import _signal as signal  # type: ignore[import-not-found]
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C during the imports ends the process as SIGTERM does there, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import atexit
+    import gc
+
     leave = _Exit()
     atexit.register(leave)  # what is registered first is called last
     gc.set_threshold(_GARBAGE)
     bytes(_KEPT)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C during the imports ends the process as SIGTERM does there, without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from holdfast import cli
 
     try:
