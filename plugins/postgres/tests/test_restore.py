@@ -261,12 +261,28 @@ def test_hints_that_are_none_are_an_integrity_error(
     server: PostgresServer, target: str, record: Any, store: str, change: dict[str, Any]
 ) -> None:
     """A manifest can be forged or damaged."""
+    _change_hints(record, change)
+    with pytest.raises(holdfast.IntegrityError, match="hints"):
+        holdfast.restore(record.id, server.url(target), store=store)
+
+
+def test_a_drill_says_of_hints_that_are_none_what_a_restore_says(
+    server: PostgresServer, record: Any, store: str
+) -> None:
+    """The backup is damaged: it is no fault of the server that no scratch database could be made by them."""
+    _change_hints(record, {"major": "x"})
+    before = server.databases()
+    result = holdfast.drill(record.id, store=store, into=server.url(""))
+    assert result.state == "damaged"
+    assert any("the manifest's hints are not those of a PostgreSQL dump" in problem for problem in result.problems)
+    assert server.databases() == before
+
+
+def _change_hints(record: Any, change: dict[str, Any]) -> None:
     path = Path(record.path, "backup_manifest.json")
     manifest = json.loads(path.read_text())
     manifest["hints"] |= change
     path.write_text(json.dumps(manifest))
-    with pytest.raises(holdfast.IntegrityError, match="hints"):
-        holdfast.restore(record.id, server.url(target), store=store)
 
 
 def test_what_is_restored_otherwise_is_a_warning_with_its_name(

@@ -9,11 +9,11 @@ import psycopg
 from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
-from holdfast.api import Proof, ScratchRequest, UsageError
+from holdfast.api import IntegrityError, Proof, ScratchRequest, UsageError
 from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, some_lines, translate_errors
-from holdfast_postgres.hints import Hints, read_hints
+from holdfast_postgres.hints import DatabaseHint, Hints, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.proof.meanings import changed_meanings
@@ -83,7 +83,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
             hint="name a server with --into postgresql://user@host/, or with HOLDFAST_DRILL_URL",
         )
     options: PostgresOptions = request.options
-    hints = read_hints(request.facts)
+    hints = _hints(request)
     location = Location.parse(request.into, connect_timeout=options.connect_timeout, database=False)
     with databases.maintenance(location) as admin, translate_errors("cannot make a scratch database"):
         location = pin(location, admin)
@@ -102,6 +102,16 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
             holder.close()
     finally:
         _drop(location, name)
+
+
+def _hints(request: ScratchRequest) -> Hints:
+    """What the dump left; where it cannot be read, what any database has: the restore into it tells of the backup."""
+    try:
+        return read_hints(request.facts)
+    except IntegrityError as error:
+        log.info("a scratch database without hints: %s", error.message)
+        plain = DatabaseHint(encoding="UTF8", collate="C", ctype="C")
+        return Hints(format="custom", major=0, client=0, database=plain)
 
 
 def _create(
