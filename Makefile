@@ -10,7 +10,7 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix definitions schemas swaps lint format docs bench dist release-check lock clean
+.PHONY: help venv demo test test-matrix definitions schemas swaps model lint format docs bench dist release-check lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -22,6 +22,7 @@ help:
 	@echo "             change 500 of them (SCHEMAS=200 for some, OBJECTS=100 for larger ones than 20)"
 	@echo "make swaps   interrupt restores into PostgreSQL and MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at"
 	@echo "             every statement in every way (an hour; ARGS=\"-k postgres\" for some)"
+	@echo "make model   try 10,000 random steps of backups, damage, renames, prunes and kills on a store (STEPS=100000)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -81,6 +82,10 @@ swaps: $(VENV)/.ready-test
 	@.ci/prepare test
 	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q $(ARGS) \
 		tests/matrix/mysql_swaps.py tests/matrix/postgres_swaps.py
+
+STEPS ?= 10000
+model: $(VENV)/.ready-test
+	@HOLDFAST_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest -q $(ARGS) core/tests/test_operations_model.py
 
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .
