@@ -219,3 +219,17 @@ def test_a_claim_says_nothing_but_a_digest(storage: FolderStorage) -> None:
     data = json.loads(storage.read("app/source.json"))
     assert list(data) == ["identity"]
     assert len(data["identity"]) == 64
+
+
+def test_a_source_that_got_another_name_keeps_it_when_the_wanted_name_is_free_again(catalog: Catalog) -> None:
+    """Else its backups would lie under two names, each with retention of its own."""
+    make(catalog.storage, identity="first")
+    name = make(catalog.storage, identity="second").name
+    assert name != "app"
+    catalog.storage.rename("app", "shop")  # type: ignore[attr-defined]
+    assert make(catalog.storage, identity="second").name == name
+    claim(catalog, on("one"), "file")
+    assert claim(catalog, on("two"), "file") == "file-two"
+    catalog.storage.delete("file/source.json")
+    assert claim(catalog, on("two"), "file") == "file-two"
+    assert claim(catalog, on("three"), "file") == "file"

@@ -16,7 +16,7 @@ from holdfast.store.leasing import held
 from holdfast.store.names import CLAIM, new_id, slug
 from holdfast.store.origin import Origin, decode_claim, encode_claim
 from holdfast.store.readers import using_source
-from holdfast.store.renames import is_mark, renamed_to
+from holdfast.store.renames import former_names, is_mark
 
 _ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
 _PATIENCE = 2.0  # seconds for which a claim is tried that another process is writing
@@ -88,14 +88,12 @@ def claim_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, a
 def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, adopt: bool) -> Claim:
     """The name that `claim_name` would settle on; changes nothing."""
     first = owner_of(catalog, name)
-    if first is None or first.is_same(origin) or adopt:
-        own = first is not None and first.is_same(origin)
-        if not (own or adopt) and (successor := _successor(catalog, name, origin)):
-            return successor
+    own = first is not None and first.is_same(origin)
+    if not (own or adopt) and (earlier := _earlier(catalog, name, origin, explicit=explicit, taken=first)):
+        return earlier
+    if first is None or own or adopt:
         bound = first is not None and (first.host is not None or origin.host is None)
         return Claim(name=name, is_own=own, is_bound=bound)
-    if not explicit and (successor := _successor(catalog, name, origin)):
-        return successor
     elsewhere = first.host if first.is_elsewhere(origin) else None
     if elsewhere and origin.host and (explicit or origin.host.is_passing):
         raise UnsafeError(
@@ -142,7 +140,7 @@ def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
 
 def _candidates(name: str, origin: Origin, elsewhere: Host | None) -> Iterator[str]:
     """Other names for a source whose own is taken, the best first."""
-    if elsewhere and origin.host and slug(origin.host.name) != slug(elsewhere.name):
+    if elsewhere and origin.host and (elsewhere == origin.host or slug(origin.host.name) != slug(elsewhere.name)):
         yield f"{name[:40]}-{slug(origin.host.name, 20)}"
     for digest in dict.fromkeys((origin.identity, origin.digest)):
         yield from (f"{name[:40]}-{digest[:length]}" for length in (6, 12, 20))
@@ -166,12 +164,21 @@ def _write(storage: Storage, claim: Claim, origin: Origin, *, anew: bool) -> boo
     return True
 
 
-def _successor(catalog: Catalog, name: str, origin: Origin) -> Claim | None:
-    """The name that a source has got since it was called `name`."""
-    for now in renamed_to(catalog.storage, name):
-        owner = owner_of(catalog, now)
-        if owner is not None and owner.is_same(origin):
-            return Claim(name=now, is_own=True, is_bound=owner.host is not None or origin.host is None, former=name)
+def _earlier(catalog: Catalog, name: str, origin: Origin, *, explicit: bool, taken: Origin | None) -> Claim | None:
+    """The name that a source has already, though `name` is not its own: one it got instead, or since.
+
+    What it was called instead may be free by now, and what it was called before another's.
+    """
+    renames = former_names(catalog.storage)
+    wanted = [name] if explicit else [name, *_candidates(name, origin, origin.host)]
+    if explicit and taken is not None:
+        return None
+    for former in wanted:
+        for now in ([] if former == name else [former]) + renames.get(former, []):
+            owner = owner_of(catalog, now)
+            if owner is not None and owner.is_same(origin):
+                bound = owner.host is not None or origin.host is None
+                return Claim(name=now, is_own=True, is_bound=bound, taken=taken, former="" if now == former else former)
     return None
 
 

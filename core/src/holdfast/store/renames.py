@@ -26,12 +26,20 @@ def was_called(storage: Storage, name: str, former: str) -> bool:
     return True
 
 
+def former_names(storage: Storage) -> dict[str, list[str]]:
+    """The names that sources had, each with what they are called now."""
+    paths = storage.walk("", is_source_name) if isinstance(storage, SupportsWalk) else storage.list("")
+    names: dict[str, list[str]] = {}
+    for now, _, file in (stat.path.partition("/") for stat in paths):
+        former = file.removeprefix(FORMERLY).removesuffix(_SUFFIX)
+        if file == f"{FORMERLY}{former}{_SUFFIX}" and former != now:
+            names.setdefault(former, []).append(now)
+    return {former: sorted(names[former]) for former in names}
+
+
 def renamed_to(storage: Storage, former: str) -> list[str]:
     """The sources that were called so, and are not any more."""
-    paths = storage.walk("", is_source_name) if isinstance(storage, SupportsWalk) else storage.list("")
-    wanted = f"{FORMERLY}{former}{_SUFFIX}"
-    parts = (stat.path.partition("/") for stat in paths)
-    return sorted(name for name, _, file in parts if file == wanted and name != former)
+    return former_names(storage).get(former, [])
 
 
 def renamed_hint(storage: Storage, former: str) -> str | None:
