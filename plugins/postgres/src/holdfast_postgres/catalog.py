@@ -298,6 +298,9 @@ WITH name AS MATERIALIZED (
         UNION ALL SELECT typnamespace, 'type', typname, oid::text FROM pg_catalog.pg_type
             WHERE typtype IN ('e', 'd', 'r')
         UNION ALL SELECT oprnamespace, 'operator', oprname, oid::text FROM pg_catalog.pg_operator
+        UNION ALL SELECT collnamespace, 'collation', collname, oid::text FROM pg_catalog.pg_collation
+        UNION ALL SELECT cfgnamespace, 'text search', cfgname, oid::text FROM pg_catalog.pg_ts_config
+        UNION ALL SELECT dictnamespace, 'text search', dictname, oid::text FROM pg_catalog.pg_ts_dict
     ) x ON x.schema = n.oid WHERE {USER_SCHEMA}
 )
 """

@@ -21,7 +21,7 @@ from holdfast_postgres.errors import translate_errors
 _KINDS = {
     "42883": ("routine", "operator"),
     "42P01": ("relation",),
-    "42704": ("type",),
+    "42704": ("type", "collation", "text search"),
 }
 _NAMED = (*_KINDS, "3F000")
 _ROWS = "rows of table"
@@ -63,16 +63,25 @@ class NotThere:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfound:
-    """Names without a schema, and the schemas that have them: `own` is that of the object that needs them."""
+    """Names without a schema, and the schemas that have them: `own` is that of the object that needs them.
+
+    `by_server` tells that the server makes the object under a path of its own, in which none of these is.
+    """
 
     names: tuple[str, ...]
     schemas: tuple[str, ...]
     own: str
+    by_server: bool = False
 
     @property
     def said(self) -> str:
         """What to add to the error."""
         name = " and ".join(self.names)
+        if self.by_server:
+            return (
+                f"schema {' and '.join(self.schemas[:_LISTED])} has {name}, which this server looks for in pg_catalog "
+                f"alone when it makes this: since PostgreSQL {_OWN_PATH_SINCE} no search_path is of use there"
+            )
         if len(self.schemas) == 1:
             return f"schema {self.schemas[0]} has {name}, and nothing tells whether the source meant that"
         listed = ", ".join(self.schemas[:_LISTED]) + (", …" if len(self.schemas) > _LISTED else "")
@@ -81,6 +90,11 @@ class Unfound:
     @property
     def hint(self) -> str:
         """What to do."""
+        if self.by_server:
+            return (
+                "write its schema in the function of the source, or give that a search_path (ALTER FUNCTION … SET), "
+                "and back up again; -o on_error=continue restores all else"
+            )
         path = ",".join(dict.fromkeys(filter(None, (self.own, self.schemas[0]))))
         others = ", or another of them in its place" if len(self.schemas) > 1 else ""
         return f"use -o search_path={path}{others}"
@@ -108,7 +122,7 @@ def read_unfound(
         return not_there
     for refused, least in ((failure, 1), (before, 2)):
         kinds = _KINDS.get(refused.code, ()) if refused else ()
-        if refused is None or not kinds or (major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER):
+        if refused is None or not kinds:
             continue
         with connected() as connection, translate_errors("cannot look for the schema of a name"):
             known = schemas_with_name(connection, kinds, refused.message)
@@ -116,7 +130,8 @@ def read_unfound(
         schemas = tuple(schema for schema, names in known.items() if not meant.isdisjoint(names))
         if len(schemas) >= least:
             own = refused.name.split(".")[0] if "." in refused.name else ""
-            return Unfound(names=tuple(sorted(meant)), schemas=schemas, own=own)
+            by_server = major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER
+            return Unfound(names=tuple(sorted(meant)), schemas=schemas, own=own, by_server=by_server)
     return not_there
 
 
