@@ -4,6 +4,7 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
+from holdfast.errors import HoldfastError
 
 _LOG = "BEGIN INSERT INTO public.log VALUES (new.id); RETURN new; END"
 
@@ -85,3 +86,45 @@ def test_rows_alone_are_restored_by_a_role_that_cannot_disable_triggers(
             assert server.value(made, count) == server.value(database, count)
     finally:
         server.drop(made)
+
+
+@pytest.mark.parametrize("options", [{"format": "custom"}, {"large_table": "0"}, {"format": "plain"}])
+def test_large_objects_come_back_with_rows_alone(
+    server: PostgresServer, database: str, target: str, store: str, options: dict[str, str]
+) -> None:
+    """Up to version 16 pg_dump makes them in another section than the rows."""
+    server.execute(database, "CREATE TABLE f (a oid)", "INSERT INTO f SELECT lo_from_bytea(0, 'abc')")
+    definitions, rows = _definitions_and_rows(server, database, store, **options)
+    for backup in (definitions, rows):
+        holdfast.restore(backup, server.url(target), store=store)
+    assert server.rows(target, "SELECT lo_get(a) FROM f") == [(b"abc",)]
+
+
+_REFUSED_AT_LAST = (
+    "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+    "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9)",
+    "CREATE TABLE q (p int REFERENCES p) PARTITION BY RANGE (p)",
+    "CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (9)",
+    "CREATE TABLE f (a oid)",
+    "CREATE TABLE z (a int)",
+    "INSERT INTO p VALUES (1)",
+    "INSERT INTO f SELECT lo_from_bytea(0, 'abc')",
+    "INSERT INTO z VALUES (1)",
+    "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''never''; END'",
+    "CREATE TRIGGER no BEFORE INSERT OR TRUNCATE ON z EXECUTE FUNCTION no()",
+    "ALTER TABLE z ENABLE ALWAYS TRIGGER no",
+)
+
+
+def test_rows_alone_that_are_refused_leave_the_target_as_it_was(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """Tables that foreign keys of partitioned ones lead to are emptied too, and only new large objects go."""
+    server.execute(database, *_REFUSED_AT_LAST)
+    definitions, rows = _definitions_and_rows(server, database, store, format="custom")
+    holdfast.restore(definitions, server.url(target), store=store)
+    server.execute(target, "SELECT lo_from_bytea(77, 'own')")
+    before = server.text(target)
+    with pytest.raises(HoldfastError, match=r"rows of table public\.z: never$"):
+        holdfast.restore(rows, server.url(target), store=store)
+    assert server.text(target) == before

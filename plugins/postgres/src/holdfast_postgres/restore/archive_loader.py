@@ -65,7 +65,8 @@ class ArchiveLoader:
         """Load rows alone and in pg_dump's order: all where that matters, else those that were refused before."""
         path = self._path = _spool(self._run, blob)
         if self._run.hints.ordered:
-            self._restore(path, _Pass(entries=self.contents.rows(step, self.contents.read(path)), sections=(_DATA,)))
+            rows = self.contents.rows(step, self.contents.read(path))
+            self._restore(path, _Pass(entries=rows, sections=self._of_rows))
         else:
             self._restore(path, self._again(self.contents.read(path)))
 
@@ -91,7 +92,7 @@ class ArchiveLoader:
             return
         section = _DATA if self._run.hints.data_only else _SECTIONS[step.phase]
         if section == _DATA:
-            yield _Pass(entries=self.contents.or_all(rows, entries), jobs=jobs, sections=(_DATA,), postpones=True)
+            yield _Pass(entries=self.contents.or_all(rows, entries), jobs=jobs, sections=self._of_rows, postpones=True)
             return
         yield from self._finishing(step, wanted, entries, jobs, (section,))
         if section == _BEFORE and not self._run.hints.schema_only:
@@ -112,11 +113,11 @@ class ArchiveLoader:
             return
         yield from self._filling(filling)
         if not (_may_be_refused(self._run) or _checks_domains(entries)):
-            yield from self._finishing(step, rows, entries, jobs, (_DATA, _AFTER))
+            yield from self._finishing(step, rows, entries, jobs, (*self._of_rows, _AFTER))
             return
         # Several sessions load rows in the order of their size.
         loading = 1 if hints.ordered else jobs
-        yield _Pass(entries=self.contents.or_all(rows, entries), jobs=loading, sections=(_DATA,), postpones=True)
+        yield _Pass(entries=self.contents.or_all(rows, entries), jobs=loading, sections=self._of_rows, postpones=True)
         yield self._again(entries)
         yield from self._finishing(step, wanted, entries, jobs, (_AFTER,))
 
@@ -217,6 +218,11 @@ class ArchiveLoader:
         if refused:
             SecondAttempt(run, ArchiveEntries(run, path, classifier.action), classifier.action).run(refused)
         _load_alone(run, path, alone)
+
+    @property
+    def _of_rows(self) -> tuple[str, ...]:
+        """The sections of rows: pg_dump 16 and older makes the large objects, of rows alone too, in that before."""
+        return (_BEFORE, _DATA) if self._run.hints.data_only else (_DATA,)
 
     @property
     def _last(self) -> int:

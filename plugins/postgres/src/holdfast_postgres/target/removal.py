@@ -37,6 +37,7 @@ class EmptyState:
     names: frozenset[str]  # of all schemas, those where the role can make nothing too
     schemas: tuple[SchemaState, ...]  # public, those for extensions, and empty ones
     extension_tables: tuple[TableOfRows, ...]  # of which the extensions leave the rows to dumps: those without any
+    large_objects: frozenset[int]  # that a restore of data alone finds there
 
 
 def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
@@ -51,6 +52,7 @@ def read_empty_state(connection: "Connection[TupleRow]") -> EmptyState:
             for table in tables_of_rows(connection)
             if table.config and not holds_rows(connection, table.name, table.condition)
         ),
+        large_objects=_large_objects(connection),
     )
 
 
@@ -188,14 +190,42 @@ def _schema_contents(schema: str) -> str:
         """
 
 
-def remove_rows(connection: "Connection[TupleRow]") -> list[str]:
-    """Remove all rows, of tables that held none before; returns the tables that still hold some."""
-    if filled_tables(connection, limit=1):
-        tables = tables_of_rows(connection)
-        names = ", ".join(f"ONLY {table.name}" for table in tables if not table.config)
-        if names:
-            connection.execute(f"SET lock_timeout TO '{_LOCK_WAIT}'; TRUNCATE {names}")
-        for table in tables:
-            if table.config:
-                connection.execute(f"DELETE FROM ONLY {table.name} {table.condition}")
-    return filled_tables(connection)
+# TRUNCATE refuses a table that foreign keys lead to without the tables of these, and a partitioned one is no ONLY.
+_TRUNCATED = """
+WITH RECURSIVE emptied(oid) AS (
+    SELECT unnest(%s::text[]::pg_catalog.regclass[])::oid
+    UNION
+    SELECT r.oid FROM emptied e CROSS JOIN LATERAL (
+        SELECT k.conrelid AS oid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.confrelid = e.oid
+        UNION ALL
+        SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
+        WHERE i.inhparent = e.oid AND p.relkind = 'p'
+    ) r
+)
+SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || format('%%I.%%I', n.nspname, c.relname)
+FROM emptied e JOIN pg_catalog.pg_class c ON c.oid = e.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+"""
+
+
+def remove_rows(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
+    """Remove all rows, of tables that held none before, and new large objects; returns what is left, for messages."""
+    connection.execute(f"SET lock_timeout TO '{_LOCK_WAIT}'")
+    filled = [
+        table
+        for table in tables_of_rows(connection)
+        if table.size and holds_rows(connection, table.name, table.condition)
+    ]
+    # Whatever else is empty is left alone: it may have triggers that forbid to truncate it.
+    if names := first_column(connection, _TRUNCATED, ([table.name for table in filled if not table.config],)):
+        connection.execute(f"TRUNCATE {', '.join(names)}")
+    for table in filled:
+        if table.config:
+            connection.execute(f"DELETE FROM ONLY {table.name} {table.condition}")
+    new = sorted(_large_objects(connection) - before.large_objects)
+    for start in range(0, len(new), _BATCH):
+        connection.execute("SELECT count(pg_catalog.lo_unlink(o)) FROM unnest(%s::oid[]) o", (new[start:][:_BATCH],))
+    return [f"rows in {label}" for label in filled_tables(connection)]
+
+
+def _large_objects(connection: "Connection[TupleRow]") -> frozenset[int]:
+    return frozenset(row[0] for row in connection.execute("SELECT oid::int8 FROM pg_catalog.pg_largeobject_metadata"))

@@ -30,6 +30,8 @@ from holdfast_postgres.watched import Connections, SessionIdentity, WatchedConne
 
 log = logging.getLogger("holdfast.postgres.target")
 
+_Removal = Callable[["Connection[TupleRow]", EmptyState], Sequence[str]]
+
 
 class RestoreTarget:
     """One target, from the first look at it to the end of the restore."""
@@ -211,10 +213,11 @@ class RestoreTarget:
             return
         if self._new:
             _undo(self._drop_new, f"database {quote_name(self._new)}", self.name, error, swept=self.exists)
-        elif self._empty_state is not None and self._hints.data_only:
-            _undo(self._empty_tables, f"rows in database {quote_name(self.name)}", self.name, error)
-        elif self._empty_state is not None:
-            _undo(self._remove_content, f"objects in database {quote_name(self.name)}", self.name, error)
+        elif (before := self._empty_state) is not None:
+            rows = self._hints.data_only
+            what = f"{'rows' if rows else 'objects'} in database {quote_name(self.name)}"
+            remove: _Removal = removal.remove_rows if rows else removal.remove_objects
+            _undo(lambda: self._removed(remove, before), what, self.name, error)
 
     def _drop_new(self) -> Sequence[str]:
         with self._maintenance(self._new) as connection:
@@ -223,14 +226,9 @@ class RestoreTarget:
             databases.drop(connection, self._location.at(self._new))
         return ()
 
-    def _remove_content(self) -> Sequence[str]:
-        assert self._empty_state is not None  # noqa: S101 (asked by the caller)
+    def _removed(self, remove: _Removal, before: EmptyState) -> Sequence[str]:
         with connected(self._location) as connection:
-            return removal.remove_objects(connection, self._empty_state)
-
-    def _empty_tables(self) -> Sequence[str]:
-        with connected(self._location) as connection:
-            return removal.remove_rows(connection)
+            return remove(connection, before)
 
 
 def _undo(
@@ -240,7 +238,7 @@ def _undo(
 
     `swept` says whether the next run would remove it.
     """
-    hint = "drop it, or leave it to the next restore or drill on that server" if swept else "drop it by hand"
+    hint = "drop it, or leave it to the next restore or drill on that server" if swept else "remove it by hand"
     begin = cause.message if cause else "the restore failed"
     kind = type(cause) if cause else HoldfastError
     try:
