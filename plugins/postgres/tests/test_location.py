@@ -66,6 +66,28 @@ def test_the_schema_of_a_url_is_no_selection() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("sslmode=requir", "it can be disable, allow, prefer, require, verify-ca, verify-full"),
+        ("ssl=yes", "it can be disable, allow, prefer, require, verify-ca, verify-full"),
+        ("target_session_attrs=master", "it can be any, read-write, read-only, primary, standby, prefer-standby"),
+        ("connect_timeout=10s", "it is a whole number"),
+        ("keepalives_idle=", None),
+        ("connect_timeout=%2B10", None),
+    ],
+)
+def test_values_that_libpq_would_refuse_are_a_wrong_url_and_no_server_out_of_reach(
+    query: str, hint: str | None
+) -> None:
+    if hint is None:
+        assert _parse(f"postgresql://h/app?{query}").parameters
+        return
+    with pytest.raises(UsageError, match=r"in the URL postgresql://h/app\?\S+ is ") as caught:
+        _parse(f"postgresql://h/app?{query}")
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
     "scheme",
     [
         "postgresql+psycopg2",

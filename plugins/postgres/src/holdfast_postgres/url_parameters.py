@@ -3,6 +3,7 @@
 Manual: "Connection Strings" and "Parameter Key Words" in the chapter on libpq.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -63,6 +64,7 @@ def libpq_parameters(parsed: DatabaseURL) -> dict[str, str]:
             )
         parameters[name] = text
     _check_text(parameters, parsed)
+    _check_values(parameters, parsed)
     return parameters
 
 
@@ -141,6 +143,32 @@ def _check_text(parameters: Mapping[str, str], parsed: DatabaseURL) -> None:
             whole = False
         if whole is False:
             raise UsageError(f"{key} in the URL {parsed.redacted()} is not UTF-8 text without zero bytes")
+
+
+# libpq itself refuses others only as it connects, in words that do not tell them from a server out of reach.
+_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+_NUMBERS = frozenset(
+    ["connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"]
+)
+_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*", re.ASCII)
+
+
+def _check_values(parameters: Mapping[str, str], parsed: DatabaseURL) -> None:
+    for key, value in parameters.items():
+        known = _VALUES.get(key)
+        if value and (value not in known if known else key in _NUMBERS and not _NUMBER.fullmatch(value)):
+            raise UsageError(
+                f"{key} in the URL {parsed.redacted()} is {quote_name(value)}",
+                hint=f"it can be {', '.join(known)}" if known else "it is a whole number",
+            )
 
 
 @lru_cache(maxsize=1)
