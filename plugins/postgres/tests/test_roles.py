@@ -6,7 +6,7 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import HoldfastError
+from holdfast.api import CredentialsError, HoldfastError
 
 
 @pytest.fixture
@@ -109,3 +109,25 @@ def test_an_owner_restores_a_database_whose_extension_belongs_to_a_superuser(
         for each in (database, target):
             server.execute(each, f"REASSIGN OWNED BY {name} TO postgres")
         server.execute("postgres", f"DROP ROLE {name}")
+
+
+def test_what_a_lesser_role_lacks_is_told_for_what_it_is(server: PostgresServer, database: str, store: str) -> None:
+    """pg_read_all_data helps neither with large objects nor to make the database of a drill."""
+    role = f"lesser_{database}"
+    url = server.url(database, user=role)
+    server.execute(
+        database,
+        f"CREATE ROLE {role} LOGIN IN ROLE pg_read_all_data",
+        "CREATE TABLE t AS SELECT lo_from_bytea(0, 'abc') AS content",
+    )
+    try:
+        with pytest.raises(CredentialsError, match="large object") as caught:
+            holdfast.backup(url, store=store)
+        assert "lo_compat_privileges" in str(caught.value.hint)
+        server.execute(database, f"ALTER ROLE {role} SET lo_compat_privileges = on")
+        record = holdfast.backup(url, store=store)
+        with pytest.raises(CredentialsError, match="cannot make database") as caught:
+            holdfast.drill(record.id, store=store, into=url)
+        assert "CREATEDB" in str(caught.value.hint)
+    finally:
+        server.execute(database, f"DROP ROLE {role}")

@@ -8,7 +8,7 @@ from support.postgres_faults import fill_big, wait_until
 from support.servers.postgres import PostgresServer, running, server_folder
 
 import holdfast
-from holdfast.api import DumpRequest, LockedError
+from holdfast.api import DumpRequest, HoldfastError, LockedError
 from holdfast_postgres.dump import open_dump
 from holdfast_postgres.options import PostgresOptions
 
@@ -99,3 +99,13 @@ def test_a_lock_of_the_primary_is_told_as_one(
         refused = pytest.raises(LockedError, match=r"public\.other.*recovery, for a transaction of the primary")
         with refused, open_dump(request):
             pass
+
+
+def test_a_drill_on_a_standby_is_refused_with_where_to_go(
+    servers: tuple[PostgresServer, PostgresServer], app: str, store: str
+) -> None:
+    primary, standby = servers
+    record = holdfast.backup(primary.url(app), store=store, select=("other",))
+    with pytest.raises(HoldfastError, match="cannot make database") as caught:
+        holdfast.drill(record.id, store=store, into=standby.url("postgres"))
+    assert "name the primary" in str(caught.value.hint)

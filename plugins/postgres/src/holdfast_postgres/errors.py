@@ -124,8 +124,12 @@ _HINTS = {
     "53100": "make room on the disk of the server",
     "53200": "free memory on the server",
     "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
+    "25006": "name the primary: this server is a standby, or its sessions may change nothing",
 }
-
+_LARGE_OBJECTS_HINT = (
+    "grant the role SELECT on each large object, which pg_read_all_data does not give, or as a superuser set "
+    "ALTER ROLE … SET lo_compat_privileges = on"
+)
 
 _LOOK_FOR_OID = "as a superuser find what refers to that OID"
 _WORDS = {
@@ -259,6 +263,8 @@ def _kind(state: str, text: str) -> type[HoldfastError]:
 
 
 def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
+    if state == "42501" and "large object" in text:
+        return _LARGE_OBJECTS_HINT
     if state in _HINTS:
         return _HINTS[state]
     if kind is UnreachableError and "database" in text and "does not exist" in text:

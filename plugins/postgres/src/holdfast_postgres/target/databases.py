@@ -188,7 +188,10 @@ def create(
                 hint="end the session that changes or drops it",
             ) from error
         except psycopg.Error as error:
-            raise server_error(error, f"cannot make database {quote_name(name)}") from error
+            made = server_error(error, f"cannot make database {quote_name(name)}")
+            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+                made.hint = _right_to_create(connection, tablespace)
+            raise made from error
         if not instead:
             return []
         locale = quote_name(hint.locale or hint.collate)
@@ -197,6 +200,15 @@ def create(
         ]
     assert first_error is not None  # noqa: S101 (every attempt failed)
     raise server_error(first_error, f"cannot make database {quote_name(name)}") from first_error
+
+
+def _right_to_create(connection: "Connection[TupleRow]", tablespace: str) -> str | None:
+    """What to do for a role that may not make a database."""
+    query = "SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    row = connection.execute(query).fetchone()
+    if row and row[0]:
+        return f"grant the role CREATE on tablespace {quote_name(tablespace)}" if tablespace else None
+    return "give the role the right to make databases (ALTER ROLE … CREATEDB), or use one that has it"
 
 
 def _locale(hint: DatabaseHint, major: int) -> tuple[str, str]:
