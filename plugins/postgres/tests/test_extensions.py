@@ -12,6 +12,7 @@ from support.servers.postgres_extension import MODE, PLACE, OwnExtension, own_ex
 import holdfast
 from holdfast.errors import HoldfastError, UnsafeError, UsageError
 from holdfast_postgres import special_extensions
+from holdfast_postgres.hints import ExtensionHint
 from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.session import settings
 
@@ -57,6 +58,35 @@ def content(server: PostgresServer, database: str) -> list[Any]:
         "SELECT last_value, is_called FROM kind_id_seq",
     )
     return [server.rows(database, query) for query in queries]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "of-a-backup-that-does-not-tell"])
+def test_a_selection_takes_the_extension_whose_operators_a_constraint_uses(
+    server: PostgresServer, database: str, store: str, target: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry of a constraint in pg_dump's archives depends on its table alone."""
+    server.execute(
+        database,
+        "CREATE EXTENSION btree_gist",
+        "CREATE EXTENSION hstore",
+        "CREATE TABLE booking (room int, during tsrange, EXCLUDE USING gist (room WITH =, during WITH &&))",
+        "CREATE TABLE other (pairs hstore)",
+        "INSERT INTO booking VALUES (1, tsrange('2026-11-01', '2026-11-02'))",
+    )
+    if not told:
+        monkeypatch.setattr("holdfast_postgres.dump.extensions.ExtensionHint", _without_constraints)
+    record = holdfast.backup(server.url(database), store=store)
+    server.execute(target, "CREATE TABLE stays (id int)")
+    holdfast.restore(record.id, server.url(target), store=store, select=("booking",))
+    assert server.value(target, "SELECT count(*) FROM booking") == 1
+    assert server.value(target, "SELECT count(*) FROM pg_constraint WHERE contype = 'x'") == 1
+    installed = server.value(target, "SELECT array_agg(extname::text) FROM pg_extension WHERE extname <> 'plpgsql'")
+    assert installed == ["btree_gist"] if told else "btree_gist" in installed
+
+
+def _without_constraints(**fields: Any) -> ExtensionHint:
+    """As backups had it before."""
+    return ExtensionHint(**{**fields, "constraints": None})
 
 
 @pytest.mark.parametrize("pg_format", ["parallel", "custom", "directory"])

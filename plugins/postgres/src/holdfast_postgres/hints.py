@@ -35,7 +35,8 @@ class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):
     """One extension of the source: its `configuration` are the tables and sequences whose rows pg_dump writes.
 
     `used` says that something which is no extension's depends on it; `undivided` are tables whose rows it keeps in
-    places that a selection cannot follow.
+    places that a selection cannot follow. `constraints` are those whose indexes need it, by schema and as pg_dump names
+    them, table and constraint; None where the backup was made before that was recorded.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ExtensionHint(msgspec.Struct, frozen=True, kw_only=True):
     used: bool = True
     undivided: list[tuple[str, str]] = []
     configuration: list[tuple[str, str]] = []
+    constraints: list[tuple[str, str]] | None = None
 
 
 class DatabaseHint(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The extensions of a database: their version, their schema, and the tables whose rows they leave to pg_dump."""
 
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -33,6 +34,23 @@ SELECT e.extname, e.extversion, n.nspname, ARRAY(
     e.oid IN (SELECT extension FROM used)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname <> 'plpgsql' ORDER BY 1
+"""
+
+# The index of a constraint, which is no entry of an archive, as that entry does not say: EXCLUDE needs btree_gist.
+_CONSTRAINTS = """
+WITH member AS MATERIALIZED (
+    SELECT d.classid, d.objid, e.extname
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
+)
+SELECT DISTINCT m.extname, n.nspname, c.relname || ' ' || k.conname
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_index i ON i.indexrelid = k.conindid AND i.indrelid = k.conrelid
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT 'pg_catalog.pg_opclass'::regclass AS classid, unnest(i.indclass::oid[]) AS objid
+    UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, unnest(k.conexclop)
+) used JOIN member m ON m.classid = used.classid AND m.objid = used.objid
+WHERE k.contype IN ('p', 'u', 'x') ORDER BY 1, 2, 3
 """
 
 # The extension's own statements wrote its tables' rows in the transaction that made, or updated, what belongs to it.
@@ -85,6 +103,9 @@ def read_extensions(
     connection: "Connection[TupleRow]", scope: "BackupScope | None", *, selects: bool
 ) -> list[ExtensionHint]:
     """The extensions that a dump makes: all of them, or those of a selection; `selects` is not by --exclude alone."""
+    constraints = defaultdict[str, list[tuple[str, str]]](list)
+    for name, schema, constraint in connection.execute(_CONSTRAINTS):
+        constraints[name].append((schema, constraint))
     return [
         ExtensionHint(
             name=name,
@@ -95,6 +116,7 @@ def read_extensions(
             configuration=[
                 (pair[0], pair[1]) for pair in configuration if not (selects and name in special_extensions.MODES)
             ],
+            constraints=constraints[name],
         )
         for name, version, schema, configuration, used in connection.execute(_EXTENSIONS).fetchall()
         if scope is None or name in scope.extensions

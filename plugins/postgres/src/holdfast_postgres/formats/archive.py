@@ -22,6 +22,7 @@ _WITHOUT_DEFINITION = frozenset({
 })  # fmt: skip
 # Above rows that pg_dump loads by way of the table that theirs is a partition of.
 VIA_ROOT = "-- load via partition root "
+EXCLUDES = " EXCLUDE USING "
 _INHERITS = re.compile(r"^INHERITS \(.*\)", re.MULTILINE)
 
 
@@ -30,7 +31,8 @@ class Entry:
     """One object of an archive: `oid` as in the source, `needs` the ids of entries that must be there before.
 
     `definition` is empty for kinds that are many and of which nobody asks for it: a large object or a table takes
-    seven entries, and an archive may have a million. Of a table it is the clause INHERITS alone.
+    seven entries, and an archive may have a million. Of a table it is the clause INHERITS alone, and of constraints
+    only EXCLUDE is kept.
     """
 
     id: int
@@ -107,6 +109,8 @@ def _entry(reader: TocReader, form: Form, passed_over: Collection[str]) -> Entry
 def _kept(kind: str, definition: str) -> str:
     """What is kept of a definition that nobody asks for."""
     if kind == "TABLE DATA" and definition.startswith(VIA_ROOT):
+        return definition
+    if kind == "CONSTRAINT" and EXCLUDES in definition:
         return definition
     inherits = _INHERITS.search(definition) if kind == "TABLE" else None
     return inherits[0] if inherits else ""

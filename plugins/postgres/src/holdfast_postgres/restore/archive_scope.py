@@ -11,7 +11,12 @@ from holdfast_postgres.kinds import without_kinds
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name
 from holdfast_postgres.restore.run import ROWS, RestoreRun
-from holdfast_postgres.selection.archive_entries import configuration, unattachable, with_needing
+from holdfast_postgres.selection.archive_entries import (
+    configuration,
+    unattachable,
+    with_extensions_of_constraints,
+    with_needing,
+)
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import ALONE, LEADING_OUT, RestoreScope, find_scope
 from holdfast_postgres.special_extensions import MODES, check_selection
@@ -107,6 +112,7 @@ class ArchiveScope:
         """What a selection takes of the archive, found when it is first asked for."""
         with self._lock:
             if self._scope is None:
+                entries = with_extensions_of_constraints(entries, self._run.hints.installed)
                 self._scope = find_scope(entries, self._selection, self._configuration())
                 self._check_extensions(entries, self._scope)
                 # A merge looks for itself whether the target has what is led to.
