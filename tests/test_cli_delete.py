@@ -32,6 +32,23 @@ def test_when_the_newest_is_damaged_the_one_before_is_protected(kept: Shell, ids
     assert [record["id"] for record in kept.listing()] == [ids[0]]
 
 
+def test_a_backup_of_a_selection_takes_the_place_of_no_whole_one(shell: Shell) -> None:
+    """It holds less, and is the newest all the same."""
+    whole, part = (shell.backup("sqlite:///app.db", *select)["id"] for select in ((), ("--select", "people")))
+    assert "a part of its source: select people" in shell.run("show", part).stdout
+    assert "holds" not in shell.run("show", whole).stdout
+    shell.fails(16, "delete", whole)
+    shell.fails(16, "delete", part)
+    shell.run("prune", "--keep-daily", "1", "--max-backups", "1")
+    assert [record["id"] for record in shell.listing()] == [whole, part]
+    shell.run("drill", part)
+    ran = shell.fails(17, "list", "--unproven-for", "7d")
+    assert whole in ran.stdout
+    newer = shell.backup("sqlite:///app.db")["id"]
+    shell.run("prune", "--max-backups", "1", "--allow-last")
+    assert [record["id"] for record in shell.listing()] == [newer]
+
+
 def test_a_name_whose_last_backup_is_deleted_is_free_again(shell: Shell) -> None:
     record = shell.backup("sqlite:///app.db", "--name", "wrong")
     shell.run("delete", record["id"], "--allow-last")

@@ -216,6 +216,21 @@ def test_allow_last_lifts_the_protection_of_the_newest_ones_but_not_a_pin() -> N
     assert [decision.keep for decision in decide(candidates, policy, now=NOW, allow_last=True)] == [False, True, False]
 
 
+def test_a_backup_of_a_part_takes_the_place_of_none_of_the_whole() -> None:
+    """It holds less, however new it is; of the same part the newer ones and the whole ones do."""
+    hours = [timedelta(hours=hour) for hour in range(6)]
+    parts = ["select a", "", "", "select b", "select a", "select a"]
+    candidates = [
+        Candidate(id=str(number), at=BASE + hours[number], part=part, proven=number in (1, 4))
+        for number, part in enumerate(parts)
+    ]
+    decisions = {choice.id: choice for choice in decide(candidates, Policy(keep_daily=1), now=BASE + timedelta(days=1))}
+    assert {number for number, choice in decisions.items() if choice.keep} == {"1", "2", "3", "4", "5"}
+    assert decisions["2"].reasons == ("the newest good backup", "keep-daily")
+    assert decisions["1"].reasons == ("the newest proven backup",)  # 4 proves a part
+    assert decisions["3"].reasons == ("the newest good backup", "keep-daily")
+
+
 def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
     east = timezone(timedelta(hours=14))
     first = Candidate(id="1", at=datetime(2025, 1, 1, 1, tzinfo=east))  # 11:00 of the day before in UTC

@@ -3,12 +3,12 @@
 Only good backups count. A good one goes if it exceeds a maximum, or if there are keep-rules and none keeps it.
 Pinned ones, those with a kept tag, the newest good and the newest proven one always stay. A damaged one goes once
 it is older than the newest good one and the policy would not keep it if it were good; one of which nothing can be
-said stays. One that has shrunk to a fraction is good and replaces no other until somebody confirms it. All of it in
-UTC.
+said stays. One that has shrunk to a fraction is good and replaces no other until somebody confirms it. One of a
+selection replaces only those of the same selection. All of it in UTC.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import InitVar, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -123,7 +123,8 @@ class Candidate:
     """A backup as a policy sees it; `at` is when it was begun, with a time zone.
 
     `unknown` says that it could not be read, so that it is not `good`, and may well be. `size` in bytes, None where it
-    is not known, can be compared with that of others with the same `content`, which says what was taken and how.
+    is not known, can be compared with that of others with the same `content`, which says what was taken and how. `part`
+    says which part of its source it holds; empty for all of it.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Candidate:
     unknown: bool = False
     size: int | None = None
     content: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,22 +161,20 @@ def decide(
     ordered = sorted(candidates, key=_order, reverse=True)
     every_good = [candidate for candidate in ordered if candidate.good]
     shrunk = find_shrunk(every_good[::-1], policy.max_shrink)
-    good = [candidate for candidate in every_good if candidate.id not in shrunk]
-    proven = [candidate for candidate in good if candidate.proven]
-    alone, together = _Ranking(good, policy, now), _Ranking(every_good, policy, now)
+    rivals = {
+        part: _Rivals([other for other in every_good if other.part in ("", part)], shrunk, policy, now)
+        for part in {candidate.part for candidate in ordered}
+    }
     decisions = []
     for candidate in ordered:
         always = _always(candidate, policy)
-        newest = [
-            text
-            for text, group in (("the newest good backup", good), ("the newest proven backup", proven))
-            if group and group[0].id == candidate.id
-        ]
+        group = rivals[candidate.part]
+        newest = group.newest(candidate)
         base = shrunk.get(candidate.id)
         if not candidate.good:
-            against, keeps = _against_damaged(candidate, good, policy, now)
+            against, keeps = _against_damaged(candidate, group.good, policy, now)
         else:
-            against, keeps = (alone if base is None else together).judge(candidate)
+            against, keeps = group.judge(candidate, shrunk=base is not None)
         protected = bool(newest and against and not always and not allow_last)
         keep = bool(always or not against or protected)
         # Kept in spite of something: say what keeps it; otherwise the rules that do, or that none is against it.
@@ -219,6 +219,27 @@ def has_shrunk(size: int, before: int, percent: float) -> bool:
 
 def _shrinkage(candidate: Candidate, base: Candidate) -> str:
     return f"{candidate.size} bytes after {base.size} in {base.id}, not tagged '{CONFIRMED}'"
+
+
+class _Rivals:
+    """The good backups, newest first, that hold what one of a part holds, and so can take its place.
+
+    They hold the same part or the whole, and of the whole only the whole takes the place.
+    """
+
+    def __init__(self, every: Sequence[Candidate], shrunk: Collection[str], policy: Policy, now: datetime) -> None:
+        self.good = [candidate for candidate in every if candidate.id not in shrunk]
+        self._proven = [candidate for candidate in self.good if candidate.proven]
+        self._alone, self._together = _Ranking(self.good, policy, now), _Ranking(every, policy, now)
+
+    def newest(self, candidate: Candidate) -> list[str]:
+        """What a backup is the newest of."""
+        groups = (("the newest good backup", self.good), ("the newest proven backup", self._proven))
+        return [text for text, group in groups if group and group[0].id == candidate.id]
+
+    def judge(self, candidate: Candidate, *, shrunk: bool) -> tuple[list[str], list[str]]:
+        """What speaks against one of them, and which rules keep it; one that has shrunk is judged beside the others."""
+        return (self._together if shrunk else self._alone).judge(candidate)
 
 
 class _Ranking:

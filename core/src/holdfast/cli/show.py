@@ -44,7 +44,7 @@ def command(console: Console, backup: str, store: str) -> None:
         manifest = msgspec.json.decode(catalog.storage.read(f"{entry.folder}/{MANIFEST}"))
         console.data({**record.as_data(), "findings": findings, "manifest": manifest})
     else:
-        _show(console, record, findings)
+        _show(console, record, entry.manifest, findings)
         for stream in entry.manifest.streams:
             blob = stream.blob
             console.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
@@ -52,10 +52,12 @@ def command(console: Console, backup: str, store: str) -> None:
         catalog.readable(backup)  # says, with exit 13, when the newest is damaged
 
 
-def _show(console: Console, record: object, findings: list[dict[str, str]]) -> None:
+def _show(console: Console, record: object, document: object, findings: list[dict[str, str]]) -> None:
     from holdfast.record import Backup
+    from holdfast.store.manifest import Manifest
 
     assert isinstance(record, Backup)  # noqa: S101
+    assert isinstance(document, Manifest)  # noqa: S101
     facts = {
         "id": record.id,
         "name": record.name,
@@ -66,6 +68,10 @@ def _show(console: Console, record: object, findings: list[dict[str, str]]) -> N
         "manifest": f"sha256 {record.checksum}",
         "folder": record.path,
     }
+    if document.part:
+        facts["holds"] = f"a part of its source: {document.part}"
+    if document.options:
+        facts["options"] = ", ".join(f"{key}={value}" for key, value in document.options.items())
     if record.tags:
         facts["tags"] = ", ".join(record.tags)
     for key, value in facts.items():

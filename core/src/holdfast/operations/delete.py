@@ -66,7 +66,7 @@ def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
 
 def protection(catalog: Catalog, entry: Entry) -> str:
     """Say why a backup must stay, or nothing."""
-    siblings = catalog.listing(entry.name).entries
+    siblings = [sibling for sibling in catalog.listing(entry.name).entries if sibling.part in ("", entry.part)]
     good = [sibling for sibling in siblings if sibling.good]
     proven = [sibling for sibling in siblings if sibling.state is State.PROVEN]
     if good and good[-1].id == entry.id:

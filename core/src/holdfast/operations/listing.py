@@ -45,14 +45,16 @@ def overdue(
     """The sources, those of the `known` names included, of which nothing good was backed up within `period`.
 
     With `proven` those of which no backup that is still proven passed a drill within it. Never counts as too long ago,
-    and a time that is still to come as now.
+    and a time that is still to come as now. Of a source of which there are whole backups those of a selection do not
+    count.
     """
     since = (now or datetime.now(UTC)) - period
     sources: dict[str, list[Entry]] = defaultdict(list, {name: [] for name in known})
     for entry in entries:
         sources[entry.name].append(entry)
     late = []
-    for name, backups in sorted(sources.items()):
+    for name, every in sorted(sources.items()):
+        backups = [entry for entry in every if not entry.part] or every
         good = [entry for entry in backups if entry.good]
         if proven:
             times = [proven_at(entry.findings) for entry in backups if entry.state is State.PROVEN]

@@ -129,9 +129,9 @@ def prune(
     """Delete what the policy does not keep, of all sources or of those in `names`, and remove leftovers.
 
     An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
-    `allow_last`. A deletion that fails is reported in the result and stops no other one. Watchers hear of the prune,
-    and of each deletion in it as of one by `delete`. `on_choice` is called for each backup at once when its fate is
-    settled, the oldest of a source first.
+    `allow_last`; one of a selection takes the place of no whole one. A deletion that fails is reported in the result
+    and stops no other one. Watchers hear of the prune, and of each deletion in it as of one by `delete`. `on_choice`
+    is called for each backup at once when its fate is settled, the oldest of a source first.
     """
     with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
         _check_policy(policy)
@@ -191,6 +191,7 @@ def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow
             unknown=bool(entry.doubt),
             size=entry.manifest.size if entry.manifest else None,
             content=entry.manifest.content if entry.manifest else "",
+            part=entry.part,
         )
         for entry in entries.values()
     ]

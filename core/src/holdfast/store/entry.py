@@ -93,6 +93,11 @@ class Entry:
         return labels.tags_of(self.labels, self.manifest.tags if self.manifest else ())
 
     @property
+    def part(self) -> str:
+        """Which part of its source it holds; empty for all of it, and where nothing tells."""
+        return self.manifest.part if self.manifest else ""
+
+    @property
     def stored_size(self) -> int:
         """Stored bytes of all blobs, 0 where only the manifest would know."""
         return self.manifest.stored_size if self.manifest else 0

@@ -124,6 +124,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return repr((self.source.engine, sorted(self.options.items()), sorted(self.selection.items())))
 
     @property
+    def part(self) -> str:
+        """Which part of its source it holds, by what selected it; empty for all of it."""
+        return ", ".join(f"{key} {' '.join(values)}" for key, values in sorted(self.selection.items()) if values)
+
+    @property
     def stored_size(self) -> int:
         """Stored bytes of all blobs."""
         return sum(stream.blob.size for stream in self.streams)
