@@ -64,6 +64,19 @@ def test_unknown_fields_are_no_reason_to_refuse() -> None:
     assert read(changed(lambda document: document.update(later={"a": 1}))) == read(GOOD)
 
 
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({}, ""),
+        ({"options": {"format": "custom", "schema_only": "false"}, "selection": {"select": []}}, ""),
+        ({"options": {"schema_only": "true"}}, "schema_only"),
+        ({"options": {"data_only": True}, "selection": {"exclude": ["a", "b"]}}, "exclude a b, data_only"),
+    ],
+)
+def test_a_manifest_tells_which_part_it_holds(fields: dict[str, Any], part: str) -> None:
+    assert read({**GOOD, **fields}).part == part
+
+
 def second(name: str, path: str) -> Callable[[dict[str, Any]], object]:
     def add(document: dict[str, Any]) -> None:
         document["streams"].append(copy.deepcopy(document["streams"][0]))

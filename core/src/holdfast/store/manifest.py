@@ -57,6 +57,10 @@ class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):
     spec: str
 
 
+# Options of engines that leave rows or definitions out, by these names in each.
+_PARTIAL = ("schema_only", "data_only")
+
+
 class ProofRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What the dump's own snapshot held; see `holdfast.api.Proof`."""
 
@@ -126,7 +130,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def part(self) -> str:
         """Which part of its source it holds, by what selected it; empty for all of it."""
-        return ", ".join(f"{key} {' '.join(values)}" for key, values in sorted(self.selection.items()) if values)
+        chosen = [f"{key} {' '.join(values)}" for key, values in sorted(self.selection.items()) if values]
+        return ", ".join([*chosen, *(key for key in _PARTIAL if str(self.options.get(key)).lower() == "true")])
 
     @property
     def stored_size(self) -> int:
