@@ -131,3 +131,25 @@ def test_what_a_lesser_role_lacks_is_told_for_what_it_is(server: PostgresServer,
         assert "CREATEDB" in str(caught.value.hint)
     finally:
         server.execute(database, f"DROP ROLE {role}")
+
+
+def test_a_right_that_is_missing_is_the_one_that_the_hint_names(
+    server: PostgresServer, database: str, target: str, gone: str, store: str
+) -> None:
+    """To make a database, or to connect to one, takes another right than to read what is in it."""
+    record, options = holdfast.backup(server.url(database), store=store), {"no_owner": "true", "create": "true"}
+    server.execute(target, f"ALTER ROLE {gone} LOGIN", f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+    for call in (
+        lambda: holdfast.restore(record.id, server.url(f"{target}_new", gone), store=store, options=options),
+        lambda: holdfast.drill(record.id, store=store, into=server.url("", gone)),
+    ):
+        with pytest.raises(CredentialsError, match="permission denied to create database") as caught:
+            call()
+        assert "CREATEDB" in str(caught.value.hint)
+    with pytest.raises(CredentialsError, match="permission denied for database") as caught:
+        holdfast.backup(server.url(database, gone), store=store)
+    assert "CONNECT" in str(caught.value.hint)
+    server.execute("postgres", f"ALTER ROLE {gone} CREATEDB")
+    with pytest.raises(CredentialsError, match="belongs to postgres") as caught:
+        holdfast.restore(record.id, server.url(target, gone), store=store, replace=True, dry_run=True, options=options)
+    assert "restore as that role" in str(caught.value.hint)

@@ -33,6 +33,7 @@ _BY_STATE: dict[str, type[HoldfastError]] = {
     "XX002": IntegrityError,  # index_corrupted
 }
 _RESTORE_DENIED = "restore as a superuser, or as a role that may make what is named"
+_READ_DENIED = "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema"
 _BY_CLASS: dict[str, type[HoldfastError]] = {"08": UnreachableError, "28": CredentialsError}
 
 # libpq hands no SQLSTATE on when a connection fails, only the server's text.
@@ -123,7 +124,6 @@ _HINTS = {
     "40001": "back up the primary, or set hot_standby_feedback=on and more max_standby_streaming_delay on the standby",
     "53100": "make room on the disk of the server",
     "53200": "free memory on the server",
-    "42501": "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema",
     "25006": "name the primary: this server is a standby, or its sessions may change nothing",
 }
 _LARGE_OBJECTS_HINT = (
@@ -146,8 +146,11 @@ _WORDS = {
 }
 
 
-def server_error(error: psycopg.Error, action: str) -> HoldfastError:
-    """Translate an error of psycopg; the message is one line that begins with `action`."""
+def server_error(error: psycopg.Error, action: str, *, denied: str = _READ_DENIED) -> HoldfastError:
+    """Translate an error of psycopg; the message is one line that begins with `action`.
+
+    `denied` says what to do where the role may not do that: by itself, where it may not read.
+    """
     text = _one_line(error.diag.message_primary or str(error))
     state = _state(error.sqlstate or "", text)
     if state == "53200" and re.search(_OUT_OF_LOCKS, f"{error.diag.message_hint} {text}"):
@@ -155,7 +158,7 @@ def server_error(error: psycopg.Error, action: str) -> HoldfastError:
     if "row-level security" in text or "row security" in text:
         return _row_security(action, text)
     kind = _kind(state, text)
-    return kind(f"{action}: {text}", hint=_hint(state, text, kind))
+    return kind(f"{action}: {text}", hint=_hint(state, text, kind, denied))
 
 
 def client_error(program: str, code: int, lines: Sequence[str], action: str) -> HoldfastError:
@@ -262,9 +265,9 @@ def _kind(state: str, text: str) -> type[HoldfastError]:
     return HoldfastError
 
 
-def _hint(state: str, text: str, kind: type[HoldfastError]) -> str | None:
-    if state == "42501" and "large object" in text:
-        return _LARGE_OBJECTS_HINT
+def _hint(state: str, text: str, kind: type[HoldfastError], denied: str = _READ_DENIED) -> str | None:
+    if state == "42501":
+        return _LARGE_OBJECTS_HINT if "large object" in text else denied
     if state in _HINTS:
         return _HINTS[state]
     if kind is UnreachableError and "database" in text and "does not exist" in text:
@@ -291,9 +294,9 @@ def some_lines(lines: Sequence[str], limit: int = 10) -> list[str]:
 
 
 @contextmanager
-def translate_errors(action: str) -> Iterator[None]:
-    """Raise psycopg's errors of the block as ours, which begin with `action`."""
+def translate_errors(action: str, *, denied: str = _READ_DENIED) -> Iterator[None]:
+    """Raise psycopg's errors of the block as ours: see `server_error`."""
     try:
         yield
     except psycopg.Error as error:
-        raise server_error(error, action) from error
+        raise server_error(error, action, denied=denied) from error

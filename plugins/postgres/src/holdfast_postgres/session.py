@@ -125,6 +125,9 @@ def _limits_lifted(major: int) -> str:
     return "".join(f"SET {name} TO 0; " for name in names) + "SET default_transaction_read_only TO off"
 
 
+_CONNECTING_DENIED = "grant the role CONNECT on the database, or name another database"
+
+
 def _open(location: Location) -> WatchedConnection:
     """A connection as the server gives it: nothing has been set in its session."""
     try:
@@ -138,7 +141,7 @@ def _open(location: Location) -> WatchedConnection:
         remember(location.address)
         raise NoAnswerError(translated.message, hint=translated.hint) from error
     except psycopg.OperationalError as error:
-        translated = server_error(error, f"cannot connect to {location.label}")
+        translated = server_error(error, f"cannot connect to {location.label}", denied=_CONNECTING_DENIED)
         if type(translated).exit_code == 1:  # whatever else keeps libpq from connecting: a name, a route, a time-out
             translated = UnreachableError(translated.message, hint=translated.hint)
         raise translated from error

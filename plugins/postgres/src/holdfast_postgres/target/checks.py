@@ -174,6 +174,23 @@ def _check_membership(
     )
 
 
+_OWNER = """
+SELECT rolsuper OR pg_catalog.pg_has_role(datdba, 'MEMBER'), pg_catalog.pg_get_userbyid(datdba)
+FROM pg_catalog.pg_database, pg_catalog.pg_roles
+WHERE datname = pg_catalog.current_database() AND rolname = current_user
+"""
+
+
+def check_owner(connection: "Connection[TupleRow]", name: str) -> None:
+    """Refuse to replace the database of that name as a role that could not rename it at the end."""
+    for may, owner in connection.execute(_OWNER):
+        if not may:
+            raise CredentialsError(
+                f"database {quote_name(name)} belongs to {quote_name(owner)}: only its owner may replace it",
+                hint="restore as that role, as a member of it or as a superuser, or into another database",
+            )
+
+
 def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
     """Compare the size of the source with what is free, where the server's disk is on this machine."""
     if not hints.size or hints.selected:

@@ -116,6 +116,7 @@ class RestoreTarget:
         elif self._request.selective and not self._request.drill and contents.read_objects(connection, limit=1):
             self.merges = True
         elif self._request.replace:
+            checks.check_owner(connection, self.name)
             ours = connection.info.backend_pid
             with self._maintenance(self.name) as other:
                 databases.check_unused(other, self.name, disconnect=self._options.disconnect, ours=ours)
