@@ -177,3 +177,24 @@ def test_what_only_a_hoster_can_have_put_there_is_no_content(
     assert server.value(target, "SELECT count(*) FROM orders") == 1
     server.execute(target, "DROP TABLE orders")
     assert server.text(target) == before
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_rights_that_the_target_gives_by_default_are_named(
+    server: PostgresServer, database: str, target: str, role: str, store: str, *, merged: bool
+) -> None:
+    """As hosters have them for roles of an API: what the source kept from these would be theirs without a word."""
+    server.execute(database, "CREATE TABLE secret (a int)")
+    server.execute(
+        target,
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT SELECT ON SEQUENCES TO postgres",
+        *(("CREATE TABLE other ()",) if merged else ()),
+    )
+    record = holdfast.backup(server.url(database), store=store)
+    result = holdfast.restore(record.id, server.url(target), store=store, select=("secret",) if merged else ())
+    (warning,) = result.warnings
+    assert warning.endswith(f"rights that the backup may not: on 'tables in schema public to {role}'")
+    whole = holdfast.restore(record.id, server.url(target), store=store, replace=True)
+    assert whole.warnings == ()
+    assert server.value(target, f"SELECT has_table_privilege('{role}', 'secret', 'SELECT')") is False

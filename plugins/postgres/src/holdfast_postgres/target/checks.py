@@ -174,6 +174,31 @@ def _check_membership(
     )
 
 
+# Those of other roles are for what these make themselves; functions have rights of PUBLIC by themselves.
+_DEFAULT_RIGHTS = """
+SELECT DISTINCT CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'routines'
+        WHEN 'T' THEN 'types' ELSE 'schemas' END
+    || coalesce(' in schema ' || n.nspname, '') || ' to ' || coalesce(r.rolname, 'PUBLIC')
+FROM pg_catalog.pg_default_acl d
+CROSS JOIN LATERAL (
+    SELECT grantee FROM pg_catalog.aclexplode(d.defaclacl)
+    EXCEPT SELECT grantee FROM pg_catalog.aclexplode(pg_catalog.acldefault(d.defaclobjtype, d.defaclrole))
+) a
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE d.defaclrole = current_user::pg_catalog.regrole AND (a.grantee = 0 OR r.oid IS NOT NULL)
+ORDER BY 1
+"""
+
+
+def default_rights(connection: "Connection[TupleRow]", server: Server) -> list[str]:
+    """A warning of what the database of this connection gives others on all that the role makes, restored or not."""
+    rights = first_column(connection, _DEFAULT_RIGHTS)
+    whose = f"default privileges of role {quote_name(server.role)} in the target"
+    what = f"also hold for what is restored, and give rights that the backup may not: on {some_names(rights)}"
+    return [f"{whose} {what}"] if rights else []
+
+
 _OWNER = """
 SELECT rolsuper OR pg_catalog.pg_has_role(datdba, 'MEMBER'), pg_catalog.pg_get_userbyid(datdba)
 FROM pg_catalog.pg_database, pg_catalog.pg_roles

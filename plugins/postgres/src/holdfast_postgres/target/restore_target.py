@@ -90,6 +90,8 @@ class RestoreTarget:
             checks.check_space(connection, needs)
             if self.exists:
                 self._check_content(connection)
+                if (into or self.merges) and not (self._request.drill or self._hints.data_only):
+                    self.warnings += checks.default_rights(connection, server)
         self.warnings += adjustments.warnings
         return server, adjustments
 
