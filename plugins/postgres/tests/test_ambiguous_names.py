@@ -60,6 +60,39 @@ def test_a_generated_column_is_proven_under_the_path_that_it_was_made_under(
     assert server.value(target, "SELECT sum(d) FROM app.t") == 135
 
 
+_G = "CREATE FUNCTION {0}.g(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT '{0}' || $1$$"
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ("g(x)", {}),
+        ("concat(current_schema(), x)", {"large_table": "0"}),
+        ("concat(current_schema(), x)", {"format": "custom"}),
+        ("concat(current_schema(), x)", {"format": "plain"}),
+    ],
+    ids=["name", "large", "custom", "plain"],
+)
+def test_columns_that_the_first_schema_of_the_path_decides_are_proven_and_restored_by_it(
+    server: PostgresServer, database: str, target: str, store: str, body: str, options: dict[str, str]
+) -> None:
+    """Under an empty path the own schema has another function of that name, or there is no current_schema()."""
+    server.execute(
+        database,
+        "CREATE SCHEMA app; CREATE SCHEMA lib",
+        *map(_G.format, ("app", "lib")),
+        f"CREATE FUNCTION lib.f(x int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN {body}; END'",
+        "SET search_path TO lib; CREATE TABLE app.t (id int, d text GENERATED ALWAYS AS (lib.f(id)) STORED); "
+        "INSERT INTO app.t VALUES (1)",
+    )
+    backup = holdfast.backup(server.url(database), store=store, proof=True, options=options)
+    drilled = holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert (drilled.problems, drilled.state) == ((), "proven")
+    assert [text for text in drilled.warnings if text.endswith("restore with -o search_path=lib,app")]
+    holdfast.restore(backup.id, server.url(target), store=store, options={"search_path": "lib,app"})
+    assert server.value(target, "SELECT d FROM app.t") == "lib1"
+
+
 def test_functions_that_are_alike_in_several_schemas_are_one(
     server: PostgresServer, database: str, target: str, store: str
 ) -> None:

@@ -1,10 +1,12 @@
 """Generated columns that a restore computed otherwise than the source, since a name in a function means another there.
 
-The body of a function finds its names by the search_path of whoever loads the rows, and nothing tells which that was.
-Where several schemas have such a name, a table counts as restored if one of them gives the rows as they were recorded.
+The body of a function finds its names by the search_path of whoever loads the rows, and nothing tells which that was;
+current_schema() is the first of them. Where several schemas have such a name, or the table's own path is no other's, a
+table counts as restored if one path gives the rows as they were recorded.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -14,7 +16,8 @@ from holdfast_postgres.catalog import schemas, unambiguous_schemas
 from holdfast_postgres.proof.rows import TABLE, TableSetting, prove_computed
 from holdfast_postgres.session import quoted
 
-_MOST = 50  # paths that are tried for one table
+_MOST = 50  # paths that are tried for one table, all of whose rows are read for each
+_MOST_FIRST = 10  # of them those that differ in what current_schema() is
 _GENERATED = """
 SELECT a.attname, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -40,33 +43,38 @@ def with_generated(
     ]
     if not differing:
         return result, warnings
+    every: list[str] | None = None
     with open_session() as connection:
-        paths: list[list[str]] | None = None
         for number, held in differing:
             setting = settings[number]
             names = (quoted(setting.schema, setting.name),)
             columns: dict[str, str] = dict(connection.execute(_GENERATED, names).fetchall())
             if not columns:
                 continue
-            paths = _paths(connection) if paths is None else paths
-            for path in paths:
-                if prove_computed(connection, setting, columns, [setting.schema, *path]) == held:
+            if every is None:
+                every = schemas(connection)
+                shared = sorted({*every}.difference(unambiguous_schemas(connection)))
+            for path in islice(_paths(setting.schema, every, shared), _MOST):
+                if prove_computed(connection, setting, columns, path) == held:
                     result[number] = held
-                    warnings.append(_warning(held.name, setting.schema, path[0]))
+                    warnings.append(_warning(held.name, path))
                     break
     return result, warnings
 
 
-def _paths(connection: "Connection[TupleRow]") -> list[list[str]]:
-    """All schemas, with each of those first that have a name which means something else in another."""
-    every, single = schemas(connection), set(unambiguous_schemas(connection))
-    others = sorted(every, key=lambda name: name not in single)
-    return [[first, *others] for first in every if first not in single][:_MOST]
+def _paths(own: str, every: Sequence[str], shared: Sequence[str]) -> Iterator[list[str]]:
+    """All schemas, with those first that have a name which means something else in another, then with any first."""
+    others = [*shared, *(name for name in every if name not in shared)]
+    for first in shared:
+        for head in dict.fromkeys([(own, first), (first, own)]):
+            yield [*dict.fromkeys([*head, *others])]
+    likely = [name for name in dict.fromkeys([own, "public", *others]) if name in every and name not in shared]
+    for first in likely[:_MOST_FIRST]:
+        yield [*dict.fromkeys([first, own, *others])]
 
 
-def _warning(table: str, own: str, schema: str) -> str:
-    path = ",".join(dict.fromkeys((own, schema)))
+def _warning(table: str, path: Sequence[str]) -> str:
     return (
-        f"the generated columns of table {table} are as recorded under another search_path alone, since a name in a "
-        f"function is in several schemas: restore with -o search_path={path}"
+        f"the generated columns of table {table} are as recorded under another search_path alone, by which a function "
+        f"finds a name that several schemas have, or the first schema: restore with -o search_path={','.join(path[:2])}"
     )

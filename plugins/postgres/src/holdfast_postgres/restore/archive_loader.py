@@ -1,7 +1,7 @@
 """Archives of pg_dump, restored by pg_restore: sections, selections, and rows in the order of foreign keys."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
@@ -17,6 +17,7 @@ from holdfast_postgres.restore.load_order import Name, rows_call_functions
 from holdfast_postgres.restore.moved_rows import loaded_alone
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, ender, keeper
+from holdfast_postgres.restore.search_path import computed_tables
 from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttempt, is_filled
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
 
@@ -183,8 +184,9 @@ class ArchiveLoader:
 
     def _restore(self, path: Path, restored: _Pass) -> None:
         """Run pg_restore once; its log tells failures from warnings."""
-        run, entries = self._run, restored.entries
-        alone = _loaded_alone(run, restored)
+        run = self._run
+        restored = _without_computed(run, path, restored)
+        entries, alone = restored.entries, _loaded_alone(run, restored)
         if entries is not None and not (entries := [entry for entry in entries if entry not in alone]):
             _load_alone(run, path, alone)
             return
@@ -274,6 +276,25 @@ def _loaded_alone(run: RestoreRun, restored: _Pass) -> list[Entry]:
         return []
     with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
         return loaded_alone(connection, entries)
+
+
+def _without_computed(run: RestoreRun, path: Path, restored: _Pass) -> _Pass:
+    """Load rows first whose columns functions compute by the search_path that was asked for: pg_restore has none.
+
+    What is refused so is left to it.
+    """
+    if not run.options.search_path or _DATA not in restored.sections or run.hints.ordered:
+        return restored
+    with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+        tables = computed_tables(connection)
+    entries = read_entries(path) if restored.entries is None else restored.entries
+    computed = [entry for entry in entries if entry.kind == "TABLE DATA" and (entry.schema, entry.tag) in tables]
+    if not computed:
+        return restored
+    loaded = ArchiveEntries(run, path, f"cannot restore into {run.target.into.label}").load_by_path(computed)
+    run.found_by_path([entry.label for entry in loaded])
+    ids = {entry.id for entry in loaded}
+    return replace(restored, entries=[entry for entry in entries if entry.id not in ids])
 
 
 def _load_alone(run: RestoreRun, path: Path, entries: list[Entry]) -> None:

@@ -25,12 +25,13 @@ _STATEMENT = re.compile(r".*?, (?:true|false)\);\n", re.DOTALL)  # a name may ho
 def load_rows(run: RestoreRun, table: LargeTableHint, blob: Blob) -> None:
     """Load one part of a table by one COPY, which the server takes whole or not at all.
 
-    What may come in later, or must not end the restore, raises `RowsRefusedError`.
+    Columns that a function computes may depend on the search_path that was asked for. What may come in later, or must
+    not end the restore, raises `RowsRefusedError`.
     """
     action = _action(table)
     with run.translated(action), run.connected() as connection:
         try:
-            _copy(run, connection, table, blob)
+            _copy(run, connection, table, blob, path=run.options.search_path)
         except psycopg.Error as error:
             refused = isinstance(error, psycopg.IntegrityError) or run.keeps(_refusal(table, error))
             if not refused or connection.closed:

@@ -196,6 +196,12 @@ class ArchiveEntries:
             if refusal := self._executed(entry, paths[entry.schema], name):
                 run.fail(failure_of(entry, self.entries, refusal.text, refusal.state), self._action)
 
+    def load_by_path(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Load rows with a search_path before anything else is tried: those that the server took."""
+        with self._run.connected() as connection, translate_errors(self._action):
+            paths = second_paths(self._run, connection, {entry.schema for entry in entries})
+        return [entry for entry in entries if self._executed(entry, paths[entry.schema], None) is None]
+
     def _has_rows(self, entry: Entry) -> bool:
         with self._run.connected() as connection, translate_errors(self._action):
             return is_filled(connection, entry)
