@@ -31,8 +31,8 @@ def test_a_preview_names_clauses_that_the_other_product_does_not_know(
         for preview in (True, False):
             with pytest.raises(holdfast.UnsafeError, match=(_OF_MYSQL | _OF_MARIADB)[table]):
                 holdfast.restore(record.id, target.url("copy"), store=store, dry_run=preview)
-        options = {"strip": "compression,encryption,engine_attribute"}
-        if "option" in (_OF_MYSQL | _OF_MARIADB)[table] and "CHECKSUM" not in table:
+        options = {"strip": "compression,encryption,engine_attribute,page_checksum"}
+        if "option" in (_OF_MYSQL | _OF_MARIADB)[table]:
             holdfast.restore(record.id, target.url("copy"), store=store, options=options)
     finally:
         for server in (mysql, mariadb):

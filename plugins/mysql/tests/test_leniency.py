@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
 
@@ -57,6 +57,32 @@ def test_tables_without_a_primary_key_are_named_where_the_server_takes_none(
         holdfast.restore(record.id, mariadb.url(target), store=store, exclude=["loose"])
 
 
+def test_keys_that_the_row_format_of_the_server_does_not_take_are_named_first(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """Of 767 bytes a column at most; tables that name their row format, and other engines, do not ask the server."""
+    key = "KEY (a)) CHARSET"
+    for statement in (
+        f"long_one(a VARCHAR(255), {key}=utf8mb4",
+        f"fits(a VARCHAR(191), b BLOB, KEY (b(767)), FULLTEXT KEY (a), {key}=utf8mb4",
+        f"narrow(a VARCHAR(767), {key}=latin1",
+        "part(a INT PRIMARY KEY, b BLOB, KEY (a, b(768)))",
+        f"said(a VARCHAR(255), {key}=utf8mb4 ROW_FORMAT=DYNAMIC",
+        f"elsewhere(a VARCHAR(249), {key}=utf8mb4 ENGINE=MyISAM",
+    ):
+        mariadb.rows(f"CREATE TABLE {database}.{statement}")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with set_global(mariadb, innodb_default_row_format="'compact'"):
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError) as caught:
+                holdfast.restore(record.id, mariadb.url(target), store=store, dry_run=preview)
+            assert "row_format is compact, and dynamic is needed for (long_one, part)" in str(caught.value)
+            assert caught.value.hint == "run on the server: SET GLOBAL innodb_default_row_format=dynamic"
+            assert not there(mariadb, target)
+        holdfast.restore(record.id, mariadb.url(target), store=store, exclude=["long_one", "part"])
+
+
 def test_functions_that_a_server_with_a_binary_log_does_not_take_are_named_first(
     mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
 ) -> None:
@@ -100,6 +126,28 @@ def test_an_account_without_super_is_told_of_triggers_and_functions_before(
         holdfast.restore(record.id, url, store=store, options=options)
 
 
+def test_a_server_whose_events_are_switched_off_for_good_takes_all_else(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """MariaDB started with event_scheduler=DISABLED does not even list events; with some there, nothing can be read."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE EVENT {database}.e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    with running_mariadb("--skip-ssl", "--event-scheduler=DISABLED") as other:
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError, match=r"event_scheduler is DISABLED, .* events \(e\)$"):
+                holdfast.restore(record, other.url("copy"), store=store, dry_run=preview)
+        holdfast.restore(record, other.url("copy"), store=store, exclude_kinds=["event"])
+        copied = holdfast.backup(other.url("copy"), store=store)
+        assert holdfast.drill(copied, store=store, into=other.url()).state == "proven"
+        holdfast.restore(copied, other.url("copy"), store=store, replace=True)
+        other.rows("INSERT IGNORE INTO mysql.event (db, name, body, definer, comment, time_zone) VALUES"
+                   " ('copy', 'old', 'SELECT 1', 'root@localhost', '', 'SYSTEM')")  # fmt: skip
+        with pytest.raises(holdfast.HoldfastError, match="event scheduler is disabled") as caught:
+            holdfast.backup(other.url("copy"), store=store)
+        assert "event_scheduler OFF or ON" in str(caught.value.hint)
+
+
 def test_a_dump_of_an_older_holdfast_is_restored_without_these_facts(
     mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
 ) -> None:
@@ -130,11 +178,11 @@ def test_a_server_that_is_read_only_is_told_of_first(
         holdfast.restore(record.id, mariadb.url(target), store=store)
 
 
-def test_sessions_that_only_read_by_default_write(
+def test_sessions_that_only_read_by_default_or_end_with_their_transaction_write(
     mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
 ) -> None:
     mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
     record = holdfast.backup(mariadb.url(database), store=store)
-    with set_global(mariadb, tx_read_only="ON", default_storage_engine="'MEMORY'"):
+    with set_global(mariadb, tx_read_only="ON", default_storage_engine="'MEMORY'", completion_type="'RELEASE'"):
         holdfast.restore(record.id, mariadb.url(new_name()), store=store)
         assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"

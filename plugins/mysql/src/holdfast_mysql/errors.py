@@ -3,13 +3,21 @@
 Sources of the numbers: MySQL 8.4 "Server Error Message Reference", MariaDB "Error Codes".
 """
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pymysql
 
-from holdfast.api import CredentialsError, HoldfastError, LockedError, UnreachableError
+from holdfast.api import (
+    CredentialsError,
+    HoldfastError,
+    IntegrityError,
+    LockedError,
+    UnreachableError,
+    quote_name,
+)
 
 _CREDENTIALS = frozenset({1044, 1045, 1130, 1131, 1132, 1141, 1142, 1143, 1227, 1251, 1275, 1370, 1396, 1449, 1524,
                           1698, 1820, 1862, 2049, 2059, 2061, 3118, 3159, 3879, 4151, 4166})  # fmt: skip
@@ -21,6 +29,18 @@ _FULL = frozenset({1040, 1203, 1226})
 NO_DATABASE = 1049
 DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370})
 _LOCKED = frozenset({1205, 1213, 1099, 1100, 1192, 1223, 1317, 3024, 3572, 4031})
+# The server's own tables of events and routines are gone, or of another version than the server.
+_SYSTEM_TABLES = frozenset({1545, 1546, 1547, 1548, 1549, 1557, 1558, 1577, 1805})
+_SCHEDULER = re.compile(r"event scheduler is disabled", re.IGNORECASE)  # MariaDB's reason for not even listing events
+_NO_SYSTEM_TABLE = re.compile(r"Table 'mysql\.\w+' doesn't exist")
+# What a table says that is broken itself: a file is not there or not readable, or marked as crashed.
+_BROKEN_TABLE = frozenset({1016, 1017, 1033, 1034, 1035, 1194, 1195, 1712, 1812, 1814, 1877, 1932})
+_BROKEN_FILE = re.compile(r"Got error (?:126|127|134|144|145|190)\b")
+_UPGRADE = (
+    "run mariadb-upgrade (MySQL before 8: mysql_upgrade), which puts the server's own tables right; a backup without "
+    "what is kept there: --exclude-kind event,routine"
+)
+_ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
 _HINTS = {
     1153: "raise max_allowed_packet on the server: one row is larger than it",
     1044: "grant the account the privileges that the documentation of the engine lists",
@@ -38,6 +58,18 @@ def error_number(error: BaseException) -> int:
     """The server's number of an error, 0 for none."""
     code = error.args[0] if error.args else 0
     return code if isinstance(code, int) else 0
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Whether the server's own tables of events or routines are why."""
+    text = str(error.args[-1]) if error.args else ""
+    known = error_number(error) in _SYSTEM_TABLES and not is_without_events(error)
+    return known or bool(_NO_SYSTEM_TABLE.search(text))
+
+
+def is_without_events(error: BaseException) -> bool:
+    """Whether the server was started so that nothing about events can be asked of it."""
+    return bool(_SCHEDULER.search(str(error.args[-1]) if error.args else ""))
 
 
 def is_full(error: HoldfastError) -> bool:
@@ -58,7 +90,18 @@ def server_error(error: BaseException, action: str) -> HoldfastError:
     elif code in _UNREACHABLE and isinstance(error, pymysql.MySQLError):
         kind = UnreachableError
         text = text if code else "the connection is closed"
-    return kind(f"{action}: {text}" + (f" (error {code})" if code else ""), hint=_HINTS.get(code))
+    hint = _UPGRADE if is_of_system(error) else _ENABLE if is_without_events(error) else _HINTS.get(code)
+    return kind(f"{action}: {text}" + (f" (error {code})" if code else ""), hint=hint)
+
+
+def table_error(error: BaseException, name: str) -> HoldfastError:
+    """Say what an error means that came while a table of a source was read: an `IntegrityError` where it is broken."""
+    raised = server_error(error, f"cannot read table {quote_name(name)}")
+    if error_number(error) not in _BROKEN_TABLE and not _BROKEN_FILE.search(raised.message):
+        return raised
+    return IntegrityError(
+        raised.message, hint=f"REPAIR TABLE may mend it (MyISAM, Aria), or use --exclude {name} to back up the rest"
+    )
 
 
 @contextmanager

@@ -53,8 +53,9 @@ class MysqlOptions:
 
     @property
     def stripped(self) -> frozenset[str]:
-        """The kinds of clauses that `strip` names."""
-        return frozenset(kind.strip() for kind in self.strip.split(",") if kind.strip())
+        """The kinds of clauses that `strip` names; what only Aria knows goes with the engine."""
+        named = frozenset(kind.strip() for kind in self.strip.split(",") if kind.strip())
+        return named | {"page_checksum"} if "engine" in named else named
 
     def __post_init__(self) -> None:
         """Refuse times that the server could not wait for, and clauses that nobody knows."""

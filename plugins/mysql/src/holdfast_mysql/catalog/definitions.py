@@ -7,6 +7,7 @@ from typing import Any
 import pymysql
 
 from holdfast.api import CredentialsError, ObjectKind, quote_name
+from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.create_table import without_inherited_collations
@@ -217,9 +218,5 @@ class DefinitionReader:
 
     def events(self) -> list[Statement]:
         """Events with their time zones."""
-        rows = self._session.texts(
-            "SELECT event_name FROM information_schema.events"
-            f" WHERE {self._session.is_named('event_schema', self._database)} ORDER BY event_name"
-        )
-        names = [name for (name,) in rows]
+        names = event_names(self._session, self._database)
         return list(self._allowed("event", names, lambda name: self._stored("EVENT", name, "Create Event")))

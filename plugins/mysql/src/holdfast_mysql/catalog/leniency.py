@@ -6,6 +6,7 @@ A restore relaxes its own session; where it may not, it names the setting, and w
 from collections.abc import Iterator, Mapping, Sequence
 
 from holdfast.api import ObjectKind
+from holdfast_mysql.catalog.long_keys import ROW_FORMAT, tables_with_long_keys
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, without_elsewhere
 from holdfast_mysql.session import Session, literal
@@ -35,6 +36,8 @@ def needed_settings(
     for name in _loose_foreign_keys(session, database, own, unique) if selection.has(ObjectKind.FOREIGN_KEY) else ():
         if name in names:
             yield f"setting {LOOSE_KEYS}", name
+    for name in tables_with_long_keys(session, own, tables):
+        yield f"setting {ROW_FORMAT}", name
     for name in _untrusted_functions(session, database) if selection.routines else ():
         yield f"setting {TRUST}", name
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from holdfast.api import quote_name
+from holdfast_mysql.catalog.events import SCHEDULER
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, upper_words
@@ -63,6 +64,8 @@ def _statement_needs(statement: Statement) -> Iterator[str]:
         yield f"object {statement.kind}"
     if statement.kind in _CREATED:
         yield f"creator {statement.kind}"
+    if statement.kind == "event":
+        yield SCHEDULER
     if statement.kind == "function" and re.match(rb"CREATE[^(]*\bAGGREGATE\b", statement.body, re.IGNORECASE):
         yield "object aggregate function"
     if statement.kind == "view":

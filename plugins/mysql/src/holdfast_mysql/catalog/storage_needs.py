@@ -27,7 +27,7 @@ _OF_ENGINES = frozenset({"autoextend_size", "engine_attribute"})  # in comments,
 STRIPPED_BY = {
     ENCRYPTION: "encryption", COMPRESSED: "row_format", TABLESPACE: "tablespace", DIRECTORY: "data_directory",
     LINKS: "data_directory", PAGES: "compression",
-    **{OPTION + name: KIND_OF[name] for name in (*_OF_MARIADB, *_OF_MYSQL, *_OF_ENGINES) if KIND_OF[name] != "engine"},
+    **{OPTION + name: KIND_OF[name] for name in (*_OF_MARIADB, *_OF_MYSQL, *_OF_ENGINES)},
 }  # fmt: skip
 _OWN_TABLESPACES = ("innodb_file_per_table", "innodb_system", "innodb_temporary")
 _PARSER = re.compile(rb"WITH PARSER `([^`]+)`")
@@ -194,7 +194,6 @@ HINTS = {
     OPTION + "autoextend_size": (
         "run on the server: SET GLOBAL innodb_file_per_table=ON, or use -o strip=engine_attribute"
     ),
-    OPTION: "use --exclude to leave tables out, or restore into a server of the same kind",
     PAGES: "run on the server: SET GLOBAL innodb_file_per_table=ON, or use -o strip=compression",
     DIRECTORY: (
         "start the server with the folder in innodb_directories (MySQL) or with symbolic-links=ON (MariaDB), "

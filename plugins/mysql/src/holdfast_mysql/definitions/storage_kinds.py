@@ -5,8 +5,9 @@ OPTIONS = {
     "compression": ("compression", "page_compressed", "page_compression_level"),
     "data_directory": ("data directory", "index directory"),
     "encryption": ("encryption", "encrypted", "encryption_key_id"),
-    "engine": ("engine", "page_checksum", "transactional", "insert_method", "connection"),
+    "engine": ("engine", "insert_method", "connection"),
     "engine_attribute": ("engine_attribute", "secondary_engine_attribute", "secondary_engine", "autoextend_size"),
+    "page_checksum": ("page_checksum", "transactional"),
     "row_format": ("row_format", "key_block_size"),
     "tablespace": ("tablespace",),
 }

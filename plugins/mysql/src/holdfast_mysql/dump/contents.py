@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import pymysql
+
 from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.accounts import read_accounts
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
@@ -17,6 +19,7 @@ from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.dump.recomputed import recomputed, reprinted_values
+from holdfast_mysql.errors import is_of_system
 from holdfast_mysql.options import MysqlOptions
 from holdfast_mysql.rows.key_ranges import RowStream, divide
 from holdfast_mysql.session import Session
@@ -113,7 +116,13 @@ def _table(definitions: DefinitionReader, name: str, selection: Selection) -> St
 def _known(session: Session, definitions: DefinitionReader, database: str) -> frozenset[str]:
     """All that a definition can need of its database, routines with `()` behind their names."""
     listed = [name for name, _ in list_names(session, database)]
-    return frozenset([*listed, *(f"{name}()" for _, name in definitions.routine_names())])
+    try:
+        routines = definitions.routine_names()
+    except pymysql.MySQLError as error:
+        if not is_of_system(error):
+            raise
+        routines = []  # nobody chose one: else reading their definitions would have failed
+    return frozenset([*listed, *(f"{name}()" for _, name in routines)])
 
 
 def _acting_on_rows(definitions: DefinitionReader, selection: Selection) -> Iterator[Statement]:

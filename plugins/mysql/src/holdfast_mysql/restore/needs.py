@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.api import ObjectKind, RestoreRequest, quote_name
+from holdfast_mysql.catalog.events import SCHEDULER, keeps_events
 from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
+from holdfast_mysql.catalog.long_keys import ROW_FORMAT
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import DIRECTORY, HINTS, LINKS, OPTION, STRIPPED_BY, ZONE, is_met
@@ -27,6 +29,7 @@ _MARIADB_OBJECTS = {
 _MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5), "functional key": (8, 0)}
 # Needs that are gone with a kind that is left out.
 _KINDS = {
+    SCHEDULER: ObjectKind.EVENT,
     "creator function": ObjectKind.ROUTINE,
     "creator trigger": ObjectKind.TRIGGER,
     "object aggregate function": ObjectKind.ROUTINE,
@@ -40,7 +43,9 @@ _KINDS = {
 }
 # What no look at the server tells.
 _TRIED = {DIRECTORY: "can write to", OPTION: "takes"}
+_GLOBAL = frozenset({TRUST, ROW_FORMAT})  # settings that no session has of its own
 _EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
+_STRIP = "use -o strip=engine for the server's own engine, or --exclude to leave tables out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ def chosen_needs(request: RestoreRequest) -> dict[str, list[Any]]:
             continue
         if request.drill and need.startswith((SEQUENCE, LINKS)):
             continue  # tables are made without such defaults and folders
-        chosen = _chosen(request, names, events=need.startswith(ZONE))
+        chosen = _chosen(request, names, events=need.startswith((ZONE, SCHEDULER)))
         unlisted = count - len(names)  # the manifest has only the first names, and any other may be chosen
         if chosen or unlisted:
             needs[need] = [len(chosen) + unlisted, chosen]
@@ -106,11 +111,15 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
             "object": _has_object(what, session.server),
         }
         if not met.get(kind, True):
-            yield UnmetNeed(text=f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names))
+            text = f"{kind.replace('object', '').strip()} {what}".strip() + _listed(count, names)
+            yield UnmetNeed(text=text, hint=_STRIP if kind == "engine" else _EXCLUDE)
     for need, (count, names) in needs.items():
         if is_met(session, need) is False:
             hint = next(hint for start, hint in HINTS.items() if need.startswith(start))
             yield UnmetNeed(text=f"{need}{_listed(count, names)}", hint=hint)
+    if SCHEDULER in needs and not keeps_events(session):
+        text = f"event_scheduler is DISABLED, and there are events{_listed(*needs[SCHEDULER])}"
+        yield UnmetNeed(text=text, hint="start the server with event_scheduler OFF or ON, or use --exclude-kind event")
     yield from _refused_engines(session, needs)
     yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
@@ -198,7 +207,7 @@ def _unmet_settings(session: Session, needs: Mapping[str, Any]) -> Iterator[Unme
         variable, _, value = setting.partition("=")
         if variable not in current or current[variable] == value or (setting == TRUST and not _logs(session)):
             continue
-        may = "" if setting == TRUST else ", or give the account SESSION_VARIABLES_ADMIN"
+        may = "" if setting in _GLOBAL else ", or give the account SESSION_VARIABLES_ADMIN"
         yield UnmetNeed(
             text=f"{variable} is {current[variable]}, and {value} is needed for{_listed(count, names)}",
             hint=f"run on the server: SET GLOBAL {variable}={value}{may}",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.tables import list_names
 from holdfast_mysql.definitions.script import OPENING
 from holdfast_mysql.errors import server_error
@@ -39,9 +40,6 @@ def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
         "SELECT routine_type, routine_name FROM information_schema.routines"
         f" WHERE {session.is_named('routine_schema', database)}"
     )
-    events = session.texts(
-        f"SELECT event_name FROM information_schema.events WHERE {session.is_named('event_schema', database)}"
-    )
     libraries = []
     if session.server.mysql_since(9, 2):
         libraries = session.texts(
@@ -52,7 +50,7 @@ def objects_of(session: Session, database: str) -> list[tuple[str, str]]:
         *relations,
         *(("library", name) for (name,) in libraries),
         *((kind.lower(), name) for kind, name in routines),
-        *(("event", name) for (name,) in events),
+        *(("event", name) for name in event_names(session, database)),
     ]
 
 

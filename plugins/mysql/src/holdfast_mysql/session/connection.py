@@ -24,7 +24,7 @@ Row = tuple[Value, ...]
 # Without these what a server has for its sessions would cut results short unnoticed: sql_select_limit.
 _WHOLE = (
     "autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0,"
-    " sql_quote_show_create=1"
+    " sql_quote_show_create=1, completion_type=NO_CHAIN"
 )
 
 
