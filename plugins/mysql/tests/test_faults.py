@@ -1,5 +1,6 @@
 """Whatever goes wrong is one clear error with the right exit code, and nothing is listed that is not whole."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -53,6 +54,39 @@ def test_what_cannot_be_reached_says_why(
     assert caught.value.exit_code == code
     assert "wr0ng-pw" not in str(caught.value)
     assert not listed(store)
+
+
+def test_a_table_whose_file_is_broken_is_named_with_the_way_out(mariadb: MariaDB, database: str, store: str) -> None:
+    """Also where the server itself takes a file that is cut off at the end of a row for the whole one."""
+    mariadb.rows(f"CREATE TABLE {database}.i(id INT PRIMARY KEY)")
+    mariadb.rows("ALTER TABLE i DISCARD TABLESPACE", database=database)
+    for name, size in (("short", 101_250), ("cut", 101_000)):
+        mariadb.rows(f"CREATE TABLE {database}.{name}(id INT PRIMARY KEY, v CHAR(100)) ENGINE=MyISAM")
+        mariadb.rows(f"INSERT INTO {name} SELECT seq, '' FROM seq_1_to_500", database=database)
+        mariadb.rows(f"FLUSH TABLES {name}", database=database)
+        os.truncate(mariadb.folder / "data" / database / f"{name}.MYD", size)
+    for name, says in (("i", "discarded"), ("short", "counts 500 rows and has 250"), ("cut", "crashed")):
+        with pytest.raises(holdfast.IntegrityError, match=f"table {name}.* {says}") as caught:
+            holdfast.backup(mariadb.url(database), store=store, select=(name,))
+        assert f"use --exclude {name} to back up the rest" in str(caught.value.hint)
+    assert not listed(store)
+
+
+@pytest.mark.parametrize(("table", "kind"), [("event", "event"), ("proc", "routine")])
+def test_tables_of_the_server_that_an_upgrade_left_behind_are_told_of(
+    mariadb: MariaDB, database: str, store: str, table: str, kind: str
+) -> None:
+    """As after an upgrade without mariadb-upgrade; all else can be backed up."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    mariadb.rows(f"RENAME TABLE mysql.{table} TO mysql.away")
+    try:
+        with pytest.raises(holdfast.HoldfastError, match=f"mysql.{table}") as caught:
+            holdfast.backup(mariadb.url(database), store=store)
+        assert "run mariadb-upgrade" in str(caught.value.hint)
+        assert "--exclude-kind event,routine" in str(caught.value.hint)
+        holdfast.backup(mariadb.url(database), store=store, exclude_kinds=[kind])
+    finally:
+        mariadb.rows(f"RENAME TABLE mysql.away TO mysql.{table}")
 
 
 def test_a_connection_that_is_killed_in_the_middle_fails_the_backup(

@@ -15,7 +15,7 @@ import pymysql
 
 from holdfast.api import HoldfastError, LockedError, quote_name
 from holdfast_mysql.catalog.tables import is_own
-from holdfast_mysql.errors import DENIED, error_number, server_error
+from holdfast_mysql.errors import DENIED, error_number, server_error, table_error
 from holdfast_mysql.replica import replica_positions
 from holdfast_mysql.session import Session, quoted
 from holdfast_mysql.session.dump_connections import DumpConnections
@@ -132,7 +132,7 @@ class SnapshotTaker:
                 if not is_own(self._keeper, name):
                     self._unopened.add(name)  # whoever reads the definitions says what that means
                     continue
-                raise server_error(error, f"cannot read table {quote_name(name)}") from error
+                raise table_error(error, name) from error
 
     def _lock(self, names: Sequence[str]) -> str:
         """Stop writers by the best means that the account has; what it returns says which."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+import pymysql
+
 from holdfast.api import (
     Chunk,
     CredentialsError,
@@ -33,7 +35,8 @@ from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
 from holdfast_mysql.dump.packets import Packets
 from holdfast_mysql.dump.scripts import in_order_for_clients, portable
-from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.dump.short_tables import check_whole
+from holdfast_mysql.errors import table_error, translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.proof.definitions import database_proof, definition_proofs
@@ -129,7 +132,11 @@ class MysqlDump:
         digest = self._digest_plan.digest(rows.table) if self._request.proof is not False else None
         with self._reader(f"cannot read table {quote_name(rows.table.name)}") as reader:
             copy = RowCopy(reader, rows.sql(), header=rows.table.row_header().line(), digest=digest)
-            yield copy
+            try:
+                yield copy
+                check_whole(reader, rows.table, copy.rows)
+            except pymysql.MySQLError as error:
+                raise table_error(error, rows.table.name) from error
         self._digests[name] = StreamDigest(rows=copy.rows, digest=copy.digest)
 
     @contextmanager
