@@ -10,7 +10,8 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix definitions schemas swaps model lint format docs bench dist release-check lock clean
+.PHONY: help venv demo test test-matrix definitions schemas swaps model isolation lint format docs bench dist \
+	release-check lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -23,6 +24,7 @@ help:
 	@echo "make swaps   interrupt restores into PostgreSQL and MariaDB, or the MySQL below HOLDFAST_TEST_MYSQL_ROOT, at"
 	@echo "             every statement in every way (an hour; ARGS=\"-k postgres\" for some)"
 	@echo "make model   try 10,000 random steps of backups, damage, renames, prunes and kills on a store (STEPS=100000)"
+	@echo "make isolation  let plugins do whatever no plugin should at every call of every operation (ten minutes)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -86,6 +88,10 @@ swaps: $(VENV)/.ready-test
 STEPS ?= 10000
 model: $(VENV)/.ready-test
 	@HOLDFAST_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest -q $(ARGS) core/tests/test_operations_model.py
+
+isolation: $(VENV)/.ready-test
+	@.ci/prepare test
+	@HOLDFAST_TEST_ISOLATION=long $(BIN)/python -m pytest -q $(ARGS) tests/test_isolation.py
 
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .

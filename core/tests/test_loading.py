@@ -1,12 +1,13 @@
 """Loading: a plugin that is broken or switched off is told with its reason, and all else works."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.installing import Install, codec, look, origin, plugin
 
-from holdfast.api import Component, Kind, hookimpl
+from holdfast.api import Component, DumpRequest, Kind, hookimpl
 from holdfast.errors import PluginError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.registry import Registry
@@ -121,7 +122,7 @@ def test_an_error_in_a_hook_names_the_plugin(install: Install) -> None:
         look().codec("bad")
 
 
-def test_an_engine_hook_that_returns_no_context_manager_is_blamed() -> None:
+def test_an_engine_hook_that_returns_no_context_manager_is_blamed(tmp_path: Path) -> None:
     class Odd:
         @hookimpl
         def holdfast_components(self) -> list[Component]:
@@ -131,8 +132,9 @@ def test_an_engine_hook_that_returns_no_context_manager_is_blamed() -> None:
         def holdfast_dump(self, scheme: str) -> Any:
             return [scheme]
 
+    request = DumpRequest(url="odd://x", scratch=tmp_path)
     with pytest.raises(PluginError, match="holdfast_dump of Odd-0 returned no context manager"):
-        Registry(plugins=[Odd()], discover=False, environ={}).engine("odd").dump(None)  # type: ignore[arg-type]
+        Registry(plugins=[Odd()], discover=False, environ={}).engine("odd").dump(request)
 
 
 @pytest.mark.parametrize("name", ["extra-dist", "Extra-Dist", "extra_dist", "short", "other, short ,"])

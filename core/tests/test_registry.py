@@ -164,7 +164,7 @@ def test_a_wrapper_sees_the_calls_of_other_plugins() -> None:
 
     seen: list[str] = []
     memory_registry(Shouting()).hasher("sha256")
-    assert seen == ["sha256"]
+    assert set(seen) == {"sha256"}  # it is asked for once more, to be compared with a known digest
 
 
 def test_only_the_owner_of_a_name_is_called() -> None:

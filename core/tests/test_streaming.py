@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from support.alive import our_threads
 
 from holdfast.api import Chunk
+from holdfast.endings import Stopped
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.plugins.builtin import NoCodec
 from holdfast.streaming.blocks import BLOCK, blocks
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.encode import Flow, Stored
-from holdfast.streaming.workers import Stop, Stopped, Workers, run_tasks
+from holdfast.streaming.workers import Stop, Workers, run_tasks
 
 SHA256 = {"sha256": hashlib.sha256}
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from support.alive import our_threads
 
+from holdfast.endings import Stopped
 from holdfast.errors import cleanup_notes
-from holdfast.streaming.workers import Stop, Stopped, run_tasks
+from holdfast.streaming.workers import Stop, run_tasks
 
 
 class Boom(Exception):  # noqa: N818 (what a foreign part raises is called anything)

@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.api import Component, Kind, hookimpl
+from holdfast.api import Capability, Component, Kind, hookimpl
 from holdfast.plugins.builtin import NoCodec
+from holdfast.plugins.loading import Loader, Plugin
 from holdfast.plugins.registry import Registry
 from holdfast.testing import MemoryEngine, MemoryStorage
 
 KINDS = ("engine", "codec", "checksum", "storage")
+CAPABILITIES = frozenset({Capability.PROOF, Capability.ATOMIC_RESTORE})
+
+
+def skip() -> None:
+    """Does nothing, in the place of what was to be done."""
 
 
 class Sabotage:
@@ -21,6 +27,10 @@ class Sabotage:
         self.points: list[str] = []
         self.reached = threading.Event()
         self._point, self._act, self._after = point, act, after
+
+    def skips(self, point: str) -> bool:
+        """Whether a call is to do nothing and return None."""
+        return point == self._point and self._act is skip
 
     def pass_by(self, point: str, value: Any) -> Any:
         """Go by a point with what a sound plugin would return."""
@@ -47,6 +57,8 @@ class Part:
             return self._sabotage.pass_by(point, value)
 
         def call(*arguments: Any, **more: Any) -> Any:
+            if self._sabotage.skips(point):
+                return None
             return self._sabotage.pass_by(point, wrapped(value(*arguments, **more), point, self._sabotage))
 
         return call
@@ -77,51 +89,73 @@ def _iterated(items: Iterator[Any], point: str, sabotage: Sabotage) -> Iterator[
     sabotage.pass_by(f"{point} end", None)
 
 
-class Plugin:
+class Saboteur:
     """A plugin of one kind."""
 
     def __init__(self, kind: str, inner: Any, sabotage: Sabotage) -> None:
         self.kind, self._inner, self._sabotage = kind, inner, sabotage
-        self.__name__ = f"{kind}-plugin"  # what the registry calls it
 
     @hookimpl
     def holdfast_components(self) -> list[Component]:
-        components = [Component(kind=Kind(self.kind), name=NAMES[self.kind])]
+        capabilities = CAPABILITIES if self.kind == "engine" else frozenset()
+        components = [Component(kind=Kind(self.kind), name=NAMES[self.kind], capabilities=capabilities)]
         return list(self._sabotage.pass_by(f"{self.kind}: components", components))
 
-    def _serve(self, hook: str, name: str, part: Any) -> Any:
-        return self._sabotage.pass_by(f"{self.kind}: {hook}", part) if name == NAMES[self.kind] else None
+    def _serve(self, hook: str, name: str, part: Callable[[], Any]) -> Any:
+        return self._sabotage.pass_by(f"{self.kind}: {hook}", part()) if name == NAMES[self.kind] else None
 
     @hookimpl
     def holdfast_compress(self, codec: str) -> Any:
-        return self._serve("hook", codec, Part(self._inner, self.kind, self._sabotage))
+        return self._serve("hook", codec, lambda: Part(self._inner, self.kind, self._sabotage))
 
     @hookimpl
     def holdfast_checksum(self, algorithm: str) -> Any:
-        return self._serve("hook", algorithm, Part(hashlib.sha256(), self.kind, self._sabotage))
+        return self._serve("hook", algorithm, lambda: Part(hashlib.sha256(), self.kind, self._sabotage))
 
     @hookimpl
     def holdfast_storage(self, scheme: str) -> Any:
-        return self._serve("hook", scheme, Part(self._inner, self.kind, self._sabotage))
+        return self._serve("hook", scheme, lambda: Part(self._inner, self.kind, self._sabotage))
 
     @hookimpl
     def holdfast_dump(self, scheme: str, request: Any) -> Any:
-        if scheme != NAMES[self.kind]:
-            return None
-        return self._serve("hook", scheme, wrapped(self._inner.dump(request), "engine", self._sabotage))
+        return self._serve("dump", scheme, lambda: wrapped(self._inner.dump(request), "dump", self._sabotage))
+
+    @hookimpl
+    def holdfast_restore(self, scheme: str, request: Any) -> Any:
+        return self._serve("restore", scheme, lambda: wrapped(self._inner.restore(request), "restore", self._sabotage))
+
+    @hookimpl
+    def holdfast_scratch(self, scheme: str, request: Any) -> Any:
+        return self._serve("scratch", scheme, lambda: wrapped(self._inner.scratch(request), "scratch", self._sabotage))
+
+    @hookimpl
+    def holdfast_databases(self, scheme: str, url: str) -> Any:
+        return self._serve("databases", scheme, lambda: self._inner.databases(url))
 
 
 NAMES = {"engine": "shelf", "codec": "plain", "checksum": "sha256", "storage": "kept"}
 URL = "shelf://host/app"
+TARGET = "shelf://host/copy"
 STORE = "kept://here"
 
 
-def plugins(storage: MemoryStorage, sabotage: Sabotage, *, kinds: tuple[str, ...] = KINDS) -> list[Plugin]:
-    """One plugin of each kind; those not of `kinds` are disturbed by nothing."""
-    engine = MemoryEngine(name="shelf", streams={"books": [b"x" * 3_000_000], "empty": []})
-    inner = {"engine": engine, "codec": NoCodec(), "checksum": None, "storage": storage}
-    return [Plugin(kind, inner[kind], sabotage if kind in kinds else Sabotage()) for kind in KINDS]
+class World:
+    """A database and a store, and registries of plugins that serve them, of which those of a kind are disturbed."""
 
+    def __init__(self) -> None:
+        self.storage = MemoryStorage()
+        self.engine = MemoryEngine(
+            name="shelf", streams={"books": [b"x" * 1_200_000], "empty": []}, capabilities=CAPABILITIES
+        )
 
-def registry_of(parts: list[Plugin]) -> Registry:
-    return Registry(plugins=parts, discover=False, environ={})
+    def registry(self, sabotage: Sabotage | None = None, *, kind: str = "") -> Registry:
+        """One plugin of each kind, of which that of `kind` is disturbed; each of a distribution `KIND-dist 1.0`."""
+        inner = {"engine": self.engine, "codec": NoCodec(), "checksum": None, "storage": self.storage}
+        registry = Registry(discover=False, environ={})
+        loader = Loader({})
+        for each in KINDS:
+            plugin = Plugin(name=NAMES[each], distribution=f"{each}-dist", version="1.0", status="active")
+            own = sabotage if sabotage and each == kind else Sabotage()
+            loader.add(plugin, Saboteur(each, inner[each], own))
+        registry.plugins, registry._manager = loader.plugins, loader.manager
+        return registry

@@ -1,26 +1,40 @@
 """Exceptions that end a program: from the handler of a signal they pass, from a plugin they are its failure.
 
-A plugin that calls `sys.exit(0)` must not end a backup as if it had been made.
+A plugin that calls `sys.exit(0)` must not end a backup as if it had been made, and its
+`KeyboardInterrupt` is no Ctrl-C.
 """
 
 import inspect
 import signal
 from functools import partial
-from types import CodeType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-ENDINGS = (SystemExit, GeneratorExit)
+ENDINGS = (SystemExit, GeneratorExit, KeyboardInterrupt)
+
+
+class Stopped(Exception):  # noqa: N818 (a signal between our threads, not an error that anybody sees)
+    """This part of the run ends because another one failed."""
 
 
 def is_meant(error: BaseException) -> bool:
-    """Whether an ending was raised by the handler of a signal, as many servers have one that calls `sys.exit`."""
+    """Whether an ending was raised by the handler of a signal, as many servers have one that calls `sys.exit`.
+
+    Python's own handler of SIGINT is written in C and leaves no frame: what it raises comes out of any instruction, and
+    what a plugin raises comes out of `raise`.
+    """
     codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
-    trace = error.__traceback__
+    last, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code in codes:
+        if trace.tb_frame.f_code in codes or _handles_signal(trace.tb_frame):
             return True
-        trace = trace.tb_next
-    return False
+        last, trace = trace, trace.tb_next
+    return isinstance(error, KeyboardInterrupt) and (last is None or not _raises(last))
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an error is a failure of what was done, and not the end of the program that somebody wants."""
+    return isinstance(error, Exception) or (isinstance(error, ENDINGS) and not is_meant(error))
 
 
 def describe_ending(error: BaseException) -> str:
@@ -35,3 +49,21 @@ def _code(handler: Any) -> CodeType | None:
         handler = type(handler).__call__
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     return code if isinstance(code, CodeType) else None
+
+
+def _handles_signal(frame: FrameType) -> bool:
+    """Whether a function was called with a signal and a frame: handlers often replace themselves, as ours do."""
+    code = frame.f_code
+    arguments = [frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]][-2:]
+    match arguments:
+        case [int(number), FrameType()]:
+            return number in signal.valid_signals()
+    return False
+
+
+def _raises(trace: TracebackType) -> bool:
+    """Whether a frame was left by a `raise` of its own."""
+    from opcode import opmap
+
+    code = trace.tb_frame.f_code.co_code
+    return 0 <= trace.tb_lasti < len(code) and code[trace.tb_lasti] == opmap["RAISE_VARARGS"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from holdfast.endings import ENDINGS, describe_ending, is_meant
+from holdfast.endings import describe_ending, is_meant
 from holdfast.errors import HoldfastError, PluginError, cleanup_notes, os_error_text, quote_name
 from holdfast.url import redact, secrets_of
 
@@ -25,6 +25,9 @@ def translate_errors(action: str, *urls: str) -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:
         failure = translated(error, action, urls)
+        if isinstance(failure, HoldfastError) and failure.unforeseen:
+            failure.message = scrub(f"{action}: {failure.message}", *urls)
+            failure.args, failure.unforeseen = (failure.message,), False
         if failure is error:
             raise
         raise failure from error
@@ -48,7 +51,8 @@ def translated(error: BaseException, action: str, urls: Iterable[str] = ()) -> B
         return HoldfastError(scrub(_os_error_message(action, error), *urls))
     if isinstance(error, Exception):
         return HoldfastError(scrub(f"{action}: {error_message(error)}", *urls))
-    if isinstance(error, ENDINGS) and not is_meant(error):
+    # A program's own watcher may well end it by KeyboardInterrupt; those of plugins are failures by now.
+    if isinstance(error, SystemExit | GeneratorExit) and not is_meant(error):
         return PluginError(scrub(f"{action}: {describe_ending(error)}", *urls))
     return error
 

@@ -13,6 +13,7 @@ class HoldfastError(Exception):
     """An operation failed; nothing that looks like a result was left behind."""
 
     exit_code: ClassVar[int] = 1  #: what the command line returns for the class
+    unforeseen = False  #: whether a plugin raised something else, of which nobody has yet said what was being done
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -12,6 +12,7 @@ from typing import Any, Self
 from holdfast.api import Event, EventType, Operation, Watcher
 from holdfast.error_boundary import error_message, scrub, translated
 from holdfast.errors import HoldfastError
+from holdfast.plugins.observing import Observers
 from holdfast.plugins.registry import Registry
 from holdfast.streaming.workers import Stop
 
@@ -37,7 +38,13 @@ class Run:
     """
 
     def __init__(
-        self, operation: Operation, *, registry: Registry, on_event: Watcher | None = None, dry_run: bool = False
+        self,
+        operation: Operation,
+        *,
+        registry: Registry,
+        on_event: Watcher | None = None,
+        dry_run: bool = False,
+        within: "Run | None" = None,
     ) -> None:
         self.operation = operation
         self.registry = registry
@@ -55,6 +62,8 @@ class Run:
         self._lock = threading.Lock()
         self._done = self._told = 0
         self._over = False
+        self._within = within
+        self.observers: Observers = within.observers if within else registry.observers()
 
     def __enter__(self) -> Self:
         return self
@@ -62,10 +71,14 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        if error is None:
-            return
-        failure = translated(error, self.action, self._urls)
-        self._tell_failure(failure)
+        try:
+            if error is None:
+                return
+            failure = translated(error, self.action, self._urls)
+            self._tell_failure(failure)
+        finally:
+            if self._within is None:
+                self.observers.close()
         if failure is not error:
             raise failure from error
 
@@ -111,7 +124,7 @@ class Run:
 
     def part(self, operation: Operation) -> "Run":
         """A run inside of this one, with the same watchers: one deletion of a prune."""
-        return Run(operation, registry=self.registry, on_event=self._on_event, dry_run=self._dry_run)
+        return Run(operation, registry=self.registry, on_event=self._on_event, dry_run=self._dry_run, within=self)
 
     def finish(self, **detail: Any) -> None:
         """Tell what came of it; nothing is told afterwards."""
@@ -156,7 +169,7 @@ class Run:
             detail=detail,
         )
         _log(event)
-        self.registry.observe(event)
+        self.observers.tell(event)
         self._tell(event)
 
     def _tell(self, event: Event) -> None:

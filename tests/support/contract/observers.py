@@ -166,7 +166,9 @@ class Stays(Observer):
     def see(self, event):
         if not self.lines:
             super().see(event)
-            threading.Timer(0.5, lambda: None).start()
+            timer = threading.Timer(0.5, lambda: None)
+            timer.daemon = False
+            timer.start()
 
 
 def suite_of(tested):

@@ -1,7 +1,7 @@
 """One backup on its way into a database, for a restore and for a drill."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
 from holdfast.kinds import check_kinds
 from holdfast.plan import RestorePlan
+from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.run import Run
 from holdfast.setup import check_capabilities, complete
@@ -214,9 +215,7 @@ def _needed(setup: RestoreSetup, steps: Sequence[Step], blobs: Mapping[str, Stor
     names = dict.fromkeys(step.stream for step in steps)
     unknown = [name for name in names if name not in blobs]
     if unknown:
-        raise PluginError(
-            f"engine '{setup.engine.name}' wants to load {quote_name(unknown[0])}, which the backup has not"
-        )
+        raise PluginError(f"{provider(setup.engine)} wants to load {quote_name(unknown[0])}, which the backup has not")
     return [blobs[name] for name in names]
 
 
@@ -248,10 +247,10 @@ class _Loading:
         if not self._atomic:
             self._check_stored(needed)
         self._load(steps)
-        if isinstance(self._session, SupportsSelection):
-            skipped = set(self._session.skipped_streams)
-            run.total -= self._size([step for step in steps if step.stream in skipped])
-            needed = [blob for blob in needed if blob.record.name not in skipped]
+        skipped = set(self._session.skipped_streams) if isinstance(self._session, SupportsSelection) else set()
+        run.total -= self._size([step for step in steps if step.stream in skipped])
+        needed = [blob for blob in needed if blob.record.name not in skipped]
+        self._check_loaded(needed, skipped)
         self._drain(needed)
         run.emit(EventType.PROGRESS)
         self._session.commit()
@@ -273,6 +272,26 @@ class _Loading:
         for (_, parallel), group in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
             tasks = [lambda step=step: self._session.load(step, self._blobs[step.stream]) for step in group]
             self._run_tasks(tasks, jobs=self._parallel if parallel else 1)
+
+    def _check_loaded(self, needed: Sequence[StoredBlob], skipped: Collection[str]) -> None:
+        """A stream that the engine forgets, or has a step for that does not read it, is not in the target.
+
+        A session that goes on after errors tells of what it has not loaded by its failures.
+        """
+        if isinstance(self._session, SupportsFailures):
+            return
+        plan, selection = self._setup.plan, self._setup.manifest.selection
+        names = {blob.record.name for blob in needed}
+        whole = not (plan.select or plan.exclude or plan.exclude_kinds or any(selection.values()))
+        for name, blob in self._blobs.items():
+            forgotten = whole and name not in names and name not in skipped
+            unread = name in names and not blob.begun
+            if blob.record.size and (forgotten or unread):
+                why = "it returned from its step without reading it" if unread else "it has no step for it"
+                raise PluginError(
+                    f"{provider(self._setup.engine)} has not loaded stream {quote_name(name)}: {why}",
+                    hint="a restore session names what it leaves out in `skipped_streams`",
+                )
 
     def _drain(self, needed: Sequence[StoredBlob]) -> None:
         """Read and compare what no step has read to its end."""

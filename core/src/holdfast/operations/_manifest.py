@@ -7,6 +7,7 @@ from datetime import datetime
 from holdfast.api import DumpSession, Facts, Proof
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
+from holdfast.plugins.guard import provider
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import (
@@ -85,11 +86,11 @@ def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | No
     proof = None if setup.plan.proof is False else session.proof()
     facts = session.facts()
     if proof is None and setup.plan.proof and not (setup.plan.allow_damaged or facts.unproven):
-        raise PluginError(f"engine '{setup.engine.name}' recorded no proof, though one was asked for")
+        raise PluginError(f"{provider(setup.engine)} recorded no proof, though one was asked for")
     names = [(record.kind, record.name) for record in proof.objects] if proof else []
     if len(set(names)) != len(names):
         kind, name = next(name for name in names if names.count(name) > 1)
-        raise PluginError(f"engine '{setup.engine.name}' recorded {kind} {quote_name(name)} twice in its proof")
+        raise PluginError(f"{provider(setup.engine)} recorded {kind} {quote_name(name)} twice in its proof")
     return proof, facts
 
 

@@ -8,6 +8,7 @@ from holdfast.api import Capability, Chunk, DumpSession, EventType, Stream
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import PluginError, quote_name
 from holdfast.operations._written import check_stream
+from holdfast.plugins.guard import provider
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import BlobRecord, StreamRecord
@@ -21,12 +22,15 @@ def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
     """Refuse what would make a manifest that no restore could read."""
     names = {stream.name for stream in streams}
     if not streams:
-        raise PluginError(f"engine '{setup.engine.name}' has no stream: a dump has at least one, which may be empty")
+        raise PluginError(f"{provider(setup.engine)} has no stream: a dump has at least one, which may be empty")
     if len(names) != len(streams) or "" in names:
-        raise PluginError(f"engine '{setup.engine.name}' names a stream twice, or not at all")
-    for suffix in {setup.codec.suffix, *(stream.suffix for stream in streams)}:
+        raise PluginError(f"{provider(setup.engine)} names a stream twice, or not at all")
+    for part, suffix in ((setup.codec, setup.codec.suffix), *((setup.engine, stream.suffix) for stream in streams)):
         if not is_suffix(suffix):
-            raise PluginError(f"{suffix!r} cannot be the suffix of a file, expected one such as '.sql' or '.zst'")
+            raise PluginError(
+                f"{provider(part)} breaks its contract: {suffix!r} cannot be the suffix of a file, expected one "
+                "such as '.sql' or '.zst'"
+            )
 
 
 def store_streams(

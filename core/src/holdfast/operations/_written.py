@@ -4,6 +4,7 @@ import hashlib
 
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text
 from holdfast.plan import VerifyWritten
+from holdfast.plugins.guard import provider
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.blob import StoredBlob
@@ -87,12 +88,12 @@ def _whole(record: StreamRecord) -> Sample:
 def _lost(setup: BackupSetup, what: str) -> IntegrityError:
     return IntegrityError(
         f"the store at {setup.storage.location} does not hold what was written: {what}",
-        hint="no backup was published; check the disk or service that the store is on",
+        hint=f"no backup was published; check the disk or service that the store is on ({provider(setup.storage)})",
     )
 
 
 def _undecodable(setup: BackupSetup, what: str) -> PluginError:
     return PluginError(
         f"codec '{setup.codec_name}' does not decode what it encoded: {what}",
-        hint="no backup was published; choose another --codec, and tell the authors of this one",
+        hint=f"no backup was published; choose another --codec, and tell the authors of {provider(setup.codec)}",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
-from holdfast.endings import ENDINGS, is_meant
+from holdfast.endings import ENDINGS, is_failure
 from holdfast.error_boundary import error_message, translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
 from holdfast.host import this_host
@@ -198,7 +198,7 @@ def _claim_name(
             try:
                 yield created_at
             except BaseException as error:
-                _discard(catalog, run, source.origin, ended=not isinstance(error, (Exception, *ENDINGS)))
+                _discard(catalog, run, source.origin, ended=not is_failure(error))
                 raise
 
 
@@ -228,7 +228,7 @@ def _discard(catalog: Catalog, run: Run, origin: Origin, *, ended: bool) -> None
     try:
         (run_unless_hung if ended else run_cleanup)(lambda: discard(catalog, run.name, run.id, origin))
     except (Exception, *ENDINGS) as error:
-        if isinstance(error, ENDINGS) and is_meant(error):
+        if not is_failure(error):
             raise
         why = os_error_text(error) if isinstance(error, OSError) else error_message(error)
         log.warning("could not remove the unfinished %s/%s: %s", run.name, run.id, why)

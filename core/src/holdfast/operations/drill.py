@@ -28,6 +28,7 @@ from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations._loading import RestoreSetup, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
+from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.proof import Difference, compare, summary
 from holdfast.record import Backup, reference
@@ -187,6 +188,12 @@ def _scratch(engine: Engine, request: ScratchRequest) -> Iterator[Scratch]:
             scratch = stack.enter_context(engine.scratch(request))
         except IntegrityError as error:
             raise HoldfastError(f"no scratch database could be made: {error.message}", hint=error.hint) from error
+        try:
+            DatabaseURL.parse(scratch.url)
+        except UsageError as error:
+            raise PluginError(
+                f"{provider(engine)} breaks its contract: the url of its scratch is {error.message}"
+            ) from error
         yield scratch
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from holdfast.api import Capability, Codec, Kind, SupportsShellDecode
-from holdfast.endings import ENDINGS, is_meant
+from holdfast.endings import ENDINGS, is_failure
 from holdfast.plugins.loading import Owned, Plugin, describe_error
 from holdfast.plugins.registry import Registry
 
@@ -29,7 +29,7 @@ def problems(registry: Registry, plugin: Plugin) -> list[str]:
         try:
             wrong += (f"{component.kind} '{component.name}': {problem}" for problem in _look(registry, owned))
         except (Exception, *ENDINGS) as error:
-            if isinstance(error, ENDINGS) and is_meant(error):
+            if not is_failure(error):
                 raise
             wrong.append(f"{component.kind} '{component.name}': {describe_error(error)}")
     return wrong

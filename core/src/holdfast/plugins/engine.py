@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.api import (
@@ -19,6 +19,7 @@ from holdfast.api import (
     ScratchRequest,
 )
 from holdfast.errors import PluginError
+from holdfast.plugins.guard import Context, checked, unguarded
 from holdfast.plugins.loading import Owned
 from holdfast.plugins.options import build_options
 
@@ -59,37 +60,41 @@ class InstalledEngine(Engine):
 
     def dump(self, request: DumpRequest) -> AbstractContextManager[DumpSession]:
         """Open a dump."""
-        session: AbstractContextManager[DumpSession] = self._open("holdfast_dump", request)
+        if request.moment is not None:
+            request = replace(request, moment=unguarded(request.moment))  # its own, which it knows more of
+        session: AbstractContextManager[DumpSession] = self._open("holdfast_dump", "dump", request)
         return session
 
     def restore(self, request: RestoreRequest) -> AbstractContextManager[RestoreSession]:
         """Open a restore."""
-        session: AbstractContextManager[RestoreSession] = self._open("holdfast_restore", request)
+        session: AbstractContextManager[RestoreSession] = self._open("holdfast_restore", "restore", request)
         return session
 
     def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
         """Make a database for a drill."""
         scratch = self.registry.ask("holdfast_scratch", self.owned, scheme=self.name, request=request)
-        return super().scratch(request) if scratch is None else self._context("holdfast_scratch", scratch)
+        return super().scratch(request) if scratch is None else self._context("holdfast_scratch", "scratch", scratch)
 
     def databases(self, url: str) -> Sequence[str]:
         """The URLs of every database of the server at `url`."""
         urls: Sequence[str] | None
         urls = self.registry.ask("holdfast_databases", self.owned, scheme=self.name, url=url)
+        if urls is not None:
+            checked(urls, str, "holdfast_databases()", self.registry.blame("holdfast_databases", self.owned))
         return super().databases(url) if urls is None else urls
 
     def moment(self, request: MomentRequest) -> AbstractContextManager[Moment] | None:
         """Hold several databases at one moment, where the engine can."""
         moment = self.registry.ask("holdfast_moment", self.owned, scheme=self.name, request=request)
-        return super().moment(request) if moment is None else self._context("holdfast_moment", moment)
+        return super().moment(request) if moment is None else self._context("holdfast_moment", "moment", moment)
 
-    def _open(self, hook: str, request: Any) -> Any:
-        return self._context(hook, self.registry.call(hook, self.owned, scheme=self.name, request=request))
+    def _open(self, hook: str, role: str, request: Any) -> Any:
+        return self._context(hook, role, self.registry.call(hook, self.owned, scheme=self.name, request=request))
 
-    def _context(self, hook: str, session: Any) -> Any:
+    def _context(self, hook: str, role: str, session: Any) -> Any:
         if not hasattr(session, "__enter__"):
             raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
-        return session
+        return Context(session, self.registry.blame(hook, self.owned), role, hook)
 
 
 class CompletedEngine(Engine):

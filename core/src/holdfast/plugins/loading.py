@@ -12,7 +12,7 @@ import msgspec
 import pluggy
 
 from holdfast.api import Component
-from holdfast.endings import ENDINGS
+from holdfast.endings import ENDINGS, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
@@ -83,7 +83,9 @@ class Loader:
             return
         try:
             module = point.load()
-        except (Exception, *ENDINGS) as error:  # noqa: BLE001 (what a foreign module raises is its own affair)
+        except (Exception, *ENDINGS) as error:
+            if not is_failure(error):
+                raise
             self._refuse(plugin, f"cannot be imported: {describe_error(error)}", error)
         else:
             self.add(plugin, module)
@@ -106,7 +108,9 @@ class Loader:
             self._check_hooks(module)
             self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
             components = self._components(module)
-        except (Exception, *ENDINGS) as error:  # noqa: BLE001 (a broken plugin breaks nothing but itself)
+        except (Exception, *ENDINGS) as error:
+            if not is_failure(error):
+                raise
             if not taken and self.manager.is_registered(module):
                 self.manager.unregister(module)
             self._refuse(plugin, describe_error(error), error)

@@ -1,6 +1,5 @@
 """Looks plugins up by what they offer, and calls them."""
 
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,17 +9,19 @@ from types import CodeType
 from typing import Any
 
 from holdfast.api import Codec, Event, Hasher, Kind, Storage
-from holdfast.endings import ENDINGS, describe_ending, is_meant
-from holdfast.errors import HoldfastError, PluginError
+from holdfast.errors import PluginError
+from holdfast.plugins.blame import Blame, attribute_errors
 from holdfast.plugins.engine import InstalledEngine
-from holdfast.plugins.loading import Loader, Owned, Plugin, describe_error, normal_name
+from holdfast.plugins.guard import guarded
+from holdfast.plugins.loading import Loader, Owned, Plugin, normal_name
+from holdfast.plugins.observing import Observers
 from holdfast.plugins.options import build_options, spec_options, split_spec
 from holdfast.url import list_harmless
 
-log = logging.getLogger("holdfast.plugins")
 GROUP = "holdfast"
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PyPA: names and normalization
 BUILTIN = "holdfast"
+_SHA256 = "d1580d2df7f24b6f5e2a861eba2918755c3a7246b7068817e349d8adc66a8566"  # of b"holdfast"
 # Only names that the project itself publishes: a hint must never send anybody to a stranger's package.
 FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.ENGINE, "sqlite"): "holdfast-sqlite",
@@ -59,6 +60,7 @@ class Registry:
         loader.warn_of_unknown_names()
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
+        self._compared: set[str] = set()
         self._list_harmless_parameters()
 
     def _list_harmless_parameters(self) -> None:
@@ -134,7 +136,10 @@ class Registry:
         distribution = FIRST_PARTY.get((kind, name))
         for plugin in self.plugins:
             if plugin.status != "active" and (plugin.distribution == distribution or plugin.name == name):
-                return f"the plugin '{plugin.name}' of {plugin.title} is {plugin.status}: {plugin.reason}"
+                return _why_not(plugin)
+        refused = [_why_not(plugin) for plugin in self.plugins if plugin.status == "refused"]
+        if not distribution and refused:  # what it would have listed nobody knows
+            return "; ".join(refused)
         return f"pip install {_WITH_DRIVER.get(distribution, distribution)}" if distribution else None
 
     # --- calling ---
@@ -149,10 +154,20 @@ class Registry:
 
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """The same for a hook that the owner need not have; None where it has not."""
-        around = _wrappers(getattr(self._manager.hook, hook))
-        others = self._manager.get_plugins() - {each.plugin for each in around} - {owned.plugin.module}
-        with attribute_errors(owned, self._authors(hook, owned, around)):
+        others = self._manager.get_plugins() - {each.plugin for each in self._around(hook)} - {owned.plugin.module}
+        with attribute_errors(self.blame(hook, owned)):
             return self._manager.subset_hook_caller(hook, others)(**arguments)
+
+    def blame(self, hook: str, owned: Owned) -> Blame:
+        """Whose what a hook returned is: the owner's, and that of all who wrap the hook."""
+        return Blame(owned=owned, authors=self._authors(hook, owned, self._around(hook)))
+
+    def _around(self, hook: str) -> list[Any]:
+        return _wrappers(getattr(self._manager.hook, hook))
+
+    def _part(self, hook: str, owned: Owned, **arguments: Any) -> Any:
+        """What a hook of the owner serves, guarded."""
+        return guarded(self.call(hook, owned, **arguments), self.blame(hook, owned), str(owned.component.kind))
 
     def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
         """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
@@ -170,13 +185,15 @@ class Registry:
         name, shorthand, values = split_spec(spec)
         owned = self.find(Kind.CODEC, name)
         options = spec_options(owned.component, shorthand, values)
-        codec: Codec = self.call("holdfast_compress", owned, codec=owned.component.name, options=options)
+        codec: Codec = self._part("holdfast_compress", owned, codec=owned.component.name, options=options)
         return codec
 
     def hasher(self, algorithm: str) -> Hasher:
         """A new digest of the algorithm."""
         owned = self.find(Kind.CHECKSUM, algorithm)
-        hasher: Hasher = self.call("holdfast_checksum", owned, algorithm=owned.component.name)
+        if owned.component.name == "sha256":
+            self._check_sha256(owned)
+        hasher: Hasher = self._part("holdfast_checksum", owned, algorithm=owned.component.name)
         return hasher
 
     def storage(self, url: str) -> Storage:
@@ -184,50 +201,37 @@ class Registry:
         scheme, mark, _ = url.partition("://")
         owned = self.find(Kind.STORAGE, scheme.lower() if mark else "file")
         options = build_options(owned.component, {})
-        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
+        storage: Storage = self._part("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
         return storage
 
+    def observers(self) -> Observers:
+        """The watching plugins, for one run."""
+        titles = {id(plugin.module): f"plugin '{plugin.name}' of {plugin.title}" for plugin in self.plugins}
+        hooks = self._manager.hook.holdfast_observe.get_hookimpls()
+        return Observers((titles.get(id(hook.plugin), hook.plugin_name), hook) for hook in hooks)
+
     def observe(self, event: Event) -> None:
-        """Tell every watching plugin, each in its own try."""
-        for implementation in self._manager.hook.holdfast_observe.get_hookimpls():
-            try:
-                implementation.function(*(event for _ in implementation.argnames))
-            except (Exception, *ENDINGS) as error:
-                if isinstance(error, ENDINGS) and is_meant(error):
-                    raise
-                log.exception("plugin %s failed to observe %s", implementation.plugin_name, event.type)
+        """Tell every watching plugin of one event."""
+        observers = self.observers()
+        observers.tell(event)
+        observers.close()
+
+    def _check_sha256(self, owned: Owned) -> None:
+        """Compare what is to be SHA-256 with a known digest, once: the format rests on it."""
+        if "sha256" in self._compared:
+            return
+        hasher = self._part("holdfast_checksum", owned, algorithm="sha256")
+        for chunk in (b"hold", b"fast"):
+            hasher.update(chunk)
+        if hasher.hexdigest() != _SHA256:
+            who = self.blame("holdfast_checksum", owned).culprit(None)
+            raise PluginError(f"{who} breaks its contract: its digests are not SHA-256")
+        self._compared.add("sha256")
+
+
+def _why_not(plugin: Plugin) -> str:
+    return f"the plugin '{plugin.name}' of {plugin.title} is {plugin.status}: {plugin.reason}"
 
 
 def _wrappers(hook: Any) -> list[Any]:
     return [each for each in hook.get_hookimpls() if each.wrapper or each.hookwrapper]
-
-
-@contextmanager
-def attribute_errors(owned: Owned, authors: Mapping[CodeType, str] | None = None) -> Iterator[None]:
-    """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass.
-
-    `authors` tells of the functions that are called which are those of wrappers, by their code.
-    """
-    try:
-        yield
-    except (HoldfastError, OSError):
-        raise
-    except ENDINGS as error:
-        if is_meant(error):
-            raise
-        raise PluginError(f"{_culprit(owned, authors or {}, error)} failed: {describe_ending(error)}") from error
-    except Exception as error:
-        raise HoldfastError(f"{_culprit(owned, authors or {}, error)} failed: {describe_error(error)}") from error
-
-
-def _culprit(owned: Owned, authors: Mapping[CodeType, str], error: BaseException) -> str:
-    """Whose function an error comes out of, the innermost of those that were called, and what is around it."""
-    what = f"{owned.component.kind} '{owned.component.name}' of {owned.plugin.title}"
-    wrapper, trace = "", error.__traceback__
-    while trace is not None:
-        wrapper = authors.get(trace.tb_frame.f_code, wrapper)
-        trace = trace.tb_next
-    if wrapper:
-        return f"{wrapper}, which wraps {what},"
-    around = ", ".join(sorted({title for title in authors.values() if title}))
-    return f"{what} (wrapped by {around})" if around else what

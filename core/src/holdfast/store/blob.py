@@ -19,7 +19,8 @@ class StoredBlob:
     """One blob of one backup.
 
     `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
-    given to it as a message instead of raised. `whole` tells whether all of it has been read and agreed.
+    given to it as a message instead of raised. `whole` tells whether all of it has been read and agreed, and
+    `begun` whether anybody has begun to read it.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class StoredBlob:
         tolerate: Callable[[str], object] | None = None,
     ) -> None:
         self.record = record
-        self.whole = False
+        self.whole = self.begun = False
         self._storage = storage
         self._folder = folder
         self._path = f"{folder}/{record.blob.path}"
@@ -85,6 +86,7 @@ class StoredBlob:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the plain bytes; see `holdfast.api.Blob`."""
+        self.begun = True
         running = {name: start() for name, start in self._hashers.items()}
         total = 0
         pieces = plain_chunks(self.stored(), self._codec, stop=self._stop, size=self.record.size)

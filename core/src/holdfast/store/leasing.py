@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from holdfast.endings import ENDINGS, describe_ending, is_meant
+from holdfast.endings import ENDINGS, describe_ending, is_failure
 from holdfast.errors import HoldfastError, add_cleanup_failure, os_error_text
 from holdfast.scratch import run_unless_hung
 
@@ -30,14 +30,14 @@ def _release(lease: AbstractContextManager[None], name: str, error: BaseExceptio
     try:
         if error is None:
             lease.__exit__(None, None, None)
-        elif isinstance(error, (Exception, *ENDINGS)):
+        elif is_failure(error):
             lease.__exit__(type(error), error, error.__traceback__)
         else:
             run_unless_hung(lambda: lease.__exit__(type(error), error, error.__traceback__))
     except (Exception, *ENDINGS) as failure:
         if failure is error:
             return
-        if isinstance(failure, ENDINGS) and is_meant(failure):
+        if not is_failure(failure):
             raise
         text = f"could not release the lease of {name}: {_reason(failure)}"
         if error is None:

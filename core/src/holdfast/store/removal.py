@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable
 
 from holdfast.api import Storage
-from holdfast.errors import LockedError, os_error_text
+from holdfast.errors import LockedError, PluginError, os_error_text
+from holdfast.plugins.guard import provider
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import release_name
 from holdfast.store.entry import Entry
@@ -26,6 +27,8 @@ def remove_backup(catalog: Catalog, entry: Entry) -> None:
     storage = catalog.storage
     storage.delete(f"{entry.folder}/{MANIFEST}")
     storage.barrier()
+    if _is_published(storage, entry.folder):
+        raise PluginError(f"{provider(storage)} breaks its contract: delete() left {entry.folder}/{MANIFEST} in place")
     _clear(storage, entry.folder)
     release_name(catalog, entry.name, Origin.recorded(entry.manifest.source) if entry.manifest else None)
     storage.barrier()

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Generator, Iterable
 
 from holdfast.api import Chunk, Codec
+from holdfast.endings import Stopped
 from holdfast.errors import IntegrityError
-from holdfast.streaming.workers import PATIENCE, TICK, Stop, Stopped, join
+from holdfast.streaming.workers import PATIENCE, TICK, Stop, join
 
 
 class _Decoding:

@@ -8,10 +8,11 @@ from concurrent.futures import Future
 import msgspec
 
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
+from holdfast.endings import Stopped
 from holdfast.errors import PluginError
 from holdfast.streaming.blocks import blocks
 from holdfast.streaming.samples import Sample, Sampler
-from holdfast.streaming.workers import PATIENCE, TICK, Stop, Stopped, Workers, join
+from holdfast.streaming.workers import PATIENCE, TICK, Stop, Workers, join
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from holdfast.api import Chunk
-from holdfast.endings import describe_ending
+from holdfast.endings import Stopped, describe_ending
 from holdfast.errors import HoldfastError, PluginError, add_cleanup_failure
 
 log = logging.getLogger("holdfast.streaming")
@@ -23,10 +23,6 @@ TICK = 0.1  # seconds between two looks at the stop switch while waiting
 _GRACE = 0.2
 
 PATIENCE = 0.6
-
-
-class Stopped(Exception):  # noqa: N818 (a signal between our threads, not an error that anybody sees)
-    """This part of the run ends because another one failed."""
 
 
 class Stop:

@@ -1,0 +1,48 @@
+"""Whose fault it is: errors that come out of a plugin name its component, its distribution and what wraps it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CodeType
+
+from holdfast.endings import ENDINGS, describe_ending, is_failure
+from holdfast.errors import HoldfastError, PluginError
+from holdfast.plugins.loading import Owned, describe_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blame:
+    """The owner of a part; `authors` tells of the functions that are called which are those of wrappers, by code."""
+
+    owned: Owned
+    authors: Mapping[CodeType, str] = field(default_factory=dict)
+
+    def culprit(self, error: BaseException | None) -> str:
+        """Whose function an error comes out of, the innermost of those that were called, and what is around it."""
+        component, plugin = self.owned.component, self.owned.plugin
+        what = f"{component.kind} '{component.name}' of {plugin.title}"
+        if plugin.name not in (component.name, plugin.distribution):
+            what += f" (plugin '{plugin.name}')"
+        wrapper, trace = "", error.__traceback__ if error else None
+        while trace is not None:
+            wrapper = self.authors.get(trace.tb_frame.f_code, wrapper)
+            trace = trace.tb_next
+        if wrapper:
+            return f"{wrapper}, which wraps {what},"
+        around = ", ".join(sorted({title for title in self.authors.values() if title}))
+        return f"{what} (wrapped by {around})" if around else what
+
+
+@contextmanager
+def attribute_errors(blame: Blame) -> Iterator[None]:
+    """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass."""
+    try:
+        yield
+    except (HoldfastError, OSError):
+        raise
+    except ENDINGS as error:
+        if not is_failure(error):
+            raise
+        raise PluginError(f"{blame.culprit(error)} failed: {describe_ending(error)}") from error
+    except Exception as error:
+        raise HoldfastError(f"{blame.culprit(error)} failed: {describe_error(error)}") from error

@@ -1,0 +1,282 @@
+"""What plugins hand out, guarded: what goes wrong at a call of it names the plugin, what it returns is looked at.
+
+A part of a plugin (a codec, a storage, a dump session) is replaced by an object that passes everything on. Errors that
+the plugin did not foresee become ours; what it returns is of the type that the contract says, or is its failure; and a
+context of a plugin never swallows an error of the core.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+from holdfast.api import Facts, Failure, Preview, Proof, Source, Stat, Step, Stream
+from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
+from holdfast.errors import HoldfastError, PluginError
+from holdfast.plugins.blame import Blame
+from holdfast.plugins.loading import Owned, describe_error
+
+_HEX = re.compile(r"[0-9a-f]+")
+_CHUNK = (bytes, bytearray, memoryview)
+
+
+class _Rule(NamedTuple):
+    """What a member of a part has or returns: a value of some type, several, a context, or a further part."""
+
+    types: tuple[type, ...] = ()  # any, where there is none
+    shape: str = "value"  # `value`, `all` (in a collection), `each` (as they are iterated over), `context`, `none`
+    role: str = ""  # of the part that is returned or entered
+    optional: bool = False  # whether a part may be without it
+
+
+_LINES = _Rule((str,), "all")
+_OPTIONAL_LINES = _Rule((str,), "all", optional=True)
+_NOTHING = _Rule(shape="none")
+_ROLES: Mapping[str, Mapping[str, _Rule]] = {
+    "codec": {
+        "suffix": _Rule((str,)),
+        "command": _Rule((str,), optional=True),
+        "encode": _Rule(_CHUNK),
+        "decoder": _Rule(role="decoder"),
+    },
+    "decoder": {"decode": _Rule(_CHUNK, "each"), "finish": _NOTHING},
+    "checksum": {"update": _NOTHING, "hexdigest": _Rule((str,))},
+    "storage": {
+        "location": _Rule((str,)),
+        "writer": _Rule(shape="context", role="writer"),
+        "read": _Rule(_CHUNK),
+        "list": _Rule((Stat,), "each"),
+        "walk": _Rule((Stat,), "each", optional=True),
+        "stat": _Rule((Stat,)),
+        "delete": _NOTHING,
+        "barrier": _NOTHING,
+        "lease": _Rule(shape="context"),
+        "shared_lease": _Rule(shape="context", optional=True),
+    },
+    "writer": {"write": _NOTHING},
+    "dump": {
+        "streams": _Rule((Stream,), "all"),
+        "read": _Rule(_CHUNK, "each"),
+        "proof": _Rule((Proof, type(None))),
+        "facts": _Rule((Facts,)),
+        "source": _Rule((Source,), optional=True),
+    },
+    "restore": {
+        "steps": _Rule((Step,), "all"),
+        "load": _NOTHING,
+        "commit": _NOTHING,
+        "warnings": _OPTIONAL_LINES,
+        "failures": _Rule((Failure,), "all", optional=True),
+        "preview": _Rule((Preview,), optional=True),
+        "skipped_streams": _OPTIONAL_LINES,
+    },
+    "scratch": {
+        "url": _Rule((str,)),
+        "server_version": _Rule((str,)),
+        "check": _LINES,
+        "proof": _Rule((Proof,)),
+        "faults": _OPTIONAL_LINES,
+        "warnings": _OPTIONAL_LINES,
+    },
+    "moment": {"missing": _Rule((Mapping,)), "warnings": _LINES},
+}
+
+
+class _Calls:
+    """Calls of one part: what they raise and return is the plugin's."""
+
+    def __init__(self, blame: Blame, role: str) -> None:
+        self.blame = blame
+        self.role = role
+
+    def fail(self, what: str, error: BaseException) -> NoReturn:
+        """Raise what came out of a call: what the plugin foresaw, and the core's own, as it is, all else as its."""
+        if isinstance(error, HoldfastError | OSError | MemoryError | Stopped) or not is_failure(error):
+            raise error
+        if isinstance(error, RuntimeError) and str(error) == "can't start new thread":  # there is no room for one
+            raise error
+        about = f"{self.blame.culprit(error)} failed in {what}"
+        failure = (
+            PluginError(f"{about}: {describe_ending(error)}")
+            if isinstance(error, ENDINGS)
+            else HoldfastError(f"{about}: {describe_error(error)}")
+        )
+        failure.unforeseen = True
+        raise failure from error
+
+    def returned(self, what: str, value: object, rule: _Rule) -> Any:
+        """What a call returned, as the rest of the core takes it; `PluginError` where it is nothing of the kind."""
+        if rule.shape == "each":
+            return self._iterated(what, value, rule)
+        if rule.shape == "context":
+            if not hasattr(value, "__enter__") or not hasattr(value, "__exit__"):
+                raise self._wrong(what, value, "a context manager")
+            return Context(value, self.blame, rule.role, what)
+        if rule.shape == "all":
+            if isinstance(value, str | bytes) or not isinstance(value, Collection):
+                raise self._wrong(what, value, f"a sequence of {_names(rule)}")
+            for item in value:
+                self._check(what, item, rule)
+        elif rule.role:
+            return guarded(value, self.blame, rule.role)
+        elif rule.types:
+            self._check(what, value, rule)
+            if what == "hexdigest()" and not _HEX.fullmatch(str(value)):
+                raise self._wrong(what, value, "lowercase hexadecimal")
+        return None if rule.shape == "none" else value
+
+    def _check(self, what: str, value: object, rule: _Rule) -> None:
+        if not isinstance(value, rule.types):
+            raise self._wrong(what, value, _names(rule))
+
+    def _wrong(self, what: str, value: object, expected: str) -> PluginError:
+        got = f"{what} {'returned' if what.endswith('()') else 'is'} {type(value).__name__}"
+        return PluginError(f"{self.blame.culprit(None)} breaks its contract: {got}, expected {expected}")
+
+    def _iterated(self, what: str, value: object, rule: _Rule) -> Iterator[Any]:
+        try:
+            items = iter(value)  # type: ignore[call-overload]
+        except BaseException as error:
+            if isinstance(error, TypeError):
+                raise self._wrong(what, value, f"an iterable of {_names(rule)}") from error
+            self.fail(what, error)
+        return self._items(what, items, rule)
+
+    def _items(self, what: str, items: Iterator[Any], rule: _Rule) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
+                    self.fail(what, error)
+                self._check(what, item, rule)
+                yield item
+        finally:
+            self._close(what, items)
+
+    def _close(self, what: str, items: Iterator[Any]) -> None:
+        close = getattr(items, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
+            self.fail(what, error)
+
+
+def _names(rule: _Rule) -> str:
+    names = ["None" if kind is type(None) else kind.__name__ for kind in rule.types]
+    return "bytes" if rule.types == _CHUNK else " or ".join(names)
+
+
+class _Guard:
+    """Stands for a part of a plugin, and has its attributes and class, so that `isinstance` says what it says of it."""
+
+    __slots__ = ("__dict__", "_guarded")
+
+    def __init__(self, part: Any, calls: _Calls) -> None:
+        object.__setattr__(self, "_guarded", (part, calls))
+        if hasattr(part, "__dict__") and isinstance(part.__dict__, dict):
+            object.__setattr__(self, "__dict__", part.__dict__)  # the same, also of what is set later
+
+    def __getattribute__(self, name: str) -> Any:
+        part, calls = object.__getattribute__(self, "_guarded")
+        if name == "__class__":
+            return part.__class__
+        rule = _ROLES[calls.role].get(name)
+        if rule is None:
+            return getattr(part, name)
+        return _member(part, name, rule, calls)
+
+
+def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
+    """An attribute of a part, or a function that calls its method."""
+    try:
+        value = getattr(part, name)
+    except BaseException as error:
+        if isinstance(error, AttributeError) and rule.optional:
+            raise
+        calls.fail(name, error)
+    if not callable(value):
+        if rule.shape in ("context", "none", "each") or rule.role:
+            raise PluginError(f"{calls.blame.culprit(None)} breaks its contract: {name} is no method")
+        return calls.returned(name, value, rule)
+
+    def call(*arguments: Any, **more: Any) -> Any:
+        what = f"{name}()"
+        try:
+            result = value(*arguments, **more)
+        except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
+            calls.fail(what, error)
+        return calls.returned(what, result, rule)
+
+    return call
+
+
+class Context(AbstractContextManager[Any]):
+    """A context of a plugin: what is entered is a guarded part of that role, and no error of its block is swallowed."""
+
+    def __init__(self, context: Any, blame: Blame, role: str, what: str) -> None:
+        self.context = context
+        self._calls = _Calls(blame, role)
+        self._what = what
+
+    def __enter__(self) -> Any:
+        try:
+            value = self.context.__enter__()
+        except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
+            self._calls.fail(self._what, error)
+        role = self._calls.role
+        return guarded(value, self._calls.blame, role) if role else value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.context.__exit__(kind, error, trace)
+        except BaseException as raised:  # noqa: BLE001 (raised again, as whose it is)
+            if raised is error:
+                return  # it goes on from where it came
+            self._calls.fail(f"the end of {self._what}", raised)
+
+
+def guarded(part: Any, blame: Blame, role: str) -> Any:
+    """Guard a part of a plugin; one that lacks what its role needs is a `PluginError`."""
+    try:
+        missing = [name for name, rule in _ROLES[role].items() if not rule.optional and not _has(part, name)]
+    except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
+        _Calls(blame, role).fail(f"its {role}", error)
+    if missing:
+        raise PluginError(
+            f"{blame.culprit(None)} breaks its contract: its {role} is {type(part).__name__}, which has no "
+            f"{' and no '.join(missing)}"
+        )
+    return _Guard(part, _Calls(blame, role))
+
+
+def _has(part: Any, name: str) -> bool:
+    """Whether there is a member, without the value of a property, which may be costly or not to be had yet."""
+    return hasattr(type(part), name) or name in getattr(part, "__dict__", ()) or hasattr(part, name)
+
+
+def checked(values: Any, kind: type, what: str, blame: Blame) -> None:
+    """Refuse what a hook returned unless it is a collection of such values."""
+    _Calls(blame, "").returned(what, values, _Rule((kind,), "all"))
+
+
+def provider(part: Any) -> str:
+    """What to call a part by: the component and its distribution, or the class of an object that a program brought."""
+    if type(part) is _Guard:
+        calls: _Calls = object.__getattribute__(part, "_guarded")[1]
+        return calls.blame.culprit(None)
+    if isinstance(owned := getattr(part, "owned", None), Owned):  # an engine that is installed
+        return Blame(owned=owned).culprit(None)
+    return f"engine '{part.name}'" if hasattr(part, "dump") else f"the {type(part).__name__} of this program"
+
+
+def unguarded(part: Any) -> Any:
+    """The part that the plugin handed out, for the plugin itself."""
+    return object.__getattribute__(part, "_guarded")[0] if type(part) is _Guard else part

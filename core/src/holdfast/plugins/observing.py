@@ -1,0 +1,82 @@
+"""Watching plugins: each is told of every event, and one that raises, exits or hangs changes nothing about the run."""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from holdfast.api import Event
+from holdfast.plugins.loading import describe_error
+
+log = logging.getLogger("holdfast.plugins")
+
+PATIENCE = 5.0  # seconds that a run waits for an observer with one event; the contract says that it returns soon
+_watching = threading.local()
+
+
+class Observers:
+    """The watching plugins of one run, each called in a thread of its own, which the run waits for.
+
+    One that fails is named once and goes on being told; one that does not return is told nothing more. What an observer
+    itself does with Holdfast is told to nobody, since it would have no end.
+    """
+
+    def __init__(self, implementations: Iterable[tuple[str, Any]]) -> None:
+        nested = getattr(_watching, "now", False)
+        self._observers = [] if nested else [_Observer(*each) for each in implementations]
+
+    def tell(self, event: Event) -> None:
+        """Tell all of them of an event, one after the other."""
+        for observer in list(self._observers):
+            if not observer.tell(event):
+                self._observers.remove(observer)
+
+    def close(self) -> None:
+        """End the threads."""
+        for observer in self._observers:
+            observer.end()
+
+
+class _Observer:
+    """One watching plugin in a run."""
+
+    def __init__(self, title: str, implementation: Any) -> None:
+        self._title, self._implementation = title, implementation
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._named = False
+
+    def tell(self, event: Event) -> bool:
+        """Tell of an event; returns whether to go on with that."""
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._watch, name="holdfast-observer", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._events.put(event)
+            raised = self._outcomes.get(timeout=PATIENCE)
+        except RuntimeError as error:
+            log.warning("%s is told nothing: %s", self._title, describe_error(error))
+            return False
+        except queue.Empty:
+            log.warning("%s has not returned from '%s' for %g s; it is told no more", self._title, event.type, PATIENCE)
+            return False
+        if raised is not None and not self._named:
+            self._named = True  # it may fail at every event
+            log.error("%s failed to observe '%s': %s", self._title, event.type, describe_error(raised), exc_info=raised)
+        return True
+
+    def end(self) -> None:
+        self._events.put(None)
+
+    def _watch(self) -> None:
+        _watching.now = True
+        while (event := self._events.get()) is not None:
+            error: BaseException | None = None
+            try:
+                self._implementation.function(*(event for _ in self._implementation.argnames))
+            except BaseException as failure:  # noqa: BLE001 (no signal is handled in this thread)
+                error = failure
+            self._outcomes.put(error)
