@@ -42,7 +42,7 @@ FLOORS = {
     ),
     "plugins, looked up and called": ("plugins",),
     "what describes and surrounds a run": ("plan", "defaults"),
-    "how bytes flow, and what every run has": ("streaming", "error_boundary", "run", "scratch"),
+    "how bytes flow, and what every run has": ("streaming", "error_boundary", "patience", "run", "scratch"),
     "what is kept": ("store", "record", "setup"),
     "what is done: one verb each, which do not import each other": ("operations",),
     "what programs call": ("backup_set", "pipeline", "functions", "tasks", "legacy"),

@@ -15,6 +15,7 @@ from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, PartialError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.operations.databases import find
+from holdfast.patience import Patience
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
@@ -101,10 +102,12 @@ def back_up_all(
     parts: Parts | None = None,
     on_event: Watcher | None = None,
     on_result: Callable[[Backup | FailedBackup], object] | None = None,
+    patience: Patience | None = None,
 ) -> BackupSet:
     """Back up each of `sources` once with these fields of a plan; one that fails does not keep others from being made.
 
-    `on_result` is called with what came of each, as soon as that is known. Anything but a `HoldfastError` ends it.
+    `patience` is what all of them have for locks. `on_result` is called with what came of each, as soon as that is
+    known. Anything but a `HoldfastError` ends it.
     """
     parts = parts or Parts()
     sources = tuple(dict.fromkeys(sources))
@@ -117,7 +120,13 @@ def back_up_all(
             moments = _hold(stack, sources, tag, options, run, parts.engine)
         for source in sources:
             result = _back_up(
-                source, tag, options, msgspec.structs.replace(parts, moment=moments.get(source)), registry, on_event
+                source,
+                tag,
+                options,
+                msgspec.structs.replace(parts, moment=moments.get(source)),
+                registry,
+                on_event,
+                patience or Patience(0, run.warn),
             )
             if isinstance(result, Backup):
                 made[source] = result
@@ -130,13 +139,19 @@ def back_up_all(
 
 
 def _back_up(
-    source: str, tag: str, options: Mapping[str, Any], parts: Parts, registry: Registry, on_event: Watcher | None
+    source: str,
+    tag: str,
+    options: Mapping[str, Any],
+    parts: Parts,
+    registry: Registry,
+    on_event: Watcher | None,
+    patience: Patience,
 ) -> Backup | FailedBackup:
     try:
         with Run(Operation.BACKUP, registry=registry, on_event=on_event):
             plan = BackupPlan(source=source, **options)
             plan = plan.replace(tags=(*plan.tags, tag))
-        return backup(plan, registry=registry, parts=parts, on_event=on_event)
+        return patience.until_free(lambda: backup(plan, registry=registry, parts=parts, on_event=on_event))
     except HoldfastError as error:
         return FailedBackup(source_url=redact(source), error=error)
 

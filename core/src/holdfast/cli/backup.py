@@ -20,6 +20,7 @@ from holdfast.cli.options import (
     output_options,
     select_option,
     store_option,
+    wait_option,
 )
 from holdfast.cli.text import size
 from holdfast.errors import HoldfastError, PartialError, UsageError
@@ -69,11 +70,14 @@ if TYPE_CHECKING:
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"
 )
 @click.option("--tag", "tags", multiple=True, help="Tag the backup.")
+@wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, **options: Any) -> None:
+def command(
+    console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, wait: float, **options: Any
+) -> None:
     """Back up one or more databases, each named by its URL.
 
     Prints the id of each new backup.
@@ -86,9 +90,9 @@ def command(console: Console, /, urls: tuple[str, ...], dry_run: bool, all_datab
     if dry_run:
         _preview_all(console, urls, options)
     elif all_databases or len(urls) > 1:
-        _back_up_all(console, urls, options)
+        _back_up_all(console, urls, options, wait)
     else:
-        _back_up(console, urls[0], options)
+        _back_up(console, urls[0], options, wait)
 
 
 def _all_databases(
@@ -142,9 +146,10 @@ def _preview_all(console: Console, urls: tuple[str, ...], options: dict[str, Any
         raise PartialError(f"{failures} of {len(urls)} backups failed")
 
 
-def _back_up_all(console: Console, urls: tuple[str, ...], options: dict[str, Any]) -> None:
+def _back_up_all(console: Console, urls: tuple[str, ...], options: dict[str, Any], wait: float) -> None:
     from holdfast.backup_set import FailedBackup, back_up_all
     from holdfast.defaults import installed
+    from holdfast.patience import Patience
 
     def show(result: "Backup | FailedBackup") -> None:
         if not isinstance(result, FailedBackup):
@@ -157,16 +162,18 @@ def _back_up_all(console: Console, urls: tuple[str, ...], options: dict[str, Any
 
     console.last_id = ""
     fields = _fields(console, options)
-    done = back_up_all(urls, fields, registry=installed(), on_event=console.watch, on_result=show)
+    patience = Patience(wait, console.warn)
+    done = back_up_all(urls, fields, registry=installed(), on_event=console.watch, on_result=show, patience=patience)
     if done.backups:
         moment = ", all of one moment" if done.one_moment and len(done.backups) > 1 else ""
         console.say(f"{len(done.backups)} of {len(urls)} databases backed up with the tag {done.tag}{moment}")
     done.raise_for_failures()
 
 
-def _back_up(console: Console, url: str, options: dict[str, Any]) -> None:
+def _back_up(console: Console, url: str, options: dict[str, Any], wait: float) -> None:
     from holdfast.defaults import installed
     from holdfast.operations.backup import backup
+    from holdfast.patience import Patience
     from holdfast.plan import BackupPlan
     from holdfast.run import Run
 
@@ -175,7 +182,8 @@ def _back_up(console: Console, url: str, options: dict[str, Any]) -> None:
     fields = _fields(console, options)
     with Run(Operation.BACKUP, registry=registry, on_event=console.watch):
         plan = BackupPlan(source=url, **fields)
-    _show_backup(console, backup(plan, registry=registry, on_event=console.watch))
+    patience = Patience(wait, console.warn)
+    _show_backup(console, patience.until_free(lambda: backup(plan, registry=registry, on_event=console.watch)))
 
 
 def _show_failure(console: Console, source: str, error: HoldfastError) -> None:

@@ -3,22 +3,26 @@
 import click
 
 from holdfast.cli.console import Console
-from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.options import json_option, output_options, store_option, wait_option
 
 
 @click.command("delete")
 @click.argument("backup", metavar="ID")
 @store_option
 @click.option("--allow-last", is_flag=True, help="Delete even the newest good or newest proven backup of a source.")
+@wait_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, store: str, allow_last: bool) -> None:
+def command(console: Console, backup: str, store: str, allow_last: bool, wait: float) -> None:
     """Delete the backup ID; the newest good and the newest proven one of a source are refused (exit 16)."""
     from holdfast.defaults import installed
     from holdfast.operations.delete import delete
+    from holdfast.patience import Patience
 
-    entry = delete(backup, store=store, registry=installed(), allow_last=allow_last, on_event=console.note_id)
+    entry = Patience(wait, console.warn).until_free(
+        lambda: delete(backup, store=store, registry=installed(), allow_last=allow_last, on_event=console.note_id)
+    )
     if console.json:
         console.data({"type": "delete", "id": entry.id, "name": entry.name})
     else:

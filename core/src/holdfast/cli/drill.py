@@ -12,6 +12,7 @@ from holdfast.cli.options import (
     json_option,
     output_options,
     store_option,
+    wait_option,
 )
 from holdfast.cli.text import size
 
@@ -27,6 +28,7 @@ from holdfast.cli.text import size
 @jobs_option
 @assign_option
 @extension_option
+@wait_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
@@ -38,6 +40,7 @@ def command(
     jobs: int | None,
     assignments: tuple[str, ...],
     extensions: tuple[str, ...],
+    wait: float,
 ) -> None:
     """Restore the backup ID into a scratch database and compare it with what its source held.
 
@@ -47,13 +50,16 @@ def command(
     """
     from holdfast.defaults import installed
     from holdfast.operations.drill import drill, raise_for_failure
+    from holdfast.patience import Patience
     from holdfast.run import Run
 
     registry = installed()
     with Run(Operation.DRILL, registry=registry, on_event=console.watch):
         options = engine_options(assignments, extensions)
-    result = drill(
-        backup, store=store, registry=registry, into=into, options=options, jobs=jobs, on_event=console.watch
+    result = Patience(wait, console.warn).until_free(
+        lambda: drill(
+            backup, store=store, registry=registry, into=into, options=options, jobs=jobs, on_event=console.watch
+        )
     )
     if console.json:
         console.data({"type": "drill", **result.as_data()})

@@ -102,6 +102,20 @@ store_option = click.option(
     show_default=True,
     help="Where backups are kept.",
 )
+
+
+def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float:
+    from holdfast.duration import parse_duration
+
+    return parse_duration(value).total_seconds() if value is not None else 0.0
+
+
+wait_option = click.option(
+    "--wait",
+    metavar="TIME",
+    callback=_seconds,
+    help="Wait for so long, such as 10m, for what another process has locked  [default: not at all]",
+)
 jobs_option = click.option(
     "-j",
     "--jobs",

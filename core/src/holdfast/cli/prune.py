@@ -6,7 +6,7 @@ import click
 
 from holdfast.api import Operation
 from holdfast.cli.console import Console
-from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.options import json_option, output_options, store_option, wait_option
 from holdfast.policy import MAX_SHRINK
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ _COUNT = click.IntRange(1)
     help="What shrank by more replaces no other until it has the tag `confirmed`  [default: 90]",
 )
 @click.option("--allow-last", is_flag=True, help="Delete even the newest good and the newest proven backup.")
+@wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, and why; delete nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, **rules: Any
+    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, wait: float, **rules: Any
 ) -> None:
     """Delete old backups by a policy, separately for every source of the store or for each NAME.
 
@@ -51,6 +52,7 @@ def command(
     """
     from holdfast.defaults import installed
     from holdfast.operations.prune import prune
+    from holdfast.patience import Patience
     from holdfast.policy import Policy
     from holdfast.run import Run
 
@@ -74,6 +76,7 @@ def command(
         dry_run=dry_run,
         allow_last=allow_last,
         on_choice=None if dry_run else show,
+        patience=Patience(wait, console.warn),
     )
     for choice in result.choices if dry_run else ():
         show(choice)

@@ -20,6 +20,7 @@ from holdfast.cli.options import (
     output_options,
     select_option,
     store_option,
+    wait_option,
 )
 from holdfast.cli.text import size
 
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
 @exclude_kind_option
 @assign_option
 @extension_option
+@wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, /, backup: str, target: str, dry_run: bool, **options: Any) -> None:
+def command(console: Console, /, backup: str, target: str, dry_run: bool, wait: float, **options: Any) -> None:
     """Restore the backup ID into the database at URL.
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused
@@ -56,6 +58,7 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     from holdfast.defaults import installed
     from holdfast.errors import UsageError
     from holdfast.operations.restore import raise_for_failures, restore
+    from holdfast.patience import Patience
     from holdfast.plan import RestorePlan
     from holdfast.run import Run
 
@@ -65,7 +68,9 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, **opti
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
         assignments = engine_options(options.pop("assignments"), options.pop("extensions"))
         plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
-    result = restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
+    result = Patience(wait, console.warn).until_free(
+        lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
+    )
     if console.json:
         console.data({"type": "plan" if dry_run else "restore", **result.as_data()})
     elif dry_run:

@@ -13,6 +13,7 @@ from typing import Any
 
 from holdfast.api import EventType, Operation, Watcher
 from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
+from holdfast.patience import Patience
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Candidate, Decision, Policy, decide
 from holdfast.run import Run
@@ -125,13 +126,15 @@ def prune(
     now: datetime | None = None,
     on_event: Watcher | None = None,
     on_choice: Callable[[Choice], None] | None = None,
+    patience: Patience | None = None,
 ) -> PruneResult:
     """Delete what the policy does not keep, of all sources or of those in `names`, and remove leftovers.
 
     An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
     `allow_last`; one of a selection takes the place of no whole one. A deletion that fails is reported in the result
     and stops no other one. Watchers hear of the prune, and of each deletion in it as of one by `delete`. `on_choice`
-    is called for each backup at once when its fate is settled, the oldest of a source first.
+    is called for each backup at once when its fate is settled, the oldest of a source first. `patience` is what there is
+    for readers to end.
     """
     with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
         _check_policy(policy)
@@ -145,7 +148,9 @@ def prune(
         choices: list[Choice] = []
         leftovers: list[str] = []
         for source in sources:
-            choices += _carry_out(catalog, source, policy, run, on_choice, dry_run=dry_run)
+            choices += _carry_out(
+                catalog, source, policy, run, on_choice, dry_run=dry_run, patience=patience or Patience(0, run.warn)
+            )
             leftovers += _sweep(catalog, source.name, listing, dry_run=dry_run)
         if not dry_run:
             remove_empty_sources(catalog)
@@ -213,6 +218,7 @@ def _carry_out(
     on_choice: Callable[[Choice], None] | None,
     *,
     dry_run: bool,
+    patience: Patience,
 ) -> list[Choice]:
     """Delete what goes, the oldest first, and tell about all."""
     choices = []
@@ -226,8 +232,11 @@ def _carry_out(
             protected=decision.protected,
             unknown=entry.doubt,
         )
+        planned = choice
         if not choice.keep and not dry_run:
             choice = _delete(catalog, entry, choice, policy, run)
+            while choice.in_use and patience.rest(f"{choice.name}/{choice.id} is being read"):
+                choice = _delete(catalog, entry, planned, policy, run)
         if on_choice is not None:
             on_choice(choice)
         choices.append(choice)
