@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from support.sqlite_files import Restoring, make, powerless, words
 
 import holdfast
-from holdfast.errors import CredentialsError
+from holdfast.errors import CredentialsError, UsageError
 
 NOBODY = 65534
 
@@ -153,3 +154,32 @@ def test_an_owner_that_no_system_has_counts_as_none(
     assert "belonged to" not in ran.stderr
     assert _owner(source)[:2] == (0, 0)
     assert words(source) == {"new"}
+
+
+@needs_root
+@pytest.mark.parametrize(("owner", "before"), [("nobody:nogroup", "none"), ("65534", "root"), ("folder", "root")])
+def test_a_restored_file_belongs_to_whom_its_user_names(place: Path, backups: Any, owner: str, before: str) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    target = place / "copies" / "app.db"
+    target.parent.mkdir()
+    if before == "root":
+        shutil.copy(place / "app.db", target)
+    os.chown(target.parent, 65534, 65534)
+    url = f"sqlite:///{target}"
+    result = holdfast.restore(record, url, store=str(backups.store), replace=True, options={"owner": owner})
+    status = target.stat()
+    assert (status.st_uid, status.st_gid) == (65534, 65534)
+    assert [warning for warning in result.warnings if "belong" in warning] == []
+
+
+def test_an_owner_that_cannot_be_is_refused_before_anything_is_touched(place: Path, backups: Any) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    for owner, kind in (("no such user", UsageError), (":", UsageError), (str(1 << 33), UsageError)):
+        with pytest.raises(kind, match="owner is"):
+            backups.restore(record, place / "copy.db", options={"owner": owner})
+    if os.geteuid() != 0:
+        with pytest.raises(CredentialsError, match="cannot be given to"):
+            backups.restore(record, place / "copy.db", options={"owner": "0:0"})
+    assert not (place / "copy.db").exists()

@@ -42,12 +42,17 @@ if TYPE_CHECKING:
 @exclude_kind_option
 @assign_option
 @extension_option
+@click.option(
+    "--owner", metavar="USER[:GROUP]", help="Whom the restored file belongs to, or `folder` for that of its folder."
+)
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, /, backup: str, target: str, dry_run: bool, wait: float, **options: Any) -> None:
+def command(
+    console: Console, /, backup: str, target: str, dry_run: bool, wait: float, owner: str | None, **options: Any
+) -> None:
     """Restore the backup ID into the database at URL.
 
     ID is an id, a unique beginning of one, latest or NAME/latest. A target that holds data is refused
@@ -67,6 +72,8 @@ def command(console: Console, /, backup: str, target: str, dry_run: bool, wait: 
     registry = installed()
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
         assignments = engine_options(options.pop("assignments"), options.pop("extensions"))
+        if owner is not None:
+            assignments["owner"] = owner
         plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
     result = Patience(wait, console.warn).until_free(
         lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)

@@ -19,6 +19,10 @@ class SqliteOptions:
     format: Literal["image", "sql"] = field(
         default="image", metadata={"help": "image is the database file, sql a script for the sqlite3 shell"}
     )
+    owner: str = field(
+        default="",
+        metadata={"help": "whom a restored file belongs to: USER, USER:GROUP, :GROUP, or folder for its folder's"},
+    )
     one_moment: bool = field(
         default=True, metadata={"help": "read the files of a run of several at one moment, as far as their locks allow"}
     )

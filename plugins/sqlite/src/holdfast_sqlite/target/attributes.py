@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from holdfast.api import os_error_text, quote_name
+from holdfast.api import CredentialsError, UsageError, os_error_text, quote_name
 
 _ACL = "system.posix_acl_access"
 _DEFAULT_ACL = "system.posix_acl_default"
@@ -53,6 +53,50 @@ class Owner:
         if not all(0 <= number < _NOBODYS for number in (owner.user, owner.group)):
             return None, False
         return owner, source.get("place") == _place(path)
+
+
+def chosen_owner(text: str, path: str) -> tuple[int, int]:
+    """The ids of the user and group that a text names for a file at a path, -1 for what it leaves as it is."""
+    if text == "folder":
+        status = os.stat(os.path.dirname(path))
+        return status.st_uid, status.st_gid
+    user, colon, group = text.partition(":")
+    uid = gid = -1
+    try:
+        if user:
+            uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+        if group:
+            gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+        elif user and not colon:
+            with contextlib.suppress(KeyError):  # of an id that has no account, the group stays
+                gid = pwd.getpwuid(uid).pw_gid
+    except KeyError as error:
+        raise UsageError(
+            f"owner is {quote_name(text)}, and there is no such user or group here", hint="give it by its number"
+        ) from error
+    if (uid, gid) == (-1, -1) or max(uid, gid) >= _NOBODYS:
+        raise UsageError(f"owner is {quote_name(text)}, expected USER, USER:GROUP, :GROUP or folder")
+    return uid, gid
+
+
+def give_to(image: int, path: str, owner: tuple[int, int]) -> None:
+    """Give a file to whom its user has named, or raise `CredentialsError`."""
+    status = os.fstat(image)
+    user, group = owner
+    wanted = (status.st_uid if user == -1 else user, status.st_gid if group == -1 else group)
+    reason = ""
+    if wanted != (status.st_uid, status.st_gid):
+        try:
+            os.chown(image, *wanted)
+        except OSError as error:
+            reason = os_error_text(error)
+    status = os.fstat(image)
+    if (status.st_uid, status.st_gid) != wanted:
+        whose = _user(Owner(user=wanted[0], group=wanted[1], mode=0))
+        raise CredentialsError(
+            f"{quote_name(path)} cannot be given to {whose}: {reason or 'the file system has another owner for it'}",
+            hint="restore as that user, or as root",
+        )
 
 
 def describe_file(path: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from holdfast_sqlite.holders import holders, process_names
 from holdfast_sqlite.location.path import database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.target.attributes import dress_as, dress_new
+from holdfast_sqlite.target.attributes import chosen_owner, dress_as, dress_new, give_to
 from holdfast_sqlite.target.image import SIDE_FILES, TemporaryImage
 from holdfast_sqlite.target.in_place import STOP, copy_into
 from holdfast_sqlite.target.place import check_place, is_mounted, sync_folder
@@ -41,20 +41,26 @@ log = logging.getLogger("holdfast.sqlite")
 class Target:
     """A database file, there or not; `image` is the temporary file beside it which is to take its place."""
 
-    def __init__(self, path: str, *, lock_timeout: float, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: str, *, lock_timeout: float, facts: Mapping[str, Any] | None = None, owner: str = ""
+    ) -> None:
         # A link stays a link: the file that it leads to is replaced.
         self.path = real_path(path)
         self.warnings: list[str] = []
         self._lock_timeout = lock_timeout
         self._facts = facts or {}
         self._previous = check_place(self.path)
+        self._owner = chosen_owner(owner, self.path) if owner else None
         self._temporary = TemporaryImage(self.path)
         self.image = self._temporary.path
 
     @classmethod
     def of(cls, request: RestoreRequest) -> Self:
         """The target of a request; refused where no file could be put."""
-        return cls(database_path(request.url), lock_timeout=request.options.lock_timeout, facts=request.facts)
+        options = request.options
+        return cls(
+            database_path(request.url), lock_timeout=options.lock_timeout, facts=request.facts, owner=options.owner
+        )
 
     @property
     def exists(self) -> bool:
@@ -124,19 +130,15 @@ class Target:
 
     def _rename(self, scratch: Path) -> None:
         if self._previous is None:
-            self.warnings += dress_new(self._temporary.descriptor, self.path, self._temporary.usual, self._facts)
+            warnings = dress_new(self._temporary.descriptor, self.path, self._temporary.usual, self._facts)
+            self.warnings += _given(self._temporary.descriptor, self.path, self._owner, warnings)
             self._publish_new()
         else:
             warnings = dress_as(self._temporary.descriptor, self.path, self._previous)
+            warnings = _given(self._temporary.descriptor, self.path, self._owner, warnings)
             self._swap(scratch)
-            self.warnings += [*warnings, *self._other_names(self._previous.st_nlink - 1)]
+            self.warnings += [*warnings, *_other_names(self.path, self._previous.st_nlink - 1)]
         self.warnings += sync_folder(self.path)
-
-    def _other_names(self, count: int) -> list[str]:
-        if count < 1:
-            return []
-        names = "1 other name" if count == 1 else f"{count} other names"
-        return [f"{quote_name(self.path)} had {names} (hard links), where the old database still is"]
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -232,6 +234,21 @@ class Target:
             f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "
             "-wal or -journal that lies beside it under another name before it is opened there"
         )
+
+
+def _given(image: int, path: str, owner: tuple[int, int] | None, warnings: list[str]) -> list[str]:
+    """Give an image to whom its user has named, besides which nothing is to be said of owners."""
+    if owner is None:
+        return warnings
+    give_to(image, path, owner)
+    return [warning for warning in warnings if "belong" not in warning]
+
+
+def _other_names(path: str, count: int) -> list[str]:
+    if count < 1:
+        return []
+    names = "1 other name" if count == 1 else f"{count} other names"
+    return [f"{quote_name(path)} had {names} (hard links), where the old database still is"]
 
 
 def _not_held(path: str, kind: str, text: str, ours: int) -> HoldfastError:
