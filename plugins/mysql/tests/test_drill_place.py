@@ -52,6 +52,24 @@ def test_views_of_what_a_backup_was_made_without(
     holdfast.restore(record.id, mariadb.url(new_name()), store=store)
 
 
+@pytest.mark.parametrize("definer", ["current", "strip"])
+def test_definers_that_are_others_by_an_option(mariadb: MariaDB, database: str, store: str, definer: str) -> None:
+    """Which is what the hint of a drill names, where its account may make none for others."""
+    for statement in (
+        "TABLE t(id INT)",
+        "DEFINER=nobody@nowhere PROCEDURE p() SELECT 1",
+        "DEFINER=nobody@nowhere TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.id = 1",
+        "DEFINER=nobody@nowhere EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t",
+        "VIEW v AS SELECT id FROM t",
+    ):
+        mariadb.rows(f"CREATE {statement}", database=database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    result = holdfast.drill(record, store=store, into=mariadb.url(), options={"definer": definer})
+    assert (result.state, result.problems) == ("proven", ())
+    told = sorted(warning.partition(" was not")[0] for warning in result.warnings if "another one here" in warning)
+    assert told == ["event e", "procedure p", "trigger g", "view v"]
+
+
 def test_events_whose_time_has_passed(
     mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -41,7 +41,10 @@ _UPGRADE = (
     "what is kept there: --exclude-kind event,routine"
 )
 _ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
+_LOGIN_HINT = "give the password in the URL, in MYSQL_PWD, or in an option file such as ~/.my.cnf"
 _HINTS = {
+    1045: _LOGIN_HINT,
+    1698: _LOGIN_HINT,
     1153: "raise max_allowed_packet on the server: one row is larger than it",
     1044: "grant the account the privileges that the documentation of the engine lists",
     1203: "end other connections of the account, or let it have two at least",

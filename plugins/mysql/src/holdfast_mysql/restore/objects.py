@@ -96,6 +96,9 @@ class ObjectMaker:
 
     def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
         fitted = replace(statement, body=with_definer(statement, self._definer))
+        if fitted.body != statement.body:
+            why = f"its definer is another one here (-o definer={self._definer})"
+            self._excuse(statement.kind, statement.name, why)
         if self._source != self._database:
             objects = [*names, statement.table]
             for reference in ambiguous_refs(fitted, old=self._source, objects=objects):
