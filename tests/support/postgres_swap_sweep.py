@@ -18,9 +18,11 @@ from support.disks import small_disk
 from support.postgres_statement_proxy import StatementProxy, statement_proxy
 from support.servers.postgres import PostgresServer, Programs, find_programs, running
 
-# The connection cut before the statement, or after it; the restore killed before it, or after it; the session ended by
-# the server; no space left on the server from then on.
-FAULTS = ("cut", "lost", "kill", "killed", "terminate", "full")
+# The connection cut before the statement, or after it; the restore killed before it, or after it; told to end as it
+# comes to the server, by what the handler of a signal raises and by SIGTERM; the session ended by the server; no space
+# left on the server from then on.
+FAULTS = ("cut", "lost", "kill", "killed", "interrupt", "term", "terminate", "full")
+_KILLED = ("kill", "killed")
 # Into an empty database; into a database that is made; in the place of another; two tables into a database with more.
 MODES = ("empty", "create", "replace", "merge")
 # What reads and sets, and the comments that pg_restore sends alone.
@@ -40,6 +42,10 @@ _FILL = """
     COMMENT ON TABLE parent IS 'of {0}';
     CREATE TABLE only{0} AS SELECT {0} AS a;
 """
+
+
+class _Interrupted(BaseException):
+    """What the handler of a signal raises."""
 
 
 @dataclass(kw_only=True)
@@ -118,7 +124,10 @@ class RestoreSweep:
         self.proxy.reset()
         assert self.server.quiet(30)
         state, left = self._state(), self.leftovers()
-        if fault in ("kill", "killed"):
+        if fault in _KILLED:
+            return self._recovered(state, left)
+        if fault in ("interrupt", "term"):
+            assert state != "between", (number, fault, self._statement(number), self.content())
             return self._recovered(state, left)
         where = f"{fault} at {number}: {self._statement(number)!r}: {state}, {left}, {error!r}, {warnings}"
         assert error is None or error.exit_code in (1, 11, 15), where
@@ -139,14 +148,18 @@ class RestoreSweep:
         process: list[subprocess.Popen[bytes]] = []
 
         def act(session: int) -> bool:
-            if fault in ("kill", "killed"):
+            if fault in _KILLED:
                 os.kill(process[0].pid, signal.SIGKILL)
                 process[0].wait(30)
+            elif fault == "term":
+                process[0].terminate()
+            elif fault == "interrupt":
+                os.kill(os.getpid(), signal.SIGUSR1)
             elif fault == "terminate":
                 self._terminate(session)
             elif fault == "full":
                 self.disk(True)
-            return fault in ("terminate", "full", "kill", "killed")
+            return fault not in ("cut", "lost")
 
         def at(current: int, _: bytes, session: int) -> bool:
             return current != number or fault in ("lost", "killed") or act(session)
@@ -155,14 +168,19 @@ class RestoreSweep:
             return current != number or fault not in ("lost", "killed") or act(session)
 
         self.proxy.at, self.proxy.after = at, after
-        if fault in ("kill", "killed"):
+        if fault in (*_KILLED, "term"):
             process.append(self._spawn())
             process[0].wait(timeout=120)
             return None, []
+        before = signal.signal(signal.SIGUSR1, _interrupt)
         try:
             return None, list(self._restore(self._url()))
         except HoldfastError as error:
             return error, []
+        except _Interrupted:
+            return None, []
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
     def _terminate(self, session: int) -> None:
         with self.server.connect() as connection:
@@ -201,8 +219,8 @@ class RestoreSweep:
         url = self.server.url(self.target)
         assert state != "between" or self.mode in ("empty", "create"), self.content()
         if state == "between":
-            self._restore(url, replace=True)
-            assert self._tables() == {"public.parent", "public.child", "public.other", "public.only2", "public.v"}
+            self._put_right(url)
+            assert self._state() == "new", self.content()
         elif left:
             try:
                 self._restore(url, replace=False)  # refused, because the target holds something
@@ -211,8 +229,24 @@ class RestoreSweep:
         assert not self.leftovers()
         return state if state != "between" and not left else "recovered"
 
-    def _tables(self) -> set[str]:
-        return self.server.relations(self.target)
+    def _put_right(self, url: str) -> None:
+        """The same command again, where nothing is there yet, and else that which its refusal names."""
+        filled = re.search("^CREATE (?!DATABASE)", self.content(), re.MULTILINE)
+        try:
+            self._restore(url)
+        except holdfast.UnsafeError as error:
+            refused = error
+        else:
+            assert not filled
+            return
+        assert filled
+        assert "a restore left that was killed" in refused.message, refused
+        assert "use --replace" in str(refused.hint), refused
+        self._restore(url, replace=True)
+
+
+def _interrupt(*_: object) -> None:
+    raise _Interrupted
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.scratch import list_databases
 from holdfast_postgres.session import connected
 from holdfast_postgres.target import abandoned
-from holdfast_postgres.target.temporary import FRESH_LIMIT, LOCK_KEY, UNFINISHED, replaced_comment
+from holdfast_postgres.target.temporary import UNFINISHED, replaced_comment
+from holdfast_postgres.unfinished import FRESH_LIMIT, LOCK_KEY
 
 
 @pytest.fixture

@@ -10,6 +10,14 @@ from support.servers.postgres import PostgresServer
 # What is interrupted, how, and what comes of it.
 _POINTS = {
     "empty": [(rb"COPY .*parent", "killed", "recovered")],
+    "create": [
+        (rb"CREATE DATABASE", "interrupt", "old"),
+        (rb"CREATE DATABASE", "lost", "old"),
+        (rb"CREATE DATABASE", "killed", "recovered"),
+        (rb"COPY .*parent", "killed", "recovered"),
+        (rb"ALTER DATABASE .* CONNECTION LIMIT -1", "interrupt", "old"),
+        (rb"COMMIT", "lost", "new"),
+    ],
     "replace": [
         (rb"CREATE DATABASE", "killed", "recovered"),
         (rb"ALTER DATABASE .* RENAME TO .swapped.$", "terminate", "old"),

@@ -15,7 +15,7 @@ from holdfast_postgres.scratch import list_databases, open_scratch
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target import databases
 from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
-from holdfast_postgres.target.temporary import LOCK_KEY
+from holdfast_postgres.unfinished import LOCK_KEY
 
 
 def test_a_drill_of_an_odd_database_finds_no_difference(

@@ -6,15 +6,17 @@ whatever database it is connected to, and a restore can choose among them.
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Literal
 
 import msgspec
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
 from holdfast.api import IntegrityError, UnsafeError, quote_name
+from holdfast_postgres import unfinished
 from holdfast_postgres.session import quoted
 
 Kind = Literal["owner", "right", "setting", "role setting", "comment", "label", "limit", "template"]
@@ -130,7 +132,7 @@ def read_properties(connection: "Connection[TupleRow]", name: str, *, portable: 
     lines += _settings(connection, oid)
     if template:
         lines.append(f"ALTER DATABASE {_NAME} IS_TEMPLATE true;")
-    if limit >= 0:
+    if limit >= 0 and not unfinished.is_limit(limit):
         lines.append(f"ALTER DATABASE {_NAME} CONNECTION LIMIT {limit};")
     return Properties(tablespace=tablespace, comment=comment, items=tuple(_parse(line) for line in lines))
 
@@ -171,6 +173,8 @@ def _settings(connection: "Connection[TupleRow]", oid: int) -> list[str]:
     """
     lines = []
     for role, setting in connection.execute(query, (oid,)):
+        if unfinished.is_setting(setting):
+            continue
         name, _, value = setting.partition("=")
         what = f"DATABASE {_NAME}" if role is None else f"ROLE {quoted(role)} IN DATABASE {_NAME}"
         # The parts of a name (`app.tenant`) are quoted each.
@@ -200,11 +204,13 @@ def _literal(text: str) -> str:
 
 
 def give_properties(connection: "Connection[TupleRow]", database: str, items: Iterable[Property]) -> list[str]:
-    """Give properties to a database, in autocommit mode; returns what could not be given, for warnings."""
+    """Give properties to a database, each by itself; returns what could not be given, for warnings."""
     failed = []
+    within = connection.info.transaction_status != pq.TransactionStatus.IDLE
     for item in items:
         try:
-            connection.execute(item.statement(database))
+            with connection.transaction() if within else nullcontext():
+                connection.execute(item.statement(database))
         except psycopg.Error as error:
             if isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.LockNotAvailable):
                 raise

@@ -11,6 +11,7 @@ from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.leniency import leniency_warnings
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.snapshot import Snapshot
+from holdfast_postgres.unfinished import read_remnant
 
 # PostgreSQL 14 and later.
 _HALF_DETACHED = """
@@ -25,6 +26,7 @@ def dump_warnings(
     if snapshot.scope:
         yield from snapshot.scope.warnings()
     yield from leniency_warnings(snapshot.lenient)
+    yield from _unfinished(snapshot)
     yield from _missing_rows(snapshot)
     yield from _half_detached(snapshot)
     if not options.schema_only:
@@ -48,6 +50,15 @@ def dump_warnings(
         yield "the backup holds roles with their password hashes: keep it secret"
     elif options.globals is True:
         yield f"not in the backup, since role {quote_name(server.role)} may not read pg_authid: the passwords of roles"
+
+
+def _unfinished(snapshot: Snapshot) -> Iterator[str]:
+    """That the source is half of something else: its backup is complete, and yet not what somebody takes it for."""
+    with translate_errors(f"cannot read {snapshot.location.label}"):
+        remnant = read_remnant(snapshot.connection, snapshot.server.database)
+    if remnant:
+        where = f"database {quote_name(snapshot.server.database)}"
+        yield f"a restore into {where} has not ended, {remnant.which}: the backup has what is there now"
 
 
 def _half_detached(snapshot: Snapshot) -> Iterator[str]:

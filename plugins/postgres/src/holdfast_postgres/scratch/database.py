@@ -22,6 +22,7 @@ from holdfast_postgres.scratch.amcheck import integrity_problems
 from holdfast_postgres.session import LOGIN_TRIGGERS_SINCE, Server, connect, pin, quoted, read_server, settings
 from holdfast_postgres.target import abandoned, checks, databases, temporary
 from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
+from holdfast_postgres.unfinished import FRESH_LIMIT, LOCK_KEY
 
 log = logging.getLogger("holdfast.postgres.scratch")
 
@@ -144,7 +145,7 @@ def _lock(location: Location) -> "Connection[TupleRow]":
     holder = connect(location)
     try:
         databases.limit_statements(holder)
-        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (temporary.LOCK_KEY,))
+        holder.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (LOCK_KEY,))
         holder.execute(f"COMMENT ON DATABASE {quoted(location.database)} IS '{DRILL_MARKER}'")
     except BaseException:
         holder.close()
@@ -170,7 +171,7 @@ def list_databases(url: str) -> list[str]:
         with translate_errors("cannot list the databases"):
             query = f"""
                 SELECT datname FROM pg_catalog.pg_database
-                WHERE datconnlimit = {temporary.FRESH_LIMIT}
+                WHERE datconnlimit = {FRESH_LIMIT}
                     OR pg_catalog.starts_with(pg_catalog.shobj_description(oid, 'pg_database'), '{temporary.OURS}')
             """
             ours = set(first_column(admin, query))

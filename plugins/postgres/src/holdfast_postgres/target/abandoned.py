@@ -14,7 +14,8 @@ from holdfast_postgres.location import Location
 from holdfast_postgres.session import connect, quoted
 from holdfast_postgres.target import databases
 from holdfast_postgres.target.contents import read_objects
-from holdfast_postgres.target.temporary import FRESH_LIMIT, LOCK_KEY, OURS, UNFINISHED, successor_of
+from holdfast_postgres.target.temporary import OURS, UNFINISHED, successor_of
+from holdfast_postgres.unfinished import FRESH_LIMIT, LOCK_KEY
 from holdfast_postgres.watched import WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.abandoned")

@@ -16,6 +16,7 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.session import Server
 from holdfast_postgres.target.extensions import check_extensions
+from holdfast_postgres.unfinished import Remnant
 
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 _OTHERS = """
@@ -242,10 +243,15 @@ def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
 
 def refuse_content(
     names: Sequence[str],
-    where: str,
+    name: str,
+    remnant: Remnant | None,
     *,
     hint: str = "use --replace to put the backup in its place once all of it is restored",
 ) -> None:
-    """Refuse a target that holds something."""
-    if names:
-        raise UnsafeError(f"{where} is not empty: it holds {some_names(names, 3)}", hint=hint)
+    """Refuse a database of that name that holds something, and say of what kind it is."""
+    if not names:
+        return
+    what = f"{remnant.describe(name)}; it" if remnant else f"database {quote_name(name)} is not empty: it"
+    if remnant and remnant.sessions:
+        hint = f"wait until they have ended; if the restore was killed, {hint}"
+    raise UnsafeError(f"{what} holds {some_names(names, 3)}", hint=hint)

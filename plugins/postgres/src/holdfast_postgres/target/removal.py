@@ -21,6 +21,7 @@ from holdfast_postgres.target.contents import (
     tables_of_rows,
 )
 from holdfast_postgres.target.schemas import SchemaState, as_before, read_schemas
+from holdfast_postgres.unfinished import remove_marks
 
 log = logging.getLogger("holdfast.postgres.contents")
 
@@ -63,7 +64,17 @@ def remove_objects(connection: "Connection[TupleRow]", before: EmptyState) -> li
     _execute(connection, _removals(connection, before), failed)
     _execute(connection, as_before(connection, before.schemas), failed)
     remaining = [str(remnant) for remnant in read_objects(connection, limit=_SHOWN)]
-    return remaining or ([f"what these statements would have removed: {'; '.join(failed[:3])}"] if failed else [])
+    if not remaining and failed:
+        remaining = [f"what these statements would have removed: {'; '.join(failed[:3])}"]
+    return _unmarked(connection, remaining)
+
+
+def _unmarked(connection: "Connection[TupleRow]", remaining: list[str]) -> list[str]:
+    """What remains; a database in which nothing does is that of a restore which has not ended no longer."""
+    if not remaining:
+        for text in remove_marks(connection, connection.info.dbname):
+            log.info("%s", text)
+    return remaining
 
 
 def _execute(connection: "Connection[TupleRow]", statements: Sequence[str], failed: list[str]) -> None:
@@ -224,7 +235,7 @@ def remove_rows(connection: "Connection[TupleRow]", before: EmptyState) -> list[
     new = sorted(_large_objects(connection) - before.large_objects)
     for start in range(0, len(new), _BATCH):
         connection.execute("SELECT count(pg_catalog.lo_unlink(o)) FROM unnest(%s::oid[]) o", (new[start:][:_BATCH],))
-    return [f"rows in {label}" for label in filled_tables(connection)]
+    return _unmarked(connection, [f"rows in {label}" for label in filled_tables(connection)])
 
 
 def _large_objects(connection: "Connection[TupleRow]") -> frozenset[int]:

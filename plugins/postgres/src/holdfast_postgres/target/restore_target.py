@@ -8,7 +8,8 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, UsageError, quote_name
+from holdfast.api import HoldfastError, LockedError, ObjectKind, RestoreRequest, UsageError, quote_name
+from holdfast_postgres import unfinished
 from holdfast_postgres.database_properties import (
     Property,
     give_properties,
@@ -24,13 +25,21 @@ from holdfast_postgres.session import Server, connected, pin, read_server
 from holdfast_postgres.target import abandoned, checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.exchange import drop_leftover, exchange
+from holdfast_postgres.target.new_database import NewDatabase
 from holdfast_postgres.target.removal import EmptyState
-from holdfast_postgres.target.temporary import FRESH_LIMIT, Maintenance, mark
-from holdfast_postgres.watched import Connections, SessionIdentity, WatchedConnection
+from holdfast_postgres.target.temporary import Maintenance
+from holdfast_postgres.unfinished import Remnant, read_remnant
+from holdfast_postgres.watched import Connections, WatchedConnection
 
 log = logging.getLogger("holdfast.postgres.target")
 
 _Removal = Callable[["Connection[TupleRow]", EmptyState], Sequence[str]]
+
+# What to do with what could not be undone.
+_DROP_BESIDE = "drop it, or leave it to the next restore or drill on that server"
+_MAKE_AGAIN = "restore again with -o create=true --replace, which puts it right whatever is there, or drop it"
+_REPLACE = "restore again with --replace, which puts it right, or drop it by hand"
+_TRUNCATE = "empty its tables with TRUNCATE"
 
 
 class RestoreTarget:
@@ -41,13 +50,13 @@ class RestoreTarget:
         self._hints = hints
         self._options: PostgresOptions = request.options
         self._location = location
-        self._new = ""  # the name of the database that was made for this restore
-        self._maker: SessionIdentity | None = None  # the session that makes it just now
+        self._remnant: Remnant | None = None  # what another restore has left of the target
         self._empty_state: EmptyState | None = None
         self._properties: list[Property] = []  # of the backup, for the database that is made of it
         self._done = False
         self.connections = Connections()  #: Those that whoever ends the restore has to cut.
         self._elsewhere = Maintenance(self.connections)
+        self._new = NewDatabase(self._elsewhere)
         #: Whether only selected relations are put in, and all else stays: they are restored beside the target first.
         self.merges = False
         self.warnings: list[str] = []
@@ -108,57 +117,52 @@ class RestoreTarget:
             return connection, read_server(connection)
 
     def _check_content(self, connection: "Connection[TupleRow]") -> None:
-        where = f"database {quote_name(self.name)}"
+        if not self._request.drill:
+            self._remnant = read_remnant(connection, self.name)
+        if self._remnant and self._remnant.held:
+            raise LockedError(self._remnant.describe(self.name), hint="wait until it has ended")
         if self._hints.data_only:
             if self._request.replace:
                 raise UsageError("a backup of data alone cannot replace a database", hint="empty its tables first")
             filled = [f"rows in {name}" for name in contents.filled_tables(connection)]
             hint = "empty its tables with TRUNCATE, or restore into another database that has the same tables"
-            checks.refuse_content(filled, where, hint=hint)
+            checks.refuse_content(filled, self.name, self._remnant, hint=hint)
         elif self._request.selective and not self._request.drill and contents.read_objects(connection, limit=1):
             self.merges = True
+            if self._remnant:
+                self.warnings.append(f"{self._remnant.describe(self.name)}: only the selection is put right in it")
         elif self._request.replace:
             checks.check_owner(connection, self.name)
             ours = connection.info.backend_pid
             with self._maintenance(self.name) as other:
                 databases.check_unused(other, self.name, disconnect=self._options.disconnect, ours=ours)
         else:
-            checks.refuse_content([str(entry) for entry in contents.read_objects(connection, limit=100)], where)
+            objects = [str(entry) for entry in contents.read_objects(connection, limit=100)]
+            checks.refuse_content(objects, self.name, self._remnant)
+            if self._remnant and self._remnant.made and self._options.create:
+                self.exists = False  # made anew, as if it had never been
 
     def prepare(self) -> None:
         """Make the database that is restored into, if it is not the empty one at the URL."""
         if self.exists and not self._request.replace and not self.merges:
             with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
                 self._empty_state = removal.read_empty_state(connection)
+                if not self._request.drill:
+                    unfinished.mark(connection)
                 if not (self._request.drill or self._hints.data_only):
                     self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
             return
         name = databases.temporary_name(self.name, "holdfast") if self.exists else self.name
-        with self._maintenance(self.name) as connection:
-            with translate_errors(f"cannot make database {quote_name(name)}"):
-                replaced = read_properties(connection, self.name) if self.exists else None
-                tablespace = replaced.tablespace if replaced else self._tablespace(connection)
-                if self.exists:
-                    self._elsewhere.hold(name)
-                self._new, self._maker = name, connection.identity
-                try:
-                    limit = FRESH_LIMIT if self.exists else -1
-                    self.warnings += databases.create(
-                        connection, name, self._hints.database, tablespace=tablespace, limit=limit
-                    )
-                except HoldfastError as error:
-                    # If its answer was lost, what has the name at the URL may be somebody else's by now.
-                    self._new = name if self.exists and connection.broken else ""
-                    if not self.exists and connection.broken:
-                        made = f"database {quote_name(name)} may have been made, empty: the same restore fills it"
-                        error.hint = "; ".join(filter(None, (error.hint, made)))
-                    raise
-                self._maker = None
-                if replaced:
-                    mark(connection, name)
-                    items = [item for item in replaced.items if not item.hinders]
-                    self.warnings += give_properties(connection, name, items)
-            self.into = self._location.at(name)
+        with self._maintenance(self.name) as connection, translate_errors(f"cannot make database {quote_name(name)}"):
+            replaced = read_properties(connection, self.name) if self.exists else None
+            tablespace = replaced.tablespace if replaced else self._tablespace(connection)
+            hint = self._hints.database
+            into = self._location.at(name)
+            self.warnings += self._new.make(connection, into, hint, tablespace=tablespace, replacing=self.exists)
+            if replaced:
+                items = [item for item in replaced.items if not item.hinders]
+                self.warnings += give_properties(connection, name, items)
+        self.into = into
 
     def _tablespace(self, connection: "Connection[TupleRow]") -> str:
         """The tablespace of the source database, where the server has it."""
@@ -169,14 +173,16 @@ class RestoreTarget:
     def take_properties(self, script: str) -> None:
         """Give the database what belongs to it, as the backup has it.
 
-        A database that is made gets all of it, what would hinder the restore at its end; a scratch database the
-        settings that may change results. One that was there keeps its own, which is said where they differ.
+        A database that is made gets all of it, what would hinder the restore at its end, and so does one that takes the
+        place of what a killed restore made; a scratch database the settings that may change results. One that was
+        there keeps its own, which is said where they differ.
         """
         items = parse_script(script)
         if self.merges:
             return  # a selection is about its tables alone
         with self._maintenance(self.into.database) as connection:
-            if self.exists and not self._request.drill:
+            of_killed = self._request.replace and self._remnant is not None and self._remnant.made
+            if self.exists and not (self._request.drill or of_killed):
                 with translate_errors(f"cannot read {self._location.label}"):
                     self.warnings += likeness.settings_warnings(connection, items, self.name)
                 return
@@ -190,14 +196,18 @@ class RestoreTarget:
         """Let the database beside the target take its place."""
         if self.merges:
             self._done = True
-            self._drop_leftover(self._new, "the database that was restored into beside the target")
-        elif self._new and self.exists:
-            old = exchange(self._elsewhere, self._location, self._new, disconnect=self._options.disconnect)
+            self._drop_leftover(self._new.name, "the database that was restored into beside the target")
+        elif self._new.name and self.exists:
+            old = exchange(self._elsewhere, self._location, self._new.name, disconnect=self._options.disconnect)
             self._done = True
+            if self._properties:
+                with self._maintenance(self.name) as connection:
+                    self.warnings += give_properties(connection, self.name, self._properties)
             self._drop_leftover(old, "the replaced database")
-        elif self._properties:
-            with self._maintenance(self._new) as connection:
-                self.warnings += give_properties(connection, self._new, self._properties)
+        elif self._new.name:
+            self.warnings += self._new.end(self._properties)
+        elif self._empty_state is not None and not self._request.drill:
+            self.warnings += unfinished.end(self._location)
         self._done = True
 
     def _drop_leftover(self, name: str, what: str) -> None:
@@ -214,34 +224,24 @@ class RestoreTarget:
     def _undo(self, error: HoldfastError | None) -> None:
         if self._done:
             return
-        if self._new:
-            _undo(self._drop_new, f"database {quote_name(self._new)}", self.name, error, swept=self.exists)
+        self._new.end_making()
+        if self._new.name:
+            hint = _DROP_BESIDE if self.exists else _MAKE_AGAIN
+            _undo(self._new.drop, f"database {quote_name(self._new.name)}", self.name, error, hint=hint)
         elif (before := self._empty_state) is not None:
             rows = self._hints.data_only
             what = f"{'rows' if rows else 'objects'} in database {quote_name(self.name)}"
             remove: _Removal = removal.remove_rows if rows else removal.remove_objects
-            _undo(lambda: self._removed(remove, before), what, self.name, error)
-
-    def _drop_new(self) -> Sequence[str]:
-        with self._maintenance(self._new) as connection:
-            if self._maker is not None:
-                databases.end_session(connection, self._maker)
-            databases.drop(connection, self._location.at(self._new))
-        return ()
+            hint = _TRUNCATE if rows else _REPLACE
+            _undo(lambda: self._removed(remove, before), what, self.name, error, hint=hint)
 
     def _removed(self, remove: _Removal, before: EmptyState) -> Sequence[str]:
         with connected(self._location) as connection:
             return remove(connection, before)
 
 
-def _undo(
-    undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None, *, swept: bool = False
-) -> None:
-    """Undo a restore into the database of that name; what remains is said with the cause.
-
-    `swept` says whether the next run would remove it.
-    """
-    hint = "drop it, or leave it to the next restore or drill on that server" if swept else "remove it by hand"
+def _undo(undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None, *, hint: str) -> None:
+    """Undo a restore into the database of that name; what remains is said with the cause, and what to do then."""
     begin = cause.message if cause else "the restore failed"
     kind = type(cause) if cause else HoldfastError
     try:

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from holdfast_postgres.location import Location
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target import databases
+from holdfast_postgres.unfinished import LOCK_KEY
 from holdfast_postgres.watched import Connections, WatchedConnection
 
 #: What all comments of ours on databases begin with.
@@ -21,11 +22,6 @@ OURS = "holdfast: "
 UNFINISHED = f"{OURS}made by a restore that has not ended, which then drops it or lets it replace another"
 #: How the comment on a replaced database begins, which goes on with the OID of that in its place.
 REPLACED = f"{OURS}replaced by a restore, which drops it at its end, with the database of OID "
-# No statement makes a database together with its comment. A limit of sessions, which none ever reaches, says until
-# then whose it is.
-FRESH_LIMIT = 1_869_571_684
-# Any constant will do: nobody else uses this one.
-LOCK_KEY = 0x686F6C64
 
 
 def replaced_comment(successor: int, comment: str | None) -> str:
@@ -49,8 +45,10 @@ def release(connection: "Connection[TupleRow]", name: str) -> None:
     _lock(connection, "pg_advisory_unlock", name)
 
 
-def _lock(connection: "Connection[TupleRow]", function: str, name: str) -> None:
-    connection.execute(f"SELECT pg_catalog.{function}(%s, pg_catalog.hashtext(%s))", (LOCK_KEY, name))
+def _lock(connection: "Connection[TupleRow]", function: str, name: str) -> bool:
+    query = f"SELECT pg_catalog.{function}(%s, pg_catalog.hashtext(%s))::text = 'true'"
+    row = connection.execute(query, (LOCK_KEY, name)).fetchone()
+    return bool(row and row[0])
 
 
 def mark(connection: "Connection[TupleRow]", name: str) -> None:
@@ -92,6 +90,15 @@ class Maintenance:
         assert self._connection is not None  # noqa: S101 (called in the block of `connected`)
         self._names.append(name)
         hold(self._connection, name)
+
+    def try_hold(self, name: str) -> bool:
+        """The same for a name that others may want too; False where another run holds it."""
+        assert self._connection is not None  # noqa: S101 (called in the block of `connected`)
+        self._names.append(name)
+        if not _lock(self._connection, "pg_try_advisory_lock", name):
+            self._names.remove(name)
+            return False
+        return True
 
     def close(self) -> None:
         """End the session, and what it holds."""
