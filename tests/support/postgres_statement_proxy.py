@@ -40,7 +40,11 @@ class StatementProxy:
         with contextlib.suppress(OSError):
             while True:
                 client = listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self.port))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.port))
+                except OSError:
+                    client.close()  # nobody listens there at this moment
+                    continue
                 for link in (client, server):
                     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=_Link(client, server, self).run, daemon=True).start()

@@ -92,8 +92,8 @@ def _terminate(server: PostgresServer, database: str, condition: str) -> None:
     assert server.value("postgres", query) >= 1
 
 
-def test_a_server_that_stops_in_the_middle_ends_backup_and_restore(store: str, holdfast_cli: Cli) -> None:
-    """As a crash would: exit code 15 for both, and nothing is listed."""
+def test_a_server_that_stops_in_the_middle_ends_backup_restore_and_drill(store: str, holdfast_cli: Cli) -> None:
+    """As a crash would: exit code 15 for all, nothing is listed, and what is left is named with why."""
     with running() as server:
         server.create("app")
         fill_big(server, "app")
@@ -110,6 +110,11 @@ def test_a_server_that_stops_in_the_middle_ends_backup_and_restore(store: str, h
         server.start()
         with pytest.raises(UnreachableError):
             holdfast.restore(record.id, server.url("copy"), store=store, on_event=crash)
+        server.start()
+        with pytest.raises(UnreachableError, match=r"^cannot .*; could not drop the scratch .*drill_") as lost:
+            holdfast.drill(record.id, store=store, into=server.url("postgres"), on_event=crash)
+        assert "next drill" in str(lost.value.hint)
+        assert "give the role" not in str(lost.value.hint)
         server.start()
         assert holdfast.restore(record.id, server.url("copy2"), store=store, options={"create": "true"}).steps
 

@@ -133,8 +133,8 @@ def prune(
     An empty policy is a `UsageError`. The newest good and the newest proven backup of a source stay, unless
     `allow_last`; one of a selection takes the place of no whole one. A deletion that fails is reported in the result
     and stops no other one. Watchers hear of the prune, and of each deletion in it as of one by `delete`. `on_choice`
-    is called for each backup at once when its fate is settled, the oldest of a source first. `patience` is what there is
-    for readers to end.
+    is called for each backup at once when its fate is settled, the oldest of a source first. `patience` is what there
+    is for readers to end.
     """
     with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
         _check_policy(policy)

@@ -139,6 +139,8 @@ _WORDS = {
     f"system catalog is damaged: {_LOOK_FOR_OID}, and drop it",
     "no answer from the server|connection timeout expired": "see whether the server runs, and whether the network, "
     "proxy or pooler before it passes on what it takes",
+    "server closed the connection unexpectedly": "the log of the server says why, such as a restart, or a disk for its "
+    "WAL that is full",
     "query_wait_timeout": "the pool has too few sessions of the server for so many jobs: lower --jobs, let the "
     "pool have more, or use the address of the server itself",
     "shared_preload_libraries|must be preloaded": "add the extension to shared_preload_libraries of that server, "

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
-from holdfast.api import IntegrityError, Proof, ScratchRequest, UsageError
+from holdfast.api import HoldfastError, IntegrityError, Proof, ScratchRequest, UsageError
 from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, some_lines, translate_errors
@@ -101,8 +101,17 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
             yield scratch
         finally:
             holder.close()
-    finally:
+    except HoldfastError as cause:
+        try:
+            _drop(location, name)
+        except HoldfastError as error:
+            hint = "; ".join(filter(None, (cause.hint, error.hint)))
+            raise type(cause)(f"{cause.message}; {error.message}", hint=hint) from cause
+        raise
+    except BaseException:
         _drop(location, name)
+        raise
+    _drop(location, name)
 
 
 def _hints(request: ScratchRequest) -> Hints:
@@ -154,13 +163,16 @@ def _lock(location: Location) -> "Connection[TupleRow]":
 
 
 def _drop(location: Location, name: str) -> None:
-    with databases.maintenance(location, avoid=name) as admin:
-        try:
+    what, hint = f"could not drop the scratch database {name}", "drop it, or leave it to the next drill on that server"
+    try:
+        with databases.maintenance(location, avoid=name) as admin:
             databases.drop(admin, location.at(name))
-        except psycopg.Error as error:
-            translated = server_error(error, f"could not drop the scratch database {name}")
-            translated.hint = "drop it, or leave it to the next drill on that server"
-            raise translated from error
+    except psycopg.Error as error:
+        translated = server_error(error, what)
+        translated.hint = hint
+        raise translated from error
+    except HoldfastError as error:
+        raise type(error)(f"{what}: {error.message}", hint=hint) from error
 
 
 def list_databases(url: str) -> list[str]:

@@ -97,7 +97,9 @@ def connect_to_server(location: Location, *, avoid: str = "") -> WatchedConnecti
             return connect(location.at(name))
         except HoldfastError as error:
             log.info("cannot use database %s for maintenance: %s", name, error)
-    first_error.hint = first_error.hint or "give the role the right to connect to a database besides that of the URL"
+    if not isinstance(first_error, UnreachableError) or "does not exist" in first_error.message:
+        hint = "give the role the right to connect to a database besides that of the URL"
+        first_error.hint = first_error.hint or hint
     raise first_error
 
 

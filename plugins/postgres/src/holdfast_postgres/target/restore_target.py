@@ -242,16 +242,16 @@ class RestoreTarget:
 
 def _undo(undo: Callable[[], Sequence[str]], what: str, name: str, cause: HoldfastError | None, *, hint: str) -> None:
     """Undo a restore into the database of that name; what remains is said with the cause, and what to do then."""
-    begin = cause.message if cause else "the restore failed"
+    begin = f"{cause.message}; " if cause else ""
     kind = type(cause) if cause else HoldfastError
     try:
         remaining = undo()
     except (psycopg.Error, HoldfastError) as error:
         text = " ".join(str(error).split())
-        raise kind(f"{begin}; could not remove {what}: {text}", hint=hint) from error
+        raise kind(f"{begin}could not remove {what}: {text}", hint=hint) from error
     if remaining:
         where = f"database {quote_name(name)}"
-        raise kind(f"{begin}; left in {where}: {some_names(remaining)}", hint=hint)
+        raise kind(f"{begin}left in {where}: {some_names(remaining)}", hint=hint)
 
 
 def _omitted(request: RestoreRequest) -> set[str]:
