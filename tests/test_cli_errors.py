@@ -275,7 +275,7 @@ def test_a_slip_in_the_order_of_arguments_is_told_as_that(shell: Shell) -> None:
     ran = shell.fails(2, "--nonsense", "list")
     assert ran.hint.startswith("usage: ")
     ran = shell.fails(2, "restore", "sqlite:///copy.db", "latest")
-    assert ran.error == "the URL comes before the ID"
+    assert ran.error == "the URL stands before the ID"
 
 
 def test_a_wrong_value_from_the_environment_names_its_variable(shell: Shell) -> None:

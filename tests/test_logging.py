@@ -9,6 +9,7 @@ import pytest
 from support.commandline import Shell
 
 import holdfast
+from holdfast.cli.log_format import TextLines
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -90,6 +91,11 @@ def test_verbose_text_logs_do_not_change_what_a_command_does(kept: Shell, comman
     assert "Traceback" not in ran.stderr
     if command[0] != "list":
         assert re.search(r"^INFO holdfast\.run: ", ran.stderr, re.MULTILINE)
+
+
+def test_a_warning_that_is_logged_looks_like_any_other() -> None:
+    record = logging.makeLogRecord({"name": "holdfast.mysql", "levelno": logging.WARNING, "msg": "events do not run"})
+    assert TextLines(traces=False).format(record) == "warning: events do not run"
 
 
 def test_a_program_gets_records_with_fields_from_standard_logging(

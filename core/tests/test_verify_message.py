@@ -22,12 +22,17 @@ def test_the_error_of_verify_names_the_damaged_and_its_hint_the_newest_good_back
     assert output.out.count("is not what was stored") == 1
 
 
-def test_where_no_backup_is_good_verify_says_so(
+def test_the_hint_of_verify_is_about_each_source_of_which_a_backup_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """Of one without a good backup it says where the commands for a restore by hand are."""
     monkeypatch.chdir(tmp_path)
-    Path("app.db").touch()
-    bad = holdfast.backup("sqlite:///app.db")
-    Path(bad.path, "database.sqlite.zst").unlink()
+    for name in ("app", "shop"):
+        Path(f"{name}.db").touch()
+    whole = holdfast.backup("sqlite:///app.db")
+    damaged = [holdfast.backup(f"sqlite:///{name}.db") for name in ("app", "shop")]
+    for backup in damaged:
+        Path(backup.path, "database.sqlite.zst").unlink()
     assert run(["verify"]) == 13
-    assert f"error: 1 of 1 backup is damaged: {bad.id}\nhint: no backup of 'app' is good\n" in capfd.readouterr().err
+    hint = capfd.readouterr().err.partition("hint: ")[2]
+    assert f"app: use {whole.id}, the newest good backup; shop: no backup of 'shop' is good: SHA256SUMS" in hint

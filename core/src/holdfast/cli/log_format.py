@@ -17,8 +17,9 @@ class TextLines(logging.Formatter):
         self._traces = traces
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        line = f"{record.levelname} {record.name}: {visible(record.getMessage())}"
+        """Write a record; a warning looks like any other of the command."""
+        about = "warning" if record.levelno == logging.WARNING else f"{record.levelname} {record.name}"
+        line = f"{about}: {visible(record.getMessage())}"
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info and self._traces else ""
         return line + "\n".join(map(visible, trace.split("\n")))
 

@@ -68,7 +68,7 @@ def command(
     from holdfast.run import Run
 
     if "://" in backup and "://" not in target:
-        raise UsageError("the URL comes before the ID", hint="write: holdfast restore [OPTIONS] ID URL")
+        raise UsageError("the URL stands before the ID", hint="write: holdfast restore [OPTIONS] ID URL")
     registry = installed()
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
         assignments = engine_options(options.pop("assignments"), options.pop("extensions"))

@@ -201,7 +201,10 @@ class Verification:
         """Raise `IntegrityError` if a backup is damaged, else `PartialError` if one could not be checked."""
         count = len(self.entries) + len(self._hidden)
         if self._damaged:
-            hint = newest_good_hint(self._catalog, self._damaged[0].name)
+            sources = list(dict.fromkeys(result.name for result in self._damaged))
+            hints = [newest_good_hint(self._catalog, name) for name in sources[:5]]
+            hint = "; ".join(f"{name}: {text}" for name, text in zip(sources, hints, strict=False))
+            hint = hints[0] if len(sources) == 1 else hint + ("; …" if len(sources) > 5 else "")
             names = ", ".join(result.id for result in self._damaged[:5]) + (", …" if len(self._damaged) > 5 else "")
             are = "backup is" if count == 1 else "backups is" if len(self._damaged) == 1 else "backups are"
             raise IntegrityError(f"{len(self._damaged)} of {count} {are} damaged: {names}", hint=hint)

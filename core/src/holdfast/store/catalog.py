@@ -237,14 +237,22 @@ class Catalog:
         return (entry for entry in entries if entry is not None)
 
     def newest_good(self, name: str) -> Entry | None:
-        """The newest backup of a source that counts."""
-        return next((entry for entry in self.newest(name) if entry.good), None)
+        """The newest backup of a source that counts, of the whole if there is one."""
+        return _first_whole(entry for entry in self.newest(name) if entry.good)
+
+
+def _first_whole(entries: Iterator[Entry]) -> Entry | None:
+    """The first that holds all of its source, else the first of all; no more are read than that takes."""
+    first = next(entries, None)
+    return next((entry for entry in entries if not entry.part), first) if first and first.part else first
 
 
 def newest_good_hint(catalog: Catalog, name: str) -> str:
     """Say which backup of a source to use in the place of a damaged one."""
     good = catalog.newest_good(name)
-    return f"use {good.id}, the newest good backup" if good else f"no backup of '{name}' is good"
+    if good:
+        return f"use {good.id}, the newest good backup"
+    return f"no backup of '{name}' is good: SHA256SUMS and RESTORE.md in its folder tell what can be restored by hand"
 
 
 def _latest(storage: Storage, entries: tuple[Entry, ...], name: str) -> Entry:
