@@ -1,7 +1,9 @@
 """Two hosts that keep files of the same path in one store, and a host that has another name now."""
 
 import json
+import os
 
+import pytest
 from support.commandline import Shell
 from support.databases import add_row
 
@@ -31,3 +33,22 @@ def test_a_container_that_is_new_each_night_is_asked_who_it_is(shell: Shell) -> 
     assert "HOLDFAST_HOST" in refused.stderr
     shell.run("backup", "sqlite:///app.db", "--host", "web1", "--adopt")
     assert "warning" not in shell.run("backup", "sqlite:///app.db", "--host", "web1").stderr.lower()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes into the store of another user")
+def test_a_store_of_another_user_is_written_to_only_on_request_and_stays_usable_for_him(shell: Shell) -> None:
+    record = shell.backup("sqlite:///app.db")
+    for path in (shell.store, *shell.store.rglob("*")):
+        os.chown(path, 65534, 65534)
+    refused = shell.fails(16, "backup", "sqlite:///app.db")
+    assert "belongs to nobody, and what is written now would be root's" in refused.stderr
+    assert len(json.loads(shell.run("list", "--json").stdout)) == 1
+    shell.run("drill", record["id"])
+    shell.run("pin", record["id"])
+    notes = [path for folder in ("findings", "labels") for path in shell.store.rglob(f"{folder}*")]
+    notes += [path for folder in ("findings", "labels") for path in shell.store.rglob(f"{folder}/*")]
+    assert len(notes) == 4
+    assert {path.stat().st_uid for path in notes} == {65534}
+    shell.backup("sqlite:///app.db", "--foreign-store")
+    (shell.store / "holdfast.json").chmod(0o660)
+    shell.backup("sqlite:///app.db")

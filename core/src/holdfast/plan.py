@@ -156,6 +156,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     #: By how many percent the database may have shrunk since its last backup; beyond, it is refused. None means 90, and
     #: only a warning.
     max_shrink: float | None = None
+    #: Whether to write into a store that is another user's alone, who could then neither read nor prune the backup.
+    foreign_store: bool = False
     #: Whether to take over a `name` that belongs to another database.
     adopt: bool = False
     #: The name of the host that the database lies on; None means `HOLDFAST_HOST`, else the system's own.

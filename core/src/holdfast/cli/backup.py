@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     help="Refuse a database that has shrunk by more since its last backup  [default: warn beyond 90]",
 )
 @click.option("--create/--no-create", default=True, help="Whether a store that is not there is made.")
+@click.option("--foreign-store", is_flag=True, help="Write into a store that belongs to another user.")
 @click.option("--adopt", is_flag=True, help="Take over a --name that belongs to another database.")
 @click.option(
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"

@@ -30,6 +30,7 @@ from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.names import slug
 from holdfast.store.origin import Origin
+from holdfast.store.ownership import check_owner
 from holdfast.store.removal import discard, sweep
 from holdfast.url import redact
 
@@ -74,7 +75,10 @@ def backup(
 
 def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
     catalog = Catalog(setup.storage)
-    if not _check_store(catalog) and not setup.plan.create:  # before the source is opened, whose check may take long
+    exists = _check_store(catalog)
+    if exists and not setup.plan.foreign_store:
+        check_owner(setup.storage)
+    if not exists and not setup.plan.create:  # before the source is opened, whose check may take long
         raise _no_store(catalog)
     with _open_source(setup) as source, _claim_name(catalog, setup, source, run, at) as created_at:
         manifest, files = _write(setup, source, run, created_at)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from holdfast.api import Chunk
 from holdfast.errors import os_error_text
 from holdfast.filesystem import give_name
-from holdfast.store.names import MARKER, PARTIAL
+from holdfast.store.names import FINDINGS, LABELS, MARKER, PARTIAL
 
 _File = TypeVar("_File", int, str)
 
@@ -92,20 +92,28 @@ def rename_folder(source: str, target: str) -> None:
         raise
 
 
-def share(file: _File, root: str) -> _File:
+def share(file: _File, path: str, root: str) -> _File:
     """Give a new file or folder the rights that group and others have to the marker of the store at `root`.
 
     Whoever lets them read or write it shares the whole, with a umask of whatever kind.
     """
     try:
-        rights = os.stat(os.path.join(root, MARKER)).st_mode & 0o066
+        marker = os.stat(os.path.join(root, MARKER))
+        rights = marker.st_mode & 0o066
         mode = os.stat(file).st_mode
         if stat.S_ISDIR(mode):
             rights |= (rights & 0o044) >> 2  # who may read it may enter it
+        if _is_note(path) and os.geteuid() == 0 and os.stat(file).st_uid != marker.st_uid:
+            os.chown(file, marker.st_uid, marker.st_gid)  # a check by root must not take the backup from its owner
         if rights:
             os.chmod(file, stat.S_IMODE(mode) | rights)  # a folder may have its setgid bit from the one above
     except FileNotFoundError:
         pass  # the store is only being made
     except OSError as error:
-        log.info("%s is not shared: %s", file, os_error_text(error))
+        log.info("%s is not shared: %s", path, os_error_text(error))
     return file
+
+
+def _is_note(path: str) -> bool:
+    """Whether a path is that of a finding or label, or of the folder of such."""
+    return bool({FINDINGS, LABELS} & {os.path.basename(path), os.path.basename(os.path.dirname(path))})

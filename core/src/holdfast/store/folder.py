@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
 from holdfast.api import Stat
@@ -17,6 +17,7 @@ from holdfast.store._partial import FileWriter, naming, partial_path, publish, r
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # These are small and are believed as soon as they have their name: after a loss of power an empty one would be a
 # damaged backup, a name that nobody can use, or a store that nobody can open. All else waits for the barrier.
 _SYNCED_FIRST = frozenset({MANIFEST, MARKER, CLAIM})
@@ -164,20 +165,19 @@ class FolderStorage:
                     self._unsynced |= paths
                 raise
 
-    @contextmanager
-    def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:  # noqa: ARG002 (flock ends with its holder)
+    def lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002 (see below)
         """Hold an flock; it ends with the process, however that ends."""
-        folder = os.path.join(self.root, LEASES)
-        self._make(folder)
-        with hold_lease(folder, name):
-            yield
+        return self._hold(name, shared=False)
+
+    def shared_lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002 (see below)
+        """Hold an flock that others share."""
+        return self._hold(name, shared=True)
 
     @contextmanager
-    def shared_lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:  # noqa: ARG002 (as above)
-        """Hold an flock that others share."""
+    def _hold(self, name: str, *, shared: bool) -> Iterator[None]:
         folder = os.path.join(self.root, LEASES)
         self._make(folder)
-        with hold_lease(folder, name, shared=True):
+        with hold_lease(folder, name, shared=shared):
             yield
 
     def _path(self, path: str) -> str:
@@ -204,7 +204,7 @@ class FolderStorage:
         for attempt in range(100):
             self._make(os.path.dirname(path))
             try:
-                return share(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), self.root)
+                return share(os.open(path, _NEW, 0o600), path, self.root)
             except FileNotFoundError:
                 if attempt == 99:
                     raise
@@ -219,7 +219,7 @@ class FolderStorage:
             self._make(parent)
         with contextlib.suppress(FileExistsError, FileNotFoundError):  # made, or its parent removed, by another
             os.mkdir(folder, 0o700)
-            share(folder, self.root)
+            share(folder, folder, self.root)
             with self._lock:
                 self._unsynced.add(parent)
 

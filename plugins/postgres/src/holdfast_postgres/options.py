@@ -16,7 +16,7 @@ _LEAST_PART = 1 << 20
 _SIZE = re.compile(r"([0-9]{1,9})(kB|MB|GB|TB)?")
 
 
-def parse_size(name: str, text: str) -> int:
+def parse_setting(name: str, text: str) -> int:
     """The bytes of a size such as `512MB`, or of a plain number, which counts MB; anything else is a `UsageError`."""
     match = _SIZE.fullmatch(text)
     if match is None:
@@ -73,8 +73,8 @@ class PostgresOptions:
             raise ValueError(f"connect_timeout is {self.connect_timeout}, expected 1 to 3600 seconds")
         if not 0.001 <= self.lock_timeout <= 86400:
             raise ValueError(f"lock_timeout is {self.lock_timeout}, expected 0.001 to 86400 seconds")
-        parse_size("large_table", self.large_table)
-        if parse_size("part_size", self.part_size) < _LEAST_PART:
+        parse_setting("large_table", self.large_table)
+        if parse_setting("part_size", self.part_size) < _LEAST_PART:
             raise ValueError(f"part_size is {self.part_size}, expected 1MB or more")
         if self.maintenance_work_mem and not _MEMORY.fullmatch(self.maintenance_work_mem):
             raise ValueError(f"maintenance_work_mem is '{self.maintenance_work_mem}', expected a size such as 256MB")
@@ -87,9 +87,9 @@ class PostgresOptions:
     @property
     def large_table_bytes(self) -> int:
         """The size from which a table is read in parallel parts."""
-        return parse_size("large_table", self.large_table)
+        return parse_setting("large_table", self.large_table)
 
     @property
     def part_size_bytes(self) -> int:
         """The size of a part, at most."""
-        return parse_size("part_size", self.part_size)
+        return parse_setting("part_size", self.part_size)
