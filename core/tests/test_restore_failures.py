@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Event, Facts
+from holdfast.api import Event, Facts, Operation
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, cleanup_notes
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.run import Run
 from holdfast.setup import Parts
 from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
 
@@ -95,3 +96,13 @@ def test_an_engine_that_begins_with_the_failure_is_not_repeated() -> None:
     error = IntegrityError("table t")
     with pytest.raises(IntegrityError, match=r"^table t is left behind$"):
         run(Leaving(failing="load", error=error))
+
+
+def test_what_ends_a_restore_after_its_commit_says_that_the_target_is_restored() -> None:
+    for error in (HoldfastError("the lease cannot be given back"), KeyboardInterrupt()):
+        run = Run(Operation.RESTORE, registry=memory_registry())
+        run.settled = "memory://host/copy is restored all the same"
+        with pytest.raises(type(error)) as caught, run:
+            raise error
+        told = f"{caught.value}{getattr(caught.value, '__notes__', '')}"
+        assert told.count("is restored all the same") == 1

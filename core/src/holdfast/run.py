@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from holdfast.api import Event, EventType, Operation, Watcher
 from holdfast.error_boundary import error_message, scrub, translated
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, add_cleanup_failure, cleanup_notes
 from holdfast.plugins.observing import Observers
 from holdfast.plugins.registry import Registry
 from holdfast.streaming.workers import Stop
@@ -52,6 +52,7 @@ class Run:
         self.action = f"{operation} failed"
         self.stop = Stop()
         self.total: int | None = None
+        self.settled = ""  # what has come of it already, whatever ends it now
         self.warnings: list[str] = []
         self.started = time.monotonic()
         self._dry_run = dry_run
@@ -75,6 +76,8 @@ class Run:
             if error is None:
                 return
             failure = translated(error, self.action, self._urls)
+            if self.settled and not self._over:
+                _add(failure, self.settled)
             self._tell_failure(failure)
         finally:
             if self._within is None:
@@ -185,6 +188,12 @@ class Run:
                 raise
             else:
                 raise HoldfastError(f"the watcher failed: {error_message(error)}") from error
+
+
+def _add(failure: BaseException, settled: str) -> None:
+    """Add to what ended a run that it has done its work, unless whoever did that has said so."""
+    if settled.partition(" ")[2] not in f"{error_message(failure)}{cleanup_notes(failure)}":
+        add_cleanup_failure(failure, HoldfastError(settled))
 
 
 def exit_code_of(error: BaseException) -> int | None:

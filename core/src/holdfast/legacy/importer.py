@@ -66,6 +66,7 @@ class ImportResult:
     id: str = ""
     name: str = ""
     message: str = ""
+    exit_code: int = 0  #: of a failed one: what its error alone would be
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -119,7 +120,7 @@ def import_backups(
                 continue
             record = _import(file, registry, catalog.storage, on_event)
         except HoldfastError as error:
-            yield ImportResult(file=title, status="failed", message=error.message)
+            yield ImportResult(file=title, status="failed", message=error.message, exit_code=error.exit_code)
         else:
             known[metadata.backup_id, file.sha256] = catalog.find(f"{record.name}/{record.id}")
             said = "; ".join(record.warnings)

@@ -254,6 +254,8 @@ class _Loading:
         self._drain(needed)
         run.emit(EventType.PROGRESS)
         self._session.commit()
+        if not self._setup.drill:
+            run.settled = f"{redact(self._setup.plan.target)} is restored all the same"
         for warning in self._session.warnings if isinstance(self._session, SupportsWarnings) else ():
             run.warn(warning)
         return self._session.failures if isinstance(self._session, SupportsFailures) else ()

@@ -57,13 +57,25 @@ def real_path(path: str) -> str:
     """
     real = os.path.realpath(path)
     way, end = (path, real) if os.path.lexists(path) else (os.path.dirname(path) or ".", os.path.dirname(real))
-    if os.path.exists(way) and not (os.path.exists(end) and os.path.samefile(way, end)):
+    if _leads_elsewhere(way, end):
         raise UsageError(
             f"{quote_name(path)} cannot be opened by SQLite, for which that is {quote_name(real)}, another file",
             hint="run holdfast in that container (`nsenter --target PID --mount`, `docker exec`), or name the file "
             "where the volume of the container lies",
         )
     return real
+
+
+def _leads_elsewhere(way: str, end: str) -> bool:
+    """Whether two paths are those of two files, or the second one of none; a disk that does not answer says nothing."""
+    try:
+        status = os.stat(way)
+        try:
+            return not os.path.samestat(status, os.stat(end))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+    except OSError:
+        return False
 
 
 def _url(path: str) -> str:

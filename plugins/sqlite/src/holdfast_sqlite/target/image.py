@@ -63,6 +63,12 @@ class TemporaryImage:
             return os.path.samestat(os.lstat(path), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
+        except OSError:  # the disk does not answer: what has no temporary name any more has got the other
+            try:
+                os.lstat(self.path)
+            except FileNotFoundError:
+                return True
+            return False
 
     def _sweep(self) -> None:
         image = re.compile(re.escape(self._mark) + "[0-9a-f]{12}")
