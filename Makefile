@@ -10,8 +10,8 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix definitions schemas swaps model isolation lint format docs bench dist \
-	release-check lock clean
+.PHONY: help venv demo test test-matrix definitions schemas swaps model isolation errnos lint format docs bench \
+	dist release-check lock clean
 
 help:
 	@echo "make demo    back up, verify and restore a real database, and watch"
@@ -25,6 +25,7 @@ help:
 	@echo "             every statement in every way (an hour; ARGS=\"-k postgres\" for some)"
 	@echo "make model   try 10,000 random steps of backups, damage, renames, prunes and kills on a store (STEPS=100000)"
 	@echo "make isolation  let plugins do whatever no plugin should at every call of every operation (ten minutes)"
+	@echo "make errnos  let each call of the file system fail in each way, 6,400 points in seven commands (an hour)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -92,6 +93,9 @@ model: $(VENV)/.ready-test
 isolation: $(VENV)/.ready-test
 	@.ci/prepare test
 	@HOLDFAST_TEST_ISOLATION=long $(BIN)/python -m pytest -q $(ARGS) tests/test_isolation.py
+
+errnos: $(VENV)/.ready-test
+	@HOLDFAST_ERRNO_POINTS=all $(BIN)/python -m pytest -q -n 2 $(ARGS) tests/test_errno_sweep.py
 
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .
