@@ -9,6 +9,7 @@ from support.postgres_proofs import differences, recorded_proof
 from support.servers.postgres import PostgresServer
 
 import holdfast
+from holdfast.api import HoldfastError
 from holdfast_postgres.encodings import decode, encode
 
 
@@ -94,3 +95,21 @@ def test_the_proof_of_bytes_that_are_no_text_finds_their_changes(server: Postgre
             after = recorded_proof(holdfast.backup(server.url(source), store=store, proof=True))
             assert kind in {name for name, _ in differences(before, after)}
             before = after
+
+
+def test_a_database_that_lacks_a_character_names_what_to_restore_into(
+    server: PostgresServer, database: str, store: str
+) -> None:
+    server.execute(database, "CREATE TABLE t AS SELECT '日本' AS a")
+    by_copy = holdfast.backup(server.url(database), store=store, options={"large_table": "0"})
+    by_pg_dump = holdfast.backup(server.url(database), store=store)
+    with server.database(ENCODING="LATIN1", LC_COLLATE="C", LC_CTYPE="C") as narrow:
+        for record in (by_copy, by_pg_dump):
+            _refused(server, record.id, narrow, store)
+
+
+def _refused(server: PostgresServer, backup: str, narrow: str, store: str) -> None:
+    with pytest.raises(HoldfastError, match='has no equivalent in encoding "LATIN1"') as caught:
+        holdfast.restore(backup, server.url(narrow), store=store)
+    assert "encoding of the source" in str(caught.value.hint)
+    assert server.relations(narrow) == set()

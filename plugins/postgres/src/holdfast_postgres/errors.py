@@ -32,7 +32,7 @@ _BY_STATE: dict[str, type[HoldfastError]] = {
     "XX001": IntegrityError,  # data_corrupted
     "XX002": IntegrityError,  # index_corrupted
 }
-_RESTORE_DENIED = "restore as a superuser, or as a role that may make what is named"
+RESTORE_DENIED = "restore as a superuser, or as a role that may make what is named"
 _READ_DENIED = "grant the role pg_read_all_data, or SELECT on every table and sequence and USAGE on every schema"
 _BY_CLASS: dict[str, type[HoldfastError]] = {"08": UnreachableError, "28": CredentialsError}
 
@@ -125,6 +125,7 @@ _HINTS = {
     "53100": "make room on the disk of the server",
     "53200": "free memory on the server",
     "25006": "name the primary: this server is a standby, or its sessions may change nothing",
+    "22P05": "restore into a database with the encoding of the source, such as -o create=true makes",
 }
 _LARGE_OBJECTS_HINT = (
     "grant the role SELECT on each large object, which pg_read_all_data does not give, or as a superuser set "
@@ -207,7 +208,7 @@ def restore_error(text: str, action: str, *, state: str = "") -> HoldfastError:
     if state == "53200" and re.search(_OUT_OF_LOCKS, flat):
         return OutOfLocksError(f"{action}: {flat}", hint=_OUT_OF_LOCKS_HINT)
     kind = _kind(state, flat)
-    hint = _RESTORE_DENIED if state == "42501" else _hint(state, flat, kind)
+    hint = RESTORE_DENIED if state == "42501" else _hint(state, flat, kind)
     return kind(f"{action}: {flat}", hint=hint)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "BROKEN_BY_ROWS",
     "CHECK_VIOLATION",
     "EXTENSION",
+    "FOREIGN_KEY_VIOLATION",
     "OWNER",
     "REFRESH",
     "ROWS",
@@ -22,8 +23,9 @@ __all__ = [
     "refusal_of",
 ]
 
+FOREIGN_KEY_VIOLATION = "23503"
 CHECK_VIOLATION = "23514"  # of the bounds of a partition, too
-BROKEN_BY_ROWS = ("23503", CHECK_VIOLATION)  # foreign keys and CHECKs, which can be made NOT VALID
+BROKEN_BY_ROWS = (FOREIGN_KEY_VIOLATION, CHECK_VIOLATION)  # foreign keys and CHECKs, which can be made NOT VALID
 ROWS, REFRESH = "TABLE DATA", "MATERIALIZED VIEW DATA"  # the kinds of entries
 # Whom an object belongs to: pg_dump gives it no entry of its own.
 OWNER = re.compile(r"ALTER .* OWNER TO ", re.DOTALL)

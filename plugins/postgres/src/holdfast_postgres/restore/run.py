@@ -11,7 +11,14 @@ from holdfast.api import Failure, HoldfastError, IntegrityError, PluginError, Re
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.client.programs import Programs
 from holdfast_postgres.client.stalls import Stalls
-from holdfast_postgres.errors import content_error, restore_error, server_error, some_names, translate_errors
+from holdfast_postgres.errors import (
+    RESTORE_DENIED,
+    content_error,
+    restore_error,
+    server_error,
+    some_names,
+    translate_errors,
+)
 from holdfast_postgres.hints import Hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.money import writes_alike
@@ -231,7 +238,7 @@ class RestoreRun:
         try:
             yield
         except psycopg.Error as error:
-            raise self.judge(server_error(error, action), error.sqlstate or "") from error
+            raise self.judge(server_error(error, action, denied=RESTORE_DENIED), error.sqlstate or "") from error
 
     @property
     def processes(self) -> ClientProcesses:

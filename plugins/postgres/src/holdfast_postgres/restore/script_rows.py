@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError
 from holdfast_postgres.encodings import decode
-from holdfast_postgres.errors import restore_error, server_error
+from holdfast_postgres.errors import RESTORE_DENIED, restore_error, server_error
 from holdfast_postgres.formats.script_pieces import Rows
 from holdfast_postgres.location import Location
 from holdfast_postgres.restore.failed_statement import FailedStatement
@@ -60,7 +60,7 @@ class RowsOfScript:
             _copy(connection, rows.rows)
         except psycopg.Error as error:
             if connection.closed:
-                raise server_error(error, self._action) from error
+                raise server_error(error, self._action, denied=RESTORE_DENIED) from error
             self._refused(rows, error)
 
     def _connect(self) -> "Connection[TupleRow]":

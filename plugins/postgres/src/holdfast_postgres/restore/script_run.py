@@ -10,7 +10,7 @@ from holdfast.api import Chunk, HoldfastError
 from holdfast_postgres.errors import client_failure
 from holdfast_postgres.formats import script
 from holdfast_postgres.location import Location
-from holdfast_postgres.restore.failed_statement import FailedStatement
+from holdfast_postgres.restore.failed_statement import FOREIGN_KEY_VIOLATION, FailedStatement
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import RestoreRun, ender
 from holdfast_postgres.restore.script_feed import Fed, Feed, SectionRows, Stretch
@@ -65,6 +65,8 @@ def run_script(
         code = child.wait_checked()
         if code:
             error, state = client_failure(child.program, code, child.lines, classifier.action)
+            if transaction and state == FOREIGN_KEY_VIOLATION:
+                raise _rows_apart(error, child.lines)
             raise run.judge(error, state)
         classifier.end()
         if end not in child.lines:
@@ -72,6 +74,13 @@ def run_script(
         lines = child.lines
     run.warn(classifier.degraded)
     return lines
+
+
+def _rows_apart(error: HoldfastError, lines: Sequence[str]) -> HoldfastError:
+    """What is put into a database does not go with what stays there: the server says of which key, apart."""
+    detail = next((line.partition("DETAIL:")[2].strip() for line in lines if line.startswith("DETAIL:")), "")
+    hint = "select both tables of the foreign key, so that rows of one moment come together"
+    return HoldfastError(": ".join(filter(None, (error.message, detail))), hint=hint)
 
 
 def run_sections(
