@@ -97,6 +97,29 @@ def test_a_table_of_another_server_that_does_not_answer(
     holdfast.restore(record.id, mariadb.url(database), store=store, replace=True, exclude=["distant", "above"])
 
 
+def test_a_table_whose_foreign_server_was_dropped_is_left_out_and_told_of(
+    mariadb: MariaDB, outside: str, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """No statement shows its definition any more, and it never had rows of its own."""
+    for statement in (
+        "TABLE t(id INT PRIMARY KEY)",
+        "TABLE distant(id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='far/t'",
+        "TRIGGER fires BEFORE INSERT ON distant FOR EACH ROW SET @a = 1",
+        "VIEW above AS SELECT id FROM distant",
+    ):
+        mariadb.rows(f"CREATE {statement}", database=database)
+    mariadb.rows("DROP SERVER far")
+    mariadb.rows("FLUSH TABLES")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    told = "the backup is without table distant of another server: this one cannot open it (server name: 'far'"
+    assert any(line.startswith(told) for line in record.warnings)
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    target = new_name()
+    holdfast.restore(record, mariadb.url(target), store=store)
+    assert ("t", "BASE TABLE") in mariadb.rows(f"SHOW FULL TABLES FROM {target}")
+
+
 def test_a_view_of_a_loadable_function_that_is_gone_is_kept(
     mariadb: MariaDB, outside: str, database: str, store: str, new_name: Callable[[], str]
 ) -> None:

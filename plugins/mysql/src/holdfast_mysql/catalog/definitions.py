@@ -9,7 +9,7 @@ import pymysql
 from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.tables import list_names
+from holdfast_mysql.catalog.tables import list_names, lost_its_server
 from holdfast_mysql.definitions.create_table import without_inherited_collations
 from holdfast_mysql.definitions.renaming import rename_database
 from holdfast_mysql.definitions.script import Statement, histogram, sequence_state
@@ -128,7 +128,7 @@ class DefinitionReader:
             try:
                 self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:
-                if error_number(error) not in _SHOWN_AS_TEXT:
+                if error_number(error) not in _SHOWN_AS_TEXT and not lost_its_server(str(error.args[-1])):
                     raise
                 extra = ORPHANED_VIEW if error_number(error) == _NO_DEFINER else BROKEN_VIEW
                 return self._view_by_text(name, error, extra)

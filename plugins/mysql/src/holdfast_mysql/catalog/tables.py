@@ -1,5 +1,6 @@
 """Tables with their columns and primary keys."""
 
+import re
 from dataclasses import dataclass
 
 import pymysql
@@ -15,6 +16,11 @@ from holdfast_mysql.session import Session, literal, quoted
 TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster", "blackhole", "sequence"})
 # Engines whose rows are another table's, or another server's.
 ELSEWHERE = frozenset({"mrg_myisam", "mrg_isam", "federated", "connect", "spider", "oqgraph", "s3"})
+
+# What FEDERATED says of a foreign server that is gone, in MariaDB and MySQL; its engine is no longer told then.
+_NO_SERVER = re.compile(
+    r"server name: '.*' doesn't exist|foreign server name you are trying to reference does not exist"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +165,7 @@ def read_tables(
         why = _unopened(session, f"{quoted(database)}.{quoted(name)}", engine, comment) if name in columns else comment
         if why is not None:
             if unopened is None:
-                raise IntegrityError(
-                    f"table {quote_name(name)} cannot be opened by the server: {why[:300]}",
-                    hint=f"use --exclude {name} to back up the rest",
-                )
+                raise unopened_error(name, why)
             unopened[name] = why
             continue
         key = keys.get(name, [])
@@ -179,6 +182,19 @@ def read_tables(
             )
         )
     return tables
+
+
+def unopened_error(name: str, why: str) -> IntegrityError:
+    """What a table that the server cannot open is to a backup."""
+    return IntegrityError(
+        f"table {quote_name(name)} cannot be opened by the server: {why[:300]}",
+        hint=f"use --exclude {name} to back up the rest",
+    )
+
+
+def lost_its_server(why: str) -> bool:
+    """Whether a table cannot be opened because what CREATE SERVER had made is gone: it never had rows of its own."""
+    return _NO_SERVER.search(why) is not None
 
 
 def _unopened(session: Session, place: str, engine: str, comment: str) -> str | None:

@@ -14,7 +14,7 @@ from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import storage_needs
 from holdfast_mysql.catalog.surroundings import LISTS, SEQUENCE, outside_needs
-from holdfast_mysql.catalog.tables import Table, list_names, read_tables
+from holdfast_mysql.catalog.tables import Table, list_names, lost_its_server, read_tables, unopened_error
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
@@ -30,6 +30,7 @@ class Contents:
     """All that a dump holds; `before` is what rows need, `after` what acts on them, `needs` what making it takes.
 
     `histograms` come last, and are no part of the proof: a server may compute them anew at any time.
+    `serverless` are tables left out, with the reason: their foreign servers are gone, and their definitions with them.
     `recomputed` counts values of generated columns that a restore computes otherwise, `reprinted` JSON values that it
     prints otherwise.
     """
@@ -44,10 +45,16 @@ class Contents:
     rows: dict[str, RowStream]
     recomputed: dict[str, int]
     reprinted: dict[str, int]
+    serverless: dict[str, str]
     needs: tuple[tuple[str, str], ...]
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> list[str]:
+        """What is left out although it was chosen."""
+        return [f"{kind} {name}" for kind, name in (*self.denied, *(("table", name) for name in self.serverless))]
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -68,7 +75,12 @@ def read_contents(
     """
     denied: list[tuple[str, str]] = []
     definitions = DefinitionReader(session, database, denied=denied)
-    tables = read_tables(session, database, selection)
+    serverless: dict[str, str] = {}
+    tables = read_tables(session, database, selection, unopened=serverless)
+    for name, why in serverless.items():
+        if not lost_its_server(why):
+            raise unopened_error(name, why)
+    selection = selection.leaving(list(serverless))
     table_statements = [_table(definitions, table.name, selection) for table in tables]
     selection, brought = with_sequences(table_statements, selection, definitions.sequence_names, database)
     after = [
@@ -95,6 +107,7 @@ def read_contents(
         rows=_row_streams(reader, tables),
         brought=brought,
         denied=tuple(denied),
+        serverless=serverless,
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
         reprinted=reprinted_values(reader, tables),
@@ -188,6 +201,8 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
         yield "the backup is without what the account may not read: " + _some(
             [f"{kind} {quote_name(name)}" for kind, name in contents.denied]
         )
+    for name, why in contents.serverless.items():
+        yield f"the backup is without table {quote_name(name)} of another server: this one cannot open it ({why})"
     if contents.missing:
         yield f"the backup is without what it needs where it is restored: {_some(contents.missing, '; ')}"
     yield from _outside_warnings(contents)

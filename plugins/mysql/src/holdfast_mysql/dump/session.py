@@ -243,7 +243,7 @@ class MysqlDump:
                 ],
                 "names": contents.names,
                 "brought": list(contents.brought),
-                "lacks": [*self._hidden, *(f"{kind} {name}" for kind, name in contents.denied)],
+                "lacks": [*self._hidden, *contents.lacking],
                 "folds": self._snapshot.keeper.folds,
                 "rows": rows,
                 "largest": dict(self._largest),

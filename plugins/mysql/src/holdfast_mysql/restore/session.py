@@ -264,7 +264,7 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
     check_facts(request)
     check_selection(request)
     if lacking := request.facts.get("lacks"):
-        log.warning("the backup may be without what its account did not see: %s", ", ".join(map(str, lacking[:20])))
+        log.warning("the backup may be without what could not be read: %s", ", ".join(map(str, lacking[:20])))
     if location.database.lower() in SYSTEM:
         raise UsageError(f"{quote_name(location.database)} is the server's own database")
     with ExitStack() as stack:
