@@ -45,6 +45,25 @@ def test_foreign_keys_to_columns_that_are_not_unique_come_back(mysql: MariaDB, s
     assert holdfast.drill(record.id, into=mysql.url(), store=store).state == "proven"
 
 
+def test_a_check_that_another_time_zone_breaks_is_no_damage(mysql: MariaDB, source: str, store: str) -> None:
+    """MySQL has no way to load rows without looking at it, and a restore loads times in UTC."""
+    mysql.client(
+        b"SET time_zone='+09:00';"
+        b"CREATE TABLE t(id INT PRIMARY KEY, ts TIMESTAMP NOT NULL, CONSTRAINT late CHECK (ts >= '2020-01-01'));"
+        b"INSERT INTO t VALUES (1, '2020-01-01');",
+        database=source,
+    )
+    record = holdfast.backup(mysql.url(source), store=store)
+    for local_infile in (True, False):
+        with pytest.raises(holdfast.HoldfastError, match=r"Check constraint 'late' is violated") as caught:
+            holdfast.drill(record.id, into=mysql.url(), store=store, options={"local_infile": local_infile})
+        assert caught.value.exit_code == 1
+        assert "NOT ENFORCED in the source" in str(caught.value.hint)
+    mysql.rows(f"ALTER TABLE {source}.t ALTER CHECK late NOT ENFORCED")
+    record = holdfast.backup(mysql.url(source), store=store)
+    assert holdfast.drill(record.id, into=mysql.url(), store=store).state == "proven"
+
+
 def test_what_an_account_may_not_relax_is_named_before(mysql: MariaDB, source: str, store: str) -> None:
     mysql.rows(f"CREATE TABLE {source}.loose(a INT)")
     mysql.rows(f"CREATE TABLE {source}.keyed(id INT PRIMARY KEY)")

@@ -41,8 +41,13 @@ _UPGRADE = (
     "what is kept there: --exclude-kind event,routine"
 )
 _ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
+CHECK_VIOLATED = 3819
 _LOGIN_HINT = "give the password in the URL, in MYSQL_PWD, or in an option file such as ~/.my.cnf"
 _HINTS = {
+    CHECK_VIOLATED: (
+        "a CHECK can mean something else in UTC, in which rows are loaded, than in the time zone in which they were "
+        "written: ALTER TABLE … ALTER CHECK … NOT ENFORCED in the source, and back it up again"
+    ),
     1045: _LOGIN_HINT,
     1698: _LOGIN_HINT,
     1153: "raise max_allowed_packet on the server: one row is larger than it",
