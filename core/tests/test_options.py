@@ -151,3 +151,21 @@ def test_the_schema_of_options_admits_no_others() -> None:
 def test_options_that_are_no_dataclass_are_a_plugin_error() -> None:
     with pytest.raises(PluginError, match="options of codec 'odd' are not a dataclass"):
         build_options(Component(kind=Kind.CODEC, name="odd", options=dict), {})
+
+
+def test_options_are_of_the_types_that_the_documentation_names() -> None:
+    @dataclass(frozen=True)
+    class Many:
+        text: str = ""
+        count: int = 1
+        share: float = 1.0
+        fast: bool = False
+        way: Literal["in", "out"] = "in"
+        most: int | None = None
+
+    component = Component(kind=Kind.ENGINE, name="many", options=Many)
+    values = {"text": "1", "count": "2", "share": "0.5", "fast": "true", "way": "out", "most": "3"}
+    assert build_options(component, values) == Many("1", 2, 0.5, True, "out", 3)
+    told = {option["name"]: option["type"] for option in describe_options(component)}
+    assert told["way"] == ["in", "out"]
+    assert told["most"] == ["integer", "null"]

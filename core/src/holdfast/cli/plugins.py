@@ -1,9 +1,11 @@
-"""holdfast plugins, holdfast plugins show NAME."""
+"""holdfast plugins, and what it tells of each, looks for in each and writes for a new one."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from holdfast.cli._new_plugin import KINDS, write_plugin
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options
 from holdfast.cli.text import table
@@ -87,6 +89,26 @@ def doctor(console: Console, name: str | None) -> None:
     faulty = [str(report["distribution"]) for report in reports if report["problems"]]
     if faulty:
         raise PluginError(f"there are faults in {', '.join(dict.fromkeys(faulty))}")
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="What the plugin brings.")
+@click.option("--into", type=click.Path(path_type=Path), help="The folder to make; holdfast-NAME if left out.")
+@json_option(run=False)
+@output_options
+@click.pass_obj
+def new(console: Console, name: str, kind: str, into: Path | None) -> None:
+    """Write a distribution for a plugin that brings NAME, to be built upon.
+
+    It has a module that works, tests with the public suite, types, a licence, a README and a CI file.
+    """
+    written = write_plugin(name, kind, into or Path(f"holdfast-{name.replace('_', '-')}"))
+    if console.json:
+        console.data([str(path) for path in written])
+        return
+    for path in written:
+        console.out(str(path))
 
 
 def _overview(console: Console) -> None:
