@@ -212,7 +212,12 @@ def test_a_script_that_needs_a_search_path_names_one_to_restore_it_by_hand(
 def test_what_a_session_made_under_a_path_of_its_own_is_restored_and_proven(
     server: PostgresServer, database: str, target: str, store: str
 ) -> None:
-    """Nothing tells of that path any more: names are looked for wherever they can be mistaken for no others."""
+    """Nothing tells of that path any more: names are looked for wherever they can be mistaken for no others.
+
+    Since PostgreSQL 17 no server makes an index or a materialized view by a path.
+    """
+    built = server.value("postgres", "SELECT current_setting('server_version_num')::int") < 170000
+    building = "CREATE INDEX i ON t (f(a)); CREATE MATERIALIZED VIEW m AS SELECT f(a) FROM t" if built else ""
     server.execute(
         database,
         "CREATE SCHEMA app; CREATE SCHEMA lib; CREATE SCHEMA further; SET search_path = app, lib, further;"
@@ -220,7 +225,7 @@ def test_what_a_session_made_under_a_path_of_its_own_is_restored_and_proven(
         "CREATE FUNCTION further.h(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN g($1); END';"
         "CREATE FUNCTION app.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT g($1) + h($1)';"
         "CREATE TABLE t (a int, CHECK (f(a) > 0), made int GENERATED ALWAYS AS (f(a)) STORED);"
-        "INSERT INTO t VALUES (1); CREATE INDEX i ON t (f(a)); CREATE MATERIALIZED VIEW m AS SELECT f(a) FROM t",
+        f"INSERT INTO t VALUES (1); {building}",
     )
     backup = holdfast.backup(server.url(database), store=store, proof=True)
     assert backup.warnings == ()
@@ -228,4 +233,4 @@ def test_what_a_session_made_under_a_path_of_its_own_is_restored_and_proven(
     assert (result.problems, result.state) == ((), "proven")
     warnings = holdfast.restore(backup.id, server.url(target), store=store).warnings
     assert [text for text in warnings if "restored with a search_path" in text and "table app.t" in text]
-    assert server.value(target, "SELECT f FROM app.m") == 4
+    assert server.value(target, f"SELECT {'f FROM app.m' if built else 'made FROM app.t'}") == 4
