@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from support.alive import our_threads
 from support.commandline import Shell
 from support.distributions import write_distribution
 from support.sabotage import KINDS, STORE, TARGET, URL, Sabotage, World, skip
@@ -292,6 +293,9 @@ def test_an_observer_changes_nothing_and_is_named_once(
     with caplog.at_level(logging.WARNING, "holdfast"):
         holdfast.backup(URL, store=STORE, codec="plain", registry=registry)
     freed.set()
+    for thread in our_threads():
+        thread.join(10)
+    assert our_threads() == set()
     named = [record.getMessage() for record in caplog.records if record.name == "holdfast.plugins"]
     assert len(named) == (act not in ("flood", "nested", "destructor"))
     assert watching.calls == 1 if act == "hang" else watching.calls > 2

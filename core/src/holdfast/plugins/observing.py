@@ -62,6 +62,7 @@ class _Observer:
             return False
         except queue.Empty:
             log.warning("%s has not returned from '%s' for %g s; it is told no more", self._title, event.type, PATIENCE)
+            self.end()  # the thread ends when it returns after all
             return False
         if raised is not None and not self._named:
             self._named = True  # it may fail at every event
@@ -69,6 +70,7 @@ class _Observer:
         return True
 
     def end(self) -> None:
+        """End the thread, once the plugin has returned from what it was told."""
         self._events.put(None)
 
     def _watch(self) -> None:
