@@ -113,7 +113,7 @@ def test_wrong_ways_in_have_their_exit_codes(
         (closed, 15, "refused"),
         (server.url(database, host="/no/such/folder"), 15, "/no/such/folder"),
         (server.url(""), 2, "names no database"),
-        (server.url(database, sslmode="sometimes"), 15, "sslmode"),
+        (server.url(database, sslmode="sometimes"), 2, "sslmode"),
         (server.url(database, colour="blue"), 2, "colour"),
         (server.url(database, sslmode="verify-full"), 12, "SSL"),
     ]
