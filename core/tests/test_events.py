@@ -67,7 +67,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_types_and_operations_are_equal_to_their_texts() -> None:
     assert [str(kind) for kind in EventType] == ["started", "progress", "stream", "warning", "finished", "failed"]
-    assert [str(kind) for kind in Operation] == ["backup", "restore", "verify", "drill", "delete", "prune", "import"]
+    operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import"]
+    assert [str(kind) for kind in Operation] == operations
     assert "failed" in tuple(EventType)
     assert Operation("import") is Operation.IMPORT
 
