@@ -23,6 +23,7 @@ from holdfast import (
     Policy,
     PruneResult,
     Registry,
+    RenameResult,
     RestorePlan,
     RestoreResult,
     VerifyResult,
@@ -67,6 +68,7 @@ record = holdfast.backup(
     check=None,
     allow_damaged=True,
     adopt=False,
+    foreign_store=True,
     tags=["nightly"],
     registry=registry,
     on_event=watch,
@@ -104,6 +106,7 @@ policy = Policy(max_age="36h", keep_last=3, keep_hourly=1, keep_weekly=5, keep_m
 holdfast.pin(record, store=STORE)
 holdfast.pin("latest", pinned=False)
 tags: tuple[str, ...] = holdfast.tag(record, "a", "b", store=STORE, remove=True)
+renamed: RenameResult = holdfast.rename("app", "shop", store=STORE, registry=registry, on_event=watch)
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)
