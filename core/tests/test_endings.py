@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Component, Event, Kind, hookimpl
+from holdfast.api import Component, DumpRequest, Event, Kind, hookimpl
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -118,3 +118,28 @@ def test_the_handler_of_a_signal_may_end_the_program() -> None:
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert caught.value.code == 7
+
+
+def test_ctrl_c_whose_way_a_library_has_thrown_away_is_no_failure_of_the_plugin() -> None:
+    """As psycopg raises it: nothing tells it from a plugin's own then, and taking Ctrl-C for a failure is worse."""
+
+    class Waiting(MemoryEngine):
+        def dump(self, request: DumpRequest) -> Any:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise error.with_traceback(None) from None
+            return super().dump(request)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    storage = MemoryStorage()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            backup(
+                BackupPlan(source=URL),
+                registry=memory_registry(engine=Waiting()),
+                parts=Parts(storage=storage, codec=NoCodec()),
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not Catalog(storage).listing().entries

@@ -21,7 +21,8 @@ def is_meant(error: BaseException) -> bool:
     """Whether an ending was raised by the handler of a signal, as many servers have one that calls `sys.exit`.
 
     Python's own handler of SIGINT is written in C and leaves no frame: what it raises comes out of any instruction, and
-    what a plugin raises comes out of `raise`.
+    what a plugin raises comes out of `raise`. Where that may have thrown away the way that an exception has come, as in
+    psycopg, nothing tells them apart: then it is Ctrl-C, which must never be taken for anything else.
     """
     codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     last, trace = None, error.__traceback__
@@ -29,7 +30,7 @@ def is_meant(error: BaseException) -> bool:
         if trace.tb_frame.f_code in codes or _handles_signal(trace.tb_frame):
             return True
         last, trace = trace, trace.tb_next
-    return isinstance(error, KeyboardInterrupt) and (last is None or not _raises(last))
+    return isinstance(error, KeyboardInterrupt) and (last is None or _forgets(last) or not _raises(last))
 
 
 def is_failure(error: BaseException) -> bool:
@@ -67,3 +68,8 @@ def _raises(trace: TracebackType) -> bool:
 
     code = trace.tb_frame.f_code.co_code
     return 0 <= trace.tb_lasti < len(code) and code[trace.tb_lasti] == opmap["RAISE_VARARGS"]
+
+
+def _forgets(trace: TracebackType) -> bool:
+    """Whether a frame may have raised what it caught without the frames before."""
+    return not {"with_traceback", "__traceback__"}.isdisjoint(trace.tb_frame.f_code.co_names)

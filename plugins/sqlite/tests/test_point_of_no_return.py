@@ -4,6 +4,7 @@ import errno
 import itertools
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -37,7 +38,7 @@ class Stopped:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), place)
             answer = real(*arguments, **more)
             if now:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             return answer
 
         return call
