@@ -127,7 +127,7 @@ def test_what_was_restored_has_the_proof_of_what_was_there(
         assert differences(taken.proof, computed) == []
         assert computed == taken.proof
         assert scratch.server_version == taken.facts.server_version
-    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
+    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if str(name).startswith("holdfast_drill_")]
 
 
 def test_tables_without_a_key_are_summed_up_only_while_that_is_cheap_or_asked_for(
@@ -216,7 +216,7 @@ def test_a_scratch_database_goes_whatever_happens_and_needs_a_server(
     taken = take(database)
     with pytest.raises(RuntimeError, match="aborted"), drilling(taken):
         raise RuntimeError("aborted")
-    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
+    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if str(name).startswith("holdfast_drill_")]
     opened = plugin.holdfast_scratch("mysql", ScratchRequest(id=ID, scratch=tmp_path))
     assert opened is not None
     with pytest.raises(holdfast.UsageError) as caught:

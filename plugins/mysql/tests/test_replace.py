@@ -113,7 +113,7 @@ def test_a_replacement_that_fails_half_way_puts_the_target_back(
     with pytest.raises(holdfast.HoldfastError, match="not today"):
         holdfast.restore(record.id, mariadb.url(target), store=store, replace=True)
     assert content(target) == before
-    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if "holdfast" in str(name)]
+    assert not [name for (name,) in mariadb.rows("SHOW DATABASES") if str(name).startswith(f"{target}_holdfast_")]
 
 
 def test_replacing_some_tables_leaves_the_others(
