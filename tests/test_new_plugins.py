@@ -53,3 +53,6 @@ def test_what_is_there_is_not_overwritten(shell: Shell) -> None:
     shell.run("plugins", "new", "lz5", "--kind", "codec")
     assert "holdfast-lz5" in shell.fails(2, "plugins", "new", "lz5", "--kind", "codec").error
     assert "Lz-5" in shell.fails(2, "plugins", "new", "Lz-5", "--kind", "codec").error
+    assert "_lz" in shell.fails(2, "plugins", "new", "_lz", "--kind", "codec").error
+    (shell.folder / "file").touch()
+    assert "no empty folder" in shell.fails(2, "plugins", "new", "lz6", "--kind", "codec", "--into", "file").error

@@ -233,3 +233,21 @@ def test_a_source_that_got_another_name_keeps_it_when_the_wanted_name_is_free_ag
     catalog.storage.delete("file/source.json")
     assert claim(catalog, on("two"), "file") == "file-two"
     assert claim(catalog, on("three"), "file") == "file"
+
+
+def test_who_has_another_name_is_found_without_a_look_through_the_store(
+    memory: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every night, and of an object store a look at all that it holds."""
+    claim(memory, APP)
+    name = claim(memory, OTHER)
+    looked: list[str] = []
+    real = memory.storage.list
+
+    def listed(prefix: str = "") -> Any:
+        looked.append(prefix)
+        return real(prefix)
+
+    monkeypatch.setattr(memory.storage, "list", listed)
+    assert claim(memory, OTHER) == name
+    assert "" not in looked

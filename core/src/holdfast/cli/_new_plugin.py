@@ -1,11 +1,11 @@
 """A distribution for a new plugin: a module that works, its tests, types, licence, README and CI file."""
 
-from datetime import UTC, datetime
-from importlib.resources import files
+import re
 from pathlib import Path
 
 from holdfast.errors import UsageError, os_error_text, quote_name
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 KINDS = ("codec", "checksum", "storage", "engine", "observer")
 _PLACES = {
     "every/pyproject.toml": "pyproject.toml",
@@ -19,12 +19,15 @@ _PLACES = {
 
 def write_plugin(name: str, kind: str, folder: Path) -> list[Path]:
     """Write the distribution of a plugin into a folder that is empty or not there, and return its files."""
+    from datetime import UTC, datetime
+    from importlib.resources import files
+
     from holdfast import __version__
 
-    if not name.isidentifier() or name != name.lower() or not name.isascii():
+    if not _NAME.fullmatch(name):
         raise UsageError(f"a plugin cannot be called {quote_name(name)}: lowercase letters, digits and _ are expected")
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{quote_name(str(folder))} is there and not empty")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{quote_name(str(folder))} is there, and no empty folder")
     major, minor = map(int, __version__.split(".")[:2])
     words = {
         "name": name,

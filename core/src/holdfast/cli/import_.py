@@ -19,17 +19,17 @@ def command(console: Console, folder: str, store: str) -> None:
     The files stay where they are; importing again imports nothing twice.
     """
     from holdfast.defaults import installed
-    from holdfast.errors import HoldfastError, IntegrityError, PartialError
+    from holdfast.errors import IntegrityError, PartialError
     from holdfast.legacy.importer import import_backups
 
     counts: dict[str, int] = {}
     first_failure = ""
-    codes: list[int] = []
+    kinds = []
     for result in import_backups(folder, registry=installed(), store=store):
         counts[result.status] = counts.get(result.status, 0) + 1
-        if result.status == "failed":
+        if result.error is not None:
             first_failure = first_failure or f"{result.file}: {result.message}"
-            codes.append(result.exit_code)
+            kinds.append(type(result.error))
         if result.status == "imported" and result.message:
             console.warn(f"{result.file}: {result.message}")
         if console.json:
@@ -41,7 +41,5 @@ def command(console: Console, folder: str, store: str) -> None:
     console.say(f"{counts.get('imported', 0)} of {total} imported, {counts.get('present', 0)} already imported")
     if failed := counts.get("failed", 0):
         # What the system refused is no damage of the files.
-        code = next((code for code in codes if code != IntegrityError.exit_code), IntegrityError.exit_code)
-        kinds: list[type[HoldfastError]] = [HoldfastError, *HoldfastError.__subclasses__()]
-        alone = next((kind for kind in kinds if kind.exit_code == code), HoldfastError)
+        alone = next((kind for kind in kinds if not issubclass(kind, IntegrityError)), IntegrityError)
         raise (PartialError if failed < total else alone)(f"{failed} of {total} could not be imported: {first_failure}")

@@ -1,10 +1,16 @@
 """holdfast show."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
 from holdfast.cli.text import size, visible
+
+if TYPE_CHECKING:
+    from holdfast.record import Backup
+    from holdfast.store.manifest import Manifest
 
 
 @click.command("show")
@@ -52,12 +58,7 @@ def command(console: Console, backup: str, store: str) -> None:
         catalog.readable(backup)  # says, with exit 13, when the newest is damaged
 
 
-def _show(console: Console, record: object, document: object, findings: list[dict[str, str]]) -> None:
-    from holdfast.record import Backup
-    from holdfast.store.manifest import Manifest
-
-    assert isinstance(record, Backup)  # noqa: S101
-    assert isinstance(document, Manifest)  # noqa: S101
+def _show(console: Console, record: "Backup", document: "Manifest", findings: list[dict[str, str]]) -> None:
     facts = {
         "id": record.id,
         "name": record.name,

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,11 +66,11 @@ class ImportResult:
     id: str = ""
     name: str = ""
     message: str = ""
-    exit_code: int = 0  #: of a failed one: what its error alone would be
+    error: HoldfastError | None = None  #: of a failed one
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return {key: value for key, value in vars(self).items() if key != "error"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def import_backups(
                 continue
             record = _import(file, registry, catalog.storage, on_event)
         except HoldfastError as error:
-            yield ImportResult(file=title, status="failed", message=error.message, exit_code=error.exit_code)
+            yield ImportResult(file=title, status="failed", message=error.message, error=error)
         else:
             known[metadata.backup_id, file.sha256] = catalog.find(f"{record.name}/{record.id}")
             said = "; ".join(record.warnings)

@@ -1,8 +1,9 @@
 """Claims: how a backup that is being made gets its id, and a source the name that its backups lie under."""
 
 import contextlib
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -169,17 +170,23 @@ def _earlier(catalog: Catalog, name: str, origin: Origin, *, explicit: bool, tak
 
     What it was called instead may be free by now, and what it was called before another's.
     """
-    renames = former_names(catalog.storage)
-    wanted = [name] if explicit else [name, *_candidates(name, origin, origin.host)]
     if explicit and taken is not None:
         return None
-    for former in wanted:
-        for now in ([] if former == name else [former]) + renames.get(former, []):
-            owner = owner_of(catalog, now)
-            if owner is not None and owner.is_same(origin):
-                bound = owner.host is not None or origin.host is None
-                return Claim(name=now, is_own=True, is_bound=bound, taken=taken, former="" if now == former else former)
+    instead = [] if explicit else [*_candidates(name, origin, origin.host)]
+    for former, now in itertools.chain((("", now) for now in instead), _renames(catalog, [name, *instead])):
+        owner = owner_of(catalog, now)
+        if owner is not None and owner.is_same(origin):
+            bound = owner.host is not None or origin.host is None
+            return Claim(name=now, is_own=True, is_bound=bound, taken=taken, former=former)
     return None
+
+
+def _renames(catalog: Catalog, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names with what a source is called now that was called so; all of the store is looked through, once asked."""
+    renames = former_names(catalog.storage)
+    for former in names:
+        for now in renames.get(former, []):
+            yield former, now
 
 
 def owner_of(catalog: Catalog, name: str) -> Origin | None:

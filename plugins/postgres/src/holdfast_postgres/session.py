@@ -1,7 +1,7 @@
 """Connections: settings under which text means the same everywhere, and no session that outlives us."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -217,6 +217,20 @@ def releasing_locks(connection: "Connection[TupleRow]") -> Iterator[None]:
 def _release(connection: "Connection[TupleRow]") -> None:
     if not connection.closed and not connection.broken:
         connection.execute("ROLLBACK TO SAVEPOINT holdfast; RELEASE SAVEPOINT holdfast")
+
+
+def execute_each(connection: "Connection[TupleRow]", statements: Iterable[str]) -> Iterator[tuple[str, psycopg.Error]]:
+    """Run each statement by itself, in autocommit mode; yields those that the server refuses, and its errors.
+
+    A session that is lost, or ended, is the error of the whole.
+    """
+    for statement in statements:
+        try:
+            connection.execute(statement)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            yield statement, error
 
 
 def quoted(*names: str) -> str:

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import HoldfastError, quote_name
 from holdfast_postgres.location import Location
-from holdfast_postgres.session import connected, quoted
+from holdfast_postgres.session import connected, execute_each, quoted
 
 log = logging.getLogger("holdfast.postgres.unfinished")
 
@@ -148,15 +148,8 @@ def remove_marks(connection: "Connection[TupleRow]", name: str) -> list[str]:
     ]
     if (read_limit(connection, name) or 0) in _LIMITS:
         statements.append(f"ALTER DATABASE {quoted(name)} CONNECTION LIMIT -1")
-    left = []
-    for statement in statements:
-        try:
-            connection.execute(statement)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error as error:
-            why = error.diag.message_primary or str(error)
-            left.append(
-                f"database {quote_name(name)} keeps the mark of a restore that has not ended ({why}): {statement}"
-            )
-    return left
+    return [
+        f"database {quote_name(name)} keeps the mark of a restore that has not ended "
+        f"({error.diag.message_primary or error}): {statement}"
+        for statement, error in execute_each(connection, statements)
+    ]

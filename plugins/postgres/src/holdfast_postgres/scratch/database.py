@@ -101,15 +101,14 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
             yield scratch
         finally:
             holder.close()
-    except HoldfastError as cause:
+    except BaseException as cause:
         try:
             _drop(location, name)
         except HoldfastError as error:
-            hint = "; ".join(filter(None, (cause.hint, error.hint)))
-            raise type(cause)(f"{cause.message}; {error.message}", hint=hint) from cause
-        raise
-    except BaseException:
-        _drop(location, name)
+            if isinstance(cause, HoldfastError):
+                hint = "; ".join(filter(None, (cause.hint, error.hint)))
+                raise type(cause)(f"{cause.message}; {error.message}", hint=hint) from cause
+            cause.add_note(f"{error.message} ({error.hint})")  # it stays Ctrl-C, or what else it is
         raise
     _drop(location, name)
 

@@ -62,7 +62,9 @@ class NewDatabase:
             warnings += databases.create(connection, name, hint, tablespace=tablespace, limit=self._limit)
         except HoldfastError:
             # If the answer was lost, it may be there. If it was refused, what has the name may be somebody else's.
-            self.location = location if connection.broken else None
+            # Not `broken`: whoever ends the restore may have closed the session by now.
+            if not connection.closed:
+                self.location = None
             raise
         self._maker = None
         if replacing:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast_postgres.catalog import first_column, schemas
-from holdfast_postgres.session import literal, quoted
+from holdfast_postgres.session import execute_each, literal, quoted
 from holdfast_postgres.target.contents import (
     OWN_SCHEMA,
     TableOfRows,
@@ -79,14 +78,9 @@ def _unmarked(connection: "Connection[TupleRow]", remaining: list[str]) -> list[
 
 def _execute(connection: "Connection[TupleRow]", statements: Sequence[str], failed: list[str]) -> None:
     """Run the statements; those that the server refuses are added to `failed`."""
-    for statement in statements:
-        try:
-            connection.execute(statement)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error as error:
-            log.info("cannot undo with %s: %s", statement, error)
-            failed.append(statement)
+    for statement, error in execute_each(connection, statements):
+        log.info("cannot undo with %s: %s", statement, error)
+        failed.append(statement)
 
 
 def _removals(connection: "Connection[TupleRow]", before: EmptyState) -> list[str]:
