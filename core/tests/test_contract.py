@@ -1,9 +1,12 @@
 """The contract of each kind: numbered sentences, a test of the public suites for each, and mutants that they catch."""
 
+import json
+import os
 import re
-from collections import Counter
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import contract
@@ -34,52 +37,43 @@ def stated(suite: type) -> set[str]:
     return {sentence for test in tests for sentence in getattr(test, "sentences", ())}
 
 
+@dataclass
 class Outcomes:
-    """Runs of each suite only the tests of the sentence that its mutant breaks, and notes what came of them."""
+    """What came of the mutants: the sentence that each breaks, and the reports of the tests that failed, by name."""
 
-    def __init__(self) -> None:
-        self.ran: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.reports: list[str] = []
-        self.sentences: dict[str, str] = {}
+    sentences: dict[str, str]
+    failed: dict[str, list[str]]
 
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        self.sentences = {item.cls.__name__: item.cls.sentence for item in items}
-        assert len({item.cls for item in items}) == len(self.sentences), "two mutants have one name"
-        items[:] = [
-            item for item in items if item.cls.sentence in (contract.SOUND, *getattr(item.function, "sentences", ()))
-        ]
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        name = report.nodeid.split("::")[1]
-        self.ran[name] += report.when == "call"
-        if report.failed:
-            self.failed[name] += 1
-            self.reports.append(f"{report.nodeid} ({report.when})\n{report.longreprtext}")
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        assert not report.failed, report.longreprtext
+def run(modules: list[Path], folder: Path) -> Outcomes:
+    """Run the suites of some modules in a process of their own: its end, whatever it is, is seen."""
+    result = folder / "outcomes.json"
+    options = ["-q", "--noconftest", "-psupport.contract.outcomes", "-pno:cacheprovider", "-pno:xdist",
+               "-pno:hypothesispytest", f"--basetemp={folder / 'suites'}"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *map(str, modules)],
+        check=False, cwd=ROOT, env={**os.environ, "OUTCOMES": str(result)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout
+    return Outcomes(**json.loads(result.read_text()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_sentence_of_the_contract_has_tests_and_mutants_that_these_catch(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_sentence_of_the_contract_has_tests_and_mutants_that_these_catch(kind: str, tmp_path: Path) -> None:
     numbers = sentences(kind)
     assert numbers == [f"{kind} {number + 1}" for number in range(len(numbers))]
     assert numbers, f"docs/contract.md says nothing of a {kind}"
     assert stated(KINDS[kind]) >= set(numbers)
-    outcomes = Outcomes()
-    modules = [str(path) for path in sorted(MUTANTS.glob(f"{kind}*.py"))]
-    pytest.main(
-        [*modules, "--noconftest", "-pno:cacheprovider", "-pno:xdist", "-pno:hypothesispytest",
-         f"--basetemp={tmp_path / 'suites'}"],
-        plugins=[outcomes],
-    )  # fmt: skip
-    capsys.readouterr()
+    outcomes = run(sorted(MUTANTS.glob(f"{kind}*.py")), tmp_path)
     assert contract.SOUND in outcomes.sentences.values() or kind == "scratch"
-    wrong = [report for report in outcomes.reports if outcomes.sentences[report.split("::")[1]] == contract.SOUND]
+    wrong = [
+        report
+        for name in outcomes.failed
+        if outcomes.sentences[name] == contract.SOUND
+        for report in outcomes.failed[name]
+    ]
     assert not wrong, "\n".join(wrong)
     mutants = {name: sentence for name, sentence in outcomes.sentences.items() if sentence != contract.SOUND}
     assert set(mutants.values()) == set(numbers)
-    assert [name for name in mutants if not outcomes.failed[name]] == []
+    assert [name for name in mutants if name not in outcomes.failed] == []
