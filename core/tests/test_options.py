@@ -1,6 +1,7 @@
 """Options: texts become the component's dataclass, or an error that names what is known."""
 
 import contextlib
+import enum
 import json
 from dataclasses import dataclass, field
 from typing import Literal
@@ -169,3 +170,27 @@ def test_options_are_of_the_types_that_the_documentation_names() -> None:
     told = {option["name"]: option["type"] for option in describe_options(component)}
     assert told["way"] == ["in", "out"]
     assert told["most"] == ["integer", "null"]
+
+
+def test_an_enumeration_is_described_by_its_values() -> None:
+    class Way(enum.StrEnum):
+        IN = "in"
+        OUT = "out"
+
+    @dataclass(frozen=True)
+    class Ways:
+        way: Way = Way.IN
+        back: Way | None = None
+        all: tuple[Way, ...] = ()
+
+    component = Component(kind=Kind.ENGINE, name="ways", options=Ways)
+    assert build_options(component, {"way": "out", "back": "in"}) == Ways(Way.OUT, Way.IN)
+    with pytest.raises(UsageError, match=r"takes: in, out"):
+        build_options(component, {"way": "up"})
+    told = {option["name"]: option for option in describe_options(component)}
+    assert told["way"]["type"] == ["in", "out"]
+    assert told["back"]["type"] == ["in", "out", "null"]
+    assert json.loads(json.dumps(told["way"]["default"])) == "in"
+    schema = options_schema(component)
+    assert schema["properties"]["all"]["items"]["enum"] == ["in", "out"]
+    assert "$defs" not in schema

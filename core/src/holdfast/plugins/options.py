@@ -151,7 +151,21 @@ def options_schema(component: Component) -> dict[str, Any]:
     reference = schema.pop("$ref", "").rpartition("/")[2]
     definitions = schema.pop("$defs", {})
     document: dict[str, Any] = {**definitions.pop(reference, {}), "additionalProperties": False}
+    # An enumeration is a list of values like any other, to whoever asks what an option takes.
+    values = {f"#/$defs/{name}": definitions.pop(name) for name in list(definitions) if "enum" in definitions[name]}
+    document["properties"] = {name: _inline(each, values) for name, each in document["properties"].items()}
     for name, field in option_fields(component).items():
         if "help" in field.metadata:
             document["properties"][name]["description"] = field.metadata["help"]
     return {**document, "$defs": definitions} if definitions else document
+
+
+def _inline(schema: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the values of enumerations where a schema refers to them."""
+    inlined = {key: value for key, value in schema.items() if key != "$ref" or value not in values}
+    inlined |= values.get(schema.get("$ref", ""), {})
+    if "anyOf" in schema:
+        inlined["anyOf"] = [_inline(alternative, values) for alternative in schema["anyOf"]]
+    if isinstance(schema.get("items"), dict):
+        inlined["items"] = _inline(schema["items"], values)
+    return inlined
