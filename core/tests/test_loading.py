@@ -50,6 +50,12 @@ BROKEN = {
         + codec("x").replace("name='x'", "name='x', options=O"),
         "the option 'level' of codec 'x' has no default",
     ),
+    "an option of an operation that is none": (
+        "from dataclasses import dataclass, field\n@dataclass\nclass O:\n"
+        "    level: int = field(default=1, metadata={'operations': ('dump',)})\n"
+        + codec("x").replace("name='x'", "name='x', options=O"),
+        "an option of codec 'x' is for the operation 'dump', expected backup or restore",
+    ),
     "one name twice": (
         codec("x").replace("[Component(", "[Component(kind=Kind.CODEC, name='x'), Component("),
         "it lists codec 'x' twice",

@@ -14,6 +14,7 @@ from holdfast.api import Component, Kind
 from holdfast.errors import PluginError, UsageError
 from holdfast.plugins.options import (
     build_options,
+    check_operation,
     describe_options,
     options_schema,
     parse_assignments,
@@ -134,7 +135,13 @@ def test_assignments_are_unique_and_have_a_name(texts: tuple[str, ...]) -> None:
 
 def test_options_are_described_with_their_defaults_and_help() -> None:
     described = {option["name"]: option for option in describe_options(LIB)}
-    assert described["level"] == {"name": "level", "type": "integer", "default": 1, "help": "how hard"}
+    assert described["level"] == {
+        "name": "level",
+        "type": "integer",
+        "default": 1,
+        "operations": [],
+        "help": "how hard",
+    }
     assert described["mode"]["type"] == ["fast", "slow"]
     assert described["roles"]["type"] == ["boolean", "nameless"]
     assert described["parts"]["default"] == ["all"]
@@ -194,3 +201,27 @@ def test_an_enumeration_is_described_by_its_values() -> None:
     schema = options_schema(component)
     assert schema["properties"]["all"]["items"]["enum"] == ["in", "out"]
     assert "$defs" not in schema
+
+
+def test_an_option_of_another_operation_is_refused() -> None:
+    """It would be ignored, and whoever gave it believe that it had an effect."""
+
+    @dataclass(frozen=True)
+    class Sided:
+        way: str = field(default="", metadata={"help": "how", "operations": ("backup",)})
+        owner: str = field(default="", metadata={"operations": ("restore",)})
+        patience: int = 1
+
+    component = Component(kind=Kind.ENGINE, name="sided", options=Sided)
+    for operation, names in (("backup", ["way", "patience"]), ("restore", ["owner", "patience", "unknown"])):
+        check_operation(component, names, operation)
+    with pytest.raises(
+        UsageError, match="option 'way' of engine 'sided' is for backup, and has no meaning for restore"
+    ):
+        check_operation(component, ["patience", "way"], "restore")
+    with pytest.raises(UsageError, match="option 'owner' of engine 'sided' is for restore"):
+        check_operation(component, ["owner"], "backup")
+    described = {option["name"]: option for option in describe_options(component)}
+    assert (described["way"]["help"], described["way"]["operations"]) == ("backup: how", ["backup"])
+    assert described["patience"]["operations"] == []
+    assert options_schema(component)["properties"]["way"]["description"] == "backup: how"

@@ -171,7 +171,8 @@ class Component:
     #: What an engine can do beyond dumping and restoring.
     capabilities: frozenset[Capability] = frozenset()
     #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` and a JSON Schema;
-    #: `metadata={"help": …}` documents one, and the first is the one that `--codec NAME:VALUE` sets.
+    #: `metadata={"help": …}` documents one, `"operations": ("backup",)` in it says where an engine's may be given, and
+    #: the first is the one that `--codec NAME:VALUE` sets.
     options: type | None = None
     #: The kinds of objects that an engine can leave out, such as those of `ObjectKind`.
     kinds: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from holdfast.operations.backup import backup
 from holdfast.operations.databases import find
 from holdfast.patience import Patience
 from holdfast.plan import BackupPlan
+from holdfast.plugins.engine import options_for
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.run import Run
@@ -205,7 +206,7 @@ def _open(
                 name=name,
                 urls=tuple(group),
                 scratch=stack.enter_context(scratch_folder()),
-                options=engine.options(options.get("options") or {}),
+                options=options_for("backup", engine, options.get("options") or {}),
             )
             context = engine.moment(request)
             moment = None if context is None else stack.enter_context(context)

@@ -10,7 +10,7 @@ from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
 from holdfast.kinds import check_kinds
 from holdfast.plan import BackupPlan
-from holdfast.plugins.engine import CompletedEngine, InstalledEngine
+from holdfast.plugins.engine import CompletedEngine, InstalledEngine, options_for
 from holdfast.plugins.options import split_spec
 from holdfast.plugins.registry import BUILTIN, Registry
 from holdfast.store.names import check_source_name
@@ -80,7 +80,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         },
     )
     check_kinds(engine.name, engine.kinds, plan.exclude_kinds)
-    options = engine.options(plan.options)
+    options = options_for("backup", engine, plan.options)
     spec = plan.codec if plan.codec is not None else ("" if parts.codec else default_codec(registry))
     owned = [registry.find(Kind.CHECKSUM, name) for name in ("sha256", *plan.checksums)]
     hashers = {name: _hasher_factory(registry, name) for name in (checksum.component.name for checksum in owned)}

@@ -31,6 +31,7 @@ from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
 from holdfast.kinds import check_kinds
 from holdfast.plan import RestorePlan
+from holdfast.plugins.engine import options_for
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.run import Run
@@ -115,7 +116,7 @@ def resolve_restore(
         manifest=manifest,
         storage=storage,
         engine=engine,
-        options=engine.options(plan.options),
+        options=options_for("restore", engine, plan.options),
         codec=codec,
         hashers=hashers,
         jobs=plan.jobs or default_jobs(),

@@ -28,6 +28,7 @@ from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
 from holdfast.operations._loading import RestoreSetup, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
+from holdfast.plugins.engine import options_for
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.proof import Difference, compare, summary
@@ -172,7 +173,7 @@ def _request(
         id=manifest.id,
         scratch=own,
         into=into,
-        options=engine.options(options),
+        options=options_for("restore", engine, options),
         jobs=jobs,
         size=manifest.size,
         server_version=manifest.source.server_version,

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from holdfast.api import API_VERSION, Capability, Component, Kind
 from holdfast.errors import PluginError
-from holdfast.plugins.options import has_default, option_fields, options_schema
+from holdfast.plugins.options import has_default, option_fields, option_operations, options_schema
 
 # What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
+_OPERATIONS = frozenset({"backup", "restore"})
 _SECRET = re.compile(r"passw|pwd|secret|token|credential")
 
 
@@ -44,9 +45,15 @@ def _check(component: Component) -> None:
     _check_parameters(component)
     try:
         options_schema(component)
+        operations = {each for field in option_fields(component).values() for each in option_operations(field)}
         required = [name for name, field in option_fields(component).items() if not has_default(field)]
     except TypeError as error:
         raise PluginError(f"the options of {component.kind} '{component.name}' cannot be checked: {error}") from error
+    if unknown := sorted(operations - _OPERATIONS):
+        raise PluginError(
+            f"an option of {component.kind} '{component.name}' is for the operation '{unknown[0]}', expected "
+            f"{' or '.join(sorted(_OPERATIONS))}"
+        )
     if required:
         raise PluginError(f"the option '{required[0]}' of {component.kind} '{component.name}' has no default")
 

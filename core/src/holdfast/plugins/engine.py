@@ -21,10 +21,17 @@ from holdfast.api import (
 from holdfast.errors import PluginError
 from holdfast.plugins.guard import Context, checked, unguarded
 from holdfast.plugins.loading import Owned
-from holdfast.plugins.options import build_options
+from holdfast.plugins.options import build_options, check_operation
 
 if TYPE_CHECKING:
     from holdfast.plugins.registry import Registry
+
+
+def options_for(operation: str, engine: Engine, values: Mapping[str, Any]) -> Any:
+    """Check options against the engine's, for `backup` or `restore`; a drill is a restore."""
+    if isinstance(engine, InstalledEngine):
+        check_operation(engine.owned.component, values, operation)
+    return engine.options(values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Options of components: from `KEY=VALUE` text or plain data to the component's frozen dataclass, checked."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -93,6 +93,30 @@ def _option_name(text: str) -> str:
     return text.strip().replace("-", "_")
 
 
+def check_operation(component: Component, names: Iterable[str], operation: str) -> None:
+    """Refuse options that another operation takes: without that they would be ignored, and whoever gave them misled."""
+    known = option_fields(component)
+    for name in names:
+        takes = option_operations(known[name]) if name in known else ()
+        if takes and operation not in takes:
+            raise UsageError(
+                f"option '{name}' of {component.kind} '{component.name}' is for {' and '.join(takes)}, "
+                f"and has no meaning for {operation}",
+                hint=f"leave '{name}' out",
+            )
+
+
+def option_operations(field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """The operations that take an option; none is named where all do. What a restore takes, a drill takes too."""
+    operations = field.metadata.get("operations", ())
+    return (operations,) if isinstance(operations, str) else tuple(operations)
+
+
+def option_help(field: dataclasses.Field[Any]) -> str:
+    """What an option is for, in one line."""
+    return f"{''.join(f'{name}: ' for name in option_operations(field))}{field.metadata.get('help', '')}"
+
+
 def option_fields(component: Component) -> dict[str, dataclasses.Field[Any]]:
     """The options of a component by name, in their order."""
     if component.options is None:
@@ -110,7 +134,8 @@ def describe_options(component: Component) -> list[dict[str, Any]]:
             "name": name,
             "type": _type(schema.get(name, {})),
             "default": _default(field),
-            "help": field.metadata.get("help", ""),
+            "operations": list(option_operations(field)),
+            "help": option_help(field),
         }
         for name, field in option_fields(component).items()
     ]
@@ -155,8 +180,8 @@ def options_schema(component: Component) -> dict[str, Any]:
     values = {f"#/$defs/{name}": definitions.pop(name) for name in list(definitions) if "enum" in definitions[name]}
     document["properties"] = {name: _inline(each, values) for name, each in document["properties"].items()}
     for name, field in option_fields(component).items():
-        if "help" in field.metadata:
-            document["properties"][name]["description"] = field.metadata["help"]
+        if help_text := option_help(field):
+            document["properties"][name]["description"] = help_text
     return {**document, "$defs": definitions} if definitions else document
 
 

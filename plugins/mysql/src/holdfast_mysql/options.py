@@ -8,11 +8,14 @@ from holdfast_mysql.definitions.storage_kinds import KINDS
 
 @dataclass(frozen=True, kw_only=True)
 class MysqlOptions:
-    """Options of the engine; `backup`, `restore` and `drill` take the same ones."""
+    """Options of the engine; those of another operation are refused."""
 
     format: Literal["wire", "sql"] = field(
         default="wire",
-        metadata={"help": "wire: rows as the server sends them, fast; sql: one portable script for any client"},
+        metadata={
+            "help": "wire: rows as the server sends them, fast; sql: one portable script for any client",
+            "operations": ("backup",),
+        },
     )
     definer: Literal["keep", "current", "strip"] = field(
         default="keep",
@@ -26,7 +29,10 @@ class MysqlOptions:
     )
     on_error: Literal["stop", "continue"] = field(
         default="stop",
-        metadata={"help": "restore: continue restores as far as it goes: what the server refuses is listed, exit 3"},
+        metadata={
+            "help": "continue restores as far as it goes: what the server refuses is listed, exit 3",
+            "operations": ("restore",),
+        },
     )
     lock_timeout: float | None = field(
         default=None,
@@ -37,18 +43,32 @@ class MysqlOptions:
     )
     lock_nontransactional: bool = field(
         default=False,
-        metadata={"help": "block writes to MyISAM, Aria and MEMORY tables during the backup, for one moment"},
+        metadata={
+            "help": "block writes to MyISAM, Aria and MEMORY tables, for one moment",
+            "operations": ("backup",),
+        },
     )
     incomplete: bool = field(
-        default=False, metadata={"help": "back up without what the account may not see, instead of refusing"}
+        default=False,
+        metadata={
+            "help": "back up without what the account may not see, instead of refusing",
+            "operations": ("backup",),
+        },
     )
     local_infile: bool = field(
-        default=True, metadata={"help": "restore by LOAD DATA LOCAL where the server allows it, else by INSERT"}
+        default=True,
+        metadata={
+            "help": "load rows by LOAD DATA LOCAL where the server allows it, else by INSERT",
+            "operations": ("restore",),
+        },
     )
 
     strip: str = field(
         default="",
-        metadata={"help": "at restore: make tables without these clauses, separated by commas: " + ", ".join(KINDS)},
+        metadata={
+            "help": "make tables without these clauses, separated by commas: " + ", ".join(KINDS),
+            "operations": ("restore",),
+        },
     )
 
     @property

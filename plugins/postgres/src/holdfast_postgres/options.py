@@ -27,43 +27,44 @@ def parse_setting(name: str, text: str) -> int:
     return int(match[1]) * _UNITS[match[2] or "MB"]
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, *operations: str) -> Any:
+    """An option of some operations, or of all."""
+    return field(default=default, metadata={"help": text, "operations": operations})
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresOptions:
-    """Options of the engine; those of another operation have no effect."""
+    """Options of the engine; those of another operation are refused."""
 
     format: Literal["parallel", "plain", "sql", "custom", "directory", "tar"] = _option(
-        "parallel", "backup: parallel, or one of pg_dump's own: plain (or sql), custom, directory, tar"
+        "parallel", "parallel, or one of pg_dump's own: plain (or sql), custom, directory, tar", "backup"
     )
-    schema_only: bool = _option(False, "backup: the definitions without the data")
-    data_only: bool = _option(False, "backup: the data without the definitions")
+    schema_only: bool = _option(False, "the definitions without the data", "backup")
+    data_only: bool = _option(False, "the data without the definitions", "backup")
     globals: bool | Literal["nopasswords"] = _option(
         False,
         "backup: roles and tablespaces too, with password hashes unless `nopasswords`; restore: make those of the "
         "backup",
     )
-    create: bool = _option(False, "restore: make the target database if it is not there")
-    no_owner: bool = _option(False, "restore: make the connecting role the owner of everything")
-    no_privileges: bool = _option(False, "restore: leave GRANT and REVOKE out")
+    create: bool = _option(False, "make the target database if it is not there", "restore")
+    no_owner: bool = _option(False, "make the connecting role the owner of everything", "restore")
+    no_privileges: bool = _option(False, "leave GRANT and REVOKE out", "restore")
     on_error: Literal["stop", "continue"] = _option(
-        "stop", "restore: continue restores as far as it goes: what the server refuses is listed, exit 3"
+        "stop", "continue restores as far as it goes: what the server refuses is listed, exit 3", "restore"
     )
     search_path: str = _option(
-        "", "restore: schemas for names without one, tried where a name is not found; by default those of the target"
+        "", "schemas for names without one, tried where a name is not found; by default those of the target", "restore"
     )
-    older_server: bool = _option(False, "restore: allow a target older than the server that was backed up")
-    disconnect: bool = _option(False, "restore --replace: end the sessions that use the target")
-    analyze: bool = _option(True, "restore: collect the planner's statistics at the end")
+    older_server: bool = _option(False, "allow a target older than the server that was backed up", "restore")
+    disconnect: bool = _option(False, "--replace: end the sessions that use the target", "restore")
+    analyze: bool = _option(True, "collect the planner's statistics at the end", "restore")
     maintenance_work_mem: str = _option(
-        "", "restore: memory for building one index, such as 1GB; by default that of the server"
+        "", "memory for building one index, such as 1GB; by default that of the server", "restore"
     )
     connect_timeout: int = _option(10, "seconds to wait for the server; connect_timeout in the URL takes precedence")
     lock_timeout: float = _option(5.0, "seconds to wait for a lock that another session holds on a table")
-    large_table: str = _option("8MB", "backup: size from which COPY reads a table in parallel parts, not pg_dump")
-    part_size: str = _option("512MB", "backup: size of one part of a large table, at most")
+    large_table: str = _option("8MB", "size from which COPY reads a table in parallel parts, not pg_dump", "backup")
+    part_size: str = _option("512MB", "size of one part of a large table, at most", "backup")
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and options that exclude each other."""

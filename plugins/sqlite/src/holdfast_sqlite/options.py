@@ -14,17 +14,31 @@ class SqliteOptions:
     )
     method: Literal["auto", "raw", "backup"] = field(
         default="auto",
-        metadata={"help": "raw copies pages as they lie, backup asks SQLite for them, auto is raw wherever it is safe"},
+        metadata={
+            "help": "raw copies pages as they lie, backup asks SQLite for them, auto is raw wherever it is safe",
+            "operations": ("backup",),
+        },
     )
     format: Literal["image", "sql"] = field(
-        default="image", metadata={"help": "image is the database file, sql a script for the sqlite3 shell"}
+        default="image",
+        metadata={
+            "help": "image is the database file, sql a script for the sqlite3 shell",
+            "operations": ("backup",),
+        },
     )
     owner: str = field(
         default="",
-        metadata={"help": "whom a restored file belongs to: USER, USER:GROUP, :GROUP, or folder for its folder's"},
+        metadata={
+            "help": "whom a restored file belongs to: USER, USER:GROUP, :GROUP, or folder for its folder's",
+            "operations": ("restore",),
+        },
     )
     one_moment: bool = field(
-        default=True, metadata={"help": "read the files of a run of several at one moment, as far as their locks allow"}
+        default=True,
+        metadata={
+            "help": "read the files of a run of several at one moment, as far as their locks allow",
+            "operations": ("backup",),
+        },
     )
     load_extension: str | tuple[str, ...] = field(
         default=(),
