@@ -32,10 +32,65 @@ def test_patterns_are_globs_of_schema_and_name() -> None:
 
 def test_a_doubled_quote_in_a_pattern_is_one_in_the_name() -> None:
     """As in SQL."""
-    for pattern in ('"S p""q.x".*', '"S p""q.x"', '"S p""*"."t"', '"S p""q.x"."""t?"'):
+    for pattern in ('"S p""q.x".*', '"S p""q.x"', '"S p"""*."t"', '"S p""q.x"."""t"?'):
         name = '"t1' if "?" in pattern else "t"
         assert Selection(select=(pattern,)).takes('S p"q.x', name), pattern
         assert not Selection(select=(pattern,)).takes("S pq.x", name), pattern
+
+
+ODD = "odd*name", "oddXname", "a?b", "a1b", "Mixed", "mixed", "pay$", "pay$1", "with.dot", 'qu"ote', "[x]", "x", "b\\c"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ('"odd*name"', {"odd*name"}),
+        ("odd*name", {"odd*name", "oddXname"}),
+        ('odd"*"name', {"odd*name"}),
+        ('"a?b"', {"a?b"}),
+        ("a?b", {"a?b", "a1b"}),
+        ("Mixed", {"Mixed"}),
+        ('"mixed"', {"mixed"}),
+        ("pay$", {"pay$"}),
+        ('"pay$"*', {"pay$", "pay$1"}),
+        ('public."with.dot"', {"with.dot"}),
+        ('"with.dot"', {"with.dot"}),
+        ('"qu""ote"', {'qu"ote'}),
+        ("[x]", {"[x]"}),
+        ("b\\c", {"b\\c"}),
+        ('pub*."?"', set()),
+        ("pub*.?", {"x"}),
+    ],
+)
+def test_a_quoted_wildcard_is_a_character_of_the_name(pattern: str, expected: set[str]) -> None:
+    """As in patterns of psql and pg_dump."""
+    selection = Selection(select=(pattern,))
+    assert {name for name in ODD if selection.takes("public", name)} == expected
+
+
+def test_names_with_wildcards_are_selected_at_backup_and_restore(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """By pg_dump's own filters, too, and nothing that only looks alike."""
+    for name in ODD:
+        quoted = name.replace('"', '""')
+        server.execute(database, f'CREATE TABLE "{quoted}" (a int)')
+    select, exclude = ('"odd*name"', "pay$*", '"qu""ote"', "a?b"), ('"a?b"', '"pay$1"')
+    expected = {"public.odd*name", "public.pay$", 'public.qu"ote', "public.a1b"}
+    part = holdfast.backup(server.url(database), store=store, select=select, exclude=exclude)
+    holdfast.restore(part.id, server.url(target), store=store)
+    assert server.relations(target) == expected
+    whole = holdfast.backup(server.url(database), store=store)
+    holdfast.restore(whole.id, server.url(target), store=store, select=select, exclude=exclude, replace=True)
+    assert server.relations(target) == expected
+    for pattern, message, hint in (
+        ('"mix*"', "no schema and no table matches", "in quotes they are none"),
+        ("MIXED", "no schema and no table matches", "case counts, as there is Mixed, mixed"),
+        ('a"b', "has a quote that is not closed", "write a quote in a name twice"),
+    ):
+        with pytest.raises(holdfast.UsageError, match=message) as caught:
+            holdfast.backup(server.url(database), store=store, select=(pattern,))
+        assert hint in str(caught.value.hint)
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """--select and --exclude: schemas and tables by name, with * and ? as wildcards.
 
 `sales` means the schema sales with all that is in it, and every relation of that name in any schema;
-`sales.orders` and `sales.2026_*` mean relations of one schema.
+`sales.orders` and `sales.2026_*` mean relations of one schema. What stands in quotes is taken as it is, wildcards and
+dots too, as in patterns of psql and pg_dump; unlike there, case counts without quotes as well.
 """
 
-import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,37 @@ from typing import TYPE_CHECKING
 
 from holdfast.api import UsageError, quote_name
 from holdfast_postgres.catalog import Relation
+from holdfast_postgres.errors import some_names
 
 if TYPE_CHECKING:
     from holdfast_postgres.selection.descendants import Descendants
 
 Glob = Callable[[str], object]  # true for a name that it matches
+
+
+_ANY = ".*"
+_WILDCARDS = {"*": _ANY, "?": "."}
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """Schema or name of a pattern: `text` without quotes, and the regular `expression` of the names that it means."""
+
+    text: str = ""
+    expression: str = ""
+    is_glob: bool = False
+
+    def add(self, character: str, *, quoted: bool) -> None:
+        """Take one character; in quotes it means itself."""
+        wildcard = None if quoted else _WILDCARDS.get(character)
+        self.text += character
+        self.expression += wildcard or re.escape(character)
+        self.is_glob |= wildcard is not None
+
+    @property
+    def glob(self) -> Glob:
+        """True for a name that it means."""
+        return re.compile(self.expression, re.DOTALL).fullmatch
 
 
 class _Patterns:
@@ -34,22 +60,22 @@ class _Patterns:
         for schema, name in map(_split, texts):
             self._add(schema, name)
 
-    def _add(self, schema: str, name: str) -> None:
-        if not schema:
-            if _is_glob(name):
-                self._words_like.append(_glob(name))
+    def _add(self, schema: _Part, name: _Part) -> None:
+        if not schema.text:
+            if name.is_glob:
+                self._words_like.append(name.glob)
             else:
-                self._words.add(name)
-        elif _is_glob(schema):
-            self._like.append((_glob(schema), _glob(name)))
-            if name == "*":
-                self._whole_like.append(_glob(schema))
-        elif _is_glob(name):
-            self._in_schema.setdefault(schema, []).append(_glob(name))
-            if name == "*":
-                self._whole.add(schema)
+                self._words.add(name.text)
+        elif schema.is_glob:
+            self._like.append((schema.glob, name.glob))
+            if name.expression == _ANY:
+                self._whole_like.append(schema.glob)
+        elif name.is_glob:
+            self._in_schema.setdefault(schema.text, []).append(name.glob)
+            if name.expression == _ANY:
+                self._whole.add(schema.text)
         else:
-            self._relations.add((schema, name))
+            self._relations.add((schema.text, name.text))
 
     def mean_relation(self, schema: str, name: str) -> bool:
         """Whether one of them means a relation, or the schema that it is in."""
@@ -112,13 +138,11 @@ class Selection:
         words = {name for _, name in known} | {schema for schema, _ in known} | names.keys()
         for pattern in (*self.select, *self.exclude):
             schema, name = _split(pattern)
-            if (schema, name) in known or (not schema and name in words):
+            if (schema.text, name.text) in known or (not schema.text and name.text in words):
                 continue
-            if not _is_glob(schema + name) or not _matches_any(_Patterns([pattern]), names, known):
-                raise UsageError(
-                    f"no schema and no table matches {quote_name(pattern)}",
-                    hint="write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards",
-                )
+            is_glob = schema.is_glob or name.is_glob
+            if not is_glob or not _matches_any(_Patterns([pattern]), names, known):
+                raise UsageError(f"no schema and no table matches {quote_name(pattern)}", hint=_hint(pattern, words))
         if self and not self.taken(relations) and not any(self.takes_schema(schema) for schema in names):
             raise nothing_left()
 
@@ -150,29 +174,35 @@ def nothing_left() -> UsageError:
     )
 
 
-def _split(pattern: str) -> tuple[str, str]:
+def _split(pattern: str) -> tuple[_Part, _Part]:
     """Schema and name of a pattern; the schema empty where there is none.
 
-    Quotes keep a dot in a name, and two of them inside of quotes are one of the name.
+    Quotes keep a dot or a wildcard in a name, and two of them inside of quotes are one of the name.
     """
-    parts, quote, before = [""], False, ""
+    parts, quote, before = [_Part()], False, ""
     for character in pattern:
         if character == '"':
             quote = not quote
             if quote and before == '"':
-                parts[-1] += character
+                parts[-1].add(character, quoted=True)
         elif character == "." and not quote and len(parts) == 1:
-            parts.append("")
+            parts.append(_Part())
         else:
-            parts[-1] += character
+            parts[-1].add(character, quoted=quote)
         before = character
-    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
+    if quote:
+        raise UsageError(
+            f"the pattern {quote_name(pattern)} has a quote that is not closed",
+            hint='write a quote in a name twice, in quotes: "a""b"',
+        )
+    return (parts[0], parts[1]) if len(parts) == 2 else (_Part(), parts[0])
 
 
-def _is_glob(pattern: str) -> bool:
-    return "*" in pattern or "?" in pattern
-
-
-def _glob(pattern: str) -> Glob:
-    # Only * and ? are special: [ is a character like any other, and case counts.
-    return re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
+def _hint(pattern: str, words: Iterable[str]) -> str:
+    """How a pattern that matches nothing may be meant."""
+    _, name = _split(pattern)
+    expression = re.compile(name.expression, re.DOTALL | re.IGNORECASE)
+    if alike := sorted(word for word in words if expression.fullmatch(word)):
+        return f"case counts, as there is {some_names(alike)}"
+    quoted = "; in quotes they are none" if '"' in pattern else ""
+    return f"write SCHEMA, SCHEMA.TABLE or TABLE, with * and ? as wildcards{quoted}"
