@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,70 @@ def test_a_store_can_be_moved_and_copied(kept: Shell, ids: list[str]) -> None:
     kept.run("verify", "--store", moved, "--read-data")
     kept.run("restore", ids[1], "sqlite:///copy.db", "--store", moved)
     assert dump(kept.folder / "copy.db") == dump(kept.folder / "app.db")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose stream has several frames, each of 1 MiB, and a few bytes more."""
+    return make_database(tmp_path_factory.mktemp("large") / "app.db", noise=3 << 20)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip"])
+def test_up_to_a_damaged_frame_all_is_given_and_what_is_missing_is_said(shell: Shell, large: Path, codec: str) -> None:
+    """The third of four frames; what comes behind it is sound, and the command that is named decompresses it."""
+    plain = large.read_bytes()
+    record = shell.backup(f"sqlite:///{large}", "--codec", codec)
+    (blob,) = Path(record["path"]).glob("database.sqlite.*")
+    content = bytearray(blob.read_bytes())
+    content[len(content) * 3 // 4] ^= 0x10
+    blob.write_bytes(content)
+    code, read, told = cat(shell, record["id"])
+    assert (code, len(read) >= 2 << 20) == (13, True)
+    assert read[: 2 << 20] == plain[: 2 << 20]
+    end, missing = len(plain) - (3 << 20), len(plain) - len(read)
+    text = f"the first {len(read)} of {len(plain)} bytes were read (the last 1048576 of them unchecked), "
+    text += f"{missing} are missing, of which the last {end} are sound: tail -c +"
+    ran = shell.run("restore", record["id"], "sqlite:///copy.db", "--allow-damaged", code=3)
+    assert f"blob {blob.name} is damaged: not valid {codec}: " in told
+    assert text in told
+    assert text in ran.error
+    assert (shell.folder / "copy.db").read_bytes() == read
+    by_hand = ran.error.rpartition("sound: ")[2]
+    assert (
+        subprocess.run(["sh", "-c", by_hand], cwd=blob.parent, capture_output=True, check=True).stdout == plain[-end:]
+    )
+
+
+def cat(shell: Shell, backup_id: str) -> tuple[int, bytes, str]:
+    """Exit code, bytes and message of `cat --allow-damaged`."""
+    arguments = shell.arguments("cat", backup_id, "--allow-damaged")
+    done = subprocess.run(arguments, cwd=shell.folder, env=shell.environment(), capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip"])
+@pytest.mark.parametrize("damage", ["checksum", "longer", "half", "emptied"])
+def test_a_single_frame_that_is_cut_or_followed_by_something_is_read_as_far_as_it_goes(
+    shell: Shell, codec: str, damage: str
+) -> None:
+    plain = (shell.folder / "app.db").read_bytes()
+    record = shell.backup("sqlite:///app.db", "--codec", codec)
+    (blob,) = Path(record["path"]).glob("database.sqlite.*")
+    content = blob.read_bytes()
+    half = content[: len(content) // 2]
+    blob.write_bytes({"checksum": content[:-4], "longer": content + b"x", "half": half, "emptied": b""}[damage])
+    for depth in ([], ["--read-data"]):
+        shell.fails(13, "verify", record["id"], *depth)
+    code, read, told = cat(shell, record["id"])
+    restoring = ["restore", record["id"], "sqlite:///copy.db", "--allow-damaged"]
+    assert (code, read) == (13, plain[: len(read)])
+    if damage in ("checksum", "longer"):
+        assert read == plain
+        told += shell.run(*restoring).stderr
+        assert told.count(f"all {len(plain)} bytes that were recorded came out before it") == 2
+    else:
+        assert f"the first {len(read)} of {len(plain)} bytes were read" in told
+        assert f"{len(plain) - len(read)} are missing, and nothing at the end is sound" in told
+        shell.run(*restoring, code=3 if read else 13)
+    target = shell.folder / "copy.db"
+    assert (target.read_bytes() if target.exists() else b"") == read

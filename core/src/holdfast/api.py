@@ -89,6 +89,7 @@ __all__ = [
     "Stream",
     "SupportsFailures",
     "SupportsFaults",
+    "SupportsFrameSearch",
     "SupportsPreview",
     "SupportsRename",
     "SupportsSelection",
@@ -460,7 +461,8 @@ class Blob(Protocol):
         """Yield the plain bytes from the start; may be called anew.
 
         Raises `IntegrityError` as soon as more comes than was recorded, or at the end when size or digest
-        differ: nothing may be made visible before the iterator has ended.
+        differ: nothing may be made visible before the iterator has ended. Of a damaged backup with `allow_damaged` it
+        ends where the damage is instead, and the core tells of what is missing.
         """
         ...
 
@@ -763,7 +765,7 @@ class Decoder(Protocol):
     def decode(self, data: Chunk, /) -> Iterator[bytes]:
         """Take stored bytes cut anywhere and yield plain pieces of at most a few MiB.
 
-        Raises `IntegrityError` on bytes that are not of the format.
+        Raises `IntegrityError` on bytes that are not of the format, after what could be decompressed before them.
         """
         ...
 
@@ -799,6 +801,20 @@ class SupportsShellDecode(Protocol):
     @property
     def command(self) -> str:
         """Shell words that decode the file named after them to standard output: "zstd -dc"."""
+        ...
+
+
+@runtime_checkable
+class SupportsFrameSearch(Protocol):
+    """A codec whose frames can be found again behind a damaged one: they all begin with the same bytes."""
+
+    @property
+    def frame_magic(self) -> bytes:
+        """What each frame begins with; it may stand within one too, by chance."""
+        ...
+
+    def decoder(self) -> Decoder:
+        """Start to decompress one blob."""
         ...
 
 

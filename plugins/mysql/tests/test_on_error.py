@@ -110,3 +110,25 @@ def test_a_table_whose_rows_are_refused_is_there_and_empty(
         assert failures(store, capfd, record.id, mariadb.url(target)) == [("rows of table", "t")]
         assert mariadb.rows(f"SELECT * FROM {target}.t") == []
         assert mariadb.rows(f"SELECT * FROM {target}.good") == [(1,)]
+
+
+@pytest.mark.parametrize("local_infile", [True, False])
+def test_of_a_damaged_table_the_rows_before_the_damage_are_restored(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, local_infile: bool
+) -> None:
+    mariadb.rows("CREATE TABLE t(id INT PRIMARY KEY, v TEXT)", database=database)
+    mariadb.rows("INSERT INTO t SELECT seq, REPEAT(MD5(seq), 300) FROM seq_1_to_300", database=database)
+    mariadb.rows("CREATE TABLE u(id INT)", database=database)
+    mariadb.rows("INSERT INTO u VALUES (1)", database=database)
+    record = holdfast.backup(mariadb.url(database), store=store, codec="gzip")
+    blob = stored_blobs(record)["data/t"]
+    blob.write_bytes(blob.read_bytes()[:-50])
+    target, options = new_name(), {"local_infile": local_infile}
+    result = holdfast.restore(record.id, mariadb.url(target), store=store, allow_damaged=True, options=options)
+    ((rows,),) = mariadb.rows(f"SELECT COUNT(*) FROM {target}.t")
+    assert isinstance(rows, int)
+    assert 100 < rows < 300
+    assert mariadb.rows(f"SELECT * FROM {target}.u") == [(1,)]
+    assert [failure.kind for failure in result.failures] == ["stream", "rows of table"]
+    assert "are missing" in result.failures[0].message
+    assert f"holds {rows} rows, 300 were recorded" in result.failures[1].message

@@ -27,8 +27,11 @@ def command(backup: str, stream: str | None, store: str, allow_damaged: bool) ->
     catalog = open_catalog(store, registry)
     entry, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
     output = sys.stdout.buffer
-    for piece in read(entry, manifest, stream, storage=catalog.storage, registry=registry):
+    pieces = read(entry, manifest, stream, storage=catalog.storage, registry=registry, allow_damaged=allow_damaged)
+    try:
+        for piece in pieces:
+            with writing():
+                output.write(piece)
+    finally:
         with writing():
-            output.write(piece)
-    with writing():
-        output.flush()
+            output.flush()

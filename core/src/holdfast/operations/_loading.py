@@ -28,7 +28,14 @@ from holdfast.api import (
     SupportsWarnings,
 )
 from holdfast.defaults import default_jobs
-from holdfast.errors import HoldfastError, PluginError, UsageError, quote_name
+from holdfast.errors import (
+    HoldfastError,
+    IntegrityError,
+    PluginError,
+    UsageError,
+    add_cleanup_failure,
+    quote_name,
+)
 from holdfast.kinds import check_kinds
 from holdfast.plan import RestorePlan
 from holdfast.plugins.engine import options_for
@@ -220,6 +227,14 @@ def _needed(setup: RestoreSetup, steps: Sequence[Step], blobs: Mapping[str, Stor
     return [blobs[name] for name in names]
 
 
+def _missing(needed: Sequence[StoredBlob]) -> list[Failure]:
+    """What could not be read of damaged streams; `IntegrityError` if that is all of what there is to restore."""
+    damaged = [blob for blob in needed if blob.missing]
+    if damaged and not any(blob.read for blob in needed):
+        raise IntegrityError(f"nothing can be restored: {damaged[0].missing}")
+    return [Failure(kind="stream", name=blob.record.name, message=blob.missing) for blob in damaged]
+
+
 class _Loading:
     """The steps of an open session; `session_context` is closed to free what a step waits for after a failure."""
 
@@ -253,13 +268,14 @@ class _Loading:
         needed = [blob for blob in needed if blob.record.name not in skipped]
         self._check_loaded(needed, skipped)
         self._drain(needed)
+        missing = _missing(needed)
         run.emit(EventType.PROGRESS)
         self._session.commit()
         if not self._setup.drill:
             run.settled = f"{redact(self._setup.plan.target)} is restored all the same"
         for warning in self._session.warnings if isinstance(self._session, SupportsWarnings) else ():
             run.warn(warning)
-        return self._session.failures if isinstance(self._session, SupportsFailures) else ()
+        return [*missing, *(self._session.failures if isinstance(self._session, SupportsFailures) else ())]
 
     def _size(self, steps: Sequence[Step]) -> int:
         return sum(self._blobs[step.stream].record.size for step in steps)
@@ -273,8 +289,17 @@ class _Loading:
         ordered = sorted(steps, key=lambda step: step.phase)
         # Stable: within a phase, neighbours that may run in parallel are one group.
         for (_, parallel), group in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
-            tasks = [lambda step=step: self._session.load(step, self._blobs[step.stream]) for step in group]
+            tasks = [lambda step=step: self._load_step(step) for step in group]
             self._run_tasks(tasks, jobs=self._parallel if parallel else 1)
+
+    def _load_step(self, step: Step) -> None:
+        blob = self._blobs[step.stream]
+        try:
+            self._session.load(step, blob)
+        except HoldfastError as error:
+            if blob.missing:
+                add_cleanup_failure(error, IntegrityError(blob.missing))
+            raise
 
     def _check_loaded(self, needed: Sequence[StoredBlob], skipped: Collection[str]) -> None:
         """A stream that the engine forgets, or has a step for that does not read it, is not in the target.

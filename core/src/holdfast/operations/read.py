@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from holdfast.api import Storage
 from holdfast.error_boundary import translate_errors
-from holdfast.errors import NotFoundError, UsageError, quote_name
+from holdfast.errors import IntegrityError, NotFoundError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.store.blob import StoredBlob
 from holdfast.store.entry import Entry
@@ -14,16 +14,29 @@ from holdfast.streaming.workers import Stop
 
 
 def read(
-    entry: Entry, manifest: Manifest, stream: str | None, *, storage: Storage, registry: Registry
+    entry: Entry,
+    manifest: Manifest,
+    stream: str | None,
+    *,
+    storage: Storage,
+    registry: Registry,
+    allow_damaged: bool = False,
 ) -> Iterator[bytes]:
-    """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end."""
+    """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end.
+
+    With `allow_damaged` it always is raised at the end, after all that could be read, and says what is missing.
+    """
     record = _pick(manifest, stream)
     hashers = {"sha256": lambda: registry.hasher("sha256")}
     with registry.needed_for(manifest.tool.plugins):
         codec = registry.codec(manifest.codec.name)
-    blob = StoredBlob(storage, entry.folder, record, codec, stop=Stop(), hashers=hashers)
+    damage: list[str] = []
+    tolerate = damage.append if allow_damaged else None
+    blob = StoredBlob(storage, entry.folder, record, codec, stop=Stop(), hashers=hashers, tolerate=tolerate)
     with translate_errors(f"cannot read {manifest.id}"), reading(storage, entry):
         yield from blob.chunks()
+        if damage or blob.missing:
+            raise IntegrityError("; ".join(filter(None, (*damage, blob.missing))))
 
 
 def _pick(manifest: Manifest, stream: str | None) -> StreamRecord:

@@ -10,6 +10,7 @@ from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
 from holdfast.store._notes import check_published
 from holdfast.store.manifest import StreamRecord
+from holdfast.store.missing import missing_text
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.workers import Stop
@@ -19,8 +20,9 @@ class StoredBlob:
     """One blob of one backup.
 
     `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
-    given to it as a message instead of raised. `whole` tells whether all of it has been read and agreed, and
-    `begun` whether anybody has begun to read it.
+    given to it as a message instead of raised, and where the rest cannot be decompressed the bytes end: `missing` then
+    says what came out and what did not, and `read` is the number of bytes that did. `whole` tells whether all of it
+    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class StoredBlob:
     ) -> None:
         self.record = record
         self.whole = self.begun = False
+        self.missing = ""
+        self.read = 0
         self._storage = storage
         self._folder = folder
         self._path = f"{folder}/{record.blob.path}"
@@ -98,11 +102,25 @@ class StoredBlob:
                 self._count(len(piece))
                 yield piece
         except IntegrityError as error:
-            raise IntegrityError(f"blob {self.record.blob.path} is damaged: {error.message}") from error
+            text = f"blob {self.record.blob.path} is damaged: {error.message}"
+            if self._tolerate is None:
+                raise IntegrityError(text) from error
+            self._damaged(text, total)
         finally:
             pieces.close()
-        self._compare(f"stream {quote_name(self.record.name)}", total, self.record.size, running, self.record.digests)
-        self.whole = True
+        what = f"stream {quote_name(self.record.name)}"
+        if self._tolerate is not None and total < self.record.size and not self.missing:
+            self._damaged(f"{what} ends too early", total)
+        if not self.missing:
+            self._compare(what, total, self.record.size, running, self.record.digests)
+        self.read, self.whole = total, True
+
+    def _damaged(self, text: str, read: int) -> None:
+        """Note what is missing of a blob that could be decompressed only so far; tell it where nothing is."""
+        if read == self.record.size and self._tolerate is not None:
+            self._tolerate(f"{text}; all {read} bytes that were recorded came out before it")
+        elif not self.missing:
+            self.missing = f"{text}; {missing_text(self.stored(), self.record, self._codec, read)}"
 
     def drain(self) -> None:
         """Read and compare all of it, if nobody has."""

@@ -41,6 +41,7 @@ class _Decoding:
             for piece in decoder.decode(frame):
                 total += len(piece)
                 if self._size is not None and total > self._size:
+                    self._put(piece[: self._size - total])
                     raise IntegrityError(f"holds more than the {self._size} bytes that the manifest records")
                 self._put(piece)
         decoder.finish()

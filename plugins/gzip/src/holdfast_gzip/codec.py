@@ -14,6 +14,7 @@ class GzipCodec:
 
     suffix = ".gz"
     command = "gunzip -c"
+    frame_magic = b"\x1f\x8b\x08"
 
     def __init__(self, *, level: int = 1, library: str = "auto") -> None:
         self._level = level
@@ -56,7 +57,12 @@ class GzipDecoder:
         left: Chunk = data
         while left:
             self._begun = True
-            piece = self._inflate(left)
+            before = self._member.copy()
+            try:
+                piece = self._inflate(left)
+            except IntegrityError:
+                yield _before_damage(before, left)
+                raise
             if piece:
                 yield piece
             left = self._member.unconsumed_tail
@@ -83,3 +89,20 @@ class GzipDecoder:
         """Refuse a file that ends within a member."""
         if self._begun:
             raise IntegrityError("the gzip data is cut off")
+
+
+def _before_damage(member: "zlib._Decompress", data: Chunk) -> bytes:
+    """What comes before the error, at most `_PIECE`: the library hands out nothing of what it fails at."""
+    plain, step = bytearray(), _PIECE // 16
+    while step and len(plain) < _PIECE:
+        before = member.copy()
+        try:
+            piece = member.decompress(data, step)
+        except zlib.error:
+            member, step = before, step // 16
+            continue
+        plain += piece
+        data = member.unconsumed_tail
+        if not piece:
+            break
+    return bytes(plain)

@@ -1,13 +1,17 @@
 """Frames out, frames in, never much more in memory than goes through."""
 
+import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 
 import zstandard
 
 from holdfast.api import Chunk, IntegrityError
-from holdfast_zstd.frames import MAX_WINDOW, FrameReader
+from holdfast_zstd.frames import MAGIC, MAX_WINDOW, FrameReader
 
+_KEPT = 4 << 20  # bytes of a frame that is being read, which are read once more where it is damaged
+_STEP = 1 << 10  # bytes; of these none is lost but what stands before the damage in the same block
 _FRAME = 1 << 20  # bytes; what the pipeline asks to encode, less at the end of a stream
 
 
@@ -16,6 +20,7 @@ class ZstdCodec:
 
     suffix = ".zst"
     command = "zstd -dc"
+    frame_magic = MAGIC
 
     def __init__(self, *, level: int = 1) -> None:
         self._level = level
@@ -56,20 +61,46 @@ class ZstdDecoder:
         self._frames = FrameReader()
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
         self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._given: list[bytes] = []  # the slices of the frame so far
+        self._kept = self._yielded = 0
 
     def decode(self, data: Chunk) -> Iterator[bytes]:
-        """Yield the plain bytes that these stored bytes complete."""
+        """Yield the plain bytes that these stored bytes complete; of a damaged frame all blocks before the damage."""
         for piece, last in self._frames.slices(data):
-            if self._frame is None:
-                self._frame = self._decompressor.decompressobj()
+            frame = self._frame = self._frame or self._begin()
+            self._keep(piece)
             try:
-                plain = self._frame.decompress(piece)
+                plain = frame.decompress(piece)
             except zstandard.ZstdError as error:
+                yield from self._before_damage()
                 raise IntegrityError(f"not valid zstd: {error}") from error
+            self._yielded += len(plain)
             if last:
                 self._frame = None
             if plain:
                 yield plain
+
+    def _begin(self) -> "zstandard.ZstdDecompressionObj":
+        self._given, self._kept, self._yielded = [], 0, 0
+        return self._decompressor.decompressobj()
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept += len(piece)
+        self._given = [*self._given, piece] if self._kept <= _KEPT else []
+
+    def _before_damage(self) -> Iterator[bytes]:
+        """What comes before the error: the library hands out nothing of a slice that it fails at."""
+        if not self._given:
+            return
+        frame, skip = self._decompressor.decompressobj(), self._yielded
+        data = memoryview(b"".join(self._given))
+        checksum = max(0, len(data) - 4)  # if the frame ends here
+        with contextlib.suppress(zstandard.ZstdError):
+            for start, end in itertools.pairwise([*range(0, checksum, _STEP), checksum, len(data)]):
+                plain = frame.decompress(data[start:end])
+                if plain[skip:]:
+                    yield plain[skip:]
+                skip = max(0, skip - len(plain))
 
     def finish(self) -> None:
         """Refuse a file that ends within a frame."""

@@ -18,7 +18,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._in_frame = False
-        self._checksum = False
+        self._checksum = self._checksum_due = False
         self._skip = 0
 
     @property
@@ -53,14 +53,16 @@ class FrameReader:
     def _header(self, at: int) -> int | None:
         """Length of the frame header at a position, None if it is not all there yet."""
         buffer = self._buffer
+        begin = bytes(buffer[at : at + 4])
+        skippable = begin[:1] and begin[0] >> 4 == 5 and SKIPPABLE.startswith(begin[1:])
+        if not (skippable or MAGIC.startswith(begin)):
+            raise IntegrityError("not valid zstd: a frame does not begin with its magic number")
         if len(buffer) - at < 8:
             # The smallest frame, an empty one, has 4 bytes of magic, 2 of header and 3 of its block.
             return None
-        if buffer[at] >> 4 == 5 and buffer[at + 1 : at + 4] == SKIPPABLE:
+        if skippable:
             self._skip = int.from_bytes(buffer[at + 4 : at + 8], "little")
             return 8
-        if buffer[at : at + 4] != MAGIC:
-            raise IntegrityError("not valid zstd: a frame does not begin with its magic number")
         descriptor = buffer[at + 4]
         single_segment = bool(descriptor & 0x20)
         content = 1 if single_segment and not descriptor >> 6 else _CONTENT_SIZE[descriptor >> 6]
@@ -75,15 +77,22 @@ class FrameReader:
         """End of the whole blocks from a position, at most `_BLOCKS`, and whether the frame ends with them."""
         end = at
         for _ in range(_BLOCKS):
+            if self._checksum_due:
+                return self._end_of_frame(end)
             if len(self._buffer) - end < 3:
                 return end, False
             header = int.from_bytes(self._buffer[end : end + 3], "little")
             last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
-            length = 3 + (1 if kind == 1 else size) + (4 if last and self._checksum else 0)
+            length = 3 + (1 if kind == 1 else size)
             if len(self._buffer) - end < length:
                 return end, False
             end += length
             if last:
-                self._in_frame = False
-                return end, True
+                return self._end_of_frame(end)
         return end, False
+
+    def _end_of_frame(self, end: int) -> tuple[int, bool]:
+        """Where the frame ends, behind its checksum; the last block does not wait for that, which may be cut off."""
+        length = 4 if self._checksum else 0
+        self._checksum_due = self._in_frame = len(self._buffer) - end < length
+        return (end, False) if self._in_frame else (end + length, True)

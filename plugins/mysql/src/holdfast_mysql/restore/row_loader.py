@@ -31,6 +31,7 @@ class RowLoader:
     ) -> None:  # fmt: skip
         self._session = session
         self._failures = failures
+        self._damaged = request.allow_damaged
         self._refused: set[str] = set()
         self._tables = tables
         self._pool = pool
@@ -70,7 +71,7 @@ class RowLoader:
 
     def _load_stream(self, stream: str, blob: Blob) -> None:
         table, recorded = self._recorded[stream]
-        reader = RowReader(blob.chunks())
+        reader = self._reader(blob)
         held = reader.header.table
         if (held.lower() if self._session.folds else held) != table:
             raise IntegrityError(
@@ -79,8 +80,14 @@ class RowLoader:
             )
         with self._pool.acquire() as session, translate_errors(f"cannot load table {quote_name(table)}"):
             rows = self._load(session, table, reader, blob)
-            if rows != recorded:
-                raise IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
+        if rows != recorded:
+            error = IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
+            # Of a damaged backup those that could be read stay.
+            if not (self._damaged and self._failures.take("rows of table", table, error)):
+                raise error
+
+    def _reader(self, blob: Blob) -> RowReader:
+        return RowReader(blob.chunks(), damaged=self._damaged)
 
     def _load(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.naming_duplicates(session, table):
@@ -91,7 +98,7 @@ class RowLoader:
                     raise
                 log.info("table %s is loaded again row by row, for what is refused to be named", quote_name(table))
                 with row_by_row(session):
-                    return self._load_at_once(session, table, RowReader(blob.chunks()), blob)
+                    return self._load_at_once(session, table, self._reader(blob), blob)
 
     def _load_at_once(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.transaction(session, table):
@@ -101,7 +108,7 @@ class RowLoader:
             except UnseenWarningsError:
                 log.info("table %s is loaded again by INSERT, for each warning to be seen", quote_name(table))
                 self._tables.empty(session, table)
-                return load_rows(session, RowReader(blob.chunks()), infile=False, auto_increment=counting)
+                return load_rows(session, self._reader(blob), infile=False, auto_increment=counting)
 
     def execute(self, statement: Statement) -> None:
         """Run the rows of a script."""

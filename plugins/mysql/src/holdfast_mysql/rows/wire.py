@@ -198,9 +198,13 @@ class RowParser(Protocol):
 
 
 class RowReader:
-    """The rows of a stream, for the way back: `header` first, then `feed`."""
+    """The rows of a stream, for the way back: `header` first, then `feed`.
 
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
+    With `damaged` the rows may end in the middle of one, which is left out.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk], *, damaged: bool = False) -> None:
+        self._damaged = damaged
         self._chunks = _pieces(chunks)
         head = bytearray()
         while (end := head.find(b"\n")) < 0:
@@ -235,7 +239,7 @@ class RowReader:
         while have < needed:
             chunk = next(self._chunks, None)
             if chunk is None:
-                if have:
+                if have and not self._damaged:
                     raise IntegrityError("the rows end in the middle of one")
                 return b""
             parts.append(chunk)
