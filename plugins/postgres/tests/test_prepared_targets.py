@@ -6,7 +6,7 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
-from holdfast.api import HoldfastError, UnsafeError
+from holdfast.api import CredentialsError, HoldfastError, UnsafeError
 
 _PREPARED = (
     "CREATE SCHEMA extensions",
@@ -198,3 +198,59 @@ def test_rights_that_the_target_gives_by_default_are_named(
     whole = holdfast.restore(record.id, server.url(target), store=store, replace=True)
     assert whole.warnings == ()
     assert server.value(target, f"SELECT has_table_privilege('{role}', 'secret', 'SELECT')") is False
+
+
+# A hoster's own schema, in which the tables of the customer use a function and a table.
+_HOSTED = """
+CREATE SCHEMA auth; GRANT USAGE ON SCHEMA auth TO PUBLIC;
+CREATE TABLE auth.users (id int PRIMARY KEY); INSERT INTO auth.users VALUES (1), (2);
+CREATE FUNCTION auth.uid() RETURNS int LANGUAGE sql AS 'SELECT {user}';
+"""
+
+
+@pytest.mark.parametrize("holds_more", [False, True], ids=["empty", "more"])
+@pytest.mark.parametrize("at", ["backup", "restore"])
+def test_a_selection_asks_for_nothing_in_the_schemas_of_a_hoster(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str, at: str, *, holds_more: bool, bare: bool
+) -> None:
+    """What it needs there stays as it is, and an extension that it does not need is only missed."""
+    database, target = owned
+    server.execute(target, _HOSTED.format(user=7))
+    server.execute(
+        database,
+        _HOSTED.format(user=8),
+        "SELECT" if bare else "CREATE EXTENSION pg_buffercache",
+        "CREATE TABLE orders (id serial, owner int DEFAULT auth.uid() REFERENCES auth.users)",
+        "CREATE VIEW emails AS SELECT id FROM auth.users",
+        "INSERT INTO orders (owner) VALUES (1)",
+    )
+    if holds_more:
+        server.execute(target, f"SET ROLE {role}; CREATE TABLE there (a int)")
+    select = ("public",)
+    backup = holdfast.backup(server.url(database), store=store, select=select if at == "backup" else ())
+    done = holdfast.restore(
+        backup.id,
+        server.url(target, role),
+        store=store,
+        select=select if at == "restore" else (),
+        options={"no_owner": "true"},
+    )
+    said = "\n".join(done.warnings)
+    assert ("function auth.uid()" in said, "extension pg_buffercache: permission denied" in said) == (
+        not holds_more,
+        at == "backup" and not bare,
+    ), said
+    assert server.relations(target) >= {"public.orders", "public.emails"}
+    assert server.rows(target, "SELECT count(*), auth.uid() FROM auth.users") == [(2, 7)]
+    assert server.rows(target, "INSERT INTO orders (owner) VALUES (2) RETURNING id") == [(2,)]
+
+
+def test_a_hosters_schema_that_is_selected_itself_is_refused(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str
+) -> None:
+    database, target = owned
+    for name in owned:
+        server.execute(name, _HOSTED.format(user=7))
+    backup = holdfast.backup(server.url(database), store=store, select=("auth",))
+    with pytest.raises(CredentialsError, match="permission denied for schema auth"):
+        holdfast.restore(backup.id, server.url(target, role), store=store)

@@ -286,3 +286,38 @@ def test_rows_that_name_what_is_made_after_them_are_no_damage(
     assert [backup.state for backup in holdfast.list_backups(store=store)] == ["complete"]
     result = holdfast.restore(backup.id, server.url(target), store=store, options={"on_error": "continue"})
     assert [failure.name for failure in result.failures] == ["public.naming"]
+
+
+_OPERATORS = """
+CREATE SCHEMA lib;
+CREATE FUNCTION lib.cmp(point, point) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btfloat8cmp($1[0], $2[0])';
+CREATE FUNCTION lib.lt(point, point) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1[0] < $2[0]';
+CREATE FUNCTION lib.eq(point, point) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1[0] = $2[0]';
+CREATE OPERATOR lib.<< (LEFTARG = point, RIGHTARG = point, FUNCTION = lib.lt);
+CREATE OPERATOR lib.=== (LEFTARG = point, RIGHTARG = point, FUNCTION = lib.eq, COMMUTATOR = OPERATOR(lib.===));
+CREATE OPERATOR FAMILY lib.places USING btree;
+CREATE OPERATOR CLASS lib.places DEFAULT FOR TYPE point USING btree FAMILY lib.places AS
+    OPERATOR 1 lib.<<, OPERATOR 3 lib.===, FUNCTION 1 lib.cmp(point, point);
+CREATE OPERATOR CLASS lib.places FOR TYPE int USING hash AS OPERATOR 1 =, FUNCTION 1 hashint4(int);
+CREATE FUNCTION lib.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE TABLE apart (a int, EXCLUDE USING hash (a lib.places WITH =) WHERE (lib.twice(a) > 0));
+CREATE TABLE place (at point PRIMARY KEY);
+INSERT INTO apart VALUES (1), (2);
+INSERT INTO place VALUES ('(1,2)'), ('(2,1)');
+"""
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_operator_classes_of_ones_own_come_with_the_constraints_that_use_them(
+    server: PostgresServer, database: str, target: str, store: str, kind: str
+) -> None:
+    """Of the index of a constraint pg_dump does not say what it needs, and the default one is not even written."""
+    server.execute(database, _OPERATORS)
+    whole = holdfast.backup(server.url(database), store=store, options={"format": kind})
+    holdfast.restore(whole.id, server.url(target), store=store, select=("apart", "place"))
+    query = "SELECT conrelid::regclass::text, conindid::regclass::text FROM pg_constraint WHERE contype IN ('p', 'x')"
+    assert set(server.rows(target, query)) == set(server.rows(database, query))
+    server.execute(target, "DROP TABLE apart; INSERT INTO place VALUES ('(3,3)')")
+    done = holdfast.restore(whole.id, server.url(target), store=store, select=("apart", "place"), replace=True)
+    assert done.warnings == ()
+    assert server.rows(target, "SELECT (SELECT count(*) FROM apart), (SELECT count(*) FROM place)") == [(2, 2)]

@@ -71,7 +71,9 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     `extensions` are the names of those that are needed, `installed` tells more of them. `ordered` says that rows of the
     archive may be refused as long as those of other tables are not there. `money` is the locale in which amounts are
     written, empty where there are none. `search_path` are the schemas in which sessions of the source look for names.
-    `meanings` are the operators of definitions that mean some without naming them.
+    `meanings` are the operators of definitions that mean some without naming them. `needed` are the relations that a
+    selection did not name, and that came because something of it needs them. `constraint_needs` are what the indexes of
+    constraints need: the OID of the constraint, and catalog and OID of the object; None as with `constraints`.
     """
 
     format: Format
@@ -87,6 +89,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     schema_only: bool = False
     data_only: bool = False
     selected: bool = False
+    needed: list[tuple[str, str]] = []
     money: str = ""
     search_path: str = ""
     exclude_kinds: list[str] = []
@@ -95,6 +98,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     large_object_tables: list[tuple[str, str]] = []
     extensions: list[str] = []
     installed: list[ExtensionHint] = []
+    constraint_needs: list[tuple[int, str, int]] | None = None
     meanings: list[Meaning] = []
     owners: list[str] = []
     grantees: list[str] = []

@@ -94,6 +94,23 @@ def read_requirements(connection: "Connection[TupleRow]", scope: "BackupScope | 
     }
 
 
+# An index is no entry of an archive where it is a constraint's, and that entry does not say what the index needs.
+_OF_CONSTRAINTS = """
+SELECT k.oid::int8, o.class::regclass::text, o.oid::int8 FROM pg_catalog.pg_constraint k CROSS JOIN LATERAL (
+    SELECT d.refclassid AS class, d.refobjid AS oid FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = k.conindid AND d.deptype = 'n'
+    UNION SELECT 'pg_catalog.pg_operator'::regclass, unnest(k.conexclop)
+) o
+WHERE k.contype IN ('p', 'u', 'x') AND o.oid >= 16384 AND o.class <> 'pg_catalog.pg_class'::regclass
+ORDER BY 1, 2, 3
+"""
+
+
+def needs_of_constraints(connection: "Connection[TupleRow]") -> list[tuple[int, str, int]]:
+    """What the indexes of constraints need, by OIDs: the constraint, and catalog and OID of the object."""
+    return [(constraint, catalog, oid) for constraint, catalog, oid in connection.execute(_OF_CONSTRAINTS)]
+
+
 def _roles(connection: "Connection[TupleRow]", scope: "BackupScope | None") -> dict[str, list[str]]:
     """Roles by how objects depend on them: `o` for owners, `a` for rights, `r` for policies."""
     if scope is None:

@@ -20,7 +20,7 @@ from holdfast_postgres.dump.omissions import tables_of_large_objects
 from holdfast_postgres.dump.partition_roots import partition_roots
 from holdfast_postgres.dump.plan import ARCHIVE, GLOBALS, PROPERTIES, SEQUENCES, make_plan
 from holdfast_postgres.dump.readers import StreamReaders
-from holdfast_postgres.dump.requirements import database_hint, read_requirements, source_path
+from holdfast_postgres.dump.requirements import database_hint, needs_of_constraints, read_requirements, source_path
 from holdfast_postgres.dump.warnings import dump_warnings
 from holdfast_postgres.errors import some_names, translate_errors
 from holdfast_postgres.hints import ExtensionHint, Hints, LargeTableHint
@@ -61,6 +61,7 @@ class PostgresDump:
                 refuse_divided(snapshot.connection, snapshot.scope.relations)
             self._database, self._size = database_hint(snapshot.connection, snapshot.server.major)
             self._requirements = read_requirements(snapshot.connection, snapshot.scope)
+            self._constraints = needs_of_constraints(snapshot.connection)
             self._search_path = source_path(snapshot.connection)
             self._extensions = self._read_extensions()
             self._properties = self._read_properties()
@@ -186,6 +187,12 @@ class PostgresDump:
     def _is_selection(self) -> bool:
         return bool(self._request.select or self._request.exclude)
 
+    def _needed(self) -> list[tuple[str, str]]:
+        """The relations that are in the backup only because the selection needs them."""
+        scope = self._snapshot.scope
+        oids = scope.needed if scope else frozenset()
+        return [(relation.schema, relation.name) for relation in self._snapshot.relations if relation.oid in oids]
+
     def _hints(self) -> Hints:
         hints = Hints(
             format=self._options.pg_format,
@@ -201,6 +208,7 @@ class PostgresDump:
             schema_only=self._options.schema_only,
             data_only=self._options.data_only,
             selected=self._is_selection,
+            needed=self._needed(),
             money=self._snapshot.money,
             search_path=self._search_path,
             ordered=any(table.checked for table in self._snapshot.tables),
@@ -216,6 +224,7 @@ class PostgresDump:
                 for table, streams in self._plan.large_tables
             ],
             installed=self._extensions,
+            constraint_needs=self._constraints,
             meanings=[each.meaning for each in self._implied],
             large_object_tables=[(table.schema, table.name) for table in self._pointing],
             exclude_kinds=list(self._request.exclude_kinds),

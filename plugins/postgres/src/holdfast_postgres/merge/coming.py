@@ -12,9 +12,14 @@ from holdfast_postgres.selection.restore_scope import RestoreScope
 
 
 def restored(
-    entries: Sequence[Entry], kinds: Mapping[Name, str], scope: RestoreScope | None, selection: Selection
+    entries: Sequence[Entry],
+    kinds: Mapping[Name, str],
+    scope: RestoreScope | None,
+    selection: Selection,
+    needed: Sequence[Name],
 ) -> Coming:
-    """What was restored beside the target, of these kinds; without a `scope` all of it is meant."""
+    """What was restored beside the target, of these kinds; without a `scope` all of it is meant but the `needed`."""
+    unnamed = set(needed)
     parents = {
         (entry.schema, entry.tag): parent
         for entry in entries
@@ -23,13 +28,15 @@ def restored(
     return Coming(
         kinds=kinds,
         parents=parents,
-        named=lambda name: scope is None or name in scope.named,
+        named=lambda name: name not in unnamed if scope is None else name in scope.named,
         excluded=lambda name: selection.excludes(*name),
     )
 
 
-def announced(entries: Sequence[Entry], scope: RestoreScope | None, selection: Selection) -> Coming:
-    """What would be restored, as only the archive knows."""
+def announced(
+    entries: Sequence[Entry], scope: RestoreScope | None, selection: Selection, needed: Sequence[Name]
+) -> Coming:
+    """What would be restored, as only the archive knows; `needed` is what the backup's own selection did not name."""
     relations = {entry.id: entry for entry in entries if entry.kind in RELATIONS}
     taken = relations.keys() if scope is None else scope.ids & relations.keys()
     owned = {number for number, table in owned_sequences(entries, relations).items() if table in taken}
@@ -38,7 +45,7 @@ def announced(entries: Sequence[Entry], scope: RestoreScope | None, selection: S
         for number, entry in relations.items()
         if number in taken and number not in owned
     }
-    return restored(entries, kinds, scope, selection)
+    return restored(entries, kinds, scope, selection, needed)
 
 
 def attachments(

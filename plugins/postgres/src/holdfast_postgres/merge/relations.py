@@ -19,12 +19,14 @@ class Relation(InSchema, frozen=True, kw_only=True):
     """One relation; `owner` is the OID of the table of whose column it is the sequence: it goes with that.
 
     `parents` are the OIDs of the tables that it inherits from, and `partition` says that it is one of such a table.
+    `referable` tells whether the role may make foreign keys that lead to it.
     """
 
     kind: str
     owner: int | None
     parents: tuple[int, ...] = ()
     partition: bool = False
+    referable: bool = True
 
     @property
     def owned(self) -> bool:
@@ -47,7 +49,9 @@ SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, (
     SELECT d.refobjid::int8 FROM pg_catalog.pg_depend d WHERE c.relkind = 'S' AND d.objid = c.oid
         AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid
         AND d.deptype IN ('a', 'i') LIMIT 1),
-    ARRAY(SELECT i.inhparent::int8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid), c.relispartition
+    ARRAY(SELECT i.inhparent::int8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid), c.relispartition,
+    CASE WHEN c.relkind IN ('r', 'p') THEN pg_catalog.has_table_privilege(c.oid, 'REFERENCES')
+        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') ELSE false END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {USER_SCHEMA} AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
@@ -198,8 +202,17 @@ class ForeignKey:
 def read_relations(connection: "Connection[TupleRow]") -> list[Relation]:
     """The relations of a database without those of extensions, oldest first."""
     return [
-        Relation(oid=oid, schema=schema, name=name, kind=kind, owner=owner, parents=tuple(parents), partition=partition)
-        for oid, schema, name, kind, owner, parents, partition in connection.execute(_RELATIONS)
+        Relation(
+            oid=oid,
+            schema=schema,
+            name=name,
+            kind=kind,
+            owner=owner,
+            parents=tuple(parents),
+            partition=partition,
+            referable=referable,
+        )
+        for oid, schema, name, kind, owner, parents, partition, referable in connection.execute(_RELATIONS)
     ]
 
 

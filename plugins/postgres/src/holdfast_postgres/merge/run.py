@@ -19,10 +19,10 @@ from holdfast_postgres.formats.archive import Entry, read_entries
 from holdfast_postgres.formats.directory import unpack
 from holdfast_postgres.implied_operators import read_implied
 from holdfast_postgres.lock_room import read_lock_room
+from holdfast_postgres.merge.closed_tables import without_closed
 from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.domain_checks import DomainCheck, broken_checks
 from holdfast_postgres.merge.drops import drops
-from holdfast_postgres.merge.entries import entries_to_make
 from holdfast_postgres.merge.lost_commit import MergeSession
 from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound, whole_changes
 from holdfast_postgres.merge.refreshes import refreshes
@@ -40,6 +40,7 @@ from holdfast_postgres.restore.script_run import run_script
 from holdfast_postgres.restore.search_path import second_path, with_path
 from holdfast_postgres.restore.statistics import analyze
 from holdfast_postgres.selection.archive_entries import RELATIONS, bearer_names, list_file
+from holdfast_postgres.selection.missing_entries import entries_to_make
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.pg_dump_filters import relation_filters
 from holdfast_postgres.selection.restore_scope import ALONE, RestoreScope, find_scope
@@ -66,7 +67,7 @@ class Merge:
     def _coming(self) -> Coming:
         with self._run.connected() as staged:
             kinds = {relation.key: relation.kind for relation in read_relations(staged) if not relation.owned}
-        return restored(self._entries, kinds, self._scope, self._selection)
+        return restored(self._entries, kinds, self._scope, self._selection, self._run.hints.needed)
 
     @cached_property
     def _plan(self) -> MergePlan:
@@ -91,14 +92,15 @@ class Merge:
         with connected(run.target.location) as target, run.connected() as staged, translate_errors(action):
             gone = self._gone(target, staged)
             archive = self._dump_definitions()
-            made = entries_to_make(target, read_entries(archive), self._plan.kept)
+            there, kept = read_relations(target), self._plan.kept
+            entries, closed = without_closed(read_entries(archive), kept, there)
+            made = entries_to_make(target, entries, kept)
             checks = self._broken_checks(staged, target)
             keys, dropping = foreign_keys_into(target, self._plan.dropped), drops(target, self._plan.dropped)
-            there = read_relations(target)
             attaching, alone = self._attachments(there)
             out = self._keys_out(there)
             path = second_path(run, target) if run.needs_path else "''"
-            filling = refreshes(staged, self._plan.kept, path)
+            filling = refreshes(staged, kept, path)
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
         after = [*attaching, *(key.add for key in keys), *(check.add for check in checks), *out, *filling]
         before = [*(key.drop for key in keys), *(check.drop for check in checks), *dropping]
@@ -118,7 +120,7 @@ class Merge:
         if objects and objects[0]:
             # Their numbers may be taken in the target, and no catalog says which rows mean which of them.
             run.warn([f"not put into {self._where}: large objects ({objects[0]}), which belong to no table"])
-        self._warn_of_keys(out)
+        self._warn_of_keys(out, closed)
         self._analyze()
 
     def _gone(self, target: "Connection[TupleRow]", staged: "Connection[TupleRow]") -> list[str]:
@@ -162,7 +164,7 @@ class Merge:
 
     def _keys_out(self, there: Sequence[Relation]) -> dict[str, str]:
         """Foreign keys of selected tables that lead to tables which were not selected and are there; by label."""
-        names = {relation.key for relation in there} | set(self._plan.added)
+        names = {relation.key for relation in there if relation.referable} | set(self._plan.added)
         relations = {entry.id: entry for entry in self._entries if entry.kind in RELATIONS}
         keys = {}
         for entry in self._left_keys():
@@ -185,11 +187,10 @@ class Merge:
             if entry.kind == "FK CONSTRAINT" and entry.id not in taken and not selected.isdisjoint(bearer_names(entry))
         ]
 
-    def _warn_of_keys(self, made: Mapping[str, str]) -> None:
-        left = [entry.label for entry in self._left_keys() if entry.label not in made.values()]
-        if left:
-            names = ", ".join(map(quote_name, left))
-            self._run.warn([f"not restored, since it leads to a table that is not there: {names}"])
+    def _warn_of_keys(self, made: Mapping[str, str], closed: Sequence[Entry]) -> None:
+        if left := [key.label for key in [*self._left_keys(), *closed] if key.label not in made.values()]:
+            what = "not restored, since it leads to a table that is not there, or that the role may not refer to"
+            self._run.warn([f"{what}: {', '.join(map(quote_name, left))}"])
 
     def _script(
         self, archive: Path, made: Sequence[Entry], before: Sequence[str], after: Sequence[str]
@@ -261,7 +262,8 @@ def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
         unpack(blob.chunks(), path)
     entries = read_entries(path)
     selection = Selection(select=run.request.select, exclude=run.request.exclude)
-    coming = announced(entries, find_scope(entries, selection, {}) if selection else None, selection)
+    scope = find_scope(entries, selection, {}) if selection else None
+    coming = announced(entries, scope, selection, run.hints.needed)
     if not run.target.exists:
         return Preview(changes=tuple(make_plan(coming, ()).changes))
     with connected(run.target.location) as target, translate_errors(f"cannot read {run.target.location.label}"):

@@ -194,6 +194,7 @@ class ArchiveLoader:
         classifier = Classifier(
             action=f"cannot restore into {run.target.into.label}",
             selected=run.hints.selected,
+            dispenses_with=self.contents.dispenses_with,
             schemas=run.target.schemas,
             judge=run.judge,
             takes=keeper(run, refused),

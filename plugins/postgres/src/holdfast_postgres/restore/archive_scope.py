@@ -1,7 +1,7 @@
 """What a restore takes of an archive: all of it, a selection, the tables whose turn it is."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from holdfast.api import PluginError, Step
@@ -11,12 +11,13 @@ from holdfast_postgres.kinds import without_kinds
 from holdfast_postgres.restore.extensions import Extensions
 from holdfast_postgres.restore.load_order import Name
 from holdfast_postgres.restore.run import ROWS, RestoreRun
+from holdfast_postgres.restore.selection_needs import SelectionNeeds
 from holdfast_postgres.selection.archive_entries import (
     configuration,
     unattachable,
-    with_extensions_of_constraints,
     with_needing,
 )
+from holdfast_postgres.selection.constraint_needs import with_needs_of_constraints
 from holdfast_postgres.selection.patterns import Selection
 from holdfast_postgres.selection.restore_scope import ALONE, LEADING_OUT, RestoreScope, find_scope
 from holdfast_postgres.special_extensions import MODES, check_selection
@@ -33,13 +34,25 @@ class ArchiveScope:
         self._levels = levels
         self._selection = Selection(select=run.request.select, exclude=run.request.exclude)
         self._scope: RestoreScope | None = None
+        self._needs: SelectionNeeds | None = None
         self._lock = threading.Lock()
         self._told = False  # what needs what is left out
         self._leaves_out = bool(self.kinds)
 
     def takes(self, schema: str, table: str) -> bool:
         """Whether the restore takes the rows of a table; of a selection only the archive, read before, tells."""
+        if (schema, table) in self.kept:
+            return False
         return (schema, table) in self.scope.relations if self._selection else True
+
+    @property
+    def kept(self) -> Collection[Name]:
+        """The relations that the database has, and which stay as they are there."""
+        return self._needs.kept if self._needs else ()
+
+    def dispenses_with(self, command: str) -> bool:
+        """Whether a selection is whole without what a statement makes."""
+        return self._needs is not None and self._needs.dispenses_with(command)
 
     @property
     def scope(self) -> RestoreScope:
@@ -87,6 +100,8 @@ class ArchiveScope:
         if self._selection:
             ids = self._select(entries).ids
             entries = [entry for entry in entries if entry.id in ids]
+        if self._run.request.selective and not self._run.hints.data_only:
+            entries = self._without_left(entries)
         if self._extensions.omitted:
             omitted = self.omitted(entries)
             entries = [entry for entry in entries if entry.id not in omitted]
@@ -94,6 +109,12 @@ class ArchiveScope:
             level = step.phase - ROWS  # what belongs to no table is first
             return [entry for entry in entries if self._levels.get((entry.schema, entry.tag), 0) == level]
         return entries
+
+    def _without_left(self, entries: list[Entry]) -> list[Entry]:
+        """Without what the database has, and which the selection needs and does not mean."""
+        with self._lock:
+            self._needs = self._needs or SelectionNeeds(self._run, entries, self._scope)
+        return [entry for entry in entries if entry.id not in self._needs.left]
 
     def omitted(self, entries: list[Entry]) -> set[int]:
         """The extensions that the database cannot have, with their rows and what needs them."""
@@ -112,7 +133,8 @@ class ArchiveScope:
         """What a selection takes of the archive, found when it is first asked for."""
         with self._lock:
             if self._scope is None:
-                entries = with_extensions_of_constraints(entries, self._run.hints.installed)
+                hints = self._run.hints
+                entries = with_needs_of_constraints(entries, hints.installed, hints.constraint_needs)
                 self._scope = find_scope(entries, self._selection, self._configuration())
                 self._check_extensions(entries, self._scope)
                 # A merge looks for itself whether the target has what is led to.

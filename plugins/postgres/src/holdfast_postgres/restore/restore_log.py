@@ -48,6 +48,7 @@ _ABOUT_OBJECTS = re.compile(r"COMMENT ON |GRANT |REVOKE |SECURITY LABEL ", re.IG
 _OWNER_OR_COMMENT = re.compile(rf"{OWNER.pattern}|COMMENT ON ", re.DOTALL)
 _NO_OBJECT = ("42P01", "42883", "3F000")
 _NO_OWNED = (*_NO_OBJECT, "42704")  # a type, or what is on a table; or a role: one session tries all of these
+_DENIED_STATE = "42501"
 _DENIED = re.compile(r"must be (superuser|owner)|permission denied|must have|privilege", re.IGNORECASE)
 
 
@@ -106,14 +107,16 @@ class Classifier:
 
     `judge` makes of an error and its SQLSTATE the one to raise; `takes` tells whether a refusal is kept for later.
     `script` says that it is the log of a psql that goes on after errors and echoes the statement that failed.
-    `selected` says that the backup holds a selection, so that what leads out of it cannot be restored. `schemas` are
-    those that the target had. `postpones` says that rows which were refused are no failure yet:
+    `selected` says that the backup holds a selection, so that what leads out of it cannot be restored, and
+    `dispenses_with` which statements it does not need. `schemas` are those that the target had. `postpones` says that
+    rows which were refused are no failure yet:
     `refused` are the names of their tables, without schemas. `ends` tells which refusals of late
     steps are no warning, but the end.
     """
 
     action: str
     selected: bool = False
+    dispenses_with: Callable[[str], bool] = lambda _command: False
     schemas: frozenset[str] = frozenset()
     script: bool = False
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
@@ -170,11 +173,7 @@ class Classifier:
         self._error, self._state, self._table, self._command = "", "", "", None
         if not text:
             return
-        severity = classify(command, text)
-        if text.endswith("already exists") and _made_schema(command) in self.schemas:
-            severity = Severity.HARMLESS
-        if self.selected and _LEADING_OUT.match(command) and "does not exist" in text:
-            severity = Severity.DEGRADED
+        severity = self._severity(command, text, state)
         # With several jobs pg_restore does not name the entry, and the statement has to do.
         about = f'COPY failed for table "{table}"' if table else self._entry or " ".join(command.split()[:12])
         refusal = FailedStatement(
@@ -196,6 +195,15 @@ class Classifier:
             raise error if command.startswith("CREATE EXTENSION ") else self.judge(error, state)
         messages = self.degraded if severity is Severity.DEGRADED else self.harmless
         self._add(messages, f"not restored: {refusal.failure() if command else refusal}")
+
+    def _severity(self, command: str, text: str, state: str) -> Severity:
+        if _made_schema(command) in self.schemas and (text.endswith("already exists") or state == _DENIED_STATE):
+            return Severity.HARMLESS  # whether it is there, the server asks only where it may be made
+        leads_out = self.selected and _LEADING_OUT.match(command) and "does not exist" in text
+        says_nothing = FailedStatement(about="", text=text, state=state).ends
+        if leads_out or (self.dispenses_with(command) and not says_nothing):
+            return Severity.DEGRADED
+        return classify(command, text)
 
     def _continues_command(self, line: str) -> bool:
         if not line or line.startswith(("pg_restore:", "psql:")) or _ERROR.match(line):

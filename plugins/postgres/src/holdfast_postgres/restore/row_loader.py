@@ -119,16 +119,22 @@ def _copy_into(
             copy.write(chunk)
 
 
-def load_sequences(run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, str]] | None) -> None:
-    """Set sequences to their values: all, or those of these schemas and names."""
+def load_sequences(
+    run: RestoreRun, blob: Blob, *, names: Collection[tuple[str, str]] | None, without: Collection[tuple[str, str]]
+) -> None:
+    """Set sequences to their values: all, or those of these schemas and names, `without` some."""
     script = b"".join(bytes(chunk) for chunk in blob.chunks())
     # The first line says its encoding, since 0.2.0; before that it was UTF-8.
     encoding = run.hints.database.encoding if script.startswith(b"SET client_encoding") else "UTF8"
     text = decode(script, encoding)
     statements = _STATEMENT.findall(text, text.index("SELECT ") if "SELECT " in text else len(text))
-    if names is not None:
-        literals = {literal(quoted(schema, name)) for schema, name in names}
-        statements = [statement for statement in statements if _sequence_literal(statement) in literals]
+    left = _literals(without)
+    wanted = None if names is None else _literals(names)
+    statements = [
+        statement
+        for statement in statements
+        if (name := _sequence_literal(statement)) not in left and (wanted is None or name in wanted)
+    ]
     with run.translated("cannot set the sequences"), run.connected() as connection:
         connection.execute(settings(run.server.major, encoding=encoding))
         for start in range(0, len(statements), _BATCH):
@@ -150,6 +156,10 @@ def _set(run: RestoreRun, connection: "Connection[TupleRow]", statements: Sequen
         name = _sequence_literal(statements[0]).strip("'")
         failure = Failure(kind="value of sequence", name=name, code=error.sqlstate or "", message=text)
         run.fail(failure, "cannot set the sequences")
+
+
+def _literals(names: Collection[tuple[str, str]]) -> set[str]:
+    return {literal(quoted(schema, name)) for schema, name in names}
 
 
 def _sequence_literal(statement: str) -> str:

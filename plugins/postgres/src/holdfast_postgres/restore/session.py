@@ -132,7 +132,7 @@ class PostgresRestore:
             load_globals(run, blob)
         elif step.stream == run.hints.sequences:
             names = self._archive.contents.scope.relations if run.request.select or run.request.exclude else None
-            load_sequences(run, blob, names=names)
+            load_sequences(run, blob, names=names, without=self._archive.contents.kept)
         elif run.hints.format == "plain":
             load_plain(run, blob)
         elif step.phase == self._later:

@@ -2,11 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from holdfast_postgres.formats.archive import EXCLUDES, Entry
-from holdfast_postgres.hints import ExtensionHint
-from holdfast_postgres.special_extensions import MODES, PLACES
+from holdfast_postgres.formats.archive import Entry
 
 RELATIONS = {
     "TABLE": "r",
@@ -90,29 +87,6 @@ def owned_sequences(entries: Sequence[Entry], relations: Mapping[int, Entry]) ->
             tables = [need for need in entry.needs if need in relations]
             owners.update((number, table) for table in tables[:1])
     return owners
-
-
-def with_extensions_of_constraints(entries: Sequence[Entry], extensions: Iterable[ExtensionHint]) -> list[Entry]:
-    """The entries, each constraint also with the extensions of its index as what it needs, which pg_dump does not say.
-
-    Where a backup does not tell, any used extension may have the operators of an EXCLUDE.
-    """
-    numbers = {entry.tag: entry.id for entry in entries if entry.kind == "EXTENSION"}
-    told = defaultdict[tuple[str, str], list[int]](list)
-    guessed: list[int] = []
-    for extension in extensions:
-        if extension.name not in numbers:
-            continue
-        if extension.constraints is None and extension.used and extension.name not in (*MODES, *PLACES):
-            guessed.append(numbers[extension.name])
-        for name in extension.constraints or ():
-            told[name].append(numbers[extension.name])
-    return [_with_extensions(entry, told, guessed) if entry.kind == "CONSTRAINT" else entry for entry in entries]
-
-
-def _with_extensions(entry: Entry, told: Mapping[tuple[str, str], list[int]], guessed: list[int]) -> Entry:
-    needs = told.get((entry.schema, entry.tag), []) + guessed * (EXCLUDES in entry.definition)
-    return replace(entry, needs=(*entry.needs, *needs)) if needs else entry
 
 
 def configuration(entries: Sequence[Entry]) -> frozenset[int]:

@@ -37,7 +37,7 @@ class BackupScope:
     `added`, `inheriting`, `left_behind` and `without` name, for messages, what is taken besides, for what reason, and
     what is not, although it was asked for or is a partition of what is taken.
     `dangling` are the parts and routines that lead to what is not taken, by their catalog and OID; `omitted` are the
-    tables of the extensions that are excluded.
+    tables of the extensions that are excluded. `needed` are the relations that nobody asked for.
     """
 
     relations: frozenset[int]
@@ -49,6 +49,7 @@ class BackupScope:
     without: tuple[str, ...] = ()
     omitted: frozenset[int] = frozenset()
     dangling: frozenset[Node] = frozenset()
+    needed: frozenset[int] = frozenset()
 
     def warnings(self) -> list[str]:
         """What differs from what was asked for."""
@@ -166,7 +167,8 @@ class _ScopeSearch:
         if self._selection.select:
             expected = expected | {self._relations[oid].schema for oid in reached}
         partitions = self._descendants.partitions_of(reached)
-        added = self._identities((RELATION, oid) for oid in sorted(reached - self._taken - partitions))
+        needed = reached - self._taken - partitions
+        added = self._identities((RELATION, oid) for oid in sorted(needed))
         added += [f"schema {name}" for name in sorted(schemas - expected - self._schemas_of_extensions())]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
         return BackupScope(
@@ -179,6 +181,7 @@ class _ScopeSearch:
             without=tuple(self._identities((RELATION, oid) for oid in sorted(partitions - reached))),
             omitted=frozenset(omitted),
             dangling=frozenset(self._dangling(taken)),
+            needed=frozenset(needed),
         )
 
     def _inheriting(self) -> set[int]:

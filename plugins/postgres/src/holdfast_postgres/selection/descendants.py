@@ -73,7 +73,7 @@ def archive_descendants(entries: Iterable[Entry], relations: Mapping[int, Entry]
             child = [table for table in tables if is_attached(entry, relations[table])]
             for parent in set(tables) - set(child):
                 partitions[parent] += child
-        elif names := inherited_names(entry):
+        elif names := inheritednames_in(entry):
             for table in tables:
                 if (relations[table].schema, relations[table].tag) in names:
                     heirs[table].append(entry.id)
@@ -109,16 +109,16 @@ def is_attached(attach: Entry, table: Entry) -> bool:
 def attached_to(attach: Entry) -> Name | None:
     """Schema and name of the table that an entry attaches a partition to, which need not be in the archive."""
     match = _ATTACH.match(attach.definition)
-    return next(_names(match["parent"]), None) if match else None
+    return next(names_in(match["parent"]), None) if match else None
 
 
-def inherited_names(entry: Entry) -> set[Name]:
+def inheritednames_in(entry: Entry) -> set[Name]:
     """Schema and name of each table that a table of an archive inherits from."""
     match = _LIST.search(entry.definition) if entry.kind in ("TABLE", "FOREIGN TABLE") else None
-    return set(_names(match[1])) if match else set()
+    return set(names_in(match[1])) if match else set()
 
 
-def _names(text: str) -> Iterator[Name]:
+def names_in(text: str) -> Iterator[Name]:
     """Each name in a list of names, as pg_dump writes them."""
     for quoted_schema, schema, quoted_name, name in _NAME.findall(text):
         yield schema or quoted_schema.replace('""', '"'), name or quoted_name.replace('""', '"')

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from holdfast_postgres.catalog import USER_SCHEMA
+from holdfast_postgres.catalog import USER_SCHEMA, first_column
 from holdfast_postgres.session import quoted
 
 # Where something of the role's own can be: not in the schemas that hosters keep for themselves in every database.
 OWN_SCHEMA = f"""
 {USER_SCHEMA} AND (n.nspname = 'public' OR pg_catalog.pg_has_role(n.nspowner, 'MEMBER')
     OR pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+"""
+_FOREIGN_SCHEMAS = f"""
+SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE {USER_SCHEMA} AND NOT ({OWN_SCHEMA}) ORDER BY 1
 """
 # An extension, its members and the schema it was put into are no content: installing some is how an empty database
 # is prepared. Neither are empty schemas, which the restore would make, nor what only a hoster can have put there.
@@ -93,6 +96,11 @@ def read_objects(connection: "Connection[TupleRow]", *, limit: int | None = None
     """The objects of a database, the first `limit` of them if given; none means that it is empty."""
     rows = connection.execute(_OBJECTS + (f"LIMIT {limit}" if limit is not None else ""))
     return [DatabaseObject(kind=kind, name=name) for kind, name in rows]
+
+
+def foreign_schemas(connection: "Connection[TupleRow]") -> list[str]:
+    """The schemas where the role can make nothing."""
+    return first_column(connection, _FOREIGN_SCHEMAS)
 
 
 # Of an extension's tables only the rows that pg_dump writes count: it brings the others itself.
