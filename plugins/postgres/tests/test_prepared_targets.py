@@ -254,3 +254,31 @@ def test_a_hosters_schema_that_is_selected_itself_is_refused(
     backup = holdfast.backup(server.url(database), store=store, select=("auth",))
     with pytest.raises(CredentialsError, match="permission denied for schema auth"):
         holdfast.restore(backup.id, server.url(target, role), store=store)
+
+
+def test_a_merge_says_nothing_of_what_the_target_has(
+    server: PostgresServer, owned: tuple[str, str], store: str, role: str
+) -> None:
+    """Made beside it, a schema or type belongs to the role; in the target it stays whose it is."""
+    database, target = owned
+    for name in owned:
+        server.execute(
+            name,
+            f"CREATE SCHEMA sales; GRANT ALL ON SCHEMA sales TO {role}; CREATE TABLE sales.other (a int)",
+            "CREATE TYPE sales.state AS ENUM ('open'); COMMENT ON TYPE sales.state IS 'of an order'",
+            "CREATE FUNCTION sales.next(a int) RETURNS int LANGUAGE sql AS 'SELECT 7'",
+            f"ALTER SCHEMA sales OWNER TO guarded; GRANT USAGE ON TYPE sales.state TO {role} WITH GRANT OPTION",
+        )
+    server.execute(
+        database,
+        "CREATE TABLE sales.orders (s sales.state DEFAULT 'open', n int DEFAULT sales.next(1))",
+        f"ALTER TABLE sales.orders OWNER TO {role}; ALTER TABLE sales.other OWNER TO {role}",
+    )
+    backup = holdfast.backup(server.url(database), store=store)
+    done = holdfast.restore(backup.id, server.url(target, role), store=store, select=("sales.orders",))
+    assert done.warnings == ()
+    server.execute(target, "DROP TABLE sales.orders; DROP FUNCTION sales.next")
+    done = holdfast.restore(backup.id, server.url(target, role), store=store, select=("sales.orders",))
+    assert [text.partition(": must")[0] for text in done.warnings] == [
+        "not restored: owner of function 'sales.next(a integer)'"
+    ]

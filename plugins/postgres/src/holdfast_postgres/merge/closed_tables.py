@@ -14,4 +14,5 @@ def without_closed(
     closed = {relation.key for relation in there if not relation.referable}.intersection(kept)
     numbers = {entry.id for entry in entries if entry.kind in RELATIONS and (entry.schema, entry.tag) in closed}
     keys = [entry for entry in entries if entry.kind == "FK CONSTRAINT" and not numbers.isdisjoint(entry.needs)]
-    return [entry for entry in entries if entry not in keys], keys
+    ids = {entry.id for entry in keys}
+    return [entry for entry in entries if entry.id not in ids], keys

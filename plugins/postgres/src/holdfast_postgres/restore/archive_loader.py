@@ -195,6 +195,7 @@ class ArchiveLoader:
             action=f"cannot restore into {run.target.into.label}",
             selected=run.hints.selected,
             dispenses_with=self.contents.dispenses_with,
+            stays=self.contents.stays,
             schemas=run.target.schemas,
             judge=run.judge,
             takes=keeper(run, refused),

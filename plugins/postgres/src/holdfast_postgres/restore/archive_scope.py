@@ -50,6 +50,10 @@ class ArchiveScope:
         """The relations that the database has, and which stay as they are there."""
         return self._needs.kept if self._needs else ()
 
+    def stays(self, command: str) -> bool:
+        """Whether a statement is about what a merge leaves as the target has it."""
+        return self._needs is not None and self._needs.stays(command)
+
     def dispenses_with(self, command: str) -> bool:
         """Whether a selection is whole without what a statement makes."""
         return self._needs is not None and self._needs.dispenses_with(command)

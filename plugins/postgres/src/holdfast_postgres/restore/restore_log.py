@@ -108,15 +108,15 @@ class Classifier:
     `judge` makes of an error and its SQLSTATE the one to raise; `takes` tells whether a refusal is kept for later.
     `script` says that it is the log of a psql that goes on after errors and echoes the statement that failed.
     `selected` says that the backup holds a selection, so that what leads out of it cannot be restored, and
-    `dispenses_with` which statements it does not need. `schemas` are those that the target had. `postpones` says that
-    rows which were refused are no failure yet:
-    `refused` are the names of their tables, without schemas. `ends` tells which refusals of late
-    steps are no warning, but the end.
+    `dispenses_with` which statements it does not need, and `stays` which are about what the target has.
+    `schemas` are those that it had. `postpones` says that rows which were refused are no failure yet: `refused` are the
+    names of their tables, without schemas. `ends` tells which refusals of late steps are no warning, but the end.
     """
 
     action: str
     selected: bool = False
     dispenses_with: Callable[[str], bool] = lambda _command: False
+    stays: Callable[[str], bool] = lambda _command: False
     schemas: frozenset[str] = frozenset()
     script: bool = False
     judge: Callable[[HoldfastError, str], HoldfastError] = lambda error, _state: error
@@ -193,7 +193,7 @@ class Classifier:
             error = restore_error(f"{about}: {text}" if about else text, self.action, state=state)
             # The server runs a script of its own for an extension: what fails there is not the backup.
             raise error if command.startswith("CREATE EXTENSION ") else self.judge(error, state)
-        messages = self.degraded if severity is Severity.DEGRADED else self.harmless
+        messages = self.degraded if severity is Severity.DEGRADED and not self.stays(command) else self.harmless
         self._add(messages, f"not restored: {refusal.failure() if command else refusal}")
 
     def _severity(self, command: str, text: str, state: str) -> Severity:

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from holdfast_postgres.errors import some_names
 from holdfast_postgres.formats.archive import Entry
+from holdfast_postgres.location import Location
 from holdfast_postgres.merge.relations import read_relations
 from holdfast_postgres.restore.run import RestoreRun
+from holdfast_postgres.restore.statement_objects import object_of
 from holdfast_postgres.selection.archive_entries import DEPENDENT, FILLED, RELATIONS
 from holdfast_postgres.selection.descendants import Name, names_in
 from holdfast_postgres.selection.missing_entries import entries_to_make
@@ -19,13 +21,15 @@ from holdfast_postgres.target.contents import foreign_schemas
 
 _FOREIGN_KEY = re.compile(r"ALTER TABLE .* FOREIGN KEY .* REFERENCES ([^(]+)\(")
 _EXTENSION = re.compile(r'CREATE EXTENSION (?:IF NOT EXISTS )?(?:"((?:[^"]|"")+)"|([^\s";]+))')
+_SAID = re.compile(r"^(owner|rights|comment|security label) (of|on) ")
 _SAYINGS = ("COMMENT", "ACL", "SECURITY LABEL")
 
 
 class SelectionNeeds:
     """The needs of one restore of a selection, found before anything of it is made; without `scope` all is selected.
 
-    `left` are the ids of what stays as the database has it, and `kept` the relations among that.
+    `left` are the ids of what stays as the database has it, and `kept` the relations among that. What a merge leaves as
+    the target has it is made beside the target alone.
     """
 
     def __init__(self, run: RestoreRun, entries: Sequence[Entry], scope: RestoreScope | None) -> None:
@@ -33,7 +37,13 @@ class SelectionNeeds:
         relations = {(entry.schema, entry.tag) for entry in taken if entry.kind in RELATIONS}
         self._spare_extensions = set(_spare_extensions(taken, run.hints.configuration))
         needed = set(run.hints.needed) if scope is None else relations - scope.named
-        self.left = self._find_left(run, taken, needed)
+        self.left, self._staying = frozenset[int](), frozenset[str]()
+        if run.target.merges:
+            staying = _ids_there(run, run.target.location, taken, needed)
+            made = {_label(entry) for entry in taken if entry.id not in staying}
+            self._staying = frozenset(_label(entry) for entry in taken if entry.id in staying) - made
+        else:
+            self.left = self._find_left(run, taken, needed)
         self.kept = {(entry.schema, entry.tag) for entry in taken if entry.id in self.left and entry.kind in RELATIONS}
         self._made = relations - self.kept
 
@@ -41,14 +51,16 @@ class SelectionNeeds:
         """The entries of what is there already, in schemas where the role can make nothing, with what is on them."""
         with run.connected() as connection, run.translated(f"cannot read {run.target.into.label}"):
             schemas = foreign_schemas(connection)
-            if not schemas:
-                return frozenset()
-            there = {relation.key for relation in read_relations(connection) if relation.schema in schemas}
-            made = entries_to_make(connection, entries, there.intersection(needed), schemas=schemas)
-        left = [entry for entry in entries if entry not in made]
-        if names := [entry.label for entry in left if entry.kind not in DEPENDENT and entry.kind != "SCHEMA"]:
+        left = _ids_there(run, run.target.into, entries, needed, schemas=schemas) if schemas else frozenset()
+        there = (entry for entry in entries if entry.id in left)
+        if names := [entry.label for entry in there if entry.kind not in DEPENDENT and entry.kind != "SCHEMA"]:
             run.warn([f"left as it is in a schema where the role can make nothing: {some_names(names)}"])
-        return frozenset(entry.id for entry in left)
+        return left
+
+    def stays(self, command: str) -> bool:
+        """Whether a statement is about what a merge leaves as the target has it."""
+        kind, name = object_of(command) or ("", "")
+        return _said_of(kind, name) in self._staying
 
     def dispenses_with(self, command: str) -> bool:
         """Whether the selection is whole without what a statement makes, so that a refusal of it is a warning.
@@ -61,6 +73,32 @@ class SelectionNeeds:
             return name in self._spare_extensions
         match = _FOREIGN_KEY.match(command)
         return match is not None and self._made.isdisjoint(names_in(match[1]))
+
+
+def _label(entry: Entry) -> str:
+    return _said_of(entry.kind.lower(), f"{entry.schema}.{entry.tag}" if entry.schema else entry.tag)
+
+
+def _said_of(kind: str, name: str) -> str:
+    """Kind and name of what something is said of; types of arguments are not always written with their names."""
+    return f"{_SAID.sub('', kind)} {name.replace(chr(34), '').partition('(')[0]}"
+
+
+def _ids_there(
+    run: RestoreRun,
+    location: Location,
+    entries: Sequence[Entry],
+    needed: Collection[Name],
+    *,
+    schemas: Collection[str] | None = None,
+) -> frozenset[int]:
+    """The ids of what a database has, of relations only the `needed` ones, with what is on them."""
+    with run.connected(location) as connection, run.translated(f"cannot read {location.label}"):
+        there = {
+            relation.key for relation in read_relations(connection) if schemas is None or relation.schema in schemas
+        }
+        made = {entry.id for entry in entries_to_make(connection, entries, there.intersection(needed), schemas=schemas)}
+    return frozenset(entry.id for entry in entries if entry.id not in made)
 
 
 def _spare_extensions(entries: Sequence[Entry], configuration: Mapping[str, Collection[Name]]) -> Iterator[str]:
