@@ -173,3 +173,17 @@ def test_the_store_itself_is_never_replaced(kept: Shell, path: str) -> None:
     ran = kept.fails(16, "restore", "app/latest", f"sqlite:///{path.format(store=kept.store)}", "--replace")
     assert "lies in the store" in ran.error
     assert {path: path.read_bytes() for path in kept.store.rglob("*") if path.is_file()} == before
+
+
+def test_of_a_selection_no_size_is_said_and_a_dry_run_says_what_would_be_added(kept: Shell) -> None:
+    """The stream is that of the whole database, and nothing changes in what holds nothing of it."""
+    with closing(sqlite3.connect(kept.folder / "target.db")) as connection:
+        connection.execute("CREATE TABLE mine(a)")
+    arguments = ["restore", "latest", "sqlite:///target.db", "--select", "people"]
+    planned = kept.run(*arguments, "-n").stdout.splitlines()
+    assert planned[0].endswith("into sqlite:///target.db: what is selected")
+    assert planned[2] == "these would be added, and nothing that the target holds would change:"
+    assert planned[3].startswith("  table people: added")
+    assert "into sqlite:///target.db: what is selected in " in kept.run(*arguments).stderr
+    replaced = kept.run(*arguments, "-n", "--replace").stdout.splitlines()
+    assert replaced[2] == "in the target these would change, and all other tables would stay as they are:"

@@ -9,9 +9,11 @@ from holdfast.errors import UnsafeError
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import restore
 from holdfast.plan import BackupPlan, RestorePlan
+from holdfast.record import place
 from holdfast.setup import Parts
 from holdfast.store.folder import FolderStorage
 from holdfast.store.overlap import check_outside
+from holdfast.store.ownership import check_owner
 from holdfast.testing.memory import MemoryEngine, MemoryStorage, memory_registry
 
 
@@ -71,3 +73,18 @@ def test_the_name_of_a_database_is_no_path_though_the_store_has_a_folder_of_that
 
 def test_a_store_that_is_no_folder_has_no_inside() -> None:
     check_outside(MemoryStorage(), "memory:///memory/new.db")
+
+
+def test_what_looks_like_the_path_of_a_folder_is_none_unless_the_storage_says_so(
+    storage: FolderStorage, tmp_path: Path
+) -> None:
+    """A storage may call itself what it likes: `/backups` may be a bucket, and `nas:backups` a folder."""
+    check_outside(MemoryStorage(location=str(tmp_path)), f"memory:///{tmp_path}/new.db")
+    check_owner(MemoryStorage(location=storage.root))
+
+    class Named(FolderStorage):
+        location = "nas:backups"
+
+    with pytest.raises(UnsafeError, match="lies in the store"):
+        check_outside(Named("backups"), "memory:///backups/new.db")
+    assert place(Named("backups"), "app/id") == f"{tmp_path}/backups/app/id"

@@ -35,6 +35,7 @@ from holdfast.errors import (
     UnreachableError,
     UnsafeError,
     UsageError,
+    add_cleanup_failure,
     os_error_text,
     quote_name,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Stream",
     "SupportsFailures",
     "SupportsFaults",
+    "SupportsFolder",
     "SupportsFrameSearch",
     "SupportsPreview",
     "SupportsRename",
@@ -102,6 +104,7 @@ __all__ = [
     "UnsafeError",
     "UsageError",
     "Writer",
+    "add_cleanup_failure",
     "give_name",
     "hookimpl",
     "hookspec",
@@ -902,6 +905,19 @@ class Storage(Protocol):
         The storage renews it by itself for as long as the context is open, which may be days. A dead holder's
         lease ends after `ttl` seconds at the latest. The first lease may be taken before anything is written.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsFolder(Protocol):
+    """A storage that keeps its objects as files in a folder of this machine.
+
+    Whose the folder is, and whether a target of a restore lies in it, is then looked at; `location` is only for people.
+    """
+
+    @property
+    def folder(self) -> str:
+        """The absolute path of the folder."""
         ...
 
 

@@ -86,7 +86,11 @@ class OverdueError(HoldfastError):
 
 
 def add_cleanup_failure(error: BaseException, failure: HoldfastError) -> None:
-    """Add to an error what the cleaning up after it could not do; see `cleanup_notes` for errors that are not ours."""
+    """Add to an error, which is then raised, what the cleaning up after it could not do.
+
+    The message and the hint of a `HoldfastError` take in those of the failure; any other exception, such as
+    KeyboardInterrupt, stays what it is and gets a note, which the command line tells.
+    """
     if not isinstance(error, HoldfastError):
         error.add_note(f"{failure.message} ({failure.hint})" if failure.hint else failure.message)
         return

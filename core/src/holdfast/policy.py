@@ -24,6 +24,7 @@ else:
 
 CONFIRMED = "confirmed"  # the tag of a backup that has shrunk, as it should have
 MAX_SHRINK = 90.0  # percent
+NEWEST_GOOD = "the newest good backup"  # why it is kept
 _FRACTIONS = {"max_age_days", "keep_within_days", "max_shrink"}  # rules whose numbers need not be whole
 
 # Name of the rule: what two backups have in common of which it keeps the newer.
@@ -234,7 +235,7 @@ class _Rivals:
 
     def newest(self, candidate: Candidate) -> list[str]:
         """What a backup is the newest of."""
-        groups = (("the newest good backup", self.good), ("the newest proven backup", self._proven))
+        groups = ((NEWEST_GOOD, self.good), ("the newest proven backup", self._proven))
         return [text for text, group in groups if group and group[0].id == candidate.id]
 
     def judge(self, candidate: Candidate, *, shrunk: bool) -> tuple[list[str], list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from holdfast.api import Storage
+from holdfast.api import Storage, SupportsFolder
 from holdfast.errors import UsageError
 from holdfast.store import findings
 from holdfast.store.entry import Entry
@@ -98,5 +98,6 @@ def _text(time: datetime) -> str:
 
 def place(storage: Storage, folder: str) -> str:
     """Where a folder of a store is, absolutely."""
-    root = storage.location
-    return os.path.join(root, folder) if root.startswith("/") else f"{root.rstrip('/')}/{folder}"
+    if isinstance(storage, SupportsFolder):
+        return os.path.join(storage.folder, folder)
+    return f"{storage.location.rstrip('/')}/{folder}"

@@ -28,7 +28,17 @@ from holdfast import (
     RestoreResult,
     VerifyResult,
 )
-from holdfast.api import Capability, Chunk, Decoder, DumpRequest, DumpSession, Engine, RestoreRequest, RestoreSession
+from holdfast.api import (
+    Capability,
+    Chunk,
+    Decoder,
+    DumpRequest,
+    DumpSession,
+    Engine,
+    RestoreRequest,
+    RestoreSession,
+    add_cleanup_failure,
+)
 from holdfast.tasks import backup_all_task, backup_task, drill_task, prune_task, verify_task
 
 URL = "sqlite:///app.db"
@@ -42,7 +52,11 @@ class Plain:
         return block
 
     def decoder(self) -> Decoder:
-        raise NotImplementedError
+        try:
+            raise NotImplementedError
+        except NotImplementedError as error:
+            add_cleanup_failure(error, holdfast.HoldfastError("cannot remove x", hint="remove it"))
+            raise
 
 
 def watch(event: Event) -> None:

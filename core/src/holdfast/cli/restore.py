@@ -78,18 +78,20 @@ def command(
     result = Patience(wait, console.warn).until_free(
         lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
     )
+    # Streams hold more than what is selected from them.
+    selected = plan.select or plan.exclude or plan.exclude_kinds
+    what = "what is selected" if selected else size(result.size_bytes)
     if console.json:
         console.data({"type": "plan" if dry_run else "restore", **result.as_data()})
     elif dry_run:
-        console.out(f"would restore {result.name}/{result.id} into {result.target}: {size(result.size_bytes)}")
+        console.out(f"would restore {result.name}/{result.id} into {result.target}: {what}")
         for stream in dict.fromkeys(result.steps):  # some are read several times
             console.out(f"  {stream}")
         for line in _changes(result):
             console.out(line)
     else:
         console.say(
-            f"restored {result.name}/{result.id} into {result.target}: {size(result.size_bytes)} "
-            f"in {result.duration_seconds:.1f} s"
+            f"restored {result.name}/{result.id} into {result.target}: {what} in {result.duration_seconds:.1f} s"
         )
         for failure in result.failures:
             console.warn(f"not restored: {failure}")
@@ -97,9 +99,13 @@ def command(
 
 
 def _changes(result: "RestoreResult") -> Iterator[str]:
-    """What would happen to what the target holds."""
+    """What would happen to what the target holds, if it holds anything."""
+    from holdfast.changes import ADDED
+
     if result.whole:
         yield "the backup would take the place of the whole database, with all that is in it:"
+    elif result.changes and all(change.action == ADDED for change in result.changes):
+        yield "these would be added, and nothing that the target holds would change:"
     elif result.changes:
         yield "in the target these would change, and all other tables would stay as they are:"
     yield from (f"  {change}" for change in result.changes)

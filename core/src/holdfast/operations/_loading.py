@@ -58,7 +58,7 @@ class RestoreResult:
     name: str  #: the name of its source
     engine: str  #: the engine that restored it
     target: str  #: the target's URL, without its secrets
-    size_bytes: int  #: the plain bytes loaded
+    size_bytes: int  #: the plain bytes read; where objects are selected those of the streams that hold them
     duration_seconds: float  #: how long it took
     steps: tuple[str, ...] = ()  #: the streams in the order in which they were loaded
     warnings: tuple[str, ...] = ()  #: what was restored in another form than it was dumped, a line each
@@ -161,7 +161,7 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
             name=setup.entry.name,
             engine=setup.engine.name,
             target=redact(setup.plan.target),
-            size_bytes=sum(blob.record.size for blob in needed),
+            size_bytes=sum(blob.read if blob.missing else blob.record.size for blob in needed),
             duration_seconds=round(setup.run.seconds, 3),
             steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
             warnings=tuple(setup.run.warnings),

@@ -15,7 +15,7 @@ from holdfast.api import EventType, Operation, Watcher
 from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
 from holdfast.patience import Patience
 from holdfast.plugins.registry import Registry
-from holdfast.policy import Candidate, Decision, Policy, decide
+from holdfast.policy import NEWEST_GOOD, Candidate, Decision, Policy, decide
 from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
@@ -71,11 +71,9 @@ class PruneResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the policy wanted to delete and protection kept, and what nothing is known of."""
+        """What is kept against the policy because nothing newer is good, and what nothing is known of."""
         protected = [
-            f"kept {choice.name}/{choice.id}, {' and '.join(choice.reasons)}, which the policy would delete"
-            for choice in self.choices
-            if choice.protected
+            _protected(choice) for choice in self.choices if choice.protected and NEWEST_GOOD in choice.reasons
         ]
         unknown = [f"kept {choice.name}/{choice.id}: {choice.unknown}" for choice in self.choices if choice.unknown]
         used = [
@@ -84,6 +82,12 @@ class PruneResult:
             if choice.in_use
         ]
         return (*protected, *unknown, *used, *self.hidden)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is kept as the newest proven backup alone: so it is until the next drill, and nothing is amiss."""
+        kept = (choice for choice in self.choices if choice.protected and NEWEST_GOOD not in choice.reasons)
+        return tuple(map(_protected, kept))
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -94,6 +98,7 @@ class PruneResult:
             "failed": [choice.id for choice in self.failed],
             "leftovers": list(self.leftovers),
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
         }
 
     def raise_for_failures(self) -> None:
@@ -104,6 +109,10 @@ class PruneResult:
                 f"{len(self.failed)} of {len(self.failed) + len(self.deleted)} backups could not be deleted: "
                 f"{first.name}/{first.id}: {first.failure}"
             )
+
+
+def _protected(choice: Choice) -> str:
+    return f"kept {choice.name}/{choice.id}, {' and '.join(choice.reasons)}, which the policy would delete"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +169,8 @@ def prune(
             dry_run=dry_run,
             hidden=tuple(map(hidden_source, listing.hidden.items())),
         )
+        for note in result.notes:
+            log.info("%s", note)
         run.finish(**result.as_data())
         return result
 

@@ -27,7 +27,7 @@ class FolderStorage:
     """Objects as files below `root`, with mode 0600 in folders with 0700; see `share` for others' rights."""
 
     def __init__(self, root: str) -> None:
-        self.root = os.path.abspath(root)
+        self.root = self.folder = os.path.abspath(root)
         self._unsynced: set[str] = set()
         self._lock = threading.Lock()
         self._syncing = threading.Lock()

@@ -6,16 +6,16 @@ No engine can tell: it knows the target and not the store.
 import os
 from collections.abc import Iterator
 
-from holdfast.api import DatabaseURL, Storage
+from holdfast.api import DatabaseURL, Storage, SupportsFolder
 from holdfast.errors import UnsafeError, quote_name
 
 
 def check_outside(storage: Storage, target: str) -> None:
     """Refuse a target URL that names a file in the folder of the store: its restore would replace a part of it."""
-    root = storage.location
     url = DatabaseURL.parse(target)
-    if url.hosts or not os.path.isabs(root) or not os.path.isdir(root):
+    if url.hosts or not isinstance(storage, SupportsFolder) or not os.path.isdir(storage.folder):
         return
+    root = storage.folder
     for path in _paths(url.path):
         if _is_inside(path, root):
             raise UnsafeError(

@@ -8,7 +8,7 @@ import os
 import pwd
 import secrets
 
-from holdfast.api import Storage
+from holdfast.api import Storage, SupportsFolder
 from holdfast.errors import UnsafeError, quote_name
 from holdfast.store.names import MARKER, PARTIAL
 
@@ -18,12 +18,14 @@ def check_owner(storage: Storage) -> None:
 
     Whose a new file is is tried: many mounts give all of them to one user, whoever writes.
     """
-    root = storage.location
+    if not isinstance(storage, SupportsFolder):
+        return
+    root = storage.folder
     try:
-        marker = os.stat(os.path.join(root, MARKER)) if os.path.isabs(root) else None
+        marker = os.stat(os.path.join(root, MARKER))
     except OSError:
         return
-    if marker is None or marker.st_uid == os.geteuid() or marker.st_mode & 0o022:
+    if marker.st_uid == os.geteuid() or marker.st_mode & 0o022:
         return
     made = _owner_of_new(root)
     if made is None or made == marker.st_uid:

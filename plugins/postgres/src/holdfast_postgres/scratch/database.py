@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, pq
 from psycopg.rows import TupleRow
 
-from holdfast.api import HoldfastError, IntegrityError, Proof, ScratchRequest, UsageError
+from holdfast.api import HoldfastError, IntegrityError, Proof, ScratchRequest, UsageError, add_cleanup_failure
 from holdfast_postgres import money
 from holdfast_postgres.catalog import first_column
 from holdfast_postgres.errors import server_error, some_lines, translate_errors
@@ -105,10 +105,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[PostgresScratch]:
         try:
             _drop(location, name)
         except HoldfastError as error:
-            if isinstance(cause, HoldfastError):
-                hint = "; ".join(filter(None, (cause.hint, error.hint)))
-                raise type(cause)(f"{cause.message}; {error.message}", hint=hint) from cause
-            cause.add_note(f"{error.message} ({error.hint})")  # it stays Ctrl-C, or what else it is
+            add_cleanup_failure(cause, error)
         raise
     _drop(location, name)
 
