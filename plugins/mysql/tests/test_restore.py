@@ -1,5 +1,6 @@
 """A restore makes nothing worse: what it refuses, what it undoes, what it replaces, and where it never reaches."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -370,3 +371,27 @@ def test_loading_gives_back_any_bytes(
         opened = restoring(target, rows={"data/t": ["t", len(pairs)]}, options={"local_infile": infile})
         play(opened, script(table), rows_of("t", columns, *pairs), objects=script())
         assert sorted(map(str, mariadb.rows(f"SELECT a, b FROM {target}.t"))) == sorted(map(str, pairs))
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("rows", [1, 2]), ("rows", {"data/t": ["t", "many"]}), ("rows", {"data/t": 5}), ("names", {"table": 3}),
+     ("needs", {"engine x": []}), ("collation", 7), ("packets", "none"), ("brought", 1)],
+)  # fmt: skip
+def test_a_manifest_that_says_something_else_is_refused_in_words(
+    mariadb: MariaDB, new_name: Callable[[], str], database: str, store: str, fact: str, value: object
+) -> None:
+    mariadb.rows("CREATE TABLE t(id INT PRIMARY KEY)", database=database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    manifest = Path(record.path, "backup_manifest.json")
+    document = json.loads(manifest.read_text())
+    document["hints"][fact] = value
+    manifest.write_text(json.dumps(document))
+    target = new_name()
+    for attempt in (
+        lambda: holdfast.restore(record, mariadb.url(target), store=store),
+        lambda: holdfast.drill(record, into=mariadb.url(), store=store),
+    ):
+        with pytest.raises(holdfast.HoldfastError, match=f"the manifest says .* of '{fact}', expected "):
+            attempt()
+    assert not mariadb.rows(f"SHOW DATABASES LIKE '{target}'")

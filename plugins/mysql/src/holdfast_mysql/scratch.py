@@ -13,6 +13,7 @@ from holdfast_mysql.definitions.collations import known_collations
 from holdfast_mysql.drill_marker import make_marker, noted
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
+from holdfast_mysql.manifest_facts import check_shapes
 from holdfast_mysql.names import MARKER
 from holdfast_mysql.proof.place import Place
 from holdfast_mysql.proof.record import METHOD, proof_of
@@ -125,6 +126,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
             "a drill of a MySQL or MariaDB backup needs a server to restore into",
             hint="name a server with --into mysql://USER@HOST; the scratch database is dropped again",
         )
+    check_shapes(request.facts)
     location = replace(locate(request.into, database=False), database="")
     name = f"{_PREFIX}{request.id}_{secrets.token_hex(3)}"
     session = connect(location)

@@ -6,6 +6,7 @@ access privileges"), MariaDB "Grant".
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pymysql
 
@@ -77,17 +78,18 @@ def _held(session: Session, database: str) -> tuple[set[str], set[str]]:
     held: set[str] = set()
     everywhere: set[str] = set()
     revoked: set[str] = set()
+    names = _Names.of(session)
     for (line,) in session.texts(_query(session)):
         match = _GRANT.match(line)
         if match is None:
             continue
         privileges = _listed(match["what"])
         if match["way"] == "REVOKE":  # of MySQL's partial_revokes: a right to all databases but this one
-            revoked |= privileges if _covers(match["place"][1:-3].replace("``", "`"), database) else set()
+            revoked |= privileges if names.cover(match["place"], database) else set()
             continue
         if match["place"] in ("*.*", "`mysql`.`proc`"):
             everywhere |= privileges
-        if match["place"] == "*.*" or _covers(match["place"][1:-3].replace("``", "`"), database):
+        if match["place"] == "*.*" or names.cover(match["place"], database):
             held |= privileges
     return held - revoked, everywhere
 
@@ -101,15 +103,29 @@ def _query(session: Session) -> str:
     return "SHOW GRANTS"
 
 
-def _covers(pattern: str, database: str) -> bool:
-    """Whether the pattern of a grant fits a name: % and _ stand for others, unless a backslash is before them."""
-    return re.fullmatch("".join(_parts(pattern)), database, re.DOTALL | re.IGNORECASE) is not None
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """How the server reads the names of databases in grants."""
 
+    literal: bool
+    folds: bool
 
-def _parts(pattern: str) -> Iterator[str]:
-    tokens: Iterable[str] = re.findall(r"\\.|.", pattern, re.DOTALL)
-    for token in tokens:
-        if token.startswith("\\") and len(token) > 1:
-            yield re.escape(token[1:])
-        else:
-            yield {"%": ".*", "_": "."}.get(token, re.escape(token))
+    @classmethod
+    def of(cls, session: Session) -> "_Names":
+        # With partial_revokes _ and % are literal, "just as if they had been escaped" (MySQL 8.4 manual §8.2.12).
+        literal = session.server.mysql_since(8, 0, 16) and session.value("SELECT @@global.partial_revokes") == "1"
+        return cls(literal=literal, folds=session.folds)
+
+    def cover(self, place: str, database: str) -> bool:
+        """Whether a quoted pattern fits a name: % and _ stand for others, unless a backslash is before them."""
+        pattern = "".join(self._parts(place[1:-3].replace("``", "`")))
+        return re.fullmatch(pattern, database, re.DOTALL | (re.IGNORECASE if self.folds else 0)) is not None
+
+    def _parts(self, pattern: str) -> Iterator[str]:
+        tokens: Iterable[str] = re.findall(r"\\.|.", pattern, re.DOTALL)
+        wildcards = {} if self.literal else {"%": ".*", "_": "."}
+        for token in tokens:
+            if token.startswith("\\") and len(token) > 1:
+                yield re.escape(token[1:])
+            else:
+                yield wildcards.get(token, re.escape(token))

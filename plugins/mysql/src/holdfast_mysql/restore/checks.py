@@ -7,6 +7,7 @@ from holdfast_mysql.catalog.databases import is_read_only
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
+from holdfast_mysql.manifest_facts import check_shapes
 from holdfast_mysql.names import MARKER, SCRIPT
 from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet, untold
 from holdfast_mysql.restore.read_only import check_writable
@@ -23,6 +24,7 @@ def check_facts(request: RestoreRequest) -> None:
     missing = _FACTS - set(request.facts)
     if missing:
         raise HoldfastError(f"the manifest does not say what a MySQL restore needs: {', '.join(sorted(missing))}")
+    check_shapes(request.facts)
     names = {stream.name for stream in request.streams}
     unknown = [name for name in request.facts["rows"] if name not in names and SCRIPT not in names]
     if unknown:

@@ -9,6 +9,7 @@ import pymysql
 from holdfast.api import HoldfastError, IntegrityError, quote_name
 from holdfast_mysql.errors import CHECK_VIOLATED, server_error
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError
+from holdfast_mysql.restore.left_checks import CheckViolatedError
 from holdfast_mysql.restore.server_warnings import HARMLESS
 from holdfast_mysql.rows.wire import LABEL_KINDS, RowHeader
 from holdfast_mysql.session import Session
@@ -71,7 +72,8 @@ def _check_warnings(session: Session, table: str, labels: Collection[str], *, ow
         if code in DUPLICATE:
             raise DuplicateRowsError(text)
         if code == CHECK_VIOLATED:  # MySQL took the rows once: what the CHECK means depends on the session
-            raise server_error(pymysql.OperationalError(code, text), f"cannot load table {quote_name(table)}")
+            told = server_error(pymysql.OperationalError(code, text), f"cannot load table {quote_name(table)}")
+            raise CheckViolatedError(told.message, hint=told.hint)
         if not columns.expect(code, text, own):
             raise IntegrityError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
 

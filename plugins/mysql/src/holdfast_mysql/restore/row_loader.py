@@ -13,6 +13,7 @@ from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.connections import Connections
 from holdfast_mysql.restore.duplicates import is_unnamed, row_by_row
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.left_checks import CheckViolatedError, breaks_check
 from holdfast_mysql.restore.load_rows import load_rows
 from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
 from holdfast_mysql.restore.tables import TableMaker
@@ -93,12 +94,19 @@ class RowLoader:
         with self._tables.naming_duplicates(session, table):
             try:
                 return self._load_at_once(session, table, reader, blob)
-            except pymysql.MySQLError as error:
-                if not is_unnamed(error):
+            except (pymysql.MySQLError, CheckViolatedError) as error:
+                if breaks_check(error) and self._leave_checks(session, table):
+                    return self._load_at_once(session, table, self._reader(blob), blob)
+                if isinstance(error, CheckViolatedError) or not is_unnamed(error):
                     raise
                 log.info("table %s is loaded again row by row, for what is refused to be named", quote_name(table))
                 with row_by_row(session):
                     return self._load_at_once(session, table, self._reader(blob), blob)
+
+    def _leave_checks(self, session: Session, table: str) -> bool:
+        """Take back rows of which some break a CHECK, which is enforced later; False if there is none."""
+        self._tables.empty(session, table)
+        return self._tables.checks.leave(session, table)
 
     def _load_at_once(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.transaction(session, table):
@@ -130,6 +138,9 @@ class RowLoader:
             try:
                 self._execute(statement)
             except pymysql.MySQLError as error:
+                if breaks_check(error) and self._tables.checks.leave(session, table):
+                    self._execute(statement)
+                    return
                 if not is_unnamed(error):
                     raise
                 with row_by_row(session):

@@ -156,8 +156,7 @@ class MysqlRestore:
     def _finish(self) -> None:
         """Make what acts on rows, and at the very end what only describes them."""
         self._make_rest()
-        histograms = [statement for statement in self._after if statement.kind == "histogram"]
-        chosen = [statement for statement in histograms if self._chooses(statement)]
+        chosen = [item for item in self._after if item.kind == "histogram" and self._chooses(item)]
         self.warnings += make_histograms(self._session, self._target, chosen)
         if not self._request.drill:
             self.warnings += absent_parents(self._session, self._target)
@@ -167,6 +166,7 @@ class MysqlRestore:
             self.warnings += make_read_only(self._session, self._target)
 
     def _make_rest(self) -> None:
+        self.warnings += self._tables.checks.enforce(self._building)
         self._tables.keys.add_references()
         if self._accounts:
             accounts.apply(self._session, self._accounts)

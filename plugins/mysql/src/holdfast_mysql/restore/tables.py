@@ -21,6 +21,7 @@ from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
+from holdfast_mysql.restore.left_checks import LeftChecks
 from holdfast_mysql.restore.left_keys import LeftKeys, relaxed
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.server_warnings import check_statement, definition_in, judge, read_warnings
@@ -61,12 +62,12 @@ class TableMaker:
         self._database = database
         self._sizes = _sizes(request)
         self._stored = frozenset(table for table, _ in request.facts["rows"].values())
-        #: Tables that are made without InnoDB's strict mode.
-        self.relaxed: set[str] = set()
+        self.relaxed: set[str] = set()  #: tables that are made without InnoDB's strict mode
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
         #: Numbers of warnings with which each table is what it was.
         self.accepted: dict[str, set[int]] = {}
         self.keys = LeftKeys(session, failures, self)
+        self.checks = LeftChecks(session, drill=request.drill)
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
         # backups are of definitions with the folders.
         stripping = journal or (request.drill and request.facts.get("placed"))
