@@ -17,7 +17,7 @@ ROOT = SOURCE.parents[2]
 PLUGINS = ROOT / "plugins"
 PACKAGES = {"holdfast": SOURCE, **{path.parent.name: path.parent for path in PLUGINS.glob("*/src/*/__init__.py")}}
 PAGES = [
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "tests" / "third_party").rglob("*.py")),
 ]
