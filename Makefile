@@ -9,6 +9,8 @@ DISTRIBUTIONS := core $(wildcard plugins/*)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
+# Where it is set, each of thousands of children would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL: # all of it installs into one environment
 .PHONY: help venv demo test test-matrix definitions schemas swaps model isolation errnos lint format docs bench \
 	dist release-check lock clean
