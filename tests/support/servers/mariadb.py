@@ -15,6 +15,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from support.servers.place import place_of_servers
+
 _SERVERS, _CLIENTS = ("mariadbd", "mariadb-install-db"), ("mariadb", "mariadb-dump")
 # Servers lie where an ordinary user's PATH does not lead.
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin"
@@ -26,6 +28,7 @@ _QUICK = (
     "--innodb-doublewrite=0",
     "--innodb-use-native-aio=0",
     "--sync-binlog=0",
+    "--skip-sync-frm",
 )
 
 
@@ -89,7 +92,8 @@ def running_mariadb(*options: str) -> Iterator[MariaDB]:
     missing = [program for program in programs if shutil.which(program, path=_PATH) is None]
     if missing:
         pytest.fail(f"{', '.join(missing)} not found: apt-get install mariadb-server mariadb-client", pytrace=False)
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-mariadb-", dir=f"{root}/tmp" if root else None))
+    place = f"{root}/tmp" if root else place_of_servers(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-mariadb-", dir=place))
     # Servers do not like to run as root; the account of another system has no number here.
     account = "mysql" if os.geteuid() == 0 and not root else ""
     try:

@@ -17,6 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.servers.place import place_of_servers
+
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -129,7 +131,11 @@ class PostgresServer:
     def create(self, name: str, **words: str) -> None:
         """Make an empty database."""
         clauses = " ".join(f"{key} '{value}'" for key, value in words.items())
-        self.execute("postgres", f'CREATE DATABASE "{name}" TEMPLATE template0 {clauses}')
+        with self.connect() as connection:
+            # Through the log, as is the default since PostgreSQL 15, it takes half as much again.
+            if connection.info.server_version >= 150000:
+                clauses += " STRATEGY file_copy"
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 {clauses}')
 
     def drop(self, name: str) -> None:
         """Drop a database and end the sessions in it."""
@@ -251,8 +257,8 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server_folder(programs: Programs) -> Iterator[Path]:
-    """A folder that the server's user may use, on a disk."""
-    place = Path(os.environ.get("TMPDIR", "/var/tmp"))
+    """A folder that the server's user may use."""
+    place = Path(place_of_servers(os.environ.get("TMPDIR", "/var/tmp")))
     if programs.root is not None:
         place = programs.root / "var" / "tmp"
     path = Path(tempfile.mkdtemp(prefix="holdfast-postgres-", dir=place))
