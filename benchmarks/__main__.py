@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"error: no benchmark '{arguments[0]}' (there are: {', '.join(names)})")
     # An installed package is compiled. From a checkout, a run that may not keep what it compiles does so each time.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("TMPDIR", "/var/tmp")  # servers on a disk, as people have them; those of tests are in memory
     chosen, options = (arguments[:1], arguments[1:]) if arguments and arguments[0] in names else (names, arguments)
     for name in chosen:
         importlib.import_module(f"benchmarks.{name}").main(options)
