@@ -162,10 +162,13 @@ def test_a_dry_run_of_a_whole_replacement_says_what_becomes_of_each(
         ("CREATE VIEW mine AS SELECT id FROM sales.orders", "view public.mine"),
         ("CREATE TABLE part () INHERITS (sales.orders)", "inheriting table public.part"),
         ('CREATE PUBLICATION "a p" FOR TABLE sales.orders, sales.line', "publication a p"),
-        ("CREATE FUNCTION f(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'", "routine public.f"),
+        (
+            "CREATE AGGREGATE a(sales.orders) (SFUNC = array_append, STYPE = sales.orders[])",
+            "routine public.a",
+        ),
         ("CREATE POLICY p ON sales.line USING (o IN (SELECT id FROM sales.orders))", "policy p on table sales.line"),
         ("ALTER TABLE sales.line ADD n int DEFAULT nextval('sales.orders_id_seq')", "column n of table sales.line"),
-        ("CREATE TABLE log (old sales.orders[])", "column old of table log"),
+        ("CREATE TABLE log (old sales.orders[])", "column old of table public.log"),
         ("CREATE DOMAIN row AS sales.orders", "type .*row"),
         ("CREATE RULE r AS ON UPDATE TO sales.line DO ALSO DELETE FROM sales.orders", "rule r on table sales.line"),
     ],
@@ -196,9 +199,10 @@ def test_views_of_views_are_named_at_once(
         shop,
         "CREATE VIEW sales.rows AS SELECT o FROM sales.open o",
         "CREATE MATERIALIZED VIEW sales.many AS SELECT count(*) FROM sales.rows",
-        "CREATE FUNCTION f(sales.many) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION f(sales.rows) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE VIEW sales.called AS SELECT f(NULL)",
     )
-    names = "'materialized view sales.many', 'view sales.open', 'view sales.rows', 'routine public.f'"
+    names = "'view sales.called', 'materialized view sales.many', 'view sales.open', 'view sales.rows'"
     with pytest.raises(UnsafeError, match=f"would go with them: {names}$"):
         restore(record, shop, select=("sales.orders",), replace=True)
 
@@ -317,3 +321,45 @@ def _children(process: int) -> list[int]:
 
 def _command(process: int) -> bytes:
     return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+ROUTINES = """
+    CREATE SCHEMA lib;
+    CREATE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT $1.number';
+    CREATE FUNCTION lib.paid() RETURNS SETOF sales.orders BEGIN ATOMIC SELECT * FROM sales.orders; END;
+    CREATE FUNCTION lib.many(a sales.orders[]) RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM lib.paid(); END;
+    CREATE VIEW sales.paid AS SELECT id FROM lib.paid();
+    CREATE FUNCTION lib.first() RETURNS sales.paid LANGUAGE sql AS 'SELECT * FROM sales.paid';
+    CREATE PROCEDURE lib.put(sales.orders) LANGUAGE sql AS 'SELECT 1'; ALTER PROCEDURE lib.put OWNER TO guarded;
+    REVOKE ALL ON FUNCTION lib.paid() FROM PUBLIC; GRANT EXECUTE ON FUNCTION lib.paid() TO guarded WITH GRANT OPTION;
+    COMMENT ON FUNCTION lib.paid() IS 'of today';
+"""
+
+
+def test_routines_over_rows_of_a_replaced_table_come_back_as_they_were(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """Whether the backup has them, has them otherwise, or has them not; what else needs one of them refuses."""
+    server.execute(shop, ROUTINES)
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(
+        shop,
+        "CREATE FUNCTION lib.late(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'; DELETE FROM sales.line",
+        "CREATE OR REPLACE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 5'",
+    )
+    query = """
+        SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), proowner::regrole::text, obj_description(p.oid),
+            coalesce(proacl, acldefault('f', proowner)) @> acldefault('f', proowner),
+            coalesce(proacl::text, '') LIKE '%guarded=X*%'
+        FROM pg_proc p WHERE pronamespace IN ('lib'::regnamespace, 'sales'::regnamespace) ORDER BY 1
+    """
+    before = server.rows(shop, query)
+    for select in (("sales.orders", "sales.open", "sales.paid"), ("sales", "lib")):
+        server.execute(shop, "DELETE FROM sales.orders")
+        restore(record, shop, select=select, replace=True)
+        assert server.rows(shop, query) == before
+        assert server.value(shop, "SELECT count(*) FROM lib.paid()") == 9
+    server.execute(shop, "CREATE TABLE lib.uses (a int DEFAULT lib.many(NULL))")
+    with pytest.raises(UnsafeError, match="column a of table lib"):
+        restore(record, shop, select=("sales",), replace=True)
+    assert server.rows(shop, query) == before

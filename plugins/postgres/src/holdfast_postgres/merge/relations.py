@@ -1,6 +1,6 @@
 """The relations of a database, and what is there besides that a change of one would touch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -102,10 +102,15 @@ WITH doomed(class, oid) AS (
     SELECT s.classid, s.objid FROM pg_catalog.pg_depend s JOIN pg_catalog.pg_class c ON c.oid = s.objid
     WHERE s.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND s.refclassid = s.classid
         AND s.refobjid = ANY(%(tables)s) AND s.deptype IN ('a', 'i') AND c.relkind = 'S'
+    UNION ALL
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, unnest(%(routines)s::oid[])
 )
-SELECT pg_catalog.pg_describe_object(d.classid, r.oid, 0)
+SELECT CASE WHEN r.rulename = '_RETURN'
+    THEN CASE c.relkind WHEN 'm' THEN 'materialized ' ELSE '' END || 'view ' || n.nspname || '.' || c.relname
+    ELSE pg_catalog.pg_describe_object(d.classid, r.oid, 0) END
 FROM pg_catalog.pg_depend d JOIN doomed w ON w.class = d.refclassid AND w.oid = d.refobjid
-    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+    JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND NOT r.ev_class = ANY(%(tables)s)
 UNION
 SELECT CASE WHEN c.relispartition THEN 'partition ' ELSE 'inheriting table ' END || n.nspname || '.' || c.relname
@@ -128,6 +133,7 @@ FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc f ON f.oid = d.objid
     JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
 WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
     AND EXISTS (SELECT FROM doomed w WHERE w.class = d.refclassid AND w.oid = d.refobjid)
+    AND NOT f.oid = ANY(%(routines)s)
 UNION
 SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
 FROM pg_catalog.pg_depend d JOIN doomed w ON w.class = d.refclassid AND w.oid = d.refobjid
@@ -223,15 +229,20 @@ def read_parts(connection: "Connection[TupleRow]", tables: Collection[Relation])
 
 
 def bound_to(
-    connection: "Connection[TupleRow]", tables: Collection[Relation], attached: Collection[Relation]
+    connection: "Connection[TupleRow]",
+    tables: Collection[Relation],
+    attached: Collection[Relation],
+    carried: Callable[[Collection[int]], Collection[int]],
 ) -> list[str]:
     """What depends on these and would go, or be changed, with them, although it is not one of them.
 
-    The `attached` are partitions that will be attached again to the tables that they are attached to.
+    The `attached` are partitions that will be attached again to the tables that they are attached to; `carried` tells
+    which routines will be made again if relations of some OIDs are dropped.
     """
     views = connection.execute(_VIEWS_ABOVE, {"tables": _oids(tables)}).fetchall()
     going = [*_oids(tables), *(oid for oid, *_ in views)]
-    others = connection.execute(_BOUND, {"tables": going, "attached": _oids(attached)})
+    parameters = {"tables": going, "attached": _oids(attached), "routines": list(carried(going))}
+    others = connection.execute(_BOUND, parameters)
     return [*(f"{KINDS[kind]} {schema}.{name}" for _, schema, name, kind in views), *(str(row[0]) for row in others)]
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from holdfast_postgres.merge.closed_tables import without_closed
 from holdfast_postgres.merge.coming import announced, attachments, restored
 from holdfast_postgres.merge.domain_checks import DomainCheck, broken_checks
 from holdfast_postgres.merge.drops import drops
+from holdfast_postgres.merge.gone import gone_warnings
 from holdfast_postgres.merge.lost_commit import MergeSession
 from holdfast_postgres.merge.plan import Coming, MergePlan, make_plan, refuse_bound, whole_changes
 from holdfast_postgres.merge.refreshes import refreshes
@@ -32,9 +33,9 @@ from holdfast_postgres.merge.relations import (
     bound_to,
     foreign_keys_into,
     locked_by_merge,
-    read_parts,
     read_relations,
 )
+from holdfast_postgres.merge.routines import carried_routines, made_again
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_run import run_script
 from holdfast_postgres.restore.search_path import second_path, with_path
@@ -80,7 +81,7 @@ class Merge:
             if not self._run.request.replace:
                 refuse_replacing(self._where, self._plan.changes)
             with connected(self._run.target.location) as target, self._run.connected() as staged:
-                refuse_bound(bound_to(target, self._plan.dropped, self._plan.attached), self._where)
+                _refuse_bound(target, self._plan, self._where)
                 room, needed = read_lock_room(target), locked_by_merge(staged, target, self._plan.dropped)
             if room.surely_too_small(needed):
                 raise room.error(needed, self._what)
@@ -90,19 +91,21 @@ class Merge:
         self.check()
         run, action = self._run, f"cannot restore into {self._run.target.location.label}"
         with connected(run.target.location) as target, run.connected() as staged, translate_errors(action):
-            gone = self._gone(target, staged)
+            gone = gone_warnings(self._plan, target, staged)
             archive = self._dump_definitions()
             there, kept = read_relations(target), self._plan.kept
             entries, closed = without_closed(read_entries(archive), kept, there)
-            made = entries_to_make(target, entries, kept)
+            routines = carried_routines(target, [old.oid for old in self._plan.dropped])
+            made = entries_to_make(target, entries, kept, dropped={routine.signature for routine in routines})
             checks = self._broken_checks(staged, target)
-            keys, dropping = foreign_keys_into(target, self._plan.dropped), drops(target, self._plan.dropped)
+            keys, dropping = foreign_keys_into(target, self._plan.dropped), drops(target, self._plan.dropped, routines)
+            again = made_again(staged, routines)
             attaching, alone = self._attachments(there)
             out = self._keys_out(there)
             path = second_path(run, target) if run.needs_path else "''"
             filling = refreshes(staged, kept, path)
             objects = staged.execute("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").fetchone()
-        after = [*attaching, *(key.add for key in keys), *(check.add for check in checks), *out, *filling]
+        after = [*again, *attaching, *(key.add for key in keys), *(check.add for check in checks), *out, *filling]
         before = [*(key.drop for key in keys), *(check.drop for check in checks), *dropping]
         parts = self._script(archive, made, before, after)
         try:
@@ -122,19 +125,6 @@ class Merge:
             run.warn([f"not put into {self._where}: large objects ({objects[0]}), which belong to no table"])
         self._warn_of_keys(out, closed)
         self._analyze()
-
-    def _gone(self, target: "Connection[TupleRow]", staged: "Connection[TupleRow]") -> list[str]:
-        """Name the partitions of replaced tables, and the indexes and triggers of these, that the backup has not."""
-        names = {relation.key for relation in self._plan.replaced}
-        coming = read_parts(staged, [relation for relation in read_relations(staged) if relation.key in names])
-        there = read_parts(target, self._plan.replaced)
-        partitions = some_names([old.label for old in self._plan.gone])
-        said = f"gone with the tables that they were partitions of, since the backup has them not: {partitions}"
-        return [said] * bool(partitions) + [
-            f"{what.partition(' ')[0]} {key[-1]} is gone: {key[0]}.{key[1]} of the backup has none of that name"
-            for key, what in there.items()
-            if key not in coming
-        ]
 
     def _broken_checks(self, staged: "Connection[TupleRow]", target: "Connection[TupleRow]") -> list[DomainCheck]:
         """Those of domains of the target that are made anew; one that is valid, only where the restore goes on."""
@@ -253,6 +243,13 @@ class Merge:
             self._run.warn([f"no statistics of what was put into {self._where}: {' '.join(str(error).split())}"])
 
 
+def _refuse_bound(target: "Connection[TupleRow]", plan: MergePlan, where: str) -> None:
+    def carried(oids: Collection[int]) -> list[int]:
+        return [routine.oid for routine in carried_routines(target, oids)]
+
+    refuse_bound(bound_to(target, plan.dropped, plan.attached, carried), where)
+
+
 def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
     """Say what would happen to each relation; only the archive knows which there are."""
     blob = blobs[run.hints.archive]
@@ -274,7 +271,7 @@ def preview(run: RestoreRun, blobs: Mapping[str, Blob]) -> Preview:
         where = f"database {quote_name(run.target.name)}"
         if not run.request.replace:
             refuse_replacing(where, plan.changes)
-        refuse_bound(bound_to(target, plan.dropped, plan.attached), where)
+        _refuse_bound(target, plan, where)
     return Preview(changes=tuple(plan.changes))
 
 

@@ -70,6 +70,7 @@ _EXISTS = {
     "TEXT SEARCH CONFIGURATION": _BY_SCHEMA.format("pg_catalog.pg_ts_config c", "c.cfgnamespace", "c.cfgname"),
     "TEXT SEARCH DICTIONARY": _BY_SCHEMA.format("pg_catalog.pg_ts_dict c", "c.dictnamespace", "c.dictname"),
 }
+_ROUTINES = ("FUNCTION", "PROCEDURE")
 _SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
 
 
@@ -79,16 +80,20 @@ def entries_to_make(
     kept: Collection[Name],
     *,
     schemas: Collection[str] | None = None,
+    dropped: Collection[tuple[str, str]] = (),
 ) -> list[Entry]:
     """All but the relations that are `kept` and the other objects that the target has already, with what is on them.
 
-    Those are looked for in these `schemas` alone if some are given.
+    Those are looked for in these `schemas` alone if some are given. Routines that are `dropped` before, by schema and
+    signature, count as not there.
     """
     relations = {entry.id: entry for entry in entries if entry.kind in RELATIONS}
     left = {number for number, entry in relations.items() if (entry.schema, entry.tag) in kept}
     left |= {number for number, table in owned_sequences(entries, relations).items() if table in left}
     connection.execute("SET search_path TO ''")
     there = _existing(connection, [entry for entry in entries if schemas is None or _schema(entry) in schemas])
+    if dropped:
+        there -= {entry.id for entry in entries if entry.kind in _ROUTINES and (entry.schema, entry.tag) in dropped}
     not_made = left | there
     made = [entry for entry in entries if entry.id not in not_made and not _is_on(entry, left, there, relations)]
     not_made = {entry.id for entry in entries} - {entry.id for entry in made}
