@@ -183,6 +183,10 @@ def test_a_selected_script_runs_without_an_error(
         tangled, "SELECT * FROM ONLY " + min(expected)
     )
     if select == ("public", "x"):
+        archive = holdfast.backup(server.url(tangled), store=store, select=select, exclude=exclude)
+        (warning,) = [warning for warning in archive.warnings if "leads beyond the selection" in warning]
+        assert all(name in warning for name in omitted)
+        assert warning in Path(archive.path, "backup_manifest.json").read_text(encoding="utf-8")
         assert server.value(target, "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'") == (
             "guarded"
         )

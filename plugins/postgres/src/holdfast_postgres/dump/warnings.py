@@ -24,7 +24,7 @@ def dump_warnings(
 ) -> Iterator[str]:
     """The warnings that are known before anything is read; `passwords` tells whether roles are taken with theirs."""
     if snapshot.scope:
-        yield from snapshot.scope.warnings()
+        yield from snapshot.scope.warnings(archive=options.pg_format != "plain")
     yield from leniency_warnings(snapshot.lenient)
     yield from _unfinished(snapshot)
     yield from _missing_rows(snapshot)

@@ -29,6 +29,8 @@ from holdfast_postgres.selection.pg_dump_filters import Filter, relation_filters
 from holdfast_postgres.session import quoted
 from holdfast_postgres.special_extensions import MODES
 
+LEADING_OUT = "leads beyond the selection, so that a restore leaves it out where the target has not what it needs"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BackupScope:
@@ -37,7 +39,8 @@ class BackupScope:
     `added`, `inheriting`, `left_behind` and `without` name, for messages, what is taken besides, for what reason, and
     what is not, although it was asked for or is a partition of what is taken.
     `dangling` are the parts and routines that lead to what is not taken, by their catalog and OID; `omitted` are the
-    tables of the extensions that are excluded. `needed` are the relations that nobody asked for.
+    tables of the extensions that are excluded. `needed` are the relations that nobody asked for; `leading_out` names
+    what dangles.
     """
 
     relations: frozenset[int]
@@ -50,9 +53,10 @@ class BackupScope:
     omitted: frozenset[int] = frozenset()
     dangling: frozenset[Node] = frozenset()
     needed: frozenset[int] = frozenset()
+    leading_out: tuple[str, ...] = ()
 
-    def warnings(self) -> list[str]:
-        """What differs from what was asked for."""
+    def warnings(self, *, archive: bool) -> list[str]:
+        """What differs from what was asked for; what leads beyond it where that is in an `archive` all the same."""
         return [
             f"{what}: {some_names(names)}"
             for what, names in (
@@ -60,6 +64,7 @@ class BackupScope:
                 ("also backed up, since it inherits from a selected table", self.inheriting),
                 ("not backed up, since it needs what is excluded", self.left_behind),
                 ("not backed up with the table that it is a partition of, since it is excluded", self.without),
+                (LEADING_OUT, self.leading_out if archive else ()),
             )
             if names
         ]
@@ -168,6 +173,7 @@ class _ScopeSearch:
             expected = expected | {self._relations[oid].schema for oid in reached}
         partitions = self._descendants.partitions_of(reached)
         needed = reached - self._taken - partitions
+        dangling = self._with_callers(set(self._dangling(taken)), taken)
         added = self._identities((RELATION, oid) for oid in sorted(needed))
         added += [f"schema {name}" for name in sorted(schemas - expected - self._schemas_of_extensions())]
         names: dict[int, str] = dict(self._connection.execute("SELECT oid::int8, extname FROM pg_extension").fetchall())
@@ -180,7 +186,8 @@ class _ScopeSearch:
             inheriting=tuple(self._identities((RELATION, oid) for oid in sorted(self._inheriting()))),
             without=tuple(self._identities((RELATION, oid) for oid in sorted(partitions - reached))),
             omitted=frozenset(omitted),
-            dangling=frozenset(self._dangling(taken)),
+            dangling=frozenset(dangling),
+            leading_out=tuple(self._identities(sorted(dangling))),
             needed=frozenset(needed),
         )
 
@@ -288,6 +295,12 @@ class _ScopeSearch:
             for content in self._graph.contents[node]:
                 if content[0] in ROUTINES and not self._graph.needs[content] <= taken:
                     yield content
+
+    def _with_callers(self, dangling: set[Node], taken: set[Node]) -> set[Node]:
+        """What dangles with the routines that need one that does."""
+        while more := {node for node in taken if node[0] in ROUTINES and self._graph.needs[node] & dangling} - dangling:
+            dangling |= more
+        return dangling
 
     def _read_identities(self, nodes: Sequence[Node]) -> list[tuple[str, str]]:
         """Kind and name of each object, as the server writes them."""
