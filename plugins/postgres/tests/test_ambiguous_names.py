@@ -154,3 +154,37 @@ def test_an_index_that_the_server_makes_under_a_path_of_its_own_is_no_damage(
     result = holdfast.restore(backup.id, server.url(target), store=store, options={"on_error": "continue"})
     assert [failure.name for failure in result.failures] == ["app.i"]
     assert server.value(target, "SELECT count(*) FROM app.t") == 9
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "plain"}], ids=["archive", "plain"])
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (("CREATE TABLE t (id int, d int GENERATED ALWAYS AS (f(id)) STORED UNIQUE)",), "generated columns of app.t"),
+        (("CREATE TABLE t (id int)", "CREATE UNIQUE INDEX ON t (h(id))"), r"the schemas lib, public have ###"),
+    ],
+    ids=["key over a generated column", "operator"],
+)
+def test_what_a_wrong_routine_or_operator_makes_alike_is_no_damage(
+    made: tuple[str, ...], said: str, options: dict[str, str], server: PostgresServer, database: str, store: str
+) -> None:
+    """That of the schema public gives each row the same value, where that of the source gave each another."""
+    operators = "CREATE OPERATOR {}.### (LEFTARG = int, RIGHTARG = int, FUNCTION = {})"
+    body = "CREATE FUNCTION h(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN x ### 0; END'"
+    server.execute(
+        database,
+        "CREATE SCHEMA app; CREATE SCHEMA lib",
+        "CREATE FUNCTION public.g(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0'",
+        "CREATE FUNCTION lib.g(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'",
+        "CREATE FUNCTION app.f(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN g(x); END'",
+        operators.format("public", "int4mul"),
+        operators.format("lib", "int4pl"),
+        f"SET search_path TO app, lib; {body}; {'; '.join(made)}; INSERT INTO t SELECT generate_series(1, 3)",
+    )
+    backup = holdfast.backup(server.url(database), store=store, proof=True, options=options)
+    with pytest.raises(HoldfastError, match=said) as caught:
+        holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert (type(caught.value), caught.value.exit_code) == (HoldfastError, 1)
+    assert "search_path=" in str(caught.value.hint)
+    if not options:
+        assert holdfast.drill(backup.id, store=store, into=server.url(""), options=_PATH).state == "proven"

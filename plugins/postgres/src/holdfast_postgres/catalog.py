@@ -346,3 +346,18 @@ WITH RECURSIVE base(oid, final, is_array) AS (
     FROM pg_catalog.pg_attribute a JOIN base b ON b.oid = a.atttypid WHERE a.attnum > 0 AND NOT a.attisdropped
 )
 """
+
+
+_COMPUTED = """
+SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attgenerated = 's' AND EXISTS (
+    SELECT FROM pg_catalog.pg_depend u WHERE u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
+        AND u.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass))
+"""
+
+
+def computed_tables(connection: "Connection[TupleRow]") -> set[tuple[str, str]]:
+    """Schema and name of the tables with columns that functions compute, which may find names by the search_path."""
+    return {(schema, name) for schema, name in connection.execute(_COMPUTED)}

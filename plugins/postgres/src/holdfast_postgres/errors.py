@@ -75,7 +75,10 @@ _STATES = (
     (r"^(role|collation|tablespace|extension|schema) .* does not exist", "42704"),
     (r"^(relation|table) .* does not exist", "42P01"),
     (r"^(type|data type) .* (does not exist|has no default operator class)", "42704"),
-    (r"^(function|operator|procedure|aggregate) .* does not exist|could not identify an? ", "42883"),
+    (
+        r"^(function|operator|procedure|aggregate) .* does not exist|^operator does not exist|could not identify an? ",
+        "42883",
+    ),
     (r"already has a default value", "55000"),
     (r"already exists", "42710"),
     (r"syntax error", "42601"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.api import Blob, PluginError, Step
+from holdfast_postgres.catalog import computed_tables
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.errors import translate_errors
 from holdfast_postgres.formats.archive import VIA_ROOT, Entry, read_entries
@@ -17,7 +18,6 @@ from holdfast_postgres.restore.load_order import Name, rows_call_functions
 from holdfast_postgres.restore.moved_rows import loaded_alone
 from holdfast_postgres.restore.restore_log import Classifier
 from holdfast_postgres.restore.run import LATER_ROWS, POST_DATA, PRE_DATA, ROWS, RestoreRun, ender, keeper
-from holdfast_postgres.restore.search_path import computed_tables
 from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttempt, is_filled
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
 

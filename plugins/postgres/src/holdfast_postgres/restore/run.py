@@ -25,7 +25,7 @@ from holdfast_postgres.money import writes_alike
 from holdfast_postgres.options import PostgresOptions
 from holdfast_postgres.pooler import is_pooled
 from holdfast_postgres.restore.failed_statement import BROKEN_BY_ROWS, EXTENSION, FailedStatement
-from holdfast_postgres.restore.unfound_names import NotThere, Unfound, read_unfound
+from holdfast_postgres.restore.unfound_names import Computed, NotThere, Unfound, read_unfound
 from holdfast_postgres.session import Server, connect
 from holdfast_postgres.silence import Peer
 from holdfast_postgres.target import RestoreTarget
@@ -142,10 +142,11 @@ class RestoreRun:
             if failure not in self._failures:
                 self._failures.append(failure)
 
-    def _unfound(self, failure: Failure, before: Failure | None) -> "Unfound | NotThere | None":
+    def _unfound(self, failure: Failure, before: Failure | None) -> "Unfound | Computed | NotThere | None":
         """Where it is for a name that says nothing about the backup."""
         selected = self.hints.selected or self.request.selective
-        return read_unfound(self.connected, failure, before, major=self.server.major, selected=selected)
+        guessed, major = self.needs_path and not self.options.search_path, self.server.major
+        return read_unfound(self.connected, failure, before, major=major, selected=selected, guessed=guessed)
 
     @property
     def disables_triggers(self) -> bool:

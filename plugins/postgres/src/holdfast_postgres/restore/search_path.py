@@ -22,19 +22,6 @@ _EXTENSION_SCHEMAS = """
 SELECT DISTINCT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE n.nspname <> 'pg_catalog' ORDER BY 1
 """
-_COMPUTED = """
-SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_attribute a
-JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE a.attgenerated = 's' AND EXISTS (
-    SELECT FROM pg_catalog.pg_depend u WHERE u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
-        AND u.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass))
-"""
-
-
-def computed_tables(connection: "Connection[TupleRow]") -> set[tuple[str, str]]:
-    """Schema and name of the tables with columns that functions compute, which may find names by the search_path."""
-    return {(schema, name) for schema, name in connection.execute(_COMPUTED)}
 
 
 def second_path(run: RestoreRun, connection: "Connection[TupleRow]", schema: str = "") -> str:

@@ -14,8 +14,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from holdfast.api import Failure
-from holdfast_postgres.catalog import NAMING_COLUMNS, first_column, schemas_with_name
-from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.catalog import NAMING_COLUMNS, computed_tables, first_column, schemas_with_name
+from holdfast_postgres.errors import some_names, translate_errors
 
 # Of SQLSTATE, what was not found; in the message its name stands in the quotes of some language, or before arguments.
 _KINDS = {
@@ -26,6 +26,7 @@ _KINDS = {
 _NAMED = (*_KINDS, "3F000")
 _ROWS = "rows of table"
 _BUILT_BY_SERVER = ("index", "constraint", "rows of view")
+_BROKEN = ("23503", "23505", "23P01")  # keys, and what has to be unique
 _OWN_PATH_SINCE = 17  # in which the server builds them under a path of its own
 _LISTED = 10
 
@@ -100,6 +101,27 @@ class Unfound:
         return f"use -o search_path={path}{others}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """Tables with columns that were computed under a path which the restore has chosen, since nothing tells it."""
+
+    tables: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """What to add to the error."""
+        tables = some_names(self.tables)
+        return (
+            f"generated columns of {tables} were computed by functions that name others without their schemas, and "
+            "nothing tells which of them the source meant"
+        )
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return "use -o search_path=SCHEMA,… with the path of the sessions that made the table"
+
+
 def read_unfound(
     connected: "Callable[[], AbstractContextManager[Connection[TupleRow]]]",
     failure: Failure,
@@ -107,12 +129,16 @@ def read_unfound(
     *,
     major: int,
     selected: bool,
-) -> Unfound | NotThere | None:
+    guessed: bool,
+) -> Unfound | Computed | NotThere | None:
     """What a failure is for where it is for such a name; None where it is for anything else.
 
     `before` is what was refused first: a name of which the path then found a wrong one. With `selected`, rows that
     name objects most likely name some that were not; else a function is the likelier reason, which a path helps.
+    `guessed` tells that rows or objects were made under a path that nobody gave.
     """
+    if guessed and failure.code in _BROKEN and (tables := _computed(connected, failure)):
+        return Computed(tables=tables)
     columns: list[str] = []
     if failure.code in _NAMED and failure.kind == _ROWS:
         with connected() as connection, translate_errors("cannot look for the columns of a table"):
@@ -133,6 +159,18 @@ def read_unfound(
             by_server = major >= _OWN_PATH_SINCE and refused.kind in _BUILT_BY_SERVER
             return Unfound(names=tuple(sorted(meant)), schemas=schemas, own=own, by_server=by_server)
     return not_there
+
+
+def _computed(
+    connected: "Callable[[], AbstractContextManager[Connection[TupleRow]]]", failure: Failure
+) -> tuple[str, ...]:
+    """The tables with computed columns that an index or constraint may be of, whose name begins with its schema."""
+    with connected() as connection, translate_errors("cannot look for computed columns"):
+        tables = [f"{schema}.{name}" for schema, name in sorted(computed_tables(connection))]
+    if failure.kind == "index":
+        schema = failure.name.partition(".")[0]
+        return tuple(table for table in tables if table.partition(".")[0] == schema)
+    return tuple(table for table in tables if failure.name.startswith(f"{table}."))
 
 
 def _is_named(name: str, text: str) -> bool:
