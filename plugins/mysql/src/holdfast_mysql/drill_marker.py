@@ -1,7 +1,18 @@
 """The table of a scratch database that tells it from everything else, and what cannot be as it was in that place."""
 
+import json
+from hashlib import sha256
+
+from holdfast_mysql.definitions.elsewhere import TableName
 from holdfast_mysql.names import MARKER
 from holdfast_mysql.session import Session, literal, quoted
+
+STAND_IN = "stand-in"  # for a table of another database
+
+
+def stand_in(table: TableName) -> str:
+    """The name of what stands in for a table of another database, in the scratch database."""
+    return f"holdfast_stand_in_{sha256(json.dumps(table).encode()).hexdigest()[:20]}"
 
 
 def make_marker(session: Session, database: str, backup: str) -> None:
@@ -26,8 +37,14 @@ def note(session: Session, database: str, kind: str, name: str, why: str) -> Non
 
 def noted(session: Session, database: str) -> dict[tuple[str, str], str]:
     """The reasons by kind and name."""
-    rows = session.texts(f"SELECT kind, name, why FROM {_place(database)} WHERE kind <> ''")
+    rows = session.texts(f"SELECT kind, name, why FROM {_place(database)} WHERE kind NOT IN ('', {literal(STAND_IN)})")
     return {(kind, name): why for kind, name, why in rows}
+
+
+def stand_ins(session: Session, database: str) -> dict[str, TableName]:
+    """What stood in for tables of other databases when views were made, with what it stood for."""
+    rows = session.texts(f"SELECT name, why FROM {_place(database)} WHERE kind={literal(STAND_IN)}")
+    return {name: tuple(json.loads(table)) for name, table in rows}
 
 
 def _place(database: str) -> str:

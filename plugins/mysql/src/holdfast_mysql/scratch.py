@@ -10,7 +10,7 @@ from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, Scratch
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, read_tables
 from holdfast_mysql.definitions.collations import known_collations
-from holdfast_mysql.drill_marker import make_marker, noted
+from holdfast_mysql.drill_marker import make_marker, noted, stand_ins
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
 from holdfast_mysql.manifest_facts import check_shapes
@@ -73,9 +73,18 @@ class MysqlScratch:
             folded = bool(facts.get("folds", self._session.folds))
             place = Place(self._session, str(facts.get("server", "")), source_folds=folded)
             here = replace(recorded, settings=place.settings(recorded.settings))
-            repeated = repeat_proof(self._location, tables, here, jobs=jobs, without=MARKER)
+            reasons = self._reasons()
+            repeated = repeat_proof(
+                self._location,
+                tables,
+                here,
+                jobs=jobs,
+                without=MARKER,
+                broken=[name for kind, name in reasons if kind == "view"],
+                stand_ins=stand_ins(self._session, self._name),
+            )
             repeated = proof_of(place.named(repeated.objects, recorded.objects), recorded.settings)
-            excused = self._excused(recorded, repeated, self._reasons())
+            excused = self._excused(recorded, repeated, reasons)
             return self._placed(recorded, excused, place, tables)
 
     def _is_of(self, name: str, names: Collection[str]) -> bool:

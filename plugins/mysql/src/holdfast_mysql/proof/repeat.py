@@ -1,7 +1,7 @@
 """The proof of a restored database, by the settings that the backup's proof was taken with."""
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +11,7 @@ from holdfast.api import Proof
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table
+from holdfast_mysql.definitions.elsewhere import TableName, as_elsewhere
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.location import Location
 from holdfast_mysql.proof.definitions import database_proof, definition_proofs
@@ -24,8 +25,14 @@ Read = TypeVar("Read")
 Result = TypeVar("Result")
 
 
-def repeat_proof(location: Location, tables: Sequence[Table], recorded: Proof, *, jobs: int, without: str) -> Proof:
-    """Digest the database of `location` over `jobs` connections, as if table `without` were not there."""
+def repeat_proof(
+    location: Location, tables: Sequence[Table], recorded: Proof, *, jobs: int, without: str,
+    broken: Collection[str] = (), stand_ins: Mapping[str, TableName] | None = None,
+) -> Proof:  # fmt: skip
+    """Digest the database of `location` over `jobs` connections, as if table `without` were not there.
+
+    Of views that refer to what is not there only those in `broken`; `stand_ins` stand for others.
+    """
     plan = DigestPlan.recorded(recorded.settings)
     tables = [replace(table, by_label="labels" not in recorded.settings) for table in tables]
     stored = [table for table in tables if table.stored]
@@ -55,7 +62,7 @@ def repeat_proof(location: Location, tables: Sequence[Table], recorded: Proof, *
         objects.append(database_proof(DefinitionReader(session, database).database()))
         numbers = largest_numbers(session, tables, without=recorded.settings.get("uncounted", ()))
         objects += definition_proofs(
-            _statements(session, database, tables, without=without),
+            _as_made(_statements(session, database, tables, without=without, broken=broken), database, stand_ins or {}),
             database,
             numbers,
             definers=recorded.settings.get("definers", True),
@@ -63,15 +70,25 @@ def repeat_proof(location: Location, tables: Sequence[Table], recorded: Proof, *
     return proof_of(objects, recorded.settings)
 
 
-def _statements(session: Session, database: str, tables: Sequence[Table], *, without: str) -> list[Statement]:
-    """Every definition of a database, without views that refer to what is not there."""
+def _as_made(statements: Sequence[Statement], database: str, stand_ins: Mapping[str, TableName]) -> list[Statement]:
+    """Definitions as they were before others stood in for tables of other databases."""
+    return [
+        replace(statement, body=as_elsewhere(statement, database, stand_ins)) if statement.kind == "view" else statement
+        for statement in statements
+    ]
+
+
+def _statements(
+    session: Session, database: str, tables: Sequence[Table], *, without: str, broken: Collection[str]
+) -> list[Statement]:
+    """Every definition of a database, without views that refer to what is not there and are not in `broken`."""
     everything = Selection(exclude=(without,))
     definitions = DefinitionReader(session, database)
     return [
         *definitions.sequences(everything),
         *(definitions.table(table.name) for table in tables),
         *definitions.routines(),
-        *(view for view in definitions.views(everything) if view.extra != BROKEN_VIEW),
+        *(view for view in definitions.views(everything) if view.extra != BROKEN_VIEW or view.name in broken),
         *definitions.triggers(everything),
         *definitions.events(),
     ]

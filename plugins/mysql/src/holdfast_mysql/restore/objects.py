@@ -1,5 +1,6 @@
 """Views, routines, triggers and events, each made under the settings that it was first made under."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from holdfast_mysql.definitions.renaming import (
 )
 from holdfast_mysql.definitions.rewrite import disabled, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
+from holdfast_mysql.drill_marker import STAND_IN
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
@@ -204,6 +206,9 @@ class ObjectMaker:
                 try:
                     placeholders.make(lambda view=view: self._execute(view))  # type: ignore[misc]
                 except pymysql.MySQLError as error:
+                    if not broken and self._make_on_stand_ins(view, placeholders):
+                        made.append(("view", view.name))
+                        continue
                     if isinstance(self._failure(view, error), UnreachableError):
                         raise
                     if not broken and self._listed(view, error):
@@ -220,11 +225,21 @@ class ObjectMaker:
                         self._excuse("view", view.name, f"it cannot be made here ({error.args[1]})")
                 else:
                     made.append(("view", view.name))
-                    when = "not there, as it did when it was backed up" if broken else "not in this restore"
-                    log.warning("view %s refers to what is %s", quote_name(view.name), when)
+                    when = "there, as it did when it was backed up" if broken else "in this restore"
+                    log.warning("view %s refers to what is not %s", quote_name(view.name), when)
                     if (self._partial or self._excused) and not broken:
                         missing = "what the backup was made without" if self._partial else "a view that is not made"
                         self._excuse("view", view.name, f"it refers to {missing}")
         finally:
             self._session.execute(OPENING[0])
             placeholders.clear()
+
+    def _make_on_stand_ins(self, view: Statement, placeholders: PlaceholderTables) -> bool:
+        """In a drill, make a view above tables of its own in the place of those of other databases."""
+        others = placeholders.make_on_stand_ins(view, self._execute) if self._excuse is not _ignore else {}
+        for table, name in others.items():
+            self._excuse(STAND_IN, name, json.dumps(table))
+        if others:
+            self._excused = True
+            self._excuse("view", view.name, "it refers to tables of other databases, for which others stand in here")
+        return bool(others)

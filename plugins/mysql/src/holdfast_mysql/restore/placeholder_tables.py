@@ -6,9 +6,13 @@ server asks for one after another, and go again when the views are made.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pymysql
 
+from holdfast_mysql.definitions.elsewhere import TableName, tables_elsewhere, with_tables
+from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.drill_marker import stand_in
 from holdfast_mysql.errors import error_number
 from holdfast_mysql.session import Session, quoted
 
@@ -16,6 +20,7 @@ _NO_TABLE, _NO_COLUMN = 1146, 1054
 _TABLE = re.compile(r"Table '(.+)' doesn't exist", re.DOTALL)
 _COLUMN = re.compile(r"Unknown column '(.+)' in '[^']*'", re.DOTALL)
 _MOST = 5000  # columns and tables for one view
+_LONGEST = 64  # characters of a name
 
 
 class PlaceholderTables:
@@ -37,6 +42,20 @@ class PlaceholderTables:
             else:
                 return
 
+    def make_on_stand_ins(self, view: Statement, create: Callable[[Statement], None]) -> dict[TableName, str]:
+        """Make a view above tables of its own database in the place of those of others.
+
+        Returns what stood in for each; nothing where it names none, or cannot be made so either.
+        """
+        others = {table: stand_in(table) for table in tables_elsewhere(view, self._database)}
+        above = {table: (self._database, name) for table, name in others.items()}
+        try:
+            if others:
+                self.make(lambda: create(replace(view, body=with_tables(view, above))))
+        except pymysql.MySQLError:
+            return {}
+        return others
+
     def _add(self, error: pymysql.MySQLError) -> bool:
         text = str(error.args[1])
         if error_number(error) == _NO_TABLE and (match := _TABLE.search(text)):
@@ -52,6 +71,7 @@ class PlaceholderTables:
             parts = match[1].split(".")
             # Names may hold dots themselves: whatever the column could be called is added.
             columns = {".".join(parts[start:]) for start in range(min(3, len(parts)))}
+            columns = {name for name in columns if len(name) <= _LONGEST}
             before = self._columns()
             for name in self._tables:
                 for column in sorted(columns - before[name]):
