@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -21,15 +22,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-# What commands import, so that none does it anew.
+# What commands import besides the modules of the command line, so that none does it anew.
 _IMPORTED = (
-    "holdfast.cli", "holdfast.defaults", "holdfast.operations.backup", "holdfast.operations.restore",
-    "holdfast.operations.drill", "holdfast.operations.verify", "holdfast.operations.prune",
-    "holdfast_sqlite.plugin", "holdfast_sqlite.dump", "holdfast_sqlite.restore", "holdfast_zstd.codec",
-    "holdfast_postgres.driver", "holdfast_postgres.dump.session", "holdfast_postgres.restore.session",
-    "holdfast_mysql.dump.session", "holdfast_mysql.restore",
+    "holdfast.defaults", "holdfast.operations.backup", "holdfast.operations.restore", "holdfast.operations.drill",
+    "holdfast.operations.verify", "holdfast.operations.prune", "holdfast.operations.labels",
+    "holdfast.operations.listing", "holdfast.operations.rename", "holdfast.store.folder",
+    "holdfast_gzip.codec", "holdfast_sha256", "holdfast_zstd.codec",
+    "holdfast_sqlite.plugin", "holdfast_sqlite.dump", "holdfast_sqlite.restore", "holdfast_sqlite.scratch",
+    "holdfast_postgres.plugin", "holdfast_postgres.driver", "holdfast_postgres.dump.session",
+    "holdfast_postgres.restore.session",
+    "holdfast_mysql.plugin", "holdfast_mysql.dump.session", "holdfast_mysql.restore",
+    "_strptime", "encodings.ascii",
 )  # fmt: skip
 # Variables that Python, its libraries and libc read once.
 _OF_THE_START = ("PYTHON", "LC_", "LANG", "TZ", "PSYCOPG", "LD_", "MALLOC_", "GLIBC_", "SSL_", "OPENSSL_")
@@ -105,7 +110,7 @@ def run(
 
 def _start(request: Mapping[str, Any], stack: contextlib.ExitStack) -> tuple[socket.socket, list[int]]:
     """Let a command begin; where its process id and its exit code come, and the ends of its output."""
-    control, theirs = socket.socketpair()
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stack.enter_context(control)
     pipes = [os.pipe() for _ in range(2)]
     for output, _ in pipes:
@@ -148,34 +153,48 @@ def _umask() -> int:
 
 def _serve(channel: socket.socket) -> Callable[[], object] | None:
     """Fork for each request, until nobody can ask any more; what a fork has to run is returned in it."""
-    for name in _IMPORTED:
+    cli = importlib.import_module("holdfast.cli")
+    for name in (*_IMPORTED, *(f"holdfast.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__))):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for a command is `_watch`
-    while True:
-        data, descriptors, *_ = socket.recv_fds(channel, 10, 5)
-        if not data:
-            return None
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            channel.close()
-            if process := os.fork():
-                _watch(process, *descriptors)
-            return functools.partial(_become, *descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        selector.register(channel, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.data is not None:
+                    selector.unregister(key.fd)
+                    _tell_end(key.fd, *key.data)
+                    continue
+                data, descriptors, *_ = socket.recv_fds(channel, 10, 5)
+                if not data:
+                    return None
+                if not (process := os.fork()):
+                    for other in selector.get_map().values():
+                        os.close(other.fd)
+                        if other.data is not None:
+                            os.close(other.data[0])
+                    channel.detach()
+                    return functools.partial(_become, *descriptors)
+                control, *files = descriptors
+                for descriptor in files:
+                    os.close(descriptor)
+                _tell(control, process)
+                selector.register(os.pidfd_open(process), selectors.EVENT_READ, (control, process))
 
 
-def _watch(process: int, control: int, *files: int) -> NoReturn:
-    """Tell the process id of a command, and what became of it."""
-    for descriptor in files:
-        os.close(descriptor)
-    with socket.socket(fileno=control) as answers, contextlib.suppress(BrokenPipeError):
-        answers.sendall(str(process).encode())
-        _, status = os.waitpid(process, 0)
-        answers.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+def _tell_end(watched: int, control: int, process: int) -> None:
+    """Tell what became of a command that has ended."""
+    os.close(watched)
+    _, status = os.waitpid(process, 0)
+    _tell(control, os.waitstatus_to_exitcode(status))
+    os.close(control)
+
+
+def _tell(control: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        os.write(control, str(number).encode())
 
 
 def _become(control: int, told: int, *files: int) -> None:
