@@ -40,8 +40,11 @@ from holdfast.errors import (
     quote_name,
 )
 from holdfast.failure import Failure
+from holdfast.file_urls import file_path, file_url
 from holdfast.filesystem import give_name, sync_path
 from holdfast.kinds import ObjectKind
+from holdfast.selection import choose_names
+from holdfast.staging import Staging, check_folder, write_refusal
 from holdfast.url import DatabaseURL, redact
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "Scratch",
     "ScratchRequest",
     "Source",
+    "Staging",
     "Stat",
     "Step",
     "Storage",
@@ -105,6 +109,10 @@ __all__ = [
     "UsageError",
     "Writer",
     "add_cleanup_failure",
+    "check_folder",
+    "choose_names",
+    "file_path",
+    "file_url",
     "give_name",
     "hookimpl",
     "hookspec",
@@ -114,6 +122,7 @@ __all__ = [
     "redact",
     "refuse_replacing",
     "sync_path",
+    "write_refusal",
 ]
 
 # Lines that begin with `#:` document the name below them, or on their line: the reference shows them.

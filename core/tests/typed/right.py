@@ -37,7 +37,11 @@ from holdfast.api import (
     Engine,
     RestoreRequest,
     RestoreSession,
+    Staging,
     add_cleanup_failure,
+    choose_names,
+    file_path,
+    file_url,
 )
 from holdfast.tasks import backup_all_task, backup_task, drill_task, prune_task, verify_task
 
@@ -170,6 +174,14 @@ class Notes(Engine):
     def restore(self, request: RestoreRequest, /) -> Iterator[RestoreSession]:
         raise NotImplementedError
 
+
+# what engines of files are made of
+staging = Staging(file_path(file_url("notes", "a/b"), title="notes"), folder=True, replace=True, side_files=("-log",))
+staging.check()
+staging.claim()
+paths: list[str] = [staging.target, staging.path, *choose_names(["a"], ("a*",), (), what="note")]
+staging.publish()
+staging.abandon()
 
 try:
     holdfast.backup("notes:///app", engine=Notes())

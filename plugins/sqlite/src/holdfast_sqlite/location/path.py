@@ -2,13 +2,15 @@
 
 import os
 import stat
-from urllib.parse import quote
+from dataclasses import replace
 
 from holdfast.api import (
     CredentialsError,
     DatabaseURL,
     UnreachableError,
     UsageError,
+    file_path,
+    file_url,
     os_error_text,
     quote_name,
 )
@@ -26,22 +28,12 @@ def database_path(url: str) -> str:
     if parsed.scheme == "file":
         raise UsageError(
             f"{parsed.redacted()} is a URI of SQLite's own",
-            hint=f"write it as {_url(parsed.path)}",
+            hint=f"write it as {file_url('sqlite', parsed.path)}",
         )
-    if parsed.hosts or (parsed.path and not parsed.path.startswith("/")):
-        host = "".join(name for name, _ in parsed.hosts)
-        meant = parsed.path if host == "localhost" else host + parsed.path
-        raise UsageError(
-            f"the URL {parsed.redacted()} names a host, and SQLite has files",
-            hint="sqlite:///relative.db has three slashes, sqlite:////absolute/path.db has four"
-            + (f": write it as {_url(meant)}" if meant else ""),
-        )
-    path = parsed.path[1:]
-    if is_uri(parsed) and path.startswith("file:"):  # as SQLAlchemy has it: the path is a URI
-        path = path.removeprefix("file:")
-        path = "/" + path.lstrip("/") if path.startswith("/") else path
-    if not path or "\0" in path:
-        raise UsageError("the SQLite URL names no file", hint="sqlite:///relative.db, sqlite:////absolute/path.db")
+    if is_uri(parsed) and parsed.path.startswith("/file:"):  # as SQLAlchemy has it: the path is a URI
+        path = parsed.path.removeprefix("/file:")
+        parsed = replace(parsed, path="//" + path.lstrip("/") if path.startswith("/") else f"/{path}")
+    path = file_path(parsed, title="SQLite", suffix=".db")
     if path == ":memory:":
         raise UsageError(
             "an SQLite database in memory belongs to its process and cannot be reached from here",
@@ -76,10 +68,6 @@ def _leads_elsewhere(way: str, end: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def _url(path: str) -> str:
-    return f"sqlite:///{quote(path, errors='surrogateescape')}"
 
 
 def check_source(path: str) -> os.stat_result:
@@ -117,7 +105,7 @@ def _hint_if_missing(path: str) -> str | None:
     if "*" in path:
         return "add --all-databases to back up every database that the pattern fits; an asterisk in a name is %2A"
     if not os.path.isabs(path) and os.path.exists(f"/{path}"):
-        return f"sqlite:/// with three slashes is a relative path: write it as {_url('/' + path)}"
+        return f"sqlite:/// with three slashes is a relative path: write it as {file_url('sqlite', '/' + path)}"
     return None
 
 
@@ -138,7 +126,7 @@ def _files_within(path: str) -> str:
         names = sorted(name for name in os.listdir(path) if name.endswith(_SUFFIXES))
     except OSError:
         names = []
-    urls = [_url(os.path.join(path, name)) for name in names[:_MOST_NAMED]]
+    urls = [file_url("sqlite", os.path.join(path, name)) for name in names[:_MOST_NAMED]]
     more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     every = "; backup --all-databases takes every database in the folder"
     return (f"name the file: {' '.join(urls)}{more}" if urls else "name the file in it") + every

@@ -1,6 +1,5 @@
 """The place of a target: what may be written there, and what its file system can."""
 
-import contextlib
 import errno
 import logging
 import os
@@ -11,9 +10,11 @@ from holdfast.api import (
     HoldfastError,
     UnreachableError,
     UnsafeError,
+    check_folder,
     os_error_text,
     quote_name,
     sync_path,
+    write_refusal,
 )
 from holdfast_sqlite.files import free_bytes
 from holdfast_sqlite.layers import shown_at
@@ -40,7 +41,7 @@ _DOCKER = (
 def check_place(path: str) -> os.stat_result | None:
     """Make sure that a file can be put at a real path; what is there now, or None."""
     folder = os.path.dirname(path)
-    _check_folder(folder)
+    check_folder(folder)
     _check_layer(folder)
     if (size := max(len(os.fsencode(path)), len(os.fsencode(folder)) + _TEMPORARY)) > _LONGEST:
         raise UnreachableError(
@@ -61,25 +62,6 @@ def check_place(path: str) -> os.stat_result | None:
     return status
 
 
-def _check_folder(folder: str) -> None:
-    where = f"the folder {quote_name(folder)} of the target"
-    try:
-        status = os.stat(folder)
-    except PermissionError as error:
-        raise CredentialsError(f"{where} cannot be reached: permission denied") from error
-    except FileNotFoundError as error:
-        raise UnreachableError(f"{where} does not exist", hint="create it first") from error
-    except OSError as error:
-        raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise UnreachableError(f"{where} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CredentialsError(
-            f"{where} cannot be written: {_refusal(folder)}",
-            hint="the new database is made beside the old one, and SQLite makes its journal there",
-        )
-
-
 def _check_layer(folder: str) -> None:
     """An overlay may show anything, the old file or the new, once its upper layer was changed below it."""
     if (name := shown_at(folder)) is not None:
@@ -93,22 +75,13 @@ def _check_layer(folder: str) -> None:
 def _check_file(path: str, status: os.stat_result, folder: os.stat_result) -> None:
     """Refuse early what would be refused once the new database has been made."""
     if not os.access(path, os.W_OK):
-        raise CredentialsError(f"{quote_name(path)} cannot be written: {_refusal(path)}")
+        raise CredentialsError(f"{quote_name(path)} cannot be written: {write_refusal(path)}")
     if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, status.st_uid, folder.st_uid):
         raise CredentialsError(
             f"{quote_name(path)} cannot be replaced: it belongs to another user, and in a folder such as /tmp (sticky) "
             "nobody else may do that",
             hint="restore as its owner or as root",
         )
-
-
-def _refusal(path: str) -> str:
-    with contextlib.suppress(OSError):
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
-            return "the file system is read-only"
-    if os.geteuid() != 0:
-        return "permission denied"
-    return "permission denied even to root: it may be immutable (lsattr, chattr), or root may lack its capabilities"
 
 
 def write_error(path: str, error: OSError, *, needed: int = 0, hint: str | None = None) -> HoldfastError:

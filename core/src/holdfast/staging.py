@@ -1,0 +1,308 @@
+"""A file or folder that is made next to a target and takes its place at once, for engines whose databases are such."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+
+from holdfast.errors import (
+    CredentialsError,
+    HoldfastError,
+    UnreachableError,
+    UnsafeError,
+    os_error_text,
+    quote_name,
+)
+from holdfast.filesystem import give_name, sync_path
+
+log = logging.getLogger("holdfast.staging")
+
+_AFTER_COMMIT = "the restore is done, but"
+
+
+class Staging:
+    """What is to take the place of a target: a file of mode 0600, or a folder of 0700, that `claim` makes next to it.
+
+    Its lock tells a running restore from a killed one, whose leftovers the next `claim` for the same target removes. A
+    target that is a link stays one: what it leads to is replaced. A restore calls `check` when it is entered, `claim`
+    at its first load, `publish` in its commit, and `abandon` when it is left, whatever has happened. No method may be
+    called in two threads at once. `side_files` are the endings of what may come to lie next to it and goes with it.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        folder: bool = False,
+        replace: bool = False,
+        side_files: tuple[str, ...] = (),
+    ) -> None:
+        self.target = os.path.realpath(target)  #: the path that it is to have
+        self._parent, name = os.path.split(self.target)
+        # Not the name itself with something behind it: a name may have all of the 255 bytes that file systems allow.
+        self._mark = f".holdfast-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
+        self.path = os.path.join(self._parent, f"{self._mark}{secrets.token_hex(6)}")  #: where it is made
+        self._is_folder = folder
+        self._replace = replace
+        self._side_files = side_files
+        self._descriptor: int | None = None
+
+    def check(self) -> None:
+        """Refuse a target in whose place nothing may be put, and change nothing.
+
+        `UnsafeError` for one that holds data, unless `replace`, and for one that is no file, or no folder;
+        `UnreachableError` or `CredentialsError` where nothing can be made next to it.
+        """
+        check_folder(self._parent)
+        kind = _kind(self.target)
+        expected = "a folder" if self._is_folder else "a regular file"
+        if kind not in (None, expected):
+            raise UnsafeError(f"{quote_name(self.target)} exists and is not {expected} but {kind}")
+        if self._replace:
+            return
+        for aside in self._moved_aside():
+            if kind is None:
+                raise UnsafeError(
+                    f"{quote_name(self.target)} was being replaced when a restore was killed: what it held is in "
+                    f"{quote_name(aside)}",
+                    hint="rename that to what it was, or use --replace to overwrite it",
+                )
+        if self.holds_data():
+            raise self._refused("exists and holds data")
+
+    def holds_data(self) -> bool:
+        """Whether the target is a file of at least a byte, or a folder with anything in it, or cannot be read."""
+        try:
+            return bool(os.listdir(self.target) if self._is_folder else os.path.getsize(self.target))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def claim(self) -> None:
+        """Make and lock it, and remove what killed restores into the same target have left; `OSError` if it cannot."""
+        self._sweep()
+        if self._is_folder:
+            os.mkdir(self.path, 0o700)
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @property
+    def descriptor(self) -> int:
+        """The file or folder itself, whatever its name leads to by now; `UnsafeError` if that is another one.
+
+        Whoever owns the folder may put a link in its place, and have root write to where that leads.
+        """
+        if self._descriptor is None:
+            raise RuntimeError(self.path)
+        if not self.is_at(self.path):
+            raise UnsafeError(
+                f"the temporary file {quote_name(self.path)} was removed or replaced by somebody else meanwhile",
+                hint="look who else writes to this folder, or restore as its owner",
+            )
+        return self._descriptor
+
+    def is_at(self, path: str) -> bool:
+        """Whether it has got this name by now."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.lstat(path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+        except OSError:  # the disk does not answer: what has no temporary name any more has got the other
+            try:
+                os.lstat(self.path)
+            except FileNotFoundError:
+                return True
+            return False
+
+    def publish(self) -> None:
+        """Put it in the target's place, once it is on the disk with all that is in it.
+
+        A file takes the place of another in one step. A folder that holds data is moved aside first: whoever looks
+        between the two steps finds none, and where a restore is killed there the next `claim` brings the old one back.
+        `UnsafeError` for data that has come there meanwhile, unless `replace`; the target is as it was after any error.
+        """
+        _ = self.descriptor
+        for path in self._content():
+            sync_path(path)
+        if self._is_folder:
+            self._publish_folder()
+        elif self._replace:
+            os.replace(self.path, self.target)
+        else:
+            self._publish_new()
+        self._confirm()
+
+    def _content(self) -> Iterator[str]:
+        """It and all that is in it, the innermost first."""
+        for folder, _, names in os.walk(self.path, topdown=False):
+            yield from (os.path.join(folder, name) for name in names if not os.path.islink(os.path.join(folder, name)))
+            yield folder
+        if not self._is_folder:
+            yield self.path
+
+    def _publish_new(self) -> None:
+        if not self.holds_data():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.target)  # a file without a byte
+        try:
+            give_name(self.path, self.target)
+        except FileExistsError as error:
+            raise self._refused("was created by another process meanwhile") from error
+
+    def _publish_folder(self) -> None:
+        aside = f"{self.path}.old"
+        try:
+            if self._replace and self.holds_data():
+                os.rename(self.target, aside)
+            os.rename(self.path, self.target)  # also over a folder in which nothing is
+        except BaseException as error:  # a signal may come between the two
+            if self.is_at(self.target):
+                error.add_note(f"{quote_name(self.target)} is restored all the same")
+            elif os.path.lexists(aside):
+                os.rename(aside, self.target)
+            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise self._refused("was created by another process meanwhile") from error
+            raise
+        try:
+            _remove(aside)
+        except OSError as error:
+            log.warning("%s %s is left over, remove it: %s", _AFTER_COMMIT, quote_name(aside), os_error_text(error))
+
+    def _confirm(self) -> None:
+        try:
+            sync_path(self._parent)
+        except OSError as error:
+            log.warning("%s its folder could not be synced: %s", _AFTER_COMMIT, os_error_text(error))
+
+    def _refused(self, why: str) -> UnsafeError:
+        return UnsafeError(f"{quote_name(self.target)} {why}", hint="use --replace to overwrite it")
+
+    def abandon(self) -> None:
+        """Remove it, if it is still there, and its side files; `HoldfastError` with its name if that cannot be done."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        for suffix in ("", *self._side_files):
+            try:
+                _remove(self.path + suffix)
+            except OSError as error:
+                left = f"the temporary file {quote_name(self.path + suffix)} could not be removed"
+                raise HoldfastError(f"{left}: {os_error_text(error)}") from error
+
+    def _sweep(self) -> None:
+        """Bring back what a killed restore moved aside, and remove what killed restores were making."""
+        for aside in self._moved_aside():
+            with contextlib.suppress(OSError), _unused(aside.removesuffix(".old")):
+                if os.path.lexists(self.target):
+                    _remove(aside)
+                else:
+                    os.rename(aside, self.target)
+        for path in self._others(""):
+            with contextlib.suppress(OSError), _unused(path):  # a restore that runs, or a file of somebody else
+                _remove(path)
+
+    def _moved_aside(self) -> Iterator[str]:
+        return self._others(r"\.old") if self._is_folder else iter(())
+
+    def _others(self, ending: str) -> Iterator[str]:
+        """What restores into the same target have made."""
+        made = re.compile(re.escape(self._mark) + "[0-9a-f]{12}" + ending)
+        try:
+            names = os.listdir(self._parent)
+        except (FileNotFoundError, PermissionError):
+            return  # a folder may be one to write to and not to read
+        yield from (os.path.join(self._parent, name) for name in filter(made.fullmatch, names))
+
+
+@contextlib.contextmanager
+def _unused(path: str) -> Iterator[None]:
+    """Hold the lock of what a restore has made, or is gone; `OSError` while that restore runs."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, os.O_RDWR | flags)
+    except IsADirectoryError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | flags)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, PermissionError):  # the latter of a folder on macOS
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise
+        from shutil import rmtree  # which imports three modules for compression
+
+        rmtree(path)
+
+
+_KINDS = {
+    stat.S_IFREG: "a regular file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link that leads to itself",
+}
+
+
+def _kind(path: str) -> str | None:
+    """What is at a real path, None where nothing is."""
+    try:
+        return _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "something else")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreachableError(f"{quote_name(path)} cannot be reached: {os_error_text(error)}") from error
+
+
+def check_folder(folder: str) -> None:
+    """Make sure that a file can be made in the folder of a target, or say why not, without making it."""
+    where = f"the folder {quote_name(folder)} of the target"
+    try:
+        status = os.stat(folder)
+    except PermissionError as error:
+        raise CredentialsError(f"{where} cannot be reached: permission denied") from error
+    except FileNotFoundError as error:
+        raise UnreachableError(f"{where} does not exist", hint="create it first") from error
+    except OSError as error:
+        raise UnreachableError(f"{where} cannot be reached: {os_error_text(error)}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise UnreachableError(f"{where} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CredentialsError(
+            f"{where} cannot be written: {write_refusal(folder)}",
+            hint="what is restored is made next to the old one, and takes its place when it is whole",
+        )
+
+
+def write_refusal(path: str) -> str:
+    """Why a file or folder that `os.access` says is not ours to write is not."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return "the file system is read-only"
+    if os.geteuid() != 0:
+        return "permission denied"
+    return "permission denied even to root: it may be immutable (lsattr, chattr), or root may lack its capabilities"
