@@ -36,6 +36,7 @@ FLOORS = {
         "filesystem",
         "host",
         "kinds",
+        "lease_keeper",
         "policy",
         "proof",
         "selection",

@@ -43,6 +43,7 @@ from holdfast.failure import Failure
 from holdfast.file_urls import file_path, file_url
 from holdfast.filesystem import give_name, sync_path
 from holdfast.kinds import ObjectKind
+from holdfast.lease_keeper import LeaseKeeper
 from holdfast.selection import choose_names
 from holdfast.staging import Staging, check_folder, write_refusal
 from holdfast.url import DatabaseURL, redact
@@ -72,6 +73,7 @@ __all__ = [
     "HoldfastError",
     "IntegrityError",
     "Kind",
+    "LeaseKeeper",
     "LockedError",
     "Moment",
     "MomentRequest",

@@ -35,6 +35,7 @@ from holdfast.api import (
     DumpRequest,
     DumpSession,
     Engine,
+    LeaseKeeper,
     RestoreRequest,
     RestoreSession,
     Staging,
@@ -182,6 +183,11 @@ staging.claim()
 paths: list[str] = [staging.target, staging.path, *choose_names(["a"], ("a*",), (), what="note")]
 staging.publish()
 staging.abandon()
+
+# and storages
+with LeaseKeeper("name", lambda: True, 60.0) as keeper:
+    keeper.check()
+    gone = keeper.lost.is_set()
 
 try:
     holdfast.backup("notes:///app", engine=Notes())
