@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 
@@ -47,7 +46,7 @@ class Staging:
         self._parent, name = os.path.split(self.target)
         # Not the name itself with something behind it: a name may have all of the 255 bytes that file systems allow.
         self._mark = f".holdfast-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
-        self.path = os.path.join(self._parent, f"{self._mark}{secrets.token_hex(6)}")  #: where it is made
+        self.path = os.path.join(self._parent, f"{self._mark}{os.urandom(6).hex()}")  #: where it is made
         self._is_folder = folder
         self._replace = replace
         self._side_files = side_files
