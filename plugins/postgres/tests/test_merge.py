@@ -207,6 +207,48 @@ def test_views_of_views_are_named_at_once(
         restore(record, shop, select=("sales.orders",), replace=True)
 
 
+ROUTINES = """
+    CREATE SCHEMA lib;
+    CREATE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT $1.number';
+    CREATE FUNCTION lib.paid() RETURNS SETOF sales.orders BEGIN ATOMIC SELECT * FROM sales.orders; END;
+    CREATE FUNCTION lib.many(a sales.orders[]) RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM lib.paid(); END;
+    CREATE VIEW sales.paid AS SELECT id FROM lib.paid();
+    CREATE FUNCTION lib.first() RETURNS sales.paid LANGUAGE sql AS 'SELECT * FROM sales.paid';
+    CREATE PROCEDURE lib.put(sales.orders) LANGUAGE sql AS 'SELECT 1'; ALTER PROCEDURE lib.put OWNER TO guarded;
+    REVOKE ALL ON FUNCTION lib.paid() FROM PUBLIC; GRANT EXECUTE ON FUNCTION lib.paid() TO guarded WITH GRANT OPTION;
+    COMMENT ON FUNCTION lib.paid() IS 'of today';
+"""
+
+
+def test_routines_over_rows_of_a_replaced_table_come_back_as_they_were(
+    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
+) -> None:
+    """Whether the backup has them, has them otherwise, or has them not; what else needs one of them refuses."""
+    server.execute(shop, ROUTINES)
+    record = holdfast.backup(server.url(shop), store=store)
+    server.execute(
+        shop,
+        "CREATE FUNCTION lib.late(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'; DELETE FROM sales.line",
+        "CREATE OR REPLACE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 5'",
+    )
+    query = """
+        SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), proowner::regrole::text, obj_description(p.oid),
+            coalesce(proacl, acldefault('f', proowner)) @> acldefault('f', proowner),
+            coalesce(proacl::text, '') LIKE '%guarded=X*%'
+        FROM pg_proc p WHERE pronamespace IN ('lib'::regnamespace, 'sales'::regnamespace) ORDER BY 1
+    """
+    before = server.rows(shop, query)
+    for select in (("sales.orders", "sales.open", "sales.paid"), ("sales", "lib")):
+        server.execute(shop, "DELETE FROM sales.orders")
+        restore(record, shop, select=select, replace=True)
+        assert server.rows(shop, query) == before
+        assert server.value(shop, "SELECT count(*) FROM lib.paid()") == 9
+    server.execute(shop, "CREATE TABLE lib.uses (a int DEFAULT lib.many(NULL))")
+    with pytest.raises(UnsafeError, match="column a of table lib"):
+        restore(record, shop, select=("sales",), replace=True)
+    assert server.rows(shop, query) == before
+
+
 def test_what_needs_one_another_is_replaced_in_any_order(
     server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
 ) -> None:
@@ -321,45 +363,3 @@ def _children(process: int) -> list[int]:
 
 def _command(process: int) -> bytes:
     return Path(f"/proc/{process}/cmdline").read_bytes()
-
-
-ROUTINES = """
-    CREATE SCHEMA lib;
-    CREATE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT $1.number';
-    CREATE FUNCTION lib.paid() RETURNS SETOF sales.orders BEGIN ATOMIC SELECT * FROM sales.orders; END;
-    CREATE FUNCTION lib.many(a sales.orders[]) RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM lib.paid(); END;
-    CREATE VIEW sales.paid AS SELECT id FROM lib.paid();
-    CREATE FUNCTION lib.first() RETURNS sales.paid LANGUAGE sql AS 'SELECT * FROM sales.paid';
-    CREATE PROCEDURE lib.put(sales.orders) LANGUAGE sql AS 'SELECT 1'; ALTER PROCEDURE lib.put OWNER TO guarded;
-    REVOKE ALL ON FUNCTION lib.paid() FROM PUBLIC; GRANT EXECUTE ON FUNCTION lib.paid() TO guarded WITH GRANT OPTION;
-    COMMENT ON FUNCTION lib.paid() IS 'of today';
-"""
-
-
-def test_routines_over_rows_of_a_replaced_table_come_back_as_they_were(
-    server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
-) -> None:
-    """Whether the backup has them, has them otherwise, or has them not; what else needs one of them refuses."""
-    server.execute(shop, ROUTINES)
-    record = holdfast.backup(server.url(shop), store=store)
-    server.execute(
-        shop,
-        "CREATE FUNCTION lib.late(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 1'; DELETE FROM sales.line",
-        "CREATE OR REPLACE FUNCTION sales.total(sales.orders) RETURNS int LANGUAGE sql AS 'SELECT 5'",
-    )
-    query = """
-        SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), proowner::regrole::text, obj_description(p.oid),
-            coalesce(proacl, acldefault('f', proowner)) @> acldefault('f', proowner),
-            coalesce(proacl::text, '') LIKE '%guarded=X*%'
-        FROM pg_proc p WHERE pronamespace IN ('lib'::regnamespace, 'sales'::regnamespace) ORDER BY 1
-    """
-    before = server.rows(shop, query)
-    for select in (("sales.orders", "sales.open", "sales.paid"), ("sales", "lib")):
-        server.execute(shop, "DELETE FROM sales.orders")
-        restore(record, shop, select=select, replace=True)
-        assert server.rows(shop, query) == before
-        assert server.value(shop, "SELECT count(*) FROM lib.paid()") == 9
-    server.execute(shop, "CREATE TABLE lib.uses (a int DEFAULT lib.many(NULL))")
-    with pytest.raises(UnsafeError, match="column a of table lib"):
-        restore(record, shop, select=("sales",), replace=True)
-    assert server.rows(shop, query) == before

@@ -325,3 +325,22 @@ def test_operator_classes_of_ones_own_come_with_the_constraints_that_use_them(
     done = holdfast.restore(whole.id, server.url(target), store=store, select=("apart", "place"), replace=True)
     assert done.warnings == ()
     assert server.rows(target, "SELECT (SELECT count(*) FROM apart), (SELECT count(*) FROM place)") == [(2, 2)]
+
+
+def test_what_only_the_body_of_a_routine_names_is_to_be_selected_too(
+    server: PostgresServer, database: str, target: str, store: str
+) -> None:
+    """The server keeps no dependency of a text, and no search_path finds a name that has its schema."""
+    server.execute(
+        database,
+        "CREATE SEQUENCE numbers",
+        "CREATE FUNCTION next() RETURNS int LANGUAGE sql IMMUTABLE AS $$SELECT nextval('public.numbers')::int$$",
+        "CREATE TABLE numbered (a int, id int GENERATED ALWAYS AS (next()) STORED)",
+        "INSERT INTO numbered VALUES (1)",
+    )
+    backup = holdfast.backup(server.url(database), store=store)
+    with pytest.raises(HoldfastError, match=r"public\.numbers") as caught:
+        holdfast.restore(backup.id, server.url(target), store=store, select=("numbered",))
+    assert str(caught.value.hint).endswith("select it too")
+    holdfast.restore(backup.id, server.url(target), store=store, select=("numbered", "numbers"))
+    assert server.value(target, "SELECT count(*) FROM numbered") == 1

@@ -136,7 +136,7 @@ class RestoreRun:
             error = self.judge(error, failure.code)
         if refusal.ends or not (self.continues or (self.request.drill and isinstance(error, IntegrityError))):
             if refusal.is_undefined and error.hint is None:
-                error.hint = "use -o search_path=SCHEMA,… if a function of the backup names it without its schema"
+                error.hint = _hint_of_name(refusal.text, selected=self.hints.selected or self.request.selective)
             raise error
         with self._lock:
             if failure not in self._failures:
@@ -260,6 +260,13 @@ class RestoreRun:
         self.target.connections.cut()
         if self._processes is not None:
             self._processes.close()
+
+
+def _hint_of_name(text: str, *, selected: bool) -> str:
+    """What to do about a name that was not found: only one without its schema is looked for in a path."""
+    if selected and "." in text.partition("(")[0]:
+        return "the body of a routine may name it, of which the server keeps no dependency: select it too"
+    return "use -o search_path=SCHEMA,… if a function of the backup names it without its schema"
 
 
 def keeper(
