@@ -59,7 +59,7 @@ _CATALOG_CHANGED = r"cache lookup failed|query returned 0 rows instead of one: E
 _STATES = (
     (_CATALOG_DAMAGED, "XX001"),
     (_CATALOG_CHANGED, "XX000"),
-    (r"permission denied|must be (superuser|owner|member)|must have .*privilege", "42501"),
+    (r"permission denied|must be (superuser|owner|member|able to SET ROLE)|must have .*privilege", "42501"),
     (r"violates foreign key constraint", "23503"),
     (r"could not create unique index|violates unique constraint|duplicate key value", "23505"),
     (r"violates (check|partition) constraint|is violated by some row|^no partition of relation", "23514"),
