@@ -110,8 +110,8 @@ def test_a_signal_ends_at_once_what_waits_for_a_silent_server(
     """A few seconds for the attempt to undo, with which a server that answers would be left clean."""
     with silent_proxy(server.port, b"CREATE DATABASE") as proxy:
         into = {
-            "restore": [proxy.url(f"{database}_new", connect_timeout="10"), "-o", "create=true"],
-            "drill": ["--into", proxy.url("", connect_timeout="10")],
+            "restore": [proxy.url(f"{database}_new", connect_timeout="3"), "-o", "create=true"],
+            "drill": ["--into", proxy.url("", connect_timeout="3")],
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "holdfast", verb, backup, *into[verb], "--store", store],
@@ -120,7 +120,7 @@ def test_a_signal_ends_at_once_what_waits_for_a_silent_server(
         )
         wait_until(proxy.silent.is_set)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(15) == 130
 
 
 def test_what_waits_for_a_lock_on_a_database_has_an_end(
