@@ -14,7 +14,7 @@ from holdfast.policy import Candidate, Decision, Policy, decide
 BASE = datetime(2024, 12, 30, 12, tzinfo=UTC)  # a Monday in ISO week 1 of the next year
 NOW = BASE + timedelta(days=1)
 FORMATS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G-%V", "monthly": "%Y%m", "yearly": "%Y"}
-CASES = settings(max_examples=2000, deadline=None)
+CASES = settings(max_examples=500, deadline=None)
 
 # Numbers are taken apart by hand: one draw a backup instead of eight makes 10 000 cases take seconds, not minutes.
 SPANS = (240, 6000, 1_200_000)  # minutes: within hours, within days, over two years
