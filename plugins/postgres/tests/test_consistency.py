@@ -24,7 +24,7 @@ def _request(url: str, tmp_path: Path, **options: Any) -> DumpRequest:
     return DumpRequest(url=url, scratch=scratch, options=PostgresOptions(**options), jobs=2)
 
 
-def test_the_balances_agree_in_twenty_backups_under_load(
+def test_the_balances_agree_in_every_backup_under_load(
     server: PostgresServer, database: str, target: str, store: str
 ) -> None:
     """pgbench's TPC-B moves money between four tables in each transaction."""
@@ -38,13 +38,13 @@ def test_the_balances_agree_in_twenty_backups_under_load(
     try:
         options = {"large_table": "0", "part_size": "2MB"}
         url = server.url(database)
-        records = [holdfast.backup(url, store=store, codec="none", jobs=2, options=options) for _ in range(20)]
+        records = [holdfast.backup(url, store=store, codec="none", jobs=2, options=options) for _ in range(6)]
     finally:
         load.terminate()
         load.wait()
     seen = [_balances(Path(record.path)) for record in records]
     assert all(len(set(sums.values())) == 1 for sums in seen)
-    assert len({sums["accounts"] for sums in seen}) > 15  # the load was really running
+    assert len({sums["accounts"] for sums in seen}) > 4  # the load was really running
     holdfast.restore(records[-1].id, server.url(target), store=store, jobs=2)
     for name, column in _BALANCES.items():
         query = f"SELECT coalesce(sum({column}), 0)::int FROM pgbench_{name}"
