@@ -19,7 +19,7 @@ import holdfast
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
-MOMENTS = 12
+MOMENTS = 8
 
 
 def interrupted(shell: Shell, number: int, at: int, *arguments: object) -> int:
@@ -93,7 +93,7 @@ def test_after_a_kill_less_than_a_mebibyte_and_no_scratch_space_is_left_by_the_n
     make_database(shell.folder / "app.db.new", noise=4 << 20).replace(shell.folder / "app.db")
     steps = moments(shell, "backup", "sqlite:///app.db")
     shutil.rmtree(shell.store)
-    interrupted(shell, signal.SIGKILL, steps[6], "backup", "sqlite:///app.db")
+    interrupted(shell, signal.SIGKILL, steps[MOMENTS // 2], "backup", "sqlite:///app.db")
     shell_list = subprocess.run(
         shell.arguments("list", "--json"), cwd=shell.folder, env=shell.environment(), capture_output=True, check=True
     )
