@@ -17,6 +17,7 @@ def make_database(path: Path, *, rows: int = 200, noise: int = 0, seed: int = 1)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
             """
+            PRAGMA synchronous = OFF;
             CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL, balance REAL, photo BLOB);
             CREATE TABLE "odd ""table"" ß ünï" ("a column" TEXT, n NUMERIC);
             CREATE INDEX by_name ON people (name);
