@@ -78,6 +78,22 @@ def test_it_takes_the_place_of_what_may_be_replaced(target: Path) -> None:
     assert names(target) == [target.name]
 
 
+def test_it_has_the_owner_and_mode_of_what_it_replaces(target: Path) -> None:
+    put(target, "old")
+    target.chmod(0o750)
+    if os.geteuid() == 0:
+        os.chown(target, 4711, 4712)
+    before = target.stat()
+    staged = staging(target, replace=True)
+    staged.claim()
+    make(staged, "new")
+    assert os.stat(staged.path).st_mode & 0o077 == 0
+    staged.publish()
+    staged.abandon()
+    after = target.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
 def test_data_is_replaced_only_by_word(target: Path) -> None:
     put(target, "old")
     with pytest.raises(UnsafeError, match="exists and holds data") as caught:

@@ -126,18 +126,19 @@ class Staging:
             return False
 
     def publish(self) -> None:
-        """Put it in the target's place, once it is on the disk with all that is in it.
+        """Put it in the target's place, once it is on the disk with all that is in it, with the owner and mode of that.
 
         A file takes the place of another in one step. A folder that holds data is moved aside first: whoever looks
         between the two steps finds none, and where a restore is killed there the next `claim` brings the old one back.
         `UnsafeError` for data that has come there meanwhile, unless `replace`; the target is as it was after any error.
         """
         _ = self.descriptor
+        _dress(self.path, self.target)
         for path in self._content():
             sync_path(path)
         if self._is_folder:
             self._publish_folder()
-        elif self._replace:
+        elif self._replace or (os.path.lexists(self.target) and not self.holds_data()):
             os.replace(self.path, self.target)
         else:
             self._publish_new()
@@ -152,9 +153,6 @@ class Staging:
             yield self.path
 
     def _publish_new(self) -> None:
-        if not self.holds_data():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.target)  # a file without a byte
         try:
             give_name(self.path, self.target)
         except FileExistsError as error:
@@ -254,6 +252,21 @@ def _remove(path: str) -> None:
         from shutil import rmtree  # which imports three modules for compression
 
         rmtree(path)
+
+
+def _dress(path: str, target: str) -> None:
+    """Give what is staged the owner and mode of what it replaces, so that whoever used that can use it too."""
+    try:
+        old, new = os.stat(target), os.stat(path)
+    except FileNotFoundError:
+        return
+    try:
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+            os.chown(path, old.st_uid, old.st_gid)
+        os.chmod(path, stat.S_IMODE(old.st_mode))
+    except OSError as error:
+        text = "%s is restored, and could not be given the owner and mode that it had: %s"
+        log.warning(text, quote_name(target), os_error_text(error))
 
 
 _KINDS = {
