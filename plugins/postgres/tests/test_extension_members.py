@@ -1,5 +1,8 @@
 """What somebody changed of an extension's members is named in a backup; what its own script made is not."""
 
+import contextlib
+
+import psycopg
 from support.servers.postgres import PostgresServer
 
 import holdfast
@@ -34,7 +37,9 @@ def changed(server: PostgresServer, database: str) -> list[str]:
 def test_members_of_extensions_as_their_scripts_made_them_are_not_named(server: PostgresServer, database: str) -> None:
     with server.connect(database) as connection:
         for (name,) in connection.execute(_AVAILABLE).fetchall():
-            connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE'.encode())
+            # A package may list names that are there for upgrades alone, and have no script.
+            with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+                connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE'.encode())
     assert changed(server, database) == []
 
 
