@@ -116,6 +116,19 @@ def test_rows_that_end_in_the_middle_are_damage(left: int) -> None:
         list(RowReader([data[:-left]]).feed(FieldParser(1, None)))
 
 
+@pytest.mark.parametrize("at", [-5, -3])
+@pytest.mark.parametrize("size", [0, 9, 0xFB, 0xFC, 0xFD, 0xFE, 0xFF])
+@pytest.mark.parametrize("parser", [FieldParser(3, None), ParameterParser(3, nullable=True)])
+def test_a_row_whose_values_have_other_sizes_is_damage(
+    at: int, size: int, parser: FieldParser[None] | ParameterParser
+) -> None:
+    """A bit that flipped in a backup that is not compressed, and is restored all the same."""
+    data = bytearray(stream([(None, b"b", b"cc")], 3))
+    data[at] = size
+    with pytest.raises(IntegrityError, match="does not consist of the values of its columns"):
+        list(RowReader([bytes(data)]).feed(parser))
+
+
 def test_literals_say_what_the_value_was() -> None:
     cases = {
         (None, "bytes"): b"NULL",

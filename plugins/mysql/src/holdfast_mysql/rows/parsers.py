@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from holdfast.api import IntegrityError
 from holdfast_mysql.rows.wire import FULL, HEADER
 
 _WORD = struct.Struct("<I")
@@ -53,7 +54,8 @@ class FieldParser(Generic[N]):
                     place, stop = long_value(data, place, size)
                     append(data[place:stop])
                     place = stop
-            place = after
+            if place != after:
+                raise _wrong_row()
         return place
 
     def row(self, values: bytes) -> None:
@@ -71,6 +73,12 @@ class FieldParser(Generic[N]):
                 place, stop = long_value(values, place, size)
             self._values.append(values[place:stop])
             place = stop
+        if place != len(values):
+            raise _wrong_row()
+
+
+def _wrong_row() -> IntegrityError:
+    return IntegrityError("a row does not consist of the values of its columns")
 
 
 def long_value(data: bytes, place: int, mark: int) -> tuple[int, int]:
@@ -124,6 +132,8 @@ class ParameterParser:
                 nulls.append((number, place - 1))
             else:
                 _, place = long_value(values, place, size)
+        if place != len(values):
+            raise _wrong_row()
         for _, at in reversed(nulls):
             values = values[:at] + values[at + 1 :]
         self._rows.append((values, tuple(number for number, _ in nulls)))

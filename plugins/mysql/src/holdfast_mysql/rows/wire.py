@@ -216,7 +216,16 @@ class RowReader:
         self._rest: bytes = bytes(head[end + 1 :])
 
     def feed(self, parser: RowParser) -> Iterator[None]:
-        """Hand all rows to a parser and yield now and then, about every 64 KiB, for it to be emptied."""
+        """Hand all rows to a parser and yield now and then, about every 64 KiB, for it to be emptied.
+
+        A row that is none is an `IntegrityError`.
+        """
+        try:
+            yield from self._feed(parser)
+        except IndexError as error:  # a value that begins behind the end of all that is there
+            raise IntegrityError("a row does not consist of the values of its columns") from error
+
+    def _feed(self, parser: RowParser) -> Iterator[None]:
         data = self._rest
         while True:
             place = 0
