@@ -41,7 +41,7 @@ from holdfast.errors import (
 )
 from holdfast.failure import Failure
 from holdfast.file_urls import file_path, file_url
-from holdfast.filesystem import give_name, sync_path
+from holdfast.filesystem import file_kind, give_name, sync_path
 from holdfast.kinds import ObjectKind
 from holdfast.lease_keeper import LeaseKeeper
 from holdfast.selection import choose_names
@@ -113,6 +113,7 @@ __all__ = [
     "add_cleanup_failure",
     "check_folder",
     "choose_names",
+    "file_kind",
     "file_path",
     "file_url",
     "give_name",

@@ -7,12 +7,27 @@ believed which say that something is lost or full; any other one means that the 
 import errno
 import logging
 import os
+import stat
 
 from holdfast.errors import os_error_text, quote_name
 
 log = logging.getLogger("holdfast.filesystem")
 
 _LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+_KINDS = {
+    stat.S_IFREG: "a regular file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link that leads to itself",
+}
+
+
+def file_kind(mode: int) -> str:
+    """What `st_mode` of a file says that it is, such as `a folder`; links are those that were not followed."""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def sync_path(path: str) -> None:

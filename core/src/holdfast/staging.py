@@ -18,7 +18,7 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
-from holdfast.filesystem import give_name, sync_path
+from holdfast.filesystem import file_kind, give_name, sync_path
 
 log = logging.getLogger("holdfast.staging")
 
@@ -269,21 +269,10 @@ def _dress(path: str, target: str) -> None:
         log.warning(text, quote_name(target), os_error_text(error))
 
 
-_KINDS = {
-    stat.S_IFREG: "a regular file",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFLNK: "a link that leads to itself",
-}
-
-
 def _kind(path: str) -> str | None:
     """What is at a real path, None where nothing is."""
     try:
-        return _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "something else")
+        return file_kind(os.lstat(path).st_mode)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -41,6 +41,7 @@ from holdfast.api import (
     Staging,
     add_cleanup_failure,
     choose_names,
+    file_kind,
     file_path,
     file_url,
 )
@@ -206,3 +207,4 @@ except (
     print(error.message, error.hint, error.exit_code)
 except holdfast.HoldfastError as error:
     raise SystemExit(error.exit_code) from error
+kind_of_file: str = file_kind(0o100644)

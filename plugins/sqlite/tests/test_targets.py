@@ -100,7 +100,7 @@ def test_places_where_no_database_can_be_say_why(
     (place / "dangling").symlink_to("missing/app.db")
     (place / "mounted.db").mkdir()
     for name, error, text in [
-        ("pipe", UnsafeError, "a pipe"),
+        ("pipe", UnsafeError, "a named pipe"),
         ("loop", UnsafeError, "a link that leads to itself"),
         ("mounted.db", UnsafeError, "a folder"),
         ("dangling", UnreachableError, f"{place}/missing' of the target does not exist"),

@@ -9,6 +9,7 @@ from holdfast.api import (
     DatabaseURL,
     UnreachableError,
     UsageError,
+    file_kind,
     file_path,
     file_url,
     os_error_text,
@@ -18,7 +19,6 @@ from holdfast_sqlite.location.parameters import check_parameters, is_uri
 
 _SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".sqlitedb", ".s3db")
 _MOST_NAMED = 3
-_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def database_path(url: str) -> str:
@@ -87,8 +87,7 @@ def check_source(path: str) -> os.stat_result:
     if stat.S_ISDIR(status.st_mode):
         raise UsageError(f"{where} is a folder, and an SQLite URL names a file", hint=_files_within(path))
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise UsageError(f"{where} is {kind}, not a regular file")
+        raise UsageError(f"{where} is {file_kind(status.st_mode)}, not a regular file")
     if not os.access(path, os.R_OK):
         raise CredentialsError(
             f"{where} cannot be read: permission denied (it belongs to user {status.st_uid}, "

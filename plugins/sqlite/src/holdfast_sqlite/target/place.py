@@ -11,6 +11,7 @@ from holdfast.api import (
     UnreachableError,
     UnsafeError,
     check_folder,
+    file_kind,
     os_error_text,
     quote_name,
     sync_path,
@@ -25,14 +26,6 @@ log = logging.getLogger("holdfast.sqlite")
 _LONGEST = 510  # bytes: MAX_PATHNAME of SQLite's os_unix.c, less its end
 _TEMPORARY = 46  # bytes of the name of an image with `-journal`
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFLNK: "a link that leads to itself",
-}
 _DOCKER = (
     "Docker makes a folder where a file that is to be mounted does not exist: remove it, and restore where it is not"
 )
@@ -55,9 +48,10 @@ def check_place(path: str) -> os.stat_result | None:
     except OSError as error:
         raise UnreachableError(f"{quote_name(path)} cannot be reached: {os_error_text(error)}") from error
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         hint = _DOCKER if stat.S_ISDIR(status.st_mode) else None
-        raise UnsafeError(f"{quote_name(path)} exists and is not a regular file but {kind}", hint=hint)
+        raise UnsafeError(
+            f"{quote_name(path)} exists and is not a regular file but {file_kind(status.st_mode)}", hint=hint
+        )
     _check_file(path, status, os.stat(folder))
     return status
 
