@@ -53,6 +53,14 @@ _LATE = (
 )
 
 
+_MANY = (
+    b"SET cte_max_recursion_depth=100000;"
+    b"INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < 40000)"
+    b" SELECT n, IF(n % 5000 = 0, '2020-01-01', '2024-01-01') FROM c;"
+    b"ANALYZE TABLE t;"
+)
+
+
 def enforced(mysql: MariaDB, database: str) -> list[tuple[object, ...]]:
     """The CHECKs of a database, and whether each is enforced."""
     query = "SELECT constraint_name, enforced FROM information_schema.table_constraints WHERE constraint_type='CHECK'"
@@ -77,6 +85,20 @@ def test_a_check_that_rows_break_in_utc_is_enforced_after_them_in_another_zone(
         assert holdfast.drill(record.id, into=mysql.url(), store=store).state == "proven"
     finally:
         mysql.rows("SET GLOBAL local_infile=OFF")
+
+
+def test_such_a_check_does_not_stop_a_table_that_is_loaded_in_parts(
+    mysql: MariaDB, source: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some parts take rows while another wants the CHECK not to be enforced, and rows of several parts break it."""
+    monkeypatch.setattr("holdfast_mysql.rows.key_ranges.ROWS", 2_000)
+    mysql.client(_LATE + _MANY, database=source)
+    record = holdfast.backup(mysql.url(source), store=store, jobs=4)
+    assert len(list(Path(record.path, "data").rglob("*.zst"))) > 3
+    restored = holdfast.restore(record, mysql.url("copy"), store=store, jobs=4)
+    assert restored.warnings == ()
+    assert enforced(mysql, "copy") == [("late", "YES"), ("other", "YES"), ("unused", "NO")]
+    assert mysql.rows("SELECT COUNT(*) FROM copy.t") == [(40000,)]
 
 
 def test_a_check_that_rows_break_in_every_zone_is_not_enforced_and_named(
