@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from holdfast.api import IntegrityError
-from holdfast_mysql.rows.wire import FULL, HEADER
+from holdfast_mysql.rows.wire import FULL, HEADER, WRONG_ROW
 
 _WORD = struct.Struct("<I")
 _NULL, _TWO, _THREE = 0xFB, 0xFC, 0xFD
@@ -55,7 +55,7 @@ class FieldParser(Generic[N]):
                     append(data[place:stop])
                     place = stop
             if place != after:
-                raise _wrong_row()
+                raise IntegrityError(WRONG_ROW)
         return place
 
     def row(self, values: bytes) -> None:
@@ -74,11 +74,7 @@ class FieldParser(Generic[N]):
             self._values.append(values[place:stop])
             place = stop
         if place != len(values):
-            raise _wrong_row()
-
-
-def _wrong_row() -> IntegrityError:
-    return IntegrityError("a row does not consist of the values of its columns")
+            raise IntegrityError(WRONG_ROW)
 
 
 def long_value(data: bytes, place: int, mark: int) -> tuple[int, int]:
@@ -133,7 +129,7 @@ class ParameterParser:
             else:
                 _, place = long_value(values, place, size)
         if place != len(values):
-            raise _wrong_row()
+            raise IntegrityError(WRONG_ROW)
         for _, at in reversed(nulls):
             values = values[:at] + values[at + 1 :]
         self._rows.append((values, tuple(number for number, _ in nulls)))

@@ -185,6 +185,9 @@ class RowCopy:
         self._ended = True
 
 
+WRONG_ROW = "a row does not consist of the values of its columns"
+
+
 class RowParser(Protocol):
     """What takes the rows of a stream."""
 
@@ -223,7 +226,7 @@ class RowReader:
         try:
             yield from self._feed(parser)
         except IndexError as error:  # a value that begins behind the end of all that is there
-            raise IntegrityError("a row does not consist of the values of its columns") from error
+            raise IntegrityError(WRONG_ROW) from error
 
     def _feed(self, parser: RowParser) -> Iterator[None]:
         data = self._rest
