@@ -112,6 +112,14 @@ def test_phases_run_in_order_and_parallel_steps_side_by_side() -> None:
     assert sorted(engine.trace[2:4]) == ["load one", "load two"]
 
 
+def test_of_the_steps_that_may_run_at_the_same_time_the_largest_begins_first() -> None:
+    steps = (Step(stream="one", parallel=True), Step(stream="two", parallel=True))
+    engine = MemoryEngine(capabilities=PARALLEL, steps=steps)
+    result = run(engine, jobs=1)
+    assert [event for event in engine.trace if event.startswith("load")] == ["load two", "load one"]
+    assert result.steps == ("two", "one")
+
+
 def test_a_step_for_a_stream_that_the_backup_has_not_is_blamed_on_the_engine() -> None:
     engine = MemoryEngine(steps=(Step(stream="three"),))
     with pytest.raises(PluginError, match="engine 'memory' wants to load three, which the backup has not"):

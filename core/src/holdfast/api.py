@@ -460,7 +460,7 @@ class Step:
     stream: str
     #: Phases run in ascending order.
     phase: int = 0
-    #: Whether it may run at the same time as the other parallel steps of its phase.
+    #: Whether it may run at the same time as the other parallel steps of its phase; the largest begin first.
     parallel: bool = False
 
 

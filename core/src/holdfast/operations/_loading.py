@@ -163,7 +163,7 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
             target=redact(setup.plan.target),
             size_bytes=sum(blob.read if blob.missing else blob.record.size for blob in needed),
             duration_seconds=round(setup.run.seconds, 3),
-            steps=tuple(step.stream for step in sorted(steps, key=lambda step: step.phase)),
+            steps=tuple(step.stream for group in _groups(steps, blobs) for step in group),
             warnings=tuple(setup.run.warnings),
             failures=tuple(failures),
             dry_run=dry_run,
@@ -235,6 +235,19 @@ def _missing(needed: Sequence[StoredBlob]) -> list[Failure]:
     return [Failure(kind="stream", name=blob.record.name, message=blob.missing) for blob in damaged]
 
 
+def _groups(steps: Sequence[Step], blobs: Mapping[str, StoredBlob]) -> Iterator[list[Step]]:
+    """The steps in the order in which they run: of each phase those that may run at the same time as a group.
+
+    The largest of a group goes first, so that none is left at the end that only a single worker loads.
+    """
+    ordered = sorted(steps, key=lambda step: step.phase)  # stable: within a phase, the engine's own order
+    for (_, parallel), members in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
+        if parallel:
+            yield sorted(members, key=lambda step: -blobs[step.stream].record.size)
+        else:
+            yield list(members)
+
+
 class _Loading:
     """The steps of an open session; `session_context` is closed to free what a step waits for after a failure."""
 
@@ -286,11 +299,9 @@ class _Loading:
         self._run_tasks(checks, release=lambda: None)
 
     def _load(self, steps: Sequence[Step]) -> None:
-        ordered = sorted(steps, key=lambda step: step.phase)
-        # Stable: within a phase, neighbours that may run in parallel are one group.
-        for (_, parallel), group in itertools.groupby(ordered, key=lambda step: (step.phase, step.parallel)):
+        for group in _groups(steps, self._blobs):
             tasks = [lambda step=step: self._load_step(step) for step in group]
-            self._run_tasks(tasks, jobs=self._parallel if parallel else 1)
+            self._run_tasks(tasks, jobs=self._parallel if group[0].parallel else 1)
 
     def _load_step(self, step: Step) -> None:
         blob = self._blobs[step.stream]
