@@ -112,6 +112,7 @@ def _restores(server: MariaDB, folder: Path, runs: int, wanted: list[str], *, qu
     ours = [PROGRAM, "restore", "bench/latest", _url(server, "copy"), "--store", str(store)]
     peers = [case("mariadb < dump", f"mariadb --no-defaults -uroot --socket={server.socket} copy < {dump}")]
     if shutil.which("myloader"):
+        shutil.rmtree(many, ignore_errors=True)  # mydumper leaves there what lies there
         subprocess.run(
             ["mydumper", f"--socket={server.socket}", "-u", "root", "-B", "bench", "-t", "2", "-o", str(many)],
             check=True,

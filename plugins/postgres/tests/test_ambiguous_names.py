@@ -4,7 +4,9 @@ import pytest
 from support.servers.postgres import PostgresServer
 
 import holdfast
+from holdfast.api import DatabaseURL
 from holdfast.errors import HoldfastError
+from holdfast.testing.drills import drill_mutated
 
 _GENERATED = (
     "CREATE TABLE t (id int, d int GENERATED ALWAYS AS (f(id)) STORED)",
@@ -188,3 +190,28 @@ def test_what_a_wrong_routine_or_operator_makes_alike_is_no_damage(
     assert "search_path=" in str(caught.value.hint)
     if not options:
         assert holdfast.drill(backup.id, store=store, into=server.url(""), options=_PATH).state == "proven"
+
+
+@pytest.mark.parametrize("body", ["nextval('s') + x", "(SELECT min(r) FROM rate) * x"], ids=["sequence", "table"])
+def test_columns_whose_function_is_immutable_by_name_alone_are_told_and_the_others_compared(
+    server: PostgresServer, database: str, store: str, body: str
+) -> None:
+    """Nobody can restore what a sequence gave, or a table that has changed since."""
+    server.execute(
+        database,
+        "CREATE SEQUENCE s; SELECT setval('s', 100); CREATE TABLE rate (r int); INSERT INTO rate VALUES (5)",
+        f"CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql IMMUTABLE SET search_path TO public AS $$SELECT {body}$$",
+        "CREATE TABLE t (id int, d int GENERATED ALWAYS AS (f(id)) STORED)",
+        "INSERT INTO t SELECT generate_series(1, 9)",
+        "UPDATE rate SET r = 7",
+    )
+    backup = holdfast.backup(server.url(database), store=store, proof=True)
+    drilled = holdfast.drill(backup.id, store=store, into=server.url(""))
+    assert (drilled.problems, drilled.state) == ((), "proven")
+    assert [text for text in drilled.warnings if "the generated columns of table public.t have other values" in text]
+    change = ["UPDATE t SET id = 0 WHERE id = 3"]
+    changed = drill_mutated(
+        backup.id, store, lambda url: server.execute(DatabaseURL.parse(url).path[1:], *change), into=server.url("")
+    )
+    differing = {(entry.kind, entry.name) for entry in changed.differences}
+    assert {("table", "public.t"), ("stored columns", "public.t")} <= differing

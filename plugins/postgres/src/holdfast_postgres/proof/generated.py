@@ -2,7 +2,9 @@
 
 The body of a function finds its names by the search_path of whoever loads the rows, and nothing tells which that was;
 current_schema() is the first of them. Where several schemas have such a name, or the table's own path is no other's, a
-table counts as restored if one path gives the rows as they were recorded.
+table counts as restored if one path gives the rows as they were recorded. A function that is IMMUTABLE by declaration
+alone gives other values each time, or when other tables have changed, and nobody can restore those: there the other
+columns count.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import ObjectProof
 from holdfast_postgres.catalog import schemas, unambiguous_schemas
-from holdfast_postgres.proof.rows import TABLE, TableSetting, prove_computed
+from holdfast_postgres.proof.rows import STORED, TABLE, TableSetting, prove_computed
 from holdfast_postgres.session import quoted
 
 _MOST = 50  # paths that are tried for one table, all of whose rows are read for each
@@ -30,11 +32,17 @@ WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attgenerated = 's' AND EXIST
 def with_generated(
     proofs: Sequence[ObjectProof | None],
     settings: Sequence[TableSetting],
-    recorded: Iterable[ObjectProof],
+    recorded: Sequence[ObjectProof],
+    stored: Iterable[ObjectProof | None],
     open_session: "Callable[[], Connection[TupleRow]]",
 ) -> tuple[list[ObjectProof | None], list[str]]:
-    """The proofs of tables, with those as recorded whose columns some path gives, and a warning that names it."""
+    """The proofs of tables, with those as recorded whose columns some path gives, and a warning that names it.
+
+    Of those that no path gives, those whose `stored` columns are as recorded, with a warning too.
+    """
     known = {proof.name: proof for proof in recorded if proof.kind == TABLE}
+    kept = {proof.name: proof for proof in recorded if proof.kind == STORED}
+    unchanged = {proof.name for proof in stored if proof and proof == kept.get(proof.name)}
     result, warnings = list(proofs), list[str]()
     differing = [
         (number, held)
@@ -59,6 +67,10 @@ def with_generated(
                     result[number] = held
                     warnings.append(_warning(held.name, path))
                     break
+            else:
+                if held.name in unchanged:
+                    result[number] = held
+                    warnings.append(_changed(held.name))
     return result, warnings
 
 
@@ -77,4 +89,11 @@ def _warning(table: str, path: Sequence[str]) -> str:
     return (
         f"the generated columns of table {table} are as recorded under another search_path alone, by which a function "
         f"finds a name that several schemas have, or the first schema: restore with -o search_path={','.join(path[:2])}"
+    )
+
+
+def _changed(table: str) -> str:
+    return (
+        f"the generated columns of table {table} have other values than in the source, its other columns the same: "
+        "their functions, though IMMUTABLE by declaration, return what does not depend on the row alone"
     )

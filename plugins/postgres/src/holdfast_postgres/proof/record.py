@@ -21,7 +21,15 @@ from holdfast_postgres.proof.definitions import prove_comments, prove_definition
 from holdfast_postgres.proof.generated import with_generated
 from holdfast_postgres.proof.partitions import with_moved_rows
 from holdfast_postgres.proof.printed import pack_texts
-from holdfast_postgres.proof.rows import TABLE, TableSetting, prove_tables, table_sizes, wide_columns
+from holdfast_postgres.proof.rows import (
+    STORED,
+    TABLE,
+    TableSetting,
+    computed_columns,
+    prove_tables,
+    table_sizes,
+    wide_columns,
+)
 from holdfast_postgres.proof.values import prove_large_objects, prove_sequence, read_sequences
 from holdfast_postgres.special_extensions import PLACES
 
@@ -38,7 +46,8 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `texts` are those of parse trees (`printed`), None in a proof of Holdfast 0.1; `public` tells whether there is a
     schema of that name; `placed` are the extensions, with their schemas, that one database of a server alone may have.
-    `configuration` are the tables of extensions.
+    `configuration` are the tables of extensions; `stored` are tables digested a second time, without the columns that
+    functions of the user's compute.
     """
 
     major: int
@@ -51,6 +60,7 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     public: bool = True
     placed: dict[str, str] = {}
     configuration: list[ConfigurationSetting] = []
+    stored: list[TableSetting] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +79,15 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
     with translate_errors("cannot compute the proof"), open_session() as connection:
         wide = wide_columns(connection, scope.tables)
         tables = [TableSetting(table.schema, table.name, wide.get(table.oid, [])) for table in scope.tables]
+        computed = computed_columns(connection, scope.tables)
+        stored = [
+            TableSetting(table.schema, table.name, wide.get(table.oid, []), computed[table.oid])
+            for table in scope.tables
+            if table.oid in computed
+        ]
         known, conditions = read_configuration(connection)
         configuration = [setting for setting in known if (setting.schema, setting.name) in scope.configuration]
-        proven = [*tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
+        proven = [*tables, *(TableSetting(setting.schema, setting.name) for setting in configuration), *stored]
         sizes = table_sizes(connection, proven)
         others: list[ObjectProof] = []
         definitions = read_definitions(connection, major) if scope.definitions else []
@@ -101,6 +117,7 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
             entry.name: entry.portable for entry in definitions if entry.kind == "extension" and entry.name in PLACES
         },
         configuration=configuration,
+        stored=stored,
     )
     objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
     return Proof(method=METHOD, objects=objects, settings=msgspec.to_builtins(settings))
@@ -135,11 +152,17 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
         known, conditions = read_configuration(connection)
         configuration, unknown, unlike = comparable_tables(settings.configuration, known)
         tables = [*settings.tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
-        sizes = table_sizes(connection, tables)
+        digested = [*tables, *settings.stored]
+        sizes = table_sizes(connection, digested)
     others += as_recorded(recorded.objects, unknown)
-    rows = prove_tables(tables, sizes, open_session, jobs, conditions)
-    rows = with_moved_rows(rows, tables, (proof for proof in recorded.objects if proof.kind == TABLE), open_session)
-    rows, computed = with_generated(rows, tables, recorded.objects, open_session)
-    objects = (*(proof for proof in rows if proof is not None), *sequences, *others)
+    proofs = prove_tables(digested, sizes, open_session, jobs, conditions)
+    rows = with_moved_rows(proofs[: len(tables)], tables, _of_kind(recorded, TABLE), open_session)
+    stored = with_moved_rows(proofs[len(tables) :], settings.stored, _of_kind(recorded, STORED), open_session)
+    rows, computed = with_generated(rows, tables, recorded.objects, stored, open_session)
+    objects = (*(proof for proof in (*rows, *stored) if proof is not None), *sequences, *others)
     proof = Proof(method=METHOD, objects=objects, settings=recorded.settings)
     return proof, [*warnings, *unlike, *computed]
+
+
+def _of_kind(proof: Proof, kind: str) -> list[ObjectProof]:
+    return [entry for entry in proof.objects if entry.kind == kind]

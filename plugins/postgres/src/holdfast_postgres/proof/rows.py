@@ -23,6 +23,7 @@ from holdfast_postgres.proof.values import hex_digest, object_name
 from holdfast_postgres.session import quoted, releasing_locks
 
 TABLE = "table"
+STORED = "stored columns"  # the rows of a table without those columns that functions of the user's compute
 _BIG = 64 << 20  # bytes from which a value counts by its length and digest: text of a row ends at 1 GB
 _TOAST = 256 << 10  # of a table's TOAST below which no value can be that big: pglz shrinks 64 MB to 700 kB at best
 # What octet_length() tells without reading a value.
@@ -30,11 +31,15 @@ _SIZED = {"text", "character varying", "character", "bytea"}
 
 
 class TableSetting(msgspec.Struct, frozen=True, array_like=True):
-    """How one table was digested: `wide` names the columns that can hold values of more than 64 MB."""
+    """How one table was digested: `wide` names the columns that can hold values of more than 64 MB.
+
+    Those `without` which it was digested do not count.
+    """
 
     schema: str
     name: str
     wide: list[str] = []
+    without: list[str] = []
 
 
 _REMOVED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
@@ -128,7 +133,8 @@ def _proof(setting: TableSetting, counted: Sequence[Any] | None) -> ObjectProof 
     rows, *sums = counted
     if rows and None in sums:
         raise HoldfastError(f"the digest of table {quote_name(setting.name)} is NULL")
-    return ObjectProof(kind=TABLE, name=object_name(setting.schema, setting.name), rows=rows, digest=hex_digest(sums))
+    kind = STORED if setting.without else TABLE
+    return ObjectProof(kind=kind, name=object_name(setting.schema, setting.name), rows=rows, digest=hex_digest(sums))
 
 
 def prove_computed(
@@ -169,6 +175,8 @@ def _row_text(setting: TableSetting, columns: Sequence[tuple[str, str]], express
     wide = set(setting.wide)
     parts = []
     for name, kind in sorted(columns):
+        if name in setting.without:
+            continue
         column = f"({expressions[name]})" if name in expressions else f"t.{quoted(name)}"
         parts.append(_wide_text(column, kind) if name in wide else column)
     return f"ROW({', '.join(parts)})::text"
@@ -226,3 +234,21 @@ def wide_columns(connection: "Connection[TupleRow]", tables: Sequence[Table]) ->
         GROUP BY l.oid
     """
     return dict(connection.execute(query, (_TOAST, [table.oid for table in tables])).fetchall())
+
+
+def computed_columns(connection: "Connection[TupleRow]", tables: Sequence[Table]) -> dict[int, list[str]]:
+    """Generated columns of tables that call a function or operator of the user's, by the table's OID.
+
+    What it returns may depend on more than the row, for it is IMMUTABLE by declaration alone.
+    """
+    query = """
+        SELECT a.attrelid::int8, array_agg(a.attname::text ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attgenerated = 's' AND a.attrelid = ANY (%s) AND EXISTS (
+            SELECT FROM pg_catalog.pg_depend u WHERE u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
+                AND u.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                    WHERE e.classid = u.refclassid AND e.objid = u.refobjid AND e.deptype = 'e'))
+        GROUP BY a.attrelid
+    """
+    return dict(connection.execute(query, ([table.oid for table in tables],)).fetchall())
