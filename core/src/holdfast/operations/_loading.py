@@ -46,6 +46,7 @@ from holdfast.setup import check_capabilities, complete
 from holdfast.store.blob import StoredBlob
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
+from holdfast.store.plugin_faults import PluginFaults
 from holdfast.streaming.workers import release_after_failure, run_tasks
 from holdfast.url import redact
 
@@ -185,6 +186,7 @@ def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:
             hashers=setup.hashers,
             count=setup.run.count,
             tolerate=setup.run.warn if setup.plan.allow_damaged else None,
+            classify=PluginFaults(setup.storage, setup.codec, setup.hashers, setup.manifest.tool.plugins),
         )
         for record in setup.manifest.streams
     }

@@ -9,6 +9,7 @@ from holdfast.plugins.registry import Registry
 from holdfast.store.blob import StoredBlob
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest, StreamRecord
+from holdfast.store.plugin_faults import PluginFaults
 from holdfast.store.readers import reading
 from holdfast.streaming.workers import Stop
 
@@ -32,7 +33,10 @@ def read(
         codec = registry.codec(manifest.codec.name)
     damage: list[str] = []
     tolerate = damage.append if allow_damaged else None
-    blob = StoredBlob(storage, entry.folder, record, codec, stop=Stop(), hashers=hashers, tolerate=tolerate)
+    classify = PluginFaults(storage, codec, hashers, manifest.tool.plugins)
+    blob = StoredBlob(
+        storage, entry.folder, record, codec, stop=Stop(), hashers=hashers, tolerate=tolerate, classify=classify
+    )
     with translate_errors(f"cannot read {manifest.id}"), reading(storage, entry):
         yield from blob.chunks()
         if damage or blob.missing:

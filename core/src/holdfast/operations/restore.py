@@ -8,7 +8,7 @@ from holdfast.plugins.registry import Registry
 from holdfast.proof import summary
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.store.catalog import open_catalog
+from holdfast.store.catalog import open_catalog, usable_manifest
 from holdfast.store.overlap import check_outside
 from holdfast.store.readers import reading
 from holdfast.url import redact
@@ -37,8 +37,9 @@ def restore(
         DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
         catalog = open_catalog(storage or plan.store, registry)
         check_outside(catalog.storage, plan.target)
-        entry, manifest = catalog.readable(plan.backup, allow_damaged=plan.allow_damaged)
+        entry = catalog.find(plan.backup)
         run.identify(entry.id, entry.name)
+        manifest = usable_manifest(catalog, entry, plan.backup, allow_damaged=plan.allow_damaged)
         setup = resolve_restore(plan, entry, manifest, run=run, storage=catalog.storage, engine=engine, codec=codec)
         with scratch_folder() as scratch, reading(catalog.storage, entry):
             result = load(setup, scratch, dry_run=dry_run)

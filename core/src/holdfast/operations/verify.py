@@ -19,6 +19,7 @@ from holdfast.store.catalog import Catalog, StoreLike, newest_good_hint, open_ca
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
+from holdfast.store.plugin_faults import PluginFaults
 from holdfast.store.readers import reading
 from holdfast.store.sums import verify_sidecars
 from holdfast.streaming.workers import run_tasks
@@ -108,7 +109,17 @@ def _check(
             problems.append(error.message)
 
     blobs = [
-        StoredBlob(storage, entry.folder, record, codec, stop=run.stop, hashers=hashers, count=run.count)
+        StoredBlob(
+            storage,
+            entry.folder,
+            record,
+            codec,
+            stop=run.stop,
+            hashers=hashers,
+            count=run.count,
+            classify=PluginFaults(storage, codec, hashers, entry.manifest.tool.plugins),
+            warn=run.warn,
+        )
         for record in entry.manifest.streams
     ]
     tasks = [lambda blob=blob: check(blob) for blob in blobs]

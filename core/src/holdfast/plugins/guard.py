@@ -277,6 +277,15 @@ def provider(part: Any) -> str:
     return f"engine '{part.name}'" if hasattr(part, "dump") else f"the {type(part).__name__} of this program"
 
 
+def offered_by(part: Any) -> tuple[str, str]:
+    """The distribution of a part and its version, both empty for an object that a program brought."""
+    if type(part) is not _Guard:
+        return "", ""
+    calls: _Calls = object.__getattribute__(part, "_guarded")[1]
+    plugin = calls.blame.owned.plugin
+    return plugin.distribution, plugin.version
+
+
 def unguarded(part: Any) -> Any:
     """The part that the plugin handed out, for the plugin itself."""
     return object.__getattribute__(part, "_guarded")[0] if type(part) is _Guard else part

@@ -4,13 +4,16 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
+from holdfast.plugins.guard import provider
 from holdfast.store._notes import check_published
 from holdfast.store.manifest import StreamRecord
 from holdfast.store.missing import missing_text
+from holdfast.store.plugin_faults import FaultClassifier
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.workers import Stop
@@ -22,7 +25,8 @@ class StoredBlob:
     `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
     given to it as a message instead of raised, and where the rest cannot be decompressed the bytes end: `missing` then
     says what came out and what did not, and `read` is the number of bytes that did. `whole` tells whether all of it
-    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it.
+    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it. `classify` sees
+    what does not agree before it is raised. Of a further checksum that differs where SHA-256 agrees, `warn` tells.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class StoredBlob:
         hashers: Mapping[str, HasherFactory],
         count: Callable[[int], object] = lambda _size: None,
         tolerate: Callable[[str], object] | None = None,
+        classify: FaultClassifier | None = None,
+        warn: Callable[[str], object] = lambda _text: None,
     ) -> None:
         self.record = record
         self.whole = self.begun = False
@@ -51,6 +57,8 @@ class StoredBlob:
         self._hashers = hashers
         self._count = count
         self._tolerate = tolerate
+        self._classify = classify
+        self._warn = warn
         self._spooled: Path | None = None
         self._spooling = threading.Lock()
 
@@ -60,9 +68,9 @@ class StoredBlob:
         return Stream(name=self.record.name, suffix=self.record.suffix, size=self.record.size)
 
     def stored(self) -> Iterator[bytes]:
-        """Yield the stored bytes in pieces of 1 MiB."""
+        """Yield the stored bytes in pieces of 1 MiB, and not more than one beyond the recorded size."""
         offset = 0
-        while True:
+        while offset <= self.record.blob.size:
             self._stop.check()
             try:
                 piece = self._storage.read(self._path, offset, BLOCK)
@@ -78,6 +86,10 @@ class StoredBlob:
 
     def check_stored(self, hashers: Mapping[str, HasherFactory]) -> None:
         """Compare size and digests of the stored bytes with the manifest; `IntegrityError` if they differ."""
+        with self._classifying():
+            self._check_stored(hashers)
+
+    def _check_stored(self, hashers: Mapping[str, HasherFactory]) -> None:
         running = {name: start() for name, start in hashers.items()}
         size = 0
         for piece in self.stored():
@@ -90,6 +102,20 @@ class StoredBlob:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the plain bytes; see `holdfast.api.Blob`."""
+        with self._classifying():
+            yield from self._chunks()
+
+    @contextmanager
+    def _classifying(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            classified = self._classify(self._path, self.record.blob, error) if self._classify else error
+            if classified is error:
+                raise
+            raise classified from error
+
+    def _chunks(self) -> Iterator[bytes]:
         self.begun = True
         running = {name: start() for name, start in self._hashers.items()}
         total = 0
@@ -162,10 +188,17 @@ class StoredBlob:
     ) -> None:
         problem = ""
         if size != expected:
-            problem = f"{what} has {size} bytes, expected {expected}"
-        for name, hasher in running.items():
-            if not problem and digests.get(name) != hasher.hexdigest():
-                problem = f"{what} is not what was stored: its {name} differs from the manifest"
+            # Of what is too long not all was read.
+            problem = f"{what} has {f'{size} bytes' if size < expected else 'more bytes'}, expected {expected}"
+        differing = [name for name, hasher in running.items() if digests.get(name) != hasher.hexdigest()]
+        if not problem and "sha256" in differing:
+            problem = f"{what} is not what was stored: its sha256 differs from the manifest"
+        if not problem:
+            for name in differing:
+                self._warn(
+                    f"{provider(running[name])} gives another digest of {what} than the manifest records, while its "
+                    "SHA-256 agrees: the bytes are as they were, and the plugin is wrong, or was"
+                )
         if problem and self._tolerate is None:
             raise IntegrityError(problem)
         if problem and self._tolerate is not None:

@@ -65,9 +65,11 @@ class Catalog:
         try:
             self.open()
         except NotFoundError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            if isinstance(error.__cause__, OSError):
                 raise HoldfastError(f"cannot use the store: {error.message}") from error
-            return False
+            raise  # of the storage itself: there is no such place
         return True
 
     def open_or_create(self) -> bool:
@@ -218,17 +220,7 @@ class Catalog:
     def readable(self, reference: str, *, allow_damaged: bool = False) -> tuple[Entry, Manifest]:
         """Find a backup whose data may be used; a damaged one is an `IntegrityError`, unless that is allowed."""
         entry = self.find(reference)
-        document = entry.manifest
-        if document is not None and (entry.usable or allow_damaged):
-            return entry, document
-        entry.check_readable()
-        why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
-        hint = entry.hint
-        if is_latest(reference):
-            hint = newest_good_hint(self, entry.name)
-        elif document is not None:
-            hint = hint or "use --allow-damaged to take it all the same"
-        raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
+        return entry, usable_manifest(self, entry, reference, allow_damaged=allow_damaged)
 
     def newest(self, name: str) -> Iterator[Entry]:
         """The backups of a source, newest first; each manifest is read when it is asked for."""
@@ -245,6 +237,21 @@ def _first_whole(entries: Iterator[Entry]) -> Entry | None:
     """The first that holds all of its source, else the first of all; no more are read than that takes."""
     first = next(entries, None)
     return next((entry for entry in entries if not entry.part), first) if first and first.part else first
+
+
+def usable_manifest(catalog: Catalog, entry: Entry, reference: str, *, allow_damaged: bool = False) -> Manifest:
+    """The manifest of a backup that was found by a reference, if its data may be used: see `Catalog.readable`."""
+    document = entry.manifest
+    if document is not None and (entry.usable or allow_damaged):
+        return document
+    entry.check_readable()
+    why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
+    hint = entry.hint
+    if is_latest(reference):
+        hint = newest_good_hint(catalog, entry.name)
+    elif document is not None:
+        hint = hint or "use --allow-damaged to take it all the same"
+    raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
 
 
 def newest_good_hint(catalog: Catalog, name: str) -> str:
