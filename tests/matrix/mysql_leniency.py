@@ -199,3 +199,32 @@ def test_tablespaces_and_zones_that_are_not_there_are_named(mysql: MariaDB, sour
     result = holdfast.drill(record, into=mysql.url(), store=store, options={"strip": "tablespace"})
     assert result.state == "proven"
     assert any("table t was not compared: it is made without tablespace" in line for line in result.warnings)
+
+
+def test_odd_settings_of_a_server_change_nothing(mysql: MariaDB, source: str, store: str) -> None:
+    """Keys that the server gave tables are hidden, no warning is kept, and views would get an option of a session."""
+    mysql.client(
+        b"SET sql_generate_invisible_primary_key=ON; CREATE TABLE given(a INT); INSERT INTO given VALUES (5), (6), (7);"
+        b"CREATE VIEW shown AS SELECT a FROM given; CREATE TABLE gone(a INT); CREATE VIEW broken AS SELECT a FROM gone;"
+        b"DROP TABLE gone;",
+        database=source,
+    )
+    changed = {
+        "show_gipk_in_create_table_and_information_schema": ("OFF", "ON"),
+        "show_create_table_verbosity": ("ON", "OFF"),
+        "max_error_count": ("0", "1024"),
+        "sql_buffer_result": ("ON", "OFF"),
+    }
+    queries = ("SHOW CREATE TABLE given", "SHOW CREATE VIEW shown")
+    before = [mysql.rows(query, database=source) for query in queries]
+    try:
+        for name, (value, _) in changed.items():
+            mysql.rows(f"SET GLOBAL {name}={value}")
+        record = holdfast.backup(mysql.url(source), store=store)
+        assert any("view broken is broken" in line for line in record.warnings)
+        assert holdfast.drill(record, into=mysql.url(), store=store).state == "proven"
+        holdfast.restore(record, mysql.url("copy"), store=store)
+    finally:
+        for name, (_, value) in changed.items():
+            mysql.rows(f"SET GLOBAL {name}={value}")
+    assert [mysql.rows(query, database="copy") for query in queries] == before

@@ -142,7 +142,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
     try:
         with translate_errors(f"cannot make a scratch database on {location.server}"):
             check_writable(session)
-            session.execute("SET wait_timeout=604800, sql_mode=''")
+            session.execute("SET wait_timeout=604800")
             _sweep(session)
             _lock(session, name)
             session.execute(f"CREATE DATABASE {quoted(name)}{_defaults(session, request)}")

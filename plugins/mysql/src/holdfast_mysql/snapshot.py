@@ -26,7 +26,7 @@ _TIMEOUT = 1205
 _TRIES = 20
 _BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _SETTINGS = (
-    "SET sql_mode='', time_zone='+00:00'",
+    "SET time_zone='+00:00'",
     "SET net_write_timeout=86400, net_read_timeout=86400, wait_timeout=604800, lock_wait_timeout=86400",
     # The bytes of names, definitions and rows come as they are kept, whatever their character set.
     "SET character_set_results=binary",
@@ -47,14 +47,8 @@ class Snapshot:
 def prepare_reader(session: Session) -> None:
     """Set a connection up for reading: no server-side limit may end a long one."""
     session.execute_all(_SETTINGS)
-    if session.server.mariadb:
-        if session.server.mariadb_since(10, 3):
-            session.execute("SET idle_transaction_timeout=0, idle_readonly_transaction_timeout=0")
-        return
     if session.server.mysql_since(8, 0):
         session.execute("SET information_schema_stats_expiry=0")
-    if session.server.mysql_since(8, 0, 30):
-        session.execute("SET show_gipk_in_create_table_and_information_schema=ON")
 
 
 class SnapshotTaker:

@@ -126,13 +126,13 @@ class DefinitionReader:
     def _view(self, name: str) -> Statement:
         with translate_errors(f"cannot read the definition of view {quote_name(name)}"):
             try:
-                self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
+                told = self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:
                 if error_number(error) not in _SHOWN_AS_TEXT and not lost_its_server(str(error.args[-1])):
                     raise
                 extra = ORPHANED_VIEW if error_number(error) == _NO_DEFINER else BROKEN_VIEW
                 return self._view_by_text(name, error, extra)
-        codes = {int(code) for _, code, _ in self._session.texts("SHOW WARNINGS")}
+        codes = _codes(self._session, name) if told else frozenset()
         view = self._stored("VIEW", name, "Create View")
         if _NOT_THERE in codes:
             return replace(view, extra=BROKEN_VIEW)
@@ -220,3 +220,14 @@ class DefinitionReader:
         """Events with their time zones."""
         names = event_names(self._session, self._database)
         return list(self._allowed("event", names, lambda name: self._stored("EVENT", name, "Create Event")))
+
+
+def _codes(session: Session, view: str) -> frozenset[int]:
+    """The numbers of what the server has just told of a view, also where it keeps no warnings: max_error_count=0."""
+    codes = frozenset(int(code) for _, code, _ in session.texts("SHOW WARNINGS"))
+    if not codes:
+        try:
+            session.rows(f"SELECT 1 FROM {quoted(view)} LIMIT 0")
+        except pymysql.MySQLError as error:
+            return frozenset({error_number(error)})
+    return codes

@@ -39,7 +39,6 @@ def prepare_writer(session: Session) -> None:
     """
     session.execute(OPENING[0])
     session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0")
-    session.execute("SET lc_messages='en_US', sql_notes=1")  # warnings and errors are read, not only shown
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
     server = session.server

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +21,13 @@ from holdfast_mysql.session.sql import literal, quoted
 Value = bytes | None
 Row = tuple[Value, ...]
 
-# Without these what a server has for its sessions would cut results short unnoticed: sql_select_limit.
-_WHOLE = (
-    "autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0,"
-    " sql_quote_show_create=1, completion_type=NO_CHAIN"
+# Without these what a server has for its sessions would cut results short unnoticed (sql_select_limit), find other rows
+# than those asked for (sql_auto_is_null), become a part of views (sql_buffer_result), take '' for NULL (a sql_mode), or
+# say in other words what is looked for in a message.
+_PLAIN = (
+    "sql_mode=0, autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0,"
+    " sql_quote_show_create=1, completion_type=NO_CHAIN, sql_auto_is_null=0, sql_buffer_result=0, lc_messages='en_US',"
+    " sql_notes=1"
 )
 
 
@@ -117,9 +120,9 @@ def connect(location: Location, *, database: str | None = None) -> Session:
         session = Session(_log_in(location))
     try:
         with translate_errors(f"cannot connect to {location.server}"):
+            session.execute(f"SET {_PLAIN}")
             session.server = _server(session)
-            limit = "max_statement_time" if session.server.mariadb else "max_execution_time"
-            session.execute(f"SET {_WHOLE}, {limit}=0")
+            session.execute_all(list(_settings(session.server)))
             # Under a lower one nothing can be written while the binary log holds statements. That sessions only read
             # unless they say otherwise (transaction_read_only) is for those that somebody forgot.
             session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE")
@@ -129,6 +132,24 @@ def connect(location: Location, *, database: str | None = None) -> Session:
         session.close()
         raise
     return session
+
+
+def _settings(server: Server) -> Iterator[str]:
+    """What lets no statement end early, nor a connection that waits for others of ours, and hides or adds nothing."""
+    if not server.mariadb:
+        yield "SET max_execution_time=0"
+        if server.mysql_since(8, 0, 30):
+            yield (
+                "SET show_gipk_in_create_table_and_information_schema=ON, show_create_table_verbosity=OFF,"
+                " show_create_table_skip_secondary_engine=OFF"
+            )
+        return
+    yield "SET max_statement_time=0"
+    if server.mariadb_since(10, 3):
+        yield (
+            "SET idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, idle_write_transaction_timeout=0,"
+            " system_versioning_asof=DEFAULT"
+        )
 
 
 def _server(session: Session) -> Server:
