@@ -94,7 +94,7 @@ model: $(VENV)/.ready-test
 
 isolation: $(VENV)/.ready-test
 	@.ci/prepare test
-	@HOLDFAST_TEST_ISOLATION=long $(BIN)/python -m pytest -q $(ARGS) tests/test_isolation.py
+	@HOLDFAST_TEST_ISOLATION=long $(BIN)/python -m pytest -q $(ARGS) tests/test_isolation.py tests/test_isolated_commands.py
 
 errnos: $(VENV)/.ready-test
 	@HOLDFAST_ERRNO_POINTS=all $(BIN)/python -m pytest -q -n 2 $(ARGS) tests/test_errno_sweep.py

@@ -87,6 +87,7 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
         check_listing(setup, run, manifest.streams)
         manifest = check_size(catalog, setup.plan, run, manifest)
         checksum = publish(setup, manifest, files)
+        run.settled = f"{run.name}/{run.id} is backed up all the same"
     return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
 
 

@@ -8,6 +8,7 @@ from types import CodeType
 from holdfast.endings import ENDINGS, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.loading import Owned, describe_error
+from holdfast.plugins.stray import SameProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class Blame:
 def attribute_errors(blame: Blame) -> Iterator[None]:
     """Name the plugin in errors that it did not foresee; its own `HoldfastError`s and `OSError`s pass."""
     try:
-        yield
+        with SameProcess():
+            yield
     except (HoldfastError, OSError):
         raise
     except ENDINGS as error:

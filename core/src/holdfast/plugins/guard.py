@@ -16,6 +16,7 @@ from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
 from holdfast.plugins.loading import Owned, describe_error
+from holdfast.plugins.stray import SameProcess
 
 _HEX = re.compile(r"[0-9a-f]+")
 _CHUNK = (bytes, bytearray, memoryview)
@@ -136,7 +137,8 @@ class _Calls:
 
     def _iterated(self, what: str, value: object, rule: _Rule) -> Iterator[Any]:
         try:
-            items = iter(value)  # type: ignore[call-overload]
+            with SameProcess():
+                items = iter(value)  # type: ignore[call-overload]
         except BaseException as error:
             if isinstance(error, TypeError):
                 raise self._wrong(what, value, f"an iterable of {_names(rule)}") from error
@@ -147,7 +149,8 @@ class _Calls:
         try:
             while True:
                 try:
-                    item = next(items)
+                    with SameProcess():
+                        item = next(items)
                 except StopIteration:
                     return
                 except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
@@ -162,7 +165,8 @@ class _Calls:
         if close is None:
             return
         try:
-            close()
+            with SameProcess():
+                close()
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             self.fail(what, error)
 
@@ -195,7 +199,8 @@ class _Guard:
 def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
     """An attribute of a part, or a function that calls its method."""
     try:
-        value = getattr(part, name)
+        with SameProcess():
+            value = getattr(part, name)
     except BaseException as error:
         if isinstance(error, AttributeError) and rule.optional:
             raise
@@ -208,7 +213,8 @@ def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
     def call(*arguments: Any, **more: Any) -> Any:
         what = f"{name}()"
         try:
-            result = value(*arguments, **more)
+            with SameProcess():
+                result = value(*arguments, **more)
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             calls.fail(what, error)
         return calls.returned(what, result, rule)
@@ -226,7 +232,8 @@ class Context(AbstractContextManager[Any]):
 
     def __enter__(self) -> Any:
         try:
-            value = self.context.__enter__()
+            with SameProcess():
+                value = self.context.__enter__()
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             self._calls.fail(self._what, error)
         role = self._calls.role
@@ -236,7 +243,8 @@ class Context(AbstractContextManager[Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.context.__exit__(kind, error, trace)
+            with SameProcess():
+                self.context.__exit__(kind, error, trace)
         except BaseException as raised:  # noqa: BLE001 (raised again, as whose it is)
             if raised is error:
                 return  # it goes on from where it came

@@ -16,6 +16,7 @@ from holdfast.endings import ENDINGS, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
+from holdfast.plugins.stray import SameProcess
 
 log = logging.getLogger("holdfast.plugins")
 
@@ -82,7 +83,8 @@ class Loader:
             self.plugins.append(replace(plugin, status="disabled", reason=f"switched off by {variable}"))
             return
         try:
-            module = point.load()
+            with SameProcess():
+                module = point.load()
         except (Exception, *ENDINGS) as error:
             if not is_failure(error):
                 raise
@@ -103,11 +105,12 @@ class Loader:
         try:
             if taken:
                 raise PluginError("it is loaded already, by another entry point that names the same module")
-            if isinstance(module, type):
-                module = module()
-            self._check_hooks(module)
-            self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
-            components = self._components(module)
+            with SameProcess():
+                if isinstance(module, type):
+                    module = module()
+                self._check_hooks(module)
+                self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
+                components = self._components(module)
         except (Exception, *ENDINGS) as error:
             if not is_failure(error):
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.api import Event
 from holdfast.plugins.loading import describe_error
+from holdfast.plugins.stray import SameProcess
 
 log = logging.getLogger("holdfast.plugins")
 
@@ -46,17 +47,22 @@ class _Observer:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._named = False
+        self._named = self._is_away = False
 
     def tell(self, event: Event) -> bool:
         """Tell of an event; returns whether to go on with that."""
+        if self._is_away:  # a signal came while it was waited for: nobody waits for it again
+            self.end()
+            return False
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._watch, name="holdfast-observer", daemon=True)
                 thread.start()
                 self._thread = thread
             self._events.put(event)
+            self._is_away = True
             raised = self._outcomes.get(timeout=PATIENCE)
+            self._is_away = False
         except RuntimeError as error:
             log.warning("%s is told nothing: %s", self._title, describe_error(error))
             return False
@@ -78,7 +84,8 @@ class _Observer:
         while (event := self._events.get()) is not None:
             error: BaseException | None = None
             try:
-                self._implementation.function(*(event for _ in self._implementation.argnames))
+                with SameProcess():
+                    self._implementation.function(*(event for _ in self._implementation.argnames))
             except BaseException as failure:  # noqa: BLE001 (no signal is handled in this thread)
                 error = failure
             self._outcomes.put(error)

@@ -134,12 +134,13 @@ class Registry:
 
     def _missing_hint(self, kind: Kind, name: str) -> str | None:
         distribution = FIRST_PARTY.get((kind, name))
-        for plugin in self.plugins:
-            if plugin.status != "active" and (plugin.distribution == distribution or plugin.name == name):
-                return _why_not(plugin)
-        refused = [_why_not(plugin) for plugin in self.plugins if plugin.status == "refused"]
-        if not distribution and refused:  # what it would have listed nobody knows
-            return "; ".join(refused)
+        absent = [plugin for plugin in self.plugins if plugin.status != "active"]
+        owners = [plugin for plugin in absent if plugin.distribution == distribution or plugin.name == name]
+        refused = [plugin for plugin in absent if plugin.status == "refused" and plugin not in owners]
+        if any(plugin.status == "refused" for plugin in owners):
+            return "; ".join(map(_why_not, owners))
+        if owners or (refused and not distribution):  # what those would have listed that are refused nobody knows
+            return "; ".join(map(_why_not, (*owners, *refused)))
         return f"pip install {_WITH_DRIVER.get(distribution, distribution)}" if distribution else None
 
     # --- calling ---
