@@ -16,7 +16,7 @@ from holdfast.operations.backup import backup, preview
 from holdfast.plan import BackupPlan
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
-from holdfast.record import Backup
+from holdfast.record import Backup, place
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
@@ -307,3 +307,8 @@ def test_streams_are_read_side_by_side_where_the_engine_can_and_one_by_one_where
     alone = engine()
     run(alone, jobs=2)
     assert alone.trace == ["enter", "read a", "closed a", "read b", "closed b", "leave"]
+
+
+def test_the_place_of_a_backup_is_part_of_the_path_of_a_url() -> None:
+    assert place(MemoryStorage("s3://bucket/team?region=eu"), "app/id") == "s3://bucket/team/app/id?region=eu"
+    assert place(MemoryStorage("memory"), "app/id") == "memory/app/id"

@@ -52,6 +52,19 @@ def test_a_wrapper_is_blamed_for_what_it_raises_itself() -> None:
     assert caught.value.message == said
 
 
+class Withholding(Wrapper):
+    def around(self, result: Any) -> Any:
+        del result  # and no `return`, as it is easily forgotten
+
+
+def test_a_wrapper_that_returns_nothing_is_blamed_and_not_the_owner() -> None:
+    registry = Registry(plugins=[Owner(), Wrapper(), Withholding()], discover=False, environ={})
+    with pytest.raises(PluginError) as caught:
+        registry.codec("plain")
+    said = "plugin 'Withholding-2' of Withholding-2, which wraps codec 'plain' of Owner-0, breaks its contract"
+    assert caught.value.message == f"{said}: it returned None in the place of what that returned or raised"
+
+
 def test_an_owner_is_blamed_for_what_it_raises_and_its_wrappers_are_told() -> None:
     owner = Owner()
     owner.error = ValueError("of the owner")

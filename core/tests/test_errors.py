@@ -66,6 +66,8 @@ def test_two_names_are_never_shown_alike(name: str, other: str) -> None:
         (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), "transport endpoint is not connected"),
         (OSError("the plugin says why"), "the plugin says why"),
         (OSError(), "oserror"),
+        (FileNotFoundError("a/path and nothing else"), "it does not exist"),
+        (FileExistsError("a/path"), "it exists already"),
     ],
 )
 def test_the_reason_of_a_system_error_is_a_few_words(error: OSError, text: str) -> None:

@@ -123,6 +123,7 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.ENOENT: "it does not exist",
+    errno.EEXIST: "it exists already",
     errno.ENOTDIR: "a part of its path is not a folder",
     errno.EISDIR: "it is a folder",
     errno.ENAMETOOLONG: "the name is too long",
@@ -132,9 +133,14 @@ _REASONS = {
 }
 
 
+# Of errors that a plugin raises with nothing but a path, as `raise FileNotFoundError(path)`.
+_NUMBERS = {FileNotFoundError: errno.ENOENT, FileExistsError: errno.EEXIST, PermissionError: errno.EACCES}
+
+
 def os_error_text(error: OSError) -> str:
     """Say in a few words why the system refused, without its number and without the path."""
-    return _REASONS.get(error.errno or 0, (error.strerror or str(error) or type(error).__name__).lower())
+    number = error.errno or _NUMBERS.get(type(error), 0)
+    return _REASONS.get(number, (error.strerror or str(error) or type(error).__name__).lower())
 
 
 def lower_first(text: str) -> str:

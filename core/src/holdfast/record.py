@@ -100,4 +100,5 @@ def place(storage: Storage, folder: str) -> str:
     """Where a folder of a store is, absolutely."""
     if isinstance(storage, SupportsFolder):
         return os.path.join(storage.folder, folder)
-    return f"{storage.location.rstrip('/')}/{folder}"
+    where, mark, parameters = storage.location.partition("?" if "://" in storage.location else "\0")
+    return f"{where.rstrip('/')}/{folder}{mark}{parameters}"

@@ -150,8 +150,29 @@ class Registry:
         result = self.ask(hook, owned, **arguments)
         if result is None:
             what = f"{owned.component.kind} '{owned.component.name}'"
+            for title in self._withholding(hook, owned, arguments):
+                raise PluginError(
+                    f"{title}, which wraps {what} of {owned.plugin.title}, breaks its contract: it returned None in "
+                    "the place of what that returned or raised"
+                )
             raise PluginError(f"{owned.plugin.title} lists {what}, but its {hook} does not serve it")
         return result
+
+    def _withholding(self, hook: str, owned: Owned, arguments: Mapping[str, Any]) -> list[str]:
+        """The wrappers, each alone, with which a hook of the owner returns None, where without any it does not."""
+        every, titles = self._manager.get_plugins(), self._titles()
+
+        def serves(*plugins: Any) -> bool:
+            others = every - {owned.plugin.module, *plugins}
+            try:
+                return self._manager.subset_hook_caller(hook, others)(**arguments) is not None
+            except Exception:  # noqa: BLE001 (an error that a wrapper has made None is no None either)
+                return True
+
+        with attribute_errors(self.blame(hook, owned)):
+            if not serves():
+                return []
+            return [titles[id(each.plugin)] for each in self._around(hook) if not serves(each.plugin)]
 
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """The same for a hook that the owner need not have; None where it has not."""
@@ -172,10 +193,14 @@ class Registry:
 
     def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
         """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
-        titles = {id(plugin.module): f"plugin '{plugin.name}' of {plugin.title}" for plugin in self.plugins}
+        titles = self._titles()
         owner = getattr(getattr(owned.plugin.module, hook, None), "__code__", None)
         authors = {each.function.__code__: titles.get(id(each.plugin), "") for each in around}
         return authors | ({owner: ""} if owner else {})
+
+    def _titles(self) -> dict[int, str]:
+        """What each plugin is called in messages, by the identity of its module."""
+        return {id(plugin.module): f"plugin '{plugin.name}' of {plugin.title}" for plugin in self.plugins}
 
     def engine(self, scheme: str) -> "InstalledEngine":
         """The engine for URLs of that scheme."""
@@ -207,7 +232,7 @@ class Registry:
 
     def observers(self) -> Observers:
         """The watching plugins, for one run."""
-        titles = {id(plugin.module): f"plugin '{plugin.name}' of {plugin.title}" for plugin in self.plugins}
+        titles = self._titles()
         hooks = self._manager.hook.holdfast_observe.get_hookimpls()
         return Observers((titles.get(id(hook.plugin), hook.plugin_name), hook) for hook in hooks)
 
