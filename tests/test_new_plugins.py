@@ -8,7 +8,7 @@ import pytest
 from support.commandline import HOLDFAST, Shell, make_shell
 from support.venvs import FIRST_PARTY, Environment, build, download_third_party, of_this_run, once, run
 
-KINDS = ("codec", "checksum", "storage", "engine", "observer")
+KINDS = ("codec", "checksum", "storage", "engine", "observer", "wrapper")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from holdfast.errors import UsageError, os_error_text, quote_name
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-KINDS = ("codec", "checksum", "storage", "engine", "observer")
+KINDS = ("codec", "checksum", "storage", "engine", "observer", "wrapper")
 _PLACES = {
     "every/pyproject.toml": "pyproject.toml",
     "every/README.md": "README.md",
