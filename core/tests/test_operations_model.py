@@ -29,6 +29,7 @@ from holdfast.operations.prune import prune
 from holdfast.operations.rename import rename
 from holdfast.plan import BackupPlan
 from holdfast.policy import Policy
+from holdfast.scratch import sweep
 from holdfast.setup import Parts
 from holdfast.store import findings, labels
 from holdfast.store.catalog import Catalog
@@ -100,6 +101,7 @@ class Operations(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.readers.close()
         shutil.rmtree(self.folder)
+        sweep(os.environ["TMPDIR"])  # the next run removes what a killed one left; here the last may be killed
 
     # --- what there is ---
 
