@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,10 +209,24 @@ def test_a_host_is_what_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ids_begun_at_once_are_distinct_and_leased(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["20261124T200000Z-aaaaaa"] * 3 + ["20261124T200000Z-bbbbbb"])
     monkeypatch.setattr("holdfast.store.claims.new_id", lambda _moment: (next(ids), None))
-    with new_backup(catalog.storage) as (first, _), new_backup(catalog.storage) as (second, _):
+    with new_backup(catalog) as (first, _), new_backup(catalog) as (second, _):
         assert (first, second) == ("20261124T200000Z-aaaaaa", "20261124T200000Z-bbbbbb")
         with pytest.raises(LockedError), catalog.storage.lease(first):
             pass
+
+
+def test_of_one_moment_of_the_past_there_may_be_many_backups(catalog: Catalog) -> None:
+    """As of files of another system, whose times are full seconds: an id has two digits of chance."""
+    at = datetime(2020, 1, 1, tzinfo=UTC)
+    storage = catalog.storage
+    for first in "0123456789abcdefghijklmnopqrstuvwxyz":
+        for second in "0123456789abcdefghijklmnopqrstuvwx":  # all but two of each 36
+            with storage.writer(f"app/20200101T000000Z-0000{first}{second}/data") as writer:
+                writer.write(b"")
+    for _ in range(30):
+        with new_backup(catalog, at) as (backup_id, created_at):
+            assert backup_id[-1] in "yz"
+            assert created_at == at
 
 
 def test_a_claim_says_nothing_but_a_digest(storage: FolderStorage) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.policy import Candidate, Decision, Policy, decide
+from holdfast.policy import AHEAD, Candidate, Decision, Policy, decide, is_ahead
 
 BASE = datetime(2024, 12, 30, 12, tzinfo=UTC)  # a Monday in ISO week 1 of the next year
 NOW = BASE + timedelta(days=1)
@@ -130,7 +130,9 @@ def test_keep_rules_keep_what_they_say_and_maxima_take_what_they_say(
     candidates: list[Candidate], policy: Policy, now: datetime
 ) -> None:
     decisions = {decision.id: decision for decision in decide(candidates, policy, now=now)}
-    good = sorted((backup for backup in candidates if backup.good), key=order, reverse=True)
+    sound = sorted((backup for backup in candidates if backup.good), key=order, reverse=True)
+    good = [backup for backup in sound if not is_ahead(backup.at, now)]
+    assert all(decisions[backup.id].keep for backup in sound if backup not in good)
     ruled: set[str] = {backup.id for backup in good[: policy.keep_last or 0]}
     for name, form in FORMATS.items():
         newest: dict[str, str] = {}
@@ -235,14 +237,14 @@ def test_periods_are_those_of_utc_whatever_zone_a_time_is_written_in() -> None:
     east = timezone(timedelta(hours=14))
     first = Candidate(id="1", at=datetime(2025, 1, 1, 1, tzinfo=east))  # 11:00 of the day before in UTC
     second = Candidate(id="2", at=datetime(2024, 12, 31, 23, tzinfo=UTC))
-    decisions = decide([first, second], Policy(keep_daily=5, keep_yearly=5), now=NOW)
+    decisions = decide([first, second], Policy(keep_daily=5, keep_yearly=5), now=second.at)
     assert [(decision.id, decision.keep) for decision in decisions] == [("2", True), ("1", False)]
 
 
 def test_a_week_is_that_of_iso_8601_and_may_belong_to_two_years() -> None:
     days = (datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 12, 31, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC))
     candidates = [Candidate(id=str(number), at=day) for number, day in enumerate(days)]
-    decisions = decide(candidates, Policy(keep_weekly=5), now=NOW)
+    decisions = decide(candidates, Policy(keep_weekly=5), now=days[-1])
     assert [(decision.id, decision.keep) for decision in decisions] == [("2", True), ("1", False), ("0", True)]
 
 
@@ -267,3 +269,19 @@ def test_a_policy_that_only_protects_is_empty() -> None:
     assert Policy().empty
     assert Policy(keep_tags=("gold",)).empty
     assert not Policy(max_age_days=0).empty
+
+
+@pytest.mark.parametrize("rules", [{"keep_within": "30d"}, {"keep_last": 1}, {"max_backups": 1}, {"keep_yearly": 1}])
+def test_what_a_clock_that_was_ahead_has_made_takes_the_place_of_none(rules: dict[str, Any]) -> None:
+    later = Candidate(id="ahead", at=NOW.replace(year=2099))
+    made = [Candidate(id=str(day), at=NOW - timedelta(days=day)) for day in range(3)]
+    decisions = {decision.id: decision for decision in decide([later, *made], Policy(**rules), now=NOW)}
+    without = {decision.id: decision for decision in decide(made, Policy(**rules), now=NOW)}
+    assert {key: decisions[key] for key in without} == without
+    assert decisions["ahead"].keep
+    assert decisions["ahead"].reasons == (AHEAD,)
+    # When the clock has come there, or is one of two that differ a little, it is one like all others.
+    for now in (later.at, later.at - timedelta(minutes=9)):
+        assert AHEAD not in {
+            reason for each in decide([later, *made], Policy(**rules), now=now) for reason in each.reasons
+        }

@@ -3,8 +3,9 @@
 Only good backups count. A good one goes if it exceeds a maximum, or if there are keep-rules and none keeps it.
 Pinned ones, those with a kept tag, the newest good and the newest proven one always stay. A damaged one goes once
 it is older than the newest good one and the policy would not keep it if it were good; one of which nothing can be
-said stays. One that has shrunk to a fraction is good and replaces no other until somebody confirms it. One of a
-selection replaces only those of the same selection. All of it in UTC.
+said stays. One that has shrunk to a fraction is good and replaces no other until somebody confirms it, and so does one
+that is later than the clock until that is there. One of a selection replaces only those of the same selection. All of
+it in UTC.
 """
 
 import math
@@ -25,6 +26,8 @@ else:
 CONFIRMED = "confirmed"  # the tag of a backup that has shrunk, as it should have
 MAX_SHRINK = 90.0  # percent
 NEWEST_GOOD = "the newest good backup"  # why it is kept
+AHEAD = "later than this clock"  # the same of one that only a wrong clock can have made
+_SKEW = timedelta(minutes=10)  # by which the clocks of two hosts may differ
 _FRACTIONS = {"max_age_days", "keep_within_days", "max_shrink"}  # rules whose numbers need not be whole
 
 # Name of the rule: what two backups have in common of which it keeps the newer.
@@ -160,7 +163,8 @@ def decide(
 ) -> list[Decision]:
     """Decide on the backups of one source, newest first; `allow_last` lifts the protection of the newest ones."""
     ordered = sorted(candidates, key=_order, reverse=True)
-    every_good = [candidate for candidate in ordered if candidate.good]
+    ahead = {candidate.id for candidate in ordered if candidate.good and is_ahead(candidate.at, now)}
+    every_good = [candidate for candidate in ordered if candidate.good and candidate.id not in ahead]
     shrunk = find_shrunk(every_good[::-1], policy.max_shrink)
     rivals = {
         part: _Rivals([other for other in every_good if other.part in ("", part)], shrunk, policy, now)
@@ -172,7 +176,9 @@ def decide(
         group = rivals[candidate.part]
         newest = group.newest(candidate)
         base = shrunk.get(candidate.id)
-        if not candidate.good:
+        if candidate.id in ahead:
+            against, keeps = list[str](), [AHEAD]
+        elif not candidate.good:
             against, keeps = _against_damaged(candidate, group.good, policy, now)
         else:
             against, keeps = group.judge(candidate, shrunk=base is not None)
@@ -193,6 +199,11 @@ def decide(
             )
         )
     return decisions
+
+
+def is_ahead(at: datetime, now: datetime | None = None) -> bool:
+    """Whether a time is later than the clock, by more than clocks may differ: one of the two is wrong."""
+    return at.astimezone(UTC) - (now or datetime.now(UTC)).astimezone(UTC) > _SKEW
 
 
 def find_shrunk(good: Iterable[Candidate], percent: float | None) -> dict[str, Candidate]:

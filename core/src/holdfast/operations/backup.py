@@ -20,15 +20,16 @@ from holdfast.operations._streams import check_streams, store_streams
 from holdfast.operations._written import check_listing
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
+from holdfast.policy import AHEAD, is_ahead
 from holdfast.record import Backup
 from holdfast.run import Run
 from holdfast.scratch import run_cleanup, run_unless_hung, scratch_folder
 from holdfast.setup import BackupSetup, Parts, resolve_backup
 from holdfast.store.catalog import Catalog
-from holdfast.store.claims import Claim, claim_name, held_name, is_unused, name_for, new_backup
+from holdfast.store.claims import Claim, claim_name, held_name, is_unused, name_for, new_backup, newest_id
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
-from holdfast.store.names import slug
+from holdfast.store.names import slug, time_of
 from holdfast.store.origin import Origin
 from holdfast.store.ownership import check_owner
 from holdfast.store.removal import discard, sweep
@@ -191,13 +192,15 @@ def _claim_name(
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
         with (
-            new_backup(catalog.storage, at) as (backup_id, created_at),
+            new_backup(catalog, at) as (backup_id, created_at),
             held_name(catalog, source.origin, name=name, explicit=explicit, adopt=setup.plan.adopt) as claim,
         ):
             sweep(catalog, claim.name)
             run.identify(backup_id, claim.name)
             for warning in _claim_warnings(catalog, claim, source.origin, name):
                 run.warn(warning)
+            if at is None:
+                _warn_of_clocks(catalog, run, created_at)
             if claim.former and explicit:
                 run.warn(f"the source '{claim.former}' is called '{claim.name}' now, and so is this backup")
             try:
@@ -205,6 +208,16 @@ def _claim_name(
             except BaseException as error:
                 _discard(catalog, run, source.origin, ended=not is_failure(error))
                 raise
+
+
+def _warn_of_clocks(catalog: Catalog, run: Run, created_at: datetime) -> None:
+    """Say that the newest backup of the source is later than this one: it stays the latest until its time has come."""
+    newest = newest_id(catalog, run.name)
+    if newest and is_ahead(time_of(newest), created_at):
+        run.warn(
+            f"{run.name}/{newest}, the newest backup until now, is {AHEAD}, and stays the latest: see which clock is "
+            f"wrong, and if that was when it was made, delete it (holdfast delete {newest} --allow-last)"
+        )
 
 
 def _claim_warnings(catalog: Catalog, claim: Claim, origin: Origin, wanted: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State
+from holdfast.store.lineage import lineage_of
 from holdfast.store.readers import deleting
 from holdfast.store.removal import remove_backup
 
@@ -66,7 +67,8 @@ def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
 
 def protection(catalog: Catalog, entry: Entry) -> str:
     """Say why a backup must stay, or nothing."""
-    siblings = [sibling for sibling in catalog.listing(entry.name).entries if sibling.part in ("", entry.part)]
+    others = lineage_of(catalog.storage, entry, catalog.listing(entry.name).entries)
+    siblings = [sibling for sibling in others if sibling.part in ("", entry.part)]
     good = [sibling for sibling in siblings if sibling.good]
     proven = [sibling for sibling in siblings if sibling.state is State.PROVEN]
     if good and good[-1].id == entry.id:

@@ -38,7 +38,7 @@ from holdfast.scratch import scratch_folder
 from holdfast.setup import check_part, complete
 from holdfast.store import findings
 from holdfast.store.catalog import Catalog, StoreLike, is_latest, newest_good_hint, open_catalog
-from holdfast.store.entry import Entry
+from holdfast.store.entry import Entry, ahead_warning
 from holdfast.store.findings import Depth
 from holdfast.store.manifest import Manifest
 from holdfast.store.readers import reading
@@ -111,6 +111,8 @@ def drill(
         catalog = open_catalog(store, registry)
         entry, manifest = _testable(catalog, reference(backup))
         run.identify(entry.id, entry.name)
+        if is_latest(reference(backup)) and (warning := ahead_warning(entry)):
+            run.warn(warning)
         run.action = f"the drill of {entry.id} could not be carried out"
         with registry.needed_for(manifest.tool.plugins):
             engine = complete(engine) if engine else registry.engine(manifest.source.engine)

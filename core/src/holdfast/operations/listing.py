@@ -1,17 +1,20 @@
 """The listing of a store: its backups, what is wrong with them, and sources that no drill has proven for too long."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from holdfast.errors import OverdueError, PartialError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
+from holdfast.policy import AHEAD, is_ahead
 from holdfast.record import Backup
-from holdfast.store.catalog import StoreLike, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import State, proven_at
+from holdfast.store.lineage import Lineage, are_mixed, lineages, mixture
 from holdfast.store.names import check_source_name
 from holdfast.store.removal import abandoned
 from holdfast.store.renames import renamed_hint
@@ -21,16 +24,20 @@ from holdfast.store.renames import renamed_hint
 class Overdue:
     """A source of which nothing was backed up, or no backup proven, in time.
 
-    `newest` is its newest good backup, `last` when it was begun, or when one was last proven.
+    `newest` is its newest good backup, `last` when it was begun, or when one was last proven. `ahead` is a time of one
+    that is later than the clock, and so says nothing.
     """
 
     name: str
     newest: Entry | None
     last: datetime | None
+    ahead: datetime | None = None
 
     def __str__(self) -> str:
         if self.newest is None:
             return f"{self.name} (no backup)"
+        if self.ahead is not None:
+            return f"{self.name} ({self.ahead:%Y-%m-%d %H:%M} UTC, which is {AHEAD})"
         return f"{self.name} (never)" if self.last is None else f"{self.name} (last {self.last:%Y-%m-%d %H:%M} UTC)"
 
 
@@ -45,10 +52,10 @@ def overdue(
     """The sources, those of the `known` names included, of which nothing good was backed up within `period`.
 
     With `proven` those of which no backup that is still proven passed a drill within it. Never counts as too long ago,
-    and a time that is still to come as now. Of a source of which there are whole backups those of a selection do not
+    and so does a time that is still to come. Of a source of which there are whole backups those of a selection do not
     count.
     """
-    since = (now or datetime.now(UTC)) - period
+    now = now or datetime.now(UTC)
     sources: dict[str, list[Entry]] = defaultdict(list, {name: [] for name in known})
     for entry in entries:
         sources[entry.name].append(entry)
@@ -60,9 +67,10 @@ def overdue(
             times = [proven_at(entry.findings) for entry in backups if entry.state is State.PROVEN]
         else:
             times = [entry.created_at for entry in good]
-        last = max((time for time in times if time is not None), default=None)
-        if last is None or last < since:
-            late.append(Overdue(name=name, newest=next(reversed(good or backups), None), last=last))
+        ahead = max((time for time in times if time is not None and is_ahead(time, now)), default=None)
+        last = max((time for time in times if time is not None and not is_ahead(time, now)), default=None)
+        if last is None or last < now - period:
+            late.append(Overdue(name=name, newest=next(reversed(good or backups), None), last=last, ahead=ahead))
     return tuple(late)
 
 
@@ -132,9 +140,10 @@ def list_store(
     listing = catalog.listing(name)
     late: tuple[Overdue, ...] = ()
     entries = list(listing.entries)
+    groups = _lineages(catalog, entries)
     if period is not None:
         known = claimed_names(catalog, name)
-        late = overdue(entries, period, known=known, proven=unproven_for is not None)
+        late = tuple(_late(groups, known, period, proven=unproven_for is not None))
         entries = [source.newest for source in late if source.newest is not None]
     entries = [entry for entry in entries if state in (None, str(entry.state)) and (tag is None or tag in entry.tags)]
     unfinished = abandoned(catalog.storage, listing.leftovers)
@@ -145,6 +154,7 @@ def list_store(
         warnings=(
             *([renamed] if renamed else []),
             *_problems(entries),
+            *(mixed for name, each in groups.items() if (mixed := mixture(name, each))),
             *map(hidden_source, listing.hidden.items()),
             *map(_foreign, listing.foreign),
             *map(_unfinished, unfinished),
@@ -156,6 +166,23 @@ def list_store(
         older_than=older_than,
         hidden=tuple(sorted(listing.hidden)),
     )
+
+
+def _lineages(catalog: Catalog, entries: Sequence[Entry]) -> dict[str, list[Lineage]]:
+    sources: dict[str, list[Entry]] = {}
+    for entry in entries:
+        sources.setdefault(entry.name, []).append(entry)
+    return {name: lineages(catalog.storage, name, every) for name, every in sources.items()}
+
+
+def _late(
+    groups: Mapping[str, list[Lineage]], known: Iterable[str], period: timedelta, *, proven: bool
+) -> Iterator[Overdue]:
+    """What is overdue, of a name with backups of several databases each of them by itself."""
+    for name in sorted({*groups, *known}):
+        each = groups.get(name, [])
+        for group in each if are_mixed(each) else [list(chain.from_iterable(each))]:
+            yield from overdue(group, period, known=[name], proven=proven)
 
 
 def _problems(entries: Iterable[Entry]) -> list[str]:

@@ -15,11 +15,12 @@ from holdfast.api import EventType, Operation, Watcher
 from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
 from holdfast.patience import Patience
 from holdfast.plugins.registry import Registry
-from holdfast.policy import NEWEST_GOOD, Candidate, Decision, Policy, decide
+from holdfast.policy import AHEAD, NEWEST_GOOD, Candidate, Decision, Policy, decide
 from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
+from holdfast.store.lineage import lineages, mixture
 from holdfast.store.readers import deleting
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 from holdfast.store.renames import renamed_hint
@@ -53,6 +54,7 @@ class PruneResult:
     leftovers: tuple[str, ...]  #: the folders of unfinished backups that were removed
     dry_run: bool  #: whether nothing was deleted
     hidden: tuple[str, ...] = ()  #: the sources whose folders cannot be read, each with why
+    mixed: tuple[str, ...] = ()  #: the names under which backups of several databases lie, each with which these are
 
     @property
     def deleted(self) -> tuple[Choice, ...]:
@@ -76,12 +78,17 @@ class PruneResult:
             _protected(choice) for choice in self.choices if choice.protected and NEWEST_GOOD in choice.reasons
         ]
         unknown = [f"kept {choice.name}/{choice.id}: {choice.unknown}" for choice in self.choices if choice.unknown]
+        ahead = [
+            f"kept {choice.name}/{choice.id}, which is {AHEAD}: see which clock is wrong; it replaces no other"
+            for choice in self.choices
+            if AHEAD in choice.reasons
+        ]
         used = [
             f"kept {choice.name}/{choice.id}, which another process is reading: the next prune deletes it"
             for choice in self.choices
             if choice.in_use
         ]
-        return (*protected, *unknown, *used, *self.hidden)
+        return (*protected, *unknown, *ahead, *used, *self.mixed, *self.hidden)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,6 +129,7 @@ class _Source:
     name: str
     entries: dict[str, Entry] = field(repr=False)
     decisions: list[Decision]
+    mixture: str  # what to say where they are of several databases
 
 
 def prune(
@@ -150,7 +158,7 @@ def prune(
         catalog = open_catalog(store, registry)
         listing = catalog.listing()
         sources = [
-            _decide(name, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
+            _decide(name, catalog, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
             for name in _names(catalog, listing, names)
         ]
         run.emit(EventType.STARTED, store=catalog.storage.location, names=[source.name for source in sources])
@@ -168,6 +176,7 @@ def prune(
             leftovers=tuple(leftovers),
             dry_run=dry_run,
             hidden=tuple(map(hidden_source, listing.hidden.items())),
+            mixed=tuple(source.mixture for source in sources if source.mixture),
         )
         for note in result.notes:
             log.info("%s", note)
@@ -194,24 +203,35 @@ def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[st
     return [name for name in there if not wanted or name in wanted]
 
 
-def _decide(name: str, listing: Listing, policy: Policy, *, now: datetime, allow_last: bool) -> _Source:
+def _decide(
+    name: str, catalog: Catalog, listing: Listing, policy: Policy, *, now: datetime, allow_last: bool
+) -> _Source:
+    """Decide on the backups of a source, and where they are of several databases on those of each by themselves."""
     entries = {entry.id: entry for entry in listing.entries if entry.name == name}
-    candidates = [
-        Candidate(
-            id=entry.id,
-            at=entry.created_at,
-            good=entry.good,
-            proven=entry.state is State.PROVEN,
-            pinned=entry.pinned,
-            tags=entry.tags,
-            unknown=bool(entry.doubt),
-            size=entry.manifest.size if entry.manifest else None,
-            content=entry.manifest.content if entry.manifest else "",
-            part=entry.part,
-        )
-        for entry in entries.values()
+    groups = lineages(catalog.storage, name, list(entries.values()))
+    decisions = [
+        decision
+        for group in groups
+        for decision in decide(map(_candidate, group), policy, now=now, allow_last=allow_last)
     ]
-    return _Source(name=name, entries=entries, decisions=decide(candidates, policy, now=now, allow_last=allow_last))
+    order = {backup_id: position for position, backup_id in enumerate(entries)}
+    decisions.sort(key=lambda decision: order[decision.id], reverse=True)
+    return _Source(name=name, entries=entries, decisions=decisions, mixture=mixture(name, groups))
+
+
+def _candidate(entry: Entry) -> Candidate:
+    return Candidate(
+        id=entry.id,
+        at=entry.created_at,
+        good=entry.good,
+        proven=entry.state is State.PROVEN,
+        pinned=entry.pinned,
+        tags=entry.tags,
+        unknown=bool(entry.doubt),
+        size=entry.manifest.size if entry.manifest else None,
+        content=entry.manifest.content if entry.manifest else "",
+        part=entry.part,
+    )
 
 
 def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> list[str]:

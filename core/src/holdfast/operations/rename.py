@@ -149,7 +149,7 @@ def _finish(catalog: Catalog, old: str, new: str) -> RenameResult:
     if not foreign:
         hint = renamed_hint(catalog.storage, old) or "see what is there: holdfast list"
         raise NotFoundError(f"no backups of '{old}' in {quote_name(catalog.storage.location)}", hint=hint)
-    if owner is None or not all(owner.is_same(Origin.recorded(source)) for source in foreign):
+    if owner is None or not all(owner.owns(Origin.recorded(source)) for source in foreign):
         raise UnsafeError(
             f"the folder '{new}' holds backups of '{old}', which is another database than the one it belongs to",
             hint=f"move them back into the folder '{old}'",

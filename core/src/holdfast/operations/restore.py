@@ -8,7 +8,8 @@ from holdfast.plugins.registry import Registry
 from holdfast.proof import summary
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.store.catalog import open_catalog, usable_manifest
+from holdfast.store.catalog import is_latest, open_catalog, usable_manifest
+from holdfast.store.entry import ahead_warning
 from holdfast.store.overlap import check_outside
 from holdfast.store.readers import reading
 from holdfast.url import redact
@@ -40,6 +41,8 @@ def restore(
         entry = catalog.find(plan.backup)
         run.identify(entry.id, entry.name)
         manifest = usable_manifest(catalog, entry, plan.backup, allow_damaged=plan.allow_damaged)
+        if is_latest(plan.backup) and (warning := ahead_warning(entry)):
+            run.warn(warning)
         setup = resolve_restore(plan, entry, manifest, run=run, storage=catalog.storage, engine=engine, codec=codec)
         with scratch_folder() as scratch, reading(catalog.storage, entry):
             result = load(setup, scratch, dry_run=dry_run)

@@ -28,6 +28,7 @@ from holdfast.plugins.registry import Registry
 from holdfast.setup import check_part
 from holdfast.store import findings, labels, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
+from holdfast.store.lineage import are_mixed, describe, lineages
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 from holdfast.store.renames import renamed_hint, was_called
@@ -271,6 +272,13 @@ def _latest(storage: Storage, entries: tuple[Entry, ...], name: str) -> Entry:
     if len(names) > 1:
         options = ", ".join(f"{source}/latest" for source in names)
         raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
+    groups = lineages(storage, names[0], entries)
+    if len(groups) > 1 and are_mixed(groups):
+        newest = "; ".join(sorted(f"{group[-1].id} of {describe(group)}" for group in groups))
+        raise UsageError(
+            f"'latest' is ambiguous, '{names[0]}' holds backups of {len(groups)} databases: {newest}",
+            hint="name the backup by its id",
+        )
     return entries[-1]
 
 

@@ -9,34 +9,39 @@ from datetime import datetime
 
 import msgspec
 
-from holdfast.api import Storage
 from holdfast.errors import LockedError, UnsafeError
 from holdfast.host import Host
 from holdfast.store.catalog import Catalog
 from holdfast.store.leasing import held
-from holdfast.store.names import CLAIM, new_id, slug
-from holdfast.store.origin import Origin, decode_claim, encode_claim
+from holdfast.store.lineage import find_owner, lineages, origin_of
+from holdfast.store.names import CLAIM, MANIFEST, new_id, slug
+from holdfast.store.origin import Origin, Owner, encode_claim
 from holdfast.store.readers import using_source
 from holdfast.store.renames import former_names, is_mark
 
-_ATTEMPTS = 20  # at an id that nobody else holds: two that are the same are begun in the same 0.6 µs
+_ATTEMPTS = 20  # at a name that nobody renames meanwhile
+_IDS = 200  # of which nobody else has one: two that are the same are begun in the same 0.6 µs
 _PATIENCE = 2.0  # seconds for which a claim is tried that another process is writing
 
 
 @contextmanager
-def new_backup(storage: Storage, at: datetime | None = None) -> Iterator[tuple[str, datetime]]:
+def new_backup(catalog: Catalog, at: datetime | None = None) -> Iterator[tuple[str, datetime]]:
     """Take a new id and hold its lease, so that nobody takes an unfinished folder for a leftover.
 
-    Yields the id and the time of the backup: `at`, which is now if None.
+    Yields the id and the time of the backup: `at`, which is now if None. Of one moment of the past, such as the full
+    second that an imported file is of, there may be many: then no id is taken that is there already.
     """
-    moment = None if at is None else at.timestamp()
-    for attempt in range(_ATTEMPTS):
+    storage, moment = catalog.storage, None if at is None else at.timestamp()
+    there = set() if at is None else {stat.path.split("/")[1] for stat in catalog.walk() if "/" in stat.path}
+    for attempt in range(_IDS):
         backup_id, created_at = new_id(moment)
+        if backup_id in there and attempt < _IDS - 1:
+            continue
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(storage.lease(backup_id), backup_id))
             except LockedError:
-                if attempt == _ATTEMPTS - 1:
+                if attempt == _IDS - 1:
                     raise
                 continue
             yield backup_id, created_at
@@ -77,9 +82,10 @@ def claim_name(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, a
     deadline = time.monotonic() + _PATIENCE
     while True:
         claim = name_for(catalog, origin, name=name, explicit=explicit, adopt=adopt)
-        if claim.is_own and (claim.is_bound or origin.host is None or origin.host.is_passing):
+        bound = claim.is_bound or origin.host is None or origin.host.is_passing
+        if claim.is_own and bound and not (adopt and _is_mixed(catalog, claim.name)):
             return claim
-        if _write(catalog.storage, claim, origin, anew=adopt or claim.is_own):
+        if _write(catalog, claim, origin, adopt=adopt):
             return claim
         if time.monotonic() > deadline:
             raise LockedError(f"another process is claiming the name '{claim.name}' in the store")
@@ -113,6 +119,12 @@ def name_for(catalog: Catalog, origin: Origin, *, name: str, explicit: bool, ado
     )
 
 
+def newest_id(catalog: Catalog, name: str) -> str:
+    """The id of the newest backup of a source, by the ids alone; empty where there is none."""
+    paths = (stat.path.split("/") for stat in catalog.walk(name))
+    return max((path[1] for path in paths if path[2:] == [MANIFEST]), default="")
+
+
 def claimed_names(catalog: Catalog, name: str | None = None) -> list[str]:
     """The names of all sources that there has been a backup of, or this one, whether there still is one or not."""
     paths = (stat.path.partition("/") for stat in catalog.walk(name or ""))
@@ -134,7 +146,7 @@ def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
     if f"{name}/{CLAIM}" not in remaining or not all(is_mark(name, path) for path in remaining):
         return
     owner = owner_of(catalog, name)
-    if origin is None or (owner is not None and owner.is_same(origin)):
+    if origin is None or (owner is not None and owner.owns(origin)):
         for path in sorted(remaining, key=lambda path: path == f"{name}/{CLAIM}"):  # the claim last
             catalog.storage.delete(path)
 
@@ -147,22 +159,40 @@ def _candidates(name: str, origin: Origin, elsewhere: Host | None) -> Iterator[s
         yield from (f"{name[:40]}-{digest[:length]}" for length in (6, 12, 20))
 
 
-def _write(storage: Storage, claim: Claim, origin: Origin, *, anew: bool) -> bool:
-    """Write a claim, `anew` in the place of the one that is there; False if another process was quicker."""
-    path = f"{claim.name}/{CLAIM}"
+def _write(catalog: Catalog, claim: Claim, origin: Origin, *, adopt: bool) -> bool:
+    """Write a claim, in the place of the one that is there if it may; False if another process was quicker."""
+    storage, path = catalog.storage, f"{claim.name}/{CLAIM}"
+    owner = Owner.alone(origin)
     with contextlib.ExitStack() as stack:
-        if anew:
+        if adopt or claim.is_own:
             try:
                 stack.enter_context(held(storage.lease(f"claim-{claim.name}"), claim.name))
             except LockedError:
                 return False
+            owner = _successor(catalog, claim.name, owner, adopt=adopt)
             storage.delete(path)
         try:
             with storage.writer(path) as writer:
-                writer.write(encode_claim(origin))
+                writer.write(encode_claim(owner))
         except FileExistsError:
             return False
     return True
+
+
+def _successor(catalog: Catalog, name: str, owner: Owner, *, adopt: bool) -> Owner:
+    """The next owner of a name, with those whose backups become its own: all that there are, if it adopts."""
+    before = owner_of(catalog, name)
+    if before is None:
+        return owner
+    owner = owner.adopting(before.adopted)
+    if not adopt:
+        return owner
+    there = (origin_of(entry) for entry in catalog.listing(name).entries)
+    return owner.adopting([before, *dict.fromkeys(origin for origin in there if origin)])
+
+
+def _is_mixed(catalog: Catalog, name: str) -> bool:
+    return len(lineages(catalog.storage, name, catalog.listing(name).entries)) > 1
 
 
 def _earlier(catalog: Catalog, name: str, origin: Origin, *, explicit: bool, taken: Origin | None) -> Claim | None:
@@ -189,10 +219,6 @@ def _renames(catalog: Catalog, names: Sequence[str]) -> Iterator[tuple[str, str]
             yield former, now
 
 
-def owner_of(catalog: Catalog, name: str) -> Origin | None:
+def owner_of(catalog: Catalog, name: str) -> Owner | None:
     """Whose a name is: as claimed, else as its newest manifest says."""
-    path = f"{name}/{CLAIM}"
-    with contextlib.suppress(FileNotFoundError):
-        return decode_claim(catalog.storage.read(path, 0, 1 << 16), path)
-    manifests = [entry.manifest for entry in catalog.listing(name).entries if entry.manifest]
-    return Origin.recorded(manifests[-1].source) if manifests else None
+    return find_owner(catalog.storage, name, lambda: catalog.listing(name).entries)

@@ -8,6 +8,7 @@ import msgspec
 
 from holdfast.api import Stat
 from holdfast.errors import IntegrityError, NotFoundError
+from holdfast.policy import AHEAD, is_ahead
 from holdfast.store import findings, labels
 from holdfast.store.findings import Finding, State
 from holdfast.store.labels import Label
@@ -108,6 +109,13 @@ class Entry:
         if self.manifest is not None:
             return self.manifest.created_at
         return time_of(self.id)
+
+
+def ahead_warning(entry: Entry) -> str:
+    """Say of what was found as the latest that a wrong clock may have made it that, or nothing."""
+    if not is_ahead(entry.created_at):
+        return ""
+    return f"{entry.folder}, the latest, is {AHEAD}: a wrong clock may have made it, and one made since be newer"
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

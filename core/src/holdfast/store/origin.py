@@ -1,6 +1,7 @@
 """Which database the backups under a name are of, and how the claim of the name says so."""
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -8,6 +9,9 @@ from holdfast.api import Source
 from holdfast.errors import IntegrityError
 from holdfast.host import Host
 from holdfast.store.manifest import SourceRecord
+
+CLAIM_SIZE = 1 << 18  # bytes that are read of a claim
+_ADOPTED = 256  # of them, with names of hosts as long as they may be, are less than that
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,17 +53,46 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(f"{self.identity}\0{self.host.name}\0{self.host.id}".encode()).hexdigest()
 
 
-class _Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Owner(Origin, frozen=True, kw_only=True):
+    """Whose a name is: a database, and those before it whose backups it has `adopted`."""
+
+    adopted: tuple[Origin, ...] = ()
+
+    @classmethod
+    def alone(cls, origin: Origin) -> "Owner":
+        """One that has adopted no other."""
+        return cls(identity=origin.identity, host=origin.host)
+
+    def owns(self, origin: Origin) -> bool:
+        """Whether backups of a database are among its own, as far as is known of their hosts."""
+        return any(own.is_same(origin) for own in (self, *self.adopted))
+
+    def adopting(self, others: Iterable[Origin]) -> "Owner":
+        """The same with others adopted, the latest of them last; of very many the first are forgotten."""
+        adopted = list(self.adopted)
+        for other in others:
+            if other.identity != self.identity or other.host != self.host:
+                plain = Origin(identity=other.identity, host=other.host)
+                adopted = [*(known for known in adopted if known != plain), plain]
+        return Owner(identity=self.identity, host=self.host, adopted=tuple(adopted[-_ADOPTED:]))
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     identity: str
     host: Host | None = None
 
 
-def encode_claim(origin: Origin) -> bytes:
+class _Claim(_Known, frozen=True, kw_only=True, omit_defaults=True):
+    adopted: list[_Known] = []
+
+
+def encode_claim(owner: Owner) -> bytes:
     """The content of a claim."""
-    return msgspec.json.encode(_Claim(identity=origin.identity, host=origin.host)) + b"\n"
+    adopted = [_Known(identity=other.identity, host=other.host) for other in owner.adopted]
+    return msgspec.json.encode(_Claim(identity=owner.identity, host=owner.host, adopted=adopted)) + b"\n"
 
 
-def decode_claim(data: bytes, path: str) -> Origin:
+def decode_claim(data: bytes, path: str) -> Owner:
     """What a claim says; anything else is an `IntegrityError`."""
     try:
         claim = msgspec.json.decode(data, type=_Claim)
@@ -67,4 +100,5 @@ def decode_claim(data: bytes, path: str) -> Origin:
         raise IntegrityError(
             f"{path} in the store is not valid", hint="delete it: the next backup makes it anew"
         ) from error
-    return Origin(identity=claim.identity, host=claim.host)
+    adopted = tuple(Origin(identity=other.identity, host=other.host) for other in claim.adopted)
+    return Owner(identity=claim.identity, host=claim.host, adopted=adopted)
