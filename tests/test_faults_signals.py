@@ -5,6 +5,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
@@ -332,3 +333,12 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(shell: Shell) -> N
     )
     assert done.returncode == 0
     assert len(shell.listing()) == 1
+
+
+def test_who_has_started_us_may_ignore_how_children_end_and_we_do_not() -> None:
+    """Else every exit code of a client program would be a success."""
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); from holdfast.cli import _catch_signals; "
+        "_catch_signals(); import subprocess; print(subprocess.run(['false']).returncode)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"1\n"

@@ -1,10 +1,14 @@
 """Client programs end when we do, however that is."""
 
 import os
+import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from holdfast.errors import HoldfastError
 from holdfast_postgres.client.client_process import ClientProcesses
 from holdfast_postgres.location import Location
 
@@ -25,3 +29,28 @@ def test_a_tied_program_ends_with_us_however_many_files_are_open(tmp_path: Path)
         assert child.wait() == -9
         assert time.monotonic() - started < 10
         assert child.lines == []
+
+
+def test_an_exit_code_that_another_part_of_the_process_has_taken_is_no_success(tmp_path: Path) -> None:
+    """As under servers that wait for all children; `subprocess` says 0 then."""
+    location = Location.parse("postgresql://127.0.0.1:1/none", connect_timeout=1)
+    with (
+        ClientProcesses(location, tmp_path) as children,
+        children.start(["/bin/sh", "-c", "exit 3"], offline=True) as child,
+    ):
+        assert os.waitpid(child.pid, 0)[0] == child.pid
+        with pytest.raises(HoldfastError, match="nothing can be told of how sh has ended"):
+            child.finish("cannot dump")
+
+
+def test_no_program_is_started_whose_exit_code_nobody_gets(tmp_path: Path) -> None:
+    location = Location.parse("postgresql://127.0.0.1:1/none", connect_timeout=1)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with (
+            ClientProcesses(location, tmp_path) as children,
+            pytest.raises(HoldfastError, match="ignores SIGCHLD"),
+        ):
+            children.start(["/bin/sh", "-c", "exit 3"], offline=True)
+    finally:
+        signal.signal(signal.SIGCHLD, before)

@@ -1,6 +1,9 @@
 """Which Python runs child processes."""
 
+import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,21 @@ def test_a_server_that_runs_python_is_not_started_anew(server: Path, tmp_path: P
     assert interpreter({}) != str(server)
     assert backups.restore(new, tmp_path / "restored.db").exists()
     assert not (tmp_path / "started").exists()
+
+
+def test_a_server_that_ignores_how_its_children_end_backs_up_all_the_same(tmp_path: Path, backups: Any) -> None:
+    """A child that puts the folder of a database in WAL mode in order has a child of its own."""
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE t(x)")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        record = backups.make(path)
+        assert backups.restore(record, path, replace=True).exists()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert sorted(each.name for each in tmp_path.glob("app.db*")) == ["app.db"]
 
 
 def test_a_frozen_program_says_what_it_needs(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:

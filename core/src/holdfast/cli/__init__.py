@@ -295,4 +295,6 @@ def _catch_signals() -> None:
     handled = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
     for number in handled:
         signal.signal(number, handle)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # of whoever started us: no exit code of a child would come
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     report, sys.unraisablehook = sys.unraisablehook, dropped

@@ -86,6 +86,7 @@ class ClientProcesses:
         that works without streaming to us, which would not notice our sudden death. `offline` is for one that connects
         to no database. `on_line` is called with each line of its standard error, in a thread of its own.
         """
+        _check_children()
         location = location or self._location
         mark = ""
         if self._stalls is not None and tied and not offline:
@@ -176,6 +177,15 @@ class ClientProcesses:
             os.close(descriptor)
 
 
+def _check_children() -> None:
+    """Refuse to start a program whose exit code the kernel would throw away."""
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        raise HoldfastError(
+            "this process ignores SIGCHLD, so that nothing could be told of how PostgreSQL's programs end",
+            hint="call signal.signal(signal.SIGCHLD, signal.SIG_DFL) first",
+        )
+
+
 class ClientProcess:
     """One running program: its standard output is read in blocks of 1 MiB, its standard error kept."""
 
@@ -190,6 +200,8 @@ class ClientProcess:
         self._process = process
         self._on_line = on_line
         self._ended = ended
+        self._reaping = threading.Lock()
+        self._is_lost = False  # whether somebody else has taken its exit code
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_KEPT // 2)
         self.callback_error: BaseException | None = None
@@ -273,24 +285,47 @@ class ClientProcess:
             raise client_error(self.program, code, self.lines, action)
 
     def wait_checked(self) -> int:
-        """Wait for its end and return the exit code; raises only what `on_line` raised."""
+        """Wait for its end and return the exit code; raises what `on_line` raised, and where the code is lost."""
         code = self.wait()
         if self.callback_error is not None:
             raise self.callback_error
+        if self._is_lost:
+            raise HoldfastError(
+                f"nothing can be told of how {self.program} has ended: another part of this process has waited for it",
+                hint="run it in a process whose SIGCHLD handler does not wait for all children (waitpid(-1, …))",
+            )
         return code
 
     def kill(self) -> None:
         """Kill it and the workers that it may have forked; from any thread."""
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._reaping.acquire(blocking=False):  # else somebody waits for it in this moment
+            try:
+                if self._reap(os.WNOHANG) is not None:
+                    return
+            finally:
+                self._reaping.release()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _reap(self, flags: int) -> int | None:
+        """Take its exit code, None while it runs; `Popen` would make a success of one that somebody else has taken."""
+        if self._process.returncode is None:
+            try:
+                process, status = os.waitpid(self._process.pid, flags)
+            except ChildProcessError:
+                self._is_lost = True
+                self._process.returncode = 0
+            else:
+                self._process.returncode = os.waitstatus_to_exitcode(status) if process else None
+        return self._process.returncode
 
     def wait(self) -> int:
         """Wait until it has ended and all of its standard error is read; from any thread."""
-        code = self._process.wait()
+        with self._reaping:
+            code = self._reap(0)
         self._reader.join(10)
         self._ended(self)
-        return code
+        return code or 0
 
     def release(self) -> None:
         """End it and close its pipes; in the thread that uses them, since a closed descriptor is soon another's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -83,7 +84,8 @@ def _forget(path: str) -> None:
     if not _watched:
         _watcher = None
         os.close(pipe)
-        os.waitpid(process, 0)
+        with contextlib.suppress(ChildProcessError):  # it has ended: the program that we run in ignores SIGCHLD
+            os.waitpid(process, 0)
 
 
 def _fork() -> tuple[int, int]:
