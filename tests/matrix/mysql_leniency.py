@@ -228,3 +228,15 @@ def test_odd_settings_of_a_server_change_nothing(mysql: MariaDB, source: str, st
         for name, (_, value) in changed.items():
             mysql.rows(f"SET GLOBAL {name}={value}")
     assert [mysql.rows(query, database="copy") for query in queries] == before
+
+
+def test_an_event_of_another_mode_is_compared_as_a_dump_reads_it(mysql: MariaDB, source: str, store: str) -> None:
+    """The server warns of what it cannot show in utf8mb3, and in ANSI_QUOTES it shows names in other quotes."""
+    with mysql.connect(source) as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_mode='ANSI_QUOTES'")
+        cursor.execute("CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO SELECT 'ä€\U0001f600'")
+    backup = holdfast.backup(mysql.url(source), store=store, proof=True)
+    drilled = holdfast.drill(backup, store=store, into=mysql.url())
+    assert (drilled.problems, drilled.state) == ((), "proven")
+    holdfast.restore(backup.id, mysql.url("copy"), store=store)
+    assert "\U0001f600" in str(mysql.rows("SHOW CREATE EVENT copy.ev"))

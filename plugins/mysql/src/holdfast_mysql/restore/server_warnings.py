@@ -79,10 +79,16 @@ def check_statement(session: Session, action: str, count: int) -> None:
 
 
 def definition_in(session: Session, kind: str, name: str) -> bytes:
-    """The definition of an object of the current database, as the server shows it; empty if it does not."""
+    """The definition of an object of the current database, as the server shows it; empty if it does not.
+
+    As a dump reads it, in no mode: in that of the statement that has just made it, names may have other quotes.
+    """
+    session.execute("SET @holdfast_mode=@@sql_mode, sql_mode=''")
     try:
         rows = session.dicts(f"SHOW CREATE {kind.upper()} {quoted(name)}")
     except pymysql.MySQLError as error:
         log.debug("cannot read %s %s back: %s", kind, name, error)
         return b""
+    finally:
+        session.execute("SET sql_mode=@holdfast_mode, @holdfast_mode=NULL")
     return (rows[0].get(_COLUMNS.get(kind, f"Create {kind.title()}")) or b"") if rows else b""
