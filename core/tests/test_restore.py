@@ -168,6 +168,24 @@ def test_an_engine_that_does_not_read_to_the_end_is_read_to_the_end_for_it() -> 
     assert "commit" not in lazy.trace
 
 
+def test_an_engine_that_returns_before_it_has_taken_all_of_a_stream_has_not_restored_it() -> None:
+    def begin(step: Step, blob: Blob) -> None:
+        next(iter(blob.chunks()))
+
+    class Hasty(MemoryEngine):
+        @contextmanager
+        def restore(self, request: Any) -> Iterator[Any]:
+            with super().restore(request) as session:
+                session.load = begin  # type: ignore[method-assign]
+                yield session
+
+    storage = stored({"one": [bytes(BLOCK)] * 9})
+    hasty = Hasty(capabilities=ATOMIC)
+    with pytest.raises(PluginError, match="stream one: it returned from its step without reading it to its end"):
+        run(hasty, storage)
+    assert "commit" not in hasty.trace
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_a_flipped_bit_is_found_before_anything_is_committed(atomic: bool) -> None:
     storage = stored()

@@ -75,7 +75,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         {
             Capability.SELECT: ("--select and --exclude", bool(plan.select or plan.exclude)),
             Capability.PROOF: ("--proof", plan.proof is True),
-            Capability.CHECK: ("--check and --allow-damaged", bool(plan.check) or plan.allow_damaged),
+            Capability.CHECK: ("--check" if plan.check else "--allow-damaged", bool(plan.check) or plan.allow_damaged),
             Capability.FULL_CHECK: ("--check full", plan.check == "full"),
         },
     )

@@ -327,8 +327,11 @@ class _Loading:
         for name, blob in self._blobs.items():
             forgotten = whole and name not in names and name not in skipped
             unread = name in names and not blob.begun
-            if blob.record.size and (forgotten or unread):
-                why = "it returned from its step without reading it" if unread else "it has no step for it"
+            cut = whole and name in names and not blob.whole and blob.taken < blob.record.size
+            if blob.record.size and (forgotten or unread or cut):
+                why = "it has no step for it"
+                if unread or cut:
+                    why = f"it returned from its step without reading it{'' if unread else ' to its end'}"
                 raise PluginError(
                     f"{provider(self._setup.engine)} has not loaded stream {quote_name(name)}: {why}",
                     hint="a restore session names what it leaves out in `skipped_streams`",

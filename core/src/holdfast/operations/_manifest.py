@@ -7,7 +7,7 @@ from datetime import datetime
 from holdfast.api import DumpSession, Facts, Proof
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
-from holdfast.plugins.guard import provider
+from holdfast.plugins.guard import check_fields, provider
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import (
@@ -85,6 +85,8 @@ def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | No
     """
     proof = None if setup.plan.proof is False else session.proof()
     facts = session.facts()
+    check_fields(setup.engine, "proof()", proof)
+    check_fields(setup.engine, "facts()", facts)
     if proof is None and setup.plan.proof and not (setup.plan.allow_damaged or facts.unproven):
         raise PluginError(f"{provider(setup.engine)} recorded no proof, though one was asked for")
     names = [(record.kind, record.name) for record in proof.objects] if proof else []
@@ -96,7 +98,10 @@ def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | No
 
 def small_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
     """The files that lie with the blobs: those of the engine, and how to restore by hand."""
-    instructions = restore_instructions(manifest, setup.codec, facts.restore_steps)
+    try:
+        instructions = restore_instructions(manifest, setup.codec, facts.restore_steps)
+    except PluginError as error:
+        raise PluginError(f"{provider(setup.engine)} breaks its contract: {error.message}") from error
     return {**_engine_files(setup, manifest, facts), INSTRUCTIONS: instructions.encode()}
 
 

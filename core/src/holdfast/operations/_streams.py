@@ -8,7 +8,7 @@ from holdfast.api import Capability, Chunk, DumpSession, EventType, Stream
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import PluginError, quote_name
 from holdfast.operations._written import check_stream
-from holdfast.plugins.guard import provider
+from holdfast.plugins.guard import check_fields, provider
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import BlobRecord, StreamRecord
@@ -20,6 +20,8 @@ from holdfast.url import redact
 
 def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
     """Refuse what would make a manifest that no restore could read."""
+    for stream in streams:
+        check_fields(setup.engine, "streams", stream)
     names = {stream.name for stream in streams}
     if not streams:
         raise PluginError(f"{provider(setup.engine)} has no stream: a dump has at least one, which may be empty")

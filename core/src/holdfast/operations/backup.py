@@ -19,6 +19,7 @@ from holdfast.operations._sizes import check_size
 from holdfast.operations._streams import check_streams, store_streams
 from holdfast.operations._written import check_listing
 from holdfast.plan import BackupPlan
+from holdfast.plugins.guard import check_fields
 from holdfast.plugins.registry import Registry
 from holdfast.policy import AHEAD, is_ahead
 from holdfast.record import Backup
@@ -170,6 +171,7 @@ def _known_source(session: DumpSession, setup: BackupSetup) -> Source:
     """Which database this is: as the engine says, else as its URL says."""
     if isinstance(session, SupportsSource):
         source = session.source
+        check_fields(setup.engine, "source", source)
     else:
         redacted = setup.url.redacted().partition("?")[0]
         last = setup.url.path.rstrip("/").rpartition("/")[2]

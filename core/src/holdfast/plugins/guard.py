@@ -16,6 +16,7 @@ from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
 from holdfast.plugins.loading import Owned, describe_error
+from holdfast.plugins.returned_values import problem_of
 from holdfast.plugins.stray import SameProcess
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -130,6 +131,8 @@ class _Calls:
     def _check(self, what: str, value: object, rule: _Rule) -> None:
         if not isinstance(value, rule.types):
             raise self._wrong(what, value, _names(rule))
+        if problem := problem_of(value):
+            raise PluginError(f"{self.blame.culprit(None)} breaks its contract: {what} has {problem}")
 
     def _wrong(self, what: str, value: object, expected: str) -> PluginError:
         got = f"{what} {'returned' if what.endswith('()') else 'is'} {type(value).__name__}"
@@ -283,6 +286,12 @@ def provider(part: Any) -> str:
     if isinstance(owned := getattr(part, "owned", None), Owned):  # an engine that is installed
         return Blame(owned=owned).culprit(None)
     return f"engine '{part.name}'" if hasattr(part, "dump") else f"the {type(part).__name__} of this program"
+
+
+def check_fields(part: Any, what: str, value: object) -> None:
+    """Refuse a value of a part, of a program's own too, with fields that are not of the types of the contract."""
+    if problem := problem_of(value):
+        raise PluginError(f"{provider(part)} breaks its contract: {what} has {problem}")
 
 
 def offered_by(part: Any) -> tuple[str, str]:

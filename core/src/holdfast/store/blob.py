@@ -25,8 +25,9 @@ class StoredBlob:
     `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
     given to it as a message instead of raised, and where the rest cannot be decompressed the bytes end: `missing` then
     says what came out and what did not, and `read` is the number of bytes that did. `whole` tells whether all of it
-    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it. `classify` sees
-    what does not agree before it is raised. Of a further checksum that differs where SHA-256 agrees, `warn` tells.
+    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it; `taken` is the
+    most that anybody took. `classify` sees what does not agree before it is raised. Of a further checksum that differs
+    where SHA-256 agrees, `warn` tells.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class StoredBlob:
         self.record = record
         self.whole = self.begun = False
         self.missing = ""
-        self.read = 0
+        self.read = self.taken = 0
         self._storage = storage
         self._folder = folder
         self._path = f"{folder}/{record.blob.path}"
@@ -126,6 +127,7 @@ class StoredBlob:
                     hasher.update(piece)
                 total += len(piece)
                 self._count(len(piece))
+                self.taken = max(self.taken, total)
                 yield piece
         except IntegrityError as error:
             text = f"blob {self.record.blob.path} is damaged: {error.message}"

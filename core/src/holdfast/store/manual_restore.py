@@ -54,7 +54,7 @@ def _decoding(step: str, command: str, paths: Mapping[str, str], longest: int) -
         name = next((rest[:end] for end in ends if rest[end] == "}" and rest[:end] in paths), None)
         if name is None:
             raise PluginError(
-                f"a step of the engine's decodes a stream that it did not dump: {quote_name(mark + rest)}"
+                f"a step of its restore_steps decodes a stream that it did not dump: {quote_name(mark + rest)}"
             )
         before, mark, rest = rest[len(name) + 1 :].partition(_DECODE)
         written += f"{command} {paths[name]}{before}"

@@ -1,0 +1,83 @@
+"""What plugins hand over in the dataclasses of `holdfast.api`: nothing checks the types of their fields but this.
+
+A manifest with a number where it needs text would be published, and no restore could read it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from holdfast.api import Facts, Failure, ObjectProof, Preview, Proof, Source, Stat, Step, Stream
+
+CHECKED = (Facts, Failure, ObjectProof, Preview, Proof, Source, Stat, Step, Stream)
+# Fields that go into a manifest, or come back out of it, as the JSON that they were written as.
+_PLAIN: Mapping[type, tuple[str, ...]] = {Facts: ("consistency_point", "hints"), Proof: ("settings",)}
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def problem_of(value: Any) -> str:
+    """What is wrong with the fields of a value of a plugin, empty if nothing is."""
+    kind = next((kind for kind in CHECKED if isinstance(value, kind)), None)
+    if kind is None or _is_flat_and_right(value, kind):
+        return ""
+    try:
+        msgspec.convert(_tree(value), kind)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).replace("`", "").partition(" - at ")
+        where = place.replace("key in $", "$").removeprefix("$.")
+        return f"{where or kind.__name__}: {text[0].lower()}{text[1:]}"
+    for name in _PLAIN.get(kind, ()):
+        if strange := _strange(getattr(value, name), name):
+            return strange
+    if isinstance(value, Facts):
+        contents: Mapping[str, Any] = value.files
+        if strange := next((name for name, content in contents.items() if not isinstance(content, bytes)), ""):
+            return f"files[{strange!r}]: expected bytes, got {type(contents[strange]).__name__}"
+    if isinstance(value, Source) and not value.identity:
+        return "identity: it is empty, and tells no database from another"
+    return ""
+
+
+def _is_flat_and_right(value: Any, kind: type) -> bool:
+    """Whether each field has one of the plain types that it may have: quick, where dumps have thousands of values."""
+    expected = _flat(kind)
+    return bool(expected) and all(type(getattr(value, name)) in types for name, types in expected)
+
+
+@cache
+def _flat(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    """The types of each field, nothing where one of them has parts, or a rule of its own."""
+    expected = {}
+    for name, hint in get_type_hints(kind).items():
+        expected[name] = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    simple = kind is not Source and all(part in _SCALARS for types in expected.values() for part in types)
+    return tuple(expected.items()) if simple else ()
+
+
+def _tree(value: Any) -> Any:
+    """A value with dictionaries in the place of dataclasses, which would not be looked into."""
+    if is_dataclass(value) and not isinstance(value, type):
+        flat = next((kind for kind in CHECKED if isinstance(value, kind)), None)
+        if flat is ObjectProof and _is_flat_and_right(value, flat):
+            return value
+        return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
+    return [_tree(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _strange(value: Any, where: str) -> str:
+    """What JSON cannot hold, or gives back as something else."""
+    if isinstance(value, Mapping):
+        if wrong := next((key for key in value if not isinstance(key, str)), None):
+            return f"{where}: expected keys of type str, got {type(wrong).__name__}"
+        return _first(_strange(item, f"{where}[{key!r}]") for key, item in value.items())
+    if isinstance(value, tuple | list):
+        return _first(_strange(item, f"{where}[{number}]") for number, item in enumerate(value))
+    return "" if isinstance(value, _SCALARS) else f"{where}: JSON holds no {type(value).__name__}"
+
+
+def _first(problems: Iterable[str]) -> str:
+    return next(filter(None, problems), "")
