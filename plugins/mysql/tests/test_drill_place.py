@@ -63,8 +63,11 @@ def test_definers_that_are_others_by_an_option(mariadb: MariaDB, database: str, 
         "DEFINER=nobody@nowhere TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.id = 1",
         "DEFINER=nobody@nowhere EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t",
         "VIEW v AS SELECT id FROM t",
+        "TABLE gone(id INT)",
+        "VIEW broken AS SELECT id FROM gone",  # which no proof has
     ):
         mariadb.rows(f"CREATE {statement}", database=database)
+    mariadb.rows("DROP TABLE gone", database=database)
     record = holdfast.backup(mariadb.url(database), store=store)
     result = holdfast.drill(record, store=store, into=mariadb.url(), options={"definer": definer})
     assert (result.state, result.problems) == ("proven", ())

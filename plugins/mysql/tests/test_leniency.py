@@ -44,6 +44,9 @@ def test_tables_without_a_primary_key_are_named_where_the_server_takes_none(
     """Only of what is chosen: a table that is left out asks for nothing."""
     mariadb.rows(f"CREATE TABLE {database}.loose(a INT)")
     mariadb.rows(f"CREATE TABLE {database}.keyed(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE TABLE {database}.gone(id INT PRIMARY KEY)")
+    mariadb.rows(f"CREATE VIEW {database}.broken AS SELECT id FROM {database}.gone")
+    mariadb.rows(f"DROP TABLE {database}.gone")
     record = holdfast.backup(mariadb.url(database), store=store)
     target = new_name()
     with set_global(mariadb, innodb_force_primary_key="ON"):
@@ -52,9 +55,12 @@ def test_tables_without_a_primary_key_are_named_where_the_server_takes_none(
                 holdfast.restore(record.id, mariadb.url(target), store=store, dry_run=preview)
             assert "innodb_force_primary_key is ON, and OFF is needed for (loose)" in str(caught.value)
             assert caught.value.hint is not None
-            assert "SET GLOBAL innodb_force_primary_key=OFF" in caught.value.hint
+            assert caught.value.hint == "run on the server: SET GLOBAL innodb_force_primary_key=OFF"
             assert not there(mariadb, target)
-        holdfast.restore(record.id, mariadb.url(target), store=store, exclude=["loose"])
+        # What a replacement makes for itself has a key, and so has what stands in for tables that a broken view reads.
+        for replace in (False, True):
+            holdfast.restore(record.id, mariadb.url(target), store=store, exclude=["loose"], replace=replace)
+            assert mariadb.rows(f"SHOW TABLES FROM {target}") == [("broken",), ("keyed",)]
 
 
 def test_keys_that_the_row_format_of_the_server_does_not_take_are_named_first(
@@ -186,3 +192,17 @@ def test_sessions_that_only_read_by_default_or_end_with_their_transaction_write(
     with set_global(mariadb, tx_read_only="ON", default_storage_engine="'MEMORY'", completion_type="'RELEASE'"):
         holdfast.restore(record.id, mariadb.url(new_name()), store=store)
         assert holdfast.drill(record, store=store, into=mariadb.url()).state == "proven"
+
+
+def test_a_server_that_prepares_no_statements_is_named_before(
+    mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
+) -> None:
+    """Rows go in by prepared INSERT where the server takes no LOAD DATA LOCAL."""
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    record = holdfast.backup(mariadb.url(database), store=store)
+    target = new_name()
+    with set_global(mariadb, max_prepared_stmt_count="0"):
+        with pytest.raises(holdfast.UnsafeError, match="max_prepared_stmt_count is 0"):
+            holdfast.restore(record, mariadb.url(target), store=store, options={"local_infile": False})
+        assert not there(mariadb, target)
+        holdfast.restore(record, mariadb.url(target), store=store)

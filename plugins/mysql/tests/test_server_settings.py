@@ -30,6 +30,7 @@ def odd_settings(mariadb: MariaDB) -> Iterator[None]:
         "idle_transaction_timeout": ("1", "0"),
         "sql_buffer_result": ("1", "0"),
         "sql_auto_is_null": ("1", "0"),
+        "innodb_compression_default": ("1", "0"),  # would be written into each table
         "lc_messages": ("'de_DE'", "'en_US'"),
     }
     try:

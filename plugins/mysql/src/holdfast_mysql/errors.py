@@ -56,6 +56,7 @@ _HINTS = {
     1226: "end other connections of the account, or let it have two at least (max_user_connections)",
     1418: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
     1419: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
+    1461: "raise max_prepared_stmt_count on the server, or let rows go in by LOAD DATA: SET GLOBAL local_infile=ON",
     1412: "run the backup again: a table was altered while it ran",
     1021: "free space on the server's disk",
     1114: "free space on the server's disk",

@@ -12,6 +12,7 @@ from holdfast_mysql.catalog.tables import Table, without_elsewhere
 from holdfast_mysql.session import Session, literal
 
 TRUST = "log_bin_trust_function_creators=ON"
+FORCED_KEYS = "innodb_force_primary_key=OFF"
 LOOSE_KEYS = "restrict_fk_on_non_standard_key=OFF"
 _KEYLESS = ("sql_require_primary_key=OFF", "sql_generate_invisible_primary_key=OFF")
 
@@ -30,7 +31,7 @@ def needed_settings(
         if "PRIMARY" not in unique.get(table.name, {}):
             yield from ((f"setting {setting}", table.name) for setting in _KEYLESS)
             if table.engine.lower() == "innodb" and table.name not in unique:
-                yield "setting innodb_force_primary_key=OFF", table.name
+                yield f"setting {FORCED_KEYS}", table.name
         if any(column.type == "timestamp" for column in table.columns):
             yield "setting explicit_defaults_for_timestamp=ON", table.name
     for name in _loose_foreign_keys(session, database, own, unique) if selection.has(ObjectKind.FOREIGN_KEY) else ():

@@ -68,8 +68,8 @@ _RESET = f"SET NAMES utf8mb4, sql_mode='{SQL_MODE}', time_zone='+00:00'"
 OPENING = (
     _RESET,
     (
-        "SET foreign_key_checks=0, unique_checks=0"
-        " /*M!100201 , check_constraint_checks=0, innodb_strict_mode=0 */"
+        "SET foreign_key_checks=0, unique_checks=0, sql_buffer_result=0"
+        " /*M!100201 , check_constraint_checks=0, innodb_strict_mode=0, innodb_compression_default=0 */"
         " /*M!100601 , old_mode='UTF8_IS_UTF8MB3' */ /*M!101100 , system_versioning_insert_history=1 */"
         " /*M!110200 , character_set_collations='' */"
         # MariaDB passes over this number. MySQL lets not everybody set innodb_strict_mode: RESTORE.md tells of it.

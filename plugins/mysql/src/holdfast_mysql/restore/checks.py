@@ -9,7 +9,15 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
 from holdfast_mysql.manifest_facts import check_shapes
 from holdfast_mysql.names import MARKER, SCRIPT
-from holdfast_mysql.restore.needs import chosen_needs, ignored_clauses, missing_functions, short_packets, unmet, untold
+from holdfast_mysql.restore.needs import (
+    chosen_needs,
+    ignored_clauses,
+    missing_functions,
+    no_statements,
+    short_packets,
+    unmet,
+    untold,
+)
 from holdfast_mysql.restore.read_only import check_writable
 from holdfast_mysql.restore.target import objects_of
 from holdfast_mysql.session import Server, Session, quoted
@@ -88,6 +96,7 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
     needs = chosen_needs(request)
     source = Server.of(str(request.facts["server"]))
     missing = [*unmet(session, needs, source=source), *short_packets(session, request)]
+    missing += no_statements(session, request)
     if missing:
         raise UnsafeError(
             f"{session.server.name} cannot hold what the backup of {source.name} has: "

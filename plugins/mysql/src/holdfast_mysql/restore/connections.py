@@ -21,10 +21,13 @@ log = logging.getLogger("holdfast.mysql")
 _DAY = 86400
 _TICK = 0.1  # seconds
 _NOT_ALLOWED = 1227
-# Variables of a session, some of which take a privilege, and what makes a server take all that it took once.
+# Variables of a session, some of which take a privilege, and what makes a server take all that it took once, as it was:
+# MariaDB writes what InnoDB does by default into each table that is made.
 _LENIENT = {
     "enforce_storage_engine": "",
     "explicit_defaults_for_timestamp": "ON",
+    "innodb_compression_default": "OFF",
+    "innodb_default_encryption_key_id": "1",
     "max_error_count": str(load_warnings.KEPT),
     "restrict_fk_on_non_standard_key": "OFF",
     "sql_generate_invisible_primary_key": "OFF",

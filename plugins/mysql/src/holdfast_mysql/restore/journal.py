@@ -111,7 +111,7 @@ class Journal:
         A definition of InnoDB takes the redo log with it to the disk.
         """
         place = f"{quoted(self.building)}.{quoted(table_name(self.token) + '_flush')}"
-        self._session.execute(f"CREATE TABLE {place} (a INT) ENGINE=InnoDB")
+        self._session.execute(f"CREATE TABLE {place} (a INT PRIMARY KEY) ENGINE=InnoDB")
         self._session.execute(f"DROP TABLE {place}")
 
     def read(self) -> tuple[str, Plan | None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from holdfast.api import ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.events import SCHEDULER, keeps_events
-from holdfast_mysql.catalog.leniency import LOOSE_KEYS, TRUST
+from holdfast_mysql.catalog.leniency import FORCED_KEYS, LOOSE_KEYS, TRUST
 from holdfast_mysql.catalog.long_keys import ROW_FORMAT
 from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
@@ -43,7 +43,7 @@ _KINDS = {
 }
 # What no look at the server tells.
 _TRIED = {DIRECTORY: "can write to", OPTION: "takes"}
-_GLOBAL = frozenset({TRUST, ROW_FORMAT})  # settings that no session has of its own
+_GLOBAL = frozenset({TRUST, ROW_FORMAT, FORCED_KEYS})  # settings that no session has of its own
 _EXCLUDE = "use --exclude to leave tables out, or restore into a server of the same kind"
 _STRIP = "use -o strip=engine for the server's own engine, or --exclude to leave tables out"
 
@@ -182,9 +182,7 @@ def _missing(session: Session, needs: Mapping[str, Any], kind: str) -> Iterator[
 def short_packets(session: Session, request: RestoreRequest) -> Iterator[UnmetNeed]:
     """Rows and definitions that make a longer statement than the server takes; LOAD DATA is not bound by that."""
     limit = session.packet_limit
-    infile = request.facts["format"] == "wire" and request.options.local_infile and (
-        session.value("SELECT @@local_infile") == "1"
-    )  # fmt: skip
+    infile = request.facts["format"] == "wire" and _takes_files(session, request)
     for name, (size, where) in request.facts.get("packets", {}).items():
         sent = not infile or where == "everywhere" or (where and session.server.mariadb)
         if size >= limit and sent and _chosen(request, [name]):
@@ -192,6 +190,21 @@ def short_packets(session: Session, request: RestoreRequest) -> Iterator[UnmetNe
                 text=f"{name} needs statements of {size} bytes, and max_allowed_packet is {limit}",
                 hint=f"run on the server: SET GLOBAL max_allowed_packet={_round_up(size)}",
             )
+
+
+def no_statements(session: Session, request: RestoreRequest) -> Iterator[UnmetNeed]:
+    """That the server prepares no statements, by which rows go in where it takes no LOAD DATA LOCAL."""
+    if request.facts["format"] != "wire" or not request.facts["rows"] or _takes_files(session, request):
+        return
+    if session.value("SELECT @@max_prepared_stmt_count") == "0":
+        yield UnmetNeed(
+            text="max_prepared_stmt_count is 0, and rows go in by prepared INSERT where local_infile is OFF",
+            hint="run on the server: SET GLOBAL max_prepared_stmt_count=DEFAULT, or SET GLOBAL local_infile=ON",
+        )
+
+
+def _takes_files(session: Session, request: RestoreRequest) -> bool:
+    return bool(request.options.local_infile) and session.value("SELECT @@local_infile") == "1"
 
 
 def _round_up(size: int) -> int:

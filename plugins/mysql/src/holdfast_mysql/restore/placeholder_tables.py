@@ -63,7 +63,7 @@ class PlaceholderTables:
             name = match[1].removeprefix(prefix)
             if not match[1].startswith(prefix) or name in self._tables:
                 return False
-            self._session.execute(f"CREATE TABLE {self._place(name)} (`holdfast placeholder` INT)")
+            self._session.execute(f"CREATE TABLE {self._place(name)} (`holdfast placeholder` INT PRIMARY KEY)")
             self._tables.append(name)
             return True
         if error_number(error) == _NO_COLUMN and self._tables and (match := _COLUMN.search(text)):

@@ -23,7 +23,7 @@ def rehearse(session: Session, journal: Journal, plan: Plan) -> None:
     away = quoted(journal.away)
     with translate_errors(f"cannot create database {quote_name(journal.away)}"):
         session.execute(f"CREATE DATABASE {away} {database_clauses(session, plan.target)}")
-        session.execute(f"CREATE TABLE {away}.{quoted(table_name(journal.token))} (a INT) ENGINE=InnoDB")
+        session.execute(f"CREATE TABLE {away}.{quoted(table_name(journal.token))} (a INT PRIMARY KEY) ENGINE=InnoDB")
     use(session, journal.away)
     try:
         with translate_errors("cannot make a definer's object"):
