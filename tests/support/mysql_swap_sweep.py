@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import pytest
 
 import holdfast
+from support.mysql_parts import small_parts
 from support.mysql_proxy import REFUSED, StatementProxy, statement_proxy
 from support.servers.mariadb import MariaDB
 
 # In place of the statement an error; the connection cut before it, or after it; the restore killed before it, or after
 # it; every table held by another session. `power` kills the server, after the statement, and starts it again.
 FAULTS = ("error", "cut", "lost", "kill", "killed", "lock")
+_MANY = 400  # rows of a table that is loaded in several parts
 _BEGINS = re.compile(rb"CREATE DATABASE `\w+_holdfast_[0-9a-f]{8}`")
 _SHOWN = {
     "VIEW": "SELECT table_name FROM information_schema.views WHERE table_schema='{0}'",
@@ -38,6 +40,7 @@ def _objects(number: int, *, sequences: bool) -> list[str]:
         "TABLE parent(id INT PRIMARY KEY)",
         "TABLE child(id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent(id))",
         f"TABLE only{number}(a INT)",
+        "TABLE many(id INT PRIMARY KEY, v INT, KEY (v))",
         f"{'TABLE turned(a INT)' if number == 2 else 'VIEW turned AS SELECT 1 AS a'}",
         f"TRIGGER tr BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + {number}",
         f"TRIGGER second BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id * {number}",
@@ -71,7 +74,8 @@ class SwapSweep:
         """Make the backup, and learn the statements and the contents before and after."""
         self.server.rows(f"DROP DATABASE IF EXISTS {self.source}")
         self._fill(self.source, 2)
-        holdfast.backup(self.server.url(self.source), store=self.store)
+        with small_parts():
+            holdfast.backup(self.server.url(self.source), store=self.store)
         self.reset()
         self.old = self.content()
         self._restore()
@@ -108,6 +112,9 @@ class SwapSweep:
                 cursor.execute(f"CREATE {statement}")
             cursor.execute(f"INSERT INTO child VALUES (1, {number}), (2, NULL)" if number == 3 else "DO 0")
             cursor.execute(f"INSERT INTO only{number} VALUES (1), (2)")
+            rows = ", ".join(f"({row}, {number * row})" for row in range(_MANY))
+            cursor.execute(f"INSERT INTO many VALUES {rows}")
+            cursor.execute("ANALYZE TABLE many")
 
     def content(self) -> dict[str, object]:
         """Everything that can be seen of the target and of the table that refers to it."""

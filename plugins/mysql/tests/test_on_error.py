@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from support.mutations import forge, stored_blobs
+from support.mysql_parts import small_parts
 from support.servers.mariadb import MariaDB
 
 import holdfast
@@ -132,3 +133,40 @@ def test_of_a_damaged_table_the_rows_before_the_damage_are_restored(
     assert [failure.kind for failure in result.failures] == ["stream", "rows of table"]
     assert "are missing" in result.failures[0].message
     assert f"holds {rows} rows, 300 were recorded" in result.failures[1].message
+
+
+_GARBLED = {
+    "length": (b"\x0amark 02500", b"\x0bmark 02500"),  # of a value, which is then no longer the rest of its row
+    "value": (b"2024-02-25", b"2024-xx-25"),  # which the server does not take
+    "key": (b"\x03250\x0a", b"\x03249\x0a"),  # of a row that is there
+}
+
+
+@pytest.mark.parametrize("local_infile", [True, False])
+@pytest.mark.parametrize("kind", _GARBLED)
+def test_of_a_garbled_table_the_rows_before_it_are_restored_and_its_other_parts(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, local_infile: bool, kind: str
+) -> None:
+    mariadb.rows("CREATE TABLE t(id INT PRIMARY KEY, m CHAR(20), d DATE)", database=database)
+    mariadb.rows(
+        "INSERT INTO t SELECT seq, CONCAT('mark ', LPAD(seq * 10, 5, '0')), IF(seq = 250, '2024-02-25', '2024-01-01')"
+        " FROM seq_1_to_600",
+        database=database,
+    )
+    mariadb.rows(f"ANALYZE TABLE {database}.t")
+    with small_parts():
+        record = holdfast.backup(mariadb.url(database), store=store, codec="none")
+    before, after = _GARBLED[kind]
+    ((stream, blob),) = [(name, blob) for name, blob in stored_blobs(record).items() if before in blob.read_bytes()]
+    forge(record, stream, blob.read_bytes().replace(before, after))
+    target, options = new_name(), {"local_infile": local_infile}
+    result = holdfast.restore(record.id, mariadb.url(target), store=store, allow_damaged=True, options=options)
+    assert {failure.kind for failure in result.failures} == {"rows of table"}
+    held = result.failures[-1].message
+    assert held.startswith(f"stream {stream} holds ")
+    ids = [number for (number,) in mariadb.rows(f"SELECT id FROM {target}.t ORDER BY id")]
+    gone = [number for number in range(1, 601) if number not in ids]
+    assert gone == list(range(250, 250 + len(gone)))
+    assert 0 < len(gone) < 250
+    with pytest.raises(holdfast.IntegrityError):
+        holdfast.restore(record.id, mariadb.url(new_name()), store=store)

@@ -1,7 +1,10 @@
 """Rows into a table by prepared INSERTs: where LOAD DATA LOCAL is not allowed, or would change values."""
 
+import logging
 import struct
 from collections.abc import Iterator
+
+import pymysql
 
 from holdfast.api import HoldfastError, quote_name
 from holdfast_mysql.restore.load_warnings import check_outcome, kept_warnings
@@ -9,24 +12,33 @@ from holdfast_mysql.rows.parsers import ParameterParser, ParameterRow
 from holdfast_mysql.rows.wire import RowHeader, RowReader
 from holdfast_mysql.session import Session, driver, quoted
 
+log = logging.getLogger("holdfast.mysql")
+
 _SIZES = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _PARAMETERS = 65535  # of one prepared statement
 _BATCH = 1 << 20  # bytes
 _VAR_STRING, _BLOB = b"\xfd\x00", b"\xfc\x00"
 
 
-def insert(session: Session, reader: RowReader) -> int:
-    """Insert all rows of a stream; returns their number."""
+def insert(session: Session, reader: RowReader, *, until_refused: bool = False) -> int:
+    """Insert all rows of a stream; returns their number.
+
+    With `until_refused` these are the rows before the first one that the server does not take as it is.
+    """
     header = reader.header
-    parser = ParameterParser(len(header.columns), nullable=any(column.nullable for column in header.columns))
+    nullable = any(column.nullable for column in header.columns)
+    parser = ParameterParser(len(header.columns), nullable=nullable, damaged=reader.damaged)
     statements = _PreparedInserts(session, header)
     waiting: list[ParameterRow] = []
     rows = 0
     sizes, most = statements.sizes, statements.most
+    execute = statements.execute_taken if until_refused else statements.execute_all
     for _ in reader.feed(parser):
         waiting += parser.take()
-        rows += statements.execute_all(_batches(waiting, sizes, most, at_end=False))
-    rows += statements.execute_all(_batches(waiting, sizes, most, at_end=True))
+        rows += execute(_batches(waiting, sizes, most, at_end=False))
+        if statements.refused:
+            return rows
+    rows += execute(_batches(waiting, sizes, most, at_end=True))
     statements.close()
     return rows
 
@@ -38,6 +50,7 @@ class _PreparedInserts:
         self._session = session
         self._header = header
         self._numbers: dict[int, int] = {}
+        self.refused = False
         self._types = b"".join(
             _BLOB if column.kind in ("utf8", "latin", "label", "bytes") else _VAR_STRING for column in header.columns
         )
@@ -63,6 +76,26 @@ class _PreparedInserts:
             self._execute(batch)
             rows += len(batch)
         return rows
+
+    def execute_taken(self, batches: Iterator[list[ParameterRow]]) -> int:
+        """The same up to the first row that the server refuses or changes; then `refused` is set."""
+        rows = 0
+        for batch in batches:
+            if not self._is_taken(batch):
+                self.refused = True
+                return rows + (self.execute_taken(iter([row] for row in batch)) if len(batch) > 1 else 0)
+            rows += len(batch)
+        return rows
+
+    def _is_taken(self, rows: list[ParameterRow]) -> bool:
+        self._session.execute("SAVEPOINT holdfast")
+        try:
+            self._execute(rows)
+        except (HoldfastError, pymysql.MySQLError) as error:
+            log.info("rows of table %s are left out: %s", quote_name(self._header.table), error.args[-1])
+            self._session.execute("ROLLBACK TO SAVEPOINT holdfast")
+            return False
+        return True
 
     def _execute(self, rows: list[ParameterRow]) -> None:
         statement = self._statement(len(rows))

@@ -1,5 +1,6 @@
 """Rows of a backup into the tables that were made for them, counted against what was recorded."""
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -16,6 +17,7 @@ from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.left_checks import CheckViolatedError, breaks_check
 from holdfast_mysql.restore.load_rows import load_rows
 from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
+from holdfast_mysql.restore.prepared_insert import insert
 from holdfast_mysql.restore.tables import TableMaker
 from holdfast_mysql.rows.wire import RowReader
 from holdfast_mysql.session import Session, quoted
@@ -68,24 +70,45 @@ class RowLoader:
             with self._lock:
                 if table not in self._refused and not self._failures.take("rows of table", table, error):
                     raise
-                self._refused.add(table)
+                if not self._keeps(table):
+                    self._refused.add(table)
+                    return
+            self._load_until_refused(stream, blob)
+
+    def _keeps(self, table: str) -> bool:
+        """Whether of a table whose rows are refused those stay that are taken: what is refused can be taken back."""
+        return self._damaged and table not in self._tables.nontransactional
+
+    def _load_until_refused(self, stream: str, blob: Blob) -> None:
+        """Load what a damaged stream has before the row that the server refused, and list how much that is."""
+        table, recorded = self._recorded[stream]
+        rows = 0
+        with contextlib.suppress(IntegrityError), self._pool.acquire() as session:
+            reader = self._reader_of(stream, blob)
+            with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.transaction(session, table):
+                rows = insert(session, reader, until_refused=True) if reader.header.columns else 0
+        self._failures.take("rows of table", table, _partly(stream, rows, recorded))
 
     def _load_stream(self, stream: str, blob: Blob) -> None:
         table, recorded = self._recorded[stream]
-        reader = self._reader(blob)
-        held = reader.header.table
-        if (held.lower() if self._session.folds else held) != table:
-            raise IntegrityError(
-                f"stream {quote_name(stream)} holds rows of {quote_name(reader.header.table)}, "
-                f"not of {quote_name(table)}"
-            )
+        reader = self._reader_of(stream, blob)
         with self._pool.acquire() as session, translate_errors(f"cannot load table {quote_name(table)}"):
             rows = self._load(session, table, reader, blob)
         if rows != recorded:
-            error = IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")
+            error = _partly(stream, rows, recorded)
             # Of a damaged backup those that could be read stay.
             if not (self._damaged and self._failures.take("rows of table", table, error)):
                 raise error
+
+    def _reader_of(self, stream: str, blob: Blob) -> RowReader:
+        """The rows of a stream, which have to be of its table."""
+        reader, table = self._reader(blob), self._recorded[stream][0]
+        held = reader.header.table
+        if (held.lower() if self._session.folds else held) != table:
+            raise IntegrityError(
+                f"stream {quote_name(stream)} holds rows of {quote_name(held)}, not of {quote_name(table)}"
+            )
+        return reader
 
     def _reader(self, blob: Blob) -> RowReader:
         return RowReader(blob.chunks(), damaged=self._damaged)
@@ -130,6 +153,8 @@ class RowLoader:
             if not self._failures.take("rows of table", table, error):
                 raise
             self._refused.add(table)
+            if self._keeps(table):
+                return  # the rows of the statements before
             session.execute(f"TRUNCATE TABLE {quoted(table)}")
 
     def _execute_checked(self, statement: Statement) -> None:
@@ -162,3 +187,8 @@ class RowLoader:
                 raise IntegrityError(
                     f"the script holds {self._counted[table]} rows of table {quote_name(table)}, {rows} were recorded"
                 )
+
+
+def _partly(stream: str, rows: int, recorded: int) -> IntegrityError:
+    """What is missing of a stream."""
+    return IntegrityError(f"stream {quote_name(stream)} holds {rows} rows, {recorded} were recorded")

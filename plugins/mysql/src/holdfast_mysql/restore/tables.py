@@ -73,7 +73,7 @@ class TableMaker:
         stripping = journal or (request.drill and request.facts.get("placed"))
         self.placed = PlacedTables(session, database, replacing=bool(journal)) if stripping else None
         self._counting: frozenset[str] = frozenset()
-        self._nontransactional: frozenset[str] = frozenset()
+        self.nontransactional: frozenset[str] = frozenset()
         self.stand_ins = StandIns(known_collations(session))
         self.made_database = False
         self.made: list[tuple[str, str]] = []
@@ -203,7 +203,7 @@ class TableMaker:
             "SELECT table_name, engine FROM information_schema.tables"
             f" WHERE {self._session.is_named('table_schema', self._database)}"
         )
-        self._nontransactional = frozenset(name for name, engine in rows if engine.lower() not in TRANSACTIONAL)
+        self.nontransactional = frozenset(name for name, engine in rows if engine.lower() not in TRANSACTIONAL)
 
     def counts_ids(self, table: str) -> bool:
         """Whether a table has an AUTO_INCREMENT column."""
@@ -212,7 +212,7 @@ class TableMaker:
     @contextmanager
     def transaction(self, session: Session, table: str) -> Iterator[None]:
         """A transaction for some rows; MySQL with GTIDs takes tables that know none only in statements of their own."""
-        autocommit = table in self._nontransactional
+        autocommit = table in self.nontransactional
         if autocommit:
             session.execute("SET autocommit=1")
         yield
@@ -241,7 +241,7 @@ class TableMaker:
 
     def empty(self, session: Session, table: str) -> None:
         """Take back the rows of a transaction that is not over; a table without transactions is one stream."""
-        session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self._nontransactional else "ROLLBACK")
+        session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self.nontransactional else "ROLLBACK")
 
 
 def _strip_hint(body: bytes, error: pymysql.MySQLError) -> str:

@@ -203,11 +203,11 @@ class RowParser(Protocol):
 class RowReader:
     """The rows of a stream, for the way back: `header` first, then `feed`.
 
-    With `damaged` the rows may end in the middle of one, which is left out.
+    With `damaged` the rows may end in the middle of one, or go on with what is none: that is left out, with the rest.
     """
 
     def __init__(self, chunks: Iterable[Chunk], *, damaged: bool = False) -> None:
-        self._damaged = damaged
+        self.damaged = damaged
         self._chunks = _pieces(chunks)
         head = bytearray()
         while (end := head.find(b"\n")) < 0:
@@ -225,8 +225,13 @@ class RowReader:
         """
         try:
             yield from self._feed(parser)
-        except IndexError as error:  # a value that begins behind the end of all that is there
-            raise IntegrityError(WRONG_ROW) from error
+        except (IndexError, IntegrityError) as error:  # IndexError: a value begins behind the end of all that is there
+            if self.damaged:
+                yield
+            elif isinstance(error, IntegrityError):
+                raise
+            else:
+                raise IntegrityError(WRONG_ROW) from error
 
     def _feed(self, parser: RowParser) -> Iterator[None]:
         data = self._rest
@@ -251,7 +256,7 @@ class RowReader:
         while have < needed:
             chunk = next(self._chunks, None)
             if chunk is None:
-                if have and not self._damaged:
+                if have and not self.damaged:
                     raise IntegrityError("the rows end in the middle of one")
                 return b""
             parts.append(chunk)
