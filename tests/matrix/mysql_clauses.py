@@ -47,9 +47,22 @@ def test_clauses_in_comments_are_told_of_and_defaults_are_written_as_the_other_p
     mariadb.rows("CREATE DATABASE back")
     try:
         mysql.rows("CREATE TABLE big(id INT PRIMARY KEY) AUTOEXTEND_SIZE=4M", database="shop")
+        mysql.rows(
+            "CREATE TABLE held(id INT PRIMARY KEY, v CHAR(20) STORAGE DISK COLUMN_FORMAT FIXED DEFAULT 'STORAGE DISK',"
+            " n INT NOT NULL NOT SECONDARY) STORAGE DISK",
+            database="shop",
+        )
         record = holdfast.backup(mysql.url("shop"), store=store)
         holdfast.restore(record.id, mariadb.url("shop"), store=store, dry_run=True)
-        assert "ignores the clause AUTOEXTEND_SIZE (big)" in caplog.text
+        for clause in ("AUTOEXTEND_SIZE (big)", "COLUMN_FORMAT FIXED (held)", "STORAGE DISK (held)"):
+            assert f"ignores the clause {clause}" in caplog.text
+        holdfast.restore(record.id, mariadb.url("shop"), store=store)
+        mariadb.rows("INSERT INTO held(id, n) VALUES (1, 2)", database="shop")
+        assert mariadb.rows("SELECT * FROM held", database="shop") == [(1, "STORAGE DISK", 2)]
+        mariadb.rows("DROP DATABASE shop")
+        before = mysql.rows("SHOW CREATE TABLE held", database="shop")
+        holdfast.restore(record.id, mysql.url("copy"), store=store)
+        assert mysql.rows("SHOW CREATE TABLE held", database="copy") == before
         mariadb.rows(
             "CREATE TABLE t(id VARCHAR(40) DEFAULT uuid() PRIMARY KEY, a TEXT COMPRESSED DEFAULT concat('a', ')'),"
             " d DATETIME DEFAULT current_timestamp() ON UPDATE current_timestamp(), n INT DEFAULT (1 + 2))",
@@ -64,3 +77,4 @@ def test_clauses_in_comments_are_told_of_and_defaults_are_written_as_the_other_p
         for server in (mysql, mariadb):
             server.rows("DROP DATABASE IF EXISTS shop")
             server.rows("DROP DATABASE IF EXISTS back")
+            server.rows("DROP DATABASE IF EXISTS copy")

@@ -27,8 +27,9 @@ _FEATURES = {
     "ignored index": re.compile(rb"\) IGNORED[,\n]"),
 }
 _SPECIAL_VIEWS, _VIEW_HEAD = frozenset({"MATERIALIZED", "DUALITY"}), 24
-# What each of the products writes in comments that the other one passes over: MySQL in those for newer versions.
-_OWN_CLAUSES = re.compile(rb"/\*(?:!8\d{4}|!9\d{4}|M!\d{5,6}) ([A-Z][A-Z_ ]*)")
+# What each of the products writes in comments that the other one passes over, MySQL in those for newer versions, or
+# that are left out for it.
+_OWN_CLAUSES = re.compile(rb"/\*(?:!8\d{4}|!9\d{4}|!50606|!50100(?= STORAGE)|M!\d{5,6}) ([A-Z][A-Z_ ]*)")
 
 
 def requirements_of(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from holdfast_mysql.definitions.expression_defaults import with_parentheses
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
+from holdfast_mysql.definitions.storage_clauses import without_column_storage
 from holdfast_mysql.definitions.tokens import code, is_text, is_word, replaced
 from holdfast_mysql.session import Server, Session
 
@@ -133,6 +134,8 @@ def fit_to_server(statement: Statement, *, source: Server, server: Server, stand
         statement = replace(statement, body=_with_older_default(statement.body))
     if statement.kind == "table" and source.mariadb and not server.mariadb:
         statement = replace(statement, body=with_parentheses(statement.body))
+    if statement.kind == "table" and server.mariadb and not source.mariadb:
+        statement = replace(statement, body=without_column_storage(statement.body))
     mode = statement.sql_mode
     if mode:
         unknown = _NOT_MARIADB if server.mariadb else _NOT_MYSQL if server.mysql_since(8, 0) else frozenset()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast_mysql.definitions.create_table import options_start
 from holdfast_mysql.definitions.storage_kinds import OPTIONS
-from holdfast_mysql.definitions.tokens import Token, code, is_text, replaced
+from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
 
 #: Kind of clause by the name of an option, in lower case.
 KIND_OF = {name: kind for kind, names in OPTIONS.items() for name in names}
@@ -42,6 +42,22 @@ def without_storage(body: bytes, kinds: Collection[str]) -> bytes:
     if not any(clause.name == "engine" for clause in clauses):
         clauses = [clause for clause in clauses if clause.kind != "engine"]
     return replaced(body, [(clause.start, clause.end, b"") for clause in clauses])
+
+
+def without_column_storage(body: bytes) -> bytes:
+    """A table of MySQL without what its columns say of how NDB or a secondary engine keeps them.
+
+    MySQL writes it, for InnoDB too where it means nothing, in comments that MariaDB reads and does not understand.
+    """
+    tail = options_start(body)
+    tokens = code(body)
+    changes = []
+    for index in range(len(tokens) - 1):
+        first, second = tokens[index], tokens[index + 1]
+        kept = is_word(tokens, index, "COLUMN_FORMAT", "STORAGE") and second.kind == "word"
+        if first.start < tail and (kept or (is_word(tokens, index, "NOT") and is_word(tokens, index + 1, "SECONDARY"))):
+            changes.append((first.start, second.end, b""))
+    return replaced(body, changes)
 
 
 def _option(tokens: Sequence[Token], index: int) -> Iterator[StorageClause]:
