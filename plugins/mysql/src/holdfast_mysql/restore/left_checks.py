@@ -18,6 +18,9 @@ from holdfast_mysql.session import Session, literal, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
+# Where people live, besides the whole hours: offsets from UTC in use today.
+_PARTS = "-09:30 -03:30 +03:30 +04:30 +05:30 +06:30 +09:30 +10:30 +05:45 +08:45 +12:45".split()  # noqa: SIM905
+
 
 class CheckViolatedError(HoldfastError):
     """LOAD DATA LOCAL has left rows out that break a CHECK."""
@@ -36,6 +39,7 @@ class LeftChecks:
         self._session = session
         self._drill = drill
         self._left: dict[str, Sequence[str]] = {}
+        self._zoned: set[str] = set()  # the tables on whose CHECKs the time zone can have an influence
         self._lock = threading.Lock()
 
     def leave(self, session: Session, table: str) -> bool:
@@ -53,6 +57,8 @@ class LeftChecks:
                 with translate_errors(f"cannot load table {quote_name(table)}"):
                     session.execute(_alter(table, names, "NOT ENFORCED"))
                 self._left[table] = names
+                if _depends_on_zone(session, table):
+                    self._zoned.add(table)
                 log.info("the CHECKs of table %s are enforced after its rows are loaded", quote_name(table))
             return bool(names)
 
@@ -65,7 +71,8 @@ class LeftChecks:
             finally:
                 self._session.execute("SET time_zone='+00:00'")
             for name in broken:
-                why = f"rows break its CHECK {quote_name(name)} in every time zone, so that it is NOT ENFORCED"
+                zones = " in every time zone" if table in self._zoned else ""
+                why = f"rows break its CHECK {quote_name(name)}{zones}, so that it is NOT ENFORCED"
                 warnings.append(f"table {quote_name(table)}: {why}")
                 if self._drill:
                     note(self._session, database, "table", table, why)
@@ -73,7 +80,7 @@ class LeftChecks:
         return warnings
 
     def _enforce(self, table: str, name: str) -> bool:
-        for zone in self._zones():
+        for zone in self._zones() if table in self._zoned else ("+00:00",):
             try:
                 self._session.execute(f"SET time_zone={literal(zone)}")
                 self._session.execute(_alter(table, [name], "ENFORCED"))
@@ -88,8 +95,23 @@ class LeftChecks:
         """UTC, the server's own, and whatever rows may have been written in."""
         yield "+00:00"
         yield self._session.value("SELECT @@global.time_zone")
-        yield from (f"{hours:+03d}:{minutes}" for minutes in ("00", "30", "45") for hours in range(-12, 15)
-                    if (hours, minutes) < (14, "01"))  # fmt: skip
+        yield from (f"{hours:+03d}:00" for hours in range(-12, 15) if hours)
+        yield from _PARTS
+
+
+def _depends_on_zone(session: Session, table: str) -> bool:
+    """Whether a CHECK can mean something else in another time zone: each try to enforce it reads the whole table."""
+    where = f"table_schema=DATABASE() AND {session.is_named('table_name', table)}"
+    columns = f"SELECT 1 FROM information_schema.columns WHERE {where} AND"
+    clauses = (
+        "SELECT 1 FROM information_schema.table_constraints t JOIN information_schema.check_constraints c"
+        " USING (constraint_schema, constraint_name)"
+        f" WHERE {where} AND c.check_clause LIKE '%unix%'"
+    )
+    return bool(
+        session.rows(f"{columns} (data_type='timestamp' OR generation_expression LIKE '%unix%') LIMIT 1")
+        or session.rows(f"{clauses} LIMIT 1")
+    )
 
 
 def _alter(table: str, names: Sequence[str], state: str) -> str:
