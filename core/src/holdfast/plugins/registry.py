@@ -61,17 +61,7 @@ class Registry:
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
         self._compared: set[str] = set()
-        self._list_harmless_parameters()
-
-    def _list_harmless_parameters(self) -> None:
-        """Let URLs show what the owners of their schemes list; where several claim a scheme, what all of them list."""
-        listed: dict[str, frozenset[str]] = {}
-        for owned in (*self.components(Kind.ENGINE), *self.components(Kind.STORAGE)):
-            for scheme in (owned.component.name, *owned.component.aliases):
-                parameters = owned.component.harmless_parameters
-                listed[scheme] = listed.get(scheme, parameters) & parameters
-        for scheme, parameters in listed.items():
-            list_harmless(scheme, parameters)
+        _list_harmless_parameters((*self.components(Kind.ENGINE), *self.components(Kind.STORAGE)))
 
     # --- looking up ---
 
@@ -108,7 +98,7 @@ class Registry:
             f"no {kind} for '{name}' (installed: {installed})"
             if kind is Kind.ENGINE
             else f"no {kind} '{name}' (installed: {installed})",
-            hint=self._missing_hint(kind, name),
+            hint=_missing_hint(self.plugins, kind, name),
         )
 
     @contextmanager
@@ -131,17 +121,6 @@ class Registry:
             for hook in self._manager.get_hookcallers(plugin.module) or ()
             if plugin.status == "active" and any(each.plugin is plugin.module for each in _wrappers(hook))
         )
-
-    def _missing_hint(self, kind: Kind, name: str) -> str | None:
-        distribution = FIRST_PARTY.get((kind, name))
-        absent = [plugin for plugin in self.plugins if plugin.status != "active"]
-        owners = [plugin for plugin in absent if plugin.distribution == distribution or plugin.name == name]
-        refused = [plugin for plugin in absent if plugin.status == "refused" and plugin not in owners]
-        if any(plugin.status == "refused" for plugin in owners):
-            return "; ".join(map(_why_not, owners))
-        if owners or (refused and not distribution):  # what those would have listed that are refused nobody knows
-            return "; ".join(map(_why_not, (*owners, *refused)))
-        return f"pip install {_WITH_DRIVER.get(distribution, distribution)}" if distribution else None
 
     # --- calling ---
 
@@ -253,6 +232,30 @@ class Registry:
             who = self.blame("holdfast_checksum", owned).culprit(None)
             raise PluginError(f"{who} breaks its contract: its digests are not SHA-256")
         self._compared.add("sha256")
+
+
+def _missing_hint(plugins: Iterable[Plugin], kind: Kind, name: str) -> str | None:
+    """What to do about a component that is not there."""
+    distribution = FIRST_PARTY.get((kind, name))
+    absent = [plugin for plugin in plugins if plugin.status != "active"]
+    owners = [plugin for plugin in absent if plugin.distribution == distribution or plugin.name == name]
+    refused = [plugin for plugin in absent if plugin.status == "refused" and plugin not in owners]
+    if any(plugin.status == "refused" for plugin in owners):
+        return "; ".join(map(_why_not, owners))
+    if owners or (refused and not distribution):  # what those would have listed that are refused nobody knows
+        return "; ".join(map(_why_not, (*owners, *refused)))
+    return f"pip install {_WITH_DRIVER.get(distribution, distribution)}" if distribution else None
+
+
+def _list_harmless_parameters(components: Iterable[Owned]) -> None:
+    """Let URLs show what the owners of their schemes list; where several claim a scheme, what all of them list."""
+    listed: dict[str, frozenset[str]] = {}
+    for owned in components:
+        for scheme in (owned.component.name, *owned.component.aliases):
+            parameters = owned.component.harmless_parameters
+            listed[scheme] = listed.get(scheme, parameters) & parameters
+    for scheme, parameters in listed.items():
+        list_harmless(scheme, parameters)
 
 
 def _why_not(plugin: Plugin) -> str:
