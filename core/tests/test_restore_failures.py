@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Event, Facts, Operation
+import holdfast
+from holdfast.api import Capability, Event, Facts, Operation
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, cleanup_notes
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import RestoreResult, restore
@@ -106,3 +107,19 @@ def test_what_ends_a_restore_after_its_commit_says_that_the_target_is_restored()
             raise error
         told = f"{caught.value}{getattr(caught.value, '__notes__', '')}"
         assert told.count("is restored all the same") == 1
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_an_engine_that_stumbles_over_damaged_bytes_is_not_blamed_for_it(damaged: bool) -> None:
+    """Whatever it raises where it takes them apart comes before their digest is known, which only their end tells."""
+    storage = stored({"data": [b"1\n2\n"]})
+    if damaged:
+        (path,) = (path for path in storage.objects if path.endswith(".txt"))
+        storage.objects[path] = b"1\nx\n"
+    engine = MemoryEngine(capabilities=frozenset({Capability.ATOMIC_RESTORE}))
+    engine.on_load = lambda piece: [int(line, base=10 if damaged else 2) for line in bytes(piece).split()]
+    with pytest.raises(IntegrityError if damaged else HoldfastError) as caught:
+        holdfast.restore("latest", TARGET, store=storage, registry=memory_registry(engine=engine))
+    told = "blob data.txt is not what was stored: its sha256 differs" if damaged else "failed in load(): ValueError"
+    assert told in caught.value.message
+    assert engine.content(TARGET) is None

@@ -312,7 +312,16 @@ class _Loading:
         except HoldfastError as error:
             if blob.missing:
                 add_cleanup_failure(error, IntegrityError(blob.missing))
+            elif error.unforeseen and blob.begun and not blob.whole:
+                self._check_damage(blob, error)
             raise
+
+    def _check_damage(self, blob: StoredBlob, error: HoldfastError) -> None:
+        """Say that bytes are damaged whose digest was not known yet, where an engine has stumbled over them."""
+        try:
+            blob.check_stored(self._setup.hashers)
+        except IntegrityError as damage:
+            raise damage from error
 
     def _check_loaded(self, needed: Sequence[StoredBlob], skipped: Collection[str]) -> None:
         """A stream that the engine forgets, or has a step for that does not read it, is not in the target.
