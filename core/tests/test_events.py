@@ -2,7 +2,9 @@
 
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 import holdfast
 from holdfast import Pipeline, drill, restore
-from holdfast.api import Event, EventType, Operation, hookimpl
+from holdfast.api import DumpRequest, Event, EventType, Operation, hookimpl
 from holdfast.cli import Terminated
 from holdfast.cli import run as holdfast_command
 from holdfast.defaults import installed
@@ -22,6 +24,8 @@ from holdfast.policy import Policy
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.removal import remove_backup
+from holdfast.testing import MemoryEngine, MemoryStorage, memory_registry
+from holdfast.testing.memory import MemoryDump
 
 
 class Observer:
@@ -66,7 +70,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_types_and_operations_are_equal_to_their_texts() -> None:
-    assert [str(kind) for kind in EventType] == ["started", "progress", "stream", "warning", "finished", "failed"]
+    types = ["preparing", "started", "progress", "stream", "warning", "finished", "failed"]
+    assert [str(kind) for kind in EventType] == types
     operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import"]
     assert [str(kind) for kind in Operation] == operations
     assert "failed" in tuple(EventType)
@@ -115,6 +120,34 @@ def test_what_moves_bytes_tells_of_a_start_a_finish_and_progress(
     assert (kinds[0], kinds[-1], kinds.count("started"), kinds.count("finished")) == ("started", "finished", 1, 1)
     assert "progress" in kinds
     assert all(event.id and event.name == "app" for event in observer.events)
+
+
+class Slow(MemoryEngine):
+    """An engine that has much to do before its streams are known, some of it in another thread."""
+
+    @contextmanager
+    def dump(self, request: DumpRequest) -> Iterator[MemoryDump]:
+        request.report("waiting for a lock of memory://host/app")
+        thread = threading.Thread(target=request.report, args=("counting rows with s3cret",))
+        thread.start()
+        thread.join()
+        with super().dump(request) as session:
+            yield session
+
+
+def test_what_an_engine_is_at_before_its_streams_are_known_is_told() -> None:
+    """In the thread of the run, without secrets, and not in a dry run."""
+    events: list[Event] = []
+    observer = Observer()
+    parts: dict[str, Any] = {"store": MemoryStorage(), "engine": Slow(), "registry": memory_registry(observer)}
+    holdfast.backup("memory://user:s3cret@host/app", on_event=events.append, codec="none", **parts)
+    told = [(str(event.type), event.message) for event in events if event.type is not EventType.PROGRESS]
+    assert told[:3] == [
+        ("preparing", "waiting for a lock of memory://host/app"),
+        ("preparing", "counting rows with ***"),
+        ("started", ""),
+    ]
+    assert observer.events == events
 
 
 def import_all(folder: str, registry: Registry) -> None:

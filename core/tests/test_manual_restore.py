@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import holdfast
+from holdfast.api import Component, Kind, hookimpl
 from holdfast.errors import PluginError
 from holdfast.plugins.builtin import NoCodec
 from holdfast.store.manifest import BlobRecord, CodecRecord, Manifest, SourceRecord, StreamRecord, ToolRecord
 from holdfast.store.manual_restore import restore_instructions
 from holdfast.store.sums import parse_sums, sums
+from holdfast.testing import MemoryStorage, memory_registry
 
 
 class Zipped(NoCodec):
@@ -79,6 +82,37 @@ def test_a_codec_without_a_command_is_said_to_need_one() -> None:
     text = restore_instructions(manifest("zip", ".zip"), Zipped(), ())
     assert "\nDECODE data/t-1.zip > data/t-1.plain\n" in text
     assert "DECODE stands for a command that reads the codec zip" in text
+
+
+class Fetching(MemoryStorage):
+    def fetch_steps(self, folder: str) -> list[str]:
+        return [f"kept --key s3cret copy {folder} ."]
+
+
+def test_a_storage_says_how_its_files_come_into_a_folder() -> None:
+    """Before all else, with the place that they are at; its secrets are hidden."""
+    storage = Fetching("kept://place")
+    registry = memory_registry(Kept(storage))
+    record = holdfast.backup("memory://host/app", store="kept://user:s3cret@place", codec="none", registry=registry)
+    text = storage.objects[f"app/{record.id}/RESTORE.md"].decode()
+    fetching = f"kept --key *** copy app/{record.id} ."
+    assert (
+        f"stored at kept://place/app/{record.id}. Its files come into an empty folder by\n\n```sh\n{fetching}" in text
+    )
+    assert text.index(fetching) < text.index("sha256sum -c")
+
+
+class Kept:
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    @hookimpl
+    def holdfast_components(self) -> list[Component]:
+        return [Component(kind=Kind.STORAGE, name="kept")]
+
+    @hookimpl
+    def holdfast_storage(self) -> MemoryStorage:
+        return self._storage
 
 
 PATHS = st.from_regex(r"[a-z0-9_]{1,8}(/[a-z0-9_]{1,8}){0,2}\.x", fullmatch=True)

@@ -49,7 +49,7 @@ class Offers:
 def backup(*, installed: bool = True, **members: Any) -> tuple[Any, MemoryStorage]:
     engine, storage = Telling(**members), MemoryStorage()
     registry = Registry(plugins=[Offers(engine)] if installed else [], environ={})
-    given = {} if installed else {"engine": engine}
+    given: dict[str, Any] = {} if installed else {"engine": engine}
     return holdfast.backup(URL, store=storage, registry=registry, **given), storage
 
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import pluggy
 
 from holdfast.changes import Change, Preview, refuse_replacing
+from holdfast.error_meanings import ErrorMeaning, map_errors
 from holdfast.errors import (
     CredentialsError,
     HoldfastError,
@@ -46,6 +47,8 @@ from holdfast.kinds import ObjectKind
 from holdfast.lease_keeper import LeaseKeeper
 from holdfast.selection import choose_names
 from holdfast.staging import Staging, check_folder, write_refusal
+from holdfast.table_digest import TableDigest
+from holdfast.temporary_names import temporary_path
 from holdfast.url import DatabaseURL, redact
 
 __all__ = [
@@ -65,6 +68,7 @@ __all__ = [
     "DumpSession",
     "Engine",
     "EngineHooks",
+    "ErrorMeaning",
     "Event",
     "EventType",
     "Facts",
@@ -103,9 +107,11 @@ __all__ = [
     "SupportsSelection",
     "SupportsSharedLease",
     "SupportsShellDecode",
+    "SupportsShellFetch",
     "SupportsSource",
     "SupportsWalk",
     "SupportsWarnings",
+    "TableDigest",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
@@ -119,12 +125,14 @@ __all__ = [
     "give_name",
     "hookimpl",
     "hookspec",
+    "map_errors",
     "options_of",
     "os_error_text",
     "quote_name",
     "redact",
     "refuse_replacing",
     "sync_path",
+    "temporary_path",
     "write_refusal",
 ]
 
@@ -202,6 +210,10 @@ class Component:
 # --- dump ---------------------------------------------------------------------------------------------------
 
 
+def _say_nothing(_: str, /) -> None:
+    """What is reported where nobody listens."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """A named sequence of bytes of a dump."""
@@ -240,6 +252,10 @@ class DumpRequest:
     allow_damaged: bool = False
     #: The moment that this engine holds for this database and others of the same run, or None.
     moment: Moment | None = field(default=None, repr=False)
+    #: Called with what the engine is at, where it may take long before its streams are known: it waits for a lock, or
+    #: counts rows. People see it while there is nothing else to show, observers as `preparing`. What is reported in
+    #: another thread than that which opens the dump is told once it is open.
+    report: Callable[[str], object] = field(default=_say_nothing, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -952,6 +968,18 @@ class SupportsSharedLease(Protocol):
 
 
 @runtime_checkable
+class SupportsShellFetch(Protocol):
+    """A storage whose objects can be had with a program of its own, without Holdfast; RESTORE.md then says how."""
+
+    def fetch_steps(self, folder: str, /) -> Sequence[str]:
+        """Return lines of shell that copy all that lies below a folder, under the same names, to the current one.
+
+        They hold no secret, and take those from where the program does: `aws s3 cp --recursive s3://bucket/FOLDER .`.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsRename(Protocol):
     """A storage that can give a whole folder another name at once."""
 
@@ -969,6 +997,8 @@ class SupportsRename(Protocol):
 class EventType(StrEnum):
     """What an event tells; each is equal to its text."""
 
+    #: What the engine is at before its streams are known: `message`. It comes before `started`, or not at all.
+    PREPARING = "preparing"
     #: Work begins: everything is found and open. `total` is known now, or never.
     STARTED = "started"
     #: More bytes have been read: `done` of `total`; about ten times a second.

@@ -59,7 +59,7 @@ class Run:
         self._urls: list[str] = []  # in full: their secrets are kept out of what is told
         self._on_event = on_event
         self._thread = threading.get_ident()
-        self._untold: deque[str] = deque()  # warnings of other threads
+        self._untold: deque[tuple[EventType, str]] = deque()  # messages of other threads
         self._lock = threading.Lock()
         self._done = self._told = 0
         self._over = False
@@ -104,7 +104,7 @@ class Run:
             self._done += size
 
     def tick(self) -> None:
-        """Tell of warnings of other threads, and of progress if there was any; called in the waiting thread."""
+        """Tell of what other threads said, and of progress if there was any; called in the waiting thread."""
         self._tell_untold()
         if self._done != self._told:
             self._told = self._done
@@ -116,14 +116,22 @@ class Run:
         Called from any thread; watchers hear of it in the one that runs the operation, at the next tick.
         """
         self.warnings.append(scrub(message, *self._urls))
+        self._say(EventType.WARNING, message)
+
+    def report(self, message: str) -> None:
+        """Tell what an engine is at before its streams are known; called from any thread, as `warn` is."""
+        self._say(EventType.PREPARING, str(message))
+
+    def _say(self, kind: EventType, message: str) -> None:
         if threading.get_ident() == self._thread:
-            self.emit(EventType.WARNING, message=message)
+            self.emit(kind, message=message)
         else:
-            self._untold.append(message)
+            self._untold.append((kind, message))
 
     def _tell_untold(self) -> None:
         while self._untold:
-            self.emit(EventType.WARNING, message=self._untold.popleft())
+            kind, message = self._untold.popleft()
+            self.emit(kind, message=message)
 
     def part(self, operation: Operation) -> "Run":
         """A run inside of this one, with the same watchers: one deletion of a prune."""
@@ -157,7 +165,9 @@ class Run:
 
     def emit(self, kind: EventType, *, message: str = "", stream: str | None = None, **detail: Any) -> None:
         """Send an event to the program's watcher, the watching plugins and the log."""
-        if self._dry_run and kind in (EventType.STARTED, EventType.FINISHED):
+        if kind is EventType.STARTED:
+            self._tell_untold()
+        if self._dry_run and kind in (EventType.PREPARING, EventType.STARTED, EventType.FINISHED):
             return
         event = Event(
             type=kind,

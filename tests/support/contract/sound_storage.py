@@ -1,6 +1,7 @@
 # mypy: ignore-errors
 """Storages that break one sentence each."""
 
+import shlex
 import threading
 import time
 from contextlib import contextmanager
@@ -73,6 +74,15 @@ class Memory:
             above = ["/".join(parts[: number + 1]) for number in range(len(parts))]
             if all(enter(path) for path in above if path.startswith(f"{prefix}/") or not prefix):
                 yield stat
+
+    def fetch_steps(self, folder):
+        lines = []
+        for path in sorted(self.place.objects):
+            if path.startswith(f"{folder}/"):
+                name = shlex.quote(path.removeprefix(f"{folder}/"))
+                content = shlex.quote(self.data(path).decode())
+                lines += [f'mkdir -p "$(dirname {name})"', f"printf %s {content} > {name}"]
+        return lines
 
     def stat(self, path):
         return Stat(path=path, size=len(self.data(path)))

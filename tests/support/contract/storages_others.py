@@ -282,4 +282,44 @@ class RenamesOneFloor(Renames):
             self.place.objects[new + path.removeprefix(old)] = self.place.objects.pop(path)
 
 
+@breaks("storage 28")
+class FetchesWholePaths(Memory):
+    """What is fetched lies below its whole path."""
+
+    def fetch_steps(self, folder):
+        return [f"mkdir -p {folder} && cd {folder}", *super().fetch_steps(folder)]
+
+
+@breaks("storage 28")
+class FetchesMore(Memory):
+    """What begins alike is fetched too."""
+
+    def fetch_steps(self, folder):
+        return [*super().fetch_steps(folder), *super().fetch_steps(f"{folder}c")]
+
+
+@breaks("storage 28")
+class ForgetsEmpty(Memory):
+    """An empty object is not fetched."""
+
+    def fetch_steps(self, folder):
+        return [line for line in super().fetch_steps(folder) if not line.startswith("printf %s '' ")]
+
+
+@breaks("storage 28")
+class ShowsSecret(Memory):
+    """The lines hold the password of the URL."""
+
+    def fetch_steps(self, folder):
+        return [": s3cret", *super().fetch_steps(folder)]
+
+
+@breaks("storage 28")
+class FetchesNothing(Memory):
+    """The program is not there."""
+
+    def fetch_steps(self, folder):
+        return [f"no-such-program copy {folder} ."]
+
+
 add_suites(globals(), suite_of)

@@ -126,7 +126,7 @@ class Console:
         if event.type == "progress" and event.time.timestamp() - self._last_progress < 1:
             return False
         self._last_progress = event.time.timestamp()
-        return event.type in ("started", "progress", "stream", "warning")
+        return event.type in ("preparing", "started", "progress", "stream", "warning")
 
     def _show_progress(self, event: Event) -> None:
         if self._progress is None:

@@ -22,7 +22,7 @@ class Progress:
     @classmethod
     def begin(cls, event: Event) -> Self:
         """Begin with a run's first event."""
-        return cls(f"{event.operation} {event.name}")
+        return cls(f"{event.operation} {event.name}".strip())
 
     def update(self, event: Event) -> None:
         """Show how far the run is."""
@@ -35,7 +35,9 @@ class Progress:
                 return
             self._bar.start()
             self._task = self._bar.add_task(self._title, total=event.total)
-        self._bar.update(self._task, completed=event.done, total=event.total)
+        # What an engine is at comes before a run has a name, and goes once there are bytes to be counted.
+        about = event.message if event.type == "preparing" else self._title
+        self._bar.update(self._task, description=about, completed=event.done, total=event.total)
 
     def _make(self) -> Any:
         try:

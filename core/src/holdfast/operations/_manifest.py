@@ -4,10 +4,11 @@ import hashlib
 import platform
 from datetime import datetime
 
-from holdfast.api import DumpSession, Facts, Proof
+from holdfast.api import DumpSession, Facts, Proof, SupportsShellFetch
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
 from holdfast.plugins.guard import check_fields, provider
+from holdfast.record import place
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import (
@@ -98,8 +99,17 @@ def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | No
 
 def small_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
     """The files that lie with the blobs: those of the engine, and how to restore by hand."""
+    folder, storage = f"{manifest.source.name}/{manifest.id}", setup.storage
+    fetch = storage.fetch_steps(folder) if isinstance(storage, SupportsShellFetch) else ()
+    secret = setup.plan.store or ""
     try:
-        instructions = restore_instructions(manifest, setup.codec, facts.restore_steps)
+        instructions = restore_instructions(
+            manifest,
+            setup.codec,
+            facts.restore_steps,
+            fetch=[scrub(line, secret) for line in fetch],
+            location=place(storage, folder),
+        )
     except PluginError as error:
         raise PluginError(f"{provider(setup.engine)} breaks its contract: {error.message}") from error
     return {**_engine_files(setup, manifest, facts), INSTRUCTIONS: instructions.encode()}

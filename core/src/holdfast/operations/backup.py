@@ -82,7 +82,7 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
         check_owner(setup.storage)
     if not exists and not setup.plan.create:  # before the source is opened, whose check may take long
         raise _no_store(catalog)
-    with _open_source(setup) as source, _claim_name(catalog, setup, source, run, at) as created_at:
+    with _open_source(setup, run) as source, _claim_name(catalog, setup, source, run, at) as created_at:
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
         claim_name(catalog, source.origin, name=run.name, explicit=True, adopt=False)
@@ -104,7 +104,7 @@ def preview(
         exists = _check_store(catalog)
         if not exists and not plan.create:
             raise _no_store(catalog)
-        with _open_source(setup) as source:
+        with _open_source(setup, run) as source:
             name, explicit = _wanted_name(setup, source)
             if exists:
                 name = name_for(catalog, source.origin, name=name, explicit=explicit, adopt=plan.adopt).name
@@ -143,19 +143,19 @@ class _OpenSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def _open_source(setup: BackupSetup) -> Iterator[_OpenSource]:
+def _open_source(setup: BackupSetup, run: Run) -> Iterator[_OpenSource]:
     with ExitStack() as stack:
         with translate_errors(f"cannot open {redact(setup.plan.source)}"):
             scratch = stack.enter_context(scratch_folder())
             context = stack.enter_context(ExitStack())
-            session = context.enter_context(setup.engine.dump(_request(setup, scratch)))
+            session = context.enter_context(setup.engine.dump(_request(setup, scratch, run)))
             known = _known_source(session, setup)
             origin = Origin.of(known, this_host(setup.plan.host))
             source = _OpenSource(session=session, session_context=context, name=known.name, origin=origin)
         yield source
 
 
-def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
+def _request(setup: BackupSetup, scratch: Path, run: Run) -> DumpRequest:
     plan = setup.plan
     return DumpRequest(
         url=plan.source,
@@ -163,6 +163,7 @@ def _request(setup: BackupSetup, scratch: Path) -> DumpRequest:
         options=setup.options,
         jobs=setup.jobs,
         moment=setup.moment,
+        report=run.report,
         **plan.request_fields(DumpRequest),
     )
 

@@ -39,6 +39,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
     "codec": {
         "suffix": _Rule((str,)),
         "command": _Rule((str,), optional=True),
+        "frame_magic": _Rule((bytes,), optional=True),
         "encode": _Rule(_CHUNK),
         "decoder": _Rule(role="decoder"),
     },
@@ -55,6 +56,9 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "barrier": _NOTHING,
         "lease": _Rule(shape="context"),
         "shared_lease": _Rule(shape="context", optional=True),
+        "rename": _Rule(shape="none", optional=True),
+        "folder": _Rule((str,), optional=True),
+        "fetch_steps": _OPTIONAL_LINES,
     },
     "writer": {"write": _NOTHING},
     "dump": {
@@ -257,7 +261,8 @@ class Context(AbstractContextManager[Any]):
 def guarded(part: Any, blame: Blame, role: str) -> Any:
     """Guard a part of a plugin; one that lacks what its role needs is a `PluginError`."""
     try:
-        missing = [name for name, rule in _ROLES[role].items() if not rule.optional and not _has(part, name)]
+        with SameProcess():
+            missing = [name for name, rule in _ROLES[role].items() if not rule.optional and not _has(part, name)]
     except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
         _Calls(blame, role).fail(f"its {role}", error)
     if missing:

@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TypeVar
 from holdfast.api import Chunk
 from holdfast.errors import os_error_text
 from holdfast.filesystem import give_name
-from holdfast.store.names import FINDINGS, LABELS, MARKER, PARTIAL
+from holdfast.store.names import FINDINGS, LABELS, MARKER
 
 _File = TypeVar("_File", int, str)
 
@@ -45,11 +44,6 @@ class FileWriter:
         """Close the file; a thread that hung in a write cannot go on into another file of the same number."""
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
-
-
-def partial_path(final: str) -> str:
-    """A temporary name in the folder of a file."""
-    return os.path.join(os.path.dirname(final), f"{PARTIAL}{secrets.token_hex(6)}")
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
-from holdfast.api import Stat
+from holdfast.api import Stat, temporary_path
 from holdfast.errors import UsageError, cleaning_up, os_error_text, quote_name
 from holdfast.filesystem import sync_descriptor, sync_path
 from holdfast.store._leases import LEASES, hold_lease
-from holdfast.store._partial import FileWriter, naming, partial_path, publish, remove_empty, rename_folder, share
+from holdfast.store._partial import FileWriter, naming, publish, remove_empty, rename_folder, share
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
 
@@ -53,7 +53,7 @@ class FolderStorage:
     def writer(self, path: str) -> Iterator[FileWriter]:
         """Write to a temporary name in the same folder and link it there at a clean exit."""
         final = self._path(path)
-        folder, partial = os.path.dirname(final), partial_path(final)
+        folder, partial = os.path.dirname(final), temporary_path(final)
         with naming(partial, final):
             descriptor = self._create(partial)
         writer = FileWriter(descriptor)

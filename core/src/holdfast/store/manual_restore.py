@@ -1,6 +1,6 @@
 """The files that make a backup restorable without Holdfast: RESTORE.md and SHA256SUMS."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from holdfast.api import Codec, SupportsShellDecode
 from holdfast.errors import PluginError, quote_name
@@ -10,8 +10,13 @@ from holdfast.store.names import SUMS
 _DECODE = "{decode:"
 
 
-def restore_instructions(manifest: Manifest, codec: Codec, steps: tuple[str, ...]) -> str:
-    """Write RESTORE.md: what this is and the commands that restore it, runnable as they stand."""
+def restore_instructions(
+    manifest: Manifest, codec: Codec, steps: tuple[str, ...], *, fetch: Sequence[str] = (), location: str = ""
+) -> str:
+    """Write RESTORE.md: what this is and the commands that restore it, runnable as they stand.
+
+    `fetch` are the commands that bring the files from `location`, where that is no folder.
+    """
     command = codec.command if isinstance(codec, SupportsShellDecode) else ("cat" if not codec.suffix else "")
     paths = {stream.name: stream.blob.path for stream in manifest.streams}
     longest = max(map(len, paths))
@@ -25,7 +30,7 @@ def restore_instructions(manifest: Manifest, codec: Codec, steps: tuple[str, ...
 Backup {manifest.id} of `{manifest.source.name}` (engine {manifest.source.engine}), made with Holdfast
 {manifest.tool.holdfast} at {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC. Holdfast is not needed to restore it.
 
-Run the commands in this folder. First see whether the files are those that were stored:
+{_fetching(fetch, location)}Run the commands in this folder. First see whether the files are those that were stored:
 
 ```sh
 sha256sum -c {SUMS}
@@ -37,6 +42,13 @@ Then restore. {target}
 {chr(10).join(lines)}
 ```
 """
+
+
+def _fetching(commands: Sequence[str], location: str) -> str:
+    if not commands:
+        return ""
+    lines = "\n".join(commands)
+    return f"The backup was stored at {location}. Its files come into an empty folder by\n\n```sh\n{lines}\n```\n\n"
 
 
 def _target(commands: str) -> str:

@@ -20,7 +20,6 @@ LABELS = "labels"
 MARKER = "holdfast.json"
 CLAIM = "source.json"
 FORMERLY = "formerly-"
-PARTIAL = ".partial-"
 
 ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-z]+")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")

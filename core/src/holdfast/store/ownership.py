@@ -6,11 +6,10 @@ And what root writes there, for instance of a database that is root's alone, wou
 import contextlib
 import os
 import pwd
-import secrets
 
-from holdfast.api import Storage, SupportsFolder
+from holdfast.api import Storage, SupportsFolder, temporary_path
 from holdfast.errors import UnsafeError, quote_name
-from holdfast.store.names import MARKER, PARTIAL
+from holdfast.store.names import MARKER
 
 
 def check_owner(storage: Storage) -> None:
@@ -40,7 +39,7 @@ def check_owner(storage: Storage) -> None:
 
 def _owner_of_new(folder: str) -> int | None:
     """The user id that a new file in a folder has, None where none can be made."""
-    path = os.path.join(folder, f"{PARTIAL}{secrets.token_hex(6)}")
+    path = temporary_path(os.path.join(folder, MARKER))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError:

@@ -32,6 +32,7 @@ class EngineParts(Configured):
     options: Mapping[str, Any] = {}  #: the options of every dump, as `-o` takes them
     restore_options: Mapping[str, Any] = {}  #: the options of every restore and drill
     selection: tuple[str, ...] = ()  #: patterns that select a part of the source, and leave a part out
+    locks_writers: bool = False  #: whether nobody can write to a database while it is dumped
     patience: float = 10.0  #: seconds in which a read ends whose dump is left
 
     @pytest.fixture

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from holdfast.api import Chunk, Storage, SupportsRename, SupportsWalk
+from holdfast.api import Chunk, Storage, SupportsRename, SupportsShellFetch, SupportsWalk
 from holdfast.plugins.registry import Registry
 from holdfast.testing.contract import Configured, assert_same, states
 from holdfast.testing.leases import LeaseTests
@@ -375,3 +376,20 @@ class StorageSuite(_Objects, LeaseTests):
         storage.barrier()
         assert self.paths(second) == ["ab/z", "c/w", "new/b/y", "new/x"]
         assert second.read("new/b/y") == b"a/b/y"
+
+    @states("storage 28")
+    def test_a_folder_can_be_fetched_without_holdfast(self, storage: Storage, tmp_path: Path) -> None:
+        """Where a storage can: by the lines that RESTORE.md shows, each object under its name."""
+        if not isinstance(storage, SupportsShellFetch):
+            return
+        for path in ("top", "a/b/x", "a/b/c/y z'", "a/b/empty", "a/bc/w", "b/x"):
+            self.put(storage, path, *[path.encode()] * (not path.endswith("empty")))
+        lines = storage.fetch_steps("a/b")
+        assert all(line.isprintable() for line in lines)
+        assert not self.password or self.password not in "".join(lines)
+        folder = tmp_path / "fetched"
+        folder.mkdir()
+        done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        fetched = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+        assert fetched == {"x": "a/b/x", "c/y z'": "a/b/c/y z'", "empty": ""}
