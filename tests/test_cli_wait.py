@@ -1,5 +1,6 @@
 """`--wait`: what another process has locked is waited for, which is said once; when the time is up it is exit 11."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -10,7 +11,7 @@ from support.commandline import Shell
 
 from holdfast.functions import installed
 from holdfast.store.catalog import open_catalog
-from holdfast.store.readers import reading
+from holdfast.store.readers import reading, source_lease
 
 
 def waited(shell: Shell, lock: AbstractContextManager[object], *arguments: object) -> str:
@@ -49,6 +50,21 @@ def test_a_store_in_use_is_waited_for(shell: Shell, command: str) -> None:
     assert "waiting" not in waited(shell, reading(catalog.storage, entry), *words[command])
     listed = shell.run("list").stdout
     assert ("shop" in listed) if command == "rename" else (first not in listed)
+
+
+@pytest.mark.parametrize("command", ["verify", "cat", "import"])
+def test_a_source_that_is_being_renamed_is_waited_for(shell: Shell, command: str) -> None:
+    """By who reads a backup of it, or makes one."""
+    record = shell.backup("sqlite:///app.db", "-o", "format=sql")
+    (shell.folder / "old").mkdir()
+    (shell.folder / "old" / "1.sql").write_text("CREATE TABLE t(x);\n")
+    about = {"backup_id": "1", "source": "other.db", "destination": "1.sql", "format": "sql_dump", "success": True}
+    (shell.folder / "old" / "manifest.json").write_text(json.dumps([{**about, "timestamp": 1_700_000_000}]))
+    storage = open_catalog(str(shell.store), installed()).storage
+    words = {"verify": ("verify", record["id"]), "cat": ("cat", record["id"]), "import": ("import", "old")}[command]
+    name = source_lease("other" if command == "import" else "app")
+    said = waited(shell, storage.lease(name), *words)
+    assert "waiting" not in said
 
 
 def test_a_source_that_is_locked_is_waited_for(shell: Shell) -> None:

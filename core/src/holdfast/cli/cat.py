@@ -1,11 +1,13 @@
 """holdfast cat."""
 
 import sys
+from collections.abc import Iterator
+from itertools import chain
 
 import click
 
 from holdfast.cli.console import Console, writing
-from holdfast.cli.options import output_options, store_option
+from holdfast.cli.options import output_options, store_option, wait_option
 
 
 @click.command("cat")
@@ -13,15 +15,17 @@ from holdfast.cli.options import output_options, store_option
 @click.argument("stream", required=False)
 @store_option
 @click.option("--allow-damaged", is_flag=True, help="Read a backup that is known to be damaged.")
+@wait_option
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, stream: str | None, store: str, allow_damaged: bool) -> None:
+def command(console: Console, backup: str, stream: str | None, store: str, allow_damaged: bool, wait: float) -> None:
     """Write STREAM of the backup ID, decompressed, to stdout; STREAM can be omitted if there is only one.
 
     The digest is compared at the end: only exit 0 means that all of it is right.
     """
     from holdfast.defaults import installed
     from holdfast.operations.read import read
+    from holdfast.patience import Patience
     from holdfast.store.catalog import is_latest, open_catalog
     from holdfast.store.entry import ahead_warning
 
@@ -31,9 +35,13 @@ def command(console: Console, backup: str, stream: str | None, store: str, allow
     if is_latest(backup) and (warning := ahead_warning(entry)):
         console.warn(warning)
     output = sys.stdout.buffer
-    pieces = read(entry, manifest, stream, storage=catalog.storage, registry=registry, allow_damaged=allow_damaged)
+
+    def begin() -> Iterator[bytes]:
+        pieces = read(entry, manifest, stream, storage=catalog.storage, registry=registry, allow_damaged=allow_damaged)
+        return chain([next(pieces, b"")], pieces)  # with the first piece the backup is held
+
     try:
-        for piece in pieces:
+        for piece in Patience(wait, console.warn).until_free(begin):
             with writing():
                 output.write(piece)
     finally:

@@ -3,16 +3,17 @@
 import click
 
 from holdfast.cli.console import Console
-from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.options import json_option, output_options, store_option, wait_option
 
 
 @click.command("import")
 @click.argument("folder", type=click.Path())
 @store_option
+@wait_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, folder: str, store: str) -> None:
+def command(console: Console, folder: str, store: str, wait: float) -> None:
     """Import the backups in FOLDER that the earlier BackupManager made, with their times.
 
     Each file that manifest.json lists is compared with its recorded checksum and becomes a backup in the store.
@@ -21,11 +22,12 @@ def command(console: Console, folder: str, store: str) -> None:
     from holdfast.defaults import installed
     from holdfast.errors import IntegrityError, PartialError
     from holdfast.legacy.importer import import_backups
+    from holdfast.patience import Patience
 
     counts: dict[str, int] = {}
     first_failure = ""
     kinds = []
-    for result in import_backups(folder, registry=installed(), store=store):
+    for result in import_backups(folder, registry=installed(), store=store, patience=Patience(wait, console.warn)):
         counts[result.status] = counts.get(result.status, 0) + 1
         if result.error is not None:
             first_failure = first_failure or f"{result.file}: {result.message}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.console import Console, StdoutError
-from holdfast.cli.options import jobs_option, json_option, output_options, store_option
+from holdfast.cli.options import jobs_option, json_option, output_options, store_option, wait_option
 from holdfast.cli.text import size, visible
 
 if TYPE_CHECKING:
@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 @click.option("--read-data", is_flag=True, help="Decompress everything and compare the plain digests too.")
 @store_option
 @jobs_option
+@wait_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, backups: tuple[str, ...], everything: bool, read_data: bool, store: str, jobs: int | None
+    console: Console,
+    backups: tuple[str, ...],
+    everything: bool,
+    read_data: bool,
+    store: str,
+    jobs: int | None,
+    wait: float,
 ) -> None:
     """Check backups: structure, then stored digests, then with --read-data all of the plain data.
 
@@ -31,11 +38,18 @@ def command(
     from holdfast.defaults import installed
     from holdfast.errors import UsageError
     from holdfast.operations.verify import Unchecked, Verification
+    from holdfast.patience import Patience
 
     if everything and backups:
         raise UsageError("--all and ids exclude each other")
     verification = Verification(
-        backups, store=store, registry=installed(), read_data=read_data, jobs=jobs, on_event=console.watch
+        backups,
+        store=store,
+        registry=installed(),
+        read_data=read_data,
+        jobs=jobs,
+        on_event=console.watch,
+        patience=Patience(wait, console.warn),
     )
     for outcome in verification:
         console.last_id = outcome.id

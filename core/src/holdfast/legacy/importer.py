@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.legacy.manager import BackupMetadata, sqlite_url
 from holdfast.operations.backup import backup
+from holdfast.patience import Patience
 from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
@@ -91,14 +93,21 @@ class _File:
 
 
 def import_backups(
-    folder: str, *, registry: Registry, store: str | None = None, on_event: Watcher | None = None
+    folder: str,
+    *,
+    registry: Registry,
+    store: str | None = None,
+    on_event: Watcher | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[ImportResult]:
     """Import every backup that `manifest.json` in `folder` lists, yielding what became of each.
 
     A damaged, missing or unknown file is a result with status `failed` and stops no other; importing again
     imports nothing twice. Raises if the folder or its list cannot be read, or the store not be used. Watchers hear of
-    each file that is imported, or cannot be, as of a run of its own.
+    each file that is imported, or cannot be, as of a run of its own. `patience` is what there is for names that another
+    process has locked.
     """
+    patience = patience or Patience(0, lambda _: None)
     with Run(Operation.IMPORT, registry=registry, on_event=on_event):
         entries = read_listing(folder)
         catalog = Catalog(registry.storage(store or default_store()))
@@ -118,7 +127,7 @@ def import_backups(
             if before is not None:
                 yield ImportResult(file=title, status="present", id=before.id, name=before.name)
                 continue
-            record = _import(file, registry, catalog.storage, on_event)
+            record = patience.until_free(partial(_import, file, registry, catalog.storage, on_event))
         except HoldfastError as error:
             yield ImportResult(file=title, status="failed", message=error.message, error=error)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 from holdfast.api import EventType, HasherFactory, Kind, Operation, Storage, Watcher
 from holdfast.defaults import default_jobs
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, os_error_text
+from holdfast.patience import Patience
 from holdfast.plan import check_jobs
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
@@ -161,7 +162,9 @@ class Verification:
         read_data: bool = False,
         jobs: int | None = None,
         on_event: Watcher | None = None,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience
         self._check = partial(verify, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event)
         self._named = bool(backups)
         self._damaged: list[VerifyResult] = []
@@ -171,8 +174,9 @@ class Verification:
             self.entries, self._hidden = _select(self._catalog, [reference(backup) for backup in backups])
 
     def check(self, entry: Entry) -> VerifyResult:
-        """Check one of the backups."""
-        return self._check(entry, storage=self._catalog.storage)
+        """Check one of the backups, as soon as no other process keeps it."""
+        check = partial(self._check, entry, storage=self._catalog.storage)
+        return self._patience.until_free(check) if self._patience else check()
 
     def results(self) -> list[VerifyResult]:
         """Make the checks; the first that cannot be carried out is raised, but what is gone is left out."""
