@@ -27,7 +27,7 @@ help:
 	@echo "             every statement in every way (an hour; ARGS=\"-k postgres\" for some)"
 	@echo "make model   try 10,000 random steps of backups, damage, renames, prunes and kills on a store (STEPS=100000)"
 	@echo "make isolation  let plugins do whatever no plugin should at every call of every operation (ten minutes)"
-	@echo "make errnos  let each call of the file system fail in each way, 6,400 points in seven commands (an hour)"
+	@echo "make errnos  let each call of the file system fail in each way, 7,600 points in all commands (an hour)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"

@@ -1,5 +1,6 @@
 """Findings: the state of a backup follows from what checks have said, in whichever order they are read."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -101,3 +102,26 @@ def test_any_other_file_is_no_finding(name: str) -> None:
 
 def test_an_impossible_time_is_no_finding() -> None:
     assert parse_name("20261399T000000.000000Z-stored-passed-abcdef.json") is None
+
+
+def test_a_check_that_could_not_be_recorded_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = published()
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "lost")
+
+    monkeypatch.setattr(storage, "barrier", fail)
+    with pytest.raises(OSError, match="lost"):
+        record(storage, "app/id", depth=Depth.STORED, problems=[], detail={})
+    assert [*storage.objects] == ["app/id/backup_manifest.json"]
+
+
+def test_what_cannot_be_told_after_a_check_was_recorded_makes_no_failure_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = published()
+
+    def fail(path: str) -> None:
+        raise PermissionError(errno.EACCES, "closed", path)
+
+    monkeypatch.setattr(storage, "stat", fail)
+    record(storage, "app/id", depth=Depth.STORED, problems=[], detail={})
+    assert len(storage.objects) == 2

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "prune": ("prune", "--keep-last", "1"),
     "delete": ("delete", "FIRST"),
     "import": ("import", "old"),
+    "rename": ("rename", "app", "shop"),
+    "pin": ("pin", "FIRST"),
+    "list": ("list",),
+    "cat": ("cat", "latest"),
 }
 _ID = r"\d{8}T\d{6}Z-[0-9a-z]+"
 
@@ -190,6 +194,40 @@ def _import(done: Outcome, folder: Path, before: list[str], there: list[str]) ->
     return "" if said == new and (done.code != 0 or new) else f"said {said}, made {new}"
 
 
+def _rename(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    if before != there:
+        return "the store has changed"
+    names = {record.name for record in holdfast.list_backups(str(folder / "backups"))}
+    if names not in ({"app"}, {"shop"}) or (done.code == 0) != (names == {"shop"}):
+        return f"is called {names}"
+    if done.code and run(COMMANDS["rename"], folder, environment=_environment(folder)).code:
+        return "the next rename fails"
+    return ""
+
+
+def _pin(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    if before != there:
+        return "the store has changed"
+    pinned = [record.id for record in holdfast.list_backups(str(folder / "backups")) if record.pinned]
+    return "" if pinned == before[:1] * (done.code == 0) else f"pinned is {pinned}"
+
+
+def _list(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    del folder
+    if before != there:
+        return "the store has changed"
+    listed = [backup_id for backup_id in before if backup_id in done.stdout]
+    return "" if listed == before or done.code else f"shows {listed}"
+
+
+def _cat(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    if before != there:
+        return "the store has changed"
+    with open(folder / "app.db", errors="replace") as file:  # with its line ends, as those of the output
+        whole = file.read() == done.stdout
+    return "" if whole or done.code else "what was written is not all of it"
+
+
 _CHECKS: dict[str, Callable[[Outcome, Path, list[str], list[str]], str]] = {
     "backup": _backup,
     "restore": _restore,
@@ -198,4 +236,8 @@ _CHECKS: dict[str, Callable[[Outcome, Path, list[str], list[str]], str]] = {
     "prune": _deletions,
     "delete": _deletions,
     "import": _import,
+    "rename": _rename,
+    "pin": _pin,
+    "list": _list,
+    "cat": _cat,
 }

@@ -3,6 +3,7 @@
 Findings and labels are such notes; the newest one of a kind holds.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Storage
-from holdfast.errors import NotFoundError
+from holdfast.errors import NotFoundError, cleaning_up, os_error_text, quote_name
 from holdfast.store.names import MANIFEST
+
+log = logging.getLogger("holdfast.store")
 
 STAMP = r"(\d{8}T\d{6}\.\d{6}Z)"
 """How a note's name begins, as a regular expression."""
@@ -31,19 +34,29 @@ def add_note(storage: Storage, backup: str, folder: str, rest: str, body: Mappin
     """Write `<time>-<rest>.json` into a folder of the backup, and return its time (UTC).
 
     It is later than all notes that are there, also where the clock has been set back since: the last word has to be
-    the newest. Raises `NotFoundError` for a backup that is gone, and leaves nothing where it was.
+    the newest. Raises `NotFoundError` for a backup that is gone, and leaves nothing where it was; nor does it after any
+    other failure, which would have said that there is no such note.
     """
     time = _now(storage, f"{backup}/{folder}")
     path = f"{backup}/{folder}/{time.strftime(_TIME)}-{rest}.json"
     with storage.writer(path) as writer:
         writer.write(msgspec.json.encode({"time": time, **body}) + b"\n")
-    storage.barrier()
     try:
-        check_published(storage, backup)
-    except NotFoundError:
-        storage.delete(path)  # it would be all that is left of the backup
+        storage.barrier()
+        _check_there(storage, backup)
+    except BaseException as error:
+        with cleaning_up(error, f"could not remove {quote_name(path)}, which holds therefore"):
+            storage.delete(path)  # of a backup that is gone it would be all that is left
         raise
     return time
+
+
+def _check_there(storage: Storage, backup: str) -> None:
+    """Raise `NotFoundError` if a backup has been deleted; what cannot be told is taken for its being there."""
+    try:
+        check_published(storage, backup)
+    except OSError as error:
+        log.info("cannot tell whether %s is there still: %s", backup, os_error_text(error))
 
 
 def check_published(storage: Storage, folder: str) -> None:
