@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -282,3 +283,13 @@ def test_a_wrong_value_from_the_environment_names_its_variable(shell: Shell) -> 
     ran = shell.fails(2, "backup", "sqlite:///app.db", env={"HOLDFAST_JOBS": "many"})
     assert ran.error.endswith("(from HOLDFAST_JOBS)")
     assert "(from" not in shell.fails(2, "backup", "sqlite:///app.db", "--jobs", "many").error
+
+
+@pytest.mark.parametrize("words", [("list",), ("restore", "latest", "sqlite:///copy.db", "--store", "STORE")])
+def test_a_current_folder_that_is_gone_is_what_an_error_names(kept: Shell, words: tuple[str, ...]) -> None:
+    """As of a script that runs in a folder that it removes; what is named by whole paths works there."""
+    gone = replace(kept, under=("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"))
+    store = str(kept.store)
+    failed = gone.run(*(word.replace("STORE", store) for word in words), code=1)
+    assert "the folder that this process is in has been deleted" in failed.error
+    assert gone.run("list", "--store", store).code == 0

@@ -4,6 +4,7 @@ Messages are lowercase, without a final full stop, and hold neither passwords no
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -139,6 +140,11 @@ _NUMBERS = {FileNotFoundError: errno.ENOENT, FileExistsError: errno.EEXIST, Perm
 
 def os_error_text(error: OSError) -> str:
     """Say in a few words why the system refused, without its number and without the path."""
+    if error.errno == errno.ENOENT and not error.filename:
+        try:
+            os.getcwd()
+        except FileNotFoundError:  # which is asked for wherever a path is not absolute
+            return "the folder that this process is in has been deleted"
     number = error.errno or _NUMBERS.get(type(error), 0)
     return _REASONS.get(number, (error.strerror or str(error) or type(error).__name__).lower())
 

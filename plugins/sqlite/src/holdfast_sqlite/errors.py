@@ -47,6 +47,7 @@ _ENCRYPTED = (
     "if it is encrypted (SQLCipher), use the program that has its key, or --allow-damaged to back up the encrypted "
     "pages as they are, those of its log included"
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def error_class(kind: str) -> type[HoldfastError]:
@@ -70,6 +71,11 @@ def source_error(message: Mapping[str, Any], database: str, lock_timeout: float)
         )
     if kind == "os" and message.get("errno") == errno.ENOENT:
         return UnreachableError(f"{database} was removed or renamed while it was read", hint="try again")
+    if kind == "os" and message.get("errno") in _FULL:  # the database is only read
+        return HoldfastError(
+            f"cannot write what is read of {database} to the folder for temporary files: {_os_reason(message)}",
+            hint="set TMPDIR to a folder with more space",
+        )
     if kind == "os":
         return HoldfastError(f"cannot read {database}: {_os_reason(message)}")
     if kind == "notadb":
