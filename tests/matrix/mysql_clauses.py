@@ -14,6 +14,7 @@ _OF_MYSQL = {
 _OF_MARIADB = {
     "pressed(id INT PRIMARY KEY) PAGE_COMPRESSED=1": r"table option page_compressed \(pressed\)",
     "secret(id INT PRIMARY KEY) ENCRYPTED=NO": r"table option encrypted \(secret\)",
+    "whole(id INT PRIMARY KEY, v INT, t TEXT, UNIQUE (t), UNIQUE (v))": r"unique key over whole texts \(whole\)",
     "summed(id INT PRIMARY KEY) PAGE_CHECKSUM=1": r"table option page_checksum \(summed\)",
 }
 
@@ -68,8 +69,17 @@ def test_clauses_in_comments_are_told_of_and_defaults_are_written_as_the_other_p
             " d DATETIME DEFAULT current_timestamp() ON UPDATE current_timestamp(), n INT DEFAULT (1 + 2))",
             database="back",
         )
+        mariadb.rows(
+            "CREATE TABLE c(id INT CHECK (id > 0), t TEXT NOT NULL DEFAULT 'it''s', CHECK (id < 9))", database="back"
+        )
+        mariadb.rows("CREATE TABLE d(id INT, b BLOB DEFAULT '', CHECK (id < 9), CHECK (id > 2))", database="back")
         record = holdfast.backup(mariadb.url("back"), store=store)
         holdfast.restore(record.id, mysql.url("back"), store=store)
+        mysql.rows("INSERT INTO c(id) VALUES (3)", database="back")
+        assert mysql.rows("SELECT t FROM c", database="back") == [("it's",)]
+        checks = "SELECT constraint_name FROM information_schema.check_constraints WHERE constraint_schema='back'"
+        names = {str(name) for (name,) in mysql.rows(checks)}
+        assert {"c_chk_1", "c_chk_2", "d_chk_1", "d_chk_2"} == names
         assert "ignores the clause COMPRESSED (t)" in caplog.text
         mysql.rows("INSERT INTO t() VALUES ()", database="back")
         assert mysql.rows("SELECT length(id), a, d IS NOT NULL, n FROM t", database="back") == [(36, "a)", 1, 3)]

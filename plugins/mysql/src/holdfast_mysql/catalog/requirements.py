@@ -1,7 +1,7 @@
 """What a backup needs of the server that it is restored into: by kind and name, with what needs it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from holdfast.api import quote_name
@@ -9,8 +9,11 @@ from holdfast_mysql.catalog.events import SCHEDULER
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import code, upper_words
+from holdfast_mysql.session import quoted
 
 _SHOWN = 50  # names that the manifest keeps of each need; the count is kept besides
+_LONG = frozenset({"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob"})
+_HASHED = re.compile(rb"^  UNIQUE KEY `(?:[^`]|``)*` \((.+)\) USING HASH", re.MULTILINE)
 _COLLATION = re.compile(rb"\bCOLLATE[ =]([a-z0-9_]+)", re.IGNORECASE)
 
 # Objects of MariaDB alone.
@@ -52,12 +55,21 @@ def requirements_of(
             add(f"type {column.type}", f"{table.name}.{column.name}")
             if column.collation:
                 add(f"collation {column.collation}", f"{table.name}.{column.name}")
+    texts = {table.name: {column.name for column in table.columns if column.type in _LONG} for table in tables}
     for statement in statements:
         for need in _statement_needs(statement):
             add(need, statement.table or statement.name)
+        if statement.kind == "table" and _has_long_key(statement, texts.get(statement.name, ())):
+            add("object unique key over whole texts", statement.name)
     for need, name in others:
         add(need, name)
     return {need: [len(names), list(names)[:_SHOWN]] for need, names in sorted(holders.items())}
+
+
+def _has_long_key(table: Statement, texts: Collection[str]) -> bool:
+    """Whether a unique key is over a whole TEXT or BLOB, which MariaDB keeps by the hashes of values."""
+    keys = b"\n".join(_HASHED.findall(table.body)) if texts else b""
+    return any(re.search(re.escape(quoted(name).encode()) + rb"(?:,|$)", keys, re.MULTILINE) for name in texts)
 
 
 def _statement_needs(statement: Statement) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from holdfast_mysql.definitions.create_table import without_made_names
 from holdfast_mysql.definitions.expression_defaults import with_parentheses
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
@@ -133,7 +134,8 @@ def fit_to_server(statement: Statement, *, source: Server, server: Server, stand
     if statement.kind == "table" and server.mysql_since(8, 0) and not source.mysql_since(8, 0):
         statement = replace(statement, body=_with_older_default(statement.body))
     if statement.kind == "table" and source.mariadb and not server.mariadb:
-        statement = replace(statement, body=with_parentheses(statement.body))
+        # MySQL takes the name of a CHECK only once in a database.
+        statement = replace(statement, body=without_made_names(with_parentheses(statement.body)))
     if statement.kind == "table" and server.mariadb and not source.mariadb:
         statement = replace(statement, body=without_column_storage(statement.body))
     mode = statement.sql_mode

@@ -1,9 +1,11 @@
 """The definition of a table in two parts: what rows need, and keys that are built quicker when all rows are there."""
 
+import re
 from dataclasses import dataclass, field
 
 from holdfast_mysql.definitions.tokens import Token, code, replaced
 
+_MADE_NAME = re.compile(r"CONSTRAINT_\d+")  # what MariaDB calls a CHECK of a table
 _PLAIN = ("KEY", "INDEX")
 _FIXED = ("UNIQUE", "SPATIAL", "VECTOR", "PERIOD")  # constraints that sort among the keys
 
@@ -92,6 +94,20 @@ def generated_expressions(body: bytes) -> dict[str, bytes]:
             name = clause.tokens[0].name or ""
             expressions[name] = body[clause.tokens[opening].end : clause.tokens[end].start]
     return expressions
+
+
+def column_tokens(body: bytes) -> list[list[Token]]:
+    """The tokens of each column of a table, its name and its type first."""
+    return [clause.tokens for clause in _clauses(body)[0] if clause.kind == "column"]
+
+
+def without_made_names(body: bytes) -> bytes:
+    """A table of MariaDB without the names that the server gave its CHECKs: they are the same in each table."""
+    return replaced(body, [
+        (clause.tokens[0].start, clause.tokens[2].start, b"") for clause in _clauses(body)[0]
+        if clause.words[0] == "CONSTRAINT" and clause.words[2:3] == ["CHECK"]
+        and _MADE_NAME.fullmatch(clause.tokens[1].name or "")
+    ])  # fmt: skip
 
 
 def name_of(clause: bytes) -> str:

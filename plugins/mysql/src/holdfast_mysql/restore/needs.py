@@ -25,6 +25,7 @@ _MARIADB_OBJECTS = {
     "system versioning": (10, 11),
     "application period": (10, 4),
     "aggregate function": (10, 3),
+    "unique key over whole texts": (10, 4),
 }
 _MYSQL_OBJECTS = {"library": (9, 2), "duality view": (9, 4), "materialized view": (9, 5), "functional key": (8, 0)}
 # Needs that are gone with a kind that is left out.
