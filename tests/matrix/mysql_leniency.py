@@ -259,3 +259,27 @@ def test_an_event_of_another_mode_is_compared_as_a_dump_reads_it(mysql: MariaDB,
     assert (drilled.problems, drilled.state) == ((), "proven")
     holdfast.restore(backup.id, mysql.url("copy"), store=store)
     assert "\U0001f600" in str(mysql.rows("SHOW CREATE EVENT copy.ev"))
+
+
+@pytest.mark.parametrize("local_infile", [True, False])
+def test_what_a_sql_mode_of_the_source_computed_is_not_called_damage(
+    mysql: MariaDB, source: str, store: str, local_infile: bool
+) -> None:
+    """The server computes it under the mode of whoever opens the table first, and the backup is sound."""
+    mysql.client(
+        b"SET sql_mode='NO_UNSIGNED_SUBTRACTION'; CREATE TABLE t(id INT PRIMARY KEY, a INT UNSIGNED, b INT UNSIGNED,"
+        b" CHECK (a - b < 3)); INSERT INTO t VALUES (1, 1, 5); CREATE TABLE kept(id INT PRIMARY KEY, a INT UNSIGNED,"
+        b" b BIGINT AS (a - id - 1) STORED); INSERT INTO kept(id, a) VALUES (1, 1);",
+        database=source,
+    )
+    whole = holdfast.backup(mysql.url(source), store=store)
+    checked = holdfast.backup(mysql.url(source), store=store, exclude=["kept"])
+    mysql.rows(f"SET GLOBAL local_infile={'ON' if local_infile else 'OFF'}")
+    try:
+        assert holdfast.drill(checked, into=mysql.url(), store=store).state == "proven"
+        with pytest.raises(holdfast.HoldfastError, match="out of range") as caught:
+            holdfast.drill(whole, into=mysql.url(), store=store)
+        assert not isinstance(caught.value, holdfast.IntegrityError)
+        assert "NO_UNSIGNED_SUBTRACTION" in str(caught.value.hint)
+    finally:
+        mysql.rows("SET GLOBAL local_infile=OFF")

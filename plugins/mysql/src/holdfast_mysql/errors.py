@@ -42,11 +42,16 @@ _UPGRADE = (
 )
 _ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
 CHECK_VIOLATED = 3819
+OUT_OF_RANGE = 1690  # of an expression, not of a value that was sent
 _LOGIN_HINT = "give the password in the URL, in MYSQL_PWD, or in an option file such as ~/.my.cnf"
 _HINTS = {
     CHECK_VIOLATED: (
         "a CHECK can mean something else in UTC, in which rows are loaded, than in the time zone in which they were "
         "written: ALTER TABLE … ALTER CHECK … NOT ENFORCED in the source, and back it up again"
+    ),
+    OUT_OF_RANGE: (
+        "the source may have computed it under sql_mode NO_UNSIGNED_SUBTRACTION: restore by hand with the commands in "
+        "RESTORE.md and that mode added to theirs, or --exclude the table"
     ),
     1045: _LOGIN_HINT,
     1698: _LOGIN_HINT,
