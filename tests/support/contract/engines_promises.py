@@ -1,10 +1,10 @@
 # mypy: ignore-errors
 """Engines that break a sentence on moments, missing sources, options or proofs each."""
 
-from holdfast.api import ObjectProof, Proof
+from holdfast.api import Change, ObjectProof, Preview, Proof
 from holdfast.errors import IntegrityError
 from support.contract import add_suites, breaks
-from support.contract.sound_engine import Dump, Server, Shelf, digests, name_of, suite_of, with_part
+from support.contract.sound_engine import Dump, Restore, Server, Shelf, digests, name_of, suite_of, with_part
 
 counter = iter(range(1_000_000))
 
@@ -151,6 +151,34 @@ class ProofOfNames(Dump):
         return super().proof() and Proof(
             method="names", objects=tuple(ObjectProof(kind="part", name=name) for name in self.held)
         )
+
+
+@breaks("engine 27")
+@with_part("restore")
+class AlwaysAdded(Restore):
+    """What is there is called added."""
+
+    def preview(self, blobs):
+        return Preview(changes=tuple(Change(action="added", kind="part", name=name) for name in self.names))
+
+
+@breaks("engine 27")
+@with_part("restore")
+class OnlyAdded(Restore):
+    """What is replaced is not named."""
+
+    def preview(self, blobs):
+        preview = super().preview(blobs)
+        return Preview(changes=tuple(change for change in preview.changes if change.action == "added"))
+
+
+@breaks("engine 27")
+@with_part("restore")
+class PreviewedTwice(Restore):
+    """Each object is named twice."""
+
+    def preview(self, blobs):
+        return Preview(changes=super().preview(blobs).changes * 2)
 
 
 add_suites(globals(), suite_of)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from holdfast.api import ObjectProof, Proof
 from support.contract import add_suites, breaks
-from support.contract.sound_engine import Scratch, Shelf, digests, name_of, suite_of, with_part
+from support.contract.sound_engine import Dump, Scratch, Shelf, digests, name_of, suite_of, with_part
 
 
 @breaks("scratch 1")
@@ -178,6 +178,15 @@ class SizesOnly(Scratch):
         sizes = {name: len(data) for name, data in self.engine.server.content("source").items()}
         same = sizes == {name: len(data) for name, data in self.content().items()}
         return recorded if same else super().proof(recorded)
+
+
+@breaks("scratch 7")
+@with_part("dump")
+class ProofOfAll(Dump):
+    """All of the source is recorded, whatever was selected."""
+
+    def proof(self):
+        return super().proof() and digests(self.engine.server.content(name_of(self.request.url)))
 
 
 add_suites(globals(), suite_of)

@@ -10,9 +10,11 @@ import pytest
 
 from holdfast.api import (
     Capability,
+    Change,
     Engine,
     Facts,
     ObjectProof,
+    Preview,
     Proof,
     Source,
     Step,
@@ -114,6 +116,13 @@ class Restore:
         self.steps = [Step(stream=name) for name in self.names]
         self.partial = f"{self.name}_restoring"
         self.committed = False
+
+    def preview(self, blobs):
+        there = self.databases.get(self.name, {})
+        changes = [
+            Change(action="replaced" if name in there else "added", kind="part", name=name) for name in self.names
+        ]
+        return Preview(changes=tuple(changes), whole=True)
 
     def load(self, step, blob):
         self.databases.setdefault(self.partial, {})[step.stream] = b"".join(blob.chunks())

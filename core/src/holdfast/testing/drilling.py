@@ -42,7 +42,7 @@ class _Watched(CompletedEngine):
 class DrillTests(EngineParts):
     """What a scratch database promises, and a drill in it."""
 
-    def drill(self, source: str, target: str, store: str, apply: Apply) -> DrillResult:
+    def drill(self, source: str, target: str, store: str, apply: Apply, **fields: Any) -> DrillResult:
         """Drill a new backup whose scratch database `apply` is given the URL of, and which must be gone afterwards."""
         urls: list[str] = []
 
@@ -50,7 +50,7 @@ class DrillTests(EngineParts):
             urls.append(url)
             apply(url)
 
-        record = self.backup(source, store, proof=True)
+        record = self.backup(source, store, proof=True, **fields)
         try:
             return drill_mutated(
                 record.id,
@@ -132,6 +132,15 @@ class DrillTests(EngineParts):
                 )
                 urls.append(stack.enter_context(self.engine(source).scratch(request)).url)
             assert len({source, target, *urls}) == 4
+
+    @states("scratch 7")
+    def test_a_drill_proves_a_backup_of_a_selection(self, source: str, target: str, store: str) -> None:
+        """With SELECT: neither what was left out nor what is with it in the source counts."""
+        if not self.proves(source) or not self.can(source, Capability.SELECT):
+            return
+        for fields in ({"select": self.selection}, {"exclude": self.selection}):
+            result = self.drill(source, target, store, lambda _url: None, **fields)
+            assert (result.state, result.problems, result.differences) == ("proven", (), ())
 
     @states("scratch 4")
     def test_what_a_scratch_database_tells_are_lines(self, source: str, target: str, store: str) -> None:

@@ -1,11 +1,13 @@
 """The contract of an engine's restores, as tests: `EngineSuite` has them."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from holdfast.api import Capability, HoldfastError, IntegrityError, UnsafeError
+import holdfast
+from holdfast.api import Capability, Change, HoldfastError, IntegrityError, UnsafeError
 from holdfast.testing.contract import states
 from holdfast.testing.engine_parts import CutEngine, EngineParts
 
@@ -99,3 +101,23 @@ class RestoreTests(EngineParts):
         with pytest.raises(IntegrityError):
             self.restore(record, source, target, store)
         assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 27")
+    def test_a_preview_tells_what_a_restore_does(self, source: str, target: str, store: str) -> None:
+        """Of a target that holds nothing, and of one that holds the same, of which nothing is added."""
+        record = self.backup(source, store)
+        first = self._preview(record, source, target, store)
+        self.restore(record, source, target, store)
+        second = self._preview(record, source, target, store, replace=True)
+        assert {change.action for change in first} <= {"added"}
+        assert {change.action for change in second} <= {"replaced", "gone"}
+        assert second or not first
+        names = [(change.kind, change.name) for change in second]
+        assert len(set(names)) == len(names)
+
+    def _preview(
+        self, record: holdfast.Backup, source: str, target: str, store: str, **fields: Any
+    ) -> tuple[Change, ...]:
+        parts = {**self.parts(source), **fields}
+        options = dict(self.restore_options)
+        return holdfast.restore(record.id, target, store=store, options=options, dry_run=True, **parts).changes

@@ -23,7 +23,8 @@ storage = Registry().storage(sys.argv[1])
 context = storage.lease(sys.argv[3], float(sys.argv[4])) if sys.argv[2] == "lease" else storage.writer(sys.argv[3])
 held = context.__enter__()
 if sys.argv[2] == "writer":
-    held.write(b"half")
+    for piece in (b"half", bytes(9_000_000), bytes(9_000_000)):  # more than services take at once
+        held.write(piece)
 os._exit(9)
 """
 
