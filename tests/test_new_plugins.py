@@ -56,3 +56,9 @@ def test_what_is_there_is_not_overwritten(shell: Shell) -> None:
     assert "_lz" in shell.fails(2, "plugins", "new", "_lz", "--kind", "codec").error
     (shell.folder / "file").touch()
     assert "no empty folder" in shell.fails(2, "plugins", "new", "lz6", "--kind", "codec", "--into", "file").error
+
+
+def test_a_name_that_is_taken_is_told(shell: Shell) -> None:
+    told = shell.run("plugins", "new", "zstd", "--kind", "codec").stderr
+    assert told.startswith("warning: codec 'zstd' is there already, of holdfast-zstd")
+    assert shell.run("plugins", "new", "zstd", "--kind", "engine", "--into", "engine").stderr == ""

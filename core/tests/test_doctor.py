@@ -1,6 +1,7 @@
 """What `holdfast plugins doctor` finds wrong with a plugin, and that it finds nothing wrong with a sound one."""
 
 import hashlib
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -98,3 +99,21 @@ def test_sound_plugins_have_no_faults() -> None:
     assert {each.distribution: problems(registry, each) for each in registry.plugins if each.status == "active"} == {
         each.distribution: [] for each in registry.plugins
     }
+
+
+class Withholding:
+    @hookimpl(wrapper=True)
+    def holdfast_storage(self) -> Generator[None, Any, None]:
+        yield
+
+    @hookimpl(wrapper=True)
+    def holdfast_compress(self) -> Generator[None, Any, Any]:
+        return (yield)
+
+
+def test_a_wrapper_that_returns_nothing_is_told() -> None:
+    registry = Registry(plugins=[Withholding()], discover=False, environ={})
+    (problem,) = problems(registry, registry.plugins[-1])
+    assert problem.startswith(
+        "storage 'file' cannot be used with it: plugin 'Withholding-0' of Withholding-0, which wraps"
+    )

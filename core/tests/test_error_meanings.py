@@ -17,9 +17,11 @@ class MissingKeyError(ClientError):
     pass
 
 
-def of_status(error: Exception) -> object:
+def of_status(error: Exception) -> type[Exception] | Exception | None:
     status = error.status if isinstance(error, ClientError) else 0
-    return {403: CredentialsError, 409: LockedError("somebody else has it", hint="wait")}.get(status)
+    known: dict[int, type[Exception] | Exception]
+    known = {403: CredentialsError, 409: LockedError("somebody else has it", hint="wait"), 416: EOFError}
+    return known.get(status)
 
 
 MEANINGS: dict[type[Exception], ErrorMeaning] = {
@@ -53,6 +55,7 @@ def test_a_function_decides_by_what_the_error_says() -> None:
     assert isinstance(held, LockedError)
     assert (held.message, held.hint) == ("somebody else has it", "wait")
     assert isinstance(held.__cause__, ClientError)
+    assert isinstance(raised(ClientError(416)), EOFError)  # for the storage itself to catch
 
 
 @pytest.mark.parametrize("error", [ClientError(500), KeyError("a"), HoldfastError("of ours")])

@@ -8,8 +8,8 @@ from typing import Any
 from holdfast.errors import HoldfastError, lower_first
 
 #: What an error means: the class that is raised in its place, or a function that is given the error and returns such a
-#: class, or a whole exception, or None for an error that stays what it is.
-ErrorMeaning = type[HoldfastError] | type[OSError] | Callable[[Exception], object]
+#: class, or the very exception to raise (which may have a `hint`), or None for an error that stays what it is.
+ErrorMeaning = type[Exception] | Callable[[Exception], type[Exception] | Exception | None]
 
 _LONGEST = 1000  # characters of a client's text
 # What the system would number them; the first fits the class best.
@@ -27,8 +27,8 @@ def map_errors(action: str, meanings: Mapping[type[Exception], ErrorMeaning]) ->
 
     `action` begins the message, which goes on with the text of the error on one line: `cannot read a/b: no such key`.
     Of an error's own class and those that it inherits from, the first that is a key of `meanings` decides. What is none
-    of them, and every `HoldfastError`, passes as it is. Of the classes of `OSError` a storage needs `FileNotFoundError`
-    and `FileExistsError`.
+    of them, and every `HoldfastError`, passes as it is. A function may also return an exception that it has made, with a
+    `hint`. Of the classes of `OSError` a storage needs `FileNotFoundError` and `FileExistsError`.
 
     Example::
 
@@ -66,6 +66,6 @@ def _meant(action: str, error: Exception, meanings: Mapping[type[Exception], Err
     made: Exception = error
     if isinstance(meant, type) and issubclass(meant, OSError):
         made = meant(_NUMBERS.get(meant, errno.EIO), f"{action}: {text}")
-    elif isinstance(meant, type) and issubclass(meant, HoldfastError):
+    elif isinstance(meant, type):
         made = meant(f"{action}: {lower_first(text)}")
     return made

@@ -103,7 +103,12 @@ def new(console: Console, name: str, kind: str, into: Path | None) -> None:
 
     It has a module that works, tests with the public suite, types, a licence, a README and a CI file.
     """
+    from holdfast.defaults import installed
+
     written = write_plugin(name, kind, into or Path(f"holdfast-{name.replace('_', '-')}"))
+    for owned in installed().components():
+        if str(owned.component.kind) == kind and name in (owned.component.name, *owned.component.aliases):
+            console.warn(f"{kind} '{name}' is there already, of {owned.plugin.title}: two of one name cannot be used")
     if console.json:
         console.data([str(path) for path in written])
         return

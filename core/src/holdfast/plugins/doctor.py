@@ -23,7 +23,7 @@ def problems(registry: Registry, plugin: Plugin) -> list[str]:
     """What is wrong with a plugin, each in a line; empty where nothing was found."""
     if plugin.status == "refused":
         return [f"it is refused: {plugin.reason}"]
-    wrong: list[str] = []
+    wrong: list[str] = list(_look_at_wrappers(registry, plugin))
     for component in plugin.components:
         owned = Owned(component=component, plugin=plugin)
         try:
@@ -33,6 +33,24 @@ def problems(registry: Registry, plugin: Plugin) -> list[str]:
                 raise
             wrong.append(f"{component.kind} '{component.name}': {describe_error(error)}")
     return wrong
+
+
+def _look_at_wrappers(registry: Registry, plugin: Plugin) -> Iterator[str]:
+    """Whether what a plugin wraps is still served through it: the core's own codec and storage, which touch nothing."""
+    wrapped = registry.wraps(plugin)
+    if "holdfast_compress" in wrapped:
+        yield from _wrapped("codec 'none'", lambda: registry.codec("none"))
+    if "holdfast_storage" in wrapped:
+        yield from _wrapped("storage 'file'", lambda: registry.storage("./nowhere"))
+
+
+def _wrapped(what: str, open_part: Callable[[], object]) -> Iterator[str]:
+    try:
+        open_part()
+    except (Exception, *ENDINGS) as error:
+        if not is_failure(error):
+            raise
+        yield f"{what} cannot be used with it: {describe_error(error)}"
 
 
 def _look(registry: Registry, owned: Owned) -> Iterator[str]:
