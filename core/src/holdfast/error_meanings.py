@@ -27,8 +27,8 @@ def map_errors(action: str, meanings: Mapping[type[Exception], ErrorMeaning]) ->
 
     `action` begins the message, which goes on with the text of the error on one line: `cannot read a/b: no such key`.
     Of an error's own class and those that it inherits from, the first that is a key of `meanings` decides. What is none
-    of them, and every `HoldfastError`, passes as it is. A function may also return an exception that it has made, with a
-    `hint`. Of the classes of `OSError` a storage needs `FileNotFoundError` and `FileExistsError`.
+    of them, and every `HoldfastError`, passes as it is. A function may also return an exception that it has made, such
+    as one with a `hint`. Of the classes of `OSError` a storage needs `FileNotFoundError` and `FileExistsError`.
 
     Example::
 
