@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import pluggy
 
 from holdfast.changes import Change, Preview, refuse_replacing
-from holdfast.error_meanings import ErrorMeaning, map_errors
+from holdfast.error_meanings import Meaning, map_errors
 from holdfast.errors import (
     CredentialsError,
     HoldfastError,
@@ -150,6 +150,9 @@ hookimpl = pluggy.HookimplMarker("holdfast")
 Check = bool | Literal["full"]
 #: A piece of a stream, 256 KiB to 4 MiB where the source allows, never one row. Who hands it over does not change it.
 Chunk = bytes | bytearray | memoryview
+#: What an error means: the class that is raised in its place, or a function that is given the error and returns such a
+#: class, or the very exception to raise (which may have a `hint`), or None for an error that stays what it is.
+ErrorMeaning = Meaning
 
 
 class Kind(StrEnum):

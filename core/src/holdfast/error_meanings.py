@@ -7,9 +7,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError, lower_first
 
-#: What an error means: the class that is raised in its place, or a function that is given the error and returns such a
-#: class, or the very exception to raise (which may have a `hint`), or None for an error that stays what it is.
-ErrorMeaning = type[Exception] | Callable[[Exception], type[Exception] | Exception | None]
+Meaning = type[Exception] | Callable[[Exception], type[Exception] | Exception | None]
 
 _LONGEST = 1000  # characters of a client's text
 # What the system would number them; the first fits the class best.
@@ -22,7 +20,7 @@ _NUMBERS: dict[type[OSError], int] = {
 
 
 @contextmanager
-def map_errors(action: str, meanings: Mapping[type[Exception], ErrorMeaning]) -> Iterator[None]:
+def map_errors(action: str, meanings: Mapping[type[Exception], Meaning]) -> Iterator[None]:
     """Raise what a client's errors mean in the place of them.
 
     `action` begins the message, which goes on with the text of the error on one line: `cannot read a/b: no such key`.
@@ -53,7 +51,7 @@ def map_errors(action: str, meanings: Mapping[type[Exception], ErrorMeaning]) ->
         raise raised from error
 
 
-def _meant(action: str, error: Exception, meanings: Mapping[type[Exception], ErrorMeaning]) -> Exception:
+def _meant(action: str, error: Exception, meanings: Mapping[type[Exception], Meaning]) -> Exception:
     """What is to be raised for an error, maybe itself."""
     key = next((kind for kind in type(error).__mro__ if kind in meanings), None)
     if key is None:
