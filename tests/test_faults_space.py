@@ -139,7 +139,7 @@ def test_scratch_space_that_is_too_small_says_how_to_use_another(disk: Shell) ->
 
 def test_a_read_only_store_can_be_read_and_not_written(disk: Shell) -> None:
     record = disk.backup("sqlite:///app.db", "--store", "disk/store")
-    mount = ["mount", "-o", "remount,ro", f"{disk.folder}/disk"]
+    mount = ["mount", "-o", "remount,bind,ro", f"{disk.folder}/disk"]
     subprocess.run([*disk.under, *mount], check=True, capture_output=True)
     ran = disk.fails(1, "backup", "sqlite:///app.db", "--store", "disk/store")
     assert "read-only" in ran.error
