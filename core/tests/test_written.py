@@ -130,6 +130,21 @@ def test_a_store_that_cannot_be_read_back_is_no_success() -> None:
     assert nothing_listed(storage)
 
 
+def test_a_store_that_cannot_list_what_was_written_is_not_said_to_have_lost_it() -> None:
+    class Closed(MemoryStorage):
+        def list(self, prefix: str = "") -> Iterator[Stat]:
+            if prefix.count("/") == 1:
+                yield Stat(path=f"{prefix}/", size=0, regular=False, problem="permission denied")
+            else:
+                yield from super().list(prefix)
+
+    storage = Closed()
+    with pytest.raises(HoldfastError, match=r"cannot read app/.*/ back from the store: permission denied") as caught:
+        run(storage)
+    assert not isinstance(caught.value, IntegrityError)
+    assert not [path for path in storage.objects if path.endswith("backup_manifest.json")]
+
+
 def test_samples_are_the_first_the_last_and_few_between() -> None:
     def samples(count: int) -> list[int]:
         sampler = Sampler()

@@ -176,7 +176,7 @@ def _deletions(done: Outcome, folder: Path, before: list[str], there: list[str])
         return "the newest backup is gone"
     if not gone <= said:
         return f"{gone - said} is gone, and nothing says so"
-    if done.code == 0 and not gone and "warning: kept" not in done.stderr:
+    if done.code == 0 and not gone and not re.search("warning: (kept|the folder app cannot be read)", done.stderr):
         return "nothing was deleted"
     kept = set(re.findall(f"deleted \\S*?({_ID})", done.stdout + done.stderr)) & set(there)
     half = [path.name for path in (folder / "backups" / "app").iterdir() if path.is_dir() and path.name not in there]

@@ -43,7 +43,6 @@ from holdfast.record import Backup
 from holdfast.run import Run
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
-from holdfast.store.entry import Entry
 from holdfast.store.names import slug
 
 LISTING = "manifest.json"
@@ -125,23 +124,23 @@ def import_backups(
                 continue
             before = known.get((metadata.backup_id, file.sha256))
             if before is not None:
-                yield ImportResult(file=title, status="present", id=before.id, name=before.name)
+                yield ImportResult(file=title, status="present", id=before[1], name=before[0])
                 continue
             record = patience.until_free(partial(_import, file, registry, catalog.storage, on_event))
         except HoldfastError as error:
             yield ImportResult(file=title, status="failed", message=error.message, error=error)
         else:
-            known[metadata.backup_id, file.sha256] = catalog.find(f"{record.name}/{record.id}")
+            known[metadata.backup_id, file.sha256] = record.name, record.id
             said = "; ".join(record.warnings)
             yield ImportResult(file=title, status="imported", id=record.id, name=record.name, message=said)
 
 
-def _known(catalog: Catalog) -> Iterator[tuple[tuple[str, str], Entry]]:
-    """What was taken over before, by its old id and the digest of its file."""
+def _known(catalog: Catalog) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """The names and ids of what was taken over before, by its old id and the digest of its file."""
     for entry in catalog.listing().entries:
         origin = entry.manifest.hints.get("imported") if entry.manifest else None
         if isinstance(origin, dict):
-            yield (str(origin.get("backup_id")), str(origin.get("sha256"))), entry
+            yield (str(origin.get("backup_id")), str(origin.get("sha256"))), (entry.name, entry.id)
 
 
 def read_listing(folder: str) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text
+from holdfast.errors import HoldfastError, IntegrityError, PluginError, os_error_text, quote_name
 from holdfast.plan import VerifyWritten
 from holdfast.plugins.guard import provider
 from holdfast.run import Run
@@ -41,9 +41,16 @@ def check_stream(
 
 
 def check_listing(setup: BackupSetup, run: Run, records: list[StreamRecord]) -> None:
-    """Compare the sizes that the storage lists with what was written; `IntegrityError` if it lost anything."""
+    """Compare the sizes that the storage lists with what was written; `IntegrityError` if it lost anything.
+
+    What it cannot list is not lost, and no backup that anybody could vouch for: `HoldfastError`.
+    """
     folder = f"{run.name}/{run.id}"
-    sizes = {stat.path.removeprefix(f"{folder}/"): stat.size for stat in setup.storage.list(folder)}
+    stats = list(setup.storage.list(folder))
+    hidden = next((stat for stat in stats if stat.problem), None)
+    if hidden is not None:
+        raise HoldfastError(f"cannot read {quote_name(hidden.path)} back from the store: {hidden.problem}")
+    sizes = {stat.path.removeprefix(f"{folder}/"): stat.size for stat in stats}
     for record in records:
         blob = record.blob
         if blob.path not in sizes:
