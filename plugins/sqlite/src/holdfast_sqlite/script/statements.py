@@ -15,8 +15,9 @@ _LONG = 1 << 20
 """Characters of a literal from which on it is put aside where it does not end in the piece of text that it began in."""
 
 # Up to what ends a statement, or begins what may not end in this piece of text; whole literals and names are passed.
+# Not possessive as a whole: Python up to 3.11.2 goes on behind what did not match then. So many at once, for memory.
 _PLAIN = re.compile(
-    r"""(?: [^'"`\[;/-]++ | '[^']*+(?:''[^']*+)*+'(?!'|\Z) | "[^"]*+" | -(?!-|\Z) | /(?!\*|\Z) )*+""", re.VERBOSE
+    r"""(?: [^'"`\[;/-]++ | '[^']*+(?:''[^']*+)*+'(?!'|\Z) | "[^"]*+" | -(?!-|\Z) | /(?!\*|\Z) ){0,4096}""", re.VERBOSE
 )
 _SPECIAL = re.compile(r"['\"`\[;]|--|/\*")
 _CLOSING = {"'": "'", '"': '"', "`": "`", "[": "]", "--": "\n", "/*": "*/"}
@@ -73,7 +74,8 @@ class Splitter:
                 position = end
                 self._inside = ""
                 continue
-            position = _PLAIN.match(text, position).end()  # type: ignore[union-attr]  # it matches what is empty
+            while (end := _PLAIN.match(text, position).end()) > position:  # type: ignore[union-attr]
+                position = end
             match = _SPECIAL.match(text, position)
             if match is None:
                 self._carry = text[position:]  # the half of what begins a comment, or nothing
