@@ -341,9 +341,9 @@ def test_a_codec_that_decodes_without_end_is_stopped_at_the_recorded_size(user: 
     told = lying.fails(14, "backup", "sqlite:///app.db", "--codec", "endless")
     assert "codec 'endless' does not decode what it encoded" in told.error
     record = lying.backup("sqlite:///app.db", "--codec", "endless", "--verify-written", "none")
-    ran = lying.fails(13, "restore", record["id"], "sqlite:///copy.db")
+    ran = lying.fails(14, "restore", record["id"], "sqlite:///copy.db")
     assert "more than" in ran.error
-    lying.fails(13, "verify", "--read-data")
+    lying.fails(14, "verify", "--read-data")
     assert not (lying.folder / "copy.db").exists()
 
 
