@@ -5,18 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.errors import HoldfastError, lower_first
+from holdfast.errors import ERROR_NUMBERS, HoldfastError, lower_first
 
 Meaning = type[Exception] | Callable[[Exception], type[Exception] | Exception | None]
 
 _LONGEST = 1000  # characters of a client's text
-# What the system would number them; the first fits the class best.
-_NUMBERS: dict[type[OSError], int] = {
-    FileNotFoundError: errno.ENOENT,
-    FileExistsError: errno.EEXIST,
-    PermissionError: errno.EACCES,
-    TimeoutError: errno.ETIMEDOUT,
-}
 
 
 @contextmanager
@@ -63,7 +56,7 @@ def _meant(action: str, error: Exception, meanings: Mapping[type[Exception], Mea
     text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
     made: Exception = error
     if isinstance(meant, type) and issubclass(meant, OSError):
-        made = meant(_NUMBERS.get(meant, errno.EIO), f"{action}: {text}")
+        made = meant(ERROR_NUMBERS.get(meant, errno.EIO), f"{action}: {text}")
     elif isinstance(meant, type):
         made = meant(f"{action}: {lower_first(text)}")
     return made

@@ -134,8 +134,13 @@ _REASONS = {
 }
 
 
-# Of errors that a plugin raises with nothing but a path, as `raise FileNotFoundError(path)`.
-_NUMBERS = {FileNotFoundError: errno.ENOENT, FileExistsError: errno.EEXIST, PermissionError: errno.EACCES}
+# What the system would number classes of errors, the first that fits; a plugin may raise them with nothing but a path.
+ERROR_NUMBERS: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    TimeoutError: errno.ETIMEDOUT,
+}
 
 
 def os_error_text(error: OSError) -> str:
@@ -145,7 +150,7 @@ def os_error_text(error: OSError) -> str:
             os.getcwd()
         except FileNotFoundError:  # which is asked for wherever a path is not absolute
             return "the folder that this process is in has been deleted"
-    number = error.errno or _NUMBERS.get(type(error), 0)
+    number = error.errno or ERROR_NUMBERS.get(type(error), 0)
     return _REASONS.get(number, (error.strerror or str(error) or type(error).__name__).lower())
 
 

@@ -21,7 +21,8 @@ _SCALARS = (str, int, float, bool, type(None))
 
 def problem_of(value: Any) -> str:
     """What is wrong with the fields of a value of a plugin, empty if nothing is."""
-    kind = next((kind for kind in CHECKED if isinstance(value, kind)), None)
+    given: type = type(value)
+    kind = _kind_of(given)
     if kind is None or _is_flat_and_right(value, kind):
         return ""
     try:
@@ -40,6 +41,11 @@ def problem_of(value: Any) -> str:
     if isinstance(value, Source) and not value.identity:
         return "identity: it is empty, and tells no database from another"
     return ""
+
+
+@cache
+def _kind_of(kind: type) -> type | None:
+    return next((checked for checked in CHECKED if issubclass(kind, checked)), None)
 
 
 def _is_flat_and_right(value: Any, kind: type) -> bool:
@@ -61,8 +67,7 @@ def _flat(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
 def _tree(value: Any) -> Any:
     """A value with dictionaries in the place of dataclasses, which would not be looked into."""
     if is_dataclass(value) and not isinstance(value, type):
-        flat = next((kind for kind in CHECKED if isinstance(value, kind)), None)
-        if flat is ObjectProof and _is_flat_and_right(value, flat):
+        if isinstance(value, ObjectProof) and _is_flat_and_right(value, ObjectProof):
             return value
         return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
     return [_tree(item) for item in value] if isinstance(value, tuple | list) else value
