@@ -1,7 +1,11 @@
 """Rows of the wire come apart as the protocol says, wherever the bytes are cut."""
 
 import io
+import itertools
+from types import SimpleNamespace
+from typing import Any
 
+import pymysql
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +14,7 @@ from holdfast.api import IntegrityError
 from holdfast_mysql.rows import decode_rows
 from holdfast_mysql.rows.parsers import FieldParser, ParameterParser
 from holdfast_mysql.rows.row_sum import RowSum
-from holdfast_mysql.rows.wire import FULL, Column, RowHeader, RowReader
+from holdfast_mysql.rows.wire import FULL, Column, RowCopy, RowHeader, RowReader
 
 VALUES = st.one_of(
     st.none(),
@@ -84,6 +88,75 @@ def test_rows_that_span_packets_come_back(size: int) -> None:
     for _ in RowReader(cut(data, 1 << 20)).feed(fields):
         values += fields.take()
     assert values == [field for row in rows for field in row]
+
+
+END = b"\x05\0\0\x09\xfe\0\0\x02\0"
+_MESSAGE = b"\xff\x25\x05#70100Query was interrupted"
+BROKEN = len(_MESSAGE).to_bytes(3, "little") + b"\x09" + _MESSAGE
+
+
+def copied(data: bytes, sizes: list[int], header: bytes = b"") -> tuple[RowCopy, bytes]:
+    """What is copied of packets that come in pieces of these sizes, again and again; a wait for more is an error."""
+    source, wanted = io.BytesIO(data), itertools.cycle(sizes)
+    session: Any = SimpleNamespace(connection=None)
+    copy = RowCopy(session, "", header=header)
+    head = source.read(min(next(wanted), 1 << 19))
+    return copy, b"".join(copy._copy(head, lambda view: source.readinto(view[: next(wanted)])))
+
+
+def numbered(data: bytes) -> bytes:
+    """Packets with their numbers, as a server sends them."""
+    sent, place = bytearray(data), 0
+    for number in itertools.count(5):
+        if place >= len(data):
+            return bytes(sent)
+        sent[place + 3] = number % 256
+        place += 4 + int.from_bytes(data[place : place + 3], "little")
+    raise AssertionError
+
+
+ROWS = st.lists(
+    st.lists(
+        st.one_of(st.none(), st.binary(max_size=4), st.sampled_from([9, 251, 65530, 70000]).map(lambda n: b"\xfe" * n)),
+        min_size=1,
+        max_size=3,
+    ),
+    max_size=12,
+)
+
+
+@given(ROWS, st.lists(st.integers(1, 9), min_size=1, max_size=5), st.sampled_from([1, 500, 300_000]))
+@settings(max_examples=60, deadline=None)
+def test_rows_are_copied_wherever_the_bytes_are_cut(
+    rows: list[list[bytes | None]], sizes: list[int], factor: int
+) -> None:
+    data = b"".join(packets(b"".join(map(value, row))) for row in rows)
+    if len(data) > 20_000:
+        factor = max(factor, 500)
+    pieces = [size * factor for size in sizes]
+    copy, taken = copied(numbered(data) + END, pieces, b"{}\n")
+    assert taken == b"{}\n" + data
+    assert copy.rows == len(rows)
+    assert copy.largest == max((size for size in map(row_size, rows) if size >= 1 << 16), default=0)
+    with pytest.raises(pymysql.OperationalError, match="interrupted"):
+        copied(numbered(data) + BROKEN, pieces)
+    with pytest.raises(EOFError):
+        copied(numbered(data), pieces)
+
+
+def row_size(row: list[bytes | None]) -> int:
+    return sum(len(value(field)) for field in row)
+
+
+@pytest.mark.parametrize("size", [FULL - 4, FULL - 3, FULL + 1, 2 * FULL - 9, 2 * FULL - 4])
+@pytest.mark.parametrize("piece", [100_001, 1 << 20, FULL + 4 + 5])
+def test_what_continues_a_row_is_never_its_end(size: int, piece: int) -> None:
+    """Although it begins as the packet that ends rows, and is as short."""
+    row = value(b"\xfe" * size)
+    data = packets(row) + packets(value(b"z"))
+    copy, taken = copied(numbered(data) + END, [piece])
+    assert taken == data
+    assert (copy.rows, copy.largest) == (2, len(row))
 
 
 @pytest.mark.parametrize(
