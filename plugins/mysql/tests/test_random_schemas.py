@@ -23,7 +23,7 @@ from holdfast.api import DatabaseURL, quote_name
 from holdfast.testing.drills import drill_mutated
 
 _OBJECTS = int(os.environ.get("HOLDFAST_SCHEMA_OBJECTS", "20"))  # of a database
-SEEDS = range(int(os.environ.get("HOLDFAST_SCHEMAS", "2")))
+SEEDS = range(*map(int, os.environ.get("HOLDFAST_SCHEMAS", "2").split(":")))  # 2000, or a part of them: 500:1000
 _PRODUCT = "mysql" if os.environ.get("HOLDFAST_TEST_MYSQL_ROOT") else "mariadb"
 _CHANGED = 4  # one in so many databases is changed too
 
