@@ -18,6 +18,7 @@ RUNNER = """
 import json, os, shutil, signal, sys
 from holdfast.cli import run
 import holdfast.cli.delete, holdfast.cli.drill, holdfast.cli.prune, holdfast.functions, holdfast.policy, holdfast.proof
+import holdfast.cli.copy, holdfast.operations.copy
 import holdfast.operations.delete, holdfast.operations.drill, holdfast.operations.prune
 import holdfast_sqlite.restore, holdfast_sqlite.scratch
 holdfast.functions.installed()
@@ -42,7 +43,8 @@ while ended is None:
         os.environ["TMPDIR"] = f"{work}/tmp-{moment}"
         os.mkdir(os.environ["TMPDIR"])
         sys.addaudithook(hook)
-        os._exit(run([*arguments, "--store", store]))
+        own = [store if word == "STORE" else word for word in arguments]
+        os._exit(run(own if store in own else [*own, "--store", store]))
     status = os.waitpid(child, 0)[1]
     stores.append(store)
     if os.WIFEXITED(status):
@@ -119,3 +121,38 @@ def test_killed_at_any_moment_the_store_holds_only_backups_that_can_be_restored(
         shutil.rmtree(store)
     assert min(seen) == len(left)
     assert max(seen) == 3
+
+
+def test_a_copy_that_is_killed_at_any_moment_lists_whole_backups_and_is_gone_on_with(
+    template: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(tmp_path / "empty"), str(tmp_path), "4", "copy", str(template), "STORE"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert report["exit"] == 0
+    assert len(report["stores"]) > 20
+    whole = {record.id: record.stored_bytes for record in holdfast.list_backups(str(template))}
+    resumed = set()
+    for store in report["stores"]:
+        records = holdfast.list_backups(store) if Path(store, "holdfast.json").exists() else []
+        for record in records:
+            left, right = (Path(place, "app", record.id) for place in (template, store))
+            assert all((right / path.relative_to(left)).read_bytes() == path.read_bytes() for path in _travelling(left))
+        again = holdfast.copy(store=str(template), to=store)
+        again.raise_for_failures()
+        assert {copy.id for copy in again.copies if not copy.copied} == {record.id for record in records}
+        resumed |= {copy.stored_bytes < whole[copy.id] for copy in again.copies if copy.copied}
+        assert [result.passed for result in holdfast.verify(store=store)] == [True] * 3
+        before = {record.id for record in records}
+        assert {path.parts[-2] for path in Path(store).glob("app/2*/.*")} <= before  # the rest of its manifest's writer
+        assert holdfast.list_backups(store)[1].state == "proven"
+        shutil.rmtree(store)
+    assert resumed == {True, False}  # what had arrived of a backup was not copied again
+
+
+def _travelling(folder: Path) -> list[Path]:
+    """The files of a backup that a copy has too: all but what checks of the disk found."""
+    return [path for path in folder.rglob("*") if path.is_file() and "-stored-" not in path.name]

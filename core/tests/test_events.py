@@ -72,10 +72,10 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_types_and_operations_are_equal_to_their_texts() -> None:
     types = ["preparing", "started", "progress", "stream", "warning", "finished", "failed"]
     assert [str(kind) for kind in EventType] == types
-    operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import"]
+    operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import", "copy"]
     assert [str(kind) for kind in Operation] == operations
     assert "failed" in tuple(EventType)
-    assert Operation("import") is Operation.IMPORT
+    assert Operation("import", "copy") is Operation.IMPORT
 
 
 def test_every_operation_tells_what_it_did(registry: Registry, observer: Observer, database: str) -> None:

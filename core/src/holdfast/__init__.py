@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.functions import (
         backup,
         backup_all,
+        copy,
         delete,
         drill,
         list_backups,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         DatabaseBackup,
         backup_database,
     )
+    from holdfast.operations.copy import CopyResult, CopySet, FailedCopy
     from holdfast.operations.drill import DrillResult
     from holdfast.operations.prune import PruneResult
     from holdfast.operations.rename import RenameResult
@@ -72,11 +74,14 @@ _HOMES = {
     "BackupPlan": "plan",
     "BackupResult": "legacy.manager",
     "BackupSet": "backup_set",
+    "CopyResult": "operations.copy",
+    "CopySet": "operations.copy",
     "CredentialsError": "errors",
     "DatabaseBackup": "legacy.manager",
     "DrillResult": "operations.drill",
     "Event": "api",
     "FailedBackup": "backup_set",
+    "FailedCopy": "operations.copy",
     "HoldfastError": "errors",
     "IntegrityError": "errors",
     "LockedError": "errors",
@@ -98,6 +103,7 @@ _HOMES = {
     "backup": "functions",
     "backup_all": "functions",
     "backup_database": "legacy.manager",
+    "copy": "functions",
     "delete": "functions",
     "drill": "functions",
     "list_backups": "functions",
@@ -118,11 +124,14 @@ __all__ = [
     "BackupPlan",
     "BackupResult",
     "BackupSet",
+    "CopyResult",
+    "CopySet",
     "CredentialsError",
     "DatabaseBackup",
     "DrillResult",
     "Event",
     "FailedBackup",
+    "FailedCopy",
     "HoldfastError",
     "IntegrityError",
     "LockedError",
@@ -145,6 +154,7 @@ __all__ = [
     "backup",
     "backup_all",
     "backup_database",
+    "copy",
     "delete",
     "drill",
     "list_backups",

@@ -1035,6 +1035,8 @@ class Operation(StrEnum):
     RENAME = "rename"
     #: Makes a backup of one file of the earlier BackupManager; several are as many runs.
     IMPORT = "import"
+    #: Copies one backup into another store; several are as many runs.
+    COPY = "copy"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from holdfast.operations import labels
 from holdfast.operations import prune as prune_operation
 from holdfast.operations import rename as rename_operation
 from holdfast.operations import restore as restore_operation
+from holdfast.operations.copy import Copying, CopySet
 from holdfast.operations.drill import DrillResult
 from holdfast.operations.prune import PruneResult
 from holdfast.operations.rename import RenameResult
@@ -39,6 +40,7 @@ log = logging.getLogger("holdfast.store")
 __all__ = [
     "backup",
     "backup_all",
+    "copy",
     "delete",
     "drill",
     "installed",
@@ -253,6 +255,41 @@ def drill(
         codec=codec,
         on_event=on_event,
     )
+
+
+def copy(
+    *backups: str | Backup,
+    store: str | os.PathLike[str] | Storage | None = None,
+    to: str | os.PathLike[str] | Storage,
+    since: str | None = None,
+    jobs: int | None = None,
+    create: bool = True,
+    foreign_store: bool = False,
+    registry: Registry | None = None,
+    on_event: Watcher | None = None,
+) -> CopySet:
+    """Copy backups, all of the store if none is named, into the store `to`, byte for byte.
+
+    A name of a source stands for all of its backups; `since`, such as `"30d"`, leaves out those begun longer ago. Each
+    is compared with its manifest on the way and published there only whole; what is there already is left alone. One
+    that cannot be copied stops no other: look at `failed`, or call `raise_for_failures`.
+
+    Example::
+
+        holdfast.copy("app", store="./backups", to="/mnt/elsewhere/backups").raise_for_failures()
+    """
+    copying = Copying(
+        backups,
+        store=store,
+        to=to,
+        registry=registry or installed(),
+        since=since,
+        jobs=jobs,
+        create=create,
+        foreign_store=foreign_store,
+        on_event=on_event,
+    )
+    return copying.results()
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,21 @@ def drill_task(
     return {**_plain(result.as_data()), "store": store}
 
 
+def copy_task(
+    backup: str | Mapping[str, Any], /, *, to: str | os.PathLike[str], store: Store = None, jobs: int | None = None
+) -> Data:
+    """Copy one backup into the store `to`, named by reference or by the result of another task.
+
+    Returns what became of it there, with `to` as its `store`, so that it can be handed on; damage raises
+    `IntegrityError`.
+    """
+    reference, store = _find(backup, store)
+    done = functions.copy(reference, store=store, to=to, jobs=jobs)
+    done.raise_for_failures()
+    (result,) = done.copies
+    return {**_plain(result.as_data()), "store": os.fspath(to)}
+
+
 @dataclass(frozen=True)
 class PruneTaskArguments(Policy):
     """The parameters of `prune_task`."""

@@ -15,10 +15,13 @@ from holdfast import (
     BackupPlan,
     BackupResult,
     BackupSet,
+    CopyResult,
+    CopySet,
     DatabaseBackup,
     DrillResult,
     Event,
     FailedBackup,
+    FailedCopy,
     Pipeline,
     Policy,
     PruneResult,
@@ -45,7 +48,7 @@ from holdfast.api import (
     file_path,
     file_url,
 )
-from holdfast.tasks import backup_all_task, backup_task, drill_task, prune_task, verify_task
+from holdfast.tasks import backup_all_task, backup_task, copy_task, drill_task, prune_task, verify_task
 
 URL = "sqlite:///app.db"
 STORE = Path("backups")
@@ -126,6 +129,11 @@ policy = Policy(max_age="36h", keep_last=3, keep_hourly=1, keep_weekly=5, keep_m
 holdfast.pin(record, store=STORE)
 holdfast.pin("latest", pinned=False)
 tags: tuple[str, ...] = holdfast.tag(record, "a", "b", store=STORE, remove=True)
+copied: CopySet = holdfast.copy(
+    record, "app", store=STORE, to=STORE, since="2d", jobs=2, registry=registry, on_event=watch
+)
+uncopied: tuple[FailedCopy, ...] = copied.failed
+results: tuple[CopyResult, ...] = copied.copies
 renamed: RenameResult = holdfast.rename("app", "shop", store=STORE, registry=registry, on_event=watch)
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
@@ -143,6 +151,7 @@ failures: list[FailedBackup] = [*done.failed]
 task = backup_task(URL, store=STORE, codec="zstd:3", tags=["nightly"])
 task = backup_task(plan.as_data(), proof=False)
 task = verify_task(task, read_data=True)
+task = copy_task(task, to=STORE, jobs=2)
 task = drill_task("app/latest", store="backups", into=None)
 task = backup_all_task([URL], store=STORE, codec="zstd:3", tags=["nightly"])
 task = prune_task(STORE, names=["app"], keep_daily=7, max_age="400d")

@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "Check that backups are still what was stored.",
     "restore": "Restore a backup into a database.",
     "drill": "Restore a backup into a scratch database and compare it with its source.",
+    "copy": "Copy backups into another store.",
     "delete": "Delete one backup, never the last good one by accident.",
     "prune": "Delete old backups by a policy, never the last good ones.",
     "rename": "Give a source another name, with all of its backups.",

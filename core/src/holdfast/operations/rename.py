@@ -5,14 +5,11 @@ source's. The mark is written first and the folder then renamed in one step: a r
 the source under its old name, where the mark means nothing, and the next run goes on from there.
 """
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import msgspec
 
 from holdfast.api import EventType, Operation, Storage, SupportsRename, SupportsSharedLease, Watcher
 from holdfast.errors import HoldfastError, LockedError, NotFoundError, UnsafeError, UsageError, quote_name
@@ -24,7 +21,7 @@ from holdfast.store.leasing import held
 from holdfast.store.names import ID, check_source_name
 from holdfast.store.origin import Origin
 from holdfast.store.readers import source_lease
-from holdfast.store.renames import former_path, renamed_hint, renamed_to
+from holdfast.store.renames import former_path, mark_former_name, renamed_hint, renamed_to
 
 log = logging.getLogger("holdfast.rename")
 
@@ -108,12 +105,11 @@ def _rename(catalog: Catalog, storage: SupportsRename, old: str, new: str) -> Re
     if there:
         raise UnsafeError(f"the name '{new}' is taken in this store", hint="choose another name")
     _check_free(catalog.storage, old, ids)
-    mark = former_path(old, old)
-    _write_mark(catalog.storage, mark)
+    mark_former_name(catalog.storage, old, old)
     try:
         storage.rename(old, new)
     except FileExistsError as error:
-        catalog.storage.delete(mark)
+        catalog.storage.delete(former_path(old, old))
         raise UnsafeError(f"the name '{new}' was taken meanwhile", hint="choose another name") from error
     catalog.storage.barrier()
     return RenameResult(old=old, name=new, backups=len(ids))
@@ -135,12 +131,6 @@ def _check_free(storage: Storage, name: str, ids: set[str]) -> None:
             raise _in_use(name) from error
 
 
-def _write_mark(storage: Storage, mark: str) -> None:
-    with contextlib.suppress(FileExistsError), storage.writer(mark) as writer:
-        writer.write(msgspec.json.encode({"about": "a name that this source had"}) + b"\n")
-    storage.barrier()
-
-
 def _finish(catalog: Catalog, old: str, new: str) -> RenameResult:
     """Mark a source whose folder somebody has renamed by hand, if its backups are those of its claim."""
     entries = catalog.listing(new).entries
@@ -154,5 +144,5 @@ def _finish(catalog: Catalog, old: str, new: str) -> RenameResult:
             f"the folder '{new}' holds backups of '{old}', which is another database than the one it belongs to",
             hint=f"move them back into the folder '{old}'",
         )
-    _write_mark(catalog.storage, former_path(new, old))
+    mark_former_name(catalog.storage, new, old)
     return RenameResult(old=old, name=new, backups=len(entries))

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Storage
-from holdfast.errors import NotFoundError, cleaning_up, os_error_text, quote_name
-from holdfast.store.names import MANIFEST
+from holdfast.errors import cleaning_up, os_error_text, quote_name
+from holdfast.store.published import check_published
 
 log = logging.getLogger("holdfast.store")
 
@@ -57,14 +57,6 @@ def _check_there(storage: Storage, backup: str) -> None:
         check_published(storage, backup)
     except OSError as error:
         log.info("cannot tell whether %s is there still: %s", backup, os_error_text(error))
-
-
-def check_published(storage: Storage, folder: str) -> None:
-    """Raise `NotFoundError` if a backup has been deleted since it was found: what it lacks is no damage then."""
-    try:
-        storage.stat(f"{folder}/{MANIFEST}")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"backup {folder} has been deleted meanwhile") from error
 
 
 def _now(storage: Storage, folder: str) -> datetime:

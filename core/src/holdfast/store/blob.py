@@ -10,10 +10,10 @@ from pathlib import Path
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
 from holdfast.plugins.guard import provider
-from holdfast.store._notes import check_published
 from holdfast.store.manifest import StreamRecord
 from holdfast.store.missing import missing_text
 from holdfast.store.plugin_faults import FaultClassifier
+from holdfast.store.published import check_published
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.workers import Stop

@@ -329,12 +329,17 @@ def open_catalog(store: StoreLike, registry: Registry) -> Catalog:
 
     A store that is not there, or cannot be read, is a `NotFoundError`.
     """
+    catalog = unopened_catalog(store, registry)
+    catalog.open()
+    return catalog
+
+
+def unopened_catalog(store: StoreLike, registry: Registry) -> Catalog:
+    """The catalog of a store that need not be there yet; see `open_catalog`."""
     if store is None or isinstance(store, str | os.PathLike):
         store = registry.storage(default_store() if store is None else os.fspath(store))
     check_part("store", store)
-    catalog = Catalog(store)
-    catalog.open()
-    return catalog
+    return Catalog(store)
 
 
 def is_latest(reference: str) -> bool:

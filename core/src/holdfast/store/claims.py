@@ -179,6 +179,19 @@ def _write(catalog: Catalog, claim: Claim, origin: Origin, *, adopt: bool) -> bo
     return True
 
 
+def write_claim(catalog: Catalog, name: str, owner: Owner, *, replace: bool) -> None:
+    """Write whose a name is, in the place of another claim if asked; `LockedError` where somebody else is at that."""
+    storage, path = catalog.storage, f"{name}/{CLAIM}"
+    with held(storage.lease(f"claim-{name}"), name):
+        if replace:
+            storage.delete(path)
+        try:
+            with storage.writer(path) as writer:
+                writer.write(encode_claim(owner))
+        except FileExistsError as error:
+            raise LockedError(f"another process is claiming the name '{name}' in the store") from error
+
+
 def _successor(catalog: Catalog, name: str, owner: Owner, *, adopt: bool) -> Owner:
     """The next owner of a name, with those whose backups become its own: all that there are, if it adopts."""
     before = owner_of(catalog, name)

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from holdfast.api import Storage, SupportsSharedLease
 from holdfast.errors import LockedError, os_error_text
-from holdfast.store._notes import check_published
 from holdfast.store.entry import Entry
 from holdfast.store.leasing import held
+from holdfast.store.published import check_published
 
 log = logging.getLogger("holdfast.store")
 

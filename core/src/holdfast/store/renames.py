@@ -4,6 +4,10 @@ Each is a small file of its own, created and never rewritten, whose name says al
 in the same folder, so that one rename of that folder takes all of them along.
 """
 
+import contextlib
+
+import msgspec
+
 from holdfast.api import Storage, SupportsWalk
 from holdfast.store.names import CLAIM, FORMERLY, is_source_name
 
@@ -13,6 +17,20 @@ _SUFFIX = ".json"
 def former_path(name: str, former: str) -> str:
     """Where a source keeps that it was called `former`."""
     return f"{name}/{FORMERLY}{former}{_SUFFIX}"
+
+
+def former_marks(storage: Storage, name: str) -> list[str]:
+    """The names that a source keeps as its former ones."""
+    paths = storage.walk(name, lambda path: path == name) if isinstance(storage, SupportsWalk) else storage.list(name)
+    marks = (stat.path.removeprefix(f"{name}/{FORMERLY}").removesuffix(_SUFFIX) for stat in paths)
+    return sorted(former for former in marks if is_source_name(former))
+
+
+def mark_former_name(storage: Storage, name: str, former: str) -> None:
+    """Let a source keep that it was called `former`."""
+    with contextlib.suppress(FileExistsError), storage.writer(former_path(name, former)) as writer:
+        writer.write(msgspec.json.encode({"about": "a name that this source had"}) + b"\n")
+    storage.barrier()
 
 
 def was_called(storage: Storage, name: str, former: str) -> bool:

@@ -4,10 +4,10 @@ import hashlib
 
 from holdfast.api import Storage
 from holdfast.errors import HoldfastError, os_error_text, quote_name
-from holdfast.store._notes import check_published
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS
+from holdfast.store.published import check_published
 from holdfast.streaming.blocks import BLOCK
 
 

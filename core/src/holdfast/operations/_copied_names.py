@@ -1,0 +1,78 @@
+"""Under which name a source lies in a store that its backups are copied to: its own, as in the store they come from."""
+
+from holdfast.errors import UnsafeError, quote_name
+from holdfast.store.catalog import Catalog
+from holdfast.store.claims import owner_of, write_claim
+from holdfast.store.entry import Entry
+from holdfast.store.origin import Origin, Owner
+from holdfast.store.renames import former_marks, mark_former_name, renamed_to
+
+
+class SourceNames:
+    """The names of sources, settled in the target when the first backup of a database is copied."""
+
+    def __init__(self, source: Catalog, target: Catalog) -> None:
+        self._source = source
+        self._target = target
+        self._where = target.storage.location
+        self._settled: set[tuple[str, str, Origin]] = set()
+
+    def settle(self, entry: Entry) -> None:
+        """Claim a backup's name in the target for its database, unless it is claimed so already.
+
+        A name that belongs to another database there, or a database that is called otherwise, is an `UnsafeError`.
+        """
+        if entry.manifest is None:
+            return
+        recorded, origin = entry.manifest.source.name, Origin.recorded(entry.manifest.source)
+        if (entry.name, recorded, origin) not in self._settled:
+            self._claim(entry.name, recorded, origin)
+            self._settled.add((entry.name, recorded, origin))
+
+    def forget(self, name: str) -> None:
+        """Settle a name anew: what was written under it is gone."""
+        self._settled = {known for known in self._settled if known[0] != name}
+
+    def _claim(self, name: str, recorded: str, origin: Origin) -> None:
+        ours = owner_of(self._source, name)
+        if ours is None or not ours.owns(origin):
+            ours = Owner.alone(origin)  # the store that it comes from holds a mixture
+        formers = {*former_marks(self._source.storage, name), recorded} - {name}
+        theirs = owner_of(self._target, name)
+        if theirs is None:
+            self._check_other_names(name, formers, ours)
+            write_claim(self._target, name, ours, replace=False)
+        elif not theirs.owns(origin):
+            if not theirs.is_same(ours):
+                raise self._taken(name, theirs, origin)
+            write_claim(self._target, name, theirs.adopting((origin, *ours.adopted)), replace=True)
+        for former in sorted(formers):
+            mark_former_name(self._target.storage, name, former)
+
+    def _check_other_names(self, name: str, formers: set[str], ours: Owner) -> None:
+        """Refuse to begin anew under a name what lies there under another."""
+        for former in sorted(formers):
+            if self._is_theirs(former, ours):
+                raise UnsafeError(
+                    f"'{name}' is still called '{former}' in {quote_name(self._where)}",
+                    hint=f"rename it there as well: holdfast rename {former} {name} --store {self._where}",
+                )
+        for now in renamed_to(self._target.storage, name):
+            if self._is_theirs(now, ours):
+                where = self._source.storage.location
+                raise UnsafeError(
+                    f"'{name}' is called '{now}' in {quote_name(self._where)}",
+                    hint=f"rename it here as well: holdfast rename {name} {now} --store {where}",
+                )
+
+    def _is_theirs(self, name: str, ours: Owner) -> bool:
+        theirs = owner_of(self._target, name)
+        return theirs is not None and theirs.is_same(ours)
+
+    def _taken(self, name: str, theirs: Owner, origin: Origin) -> UnsafeError:
+        host = theirs.host.name if theirs.host and theirs.is_elsewhere(origin) else ""
+        return UnsafeError(
+            f"in {quote_name(self._where)} the name '{name}' belongs to the backups of "
+            + (f"this path on host '{host}'" if host else "another database"),
+            hint=f"give one of the two another name: holdfast rename {name} NEW",
+        )
