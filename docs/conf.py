@@ -4,6 +4,8 @@ import re
 from enum import Enum
 from typing import Any
 
+from holdfast.field_docs import FIELDS
+
 project = "Holdfast"
 author = "the Holdfast developers"
 copyright = author
@@ -41,6 +43,13 @@ def signature(
     return None
 
 
+def docstring(_app: Any, _kind: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
+    """Leave the fields to themselves, which `help()` shows in the docstring of their class."""
+    if FIELDS in lines:
+        del lines[lines.index(FIELDS) :]
+
+
 def setup(app: Any) -> None:
     """Connect the functions above."""
+    app.connect("autodoc-process-docstring", docstring)
     app.connect("autodoc-process-signature", signature)

@@ -7,7 +7,7 @@ import pytest
 from support.installing import Install, codec, look
 
 import holdfast
-from holdfast.api import Capability, Component, Kind, Proof, hookimpl
+from holdfast.api import Capability, Component, Forwarding, Kind, Proof, hookimpl
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
@@ -73,6 +73,29 @@ def test_an_owner_is_blamed_for_what_it_raises_and_its_wrappers_are_told() -> No
         registry.codec("plain")
     said = "codec 'plain' of Owner-0 (wrapped by plugin 'Wrapper-1' of Wrapper-1) failed: ValueError: of the owner"
     assert caught.value.message == said
+
+
+class Around(Wrapper):
+    def around(self, result: Any) -> Any:
+        return Forwarding(result)
+
+
+class BadCodec(NoCodec):
+    def encode(self, block: Any) -> Any:
+        raise ValueError("of the codec")
+
+
+def test_a_wrapper_that_hands_on_what_it_got_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Owner, "holdfast_compress", hookimpl(lambda self, codec: BadCodec()))
+    plugins: list[Any] = [Owner(), Wrapper()]
+    with pytest.raises(HoldfastError) as caught:
+        Registry(plugins=plugins, discover=False, environ={}).codec("plain").encode(b"")
+    assert caught.value.message == "codec 'plain' of Owner-0 failed in encode(): ValueError: of the codec"
+    plugins += [Around(), Wrapper()]
+    with pytest.raises(HoldfastError) as caught:
+        Registry(plugins=plugins, discover=False, environ={}).codec("plain").encode(b"")
+    said = "codec 'plain' of Owner-0 (wrapped by plugin 'Around-2' of Around-2) failed in encode()"
+    assert caught.value.message == f"{said}: ValueError: of the codec"
 
 
 def test_it_is_known_what_a_plugin_wraps() -> None:

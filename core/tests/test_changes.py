@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api import Blob, Capability, Change, Preview, RestoreRequest, refuse_replacing
+from holdfast.api import Blob, Capability, Change, Preview, RestoreRequest, preview_objects, refuse_replacing
 from holdfast.errors import UnsafeError
 from holdfast.operations.backup import backup
 from holdfast.operations.restore import restore
@@ -80,3 +80,15 @@ def test_what_is_there_is_refused_with_all_that_replacing_would_do() -> None:
     many = [Change(action="replaced", kind="table", name=f"t{number}") for number in range(25)]
     with pytest.raises(UnsafeError, match=r"table t19 and 5 more$"):
         refuse_replacing("database app", many)
+
+
+def test_objects_are_compared_by_their_names() -> None:
+    changes = preview_objects(["new", "old"], ["old", "other"], selective=False, rows={"old": 3}).changes
+    assert [(change.action, change.name, change.rows) for change in changes] == [
+        ("added", "new", None),
+        ("replaced", "old", 3),
+        ("gone", "other", None),
+    ]
+    selective = preview_objects(["old"], ["old", "other"], selective=True, kind="file")
+    assert [str(change) for change in selective.changes] == ["file old: replaced"]
+    assert (selective.whole, preview_objects([], [], selective=False).whole) == (False, True)

@@ -259,3 +259,15 @@ def test_a_name_that_somebody_else_has_taken_is_not_followed(target: Path) -> No
     staged.abandon()
     assert not target.exists()
     assert issubclass(UnsafeError, HoldfastError)
+
+
+def test_a_context_removes_what_was_not_published(target: Path) -> None:
+    with Staging(target, folder=not target.suffix) as staging:
+        staging.claim()
+        make(staging, "new")
+    assert list(target.parent.iterdir()) == []
+    with Staging(target, folder=not target.suffix) as staging:
+        staging.claim()
+        make(staging, "new")
+        staging.publish()
+    assert content(target) == "new"

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast.api import TableDigest
+from holdfast.api import ObjectProof, TableDigest, table_proof
 
 ROWS: list[tuple[Any, ...]] = [(1, "one", None), (2, "two", b"bytes"), (2, "two", b"bytes"), (3, "", 1.5)]
 
@@ -91,3 +91,15 @@ def test_digests_stay_what_they_were() -> None:
 
 DIGEST = "26a798737af82ee9a5a8ac1d07639c47a58ef60bc260ecf859d13f24e1412c86"
 EMPTY = "37fe87bbde6a00f4a4422ba37232050bc3f78de468a47493f9423cddfe6d26a7"
+
+
+def test_a_proof_is_made_of_the_digests_of_tables() -> None:
+    columns = ("id", "name", "more")
+    books, sales = TableDigest(columns, ROWS), TableDigest(columns)
+    assert list(sales.through(iter(ROWS[:1]))) == ROWS[:1]
+    proof = table_proof({"sales": sales, "books": books})
+    assert proof.method == TableDigest.METHOD
+    assert proof.objects == (
+        ObjectProof(kind="table", name="books", rows=4, digest=digest(ROWS)),
+        ObjectProof(kind="table", name="sales", rows=1, digest=digest(ROWS[:1])),
+    )

@@ -13,6 +13,7 @@ Hooks are called once a run or once a stream, never per chunk. Sizes are bytes a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import pluggy
 
-from holdfast.changes import Change, Preview, refuse_replacing
+from holdfast.changes import Change, Preview, preview_objects, refuse_replacing
+from holdfast.chunks import file_chunks, gather_chunks, split_lines
 from holdfast.error_meanings import Meaning, map_errors
 from holdfast.errors import (
     CredentialsError,
@@ -41,13 +43,19 @@ from holdfast.errors import (
     quote_name,
 )
 from holdfast.failure import Failure
+from holdfast.field_docs import explain_fields
+from holdfast.file_scratch import FileScratch
 from holdfast.file_urls import file_path, file_url
 from holdfast.filesystem import file_kind, give_name, sync_path
+from holdfast.forwarding import Forwarding
+from holdfast.frame_decoder import FrameDecoder
 from holdfast.kinds import ObjectKind
 from holdfast.lease_keeper import LeaseKeeper
 from holdfast.selection import choose_names
+from holdfast.service_leases import Leases
 from holdfast.staging import Staging, check_folder, write_refusal
-from holdfast.table_digest import TableDigest
+from holdfast.table_digest import TableDigest, table_proof
+from holdfast.table_rows import RowReader, decode_rows, encode_rows
 from holdfast.temporary_names import temporary_path
 from holdfast.url import DatabaseURL, redact
 
@@ -73,11 +81,15 @@ __all__ = [
     "EventType",
     "Facts",
     "Failure",
+    "FileScratch",
+    "Forwarding",
+    "FrameDecoder",
     "Hasher",
     "HoldfastError",
     "IntegrityError",
     "Kind",
     "LeaseKeeper",
+    "Leases",
     "LockedError",
     "Moment",
     "MomentRequest",
@@ -90,6 +102,7 @@ __all__ = [
     "Proof",
     "RestoreRequest",
     "RestoreSession",
+    "RowReader",
     "Scratch",
     "ScratchRequest",
     "Source",
@@ -119,19 +132,26 @@ __all__ = [
     "add_cleanup_failure",
     "check_folder",
     "choose_names",
+    "decode_rows",
+    "encode_rows",
+    "file_chunks",
     "file_kind",
     "file_path",
     "file_url",
+    "gather_chunks",
     "give_name",
     "hookimpl",
     "hookspec",
     "map_errors",
     "options_of",
     "os_error_text",
+    "preview_objects",
     "quote_name",
     "redact",
     "refuse_replacing",
+    "split_lines",
     "sync_path",
+    "table_proof",
     "temporary_path",
     "write_refusal",
 ]
@@ -178,6 +198,7 @@ class Capability(StrEnum):
     LIVE = "live"  #: it restores into a database that others have open
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """One thing that a plugin offers, as plain data.
@@ -217,6 +238,7 @@ def _say_nothing(_: str, /) -> None:
     """What is reported where nobody listens."""
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """A named sequence of bytes of a dump."""
@@ -229,6 +251,7 @@ class Stream:
     size: int | None = None
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class DumpRequest:
     """What to dump, and how."""
@@ -261,6 +284,7 @@ class DumpRequest:
     report: Callable[[str], object] = field(default=_say_nothing, repr=False)
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class ObjectProof:
     """What was recorded of one object; `kind` and `name` together are unique in a proof.
@@ -279,6 +303,7 @@ class ObjectProof:
     digest: str = ""
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """What the dump's own snapshot held."""
@@ -291,6 +316,7 @@ class Proof:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What an engine tells about a finished dump; all of it goes into the manifest, so it holds no secret."""
@@ -342,6 +368,7 @@ class DumpSession(Protocol):
         ...
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Which database a URL led to."""
@@ -352,6 +379,13 @@ class Source:
     identity: str
     #: Whether that holds on one host only, as a path of a file does: another host's is another database then.
     local: bool = False
+
+    @classmethod
+    def of_path(cls, path: str | os.PathLike[str]) -> Self:
+        """That of a database that is a file or folder: named as this is, without the ending of a file."""
+        real = os.path.realpath(path)
+        name = os.path.basename(real)
+        return cls(name=name if os.path.isdir(real) else os.path.splitext(name)[0], identity=real, local=True)
 
 
 @runtime_checkable
@@ -388,6 +422,7 @@ class Databases(tuple[str, ...]):
         return self
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class MomentRequest:
     """Which databases to hold at one moment, and how."""
@@ -424,6 +459,7 @@ class Moment(Protocol):
 # --- restore ------------------------------------------------------------------------------------------------
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
     """What to restore, where to, and how."""
@@ -471,6 +507,7 @@ class RestoreRequest:
         return bool(self.select or self.exclude or self.partial)
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One piece of a restore."""
@@ -573,6 +610,7 @@ class SupportsSelection(Protocol):
         ...
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class ScratchRequest:
     """Where a drill may restore to, and what."""
@@ -736,6 +774,7 @@ class EngineHooks:
         moment: str | None = None,
     ) -> None:
         self.component = component  #: the engine, as `holdfast_components` lists it
+        self.__name__ = component.name  # what a registry calls the plugin that is given the object itself
         for place in filter(None, (dump, restore, scratch, databases, moment)):
             if not all(place.partition(":")[::2]):
                 raise ValueError(f"{place!r} names no part of an engine, expected 'module:function'")
@@ -872,6 +911,7 @@ class Writer(Protocol):
         ...
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Stat:
     """One object of a storage."""
@@ -1039,6 +1079,7 @@ class Operation(StrEnum):
     COPY = "copy"
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened in a run. Further types and operations may come: ignore those that you do not know.

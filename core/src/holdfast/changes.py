@@ -1,15 +1,17 @@
 """What a restore does to what its target holds, object by object: the same words for every engine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import UnsafeError, quote_name
+from holdfast.field_docs import explain_fields
 
 _SHOWN = 20  # objects that a message names
 
 REPLACED, ADDED, GONE = "replaced", "added", "gone"
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What happens to one object of a target."""
@@ -37,12 +39,35 @@ class Change:
         return f"{self.kind} {quote_name(self.name)}"
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Preview:
     """What a restore would do to its target; what is not named among the changes stays, unless it is `whole`."""
 
     changes: tuple[Change, ...] = ()  #: object by object
     whole: bool = False  #: whether the backup takes the place of the whole database
+
+
+def preview_objects(
+    new: Iterable[str],
+    there: Iterable[str],
+    *,
+    selective: bool,
+    kind: str = "table",
+    rows: Mapping[str, int] | None = None,
+) -> Preview:
+    """What a restore of the objects `new` does to a target that holds those of `there`.
+
+    `selective` is that of the request: whatever else is there stays then, and is `gone` otherwise. `rows` may say how
+    many rows objects of the target have.
+    """
+    names, held = list(new), set(there)
+    actions = {name: REPLACED if name in held else ADDED for name in names}
+    if not selective:
+        actions |= dict.fromkeys(sorted(held - set(names)), GONE)
+    counted = rows or {}
+    changes = (Change(action=action, kind=kind, name=name, rows=counted.get(name)) for name, action in actions.items())
+    return Preview(changes=tuple(changes), whole=not selective)
 
 
 def refuse_replacing(target: str, changes: Iterable[Change]) -> None:

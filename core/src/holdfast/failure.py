@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from holdfast.errors import quote_name
+from holdfast.field_docs import explain_fields
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """One object of a backup that was not restored, or not as it was."""

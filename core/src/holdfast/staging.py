@@ -9,6 +9,8 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from holdfast.errors import (
     CredentialsError,
@@ -30,8 +32,9 @@ class Staging:
 
     Its lock tells a running restore from a killed one, whose leftovers the next `claim` for the same target removes. A
     target that is a link stays one: what it leads to is replaced. A restore calls `check` when it is entered, `claim`
-    at its first load, `publish` in its commit, and `abandon` when it is left, whatever has happened. No method may be
-    called in two threads at once. `side_files` are the endings of what may come to lie next to it and goes with it.
+    at its first load, `publish` in its commit, and `abandon` when it is left, whatever has happened, which the end of
+    the context does too. No method may be called in two threads at once. `side_files` are the endings of what may come
+    to lie next to it and goes with it.
     """
 
     def __init__(
@@ -51,6 +54,16 @@ class Staging:
         self._replace = replace
         self._side_files = side_files
         self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        """Make nothing yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was not published."""
+        self.abandon()
 
     def check(self) -> None:
         """Refuse a target in whose place nothing may be put, and change nothing.
@@ -206,21 +219,22 @@ class Staging:
                     _remove(aside)
                 else:
                     os.rename(aside, self.target)
-        for path in self._others(""):
+        for path in _staged(self._parent, self._mark):
             with contextlib.suppress(OSError), _unused(path):  # a restore that runs, or a file of somebody else
                 _remove(path)
 
     def _moved_aside(self) -> Iterator[str]:
-        return self._others(r"\.old") if self._is_folder else iter(())
+        return _staged(self._parent, self._mark, r"\.old") if self._is_folder else iter(())
 
-    def _others(self, ending: str) -> Iterator[str]:
-        """What restores into the same target have made."""
-        made = re.compile(re.escape(self._mark) + "[0-9a-f]{12}" + ending)
-        try:
-            names = os.listdir(self._parent)
-        except (FileNotFoundError, PermissionError):
-            return  # a folder may be one to write to and not to read
-        yield from (os.path.join(self._parent, name) for name in filter(made.fullmatch, names))
+
+def _staged(folder: str, mark: str, ending: str = "") -> Iterator[str]:
+    """What restores into the same target have made."""
+    made = re.compile(re.escape(mark) + "[0-9a-f]{12}" + ending)
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, PermissionError):
+        return  # a folder may be one to write to and not to read
+    yield from (os.path.join(folder, name) for name in filter(made.fullmatch, names))
 
 
 @contextlib.contextmanager

@@ -2,9 +2,13 @@
 
 import functools
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+if TYPE_CHECKING:
+    from holdfast.api import Proof
+
+_Row = TypeVar("_Row", bound=Sequence[Any])
 _Encoder = Callable[[Any], tuple[bytes, bytes]]
 
 _SIZE = 32  # bytes of a digest; so long that sums of them meet by no chance
@@ -23,19 +27,19 @@ class TableDigest:
 
     Example::
 
-        digest = TableDigest(["id", "title"])
-        for row in connection.execute("SELECT id, title FROM books"):
-            digest.add(row)
-        ObjectProof(kind="table", name="books", rows=digest.rows, digest=digest.hexdigest())
+        books = TableDigest(["id", "title"], connection.execute("SELECT id, title FROM books"))
+        proof = table_proof({"books": books})
     """
 
     #: What a proof that is made of these digests may give as its `method`.
     METHOD = "table-digest-1"
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[Any]] = ()) -> None:
         self.rows = 0  #: how many rows were added
         self._columns = tuple(columns)
         self._sum = 0
+        for row in rows:
+            self.add(row)
 
     def add(self, row: Sequence[Any]) -> None:
         """Add one row, a value for each column; not from two threads at once."""
@@ -44,9 +48,26 @@ class TableDigest:
         self.rows += 1
         self._sum = (self._sum + int.from_bytes(_digest(_encode(row)), "big")) & _ALL
 
+    def through(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        """Yield rows that go elsewhere, and add each."""
+        for row in rows:
+            self.add(row)
+            yield row
+
     def hexdigest(self) -> str:
         """The digest of the rows so far and of the names of the columns, 64 lowercase hexadecimal digits."""
         return _digest(_encode([list(self._columns), self.rows, self._sum])).hex()
+
+
+def table_proof(digests: Mapping[str, TableDigest], *, kind: str = "table") -> "Proof":
+    """The proof of tables, by name, of which these are the digests."""
+    from holdfast.api import ObjectProof, Proof
+
+    objects = (
+        ObjectProof(kind=kind, name=name, rows=digest.rows, digest=digest.hexdigest())
+        for name, digest in sorted(digests.items())
+    )
+    return Proof(method=TableDigest.METHOD, objects=tuple(objects))
 
 
 def _digest(data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 from holdfast.errors import UsageError
+from holdfast.field_docs import explain_fields
 
 _SHAPE = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+._-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
@@ -45,6 +46,7 @@ def _is_harmless(scheme: str, parameter: str) -> bool:
     return parameter.lower() in HARMLESS or parameter.lower() in _listed.get(scheme.lower(), ())
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class DatabaseURL:
     """A database URL in parts, each decoded; `repr` and `redacted()` hide what is secret."""

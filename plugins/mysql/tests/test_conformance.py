@@ -21,11 +21,14 @@ class TestMysql(EngineSuite):
 
     @pytest.fixture
     def source(self, mariadb: MariaDB, database: str) -> str:
-        mariadb.rows(f"CREATE TABLE {database}.note(id INT PRIMARY KEY, body TEXT NOT NULL, KEY (body(20)))")
-        mariadb.rows(
-            "INSERT INTO note SELECT seq, CONCAT('note ', seq, REPEAT('x', 100)) FROM seq_1_to_2000", database=database
-        )
         mariadb.rows(f"CREATE TABLE {database}.other(id INT PRIMARY KEY)")
+        mariadb.rows(f"INSERT INTO {database}.other VALUES (1)")
+        columns = "id INT PRIMARY KEY, body TEXT NOT NULL, of INT REFERENCES other(id), KEY (body(20))"
+        mariadb.rows(f"CREATE TABLE {database}.note({columns})")
+        mariadb.rows(
+            "INSERT INTO note SELECT seq, CONCAT('note ', seq, REPEAT('x', 100)), 1 FROM seq_1_to_2000",
+            database=database,
+        )
         mariadb.rows(f"CREATE VIEW {database}.short AS SELECT id FROM {database}.note WHERE id < 5")
         return mariadb.url(database)
 
@@ -47,3 +50,10 @@ class TestMysql(EngineSuite):
 
     def change(self, url: str) -> None:
         self.server.rows("UPDATE note SET body = '' WHERE id = 7", database=url.rpartition("/")[2])
+
+    def test_what_a_dump_does_before_its_streams_are_known_is_told(self, source: str, store: str) -> None:
+        told: list[tuple[str, str]] = []
+        self.backup(source, store, on_event=lambda event: told.append((str(event.type), event.message)))
+        name = source.rpartition("/")[2]
+        waiting, reading = f"waiting for a snapshot of {name}", f"reading the definitions of {name}"
+        assert told[:3] == [("preparing", waiting), ("preparing", reading), ("started", "")]

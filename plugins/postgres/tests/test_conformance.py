@@ -7,11 +7,11 @@ from support.servers.postgres import PostgresServer
 from holdfast.testing import EngineSuite
 
 TABLES = """
-CREATE TABLE note (id int PRIMARY KEY, text text);
-INSERT INTO note SELECT n, repeat('note ' || n, 20) FROM generate_series(1, 2000) n;
-CREATE INDEX ON note (text);
 CREATE TABLE other (id int PRIMARY KEY);
 INSERT INTO other VALUES (1), (2);
+CREATE TABLE note (id int PRIMARY KEY, text text, of int DEFAULT 1 REFERENCES other);
+INSERT INTO note SELECT n, repeat('note ' || n, 20) FROM generate_series(1, 2000) n;
+CREATE INDEX ON note (text);
 """
 
 
@@ -46,3 +46,13 @@ class TestPostgres(EngineSuite):
     def change(self, url: str) -> None:
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE note SET text = '' WHERE id = 7")
+
+    def test_what_a_dump_does_before_its_streams_are_known_is_told(self, source: str, store: str) -> None:
+        told: list[tuple[str, str]] = []
+        self.backup(source, store, on_event=lambda event: told.append((str(event.type), event.message)))
+        assert [kind for kind, _ in told[:3]] == ["preparing", "preparing", "started"]
+        assert [message.partition(" of ")[0] for _, message in told[:2]] == [
+            "locking the tables",
+            "reading the definitions",
+        ]
+        assert self.password not in str(told)

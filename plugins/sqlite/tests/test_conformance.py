@@ -19,7 +19,9 @@ class TestSqlite(EngineSuite):
             connection.execute("PRAGMA journal_mode = WAL")  # a writer is not kept out while a dump is open
             connection.execute("CREATE TABLE other(id INTEGER PRIMARY KEY)")
             connection.execute("INSERT INTO other VALUES (1), (2)")
-            connection.execute("CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+            connection.execute(
+                "CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT NOT NULL, of INTEGER REFERENCES other DEFAULT 1)"
+            )
             connection.execute("CREATE INDEX note_body ON note(body)")
             rows = [(f"note {number} " + "x" * 100,) for number in range(2000)]
             connection.executemany("INSERT INTO note(body) VALUES (?)", rows)
@@ -53,3 +55,8 @@ class TestSqlite(EngineSuite):
     def change(self, url: str) -> None:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
             connection.execute("UPDATE note SET body = '' WHERE id = 7")
+
+    def test_what_a_dump_waits_for_is_told(self, source: str, store: str) -> None:
+        told: list[tuple[str, str]] = []
+        self.backup(source, store, on_event=lambda event: told.append((str(event.type), event.message)))
+        assert told[0] == ("preparing", f"waiting for a snapshot of {source.removeprefix('sqlite:///')}")

@@ -59,6 +59,48 @@ class MissingIsForeign(Shelf):
         return super().dump(request)
 
 
+@breaks("engine 28")
+class TakesForeign(Shelf):
+    """What is no database is one that holds nothing."""
+
+    def dump(self, request):
+        server = Server()
+        held = {name: content if isinstance(content, dict) else {} for name, content in self.server.databases.items()}
+        server.databases = {name: content or {"empty": b""} for name, content in held.items()}
+        return Shelf.dump(Shelf(server), request)
+
+
+@breaks("engine 28")
+class ForeignIsForeign(Shelf):
+    """What is no database is an error of the library."""
+
+    def dump(self, request):
+        self.server.databases[name_of(request.url)].keys()
+        return super().dump(request)
+
+
+@breaks("engine 28")
+class TakesOver(Shelf):
+    """What is no database becomes one, and is refused afterwards."""
+
+    def dump(self, request):
+        held = self.server.databases.get(name_of(request.url))
+        if isinstance(held, str):
+            self.server.databases[name_of(request.url)] = {}
+            raise IntegrityError("it was no database")
+        return super().dump(request)
+
+
+@breaks("engine 28")
+class LeavesTrace(Shelf):
+    """A file is left beside what is no database."""
+
+    def dump(self, request):
+        if isinstance(self.server.databases.get(name_of(request.url)), str):
+            self.server.databases["foreign-journal"] = {}
+        return super().dump(request)
+
+
 @breaks("engine 12")
 class TakesAnyOption(Shelf):
     """Options that it does not know are without effect."""

@@ -2,8 +2,9 @@
 """Engines whose restores break one sentence each."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
-from holdfast.api import UnsafeError, UsageError
+from holdfast.api import Step, UnsafeError, UsageError
 from support.contract import add_suites, breaks
 from support.contract.sound_engine import Dump, Restore, Shelf, chosen, name_of, suite_of, with_part
 
@@ -333,6 +334,47 @@ class RestoresNothing(Shelf):
 
     class make_dump(Dump):  # noqa: N801
         pass
+
+
+@breaks("engine 29")
+@with_part("restore")
+class MergeDropsRest(Restore):
+    """What was not selected is gone afterwards."""
+
+    def commit(self):
+        self.databases[self.name] = self.databases.pop(self.partial, {})
+
+
+@breaks("engine 29")
+@with_part("restore")
+class MergeTakesMore(Restore):
+    """All of the backup is put in the place of what is there."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, request)
+        if request.selective and self.databases.get(self.name):
+            self.steps = [Step(stream=stream.name) for stream in request.streams]
+
+
+@breaks("engine 29")
+@with_part("restore")
+class MergeUnasked(Restore):
+    """A selection takes the place of what is there without being asked."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, replace(request, replace=request.replace or request.selective))
+
+
+@breaks("engine 29")
+@with_part("restore")
+class MergeRefusedLate(Restore):
+    """A merge is refused once it has begun."""
+
+    def commit(self):
+        if self.request.selective and self.databases.get(self.name):
+            self.databases[self.name].pop(self.names[0], None)
+            raise UnsafeError("it holds data")
+        super().commit()
 
 
 add_suites(globals(), suite_of)

@@ -43,6 +43,8 @@ class Server:
     def content(self, name):
         if name not in self.databases:
             raise UnreachableError(f"there is no database {name}")
+        if not isinstance(self.databases[name], dict):
+            raise UnreachableError(f"{name} is no database")
         return self.databases[name]
 
 
@@ -122,13 +124,14 @@ class Restore:
         changes = [
             Change(action="replaced" if name in there else "added", kind="part", name=name) for name in self.names
         ]
-        return Preview(changes=tuple(changes), whole=True)
+        return Preview(changes=tuple(changes), whole=not self.request.selective)
 
     def load(self, step, blob):
         self.databases.setdefault(self.partial, {})[step.stream] = b"".join(blob.chunks())
 
     def commit(self):
-        self.databases[self.name] = self.databases.pop(self.partial, {})
+        kept = self.databases.get(self.name, {}) if self.request.selective else {}
+        self.databases[self.name] = {**kept, **self.databases.pop(self.partial, {})}
         self.committed = True
 
     def leave(self):
@@ -200,11 +203,19 @@ def with_part(part):
     return make
 
 
+def make_foreign(suite, source, target):
+    """Let the server hold what is no database of the engine."""
+    suite.held.databases["foreign"] = "what some other program keeps"
+    yield SOURCE.replace("source", "foreign")
+    assert suite.held.databases["foreign"] == "what some other program keeps"
+
+
 def suite_of(tested):
     class Suite(EngineSuite):
         password = PASSWORD
         selection = ("b*",)
         patience = 0.3
+        foreign = make_foreign
 
         @pytest.fixture(autouse=True)
         def server(self):

@@ -38,6 +38,7 @@ class Memory:
 
     def __init__(self, place):
         self.place = place
+        self.mine = {}
 
     @contextmanager
     def writer(self, path):
@@ -48,6 +49,7 @@ class Memory:
         self.publish(path, bytes(writer.data))
 
     def publish(self, path, data):
+        self.check_held()
         with self.place.lock:
             if path in self.place.objects:
                 raise FileExistsError(path)
@@ -88,6 +90,7 @@ class Memory:
         return Stat(path=path, size=len(self.data(path)))
 
     def delete(self, path):
+        self.check_held()
         self.place.objects.pop(path, None)
         self.place.unfinished.discard(path)
 
@@ -110,10 +113,12 @@ class Memory:
         with self.place.lock:
             self.check_lease(name, alone)
             self.place.leases.setdefault(name, {})[holder] = (self.until(ttl), alone)
+        self.mine[holder] = name
         try:
             with self.renewing(name, holder, ttl, alone):
                 yield
         finally:
+            self.mine.pop(holder)
             self.release(name, holder)
 
     def check_lease(self, name, alone):
@@ -121,6 +126,12 @@ class Memory:
         for until, other in self.place.leases.get(name, {}).values():
             if until > now and (alone or other):
                 raise LockedError(f"{name} is held")
+
+    def check_held(self):
+        for holder, name in list(self.mine.items()):
+            until, _ = self.place.leases.get(name, {}).get(holder, (0, True))
+            if until <= time.monotonic():
+                raise LockedError(f"the lease of {name} is lost")
 
     def until(self, ttl):
         return time.monotonic() + ttl
@@ -131,7 +142,8 @@ class Memory:
 
         def renew():
             while not ended.wait(ttl / 3):
-                self.place.leases[name][holder] = (self.until(ttl), alone)
+                if self.still_held(name, holder):
+                    self.place.leases[name][holder] = (self.until(ttl), alone)
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
@@ -140,6 +152,9 @@ class Memory:
         finally:
             ended.set()
             thread.join()
+
+    def still_held(self, name, holder):
+        return holder in self.place.leases[name]
 
     def release(self, name, holder):
         self.place.leases[name].pop(holder, None)
@@ -170,6 +185,9 @@ def suite_of(tested):
         @pytest.fixture
         def second(self, place, storage):
             return tested(place)
+
+        def lose_lease(self, storage, name):
+            storage.place.leases[name] = {object(): (storage.until(60), True)}
 
         @pytest.fixture
         def die(self, second):

@@ -203,4 +203,44 @@ class FirstEndsAll(Memory):
         yield
 
 
+@breaks("storage 29")
+class PublishesLate(Memory):
+    """Whoever has lost a lease publishes all the same."""
+
+    def publish(self, path, data):
+        with self.place.lock:
+            self.place.objects.setdefault(path, data)
+
+
+@breaks("storage 29")
+class DeletesLate(Memory):
+    """Whoever has lost a lease deletes all the same."""
+
+    def delete(self, path):
+        self.place.objects.pop(path, None)
+
+
+@breaks("storage 29")
+class TakesLeaseBack(Memory):
+    """A renewal takes a lease back that somebody else has by now."""
+
+    def still_held(self, name, holder):
+        return True
+
+
+@breaks("storage 29")
+class ToldTooLate(Memory):
+    """That a lease is lost is told once the object is visible."""
+
+    def publish(self, path, data):
+        lost = False
+        try:
+            self.check_held()
+        except LockedError:
+            lost = True
+        self.place.objects.setdefault(path, data)
+        if lost:
+            raise LockedError("lost")
+
+
 add_suites(globals(), suite_of)

@@ -87,7 +87,8 @@ class InstalledEngine(Engine):
         urls: Sequence[str] | None
         urls = self.registry.ask("holdfast_databases", self.owned, scheme=self.name, url=url)
         if urls is not None:
-            checked(urls, str, "holdfast_databases()", self.registry.blame("holdfast_databases", self.owned))
+            blame = self.registry.blame("holdfast_databases", self.owned, of_part=True)
+            checked(urls, str, "holdfast_databases()", blame)
         return super().databases(url) if urls is None else urls
 
     def moment(self, request: MomentRequest) -> AbstractContextManager[Moment] | None:
@@ -101,7 +102,7 @@ class InstalledEngine(Engine):
     def _context(self, hook: str, role: str, session: Any) -> Any:
         if not hasattr(session, "__enter__"):
             raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
-        return Context(session, self.registry.blame(hook, self.owned), role, hook)
+        return Context(session, self.registry.blame(hook, self.owned, of_part=True), role, hook)
 
 
 class CompletedEngine(Engine):

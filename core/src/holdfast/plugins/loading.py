@@ -17,6 +17,7 @@ from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
 from holdfast.plugins.stray import SameProcess
+from holdfast.plugins.wrapping import watch_wrappers
 
 log = logging.getLogger("holdfast.plugins")
 
@@ -110,6 +111,7 @@ class Loader:
                     module = module()
                 self._check_hooks(module)
                 self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
+                watch_wrappers(self.manager.get_hookcallers(module), module)
                 components = self._components(module)
         except (Exception, *ENDINGS) as error:
             if not is_failure(error):

@@ -16,6 +16,7 @@ from holdfast.plugins.guard import guarded
 from holdfast.plugins.loading import Loader, Owned, Plugin, normal_name
 from holdfast.plugins.observing import Observers
 from holdfast.plugins.options import build_options, spec_options, split_spec
+from holdfast.plugins.wrapping import code_of, forget_idle, was_idle
 from holdfast.url import list_harmless
 
 GROUP = "holdfast"
@@ -156,25 +157,28 @@ class Registry:
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """The same for a hook that the owner need not have; None where it has not."""
         others = self._manager.get_plugins() - {each.plugin for each in self._around(hook)} - {owned.plugin.module}
+        forget_idle()
         with attribute_errors(self.blame(hook, owned)):
             return self._manager.subset_hook_caller(hook, others)(**arguments)
 
-    def blame(self, hook: str, owned: Owned) -> Blame:
-        """Whose what a hook returned is: the owner's, and that of all who wrap the hook."""
-        return Blame(owned=owned, authors=self._authors(hook, owned, self._around(hook)))
+    def blame(self, hook: str, owned: Owned, *, of_part: bool = False) -> Blame:
+        """Whose a call of a hook is, or `of_part` what it returned just now: not of wrappers that handed that on."""
+        around = [each for each in self._around(hook) if not (of_part and was_idle(each.plugin))]
+        return Blame(owned=owned, authors=self._authors(hook, owned, around))
 
     def _around(self, hook: str) -> list[Any]:
         return _wrappers(getattr(self._manager.hook, hook))
 
     def _part(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """What a hook of the owner serves, guarded."""
-        return guarded(self.call(hook, owned, **arguments), self.blame(hook, owned), str(owned.component.kind))
+        part = self.call(hook, owned, **arguments)
+        return guarded(part, self.blame(hook, owned, of_part=True), str(owned.component.kind))
 
     def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
         """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
         titles = self._titles()
-        owner = getattr(getattr(owned.plugin.module, hook, None), "__code__", None)
-        authors = {each.function.__code__: titles.get(id(each.plugin), "") for each in around}
+        owner = code_of(getattr(owned.plugin.module, hook, None))
+        authors = {code: titles.get(id(each.plugin), "") for each in around if (code := code_of(each.function))}
         return authors | ({owner: ""} if owner else {})
 
     def _titles(self) -> dict[int, str]:

@@ -184,6 +184,20 @@ class DumpTests(EngineParts):
             self.read(session)
         assert self.content(target) is None
 
+    @states("engine 28")
+    def test_what_is_something_else_is_an_error_and_stays_as_it_is(
+        self, source: str, target: str, tmp_path: Path
+    ) -> None:
+        """A file of another program, where databases are files; `foreign` makes it."""
+        for url in self.foreign(source, target):
+            around = self.surroundings(url)
+            with (
+                pytest.raises(HoldfastError),
+                self.engine(url).dump(self.request(url, tmp_path / "scratch")) as session,
+            ):
+                self.read(session)
+            assert self.surroundings(url) == around
+
     @states("engine 12")
     def test_an_unknown_option_is_refused(self, source: str) -> None:
         """A mistyped option must not be quietly without effect."""

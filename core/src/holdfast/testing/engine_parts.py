@@ -18,11 +18,22 @@ from holdfast.api import (
     RestoreRequest,
     RestoreSession,
     Step,
+    UsageError,
+    file_path,
 )
 from holdfast.plugins.engine import CompletedEngine, InstalledEngine
 from holdfast.plugins.registry import Registry
 from holdfast.testing.contract import Configured
 from holdfast.url import DatabaseURL
+
+_MAGIC = 16  # bytes that tell a format
+# Text, a file of gzip, and an SQLite database without tables, all of which some libraries open by themselves.
+_FOREIGN = (
+    b"id,title\n1,The theory of kelp\n" * 500,
+    b"\x1f\x8b\x08" + bytes(range(253)) * 40,
+    b"SQLite format 3\0\x10\0\1\1\0\x40\x20\x20\0\0\0\1\0\0\0\1" + bytes(12) + b"\0\0\0\4" + bytes(8)
+    + b"\0\0\0\1" + bytes(32) + b"\0\0\0\1\0\x2d\xe6\0\x0d" + bytes(4) + b"\x10" + bytes(3990),
+)  # fmt: skip
 
 
 class EngineParts(Configured):
@@ -64,6 +75,26 @@ class EngineParts(Configured):
     def excluded(self, content: Any) -> Any:
         """What remains of a content when `selection` is left out."""
         raise NotImplementedError("override `excluded`")
+
+    def foreign(self, source: str, target: str) -> Iterator[str]:
+        """Make what is no database of the engine, and yield its URL; what is done to it meanwhile is looked at.
+
+        Where databases are files or folders, that are files of other programs in the place of the target. Override it
+        for databases of another kind.
+        """
+        try:
+            there, path = (Path(file_path(url, title="this")) for url in (source, target))
+        except UsageError:
+            return
+        if not there.exists() or path.exists():
+            return
+        for content in _FOREIGN:
+            if there.is_file() and there.read_bytes()[:_MAGIC] == content[:_MAGIC]:
+                continue  # it is one of the engine's own
+            path.write_bytes(content)
+            yield target
+            assert path.read_bytes() == content, "the engine has changed a file that is no database of its own"
+            path.unlink()
 
     def into(self, target: str) -> str | None:
         """The server on which drills make their scratch databases; None for an engine that needs none."""

@@ -1,6 +1,10 @@
 """The contract of a storage's leases, as tests: `StorageSuite` has them."""
 
 import contextlib
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,12 +14,47 @@ import pytest
 from holdfast.api import LockedError, Storage, SupportsSharedLease
 from holdfast.testing.contract import states
 
+# What the process does that is suspended while it holds a lease, has an object half written and another one whole.
+_SUSPENDED = """
+import json, sys
+from holdfast.api import LockedError
+from holdfast.plugins.registry import Registry
+storage, told = Registry().storage(sys.argv[1]), []
+def ends(context):
+    try:
+        context.__exit__(None, None, None)
+    except BaseException as error:
+        told.append(type(error).__name__)
+    else:
+        told.append("no error")
+class Deleting:
+    __exit__ = lambda self, *_: storage.delete("a/kept")
+lease = storage.lease(sys.argv[2], float(sys.argv[3]))
+lease.__enter__()
+with storage.writer("a/kept") as writer:
+    writer.write(b"kept")
+late = storage.writer("a/late")
+late.__enter__().write(b"too late")
+print("ready", flush=True)
+sys.stdin.readline()
+ends(late)
+ends(Deleting())
+print(json.dumps(told), flush=True)
+"""
+
 
 class LeaseTests:
     """What leases promise of a storage."""
 
     patience: float
     ttl: float
+
+    def lose_lease(self, storage: Storage, name: str) -> None:
+        """Take a lease away that this storage holds, as its service lets others once it was not renewed in time.
+
+        Override it for a storage that is not installed; of one that is, a process is suspended until its lease ends.
+        """
+        raise NotImplementedError("override `lose_lease`")
 
     @states("storage 21")
     def test_a_lease_has_one_holder(self, storage: Storage, second: Storage) -> None:
@@ -93,6 +132,62 @@ class LeaseTests:
                 pass
             assert self._locked(second)
         assert not self._locked(storage)
+
+    @states("storage 29")
+    def test_whoever_has_lost_a_lease_changes_nothing(
+        self, storage: Storage, second: Storage, request: pytest.FixtureRequest
+    ) -> None:
+        """A machine was suspended, or cut off, and somebody else is at work by now."""
+        try:
+            told = self._suspended(second, request.getfixturevalue("url"))
+        except NotImplementedError:
+            told = self._bereft(storage)
+        if told:
+            assert told == ["LockedError", "LockedError"], "of the end of a writer, and of a deletion"
+            assert [stat.path for stat in second.list() if stat.path in ("a/kept", "a/late")] == ["a/kept"]
+
+    def _bereft(self, storage: Storage) -> list[str]:
+        """What comes of a writer and of a deletion once the lease is taken away; nothing where nobody says how."""
+        if type(self).lose_lease is LeaseTests.lose_lease:
+            return []
+        told = []
+        with contextlib.suppress(LockedError), storage.lease("name", self.ttl):
+            with storage.writer("a/kept") as writer:
+                writer.write(b"kept")
+            late = storage.writer("a/late")
+            late.__enter__().write(b"too late")
+            self.lose_lease(storage, "name")
+            threading.Event().wait(1.5 * self.ttl)
+            changes: tuple[Callable[[], object], ...]
+            changes = (lambda: late.__exit__(None, None, None), lambda: storage.delete("a/kept"))
+            for change in changes:
+                try:
+                    change()
+                except BaseException as error:  # noqa: BLE001 (whatever it is, its class is looked at)
+                    told.append(type(error).__name__)
+                else:
+                    told.append("no error")
+        return told
+
+    def _suspended(self, second: Storage, url: str) -> list[str]:
+        """The same of a process that was suspended; nothing where its lease stays, as a lock of the system does."""
+        command = [sys.executable, "-c", _SUSPENDED, url, "name", str(self.ttl)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                assert process.stdout.readline() == "ready\n"
+                process.send_signal(signal.SIGSTOP)
+                deadline = time.monotonic() + 2 * self.ttl
+                while self._locked(second):
+                    if time.monotonic() > deadline:
+                        return []
+                    threading.Event().wait(self.ttl / 10)
+                with second.lease("name"):
+                    process.send_signal(signal.SIGCONT)
+                    told: list[str] = json.loads(process.communicate("\n", timeout=60)[0])
+                    return told
+            finally:
+                process.kill()
 
     def _locked(self, storage: Storage) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.api import Capability, HoldfastError
+from holdfast.api import Capability, HoldfastError, UnsafeError
 from holdfast.testing.contract import states
 from holdfast.testing.engine_parts import EngineParts
 
@@ -48,6 +48,30 @@ class SelectionTests(EngineParts):
         if self.selects(source):
             self.restore(self.backup(source, store), source, target, store, exclude=self.selection)
             assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 29")
+    def test_a_selection_is_merged_into_what_is_there(self, source: str, target: str, store: str) -> None:
+        """When that is allowed: all else stays as it is, also what refers to what is replaced; or nothing changes."""
+        if not self.selects(source):
+            return
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        old = self.content(target)
+        if self.can(source, Capability.SNAPSHOT) or self.can(source, Capability.PROOF):
+            self.change(target)
+        before, around = self.content(target), self.surroundings(target)
+        with pytest.raises(UnsafeError):
+            self.restore(record, source, target, store, select=self.selection)
+        assert (self.content(target), self.surroundings(target)) == (before, around)
+        try:
+            self.restore(record, source, target, store, select=self.selection, replace=True)
+        except UnsafeError:
+            assert (self.content(target), self.surroundings(target)) == (before, around)
+            return
+        after = self.content(target)
+        assert self.selected(after) == self.selected(old)
+        assert self.excluded(after) == self.excluded(before)
+        assert self.surroundings(target) == around
 
     @states("engine 26")
     def test_a_pattern_that_matches_nothing_is_refused(self, source: str, target: str, store: str) -> None:

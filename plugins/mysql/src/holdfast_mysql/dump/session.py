@@ -288,11 +288,13 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
                 if loose:
                     _lock_tables(open_reader(), loose, timeout=timeout)
 
+        request.report(f"waiting for a snapshot of {quote_name(location.database)}")
         with translate_errors(f"cannot take a snapshot of {quote_name(location.database)}"):
             taker = SnapshotTaker(connections, timeout=timeout)
             snapshot = taker.take(lambda: _names(keeper, location.database, selection), hold)
             if connections.locker:
                 connections.locker.close()
+        request.report(f"reading the definitions of {quote_name(location.database)}")
         with translate_errors(f"cannot read the definitions of {quote_name(location.database)}"):
             contents = read_contents(
                 snapshot.keeper, snapshot.readers[0], location.database, selection, request.options

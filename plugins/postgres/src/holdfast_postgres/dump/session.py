@@ -254,9 +254,11 @@ def open_dump(request: DumpRequest) -> Iterator[PostgresDump]:
     selection = Selection(select=request.select, exclude=request.exclude)
     look_ahead()
     with ExitStack() as stack:
+        request.report(f"locking the tables of {location.label}")
         snapshot = stack.enter_context(
             open_snapshot(location, selection, lock_timeout=options.lock_timeout, definitions=not options.data_only)
         )
+        request.report(f"reading the definitions of {location.label}")
         programs = choose_programs(request, snapshot)
         processes = stack.enter_context(
             ClientProcesses(_client_location(snapshot), request.scratch, peer=Peer.of(snapshot.connection.fileno()))

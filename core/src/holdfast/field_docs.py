@@ -1,0 +1,47 @@
+"""What the fields of a dataclass mean, in what `help()` shows of it: it knows nothing of comments, and editors do."""
+
+import re
+from typing import TypeVar
+
+_Class = TypeVar("_Class", bound=type)
+
+_COMMENT = re.compile(r"    #: (.*)")
+_FIELD = re.compile(r"    (\w+): .*?(?:  #: (.*))?")
+#: What stands between the docstring of a class and its fields.
+FIELDS = "Fields:"
+
+
+def explain_fields(kind: _Class) -> _Class:
+    """Let the docstring of a dataclass go on with the comments (`#:`) of its fields, read when it is asked for."""
+    kind.__doc__ = _Explained(kind.__doc__)  # type: ignore[assignment]
+    return kind
+
+
+class _Explained:
+    """A docstring that is put together from the source of its class; without the source it is the one of the class."""
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+
+    def __get__(self, _: object, kind: type) -> str | None:
+        lines = [f"    {name}: {meaning}" for name, meaning in _fields_of(kind)]
+        return "\n".join([f"{self._text}", "", f"    {FIELDS}", "", *lines]) if lines else self._text
+
+
+def _fields_of(kind: type) -> list[tuple[str, str]]:
+    import inspect
+
+    try:
+        lines = inspect.getsource(kind).splitlines()
+    except (OSError, TypeError):
+        return []
+    fields: list[tuple[str, str]] = []
+    above: list[str] = []
+    for line in lines:
+        if comment := _COMMENT.fullmatch(line):
+            above.append(comment[1])
+            continue
+        if field := _FIELD.fullmatch(line):
+            fields.append((field[1], " ".join(above) or field[2] or ""))
+        above = []
+    return [(name, meaning) for name, meaning in fields if meaning]
