@@ -1,8 +1,10 @@
 """What somebody else could write, `acme-holdfast`, passes the public suites."""
 
+import sqlite3
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,10 @@ class TestVault(StorageSuite):
     @pytest.fixture
     def second(self, tmp_path: Path) -> Any:
         return registry().storage(f"vault://{tmp_path}/vault.db")
+
+    def lose_lease(self, storage: Any, name: str) -> None:
+        with closing(sqlite3.connect(storage.location.removeprefix("vault://"))) as vault, vault:
+            vault.execute("DELETE FROM leases WHERE name = ?", (name,))
 
 
 class TestNotes(EngineSuite):

@@ -18,6 +18,7 @@ class Vault:
     def __init__(self, url: str) -> None:
         self.location = url
         self._file = url.partition("://")[2]
+        self._ends: dict[str, float] = {}  # by holder when a lease of this opening ends, on the clock of this machine
 
     @contextmanager
     def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
@@ -35,6 +36,7 @@ class Vault:
         """Insert an object whole, or not at all."""
         content = io.BytesIO()
         yield content
+        self._check_leases()
         with self._open(create=True) as vault:
             try:
                 vault.execute("INSERT INTO objects VALUES (?, ?)", (path, content.getvalue()))
@@ -64,6 +66,7 @@ class Vault:
 
     def delete(self, path: str) -> None:
         """Remove an object."""
+        self._check_leases()
         with suppress(FileNotFoundError), self._open() as vault:
             vault.execute("DELETE FROM objects WHERE path = ?", (path,))
 
@@ -80,6 +83,7 @@ class Vault:
                 vault.execute("INSERT INTO leases VALUES (?, ?, ?)", (name, holder, time.time() + ttl))
             except sqlite3.IntegrityError as error:
                 raise LockedError(f"{name} is held") from error
+        self._ends[holder] = time.monotonic() + ttl
         over = threading.Event()
         keeper = threading.Thread(target=self._renew, args=(holder, ttl, over), daemon=True)
         keeper.start()
@@ -88,13 +92,23 @@ class Vault:
         finally:
             over.set()
             keeper.join()
+            del self._ends[holder]
             with self._open() as vault:
                 vault.execute("DELETE FROM leases WHERE holder = ?", (holder,))
 
     def _renew(self, holder: str, ttl: float, over: threading.Event) -> None:
-        while not over.wait(ttl / 3):
+        while not over.wait(ttl / 3) and time.monotonic() < self._ends[holder]:
+            began = time.monotonic()
             with self._open() as vault:
-                vault.execute("UPDATE leases SET ends = ? WHERE holder = ?", (time.time() + ttl, holder))
+                ends = (time.time() + ttl, holder)
+                if not vault.execute("UPDATE leases SET ends = ? WHERE holder = ?", ends).rowcount:
+                    began = -ttl  # it is somebody else's by now
+            self._ends[holder] = began + ttl
+
+    def _check_leases(self) -> None:
+        """Change nothing once a lease is lost: somebody else may be at work."""
+        if any(time.monotonic() >= ends for ends in self._ends.values()):
+            raise LockedError("a lease was lost")
 
 
 def holdfast_components() -> list[Component]:
