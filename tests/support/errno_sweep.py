@@ -11,9 +11,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import holdfast
+from holdfast import Backup
+from support.forks import import_commands
 from support.refusing_calls import Outcome, points, run
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -85,6 +88,7 @@ class Sweep:
 
     def points(self) -> list[tuple[int, str, int]]:
         """Each call of the command, by its place in the order, with each errno."""
+        import_commands()  # else every fork would, which is most of what a point takes
         done, folder = self._try(None, 0)
         assert done.code == 0, done.stderr
         assert self._lie(done, folder) == ""
@@ -113,16 +117,27 @@ class Sweep:
             if again.code or rows(folder / "target.db") != 2:
                 yield f"{fault.name} at call {at}: the next restore fails: {again.stderr[-300:]}"
 
+    @cached_property
+    def _before(self) -> list[str]:
+        """The backups of the template, oldest first."""
+        return [record.id for record in holdfast.list_backups(str(self.template / "backups"))]
+
+    def _is_whole(self, folder: Path, record: Backup) -> bool:
+        """Whether a backup is good: every byte as in the template, or else as its manifest says."""
+        theirs = self.template / "backups" / "app" / record.id
+        if theirs.exists() and _content(Path(record.path)) == _content(theirs):
+            return True
+        results = holdfast.verify(record.id, store=str(folder / "backups"), read_data=True)
+        return all(result.passed for result in results)
+
     def _try(self, at: int | None, number: int, fault: signal.Signals | None = None) -> tuple[Outcome, Path]:
         folder = self.work / "case"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.template, folder)
-        (first, _) = (record.id for record in holdfast.list_backups(str(self.template / "backups")))
-        arguments = [first if word == "FIRST" else word for word in COMMANDS[self.command]]
+        arguments = [self._before[0] if word == "FIRST" else word for word in COMMANDS[self.command]]
         return run(arguments, folder, at=at, number=number, fault=fault, environment=_environment(folder)), folder
 
     def _lie(self, done: Outcome, folder: Path) -> str:
-        before = [record.id for record in holdfast.list_backups(str(self.template / "backups"))]
         records = holdfast.list_backups(str(folder / "backups"))
         there = [record.id for record in records]
         said = done.stdout + done.stderr
@@ -134,9 +149,16 @@ class Sweep:
             return f"{damaged} is damaged"
         if os.listdir(folder / "tmp") and done.code == 0 and "could not remove" not in done.stderr:
             return f"left {os.listdir(folder / 'tmp')} in the temporary folder"
-        if not all(result.passed for result in holdfast.verify(store=str(folder / "backups"), read_data=True)):
-            return "a backup is not whole"
-        return _CHECKS[self.command](done, folder, before, there)
+        if broken := [record.id for record in records if not self._is_whole(folder, record)]:
+            return f"{broken} is not whole"
+        return _CHECKS[self.command](done, folder, self._before, there)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """All that is in the folder of a backup but what may come to it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = {str(path.relative_to(folder)): path for path in paths}
+    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(("findings/", "labels/"))}
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -151,13 +151,18 @@ def _umask() -> int:
     return int(line.split()[1], 8)
 
 
-def _serve(channel: socket.socket) -> Callable[[], object] | None:
-    """Fork for each request, until nobody can ask any more; what a fork has to run is returned in it."""
+def import_commands() -> None:
+    """Import what commands would import, and leave it alone from now on, so that forks of this process share it."""
     cli = importlib.import_module("holdfast.cli")
     for name in (*_IMPORTED, *(f"holdfast.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__))):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
+
+
+def _serve(channel: socket.socket) -> Callable[[], object] | None:
+    """Fork for each request, until nobody can ask any more; what a fork has to run is returned in it."""
+    import_commands()
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(channel, selectors.EVENT_READ)

@@ -30,7 +30,7 @@ ERRNOS: dict[str, tuple[int, ...]] = {
     "rename": (_E.EPERM, _E.EBUSY, _E.EXDEV, _E.ENOSPC, _E.ETXTBSY),
     "replace": (_E.EPERM, _E.EBUSY, _E.EXDEV, _E.ENOSPC, _E.ETXTBSY),
     "unlink": (_E.EPERM, _E.EBUSY, _E.EROFS),
-    "rmdir": (_E.EPERM, _E.EBUSY, _E.EROFS),
+    "rmdir": (_E.EPERM, _E.EBUSY, _E.EROFS, _E.ENOTEMPTY),
     "mkdir": (_E.ENOSPC, _E.EROFS, _E.EDQUOT, _E.EMLINK),
     "chmod": (_E.EPERM, _E.ENOTSUP, _E.EROFS),
     "chown": (_E.EPERM, _E.ENOTSUP, _E.EINVAL),
