@@ -143,3 +143,49 @@ def test_ctrl_c_whose_way_a_library_has_thrown_away_is_no_failure_of_the_plugin(
     finally:
         signal.signal(signal.SIGINT, before)
     assert not Catalog(storage).listing().entries
+
+
+class SoftTimeLimit(Exception):  # noqa: N818 (as Celery, RQ and others have them)
+    """What the handler of a signal raises where a task has taken too long."""
+
+
+def _store(storage: MemoryStorage) -> MemoryEngine:
+    storage.barrier = raise_signal  # type: ignore[method-assign]
+    return MemoryEngine()
+
+
+def _open(_storage: MemoryStorage) -> MemoryEngine:
+    class Slow(MemoryEngine):
+        def dump(self, request: DumpRequest) -> Any:
+            try:
+                raise_signal()
+            except OSError as error:
+                raise HoldfastError(f"the server does not answer: {error}") from error
+            return super().dump(request)
+
+    return Slow()
+
+
+def _read(_storage: MemoryStorage) -> MemoryEngine:
+    """In the thread that waits for the reader."""
+    return reading(raise_signal)
+
+
+def raise_signal() -> None:
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("limit", [SoftTimeLimit, TimeoutError])
+@pytest.mark.parametrize("where", [_store, _open, _read])
+def test_a_time_limit_that_a_signal_brings_is_what_its_program_catches(limit: type[Exception], where: Any) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise limit
+
+    before = signal.signal(signal.SIGUSR2, handle)
+    storage = MemoryStorage()
+    try:
+        with pytest.raises(limit):
+            run(storage, where(storage))
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert not Catalog(storage).listing().entries

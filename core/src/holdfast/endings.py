@@ -1,7 +1,8 @@
 """Exceptions that end a program: from the handler of a signal they pass, from a plugin they are its failure.
 
 A plugin that calls `sys.exit(0)` must not end a backup as if it had been made, and its
-`KeyboardInterrupt` is no Ctrl-C.
+`KeyboardInterrupt` is no Ctrl-C. What a handler raises passes whatever its class: a task queue's time limit is an
+exception like any other, for which the task looks by its class.
 """
 
 import inspect
@@ -35,7 +36,19 @@ def is_meant(error: BaseException) -> bool:
 
 def is_failure(error: BaseException) -> bool:
     """Whether an error is a failure of what was done, and not the end of the program that somebody wants."""
-    return isinstance(error, Exception) or (isinstance(error, ENDINGS) and not is_meant(error))
+    return isinstance(error, (Exception, *ENDINGS)) and not is_meant(error)
+
+
+def ending_behind(error: BaseException) -> BaseException | None:
+    """What the handler of a signal raised, if that led to an error: somebody may have taken it for one of a server."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        if is_meant(following):
+            return following
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    return None
 
 
 def describe_ending(error: BaseException) -> str:

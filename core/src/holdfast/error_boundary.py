@@ -39,6 +39,8 @@ def translate_os_errors(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_meant(error):
+            raise
         raise HoldfastError(_os_error_message(action, error)) from error
 
 
@@ -47,12 +49,14 @@ def translated(error: BaseException, action: str, urls: Iterable[str] = ()) -> B
     if isinstance(error, HoldfastError):
         _hide_secrets(error, *urls)
         return error
+    if is_meant(error):
+        return error
     if isinstance(error, OSError):
         return HoldfastError(scrub(_os_error_message(action, error), *urls))
     if isinstance(error, Exception):
         return HoldfastError(scrub(f"{action}: {error_message(error)}", *urls))
     # A program's own watcher may well end it by KeyboardInterrupt; those of plugins are failures by now.
-    if isinstance(error, SystemExit | GeneratorExit) and not is_meant(error):
+    if isinstance(error, SystemExit | GeneratorExit):
         return PluginError(scrub(f"{action}: {describe_ending(error)}", *urls))
     return error
 

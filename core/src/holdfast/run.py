@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from holdfast.api import Event, EventType, Operation, Watcher
+from holdfast.endings import ending_behind
 from holdfast.error_boundary import error_message, scrub, translated
 from holdfast.errors import HoldfastError, add_cleanup_failure, cleanup_notes
 from holdfast.plugins.observing import Observers
@@ -76,6 +77,10 @@ class Run:
             if error is None:
                 return
             failure = translated(error, self.action, self._urls)
+            ending = ending_behind(error)
+            if ending is not None and isinstance(failure, HoldfastError):
+                add_cleanup_failure(ending, failure)  # it may say what was left behind
+                failure = ending
             if self.settled and not self._over:
                 _add(failure, self.settled)
             self._tell_failure(failure)
@@ -83,7 +88,7 @@ class Run:
             if self._within is None:
                 self.observers.close()
         if failure is not error:
-            raise failure from error
+            raise failure from (error if failure is not ending else None)
 
     def hide(self, *urls: str) -> None:
         """Keep the secrets of these URLs out of all that is told from now on."""

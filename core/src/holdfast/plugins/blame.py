@@ -42,9 +42,9 @@ def attribute_errors(blame: Blame) -> Iterator[None]:
             yield
     except (HoldfastError, OSError):
         raise
-    except ENDINGS as error:
+    except (Exception, *ENDINGS) as error:
         if not is_failure(error):
             raise
-        raise PluginError(f"{blame.culprit(error)} failed: {describe_ending(error)}") from error
-    except Exception as error:
+        if isinstance(error, ENDINGS):
+            raise PluginError(f"{blame.culprit(error)} failed: {describe_ending(error)}") from error
         raise HoldfastError(f"{blame.culprit(error)} failed: {describe_error(error)}") from error
