@@ -27,7 +27,9 @@ def _by_name(holds: Callable[[object], bool]) -> Callable[[object], bool]:
 
 
 _SHAPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("format", "server", "database", "collation", "comment", "encryption"), (_is_text, "a text")),
+    **dict.fromkeys(
+        ("format", "server", "database", "collation", "comment", "encryption", "last_moment"), (_is_text, "a text")
+    ),
     **dict.fromkeys(("brought", "lacks", "statistics", "placed"), (_are_texts, "a list of texts")),
     "rows": (_by_name(_pairs(_is_text, _is_count)), "a table and a number of rows for each stream"),
     "needs": (_by_name(_pairs(_is_count, _are_texts)), "a number and some names for each need"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.tables import Table, read_tables
+from holdfast_mysql.catalog.tables import Table, as_recorded, read_tables
 from holdfast_mysql.definitions.collations import known_collations
 from holdfast_mysql.drill_marker import make_marker, noted, stand_ins
 from holdfast_mysql.errors import translate_errors
@@ -66,7 +66,7 @@ class MysqlScratch:
         if recorded.method != METHOD:
             return Proof(method=METHOD)
         with translate_errors("cannot digest the restored database"):
-            tables = self._tables(self._session)
+            tables = [as_recorded(table, self._request.facts) for table in self._tables(self._session)]
             jobs = max(1, self._request.jobs)
             facts = self._request.facts
             # Older backups do not say whether their server folded names: then it did as this one does.

@@ -18,7 +18,7 @@ _LATIN = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn:
-    """A column as the server describes it."""
+    """A column as the server describes it; `row_end` says when a row of a history ends."""
 
     name: str
     type: str
@@ -28,6 +28,7 @@ class TableColumn:
     collation: str
     generated: bool
     auto_increment: bool
+    row_end: bool = False
 
 
 def column_of(row: tuple[str, ...]) -> TableColumn:
@@ -46,6 +47,7 @@ def column_of(row: tuple[str, ...]) -> TableColumn:
         collation=collation.lower(),
         generated=computed,
         auto_increment="auto_increment" in extra.lower(),
+        row_end=expression.upper() == "ROW END",
     )
 
 

@@ -1,12 +1,15 @@
 """Tables with their columns and primary keys."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pymysql
 
 from holdfast.api import IntegrityError, quote_name
 from holdfast_mysql.catalog.columns import TableColumn, column_of, row_kind
+from holdfast_mysql.catalog.last_moment import exchanged, last_moment, recorded_moment
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.errors import DENIED, error_number, server_error
 from holdfast_mysql.rows.wire import Column, RowHeader
@@ -27,7 +30,8 @@ _NO_SERVER = re.compile(
 class Table:
     """A table; `key` names the columns of its primary key, none if that holds prefixes; sizes are estimates.
 
-    `by_label` is for proofs of older backups: see `row_kind`.
+    `by_label` is for proofs of older backups: see `row_kind`. `last` is the server's last moment if there is a history,
+    and `shown_last` another server's that is read in its place.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Table:
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...]
     by_label: bool = False
+    last: str = ""
+    shown_last: str = ""
 
     @property
     def transactional(self) -> bool:
@@ -68,14 +74,28 @@ class Table:
         ]
         if self.period:
             columns += [Column(name=name, kind="ascii", nullable=False) for name in ("row_start", "row_end")]
-        return RowHeader(table=self.name, columns=tuple(columns), versioned=self.history)
+        ends = (self.row_end, self.last) if self.history else None
+        return RowHeader(table=self.name, columns=tuple(columns), versioned=self.history, ends=ends)
+
+    @property
+    def row_end(self) -> str:
+        """The column that says when a row of the history ends; empty where there is no history to put back."""
+        if not self.history:
+            return ""
+        return next((column.name for column in self.columns if column.row_end), "row_end")
+
+    def expression(self, name: str) -> str:
+        """A column as it is read: the end of a row that is there as the other server writes it."""
+        if self.shown_last and name == self.row_end:
+            return exchanged(quoted(name), self.last, self.shown_last)
+        return quoted(name)
 
     def select(self) -> str:
         """The query of its rows, without a condition."""
         columns = {column.name: column for column in self.columns}
         expressions = []
         for column in self.row_header().columns:
-            name = quoted(column.name)
+            name = self.expression(column.name)
             if column.kind == "index":
                 name += "+0"
             elif column.name in columns and columns[column.name].type == "float":
@@ -83,6 +103,12 @@ class Table:
             expressions.append(name)
         history = " FOR SYSTEM_TIME ALL" if self.history else ""
         return f"SELECT {', '.join(expressions) or '1'} FROM {quoted(self.name)}{history}"
+
+
+def as_recorded(table: Table, facts: Mapping[str, Any]) -> Table:
+    """A restored table whose rows are read as the server wrote them that was backed up."""
+    moment = recorded_moment(facts) if table.last else ""
+    return replace(table, shown_last=moment) if moment != table.last else table
 
 
 def inserts_only(table: Table) -> bool:
@@ -155,7 +181,8 @@ def read_tables(
     sizes = {name: (rows, size) for name, rows, size in session.texts(
         f"SELECT table_name, table_rows, data_length FROM information_schema.tables WHERE {own}"
     )}  # fmt: skip
-    tables = []
+    tables: list[Table] = []
+    last = ""
     for name, kind, engine, comment in session.texts(
         "SELECT table_name, table_type, engine, table_comment FROM information_schema.tables"
         f" WHERE {where} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"
@@ -169,6 +196,8 @@ def read_tables(
             unopened[name] = why
             continue
         key = keys.get(name, [])
+        if kind == "SYSTEM VERSIONED":
+            last = last or last_moment(session)
         rows, size = sizes.get(name, ("", ""))
         tables.append(
             Table(
@@ -179,6 +208,7 @@ def read_tables(
                 size=int(size or 0),
                 columns=tuple(columns[name]),
                 key=() if any(prefix for _, prefix in key) else tuple(column for column, _ in key),
+                last=last if kind == "SYSTEM VERSIONED" else "",
             )
         )
     return tables

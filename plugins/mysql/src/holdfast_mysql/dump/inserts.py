@@ -15,8 +15,11 @@ def inserts(chunks: Iterable[Chunk], writer: ScriptWriter) -> Iterator[bytes]:
     """Turn a stream of rows into statements of 512 KiB at most, but for a row that has more."""
     reader = RowReader(chunks)
     columns = reader.header.columns
-    kinds = [column.kind for column in columns]
-    header: dict[str, object] = {"table": reader.header.table, "columns": [[column.name] for column in columns]}
+    header: dict[str, object] = {
+        "table": reader.header.table, "columns": [[column.name, column.kind] for column in columns],
+        "ends": reader.header.ends,
+    }  # fmt: skip
+    kinds = decode_rows.kinds_of(header)
     parser = FieldParser(max(1, len(kinds)), None)
     count = parser.count
     labels = [column.name for column in columns if column.kind in LABEL_KINDS]

@@ -245,6 +245,7 @@ class MysqlDump:
                 "brought": list(contents.brought),
                 "lacks": [*self._hidden, *contents.lacking],
                 "folds": self._snapshot.keeper.folds,
+                "last_moment": next((table.last for table in contents.tables if table.last), ""),
                 "rows": rows,
                 "largest": dict(self._largest),
                 "recomputed": contents.recomputed,

@@ -21,8 +21,7 @@ class Place:
         self._server = session.server
         self._source = Server.of(source)
         self._folds = session.folds
-        versions = [(server.mariadb, server.version[:2]) for server in (self._server, self._source)]
-        self._same = not source or versions[0] == versions[1]
+        self._same = not source or self._server.series == self._source.series
 
     def settings(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of a proof with names of tables as this server has them."""

@@ -87,7 +87,7 @@ def table_proof(table: Table, streams: Sequence[StreamDigest], plan: DigestPlan,
 def sum_rows(session: Session, table: Table) -> tuple[int, str]:
     """The number of rows and the sum over them, by the server; a row without a digest is an error."""
     types = {column.name: column.type for column in table.columns}
-    values = ", ".join(_summand(column, types.get(column.name, "")) for column in table.row_header().columns)
+    values = ", ".join(_summand(table, column, types.get(column.name, "")) for column in table.row_header().columns)
     history = " FOR SYSTEM_TIME ALL" if table.history else ""
     half = "CAST(CONV(SUBSTRING(h, {}, 16), 16, 10) AS UNSIGNED)"
     sql = (
@@ -106,7 +106,7 @@ def reprinted(value: str) -> str:
     return f"CAST(CAST({value} AS CHAR) AS JSON)"
 
 
-def _summand(column: Column, kind: str) -> str:
+def _summand(table: Table, column: Column, kind: str) -> str:
     """A value with its length before it, as an expression; `kind` is the column's type."""
     name = quoted(column.name)
     if column.kind == "index" or kind == "bit":
@@ -120,7 +120,7 @@ def _summand(column: Column, kind: str) -> str:
     elif kind == "vector":
         value = f"HEX({name})"
     else:
-        value = name
+        value = table.expression(column.name)
     value = f"CAST({value} AS BINARY)"
     return f"IF({name} IS NULL, 'N', CONCAT(OCTET_LENGTH({value}), ':', {value}))"
 

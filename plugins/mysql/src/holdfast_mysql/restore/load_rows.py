@@ -1,5 +1,6 @@
 """Rows into a table: LOAD DATA LOCAL from memory, or a prepared INSERT where the server does not allow that."""
 
+from holdfast_mysql.catalog.last_moment import Ends
 from holdfast_mysql.restore.load_data import load_data
 from holdfast_mysql.restore.load_warnings import execute_rows
 from holdfast_mysql.restore.prepared_insert import insert
@@ -10,7 +11,9 @@ from holdfast_mysql.session import Session, quoted
 _EMPTY_ROWS = 1000  # of one statement
 
 
-def load_rows(session: Session, reader: RowReader, *, infile: bool, auto_increment: bool) -> int:
+def load_rows(
+    session: Session, reader: RowReader, *, infile: bool, auto_increment: bool, ends: Ends | None = None
+) -> int:
     """Insert all rows of a stream; returns their number. The transaction is the caller's.
 
     With `infile` this may be an `UnseenWarningsError`; without, so few rows make a statement that each is seen.
@@ -23,7 +26,7 @@ def load_rows(session: Session, reader: RowReader, *, infile: bool, auto_increme
     # INSERT is documented to write the times of a history.
     if infile and not header.versioned and not (converted and auto_increment):
         return load_data(session, reader)
-    return insert(session, reader)
+    return insert(session, reader, ends=ends)
 
 
 def _insert_empty(session: Session, reader: RowReader) -> int:

@@ -31,6 +31,10 @@ class UnseenWarningsError(HoldfastError):
     """A statement had more warnings than the server keeps: one of those that are lost may mean changed data."""
 
 
+class ChangedRowsError(IntegrityError):
+    """Rows that are others now than they were; on a server like the source's they are damaged."""
+
+
 def kept_warnings(session: Session) -> int:
     """How many warnings of a statement the server keeps for the session: it may not be allowed to raise that."""
     return int(session.value("SELECT @@max_error_count"))
@@ -43,7 +47,7 @@ def check_outcome(session: Session, header: RowHeader, outcome: Outcome, *, rows
         own = {code for column in header.columns for kind, code in _OURS if column.kind == kind}
         _check_warnings(session, header.table, labels, own=own)
     if outcome.affected != rows:
-        raise IntegrityError(f"table {quote_name(header.table)} took {outcome.affected} of {rows} rows")
+        raise ChangedRowsError(f"table {quote_name(header.table)} took {outcome.affected} of {rows} rows")
 
 
 def execute_rows(session: Session, table: str, statement: bytes, labels: Collection[str]) -> int:
@@ -79,7 +83,7 @@ def _check_warnings(session: Session, table: str, labels: Collection[str], *, ow
                 continue  # it is that of a CHECK
             raise server_error(pymysql.OperationalError(code, text), f"cannot load table {quote_name(table)}")
         if not columns.expect(code, text, own):
-            raise IntegrityError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
+            raise ChangedRowsError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.catalog.last_moment import Ends
 from holdfast_mysql.restore.load_warnings import check_outcome, kept_warnings
 from holdfast_mysql.rows.parsers import ParameterParser, ParameterRow
-from holdfast_mysql.rows.wire import RowHeader, RowReader
+from holdfast_mysql.rows.wire import Column, RowHeader, RowReader
 from holdfast_mysql.session import Session, driver, quoted
 
 log = logging.getLogger("holdfast.mysql")
@@ -20,15 +21,16 @@ _BATCH = 1 << 20  # bytes
 _VAR_STRING, _BLOB = b"\xfd\x00", b"\xfc\x00"
 
 
-def insert(session: Session, reader: RowReader, *, until_refused: bool = False) -> int:
+def insert(session: Session, reader: RowReader, *, ends: Ends | None = None, until_refused: bool = False) -> int:
     """Insert all rows of a stream; returns their number.
 
-    With `until_refused` these are the rows before the first one that the server does not take as it is.
+    `ends` are those of a history, where they differ here. With `until_refused` these are the rows before the first one
+    that the server does not take as it is.
     """
     header = reader.header
     nullable = any(column.nullable for column in header.columns)
     parser = ParameterParser(len(header.columns), nullable=nullable, damaged=reader.damaged)
-    statements = _PreparedInserts(session, header)
+    statements = _PreparedInserts(session, header, ends if header.versioned else None)
     waiting: list[ParameterRow] = []
     rows = 0
     sizes, most = statements.sizes, statements.most
@@ -46,9 +48,10 @@ def insert(session: Session, reader: RowReader, *, until_refused: bool = False) 
 class _PreparedInserts:
     """Prepared INSERTs of one table, one for each number of rows that is used."""
 
-    def __init__(self, session: Session, header: RowHeader) -> None:
+    def __init__(self, session: Session, header: RowHeader, ends: Ends | None) -> None:
         self._session = session
         self._header = header
+        self._ends = ends
         self._numbers: dict[int, int] = {}
         self.refused = False
         self._types = b"".join(
@@ -64,10 +67,15 @@ class _PreparedInserts:
     def _statement(self, size: int) -> int:
         if size not in self._numbers:
             columns = ", ".join(quoted(column.name) for column in self._header.columns)
-            row = "(" + ",".join("?+0" if column.kind == "index" else "?" for column in self._header.columns) + ")"
+            row = f"({','.join(map(self._parameter, self._header.columns))})"
             sql = f"INSERT INTO {quoted(self._header.table)} ({columns}) VALUES {','.join([row] * size)}"
             self._numbers[size] = driver.prepare(self._session.connection, sql.encode())
         return self._numbers[size]
+
+    def _parameter(self, column: Column) -> str:
+        if self._ends:
+            return self._ends.parameter(self._session, self._header.table, column.name)
+        return "?+0" if column.kind == "index" else "?"
 
     def execute_all(self, batches: Iterator[list[ParameterRow]]) -> int:
         """Insert batches of rows, each as many as one of `sizes`; returns the number of rows."""

@@ -8,6 +8,7 @@ from collections import Counter
 import pymysql
 
 from holdfast.api import Blob, HoldfastError, IntegrityError, RestoreRequest, quote_name
+from holdfast_mysql.catalog.last_moment import Ends
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
@@ -43,6 +44,7 @@ class RowLoader:
         self._left = Counter(table for table, _ in self._recorded.values())
         self._counted: Counter[str] = Counter()  # of a script
         self._lock = threading.Lock()
+        self._ends = Ends.of(session, request.facts)
         self._infile = request.options.local_infile and session.value("SELECT @@local_infile") == "1"
 
     def load(self, stream: str, blob: Blob) -> None:
@@ -86,7 +88,7 @@ class RowLoader:
         with contextlib.suppress(IntegrityError), self._pool.acquire() as session:
             reader = self._reader_of(stream, blob)
             with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.transaction(session, table):
-                rows = insert(session, reader, until_refused=True) if reader.header.columns else 0
+                rows = insert(session, reader, ends=self._ends, until_refused=True) if reader.header.columns else 0
         self._failures.take("rows of table", table, _partly(stream, rows, recorded))
 
     def _load_stream(self, stream: str, blob: Blob) -> None:
@@ -135,11 +137,11 @@ class RowLoader:
         with self._tables.transaction(session, table):
             counting = self._tables.counts_ids(table) and session.server.mariadb
             try:
-                return load_rows(session, reader, infile=self._infile, auto_increment=counting)
+                return load_rows(session, reader, infile=self._infile, auto_increment=counting, ends=self._ends)
             except UnseenWarningsError:
                 log.info("table %s is loaded again by INSERT, for each warning to be seen", quote_name(table))
                 self._tables.empty(session, table)
-                return load_rows(session, self._reader(blob), infile=False, auto_increment=counting)
+                return load_rows(session, self._reader(blob), infile=False, auto_increment=counting, ends=self._ends)
 
     def execute(self, statement: Statement) -> None:
         """Run the rows of a script."""
@@ -174,7 +176,8 @@ class RowLoader:
     def _execute(self, statement: Statement) -> None:
         table = statement.name
         with self._tables.transaction(self._session, table):
-            rows = execute_rows(self._session, table, statement.body, statement.extra.get("labels", ()))
+            body = self._ends.script(statement.body) if self._ends else statement.body
+            rows = execute_rows(self._session, table, body, statement.extra.get("labels", ()))
         self._counted[table] += rows
 
     def check_counts(self) -> None:

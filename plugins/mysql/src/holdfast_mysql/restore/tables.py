@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pymysql
 
@@ -18,12 +18,12 @@ from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_
 from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
-from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError, duplicate_error
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.left_checks import LeftChecks
 from holdfast_mysql.restore.left_keys import LeftKeys, relaxed
 from holdfast_mysql.restore.placed_tables import PlacedTables
+from holdfast_mysql.restore.refusals import Refusals
 from holdfast_mysql.restore.server_warnings import check_statement, definition_in, judge, read_warnings
 from holdfast_mysql.restore.target import exists, settings_clauses
 from holdfast_mysql.session import Server, Session, quoted, use
@@ -75,6 +75,7 @@ class TableMaker:
         self._counting: frozenset[str] = frozenset()
         self.nontransactional: frozenset[str] = frozenset()
         self.stand_ins = StandIns(known_collations(session))
+        self._refusals = Refusals(session, request.facts, self.stand_ins)
         self.made_database = False
         self.made: list[tuple[str, str]] = []
 
@@ -219,25 +220,9 @@ class TableMaker:
         count = session.execute("SET autocommit=0" if autocommit else "COMMIT")
         check_statement(session, f"cannot commit the rows of table {quote_name(table)}", count)
 
-    @contextmanager
-    def naming_duplicates(self, session: Session, table: str) -> Iterator[None]:
-        """Raise what the server says of duplicates as an error that names table and key, and why they are some here."""
-        try:
-            yield
-        except DuplicateRowsError as error:
-            raise duplicate_error(session, table, error.message, alike=self._alike) from error
-        except pymysql.MySQLError as error:
-            if error_number(error) not in DUPLICATE:
-                raise
-            raise duplicate_error(session, table, str(error.args[-1]), alike=self._alike) from error
-
-    @property
-    def _alike(self) -> bool:
-        """Whether this server compares as the source's did."""
-        source, server = Server.of(str(self._facts["server"])), self._session.server
-        collations = [need.removeprefix("collation ") for need in self._facts["needs"] if need[:10] == "collation "]
-        same = (source.mariadb, source.version[:2]) == (server.mariadb, server.version[:2])
-        return same and not any(self.stand_ins.of(name) for name in collations)
+    def naming_duplicates(self, session: Session, table: str) -> AbstractContextManager[None]:
+        """Raise what the server says of rows that it does not take for what it means: see `Refusals`."""
+        return self._refusals.explained(session, table)
 
     def empty(self, session: Session, table: str) -> None:
         """Take back the rows of a transaction that is not over; a table without transactions is one stream."""

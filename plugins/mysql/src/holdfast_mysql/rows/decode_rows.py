@@ -25,6 +25,8 @@ SETTINGS = (
 ESCAPES = {b"\\": b"\\\\", b"'": b"\\'", b"\0": b"\\0", b"\n": b"\\n", b"\r": b"\\r", b"\x1a": b"\\Z"}
 PLAIN = re.compile(rb"[ -~]*")
 NOTHING = re.compile(rb"-0(\.0*)?")
+# When a row of a history ends that is there: at the last moment that the server knows.
+NEVER = b"COALESCE(/*M!110500 '2106-02-07 06:28:15.999999', */ '2038-01-19 03:14:07.999999')"
 
 
 def rows(source: BinaryIO) -> Iterator[bytes]:
@@ -62,8 +64,16 @@ def values(row: bytes, count: int) -> list[bytes | None]:
     return fields
 
 
+def kinds_of(header: dict[str, Any]) -> list[str]:
+    """The kind of each column; that of the ends of a history is what they are in rows that are there."""
+    ends = header.get("ends") or ["", ""]
+    return [ends[1] if column[0] == ends[0] else column[1] for column in header["columns"]]
+
+
 def literal(value: bytes | None, kind: str) -> bytes:
     """Write a value as SQL; character sets other than UTF-8 stay as they are, in hexadecimal."""
+    if kind[:1] == "2":
+        return NEVER if value == kind.encode() else b"'" + escape(value or b"") + b"'"
     if value is None:
         return b"NULL"
     if kind in ("number", "index"):
@@ -101,7 +111,7 @@ def main() -> None:
     header = json.loads(source.readline())
     if header["version"] != 1:
         sys.exit(f"error: rows of version {header['version']}, this script knows 1")
-    kinds = [column[1] for column in header["columns"]]
+    kinds = kinds_of(header)
     out.write(SETTINGS.encode())
     batch: list[bytes] = []
     size = 0

@@ -49,17 +49,22 @@ LABEL_KINDS = ("index", "label")  # of ENUM and SET
 
 @dataclass(frozen=True, kw_only=True)
 class RowHeader:
-    """What a stream of rows says about itself: a table, its columns in their order, and whether it has history."""
+    """What a stream of rows says about itself: a table, its columns in their order, and whether it has history.
+
+    `ends` are the column that says when a row of a history ends, and what it says of rows that are there.
+    """
 
     table: str
     columns: tuple[Column, ...]
     versioned: bool = False
+    ends: tuple[str, str] | None = None
 
     def line(self) -> bytes:
         """The line that stands before the rows."""
         columns = [[column.name, column.kind, column.nullable] for column in self.columns]
         data = {"holdfast": "mysql rows", "version": VERSION, "table": self.table, "columns": columns}
-        return json.dumps({**data, "versioned": self.versioned}).encode() + b"\n"
+        data["versioned"] = self.versioned
+        return json.dumps({**data, "ends": self.ends} if self.ends else data).encode() + b"\n"
 
     @classmethod
     def of(cls, line: bytes) -> "RowHeader":
@@ -72,8 +77,9 @@ class RowHeader:
                 Column(name=str(name), kind=str(kind), nullable=bool(nullable))
                 for name, kind, nullable in data["columns"]
             )
-            return cls(table=str(data["table"]), columns=columns, versioned=bool(data["versioned"]))
-        except (ValueError, KeyError, TypeError) as error:
+            ends = (str(data["ends"][0]), str(data["ends"][1])) if data.get("ends") else None
+            return cls(table=str(data["table"]), columns=columns, versioned=bool(data["versioned"]), ends=ends)
+        except (ValueError, LookupError, TypeError) as error:
             raise IntegrityError("the rows do not begin with a header that can be read") from error
 
 

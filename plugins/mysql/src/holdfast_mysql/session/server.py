@@ -42,6 +42,11 @@ class Server:
         """The product and its version, for people."""
         return f"{'MariaDB' if self.mariadb else 'MySQL'} {'.'.join(map(str, self.version))}"
 
+    @property
+    def series(self) -> tuple[bool, tuple[int, ...]]:
+        """The product and the numbers by which its versions differ in what they hold and how they write it."""
+        return self.mariadb, self.version[:2]
+
     def mysql_since(self, *version: int) -> bool:
         """Whether this is MySQL, of that version or newer."""
         return not self.mariadb and self.version >= version
