@@ -14,6 +14,9 @@ from support.servers.mariadb import MariaDB
 import holdfast
 from holdfast.api import DumpRequest
 from holdfast.plugins.registry import Registry
+from holdfast_mysql.location import locate
+from holdfast_mysql.session import connect
+from holdfast_mysql.snapshot import prepare_reader
 
 
 def manifest_of(record: holdfast.Backup) -> dict[str, Any]:
@@ -221,3 +224,15 @@ def test_a_dump_leaves_no_connection_and_no_lock(mariadb: MariaDB, database: str
         cursor.execute("SET lock_wait_timeout=5")  # the server notices the end of a connection in its own time
         cursor.execute(f"DROP TABLE {database}.t")
     assert mariadb.rows(ours) == [(0,)]
+
+
+def test_reads_wait_for_no_other_member_of_a_cluster(mariadb: MariaDB, database: str) -> None:
+    """Whose writes wait for the global lock: with wsrep_sync_wait of Galera each read waits until they are done."""
+    mariadb.rows("SET GLOBAL wsrep_sync_wait=15")
+    try:
+        session = connect(locate(mariadb.url(database)))
+        prepare_reader(session)
+        assert session.value("SELECT @@wsrep_sync_wait") == "0"
+        session.close()
+    finally:
+        mariadb.rows("SET GLOBAL wsrep_sync_wait=0")

@@ -9,7 +9,6 @@ from dataclasses import replace
 from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, as_recorded, read_tables
-from holdfast_mysql.definitions.collations import known_collations
 from holdfast_mysql.drill_marker import make_marker, noted, stand_ins
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location import Location, locate
@@ -163,7 +162,7 @@ def _defaults(session: Session, request: ScratchRequest) -> str:
     And that its tables are not encrypted unless they say so: a server whose default is another may have no keyring.
     """
     collation, comment = (str(request.facts.get(key, "")) for key in ("collation", "comment"))
-    clause = f" COLLATE {collation}" if collation in known_collations(session) else ""
+    clause = f" COLLATE {collation}" if collation in session.collations else ""
     if request.facts.get("encryption") == "NO" and session.server.mysql_since(8, 0, 16):
         clause += " DEFAULT ENCRYPTION='N'"
     return clause + (f" COMMENT {plain_literal(comment)}" if comment and session.server.mariadb_since(10, 5) else "")

@@ -10,7 +10,7 @@ from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import without_column_storage
 from holdfast_mysql.definitions.tokens import code, is_text, is_word, replaced
-from holdfast_mysql.session import Server, Session
+from holdfast_mysql.session import Server
 
 # Languages as MySQL 8 and MariaDB name them in collations of utf8mb4. The last two lines have no rules of their own in
 # MariaDB: what they tell apart is the same, and their order that of a close language or, if empty, of none.
@@ -42,13 +42,6 @@ _NOT_MYSQL = frozenset(
     """.split()  # noqa: SIM905
 )
 _NOT_MARIADB = frozenset({"TIME_TRUNCATE_FRACTIONAL"})
-
-
-def known_collations(session: Session) -> frozenset[str]:
-    """The collations that the server knows, under their full names."""
-    column = "full_collation_name" if session.server.mariadb_since(10, 10) else "collation_name"
-    query = f"SELECT {column} FROM information_schema.collation_character_set_applicability"
-    return frozenset(name.lower() for (name,) in session.texts(query))
 
 
 class StandIns:

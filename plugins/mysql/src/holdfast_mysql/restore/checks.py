@@ -6,7 +6,7 @@ from holdfast.api import Change, HoldfastError, RestoreRequest, UnsafeError, Usa
 from holdfast_mysql.catalog.databases import is_read_only
 from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.definitions.collations import StandIns, known_collations, pads
+from holdfast_mysql.definitions.collations import StandIns, pads
 from holdfast_mysql.manifest_facts import check_shapes
 from holdfast_mysql.names import MARKER, SCRIPT
 from holdfast_mysql.restore.needs import (
@@ -103,7 +103,7 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
             + "; ".join(need.text for need in missing),
             hint="; ".join(dict.fromkeys(need.hint for need in missing)),
         )
-    stand_ins = StandIns(known_collations(session))
+    stand_ins = StandIns(session.collations)
     for need in needs:
         name = need.removeprefix("collation ")
         if name != need and (other := stand_ins.of(name)):

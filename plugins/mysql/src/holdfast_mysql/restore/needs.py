@@ -12,7 +12,7 @@ from holdfast_mysql.catalog.privileges import global_privileges
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import DIRECTORY, HINTS, LINKS, OPTION, STRIPPED_BY, ZONE, is_met
 from holdfast_mysql.catalog.surroundings import FUNCTION, LISTS, REFERENCE_SYSTEM, SEQUENCE, SERVER
-from holdfast_mysql.definitions.collations import StandIns, known_collations
+from holdfast_mysql.definitions.collations import StandIns
 from holdfast_mysql.session import Server, Session, literal
 
 # Types and objects that only one of the two knows, and since when.
@@ -102,7 +102,7 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
     """What the server does not offer of all that is needed; the session is prepared for writing."""
     engines = {name.lower() for name, on in session.texts("SELECT engine, support FROM information_schema.engines")
                if on in ("YES", "DEFAULT")}  # fmt: skip
-    collations = StandIns(known_collations(session))
+    collations = StandIns(session.collations)
     for need, (count, names) in needs.items():
         kind, _, what = need.partition(" ")
         met = {

@@ -10,7 +10,7 @@ import pymysql
 from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
-from holdfast_mysql.definitions.collations import StandIns, fit_to_server, known_collations
+from holdfast_mysql.definitions.collations import StandIns, fit_to_server
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
@@ -74,7 +74,7 @@ class TableMaker:
         self.placed = PlacedTables(session, database, replacing=bool(journal)) if stripping else None
         self._counting: frozenset[str] = frozenset()
         self.nontransactional: frozenset[str] = frozenset()
-        self.stand_ins = StandIns(known_collations(session))
+        self.stand_ins = StandIns(session.collations)
         self._refusals = Refusals(session, request.facts, self.stand_ins)
         self.made_database = False
         self.made: list[tuple[str, str]] = []

@@ -81,6 +81,13 @@ class Session:
         return _text(rows[0][0]) if rows else ""
 
     @cached_property
+    def collations(self) -> frozenset[str]:
+        """The collations that the server knows, under their full names."""
+        column = "full_collation_name" if self.server.mariadb_since(10, 10) else "collation_name"
+        query = f"SELECT {column} FROM information_schema.collation_character_set_applicability"
+        return frozenset(name.lower() for (name,) in self.texts(query))
+
+    @cached_property
     def folds(self) -> bool:
         """Whether names of databases and tables are compared without case: lower_case_table_names is 1 or 2."""
         return self.value("SELECT @@lower_case_table_names") != "0"
