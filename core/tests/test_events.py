@@ -75,7 +75,7 @@ def test_types_and_operations_are_equal_to_their_texts() -> None:
     operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import", "copy"]
     assert [str(kind) for kind in Operation] == operations
     assert "failed" in tuple(EventType)
-    assert Operation("import", "copy") is Operation.IMPORT
+    assert Operation("import") is Operation.IMPORT
 
 
 def test_every_operation_tells_what_it_did(registry: Registry, observer: Observer, database: str) -> None:
