@@ -229,3 +229,25 @@ def test_a_workflow_hands_a_backup_on_to_its_copy(shell: Shell) -> None:
     assert drill_task(copy)["state"] == "proven"
     with pytest.raises(UnsafeError):
         holdfast.delete(copy["id"], store=copy["store"])
+
+
+def test_a_check_tells_which_sources_lack_copies(shell: Shell, two: list[str]) -> None:
+    check = ("list", "--copies", "2", "--other-store", "other")
+    assert "no store" in shell.fails(10, *check).error
+    copied(shell, "other", two[0])
+    failed = shell.fails(17, *check)
+    assert f"1 source without 2 copies of the newest good backup: app ({two[1]} in 1)" in failed.error
+    assert "holdfast copy" in failed.hint
+    assert two[1] in failed.stdout
+    copied(shell, "other")
+    assert "lies in 2 stores" in shell.run(*check).stderr
+    assert shell.run(*check, "--json", "app").data == []
+    # A copy that is damaged is none, nor is another backup of the same id.
+    path = blob(shell.folder / "other", two[1])
+    path.rename(path.with_name("away"))
+    assert f"app ({two[1]} in 1)" in shell.fails(17, *check).error
+    assert "cannot be in 2 stores" in shell.fails(2, "list", "--copies", "3", "--other-store", "other").error
+    assert "named twice" in shell.fails(2, "list", "--copies", "2", "--other-store", str(shell.store)).error
+    assert "go together" in shell.fails(2, "list", "--other-store", "other").error
+    shutil.rmtree(shell.store / "app")
+    assert "no backup" in shell.fails(17, *check).error

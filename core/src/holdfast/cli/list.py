@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="Only the newest backup of each source that has no good one within TIME (2d, 36h); exit 17 if any.",
 )
+@click.option(
+    "--copies",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the newest good backup of each source that lies in fewer than N of this and the other stores; exit 17 "
+    "if any.",
+)
+@click.option("--other-store", "others", multiple=True, metavar="PATH|URL", help="A store that --copies looks into.")
 @json_option(run=False)
 @output_options
 @click.pass_obj
@@ -42,13 +50,20 @@ def command(
     tag: str | None,
     unproven_for: str | None,
     older_than: str | None,
+    copies: int | None,
+    others: tuple[str, ...],
 ) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.defaults import installed
     from holdfast.duration import parse_duration
-    from holdfast.errors import quote_name
+    from holdfast.errors import UsageError, quote_name
     from holdfast.operations.listing import list_store
 
+    if copies is not None or others:
+        if copies is None or any((state, tag, unproven_for, older_than)):
+            raise UsageError("--copies and --other-store go together, and with a NAME alone")
+        _list_copies(console, store, others, copies, name)
+        return
     period = unproven_for if older_than is None else older_than
     listing = list_store(
         store=store,
@@ -75,6 +90,21 @@ def command(
         console.say(f"{what}{of}{tagged} in {quote_name(listing.location)}")
     listing.raise_for_overdue(period or "")
     listing.raise_for_hidden()
+
+
+def _list_copies(console: Console, store: str, others: tuple[str, ...], wanted: int, name: str | None) -> None:
+    from holdfast.defaults import installed
+    from holdfast.errors import quote_name
+    from holdfast.operations.copies import list_copies
+
+    listing = list_copies(store=store, others=others, wanted=wanted, registry=installed(), name=name)
+    if console.json:
+        console.data([backup.as_data() for backup in listing.backups])
+    elif listing.backups:
+        console.out(table([_row(backup) for backup in listing.backups]))
+    elif not listing.lacking and not listing.empty:
+        console.say(f"the newest good backup of every source in {quote_name(listing.location)} lies in {wanted} stores")
+    listing.raise_for_lacking()
 
 
 def _row(backup: "Backup") -> dict[str, str]:
