@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.installing import plugin
 
-from holdfast.api import Capability, Component, Kind, hookimpl
+from holdfast.api import Capability, Component, EngineHooks, Kind, hookimpl
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.doctor import problems
 from holdfast.plugins.registry import Registry
@@ -117,3 +117,17 @@ def test_a_wrapper_that_returns_nothing_is_told() -> None:
     assert problem.startswith(
         "storage 'file' cannot be used with it: plugin 'Withholding-0' of Withholding-0, which wraps"
     )
+
+
+def test_the_parts_of_an_engine_are_imported() -> None:
+    component = Component(kind=Kind.ENGINE, name="x", capabilities=frozenset({Capability.PROOF}))
+    hooks = EngineHooks(
+        component, dump="no_such_driver:dump", restore="json:restore", databases="json:__doc__", moment="json:dumps"
+    )
+    registry = Registry(plugins=[hooks], discover=False, environ={})
+    assert problems(registry, registry.plugins[-1]) == [
+        "engine 'x': its part dump, no_such_driver:dump, cannot be imported: No module named 'no_such_driver'",
+        "engine 'x': its part restore, json:restore, cannot be imported: module 'json' has no attribute 'restore'",
+        "engine 'x': it lists PROOF, and has no part `scratch`, which a drill needs",
+        "engine 'x': its part databases, json:__doc__, is no function",
+    ]

@@ -821,12 +821,31 @@ class EngineHooks:
         moment: AbstractContextManager[Moment] | None = self._call("moment", scheme, request)
         return moment
 
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the parts, a line each, once all are imported; `holdfast plugins doctor` shows it."""
+        for part, place in self._parts.items():
+            if place is None:
+                if part == "scratch" and Capability.PROOF in self.component.capabilities:
+                    yield "it lists PROOF, and has no part `scratch`, which a drill needs"
+                continue
+            try:
+                function = _imported(place)
+            except (ImportError, AttributeError) as error:
+                yield f"its part {part}, {place}, cannot be imported: {error}"
+            else:
+                if not callable(function):
+                    yield f"its part {part}, {place}, is no function"
+
     def _call(self, part: str, scheme: str, argument: object) -> Any:
         place = self._parts[part]
         if scheme != self.component.name or place is None:
             return None
-        module, _, function = place.partition(":")
-        return getattr(import_module(module), function)(argument)
+        return _imported(place)(argument)
+
+
+def _imported(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
 # --- codec, checksum, storage -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from holdfast.api import Capability, Codec, Kind, SupportsShellDecode
+from holdfast.api import Capability, Codec, EngineHooks, Kind, SupportsShellDecode
 from holdfast.endings import ENDINGS, is_failure
 from holdfast.plugins.loading import Owned, Plugin, describe_error
 from holdfast.plugins.registry import Registry
@@ -65,6 +65,8 @@ def _look(registry: Registry, owned: Owned) -> Iterator[str]:
         return
     if Capability.PROOF in component.capabilities and not hasattr(owned.plugin.module, "holdfast_scratch"):
         yield "it lists PROOF, and there is no hook holdfast_scratch, which a drill needs"
+    if isinstance(owned.plugin.module, EngineHooks) and owned.plugin.module.component == component:
+        yield from owned.plugin.module.problems()
     if component.kind is Kind.CODEC:
         yield from _look_at_codec(registry.codec(component.name))
     if component.kind is Kind.CHECKSUM:
