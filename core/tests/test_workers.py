@@ -115,6 +115,25 @@ def test_an_error_in_the_waiting_thread_ends_the_tasks(error: BaseException) -> 
     assert our_threads() == set()
 
 
+class TimeLimit(BaseException):
+    """As gevent, eventlet and dramatiq raise one in the thread or greenlet that a call runs in, whichever that is."""
+
+
+def test_a_limit_that_is_no_exception_stays_what_it_is_outside_of_the_main_thread() -> None:
+    errors: list[BaseException] = []
+
+    def limited() -> None:
+        try:
+            test_an_error_in_the_waiting_thread_ends_the_tasks(TimeLimit())
+        except BaseException as error:  # noqa: BLE001 (looked at below)
+            errors.append(error)
+
+    thread = threading.Thread(target=limited)
+    thread.start()
+    thread.join()
+    assert errors == []
+
+
 def test_an_error_while_releasing_is_told_with_the_first_one_and_does_not_hide_it() -> None:
     def fails() -> None:
         raise Boom("first")

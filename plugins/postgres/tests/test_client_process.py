@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +57,30 @@ def test_no_program_is_started_whose_exit_code_nobody_gets(tmp_path: Path) -> No
             children.start(["/bin/sh", "-c", "exit 3"], offline=True)
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_pipe_that_the_process_has_made_non_blocking_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gevent's `subprocess` does: both its output and its messages come whole."""
+
+    class Patched(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            for pipe in (self.stdout, self.stderr):
+                assert pipe is not None
+                os.set_blocking(pipe.fileno(), False)
+
+    monkeypatch.setattr(subprocess, "Popen", Patched)
+    location = Location.parse("postgresql://127.0.0.1:1/none", connect_timeout=1)
+    script = "read -r word; echo $word; echo a warning >&2; read -r word; echo $word; echo another >&2"
+    with (
+        ClientProcesses(location, tmp_path) as children,
+        children.start(["/bin/sh", "-c", script], offline=True, feed=True) as child,
+    ):
+        chunks = child.chunks("cannot dump")
+        feeding = threading.Timer(0.1, child.write_script, [b"one\ntwo\n"])
+        feeding.start()
+        assert b"".join(chunks) == b"one\ntwo\n"
+        assert child.lines == ["a warning", "another"]
+        feeding.join()

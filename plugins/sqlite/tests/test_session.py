@@ -93,3 +93,22 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
         return  # it has ended already
     with open(process, "rb"):
         assert select.select([process], [], [], 10)[0], "the child still runs"
+
+
+def test_pipes_that_the_process_has_made_non_blocking_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gevent's `subprocess` does."""
+
+    class Patched(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            assert self.stdout is not None
+            os.set_blocking(self.stdout.fileno(), False)
+
+    with closing(sqlite3.connect(tmp_path / "app.db")) as db:
+        db.execute("CREATE TABLE t AS SELECT randomblob(8000000) AS x")
+        db.commit()
+    monkeypatch.setattr(subprocess, "Popen", Patched)
+    record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=str(tmp_path / "store"))
+    assert record.size_bytes > 8_000_000

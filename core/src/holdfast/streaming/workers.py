@@ -31,6 +31,7 @@ class Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
+        self._thread = threading.get_ident()
         self.error: BaseException | None = None
 
     def set(self, error: BaseException) -> None:
@@ -40,10 +41,9 @@ class Stop:
                 self.error = self._of_a_thread(error)
         self._event.set()
 
-    @staticmethod
-    def _of_a_thread(error: BaseException) -> BaseException:
-        """The error to report: in a thread of ours no signal is handled, so that what ends a program is a plugin's."""
-        if isinstance(error, Exception) or threading.current_thread() is threading.main_thread():
+    def _of_a_thread(self, error: BaseException) -> BaseException:
+        """The error to report: to a thread of ours nobody sends a signal or time limit: there it is a plugin's."""
+        if isinstance(error, Exception) or threading.get_ident() == self._thread:
             return error
         failure = PluginError(f"a plugin failed: {describe_ending(error)}")
         failure.__cause__ = error

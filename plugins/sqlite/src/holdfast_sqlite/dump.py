@@ -7,6 +7,7 @@ certain to be right. In this process nothing of the source is ever opened.
 
 import logging
 import os
+import select
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -127,13 +128,22 @@ class Dump:
 
 def _fill(descriptor: int) -> bytes | bytearray:
     """The next 1 MiB, less at the end only: a pipe gives what it happens to hold."""
-    first = os.read(descriptor, _READ)  # most often all of it, and no buffer had to be cleared for it
+    first = _read(descriptor, _READ)  # most often all of it, and no buffer had to be cleared for it
     if len(first) == _READ or not first:
         return first
     piece = bytearray(first)
-    while len(piece) < _READ and (more := os.read(descriptor, _READ - len(piece))):
+    while len(piece) < _READ and (more := _read(descriptor, _READ - len(piece))):
         piece += more
     return piece
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """What a pipe holds; gevent and eventlet make those of child processes non-blocking."""
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            select.select([descriptor], [], [])  # which in such a process lets the others go on
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.api import HoldfastError, os_error_text
+from holdfast_postgres.client.pipes import READ, read_block, text_of
 from holdfast_postgres.client.stalls import Stalls
 from holdfast_postgres.errors import client_error, server_error
 from holdfast_postgres.location import Location
 from holdfast_postgres.silence import Peer, SilentServerError, Watch
 
-READ = 1 << 20
 # Runs a program, and kills it with its workers as soon as the lifeline, a pipe that we hold open, is closed by our
 # death. A program that streams to us dies of its broken pipe anyway; pg_restore would build its indexes to the end,
 # and PR_SET_PDEATHSIG does not reach the workers that it forks.
@@ -231,7 +231,7 @@ class ClientProcess:
     def _read_stderr(self) -> None:
         """Read standard error to its end: a program whose pipe is full would block."""
         assert self._process.stderr is not None  # noqa: S101 (it is a pipe)
-        with open(self._process.stderr.fileno(), encoding="utf-8", errors="backslashreplace", closefd=False) as stderr:
+        with text_of(self._process.stderr.fileno()) as stderr:
             for line in stderr:
                 text = line.rstrip("\n")
                 (self._first if len(self._first) < _KEPT // 2 else self._last).append(text[:10_000])
@@ -272,7 +272,7 @@ class ClientProcess:
             fcntl.fcntl(self._process.stdout, _F_SETPIPE_SZ, READ)
         descriptor = self._process.stdout.fileno()
         try:
-            while block := _fill(descriptor):
+            while block := read_block(descriptor):
                 yield block
             self.finish(action)
         finally:
@@ -335,14 +335,3 @@ class ClientProcess:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-
-
-def _fill(descriptor: int) -> bytes | bytearray:
-    """The next 1 MiB, less at the end only: a pipe gives what it happens to hold."""
-    first = os.read(descriptor, READ)  # most often all of it, and no buffer had to be cleared for it
-    if len(first) == READ or not first:
-        return first
-    block = bytearray(first)
-    while len(block) < READ and (more := os.read(descriptor, READ - len(block))):
-        block += more
-    return block
