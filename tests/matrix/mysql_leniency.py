@@ -283,3 +283,33 @@ def test_what_a_sql_mode_of_the_source_computed_is_not_called_damage(
         assert "NO_UNSIGNED_SUBTRACTION" in str(caught.value.hint)
     finally:
         mysql.rows("SET GLOBAL local_infile=OFF")
+
+
+def test_foreign_keys_between_columns_of_other_character_sets_come_back(
+    mysql: MariaDB, source: str, store: str
+) -> None:
+    """As CONVERT TO leaves them with foreign_key_checks=0; the server makes none itself."""
+    statements = """
+        CREATE TABLE z_parent(id VARCHAR(9) CHARACTER SET latin1 PRIMARY KEY, s VARCHAR(9) UNIQUE,
+            u VARCHAR(9) UNIQUE, up VARCHAR(9), CONSTRAINT self FOREIGN KEY (up) REFERENCES z_parent(u));
+        CREATE TABLE a_child(id INT PRIMARY KEY, p VARCHAR(9) CHARACTER SET latin1, s VARCHAR(9) DEFAULT 'x' COMMENT 'y',
+            CONSTRAINT f1 FOREIGN KEY (p) REFERENCES z_parent(id), CONSTRAINT f2 FOREIGN KEY (s) REFERENCES z_parent(s));
+        CREATE TABLE z_child(id INT PRIMARY KEY, s VARCHAR(9), KEY (s),
+            CONSTRAINT f3 FOREIGN KEY (s) REFERENCES z_parent(s) ON DELETE SET NULL);
+        INSERT INTO z_parent VALUES ('ä', 'x', 'q', NULL), ('b', 'y', 'r', 'q');
+        INSERT INTO a_child VALUES (1, 'ä', 'x');
+        INSERT INTO z_child VALUES (1, 'y');
+        SET foreign_key_checks=0;
+        ALTER TABLE z_parent CONVERT TO CHARACTER SET utf8mb4;
+        ALTER TABLE a_child MODIFY s VARCHAR(9) COLLATE utf8mb4_bin DEFAULT 'x' COMMENT 'y';
+        ALTER TABLE z_child MODIFY s VARCHAR(9) CHARACTER SET latin1;
+        ALTER TABLE z_parent MODIFY up VARCHAR(9) COLLATE utf8mb4_bin;
+    """
+    mysql.client(statements.encode(), database=source, options=("--default-character-set=utf8mb4",))
+    backup = holdfast.backup(mysql.url(source), store=store, proof=True)
+    drilled = holdfast.drill(backup, store=store, into=mysql.url())
+    assert (drilled.problems, drilled.state) == ((), "proven")
+    holdfast.restore(backup.id, mysql.url("copy"), store=store)
+    for name in ("z_parent", "a_child", "z_child"):
+        for query in ("SHOW CREATE TABLE {}." + name, "SELECT * FROM {}." + name):
+            assert mysql.rows(query.format("copy")) == mysql.rows(query.format(source))

@@ -65,6 +65,10 @@ _HINTS = {
     1412: "run the backup again: a table was altered while it ran",
     1021: "free space on the server's disk",
     1114: "free space on the server's disk",
+    3780: (
+        "ALTER TABLE one of the columns of the foreign key to the character set and collation of the other one, or "
+        "restore under another name, where such a key is made as it was"
+    ),
 }
 
 

@@ -79,6 +79,17 @@ def without_references(body: bytes) -> bytes:
     return _without(body, clauses, out) if out and len(out) < len(clauses) else body
 
 
+def references_of(body: bytes) -> dict[str, bytes]:
+    """The clauses of a table's foreign keys by their names."""
+    clauses = [clause for clause in _clauses(body)[0] if clause.kind == "reference"]
+    return {clause.tokens[1].name or "": _text(body, clause) for clause in clauses}
+
+
+def column_clauses(body: bytes) -> dict[str, bytes]:
+    """The clauses of a table's columns by their names."""
+    return {clause.tokens[0].name or "": _text(body, clause) for clause in _clauses(body)[0] if clause.kind == "column"}
+
+
 def generated_expressions(body: bytes) -> dict[str, bytes]:
     """The expressions of the stored generated columns of a table, by the names of these."""
     expressions = {}

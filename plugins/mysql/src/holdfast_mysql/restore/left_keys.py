@@ -2,16 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
-from holdfast_mysql.definitions.create_table import SplitDefinition, name_of, split_keys
+from holdfast_mysql.definitions.create_table import (
+    SplitDefinition,
+    name_of,
+    references_of,
+    split_keys,
+    without_references,
+)
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.server_warnings import judge, read_warnings
+from holdfast_mysql.restore.unlike_references import Unlike, add_unlike, take_out
 from holdfast_mysql.session import Session, quoted
 
 
@@ -39,15 +47,34 @@ class LeftKeys:
         It was made with them first, so that what the server does not take is known before any row is loaded.
         """
         split = split_keys(body)
-        if split.keys:
+        if split.keys and table not in self._split:
             self._split[table] = split
             self._session.execute(f"DROP TABLE {quoted(table)}")
             with relaxed(self._session) if table in self._tables.relaxed else nullcontext():
                 self._session.execute(split.create)
 
+    def leave_unlike(self, table: str, body: bytes, error: pymysql.MySQLError) -> bytes | None:
+        """What makes a table that was refused for a foreign key whose columns are not alike: that is added later.
+
+        None where that is not why.
+        """
+        key = Unlike.of(error)
+        if key is None:
+            return None
+        references = references_of(body)
+        if key.name in references:
+            self._split[table] = SplitDefinition(create=body, references=tuple(references.values()))
+            return without_references(body)
+        if (taken := take_out(self._session, key)) is None:
+            return None
+        child, clause = taken
+        split = self._split.get(child) or SplitDefinition(create=b"")
+        self._split[child] = replace(split, references=(*split.references, clause))
+        return body
+
     def add(self, session: Session, table: str) -> None:
         """Build the keys of a table, all in one pass over its rows."""
-        if table in self._split:
+        if table in self._split and self._split[table].keys:
             action = f"cannot build the keys of table {quote_name(table)}"
             self._add(session, table, self._split[table].keys, kind="key", action=action)
 
@@ -77,10 +104,24 @@ class LeftKeys:
         added = b", ".join(b"ADD " + clause for clause in clauses)
         strictness = relaxed(session) if table in self._tables.relaxed else nullcontext()
         with translate_errors(action), self._tables.naming_duplicates(session, table), strictness:
-            count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+            try:
+                count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+            except pymysql.MySQLError as error:
+                if Unlike.of(error) is None:
+                    raise
+                self._alter_unlike(session, table, clauses)
+                return
             warnings = read_warnings(session) if count else []
             told = [warning for warning in warnings if warning.code not in self._tables.accepted[table]]
             judge(session, "table", table, told, unchanged=lambda: False)
+
+    @staticmethod
+    def _alter_unlike(session: Session, table: str, clauses: tuple[bytes, ...]) -> None:
+        for clause in clauses:
+            try:
+                session.execute(b"ALTER TABLE " + quoted(table).encode() + b" ADD " + clause)
+            except pymysql.MySQLError as error:
+                add_unlike(session, table, clause, error)
 
 
 @contextmanager

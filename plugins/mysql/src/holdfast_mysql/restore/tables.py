@@ -171,6 +171,8 @@ class TableMaker:
                 why = "its defaults take numbers from sequences of other databases, which are not here"
                 note(self._session, self._database, "table", statement.name, why)
                 return self._execute(statement, plain)
+            if statement.kind == "table" and (like := self.keys.leave_unlike(statement.name, body, error)):
+                return self._execute(statement, like)
             if statement.kind != "table" or error_number(error) not in _STRICT:
                 raise
             with relaxed(self._session, because=error):
