@@ -66,7 +66,8 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@.ci/prepare test
-	@PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 600 $(ARGS)
+	@PATH="$$(realpath $(BIN)):$$PATH" PYTEST_DEBUG_TEMPROOT="$$($(BIN)/python tests/support/servers/place.py)" \
+		$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done

@@ -48,7 +48,8 @@ class Outcomes:
 def run(modules: list[Path], folder: Path) -> Outcomes:
     """Run the suites of some modules in a process of their own: its end, whatever it is, is seen."""
     result = folder / "outcomes.json"
-    options = ["-q", "--noconftest", "-psupport.contract.outcomes", "-pno:cacheprovider", "-pno:xdist",
+    # Pytest's own tracebacks of hundreds of mutants are half of the time, and nobody reads them.
+    options = ["-q", "--noconftest", "-psupport.contract.outcomes", "-pno:cacheprovider", "-pno:xdist", "--tb=native",
                "-pno:hypothesispytest", f"--basetemp={folder / 'suites'}"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *map(str, modules)],

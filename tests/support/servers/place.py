@@ -1,6 +1,7 @@
-"""Where servers that live for one test session have their files."""
+"""Where servers that live for one test session have their files; run, it names the place of the tests' own files."""
 
 import os
+import tempfile
 from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
@@ -28,3 +29,7 @@ def _memory() -> int:
     available = int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) << 10
     limit = _LIMIT.read_text().strip() if _LIMIT.exists() else "max"
     return available if limit == "max" else min(available, int(limit))
+
+
+if __name__ == "__main__":
+    print(place_of_servers(tempfile.gettempdir()))
