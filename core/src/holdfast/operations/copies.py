@@ -20,7 +20,7 @@ class SourceCopies:
 
     name: str
     newest: Entry | None
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class CopiesListing:
 
 
 def _have(each: SourceCopies) -> str:
-    return "no good backup" if each.newest is None else f"{each.newest.id} in {len(each.places)}"
+    return "no good backup" if each.newest is None else f"{each.newest.id} in {len(each.locations)}"
 
 
 def list_copies(
@@ -73,22 +73,22 @@ def list_copies(
         raise UsageError("a store is named twice, and would count twice")
     sources = _newest(catalog, name)
     held = [_good(each, name) for each in elsewhere]
-    found = [
+    counted = [
         SourceCopies(
             name=source,
             newest=entry,
-            places=() if entry is None else (locations[0], *_places(entry, held, locations[1:])),
+            locations=() if entry is None else (locations[0], *_locations_of(entry, held, locations[1:])),
         )
         for source, entry in sources
     ]
-    lacking = tuple(each for each in found if len(each.places) < wanted)
+    lacking = tuple(each for each in counted if len(each.locations) < wanted)
     return CopiesListing(
         location=locations[0],
         others=tuple(locations[1:]),
         wanted=wanted,
         lacking=lacking,
         backups=tuple(Backup.of(each.newest, catalog.storage) for each in lacking if each.newest is not None),
-        empty=not found,
+        empty=not counted,
     )
 
 
@@ -113,6 +113,6 @@ def _good(catalog: Catalog, name: str | None) -> dict[tuple[str, str], str]:
     return {(entry.name, entry.id): entry.checksum for entry in entries if entry.good}
 
 
-def _places(entry: Entry, held: Sequence[dict[tuple[str, str], str]], locations: Sequence[str]) -> list[str]:
+def _locations_of(entry: Entry, held: Sequence[dict[tuple[str, str], str]], locations: Sequence[str]) -> list[str]:
     key = entry.name, entry.id
     return [place for place, there in zip(locations, held, strict=True) if there.get(key) == entry.checksum]
