@@ -321,6 +321,35 @@ def test_ctrl_c_shows_no_traceback_once_the_program_is_found(shell: Shell) -> No
     assert moments[-1][0] == "click"
 
 
+LATE = """
+    import os, signal, sys, traceback
+    from holdfast import cli
+
+    def late(module, name):
+        function = getattr(module, name)
+        def call(*arguments):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return function(*arguments)
+        setattr(module, name, call)
+
+    late({"report": traceback, "end": cli}[sys.argv[1]], {"report": "format_exception", "end": "flush"}[sys.argv[1]])
+    cli.main(["list", "--store", "nowhere"])
+"""
+
+
+@pytest.mark.parametrize(("moment", "code"), [("report", 143), ("end", 10)])
+def test_a_signal_that_comes_when_all_is_over_is_no_traceback(shell: Shell, moment: str, code: int) -> None:
+    """As of a service that is stopped: a child of ours ends by it, of which we tell when our own comes."""
+    command = [sys.executable, "-c", dedent(LATE), moment]
+    done = subprocess.run(
+        command, cwd=shell.folder, env=shell.environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert ("terminated by SIGTERM" in done.stderr) == (code == 143)
+
+
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(shell: Shell) -> None:
     interrupting.install(shell.folder / "plugins")
     env = interrupting.variables(shell.folder / "plugins", shell.store, at=5, number=signal.SIGHUP)

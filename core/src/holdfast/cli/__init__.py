@@ -47,6 +47,15 @@ COMMANDS = {
 _SOON = 0.01  # seconds, in which a finalizer or callback that a signal met has ended
 
 
+class _Outcome:
+    """Whether it has been told what became of the command, and no signal changes that any more."""
+
+    is_told = False
+
+
+_outcome = _Outcome()
+
+
 class Terminated(BaseException):
     """SIGTERM or SIGHUP: the run ends and cleans up, then the process exits with 128 + the signal's number."""
 
@@ -144,7 +153,17 @@ def _choose_encoding(output: io.TextIOWrapper) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
+    _outcome.is_told = False
     context: dict[str, Any] = {}
+    try:
+        return _run(arguments, context)
+    except (KeyboardInterrupt, Terminated) as error:  # on the way to telling of another failure, or of none
+        return _fail(context, *_ended(error), arguments, error)
+    finally:
+        _outcome.is_told = True
+
+
+def _run(arguments: list[str], context: dict[str, Any]) -> int:
     try:
         with cli.make_context("holdfast", [*(arguments or ["--help"])]) as ctx:
             context["console"] = lambda: ctx.obj
@@ -161,10 +180,8 @@ def run(arguments: list[str]) -> int:
         )
         message = _message(error) + _origin(error)
         return _fail(context, HoldfastError(message, hint=_order(error) or usage), 2, arguments)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _fail(context, HoldfastError(f"interrupted{cleanup_notes(error)}"), 130, arguments, error)
-    except Terminated as error:
-        return _fail(context, HoldfastError(f"{error}{cleanup_notes(error)}"), error.exit_code, arguments, error)
+    except (KeyboardInterrupt, click.Abort, Terminated) as error:
+        return _fail(context, *_ended(error), arguments, error)
     except HoldfastError as error:
         if isinstance(error.__cause__, BrokenPipeError):  # of the watcher, which writes JSON lines
             return _nobody_reads()
@@ -185,6 +202,13 @@ def run(arguments: list[str]) -> int:
             f"internal error: {type(error).__name__}: {text}", hint="run it again with -v to see where, and report it"
         )
         return _fail(context, failure, 1, arguments, error)
+
+
+def _ended(error: BaseException) -> tuple[HoldfastError, int]:
+    """What to say of a signal, and the exit code."""
+    if isinstance(error, Terminated):
+        return HoldfastError(f"{error}{cleanup_notes(error)}"), error.exit_code
+    return HoldfastError(f"interrupted{cleanup_notes(error)}"), 130
 
 
 def _open_standard_streams() -> None:
@@ -232,6 +256,7 @@ def _fail(
     trace = "".join(traceback.format_exception(error)) if error is not None else ""
     hint = failure.hint and _hide(failure.hint, arguments)
     clean = HoldfastError(_hide(failure.message, arguments), hint=hint)
+    _outcome.is_told = True
     console.failed(clean, code, trace=_hide(trace, arguments))
     return code
 
@@ -280,6 +305,8 @@ def _catch_signals() -> None:
     def handle(number: int, _frame: FrameType | None) -> None:
         for each in handled:
             signal.signal(each, signal.SIG_IGN)
+        if _outcome.is_told:  # the process ends in a moment
+            return
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     def dropped(what: "sys.UnraisableHookArgs") -> None:

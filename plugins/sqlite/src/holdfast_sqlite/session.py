@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,9 @@ log = logging.getLogger("holdfast.sqlite")
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from holdfast_sqlite.child.main import main; main()"
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _OUT_OF_MEMORY = "the kernel does that where memory runs out (dmesg, journalctl -k), or somebody has done it: try again"
+# Whoever stops a service sends this to all of its processes: ours is on its way then, and ends what waits for it.
+_STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_SOON = 0.1  # seconds
 _PIPE = 1 << 20  # bytes; the most that an unprivileged process may ask for
 
 
@@ -88,6 +92,8 @@ class Child:
     def _death(self, code: int) -> HoldfastError:
         """Why there are no more messages: a signal, or the last line of what it has written to standard error."""
         if code < 0:
+            if -code in _STOPS:
+                time.sleep(_SOON)
             name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
             return HoldfastError(
                 f"the SQLite engine's child process was ended by {name}",
