@@ -1,5 +1,6 @@
 """`holdfast rename`: all that a source has goes along, and whatever cuts a run off leaves one of the two names."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,8 @@ from support.commandline import Shell
 from support.databases import add_row
 
 import holdfast
-from holdfast.errors import LockedError, NotFoundError, UnsafeError
+from holdfast.errors import HoldfastError, LockedError, NotFoundError, UnsafeError
+from holdfast.store.folder import FolderStorage
 
 
 def listed(shell: Shell, *arguments: str) -> list[dict[str, object]]:
@@ -48,6 +50,22 @@ def test_a_renamed_source_is_the_same_with_all_that_it_has(shell: Shell) -> None
     assert len(listed(shell)) == 3  # the pinned, the newest proven, and the newest
     assert [path.name for path in shell.store.iterdir() if path.is_dir() and path.name[0] != "."] == ["shop"]
     assert shell.run("list", "--unproven-for", "1d").code == 0
+
+
+def test_what_fails_once_the_new_name_is_there_says_that_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of the store could not be synced: that is an error, and no reason to say that nothing was renamed."""
+    shell.backup("sqlite:///app.db")
+    sync = FolderStorage.barrier
+
+    def barrier(storage: FolderStorage) -> None:
+        if (shell.store / "shop").exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(shell.store))
+        sync(storage)
+
+    monkeypatch.setattr(FolderStorage, "barrier", barrier)
+    with pytest.raises(HoldfastError, match="input/output error; 'app' is called 'shop' all the same"):
+        holdfast.rename("app", "shop", store=str(shell.store))
+    assert {row["name"] for row in listed(shell)} == {"shop"}
 
 
 def test_the_old_name_says_what_the_source_is_called_now(shell: Shell) -> None:

@@ -61,7 +61,7 @@ def rename(
         run.action = f"cannot rename '{old}'"
         run.emit(EventType.STARTED, store=storage.location, names=[old, new])
         with _alone(storage, old), _alone(storage, new):
-            result = _rename(catalog, storage, old, new)
+            result = _rename(catalog, storage, old, new, run)
         log.info("renamed %s to %s", old, new, extra={"source_name": new})
         run.finish(**result.as_data())
         return result
@@ -92,7 +92,7 @@ def _in_use(name: str) -> LockedError:
     )
 
 
-def _rename(catalog: Catalog, storage: SupportsRename, old: str, new: str) -> RenameResult:
+def _rename(catalog: Catalog, storage: SupportsRename, old: str, new: str, run: Run) -> RenameResult:
     ids = _ids(catalog, old)
     there = any(True for _ in catalog.storage.list(new))
     if not ids and new in renamed_to(catalog.storage, old):
@@ -111,6 +111,7 @@ def _rename(catalog: Catalog, storage: SupportsRename, old: str, new: str) -> Re
     except FileExistsError as error:
         catalog.storage.delete(former_path(old, old))
         raise UnsafeError(f"the name '{new}' was taken meanwhile", hint="choose another name") from error
+    run.settled = f"'{old}' is called '{new}' all the same"
     catalog.storage.barrier()
     return RenameResult(old=old, name=new, backups=len(ids))
 
