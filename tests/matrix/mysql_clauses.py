@@ -88,3 +88,63 @@ def test_clauses_in_comments_are_told_of_and_defaults_are_written_as_the_other_p
             server.rows("DROP DATABASE IF EXISTS shop")
             server.rows("DROP DATABASE IF EXISTS back")
             server.rows("DROP DATABASE IF EXISTS copy")
+
+
+def test_checks_that_are_called_alike_in_mariadb_get_other_names(
+    mysql: MariaDB, mariadb: MariaDB, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mariadb.rows("CREATE DATABASE alike")
+    try:
+        mariadb.rows("CREATE TABLE t1(id INT PRIMARY KEY, CONSTRAINT positive CHECK (id > 0))", database="alike")
+        mariadb.rows(
+            "CREATE TABLE t2(id INT PRIMARY KEY, CONSTRAINT POSITIVE CHECK (id > 1), CONSTRAINT other CHECK (id < 9))",
+            database="alike",
+        )
+        record = holdfast.backup(mariadb.url("alike"), store=store)
+        holdfast.restore(record.id, mysql.url("alike"), store=store)
+        assert "CHECK POSITIVE of table t2 gets another name" in caplog.text
+        names = mysql.rows(
+            "SELECT table_name, constraint_name FROM information_schema.table_constraints"
+            " WHERE constraint_schema='alike' AND constraint_type='CHECK' ORDER BY 1, 2"
+        )
+        assert names == [("t1", "positive"), ("t2", "other"), ("t2", "t2_chk_1")]
+        holdfast.restore(record.id, mysql.url("alike"), store=store, replace=True)
+    finally:
+        for server in (mysql, mariadb):
+            server.rows("DROP DATABASE IF EXISTS alike")
+
+
+def test_words_that_only_the_other_product_reserves_are_names_there_too(
+    mysql: MariaDB, mariadb: MariaDB, store: str
+) -> None:
+    bodies = {
+        "mariadb": (
+            "CREATE TABLE groups(id INT PRIMARY KEY, `rank` INT)",
+            "INSERT INTO groups VALUES (1, 7)",
+            """CREATE PROCEDURE p() BEGIN /* groups */ DECLARE rank INT DEFAULT 0;
+                SELECT groups.rank INTO rank FROM groups WHERE groups.rank > rank LIMIT 1;
+                SELECT rank AS system, 'groups' AS empty, id AS `groups` FROM groups; END""",
+            "CREATE TRIGGER tr BEFORE INSERT ON groups FOR EACH ROW SET @lag = NEW.rank",
+            "CREATE FUNCTION fx(empty INT) RETURNS INT DETERMINISTIC RETURN empty + 1",
+            "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DISABLE DO INSERT INTO groups (id, rank) VALUES (5, 6)",
+        ),
+        "mysql": (
+            "CREATE TABLE t(id INT PRIMARY KEY, returning INT, `offset` INT)",
+            "INSERT INTO t VALUES (1, 2, 3), (2, 3, 4)",
+            """CREATE PROCEDURE p() BEGIN DECLARE offset INT DEFAULT 3;
+                SELECT t.returning AS `offset`, returning + offset FROM t LIMIT 1 OFFSET 1; END""",
+        ),
+    }
+    servers = {"mysql": mysql, "mariadb": mariadb}
+    for name, statements in bodies.items():
+        source, target = servers[name], next(server for other, server in servers.items() if other != name)
+        source.rows("CREATE DATABASE words")
+        try:
+            for statement in statements:
+                source.rows(statement, database="words")
+            record = holdfast.backup(source.url("words"), store=store)
+            holdfast.restore(record.id, target.url("words"), store=store)
+            assert target.rows("CALL p()", database="words") == source.rows("CALL p()", database="words")
+        finally:
+            for server in (mysql, mariadb):
+                server.rows("DROP DATABASE IF EXISTS words")

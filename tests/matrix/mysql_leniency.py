@@ -292,8 +292,8 @@ def test_foreign_keys_between_columns_of_other_character_sets_come_back(
     statements = """
         CREATE TABLE z_parent(id VARCHAR(9) CHARACTER SET latin1 PRIMARY KEY, s VARCHAR(9) UNIQUE,
             u VARCHAR(9) UNIQUE, up VARCHAR(9), CONSTRAINT self FOREIGN KEY (up) REFERENCES z_parent(u));
-        CREATE TABLE a_child(id INT PRIMARY KEY, p VARCHAR(9) CHARACTER SET latin1, s VARCHAR(9) DEFAULT 'x'
-            COMMENT 'y', CONSTRAINT f1 FOREIGN KEY (p) REFERENCES z_parent(id),
+        CREATE TABLE a_child(id INT PRIMARY KEY, p VARCHAR(9) CHARACTER SET latin1,
+            s VARCHAR(9) DEFAULT 'x' COMMENT 'y', CONSTRAINT f1 FOREIGN KEY (p) REFERENCES z_parent(id),
             CONSTRAINT f2 FOREIGN KEY (s) REFERENCES z_parent(s));
         CREATE TABLE z_child(id INT PRIMARY KEY, s VARCHAR(9), KEY (s),
             CONSTRAINT f3 FOREIGN KEY (s) REFERENCES z_parent(s) ON DELETE SET NULL);

@@ -1,6 +1,7 @@
 """The definition of a table in two parts: what rows need, and keys that are built quicker when all rows are there."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from holdfast_mysql.definitions.tokens import Token, code, replaced
@@ -114,11 +115,25 @@ def column_tokens(body: bytes) -> list[list[Token]]:
 
 def without_made_names(body: bytes) -> bytes:
     """A table of MariaDB without the names that the server gave its CHECKs: they are the same in each table."""
+    return without_check_names(body, [name for name in check_names(body) if _MADE_NAME.fullmatch(name)])
+
+
+def check_names(body: bytes) -> list[str]:
+    """The names of a table's CHECKs that have one."""
+    return [clause.tokens[1].name or "" for clause in _named_checks(body)]
+
+
+def without_check_names(body: bytes, names: Collection[str]) -> bytes:
+    """A table without some names of its CHECKs, for the server to give them others."""
     return replaced(body, [
-        (clause.tokens[0].start, clause.tokens[2].start, b"") for clause in _clauses(body)[0]
-        if clause.words[0] == "CONSTRAINT" and clause.words[2:3] == ["CHECK"]
-        and _MADE_NAME.fullmatch(clause.tokens[1].name or "")
+        (clause.tokens[0].start, clause.tokens[2].start, b"") for clause in _named_checks(body)
+        if clause.tokens[1].name in names
     ])  # fmt: skip
+
+
+def _named_checks(body: bytes) -> list[_Clause]:
+    return [clause for clause in _clauses(body)[0]
+            if clause.words[0] == "CONSTRAINT" and clause.words[2:3] == ["CHECK"]]  # fmt: skip
 
 
 def name_of(clause: bytes) -> str:

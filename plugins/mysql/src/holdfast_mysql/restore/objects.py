@@ -28,6 +28,7 @@ from holdfast_mysql.restore.object_warnings import ObjectWarnings
 from holdfast_mysql.restore.own_definers import OwnDefiners
 from holdfast_mysql.restore.placeholder_libraries import make_importing
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
+from holdfast_mysql.restore.reserved_words import run_quoting
 from holdfast_mysql.restore.server_warnings import NO_DEFINER
 from holdfast_mysql.session import Session, literal, quoted, use
 
@@ -153,7 +154,7 @@ class ObjectMaker:
         self._session.execute(OPENING[0])
         if settings:
             self._session.execute("SET " + ", ".join(settings))
-        self._warnings.judge(statement, self._run(statement.body))
+        self._warnings.judge(statement, run_quoting(self._run, statement, self._session.server))
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")

@@ -18,6 +18,7 @@ from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_
 from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.restore.check_names import CheckNames
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.left_checks import LeftChecks
@@ -63,6 +64,7 @@ class TableMaker:
         self._sizes = _sizes(request)
         self._stored = frozenset(table for table, _ in request.facts["rows"].values())
         self.relaxed: set[str] = set()  #: tables that are made without InnoDB's strict mode
+        self._check_names = CheckNames(session, database, request.facts)
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
         #: Numbers of warnings with which each table is what it was.
         self.accepted: dict[str, set[int]] = {}
@@ -155,7 +157,8 @@ class TableMaker:
         """A definition without what the restore is to do without; a drill does not compare a table without clauses."""
         if statement.kind != "table":
             return statement.body
-        body = without_references(statement.body) if self._unlinked else statement.body
+        body = self._check_names.fit(statement.name, statement.body)
+        body = without_references(body) if self._unlinked else body
         stripped = without_storage(body, self._strip) if self._strip else body
         if stripped != body and self._drill:
             why = f"it is made without {', '.join(sorted(self._strip))}"
