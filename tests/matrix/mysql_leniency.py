@@ -261,6 +261,19 @@ def test_an_event_of_another_mode_is_compared_as_a_dump_reads_it(mysql: MariaDB,
     assert "\U0001f600" in str(mysql.rows("SHOW CREATE EVENT copy.ev"))
 
 
+def test_a_view_that_the_server_warns_of_and_makes_with_more_conditions_is_what_it_was(
+    mysql: MariaDB, source: str, store: str
+) -> None:
+    """MySQL adds a test for NULL each time to a view with INTERSECT, and warns of what it cannot show in utf8mb3."""
+    mysql.rows("CREATE TABLE t(id INT PRIMARY KEY, a INT, x TEXT)", database=source)
+    mysql.rows("CREATE VIEW v AS SELECT id FROM t INTERSECT SELECT a FROM t WHERE x = 'ä€\U0001f600'", database=source)
+    backup = holdfast.backup(mysql.url(source), store=store, proof=True)
+    drilled = holdfast.drill(backup, store=store, into=mysql.url())
+    assert (drilled.problems, drilled.state) == ((), "proven")
+    holdfast.restore(backup.id, mysql.url("copy"), store=store)
+    assert "\U0001f600" in str(mysql.rows("SHOW CREATE VIEW copy.v"))
+
+
 @pytest.mark.parametrize("local_infile", [True, False])
 def test_what_a_sql_mode_of_the_source_computed_is_not_called_damage(
     mysql: MariaDB, source: str, store: str, local_infile: bool

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from holdfast.api import quote_name
+from holdfast_mysql.definitions.null_tests import without_repeated_tests
 from holdfast_mysql.definitions.renaming import rename_database
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.restore.server_warnings import NO_DEFINER, definition_in, judge, read_warnings
@@ -51,6 +52,8 @@ class ObjectWarnings:
         body = definition_in(self._session, statement.kind, statement.name)
         bodies = (replace(statement, body=text) for text in (body, statement.body))
         made, wanted = (rename_database(each, old=self._database, new="", objects=[statement.name]) for each in bodies)
+        if statement.kind == "view":
+            made, wanted = without_repeated_tests(statement, made), without_repeated_tests(statement, wanted)
         return made == wanted
 
     def tell(self) -> None:
