@@ -327,3 +327,23 @@ def test_foreign_keys_between_columns_of_other_character_sets_come_back(
     for name in ("z_parent", "a_child", "z_child"):
         for query in ("SHOW CREATE TABLE {}." + name, "SELECT * FROM {}." + name):
             assert mysql.rows(query.format("copy")) == mysql.rows(query.format(source))
+
+
+def test_a_database_of_another_encryption_than_the_servers_default_takes_a_right(
+    mysql: MariaDB, source: str, store: str
+) -> None:
+    """With table_encryption_privilege_check; what takes it is known before anything is made."""
+    mysql.rows("CREATE TABLE t(id INT PRIMARY KEY)", database=source)
+    backup = holdfast.backup(mysql.url(source), store=store)
+    mysql.rows("CREATE USER plain@'%' IDENTIFIED BY 'x'")
+    mysql.rows("GRANT ALL ON copy.* TO plain@'%'")
+    mysql.rows("SET GLOBAL default_table_encryption=ON, GLOBAL table_encryption_privilege_check=ON")
+    try:
+        with pytest.raises(holdfast.CredentialsError) as caught:
+            holdfast.restore(backup, mysql.url("copy", user="plain", password="x"), store=store)
+        assert "TABLE_ENCRYPTION_ADMIN" in str(caught.value.hint)
+        mysql.rows("GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO plain@'%'")
+        holdfast.restore(backup, mysql.url("copy", user="plain", password="x"), store=store)
+    finally:
+        mysql.rows("SET GLOBAL default_table_encryption=OFF, GLOBAL table_encryption_privilege_check=OFF")
+        mysql.rows("DROP USER plain@'%'")

@@ -132,14 +132,20 @@ def test_an_account_without_super_is_told_of_triggers_and_functions_before(
         holdfast.restore(record.id, url, store=store, options=options)
 
 
-def test_a_server_whose_events_are_switched_off_for_good_takes_all_else(
+def test_a_server_whose_events_are_switched_off_or_whose_time_is_set_by_nobody_takes_all_else(
     mariadb: MariaDB, database: str, store: str, new_name: Callable[[], str]
 ) -> None:
     """MariaDB started with event_scheduler=DISABLED does not even list events; with some there, nothing can be read."""
     mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
     mariadb.rows(f"CREATE EVENT {database}.e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1")
     record = holdfast.backup(mariadb.url(database), store=store)
-    with running_mariadb("--skip-ssl", "--event-scheduler=DISABLED") as other:
+    mariadb.rows(f"CREATE TABLE {database}.past(id INT) WITH SYSTEM VERSIONING")
+    past = holdfast.backup(mariadb.url(database), store=store, exclude_kinds=["event"])
+    with running_mariadb("--skip-ssl", "--event-scheduler=DISABLED", "--secure-timestamp=YES") as other:
+        for preview in (True, False):
+            with pytest.raises(holdfast.UnsafeError, match=r"secure_timestamp is YES, and the history .* \(past\)$"):
+                holdfast.restore(past, other.url("copy"), store=store, dry_run=preview)
+        holdfast.restore(past, other.url("past"), store=store, exclude=["past"])
         for preview in (True, False):
             with pytest.raises(holdfast.UnsafeError, match=r"event_scheduler is DISABLED, .* events \(e\)$"):
                 holdfast.restore(record, other.url("copy"), store=store, dry_run=preview)

@@ -20,7 +20,7 @@ from holdfast.api import (
 )
 
 _CREDENTIALS = frozenset({1044, 1045, 1130, 1131, 1132, 1141, 1142, 1143, 1227, 1251, 1275, 1370, 1396, 1449, 1524,
-                          1698, 1820, 1862, 2049, 2059, 2061, 3118, 3159, 3879, 4151, 4166})  # fmt: skip
+                          1698, 1820, 1862, 2049, 2059, 2061, 3118, 3159, 3827, 3828, 3879, 4151, 4166})  # fmt: skip
 _UNREACHABLE = frozenset({0, 1040, 1053, 1077, 1079, 1080, 1129, 1184, 1203, 1226, 1927, 2002, 2003, 2005, 2006,
                           2013, 2026, 3169})  # fmt: skip
 # No more connections: of the server, of the account, of its hour.
@@ -43,6 +43,8 @@ _UPGRADE = (
 _ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
 CHECK_VIOLATED = 3819
 OUT_OF_RANGE = 1690  # of an expression, not of a value that was sent
+# With table_encryption_privilege_check of MySQL.
+_ENCRYPTION = "grant the account TABLE_ENCRYPTION_ADMIN, or use -o strip=encryption for the server's own default"
 _LOGIN_HINT = "give the password in the URL, in MYSQL_PWD, or in an option file such as ~/.my.cnf"
 _HINTS = {
     CHECK_VIOLATED: (
@@ -65,6 +67,8 @@ _HINTS = {
     1412: "run the backup again: a table was altered while it ran",
     1021: "free space on the server's disk",
     1114: "free space on the server's disk",
+    3827: _ENCRYPTION,
+    3828: _ENCRYPTION,
     3780: (
         "ALTER TABLE one of the columns of the foreign key to the character set and collation of the other one, or "
         "restore under another name, where such a key is made as it was"

@@ -121,6 +121,11 @@ def unmet(session: Session, needs: Mapping[str, Any], *, source: Server) -> Iter
     if SCHEDULER in needs and not keeps_events(session):
         text = f"event_scheduler is DISABLED, and there are events{_listed(*needs[SCHEDULER])}"
         yield UnmetNeed(text=text, hint="start the server with event_scheduler OFF or ON, or use --exclude-kind event")
+    if (history := needs.get("object system versioning")) and _secures_time(session):
+        yield UnmetNeed(
+            text=f"secure_timestamp is YES, and the history of tables cannot be written{_listed(*history)}",
+            hint="start the server with secure_timestamp=SUPER or NO, or use --exclude to leave the tables out",
+        )
     yield from _refused_engines(session, needs)
     yield from _missing_outside(session, needs)
     yield from _unmet_settings(session, needs)
@@ -240,6 +245,11 @@ def _unmet_creators(session: Session, needs: Mapping[str, Any]) -> Iterator[Unme
                 text=f"the account may not make {kind}s{of}{_listed(count, names)} under a binary log without SUPER",
                 hint=f"run on the server: SET GLOBAL {TRUST}",
             )
+
+
+def _secures_time(session: Session) -> bool:
+    """Whether MariaDB was started so that nobody sets the time at which something happened."""
+    return session.server.mariadb and _variables(session, ["secure_timestamp"]).get("secure_timestamp") == "YES"
 
 
 def _logs(session: Session) -> bool:
