@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from support.servers.mariadb import MariaDB
+from support.servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
 from holdfast_mysql.catalog.databases import list_databases
@@ -196,3 +196,17 @@ def test_an_anonymous_account_is_told_what_it_is(mariadb: MariaDB, shop: str, st
     finally:
         mariadb.rows("DROP USER IF EXISTS ''@'%'")
         mariadb.rows(f"DROP DATABASE IF EXISTS {shop}_back")
+
+
+def test_a_server_that_asks_nobody_who_he_is_hides_nothing(
+    mariadb: MariaDB, store: str, new_name: Callable[[], str]
+) -> None:
+    """Started with skip-grant-tables, as where a password was lost: it answers no SHOW GRANTS."""
+    with running_mariadb("--skip-ssl", "--skip-grant-tables") as other:
+        other.rows("CREATE DATABASE saved")
+        other.rows("CREATE TABLE saved.t(id INT PRIMARY KEY)")
+        other.rows("CREATE DEFINER=root@localhost FUNCTION saved.f() RETURNS INT DETERMINISTIC RETURN 1")
+        other.rows("CREATE DEFINER=root@localhost TRIGGER saved.tr BEFORE INSERT ON saved.t FOR EACH ROW SET @a=1")
+        backup = holdfast.backup(other.url("saved"), store=store)
+    assert backup.warnings == ()
+    holdfast.restore(backup.id, mariadb.url(new_name()), store=store)
