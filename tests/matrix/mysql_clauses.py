@@ -109,6 +109,9 @@ def test_checks_that_are_called_alike_in_mariadb_get_other_names(
         )
         assert names == [("t1", "positive"), ("t2", "other"), ("t2", "t2_chk_1")]
         holdfast.restore(record.id, mysql.url("alike"), store=store, replace=True)
+        with_accounts = holdfast.backup(mariadb.url("alike"), store=store, options={"users": True})
+        with pytest.raises(holdfast.UnsafeError, match="does not read the accounts of MariaDB"):
+            holdfast.restore(with_accounts, mysql.url("other"), store=store, options={"users": True})
     finally:
         for server in (mysql, mariadb):
             server.rows("DROP DATABASE IF EXISTS alike")

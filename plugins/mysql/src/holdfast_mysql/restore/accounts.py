@@ -4,11 +4,12 @@ An account that the target has already keeps its password and its grants, and so
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pymysql
 
-from holdfast.api import IntegrityError, quote_name
+from holdfast.api import HoldfastError, IntegrityError, quote_name
 from holdfast_mysql.catalog.accounts import PUBLIC, creation, grants_of, knows_public, public_grants
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
@@ -17,11 +18,29 @@ from holdfast_mysql.session import Session, plain_literal
 
 log = logging.getLogger("holdfast.mysql")
 
+_VALIDATION = "strict-password-validation"  # as the server names the option that forbids a statement
 _HEADS = (b"CREATE USER IF NOT EXISTS ", b"CREATE ROLE IF NOT EXISTS ", b"GRANT ", b"SET DEFAULT ROLE ")
 
 
-def apply(session: Session, statements: Sequence[Statement]) -> None:
-    """Make accounts that are missing, and grant them what they had."""
+@contextmanager
+def applied(session: Session, statements: Sequence[Statement]) -> Iterator[None]:
+    """Make accounts that are missing, and grant them what they had; if the block fails, they are dropped again.
+
+    One that was left behind without its grants could be the one that the server takes whoever restores for.
+    """
+    made: list[Statement] = []
+    try:
+        if statements:
+            apply(session, statements, made)
+        yield
+    except BaseException:
+        for account in reversed(made):
+            _take_back(session, account)
+        raise
+
+
+def apply(session: Session, statements: Sequence[Statement], made: list[Statement]) -> None:
+    """Make accounts that are missing, each of which is added to `made`, and grant them what they had."""
     for statement in statements:
         if not statement.body.startswith(_HEADS):
             raise IntegrityError(f"the statement for account {quote_name(statement.name)} does not create one")
@@ -33,7 +52,7 @@ def apply(session: Session, statements: Sequence[Statement]) -> None:
     if any(statement.name == PUBLIC for statement in missing) and not knows_public(session):
         log.warning("what was granted to everybody (PUBLIC) is left out: %s has no such grants", session.server.name)
         missing = [statement for statement in missing if statement.name != PUBLIC]
-    _make(session, [statement for statement in missing if statement.kind == "account"])
+    _make(session, [statement for statement in missing if statement.kind == "account"], made)
     for statement in missing:
         if statement.kind == "grant":
             with translate_errors(f"cannot grant to account {quote_name(statement.name)}"):
@@ -50,7 +69,7 @@ def _present(session: Session) -> set[str]:
     return names | {PUBLIC} if public_grants(session) else names - {PUBLIC}
 
 
-def _make(session: Session, accounts: Sequence[Statement]) -> None:
+def _make(session: Session, accounts: Sequence[Statement], made: list[Statement]) -> None:
     """Make accounts in passes: one may name a role that comes later."""
     left = list(accounts)
     while left:
@@ -61,10 +80,28 @@ def _make(session: Session, accounts: Sequence[Statement]) -> None:
             except pymysql.MySQLError as error:
                 again.append(account)
                 last = error
+            else:
+                made.append(account)
         if len(again) == len(left):
+            if _VALIDATION in str(last.args[-1]):
+                name = quote_name(again[0].name)
+                raise HoldfastError(
+                    f"cannot make account {name}: the server takes no password that it cannot test",
+                    hint="run on the server while the restore lasts: SET GLOBAL strict_password_validation=OFF",
+                ) from last
             with translate_errors(f"cannot make account {quote_name(again[0].name)}"):
                 raise last
         left = again
+
+
+def _take_back(session: Session, account: Statement) -> None:
+    what = "ROLE" if account.body.startswith(b"CREATE ROLE") else "USER"
+    user, at, host = account.name.rpartition("@")
+    place = f"{plain_literal(user)}@{plain_literal(host)}" if at else plain_literal(host)
+    try:
+        session.execute(f"DROP {what} {place}")
+    except pymysql.MySQLError as error:
+        log.warning("account %s is left behind: %s", quote_name(account.name), error.args[-1])
 
 
 def _run(session: Session, statement: Statement) -> None:

@@ -8,7 +8,7 @@ from holdfast_mysql.catalog.requirements import recomputed_warning
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.definitions.collations import StandIns, pads
 from holdfast_mysql.manifest_facts import check_shapes
-from holdfast_mysql.names import MARKER, SCRIPT
+from holdfast_mysql.names import ACCOUNTS, MARKER, SCRIPT
 from holdfast_mysql.restore.needs import (
     chosen_needs,
     ignored_clauses,
@@ -102,6 +102,12 @@ def check_requirements(session: Session, request: RestoreRequest) -> None:
             f"{session.server.name} cannot hold what the backup of {source.name} has: "
             + "; ".join(need.text for need in missing),
             hint="; ".join(dict.fromkeys(need.hint for need in missing)),
+        )
+    accounts = request.options.users and any(stream.name == ACCOUNTS for stream in request.streams)
+    if accounts and source.mariadb != session.server.mariadb and not request.drill:
+        raise UnsafeError(
+            f"{session.server.name} does not read the accounts of {source.name}, which are written otherwise",
+            hint="restore without -o users=true, and make the accounts by hand",
         )
     stand_ins = StandIns(session.collations)
     for need in needs:

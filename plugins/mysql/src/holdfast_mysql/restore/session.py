@@ -168,14 +168,13 @@ class MysqlRestore:
     def _make_rest(self) -> None:
         self.warnings += self._tables.checks.enforce(self._building)
         self._tables.keys.add_references()
-        if self._accounts:
-            accounts.apply(self._session, self._accounts)
-        chosen = [statement for statement in self._after if statement.kind != "histogram" and self._chooses(statement)]
-        if self._journal:
-            self._sequences.drop_passing(self._journal.building)
-            self._swap(self._journal, chosen)
-        else:
-            self._maker(self._session.execute).make(chosen, made=self._tables.made)
+        with accounts.applied(self._session, self._accounts):
+            chosen = [item for item in self._after if item.kind != "histogram" and self._chooses(item)]
+            if self._journal:
+                self._sequences.drop_passing(self._journal.building)
+                self._swap(self._journal, chosen)
+            else:
+                self._maker(self._session.execute).make(chosen, made=self._tables.made)
 
     def _maker(self, run: Callable[[bytes | str], int]) -> ObjectMaker:
         return ObjectMaker(
