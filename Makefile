@@ -6,13 +6,14 @@ BIN    := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := core $(wildcard plugins/*)
+TESTS := tests $(wildcard core/tests plugins/*/tests)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 
 # Where it is set, each of thousands of children would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix definitions schemas swaps model isolation errnos lint format docs bench \
+.PHONY: help venv demo test test-matrix sweeps definitions schemas swaps model isolation errnos lint format docs bench \
 	dist release-check lock clean
 
 help:
@@ -20,6 +21,7 @@ help:
 	@echo "make test    run the test suite (installs what is missing)"
 	@echo "make test-matrix  other Pythons, dependencies and servers (hours, and gigabytes of downloads): all of them,"
 	@echo "             or ARGS=\"3.12 3.13 oldest newest 17 mariadb …\""
+	@echo "make sweeps  try all cases of the sweeps of which the suite tries some (half an hour)"
 	@echo "make definitions  drill 5,000 random definitions of PostgreSQL, and a change of each (ten minutes)"
 	@echo "make schemas round-trip 2,000 random databases of MariaDB, or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT, and"
 	@echo "             change 500 of them (SCHEMAS=200 for some, OBJECTS=100 for larger ones than 20)"
@@ -71,6 +73,11 @@ test: $(VENV)/.ready-test $(VENV)/.ready-docs
 
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done
+
+sweeps: $(VENV)/.ready-test
+	@.ci/prepare test
+	@HOLDFAST_TEST_SWEEPS=all PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS) \
+		$$(grep -rl --include='test_*.py' 'from support.sweeps import' $(TESTS))
 
 definitions: $(VENV)/.ready-test
 	@.ci/prepare test

@@ -15,12 +15,13 @@ from support import interrupting
 from support.commandline import Shell
 from support.databases import dump, make_database
 from support.distributions import write_distribution
+from support.sweeps import tries
 
 import holdfast
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
-MOMENTS = 8
+MOMENTS = tries(6, long=12)
 
 
 def interrupted(shell: Shell, number: int, at: int, *arguments: object) -> int:

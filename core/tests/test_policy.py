@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sweeps import tries
 
 from holdfast.errors import UsageError
 from holdfast.policy import AHEAD, Candidate, Decision, Policy, decide, is_ahead
@@ -14,7 +15,7 @@ from holdfast.policy import AHEAD, Candidate, Decision, Policy, decide, is_ahead
 BASE = datetime(2024, 12, 30, 12, tzinfo=UTC)  # a Monday in ISO week 1 of the next year
 NOW = BASE + timedelta(days=1)
 FORMATS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G-%V", "monthly": "%Y%m", "yearly": "%Y"}
-CASES = settings(max_examples=500, deadline=None)
+CASES = settings(max_examples=tries(200, long=2_000), deadline=None)
 
 # Numbers are taken apart by hand: one draw a backup instead of eight makes 10 000 cases take seconds, not minutes.
 SPANS = (240, 6000, 1_200_000)  # minutes: within hours, within days, over two years

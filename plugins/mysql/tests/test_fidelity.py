@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.servers.mariadb import MariaDB
+from support.sweeps import paired
 
 import holdfast
 
@@ -47,8 +48,7 @@ def test_the_commands_of_the_guide_restore_by_hand(
     assert content(by_hand(odd, form)) == content(odd)
 
 
-@pytest.mark.parametrize("form", ["wire", "sql"])
-@pytest.mark.parametrize("choice", ["current", "strip"])
+@pytest.mark.parametrize(("form", "choice"), paired(["wire", "sql"], ["current", "strip"]))
 def test_definers_may_be_left_out_of_a_backup(
     mariadb: MariaDB, odd: str, by_hand: Callable[..., str], store: str, form: str, choice: str
 ) -> None:
@@ -191,8 +191,7 @@ def test_a_selection_of_nothing_is_refused_before_anything_is_touched(
     assert content(target) is None
 
 
-@pytest.mark.parametrize("form", ["wire", "sql"])
-@pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
+@pytest.mark.parametrize(("form", "infile"), paired(["wire", "sql"], [True, False]))
 def test_what_the_server_computes_with_a_warning_is_as_it_was(
     mariadb: MariaDB, content: Content, database: str, round_trip: Callable[..., str], form: str, infile: bool
 ) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 import psycopg
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import tries
 
 import holdfast
 from holdfast.api import DumpRequest, LockedError
 from holdfast_postgres import snapshot
 from holdfast_postgres.dump import open_dump
 from holdfast_postgres.options import PostgresOptions
+
+_BACKUPS = tries(6, long=20)
 
 
 def _request(url: str, tmp_path: Path, **options: Any) -> DumpRequest:
@@ -38,13 +41,13 @@ def test_the_balances_agree_in_every_backup_under_load(
     try:
         options = {"large_table": "0", "part_size": "2MB"}
         url = server.url(database)
-        records = [holdfast.backup(url, store=store, codec="none", jobs=2, options=options) for _ in range(6)]
+        records = [holdfast.backup(url, store=store, codec="none", jobs=2, options=options) for _ in range(_BACKUPS)]
     finally:
         load.terminate()
         load.wait()
     seen = [_balances(Path(record.path)) for record in records]
     assert all(len(set(sums.values())) == 1 for sums in seen)
-    assert len({sums["accounts"] for sums in seen}) > 4  # the load was really running
+    assert len({sums["accounts"] for sums in seen}) > 2 * _BACKUPS // 3  # the load was really running
     holdfast.restore(records[-1].id, server.url(target), store=store, jobs=2)
     for name, column in _BALANCES.items():
         query = f"SELECT coalesce(sum({column}), 0)::int FROM pgbench_{name}"

@@ -8,6 +8,7 @@ import pytest
 from support.postgres_proofs import Differences, differences, recorded_proof
 from support.servers.postgres import PostgresServer
 from support.servers.postgres_extension import MODE, PLACE, OwnExtension, own_extension, rows_of_users
+from support.sweeps import paired, swept
 
 import holdfast
 from holdfast.errors import HoldfastError, UnsafeError, UsageError
@@ -105,8 +106,7 @@ def test_a_selection_takes_the_rows_of_the_extensions_that_it_needs(
         assert content(server, second) == content(server, filled)
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
-@pytest.mark.parametrize("pg_format", ["parallel", "custom", "tar"])
+@pytest.mark.parametrize(("pg_format", "jobs"), paired(["parallel", "custom", "tar"], [4, 1]))
 def test_tables_of_an_extension_that_refer_to_each_other_come_back(
     server: PostgresServer, store: str, filled: str, target: str, pg_format: str, jobs: int
 ) -> None:
@@ -221,7 +221,7 @@ def moded(server: PostgresServer, database: str, extension: OwnExtension, monkey
     return database
 
 
-@pytest.mark.parametrize("pg_format", [*FORMATS, "plain"])
+@pytest.mark.parametrize("pg_format", swept("parallel", "plain", long=FORMATS[1:]))
 def test_an_extension_is_restored_in_its_mode_for_restores(
     server: PostgresServer, store: str, moded: str, target: str, extension: OwnExtension, pg_format: str
 ) -> None:

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.testing.drills import drill_mutated
@@ -51,7 +52,7 @@ def meanings(server: PostgresServer, database: str) -> list[tuple[str, list[str]
         return sorted((each.meaning.label, each.meaning.operators) for each in read_implied(connection))
 
 
-@pytest.mark.parametrize("form", ["parallel", "directory", "tar", "plain"])
+@pytest.mark.parametrize("form", swept("parallel", "plain", long=["directory", "tar"]))
 def test_what_a_definition_means_is_restored(
     form: str, server: PostgresServer, database: str, target: str, store: str
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import ObjectKind, UsageError
@@ -53,7 +54,7 @@ def test_every_kind_that_is_offered_is_known() -> None:
     assert set(ENTRY_KINDS) == set(ObjectKind) - {"event"}
 
 
-@pytest.mark.parametrize("form", ["parallel", "custom", "directory"])
+@pytest.mark.parametrize("form", swept("parallel", "custom", long=["directory"]))
 def test_kinds_are_left_out_at_a_restore(server: PostgresServer, database: str, store: str, form: str) -> None:
     """All else is there, and what is said of them goes with them."""
     server.execute(database, *SCHEMA)
@@ -71,7 +72,7 @@ def test_kinds_are_left_out_at_a_restore(server: PostgresServer, database: str, 
         assert server.value(target, "SELECT count(*) FROM users") == 1
 
 
-@pytest.mark.parametrize("form", ["parallel", "custom", "sql"])
+@pytest.mark.parametrize("form", swept("parallel", "sql", long=["custom"]))
 def test_kinds_are_left_out_at_a_backup(
     server: PostgresServer, database: str, target: str, store: str, form: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import HoldfastError, IntegrityError, UnreachableError
@@ -128,7 +129,7 @@ def test_a_backup_with_a_materialized_view_that_cannot_be_computed_is_proven(
     assert server.value(target, "SELECT count(*) FROM t") == server.value(database, "SELECT count(*) FROM t")
 
 
-@pytest.mark.parametrize("form", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize("form", swept("parallel", "plain", long=["custom"]))
 def test_a_backup_whose_content_the_server_refuses_is_damaged_after_a_drill(
     server: PostgresServer, database: str, target: str, store: str, form: str
 ) -> None:
@@ -203,7 +204,7 @@ def test_what_every_session_is_warned_of_is_told_once(
     assert len([text for text in warnings if "nowhere" in text]) == 1
 
 
-@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 @pytest.mark.parametrize(
     ("event", "restores"),
     [("PERFORM pg_terminate_backend(pg_backend_pid())", False), ("RAISE 'disk full' USING ERRCODE = '53100'", True)],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import HoldfastError
@@ -186,7 +187,7 @@ def test_a_trigger_on_login_does_not_act_in_a_drill_and_undoes_no_restore(
         server.drop(name)
 
 
-@pytest.mark.parametrize("form", ["parallel", "custom", "directory", "tar", "plain"])
+@pytest.mark.parametrize("form", swept("parallel", "plain", long=["custom", "directory", "tar"]))
 def test_event_triggers_do_not_act_on_what_the_restore_that_makes_them_does(
     server: PostgresServer, database: str, target: str, store: str, form: str
 ) -> None:

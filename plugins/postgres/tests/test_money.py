@@ -10,6 +10,7 @@ import pytest
 from support.servers.locales import foreign_money
 from support.servers.pgbouncer import pgbouncer
 from support.servers.postgres import PostgresServer, find_programs, running
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import UnreachableError
@@ -47,7 +48,7 @@ def bills(foreign: PostgresServer) -> Iterator[str]:
         yield name
 
 
-@pytest.mark.parametrize("options", [{}, {"large_table": "0"}, {"format": "custom"}, {"format": "plain"}])
+@pytest.mark.parametrize("options", swept({}, {"large_table": "0"}, {"format": "plain"}, long=[{"format": "custom"}]))
 def test_amounts_go_from_one_locale_to_another_and_back(
     foreign: PostgresServer, bills: str, server: PostgresServer, database: str, store: str, options: dict[str, str]
 ) -> None:

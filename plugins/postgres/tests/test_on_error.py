@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import paired, swept
 
 import holdfast
 from holdfast.api import HoldfastError
@@ -58,13 +59,12 @@ GENERATED = (
     "CREATE TABLE g (id int PRIMARY KEY, d int GENERATED ALWAYS AS (fourfold(id)) STORED)",
     "INSERT INTO g SELECT generate_series(1, 10)",
 )
-FORMS = [
+FORMS = swept(
     {"format": "parallel"},
     {"format": "parallel", "large_table": "0"},
-    {"format": "custom"},
-    {"format": "directory"},
     {"format": "sql"},
-]
+    long=[{"format": "custom"}, {"format": "directory"}],
+)
 Form = dict[str, str]
 
 
@@ -75,8 +75,7 @@ def run(server: PostgresServer, database: str, *statements: str) -> None:
             connection.execute(statement)
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(form.values()))
+@pytest.mark.parametrize(("form", "jobs"), paired(FORMS, [1, 4]), ids=str)
 def test_what_rows_break_is_listed_and_all_rows_are_restored(
     server: PostgresServer, database: str, target: str, store: str, form: Form, jobs: int
 ) -> None:

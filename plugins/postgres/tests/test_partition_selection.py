@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import paired, swept
 
 import holdfast
 from holdfast.defaults import installed
 from holdfast.errors import UnsafeError
 from holdfast.operations.restore import restore as restore_plan
 
-FORMATS = ["parallel", "custom", "directory", "tar"]
+FORMATS = swept("parallel", "plain", long=["custom", "directory", "tar"])
 SOURCE = """
     CREATE SCHEMA a; CREATE SCHEMA parts;
     CREATE FUNCTION a.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -72,7 +73,7 @@ def check_tree(server: PostgresServer, source: str, target: str) -> None:
         assert server.value(target, query) == server.value(source, query), query
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", swept("parallel", "tar", long=["custom", "directory"]))
 def test_the_partitions_of_all_levels_come_with_their_table_at_the_restore(
     server: PostgresServer, tree: str, target: str, store: str, kind: str
 ) -> None:
@@ -84,7 +85,7 @@ def test_the_partitions_of_all_levels_come_with_their_table_at_the_restore(
     assert server.value(target, "INSERT INTO a.event (year) VALUES (9) RETURNING id") == 21
 
 
-@pytest.mark.parametrize("kind", [*FORMATS, "plain"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_the_partitions_of_all_levels_come_with_their_table_at_the_backup(
     server: PostgresServer, tree: str, target: str, store: str, kind: str
 ) -> None:
@@ -138,7 +139,7 @@ def test_a_partition_that_is_excluded_stays_out_and_is_named(
         assert server.value(target, "SELECT count(*) FROM a.event") == 15
 
 
-@pytest.mark.parametrize("kind", [*FORMATS, "plain"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_partition_alone_is_a_table_of_its_own(
     server: PostgresServer, tree: str, target: str, store: str, kind: str
 ) -> None:
@@ -198,8 +199,7 @@ def test_a_new_partition_that_is_excluded_is_not_dropped(server: PostgresServer,
     assert server.value(tree, ROWS) == before
 
 
-@pytest.mark.parametrize("at_backup", [True, False])
-@pytest.mark.parametrize("kind", ["parallel", "custom"])
+@pytest.mark.parametrize(("kind", "at_backup"), paired(["parallel", "custom"], [True, False]))
 def test_a_partition_is_attached_again_to_the_table_that_is_there(
     server: PostgresServer, tree: str, store: str, kind: str, *, at_backup: bool
 ) -> None:

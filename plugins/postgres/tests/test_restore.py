@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, UnsafeError, UsageError
@@ -154,7 +155,7 @@ _BROKEN = "CREATE FUNCTION broken(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
 
 
 @pytest.mark.parametrize("way", ["empty", "create", "replace"])
-@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_a_restore_that_fails_at_the_end_leaves_the_target_as_it_was(
     server: PostgresServer, odd: str, store: str, target: str, way: str, kind: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.errors import HoldfastError
@@ -29,7 +30,7 @@ def _definitions_and_rows(server: PostgresServer, source: str, store: str, **opt
     return definitions.id, rows.id
 
 
-@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_rows_alone_come_back_without_triggers_in_any_format(
     server: PostgresServer, database: str, target: str, store: str, kind: str
 ) -> None:
@@ -69,7 +70,7 @@ _CHAIN = (
 )
 
 
-@pytest.mark.parametrize("kind", ["parallel", "custom", "plain"])
+@pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_rows_alone_are_restored_by_a_role_that_cannot_disable_triggers(
     server: PostgresServer, database: str, store: str, role: str, kind: str
 ) -> None:
@@ -88,7 +89,7 @@ def test_rows_alone_are_restored_by_a_role_that_cannot_disable_triggers(
         server.drop(made)
 
 
-@pytest.mark.parametrize("options", [{"format": "custom"}, {"large_table": "0"}, {"format": "plain"}])
+@pytest.mark.parametrize("options", swept({"large_table": "0"}, {"format": "plain"}, long=[{"format": "custom"}]))
 def test_large_objects_come_back_with_rows_alone(
     server: PostgresServer, database: str, target: str, store: str, options: dict[str, str]
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import CredentialsError, HoldfastError
@@ -46,7 +47,7 @@ def test_a_missing_role_of_a_policy_is_told_first(
     assert holdfast.drill(record.id, store=store, into=server.url("postgres")).state == "proven"
 
 
-@pytest.mark.parametrize("kind", ["plain", "custom", "parallel"])
+@pytest.mark.parametrize("kind", swept("plain", "parallel", long=["custom"]))
 def test_a_drill_needs_no_role_that_owns_or_may_use_something(
     server: PostgresServer, database: str, target: str, gone: str, store: str, kind: str
 ) -> None:

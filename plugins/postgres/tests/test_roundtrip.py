@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import Event, EventType
@@ -152,7 +153,7 @@ def test_of_an_extensions_configuration_table_the_archive_holds_what_the_extensi
     assert not Path(record.path, "data").exists()
 
 
-@pytest.mark.parametrize("kind", ["parallel", "plain", "custom", "directory", "tar"])
+@pytest.mark.parametrize("kind", swept("parallel", "plain", "custom", long=["directory", "tar"]))
 def test_the_manual_steps_restore_the_backup_without_holdfast(
     server: PostgresServer, odd: str, store: str, kind: str
 ) -> None:

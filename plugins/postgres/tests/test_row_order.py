@@ -2,6 +2,7 @@
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import paired, swept
 
 import holdfast
 from holdfast.api import HoldfastError
@@ -17,29 +18,30 @@ _CHECKED = (
     "CREATE TABLE orders (id int PRIMARY KEY, code {type})",
     "INSERT INTO orders SELECT n, n FROM generate_series(1, 200) n",
 )
+_SOURCES = [
+    ("codes", "STABLE", {"large_table": "1MB"}),
+    ("codes", "STABLE", {"large_table": "0"}),
+    ("codes", "STABLE", {"format": "custom"}),
+    # A lie that the server believes: only what it refuses tells.
+    ("codes", "IMMUTABLE", {"large_table": "1MB"}),
+    ("codes", "IMMUTABLE", {"large_table": "0"}),
+    ("zcodes", "IMMUTABLE", {"large_table": "0"}),
+    ("codes", "IMMUTABLE", {"format": "custom"}),
+    ("zcodes", "IMMUTABLE", {"format": "directory"}),
+    ("zcodes", "IMMUTABLE", {"format": "tar"}),
+]
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
-@pytest.mark.parametrize("type_", ["int CHECK (known(code))", "known_code"])
 @pytest.mark.parametrize(
-    ("codes", "kind", "options"),
-    [
-        ("codes", "STABLE", {"large_table": "1MB"}),
-        ("codes", "STABLE", {"large_table": "0"}),
-        ("codes", "STABLE", {"format": "custom"}),
-        # A lie that the server believes: only what it refuses tells.
-        ("codes", "IMMUTABLE", {"large_table": "1MB"}),
-        ("codes", "IMMUTABLE", {"large_table": "0"}),
-        ("zcodes", "IMMUTABLE", {"large_table": "0"}),
-        ("codes", "IMMUTABLE", {"format": "custom"}),
-        ("zcodes", "IMMUTABLE", {"format": "directory"}),
-        ("zcodes", "IMMUTABLE", {"format": "tar"}),
-    ],
+    ("source", "way"),
+    paired(_SOURCES, [(jobs, type_) for jobs in (1, 4) for type_ in ("int CHECK (known(code))", "known_code")]),
+    ids=str,
 )
 def test_rows_whose_check_reads_another_table_are_loaded_after_that(
-    server: PostgresServer, database: str, target: str, store: str, jobs: int, type_: str, codes: str, kind: str,
-    options: dict[str, str],
+    server: PostgresServer, database: str, target: str, store: str, source: tuple[str, str, dict[str, str]],
+    way: tuple[int, str],
 ) -> None:  # fmt: skip
+    (codes, kind, options), (jobs, type_) = source, way
     server.execute(database, *(line.format(codes=codes, kind=kind, type=type_) for line in _CHECKED))
     record = holdfast.backup(server.url(database), store=store, options=options)
     holdfast.restore(record.id, server.url(target), store=store, jobs=jobs)
@@ -95,7 +97,7 @@ def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_u
         assert len(warned) == (proof is True and gone)
 
 
-@pytest.mark.parametrize("kind", ["custom", "directory", "parallel", "plain"])
+@pytest.mark.parametrize("kind", swept("directory", "parallel", long=["custom", "plain"]))
 def test_rows_that_break_a_check_of_a_domain_that_is_not_valid_are_loaded_before_it(
     server: PostgresServer, database: str, target: str, store: str, kind: str
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import HoldfastError
@@ -104,7 +105,7 @@ def test_the_search_path_of_the_source_and_its_roles_is_known(
         assert holdfast.drill(record.id, store=store, into=server.url("")).state == "proven"
 
 
-@pytest.mark.parametrize("form", ["plain", "custom", "directory", "parallel"])
+@pytest.mark.parametrize("form", swept("plain", "parallel", long=["custom", "directory"]))
 def test_rows_that_need_a_search_path_come_before_what_needs_them(
     server: PostgresServer, database: str, target: str, store: str, form: str
 ) -> None:

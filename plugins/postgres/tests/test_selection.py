@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast_postgres.selection.patterns import Selection
@@ -212,7 +213,7 @@ def test_a_pattern_that_matches_nothing_is_refused(server: PostgresServer, shop:
     assert server.relations(target) == set()
 
 
-@pytest.mark.parametrize("kind", ["custom", "tar", "directory"])
+@pytest.mark.parametrize("kind", swept("custom", long=["tar", "directory"]))
 def test_the_other_archives_restore_a_selection_too(
     server: PostgresServer, shop: str, target: str, store: str, kind: str
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.servers.postgres import PostgresServer
+from support.sweeps import swept
 
 import holdfast
 from holdfast.errors import HoldfastError
@@ -218,7 +219,7 @@ def test_a_selected_script_is_restored_by_hand_too(server: PostgresServer, tangl
         server.drop(f"{tangled}_by_hand")
 
 
-@pytest.mark.parametrize("kind", ["parallel", "custom", "tar"])
+@pytest.mark.parametrize("kind", swept("parallel", "custom", long=["tar"]))
 def test_what_is_excluded_stays_out_of_a_restore_with_what_needs_it(
     server: PostgresServer, tangled: str, target: str, store: str, kind: str
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sweeps import tries
 
 from holdfast.api import IntegrityError, Kind, UsageError
 from holdfast.plugins.registry import Registry
@@ -16,7 +17,7 @@ PLAIN = bytes(range(256)) * 8
 FRAME = bytes(ZstdCodec().encode(PLAIN))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=tries(100, long=1_000))
 @given(st.integers(0, len(FRAME) - 1), st.integers(1, 255))
 def test_a_damaged_byte_never_gives_other_plain_bytes(at: int, flip: int) -> None:
     damaged = bytearray(FRAME)
