@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from holdfast.errors import OverdueError, UsageError, quote_name
+from holdfast.errors import NotFoundError, OverdueError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.claims import claimed_names
-from holdfast.store.entry import Entry
+from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.lineage import are_mixed, lineages
 from holdfast.store.names import check_source_name
 
@@ -95,7 +95,7 @@ def list_copies(
 def _newest(catalog: Catalog, name: str | None) -> list[tuple[str, Entry | None]]:
     """The newest good backup of each source, of the whole where there are such, by each database under a name."""
     sources: dict[str, list[Entry]] = {source: [] for source in claimed_names(catalog, name)}
-    for entry in catalog.listing(name).entries:
+    for entry in _entries(catalog, name):
         sources.setdefault(entry.name, []).append(entry)
     newest: list[tuple[str, Entry | None]] = []
     for source, entries in sorted(sources.items()):
@@ -109,8 +109,15 @@ def _newest(catalog: Catalog, name: str | None) -> list[tuple[str, Entry | None]
 
 def _good(catalog: Catalog, name: str | None) -> dict[tuple[str, str], str]:
     """The digests of the manifests of all good backups, by source and id."""
-    entries = catalog.listing(name).entries
-    return {(entry.name, entry.id): entry.checksum for entry in entries if entry.good}
+    return {(entry.name, entry.id): entry.checksum for entry in _entries(catalog, name) if entry.good}
+
+
+def _entries(catalog: Catalog, name: str | None) -> Sequence[Entry]:
+    """The backups of a store, all of which can be read."""
+    listing = catalog.listing(name)
+    for source in listing.hidden.items():
+        raise NotFoundError(hidden_source(source))
+    return listing.entries
 
 
 def _locations_of(entry: Entry, held: Sequence[dict[tuple[str, str], str]], locations: Sequence[str]) -> list[str]:
