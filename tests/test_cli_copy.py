@@ -81,7 +81,9 @@ def test_what_was_chosen_is_copied_and_nothing_else(shell: Shell, two: list[str]
     assert copied(shell, "third", "--since", "0s") == []
     assert len(copied(shell, "third", "--since", "1d", "app")) == 2
     assert "no backup" in shell.fails(10, "copy", str(shell.store), "other", "shop").error
-    assert "same" in shell.fails(2, "copy", str(shell.store), str(shell.store)).error
+    (shell.folder / "link").symlink_to(shell.store)
+    for other in (shell.store, shell.store / "copies", shell.folder, "link"):
+        assert "the same store" in shell.fails(2, "copy", str(shell.store), str(other)).error
     assert "--all" in shell.fails(2, "copy", str(shell.store), "other", two[0], "--all").error
     assert "not a duration" in shell.fails(2, "copy", str(shell.store), "other", "--since", "soon").error
     assert "no store" in shell.fails(10, "copy", "nowhere", "other").error
@@ -220,6 +222,17 @@ def test_a_store_that_cannot_be_written_to_is_the_one_that_is_named(shell: Shell
         other.chmod(0o700)
         (other / "app").chmod(0o700)
     assert str(other) in failed.error
+
+
+def test_notes_that_cannot_be_read_are_told_of(shell: Shell, two: list[str]) -> None:
+    labels = shell.store / "app" / two[0] / "labels"
+    labels.chmod(0)
+    try:
+        ran = make_shell(shell.folder, under=PLAIN_USER).run("copy", str(shell.store), "other", two[0])
+    finally:
+        labels.chmod(0o700)
+    assert f"pins, tags or findings of {two[0]} may be missing in the copy" in ran.stderr
+    assert [line["notes"] for line in copied(shell, "other", two[0])] == [1]
 
 
 def test_a_workflow_hands_a_backup_on_to_its_copy(shell: Shell) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from holdfast.api import Operation, Watcher
+from holdfast.api import Operation, Storage, SupportsFolder, Watcher
 from holdfast.defaults import default_jobs
 from holdfast.duration import parse_duration
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError, quote_name
@@ -25,6 +25,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog, unopened_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.names import MANIFEST, is_source_name
+from holdfast.store.overlap import is_within
 from holdfast.store.ownership import check_owner
 
 log = logging.getLogger("holdfast.copy")
@@ -111,8 +112,7 @@ class Copying:
             self._jobs = jobs or default_jobs()
             self._source = open_catalog(store, registry)
             self._target = unopened_catalog(to, registry)
-            if self._target.storage.location == self._source.storage.location:
-                raise UsageError("both stores are the same", hint="name the store to copy to second")
+            _check_apart(self._source.storage, self._target.storage)
             self.entries, self._hidden = _select(self._source, [reference(backup) for backup in backups], period)
             self._open_target(create=create, foreign_store=foreign_store)
         self._names = SourceNames(self._source, self._target)
@@ -170,6 +170,8 @@ class Copying:
             run.identify(entry.id, entry.name)
             run.action = f"cannot copy {entry.id}"
             entry.check_readable()
+            if entry.doubt:
+                run.warn(f"pins, tags or findings of {entry.id} may be missing in the copy: {entry.doubt}")
             task = Task(entry=entry, source=self._source, target=self._target)
             self._target.open_or_create()
             with holding(task):
@@ -182,6 +184,19 @@ class Copying:
             result = _result(entry, outcome, run)
             run.finish(**result.as_data())
             return result
+
+
+def _check_apart(source: Storage, target: Storage) -> None:
+    """Refuse a store that is copied into itself, or into a folder of it, which would then list the copies."""
+    if isinstance(source, SupportsFolder) and isinstance(target, SupportsFolder):
+        nested = is_within(source.folder, target.folder) or is_within(target.folder, source.folder)
+    else:
+        nested = source.location == target.location
+    if nested:
+        names = f"{quote_name(target.location)} and {quote_name(source.location)}"
+        raise UsageError(
+            f"{names} are the same store, or lie within each other", hint="name another place as the second store"
+        )
 
 
 def _result(entry: Entry, outcome: Outcome, run: Run) -> CopyResult:

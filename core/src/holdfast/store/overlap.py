@@ -17,7 +17,7 @@ def check_outside(storage: Storage, target: str) -> None:
         return
     root = storage.folder
     for path in _paths(url.path):
-        if _is_inside(path, root):
+        if is_within(path, root):
             raise UnsafeError(
                 f"the target {url.redacted()} lies in the store {quote_name(root)}, where a restore would damage it",
                 hint="restore to a place outside of the store",
@@ -37,8 +37,8 @@ def _paths(path: str) -> Iterator[str]:
             yield candidate
 
 
-def _is_inside(path: str, root: str) -> bool:
-    """Compare folders by their identity, which holds through links, bind mounts, and names in another case."""
+def is_within(path: str, root: str) -> bool:
+    """Whether a path is a folder or lies in it: by their identity, which holds through links, bind mounts, and names in another case."""
     previous, folder = "", os.path.realpath(path)
     while previous != folder:
         if os.path.exists(folder) and os.path.samefile(folder, root):
