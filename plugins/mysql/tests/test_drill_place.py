@@ -8,6 +8,8 @@ from support.mutations import forge, stored_blobs
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast.api import DatabaseURL
+from holdfast.testing.drills import drill_mutated
 
 
 def test_views_of_another_database_that_is_not_there(
@@ -18,11 +20,12 @@ def test_views_of_another_database_that_is_not_there(
     for statement in (
         f"CREATE DATABASE {other}",
         f"CREATE TABLE {other}.o(id INT)",
-        f"CREATE FUNCTION {other}.f() RETURNS INT DETERMINISTIC RETURN 1",
+        f"CREATE FUNCTION {other}.f(a INT, b TEXT) RETURNS INT DETERMINISTIC RETURN a",
+        f"CREATE FUNCTION {other}.g() RETURNS TEXT DETERMINISTIC RETURN 'x'",
         "CREATE TABLE t(id INT)",
         f"CREATE VIEW far AS SELECT t.id FROM t JOIN {other}.o ON o.id = t.id",
         "CREATE VIEW above AS SELECT id FROM far",
-        f"CREATE VIEW calling AS SELECT {other}.f() AS n",
+        f"CREATE VIEW calling AS SELECT {other}.f(o.id, CONCAT({other}.g(), 'a,b')) AS n FROM {other}.o",
         "CREATE VIEW near AS SELECT id FROM t",
     ):
         mariadb.rows(statement, database=database)
@@ -31,10 +34,20 @@ def test_views_of_another_database_that_is_not_there(
     result = holdfast.drill(record, store=store, into=mariadb.url())
     assert (result.state, result.problems) == ("proven", ())
     told = [warning.partition(":")[0] for warning in result.warnings if "compared" in warning]
-    # For tables others stand in, above which the views are made and compared.
-    assert sorted(told) == ["view calling was not compared"]
+    # For tables and functions others stand in, above which the views are made and compared.
+    assert told == []
     assert mariadb.rows(f"SHOW DATABASES LIKE '{other}'") == []
     holdfast.restore(record.id, mariadb.url(new_name()), store=store)
+
+    def change(url: str) -> None:
+        mariadb.rows(
+            "CREATE OR REPLACE VIEW calling AS SELECT id + 1 AS n FROM t", database=DatabaseURL.parse(url).path[1:]
+        )
+
+    changed = drill_mutated(record.id, store, change, into=mariadb.url())
+    assert [line.partition(":")[0] for line in changed.warnings if "compared" in line] == [
+        "view calling was not compared"
+    ]
 
 
 def test_views_of_what_a_backup_was_made_without(

@@ -242,5 +242,5 @@ class ObjectMaker:
             self._excuse(STAND_IN, name, json.dumps(table))
         if others:
             self._excused = True
-            self._excuse("view", view.name, "it refers to tables of other databases, for which others stand in here")
+            self._excuse("view", view.name, "it refers to what is in other databases, for which others stand in here")
         return bool(others)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pymysql
 
-from holdfast_mysql.definitions.elsewhere import TableName, tables_elsewhere, with_tables
+from holdfast_mysql.definitions.elsewhere import TableName, functions_elsewhere, tables_elsewhere, with_tables
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.drill_marker import stand_in
 from holdfast_mysql.errors import error_number
@@ -24,12 +24,13 @@ _LONGEST = 64  # characters of a name
 
 
 class PlaceholderTables:
-    """Tables of the database that are not there and that views need; `clear` takes them away."""
+    """Tables of the database, and functions, that are not there and that views need; `clear` takes them away."""
 
     def __init__(self, session: Session, database: str) -> None:
         self._session = session
         self._database = database
         self._tables: list[str] = []
+        self._functions: list[str] = []
 
     def make(self, create: Callable[[], None]) -> None:
         """Call `create` until the server has everything; what it misses elsewhere is raised."""
@@ -43,18 +44,30 @@ class PlaceholderTables:
                 return
 
     def make_on_stand_ins(self, view: Statement, create: Callable[[Statement], None]) -> dict[TableName, str]:
-        """Make a view above tables of its own database in the place of those of others.
+        """Make a view above tables and functions of its own database in the place of those of others.
 
         Returns what stood in for each; nothing where it names none, or cannot be made so either.
         """
-        others = {table: stand_in(table) for table in tables_elsewhere(view, self._database)}
+        functions = functions_elsewhere(view, self._database)
+        others = {name: stand_in(name) for name in (*tables_elsewhere(view, self._database), *functions)}
         above = {table: (self._database, name) for table, name in others.items()}
         try:
+            for name, count in functions.items():
+                self._make_function(others[name], count)
             if others:
                 self.make(lambda: create(replace(view, body=with_tables(view, above))))
         except pymysql.MySQLError:
             return {}
         return others
+
+    def _make_function(self, name: str, count: int) -> None:
+        """A function that takes as many values, of whatever type; what it returns changes nothing of a view's text."""
+        if name not in self._functions:
+            parameters = ", ".join(f"p{number} TEXT" for number in range(count))
+            self._session.execute(
+                f"CREATE FUNCTION {self._place(name)}({parameters}) RETURNS INT DETERMINISTIC NO SQL RETURN 1"
+            )
+            self._functions.append(name)
 
     def _add(self, error: pymysql.MySQLError) -> bool:
         text = str(error.args[1])
@@ -89,7 +102,10 @@ class PlaceholderTables:
         return f"{quoted(self._database)}.{quoted(name)}"
 
     def clear(self) -> None:
-        """Take the tables away again."""
+        """Take all of them away again."""
         for name in self._tables:
             self._session.execute(f"DROP TABLE {self._place(name)}")
+        for name in self._functions:
+            self._session.execute(f"DROP FUNCTION {self._place(name)}")
         self._tables.clear()
+        self._functions.clear()
