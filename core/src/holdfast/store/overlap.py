@@ -38,7 +38,12 @@ def _paths(path: str) -> Iterator[str]:
 
 
 def is_within(path: str, root: str) -> bool:
-    """Whether a path is a folder or lies in it: by their identity, which holds through links, bind mounts, and names in another case."""
+    """Whether a path is a folder that is there, or lies in it.
+
+    Folders are compared by their identity, which holds through links, bind mounts, and names in another case.
+    """
+    if not os.path.isdir(root):
+        return False
     previous, folder = "", os.path.realpath(path)
     while previous != folder:
         if os.path.exists(folder) and os.path.samefile(folder, root):
