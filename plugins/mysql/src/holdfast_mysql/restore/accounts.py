@@ -76,12 +76,13 @@ def _make(session: Session, accounts: Sequence[Statement], made: list[Statement]
         again: list[Statement] = []
         for account in left:
             try:
-                _run(session, account)
+                told = _run(session, account)
             except pymysql.MySQLError as error:
                 again.append(account)
                 last = error
             else:
-                made.append(account)
+                # With a warning it was there already: somebody else has made it since it was looked for.
+                made += [] if told else [account]
         if len(again) == len(left):
             if _VALIDATION in str(last.args[-1]):
                 name = quote_name(again[0].name)
@@ -104,10 +105,11 @@ def _take_back(session: Session, account: Statement) -> None:
         log.warning("account %s is left behind: %s", quote_name(account.name), error.args[-1])
 
 
-def _run(session: Session, statement: Statement) -> None:
-    """Run it; with a warning, what is there afterwards has to be what the statement says."""
+def _run(session: Session, statement: Statement) -> bool:
+    """Run it; with a warning, what is there afterwards has to be what the statement says. Whether there was one."""
     warnings = read_warnings(session) if session.execute(statement.body) else []
     judge(session, statement.kind, statement.name, warnings, unchanged=lambda: _is_there(session, statement))
+    return bool(warnings)
 
 
 def _is_there(session: Session, statement: Statement) -> bool:
