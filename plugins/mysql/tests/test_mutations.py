@@ -8,6 +8,7 @@ import pytest
 from support import mysql_mutations
 from support.mutations import Change, assert_named, copied_store, forge, stored_blobs, turn_a_bit
 from support.servers.mariadb import MariaDB
+from support.sweeps import tries
 
 import holdfast
 from holdfast.operations.drill import DrillResult
@@ -59,7 +60,7 @@ def copied(small: tuple[holdfast.Backup, Path], tmp_path: Path) -> tuple[holdfas
     return copied_store(small[1], tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(tries(5, long=100)))
 def test_a_bit_that_turned_in_a_stored_blob_fails_the_drill_and_names_the_blob(
     seed: int, mariadb: MariaDB, copied: tuple[holdfast.Backup, str]
 ) -> None:
@@ -69,7 +70,7 @@ def test_a_bit_that_turned_in_a_stored_blob_fails_the_drill_and_names_the_blob(
 
 
 @pytest.mark.parametrize("table", ["keyed", "loose"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(2, long=20)))
 def test_rows_that_were_forged_with_all_their_digests_are_found_out(
     seed: int, table: str, mariadb: MariaDB, copied: tuple[holdfast.Backup, str]
 ) -> None:

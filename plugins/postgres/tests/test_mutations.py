@@ -8,6 +8,7 @@ import pytest
 from support import postgres_mutations
 from support.mutations import Change, assert_named, copied_store, forge, stored_blobs, turn_a_bit
 from support.servers.postgres import PostgresServer
+from support.sweeps import tries
 
 import holdfast
 from holdfast.operations.drill import DrillResult
@@ -64,7 +65,7 @@ def copied(small: tuple[holdfast.Backup, Path], tmp_path: Path) -> tuple[holdfas
     return copied_store(small[1], tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(tries(4, long=100)))
 def test_a_bit_that_turned_in_a_stored_blob_fails_the_drill_and_names_the_blob(
     seed: int, postgres_server: PostgresServer, copied: tuple[holdfast.Backup, str]
 ) -> None:
@@ -73,7 +74,7 @@ def test_a_bit_that_turned_in_a_stored_blob_fails_the_drill_and_names_the_blob(
     assert_named(drill_mutated(record.id, store, lambda _url: None, into=postgres_server.url("")), name)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(2, long=20)))
 def test_rows_that_were_forged_with_all_their_digests_are_found_out(
     seed: int, postgres_server: PostgresServer, copied: tuple[holdfast.Backup, str]
 ) -> None:
