@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from support.commandline import Shell
 
+from holdfast import api
+
 COMMANDS = ["backup", "list", "show", "verify", "restore", "delete", "cat", "plugins", "schema", "completion"]
 
 
@@ -158,3 +160,24 @@ def test_help_imports_no_driver_and_no_codec(overview: Shell) -> None:
 
 def test_json_may_stand_before_or_after_show(shell: Shell) -> None:
     assert shell.run("plugins", "--json", "show", "zstd").data == shell.run("plugins", "show", "zstd", "--json").data
+
+
+def test_the_interface_of_plugins_is_explained(shell: Shell) -> None:
+    listed = dict(line.split(maxsplit=1) for line in shell.run("plugins", "api").stdout.splitlines())
+    assert set(listed) == set(api.__all__)
+    assert listed["Facts"].startswith("What an engine tells about a finished dump")
+    text = shell.run("plugins", "api", "DumpRequest", "Chunk", "map_*", "LeaseKeeper", "Kind", "LockedError").stdout
+    for told in (
+        "    proof: bool | None = None\n        Whether to record a proof;",
+        "Chunk = bytes | bytearray | memoryview\n    A piece of a stream",
+        "map_errors(action: str, meanings: Mapping[type[Exception], ",
+        "    LeaseKeeper(name: str, renew: Callable[[], bool], ttl: float) -> None\n",
+        "    check() -> None\n        Raise `LockedError`",
+        "    CODEC = 'codec': compresses\n",
+        "class LockedError(HoldfastError)\n",
+    ):
+        assert told in text
+    every = shell.run("plugins", "api", "*", "--json").data
+    assert sorted(every) == sorted(api.__all__)
+    assert not [name for name, explained in every.items() if len(explained.splitlines()) < 2]
+    assert "holdfast.api has no name 'Nothing'" in shell.fails(2, "plugins", "api", "Nothing").error

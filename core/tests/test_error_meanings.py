@@ -64,6 +64,10 @@ def test_what_is_not_known_stays_what_it_is(error: Exception) -> None:
     assert error.__cause__ is None
 
 
+def test_a_text_that_begins_with_a_title_keeps_its_capitals() -> None:
+    assert str(raised(ClientError(403, "Catalog Error: no table"))) == "cannot read a/b: Catalog Error: no table"
+
+
 def test_a_text_is_put_on_a_line_and_cut_where_it_is_long() -> None:
     with (
         pytest.raises(UnreachableError, match=r"^it failed: a b$"),

@@ -42,6 +42,7 @@ FLOORS = {
         "host",
         "kinds",
         "lease_keeper",
+        "part_writer",
         "policy",
         "proof",
         "selection",

@@ -60,6 +60,18 @@ def test_of_two_who_take_a_lease_at_once_one_gets_it(leases: Leases, service: Se
         pass
 
 
+def test_a_value_that_was_put_though_its_service_denies_it_is_held(service: Service) -> None:
+    def put(name: str, value: bytes, tag: Any) -> bool:
+        return service.put(name, value, tag) and answers.pop()
+
+    answers = [True, True, False]
+    denied, other = Leases(service.get, put), Leases(service.get, service.put)
+    with denied.hold("name"), pytest.raises(LockedError), other.hold("name"):
+        pass
+    with Leases(service.get, service.put).hold("name"):
+        pass
+
+
 def test_those_who_share_do_not_lose_it_to_each_other(leases: Leases, service: Service) -> None:
     with leases.hold("name", TTL, shared=True):
         other = Leases(service.get, service.put).hold("name", TTL, shared=True)

@@ -51,6 +51,7 @@ from holdfast.forwarding import Forwarding
 from holdfast.frame_decoder import FrameDecoder
 from holdfast.kinds import ObjectKind
 from holdfast.lease_keeper import LeaseKeeper
+from holdfast.part_writer import PartWriter
 from holdfast.selection import choose_names
 from holdfast.service_leases import Leases
 from holdfast.staging import Staging, check_folder, write_refusal
@@ -97,6 +98,7 @@ __all__ = [
     "ObjectKind",
     "ObjectProof",
     "Operation",
+    "PartWriter",
     "PluginError",
     "Preview",
     "Proof",

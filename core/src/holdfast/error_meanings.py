@@ -58,5 +58,6 @@ def _meant(action: str, error: Exception, meanings: Mapping[type[Exception], Mea
     if isinstance(meant, type) and issubclass(meant, OSError):
         made = meant(ERROR_NUMBERS.get(meant, errno.EIO), f"{action}: {text}")
     elif isinstance(meant, type):
-        made = meant(f"{action}: {lower_first(text)}")
+        is_title = text.partition(" ")[2][:1].isupper()  # `Catalog Error: …`
+        made = meant(f"{action}: {text if is_title else lower_first(text)}")
     return made

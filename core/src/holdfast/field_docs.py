@@ -6,7 +6,7 @@ from typing import TypeVar
 _Class = TypeVar("_Class", bound=type)
 
 _COMMENT = re.compile(r"    #: (.*)")
-_FIELD = re.compile(r"    (\w+): .*?(?:  #: (.*))?")
+_FIELD = re.compile(r"    (\w+)(?:: | = ).*?(?:  #: (.*))?")
 #: What stands between the docstring of a class and its fields.
 FIELDS = "Fields:"
 
@@ -24,24 +24,25 @@ class _Explained:
         self._text = text
 
     def __get__(self, _: object, kind: type) -> str | None:
-        lines = [f"    {name}: {meaning}" for name, meaning in _fields_of(kind)]
+        lines = [f"    {name}: {meaning}" for name, meaning in meanings_of(kind).items()]
         return "\n".join([f"{self._text}", "", f"    {FIELDS}", "", *lines]) if lines else self._text
 
 
-def _fields_of(kind: type) -> list[tuple[str, str]]:
+def meanings_of(kind: type) -> dict[str, str]:
+    """The comments of the fields of a class, or of the members of an enumeration, by name."""
     import inspect
 
     try:
         lines = inspect.getsource(kind).splitlines()
     except (OSError, TypeError):
-        return []
-    fields: list[tuple[str, str]] = []
+        return {}
+    meanings: dict[str, str] = {}
     above: list[str] = []
     for line in lines:
         if comment := _COMMENT.fullmatch(line):
             above.append(comment[1])
             continue
-        if field := _FIELD.fullmatch(line):
-            fields.append((field[1], " ".join(above) or field[2] or ""))
+        if (field := _FIELD.fullmatch(line)) and (above or field[2]):
+            meanings[field[1]] = " ".join(above) or field[2]
         above = []
-    return [(name, meaning) for name, meaning in fields if meaning]
+    return meanings

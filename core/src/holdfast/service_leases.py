@@ -21,7 +21,8 @@ class Leases:
     `get(name)` returns the value of a lease with its tag, or None where there is none; the tag is whatever the service
     tells that value by, such as an ETag, or the value itself. `put(name, value, tag)` puts a value in the place of the
     one with that tag, or where there is none for None, and returns whether that was so. Both are called in several
-    threads at once. An ended lease stays as a value of two bytes. The clocks of those who share a store have to agree
+    threads at once, and a `put` that has worked may say that it has not, as that of a client does that has tried again
+    by itself. An ended lease stays as a value of two bytes. The clocks of those who share a store have to agree
     to a few seconds.
 
     `check` raises `LockedError` once a lease that is held is lost: a storage calls it before it makes anything visible,
@@ -50,7 +51,8 @@ class Leases:
         holder = os.urandom(8).hex()
 
         def take(holders: _Holders) -> bool:
-            if any(not (shared and other) for _, other in holders.values()):
+            # Its own name is there where a client has tried again what it had put already.
+            if any(not (shared and other) for each, (_, other) in holders.items() if each != holder):
                 return False
             holders[holder] = (time.time() + ttl, shared)
             return True

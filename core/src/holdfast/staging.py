@@ -34,7 +34,9 @@ class Staging:
     target that is a link stays one: what it leads to is replaced. A restore calls `check` when it is entered, `claim`
     at its first load, `publish` in its commit, and `abandon` when it is left, whatever has happened, which the end of
     the context does too. No method may be called in two threads at once. `side_files` are the endings of what may come
-    to lie next to it and goes with it.
+    to lie next to what is staged and is removed with it. What lies next to the target, such as the log of the database
+    that is there, stays: an engine whose library would read it with the new file sees to that before it publishes. The
+    target itself is never opened.
     """
 
     def __init__(

@@ -78,6 +78,7 @@ def digests(content):
 class Dump:
     def __init__(self, engine, request):
         self.engine, self.request = engine, request
+        (request.scratch / "copy").touch(exist_ok=False)  # the folder is empty, whoever was here before
         live = engine.server.content(name_of(request.url))
         self.held = {name: live[name] for name in engine.chosen(list(live), request)}
         self.source = Source(name=name_of(request.url), identity=f"host/{name_of(request.url)}")

@@ -53,6 +53,35 @@ def show(console: Console, name: str) -> None:
             console.out(f"  wraps {', '.join(plugin['wraps'])} of every plugin")
 
 
+@command.command("api")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option(run=False)
+@output_options
+@click.pass_obj
+def interface(console: Console, names: tuple[str, ...]) -> None:
+    """Explain what plugins import from holdfast.api: every name in a line, or each NAME in full.
+
+    NAME may be a pattern: '*' is all of the interface, '*Request' what engines are given.
+    """
+    from fnmatch import fnmatchcase
+
+    from holdfast import api
+    from holdfast.cli._interface_text import explain, summary
+    from holdfast.errors import UsageError
+
+    if unknown := [name for name in names if not any(fnmatchcase(each, name) for each in api.__all__)]:
+        raise UsageError(f"holdfast.api has no name '{unknown[0]}'", hint="holdfast plugins api lists them all")
+    chosen = [each for each in api.__all__ if not names or any(fnmatchcase(each, name) for name in names)]
+    texts = {name: explain(name) if names else summary(name) for name in chosen}
+    if console.json:
+        console.data(texts)
+    elif names:
+        console.out("\n\n".join(texts.values()))
+    else:
+        width = max(map(len, texts))
+        console.out("\n".join(f"{name:{width}}  {text}" for name, text in texts.items()))
+
+
 @command.command("doctor")
 @click.argument("name", required=False)
 @json_option(run=False)

@@ -1,5 +1,6 @@
 """What the tests of an engine have in common: its databases, its parts, and sessions that are disturbed."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,9 +124,10 @@ class EngineParts(Configured):
         return capability in self.engine(url).capabilities
 
     def request(self, url: str, scratch: Path, **fields: Any) -> DumpRequest:
-        """A request to dump with the options of the suite."""
+        """A request to dump with the options of the suite, in a new folder of `scratch`."""
         scratch.mkdir(mode=0o700, exist_ok=True)
-        return DumpRequest(url=url, scratch=scratch, options=self.engine(url).options(self.options), **fields)
+        empty = Path(tempfile.mkdtemp(dir=scratch))
+        return DumpRequest(url=url, scratch=empty, options=self.engine(url).options(self.options), **fields)
 
     def read(self, session: DumpSession) -> dict[str, int]:
         """Read all streams to their ends; the number of bytes of each."""
