@@ -102,6 +102,61 @@ def test_two_hosts_one_after_the_other_are_two_all_the_same(tmp_path: Path) -> N
         Catalog(FolderStorage(str(tmp_path / "both"))).find("latest")
 
 
+class ServerEngine(MemoryEngine):
+    """An engine whose databases are those of a server, as `place` says: its address and how far its history is."""
+
+    place: tuple[str, tuple[int, ...]] = ("", ())
+
+    @contextmanager
+    def dump(self, request: DumpRequest) -> Iterator[MemoryDump]:
+        """Open a dump."""
+        with super().dump(request) as session:
+            address, position = self.place
+            session.source = Source(name="app", identity="system 1", address=address, position=position)
+            yield session
+
+
+def serve(store: Path, days: float, address: str, *position: int, host: str = "one") -> str:
+    engine = ServerEngine()
+    engine.place = address, position
+    plan = BackupPlan(source=URL, codec="none", host=host)
+    parts = Parts(engine=engine, storage=FolderStorage(str(store)))
+    return backup(plan, registry=memory_registry(), parts=parts, at=NOW - days * DAY).id
+
+
+def test_a_copy_of_a_server_that_goes_on_by_itself_takes_no_backup_from_the_original(tmp_path: Path) -> None:
+    """As a test system made from the files of production, whose identity is the same."""
+    ours = [serve(tmp_path, 6, "db1:5432", 1, 100), serve(tmp_path, 4, "db1:5432", 1, 120)]
+    copies = [serve(tmp_path, 5, "test:5432", 2, 90), serve(tmp_path, 3, "test:5432", 2, 130)]
+    with pytest.raises(UsageError, match=f"'latest' is ambiguous.*{ours[1]} of .* at db1:5432; {copies[1]} of"):
+        Catalog(FolderStorage(str(tmp_path))).find("latest")
+    deleted, warnings = pruned(tmp_path, keep_last=1)
+    assert deleted == {ours[0], copies[0]}
+    assert "one server is a copy of another" in warnings[0]
+
+
+def test_copies_on_two_hosts_are_told_by_the_host_where_their_urls_name_none(tmp_path: Path) -> None:
+    ours = [serve(tmp_path, 3, ":5432", 1, 100), serve(tmp_path, 1, ":5432", 1, 120)]
+    copy = serve(tmp_path, 2, ":5432", 1, 150, host="two")
+    assert pruned(tmp_path, keep_last=1)[0] == {ours[0]}
+    assert copy in ids(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(("db2:5432", 2, 130), id="failover"),
+        pytest.param(("db2:5432",), id="standby"),
+        pytest.param(("db1:5432", 1, 80), id="restored in place"),
+        pytest.param(("db2:5432", 1, 130), id="moved"),
+    ],
+)
+def test_a_server_that_goes_on_elsewhere_is_the_same(tmp_path: Path, last: tuple[Any, ...]) -> None:
+    old = [serve(tmp_path, 4, "db1:5432", 1, 100), serve(tmp_path, 3, "db1:5432", 1, 120)]
+    new = [serve(tmp_path, 2, *last), serve(tmp_path, 1, *last)]
+    assert pruned(tmp_path, keep_last=1) == ({*old, new[0]}, ())
+
+
 def test_an_adopted_database_is_one_with_its_successor(tmp_path: Path) -> None:
     old = make(tmp_path, "one", 3)
     middle = make(tmp_path, "two", 2, name="app", adopt=True)

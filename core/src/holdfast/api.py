@@ -381,6 +381,11 @@ class Source:
     identity: str
     #: Whether that holds on one host only, as a path of a file does: another host's is another database then.
     local: bool = False
+    #: Where its server was reached, such as `db1:5432`, or `:5432` on this host; empty where that does not matter.
+    address: str = ""
+    #: How far its history has come, in numbers that grow as long as it is one and the same, the most important first.
+    #: A copy of a server has the identity of the original: whose position is behind at another address is another one.
+    position: tuple[int, ...] = ()
 
     @classmethod
     def of_path(cls, path: str | os.PathLike[str]) -> Self:

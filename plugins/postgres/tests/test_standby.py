@@ -64,6 +64,29 @@ def _read_disturbed(
         session.facts()
 
 
+def test_a_copy_that_goes_on_by_itself_is_told_from_the_original(
+    servers: tuple[PostgresServer, PostgresServer], app: str, store: str
+) -> None:
+    """Its system identifier is the same; a standby, and what takes its place, is the original."""
+    primary, standby = servers
+    with server_folder(primary.run) as folder:
+        clone = primary.standby(folder, "")
+        try:
+            clone.execute("postgres", "SELECT pg_promote()")
+            first, _, copied = (
+                holdfast.backup(server.url(app), store=store).id for server in (primary, standby, clone)
+            )
+            assert holdfast.prune(store, keep_last=3, dry_run=True).warnings == ()
+            newest = holdfast.backup(primary.url(app), store=store).id
+            kept = holdfast.backup(clone.url(app), store=store).id
+        finally:
+            clone.stop()
+    pruned = holdfast.prune(store, keep_last=1)
+    assert {first, copied} <= {choice.id for choice in pruned.deleted}
+    assert {newest, kept} <= {choice.id for choice in pruned.choices if choice.keep}
+    assert "one server is a copy of another" in pruned.warnings[0]
+
+
 @pytest.mark.parametrize("change", ["DROP TABLE other", "VACUUM big", "TRUNCATE big"])
 @pytest.mark.parametrize("options", [PostgresOptions(format="custom"), PostgresOptions(large_table="0")])
 def test_a_conflict_with_recovery_is_told_as_one(

@@ -4,7 +4,7 @@ import hashlib
 import platform
 from datetime import datetime
 
-from holdfast.api import DumpSession, Facts, Proof, SupportsShellFetch
+from holdfast.api import DumpSession, Facts, Proof, Source, SupportsShellFetch
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
 from holdfast.plugins.guard import check_fields, provider
@@ -35,6 +35,7 @@ def describe_backup(
     streams: list[StreamRecord],
     *,
     origin: Origin,
+    source: Source,
     facts: Facts,
     proof: Proof | None,
     created_at: datetime,
@@ -51,6 +52,8 @@ def describe_backup(
             engine=setup.engine.name,
             identity=origin.identity,
             host=origin.host,
+            address=source.address,
+            position=list(source.position),
             server_version=facts.server_version,
         ),
         codec=CodecRecord(name=setup.codec_name, spec=setup.codec_spec),

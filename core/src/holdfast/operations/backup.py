@@ -138,8 +138,13 @@ class _OpenSource(msgspec.Struct, frozen=True, kw_only=True):
 
     session: DumpSession
     session_context: ExitStack
-    name: str
+    known: Source
     origin: Origin
+
+    @property
+    def name(self) -> str:
+        """Its name, as the engine says."""
+        return self.known.name
 
 
 @contextmanager
@@ -150,8 +155,10 @@ def _open_source(setup: BackupSetup, run: Run) -> Iterator[_OpenSource]:
             context = stack.enter_context(ExitStack())
             session = context.enter_context(setup.engine.dump(_request(setup, scratch, run)))
             known = _known_source(session, setup)
-            origin = Origin.of(known, this_host(setup.plan.host))
-            source = _OpenSource(session=session, session_context=context, name=known.name, origin=origin)
+            host = this_host(setup.plan.host)
+            if known.address.startswith(":"):
+                known = replace(known, address=f"{host.name}{known.address}")
+            source = _OpenSource(session=session, session_context=context, known=known, origin=Origin.of(known, host))
         yield source
 
 
@@ -275,6 +282,6 @@ def _write(
     for warning in (*facts.warnings, *facts.damage):
         run.warn(warning)
     manifest = describe_backup(
-        setup, run, records, origin=source.origin, facts=facts, proof=proof, created_at=created_at
+        setup, run, records, origin=source.origin, source=source.known, facts=facts, proof=proof, created_at=created_at
     )
     return manifest, small_files(setup, manifest, facts)

@@ -39,7 +39,7 @@ def lineages(storage: Storage, name: str, entries: Sequence[Entry]) -> list[Line
     What cannot be told is taken for the owner's.
     """
     if not _differ(filter(None, map(origin_of, entries))):
-        return [entries] if entries else []
+        return _of_each_server(entries) if entries else []
     try:
         owner = find_owner(storage, name, lambda: entries)
     except (OSError, IntegrityError):  # whoever makes the next backup says so
@@ -55,7 +55,31 @@ def lineages(storage: Storage, name: str, entries: Sequence[Entry]) -> list[Line
             group.append(entry)
         else:
             groups.append((origin, [entry]))
-    return [group for _, group in groups if group]
+    return [part for _, group in groups if group for part in _of_each_server(group)]
+
+
+def _of_each_server(group: Lineage) -> list[Lineage]:
+    """The backups of a server, and those of a copy of it that goes on by itself, where their positions show that.
+
+    After a failover, or on another machine, a server goes on from where it was, and so does what is restored in place.
+    """
+    if not _diverges(group):
+        return [group]
+    parts: dict[str, list[Entry]] = {}
+    for entry in group:
+        address = entry.manifest.source.address if entry.manifest else ""
+        parts.setdefault(address or next(iter(parts), ""), []).append(entry)
+    return [*parts.values()]
+
+
+def _diverges(group: Lineage) -> bool:
+    position: list[int] = []
+    address = ""
+    for source in (entry.manifest.source for entry in group if entry.manifest and entry.manifest.source.position):
+        if source.position < position and source.address != address:
+            return True
+        position, address = source.position, source.address
+    return False
 
 
 def _differ(origins: Iterable[Origin]) -> bool:
@@ -101,7 +125,8 @@ def describe(group: Lineage) -> str:
     source = next((entry.manifest.source for entry in reversed(group) if entry.manifest), None)
     if source is None:
         return "one whose manifests cannot be read"
-    return f"{source.url} on host '{source.host.name}'" if source.host else source.url
+    place = f" on host '{source.host.name}'" if source.host else f" at {source.address}" if source.address else ""
+    return f"{source.url}{place}"
 
 
 def mixture(name: str, groups: Sequence[Lineage]) -> str:
@@ -110,5 +135,15 @@ def mixture(name: str, groups: Sequence[Lineage]) -> str:
         return ""
     return (
         f"'{name}' holds backups of {len(groups)} databases, and none of them takes the place of another's: "
-        f"{'; '.join(map(describe, groups))}; if they are one, a backup with --name {name} --adopt says so"
+        f"{'; '.join(map(describe, groups))}; {_advice(name, groups)}"
     )
+
+
+def _advice(name: str, groups: Sequence[Lineage]) -> str:
+    origins = [next(_origins(group), None) for group in groups]
+    if any(other is not None and origins[0] is not None and other.is_same(origins[0]) for other in origins[1:]):
+        return (
+            "one server is a copy of another, or was restored to an earlier state elsewhere: back a copy up under a "
+            "--name of its own; what the other has left can be deleted by --allow-last"
+        )
+    return f"if they are one, a backup with --name {name} --adopt says so"

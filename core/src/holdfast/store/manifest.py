@@ -39,7 +39,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
 class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where the backup is from: `url` without secrets, `identity` a digest that tells sources apart.
 
-    `host` is there where the identity holds on one host only.
+    `host` is there where the identity holds on one host only; `address` and `position` are those of a server, whose
+    copies have its identity.
     """
 
     name: str
@@ -48,6 +49,8 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     server_version: str = ""
     host: Host | None = None
+    address: str = ""
+    position: list[int] = []
 
 
 class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -231,16 +231,37 @@ def _point(connection: "Connection[TupleRow]", server: Server) -> dict[str, Any]
     return point
 
 
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
 def _source(connection: "Connection[TupleRow]", location: Location, server: Server) -> Source:
     """The same for every way to reach a database, and for a standby of it."""
     system = _optional(connection, "SELECT system_identifier FROM pg_catalog.pg_control_system()")
     host = location.parameters.get("host", "")
     if system is None:
         system = f"{host}:{location.parameters.get('port', '')}"
-        local = not host or host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")
-    else:
-        local = False
-    return Source(name=server.database, identity=f"{system}\0{server.database}", local=local)
+        local = not host or host.startswith("/") or host in _LOCAL
+        return Source(name=server.database, identity=f"{system}\0{server.database}", local=local)
+    where = "" if not host or host.startswith("/") or host in _LOCAL else host
+    return Source(
+        name=server.database,
+        identity=f"{system}\0{server.database}",
+        address=f"{where}:{connection.info.port}",
+        position=_position(connection, server),
+    )
+
+
+def _position(connection: "Connection[TupleRow]", server: Server) -> tuple[int, ...]:
+    """The timeline and the LSN, by which a copy of a server that goes on by itself can be told; not of a standby."""
+    if server.standby:
+        return ()
+    row = connection.execute(
+        """
+        SELECT pg_catalog.pg_walfile_name(lsn), (lsn OPERATOR(pg_catalog.-) '0/0')::int8
+        FROM (SELECT pg_catalog.pg_current_wal_lsn() AS lsn) w
+        """
+    ).fetchone()
+    return (int(row[0][:8], 16), row[1]) if row else ()
 
 
 def _optional(connection: "Connection[TupleRow]", query: str) -> Any:
