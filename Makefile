@@ -66,10 +66,12 @@ demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
 	@PATH="$$(realpath $(BIN)):$$PATH" docs/demo
 
+# They wait for servers, locks and what is meant to be silent: one more than there are cores keeps those busy.
+WORKERS ?= 3
 test: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@.ci/prepare test
 	@PATH="$$(realpath $(BIN)):$$PATH" PYTEST_DEBUG_TEMPROOT="$$($(BIN)/python tests/support/servers/place.py)" \
-		$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 600 $(ARGS)
+		$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 $(ARGS)
 
 test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 	@for script in .ci/matrix/*; do PATH="$$(realpath $(BIN)):$$PATH" "$$script" $(ARGS) || exit 1; done
