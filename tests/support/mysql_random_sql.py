@@ -183,7 +183,7 @@ TYPES: tuple[tuple[str, str | None], ...] = (
     ("BIT({n})", "b'1'"), ("BOOLEAN", "TRUE"), ("YEAR", "2001"), ("DATE", "'2020-01-02'"), ("TIME(3)", "'10:11:12'"),
     ("DATETIME", "'2020-01-01'"), ("DATETIME(6)", "CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)"),
     ("TIMESTAMP NULL", "NULL"), ("TIMESTAMP", "CURRENT_TIMESTAMP"), ("TIMESTAMP(2) NULL", "CURRENT_TIMESTAMP(2)"),
-    ("CHAR({n})", "'x'"), ("VARCHAR({n})", "'it''s'"), ("VARCHAR(30)", "'a\"b'"), ("VARCHAR(30)", "(concat('a', {n}))"),
+    ("CHAR({n})", "'x'"), ("VARCHAR(1{n})", "'it''s'"), ("VARCHAR(30)", "'a\"b'"), ("VARCHAR(30)", "(concat('a', {n}))"),
     ("TINYTEXT", None), ("TEXT", "('long')"), ("MEDIUMTEXT", None), ("LONGTEXT", None),
     ("BINARY({n})", "'a'"), ("VARBINARY({n})", "0x4100"), ("TINYBLOB", None), ("BLOB", "(0x41)"), ("LONGBLOB", None),
     ("ENUM('a','b{n}','ü')", "'a'"), ("SET('a','b{n}','c,d')", "'a'"), ("SET('x','y''z')", "'x'"), ("JSON", None),
