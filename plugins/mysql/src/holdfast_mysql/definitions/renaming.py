@@ -3,11 +3,14 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from holdfast_mysql.definitions.script import QUALIFIED, Statement
 from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
 from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
 from holdfast_mysql.session import quoted
+
+_PLAIN = re.compile(r"[A-Za-z0-9_]+")
 
 
 def rename_database(statement: Statement, *, old: str, new: str, objects: Collection[str]) -> bytes:
@@ -51,6 +54,8 @@ def with_names_as_made(statement: Statement, tables: Collection[str]) -> bytes:
 
 
 def _changes(statement: Statement, old: str, new: str, objects: Collection[str]) -> list[tuple[int, int, bytes]]:
+    if not _mentions(statement, old):
+        return []
     tokens = code(statement.body, statement.sql_mode)
     changes = []
     for index in _references(statement, tokens, old, objects)[0]:
@@ -63,6 +68,8 @@ def _changes(statement: Statement, old: str, new: str, objects: Collection[str])
 
 def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) -> list[str]:
     """What `rename_database` takes for columns of something called like the database, and could be objects of it."""
+    if not _mentions(statement, old):
+        return []
     tokens = code(statement.body, statement.sql_mode)
     ambiguous = _references(statement, tokens, old, objects)[1]
     return sorted({f"{tokens[index].name}.{tokens[index + 2].name}" for index in ambiguous})
@@ -77,12 +84,23 @@ def names_in_strings(statement: Statement, *, old: str) -> bool:
     return any(token.kind == "string" and named.search(token.text) for token in tokens)
 
 
+def _mentions(statement: Statement, name: str) -> bool:
+    """Whether a definition can name something; a name of plain letters is seen without taking the text apart."""
+    return not _PLAIN.fullmatch(name) or name.lower().encode() in statement.body.lower()
+
+
+@lru_cache(maxsize=4)
+def _folded(objects: frozenset[str]) -> frozenset[str]:
+    """Names in one case: of thousands of definitions each is compared with all names."""
+    return frozenset(name.casefold() for name in objects)
+
+
 def _references(
     statement: Statement, tokens: Sequence[Token], old: str, objects: Collection[str]
 ) -> tuple[list[int], list[int]]:
     """Where the definition names its own database, and where something else that is called so, if it could be both."""
     name = old.casefold()
-    known = {name.casefold() for name in objects}
+    known = _folded(frozenset(objects))
     named = [index for index, token in enumerate(tokens) if (token.name or "").casefold() == name]
     qualifying = [index for index in named if _qualifies(tokens, index)]
     # Something else has that name too: a table, an alias, or the row of a trigger.

@@ -11,10 +11,12 @@ from holdfast_mysql.definitions.script import BY_HAND, Statement
 
 def portable(statements: Iterable[Statement], database: str, names: Sequence[str]) -> list[Statement]:
     """Definitions that lead to no database by the name of their own; `names` are those of all objects."""
+    statements = list(statements)
+    objects = frozenset((*names, *(statement.table for statement in statements)))
     return [
         statement
         if statement.kind in ("database", "table", "rows", "sequence", "sequence state", "account", "grant")
-        else follow_any_name(statement, old=database, objects=[*names, statement.table])
+        else follow_any_name(statement, old=database, objects=objects)
         for statement in statements
     ]
 

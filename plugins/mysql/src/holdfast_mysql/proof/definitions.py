@@ -29,11 +29,11 @@ def definition_proofs(
     Without `definers` they do not count: whoever restores takes their place.
     """
     statements = list(statements)
-    names = [statement.name for statement in statements]
+    names = frozenset(name for statement in statements for name in (statement.name, statement.table))
     last: dict[tuple[str, str], str] = {}
     proofs = []
     for statement in statements:
-        body = rename_database(statement, old=database, new="", objects=[*names, statement.table])
+        body = rename_database(statement, old=database, new="", objects=names)
         body = _comparable(statement, body, numbers)
         if not definers:
             # As much space as there was around the clause is left by it.

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -73,7 +73,9 @@ class ObjectMaker:
     def make(self, statements: Sequence[Statement], *, made: list[tuple[str, str]]) -> None:
         """Make all of them in the order of their kinds; each is added to `made`. Broken views are told of."""
         use(self._session, self._database)
-        names = [statement.name for statement in statements] + [name for _, name in made]
+        names = frozenset(
+            (*(name for each in statements for name in (each.name, each.table)), *(name for _, name in made))
+        )
         kept = self._session.value("SELECT @@collation_database")
         collation = kept
         try:
@@ -97,14 +99,13 @@ class ObjectMaker:
         self._run(f"ALTER DATABASE {quoted(self._database)} COLLATE {collation}")
         return collation
 
-    def _fitted(self, statement: Statement, names: Sequence[str]) -> Statement:
+    def _fitted(self, statement: Statement, names: Collection[str]) -> Statement:
         fitted = replace(statement, body=with_definer(statement, self._definer))
         if fitted.body != statement.body and statement.extra != BROKEN_VIEW:  # which no proof has
             why = f"its definer is another one here (-o definer={self._definer})"
             self._excuse(statement.kind, statement.name, why)
         if self._source != self._database:
-            objects = [*names, statement.table]
-            for reference in ambiguous_refs(fitted, old=self._source, objects=objects):
+            for reference in ambiguous_refs(fitted, old=self._source, objects=names):
                 log.warning(
                     "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
                     "database %s, correct the definition by hand",
@@ -113,11 +114,9 @@ class ObjectMaker:
             if names_in_strings(fitted, old=self._source):
                 log.warning("%s %s runs SQL out of a string that names database %s: it stays as it is",
                             statement.kind, quote_name(statement.name), quote_name(self._source))  # fmt: skip
-            fitted = replace(
-                fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=objects)
-            )
+            fitted = replace(fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=names))
         if self._refold:
-            fitted = replace(fitted, body=with_names_as_made(fitted, [*names, statement.table]))
+            fitted = replace(fitted, body=with_names_as_made(fitted, names))
         check_head(fitted, fitted.body, database=self._database)
         if statement.kind == "event" and self._disable_events:
             fitted = replace(fitted, body=disabled(fitted))
