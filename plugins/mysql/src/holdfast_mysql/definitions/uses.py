@@ -21,14 +21,21 @@ def named_by(statement: Statement, database: str) -> frozenset[str]:
 
 def sequences_of(statement: Statement, sequences: Collection[str], database: str) -> list[str]:
     """The sequences, of those, that the defaults of a table take numbers from."""
-    body = statement.body.lower()
-    if statement.kind != "table" or not any(f"{name.lower()}(".encode() in body for name in _SEQUENCE_FUNCTIONS):
+    if statement.kind != "table" or not _takes_numbers(statement.body):
         return []
     return sorted(named_by(statement, database) & set(sequences))
 
 
+def _takes_numbers(body: bytes) -> bool:
+    """Whether a table can take numbers from a sequence, which is seen without taking its text apart."""
+    text = body.lower()
+    return any(f"{name.lower()}(".encode() in text for name in _SEQUENCE_FUNCTIONS)
+
+
 def sequences_elsewhere(body: bytes) -> list[str]:
     """The sequences of other databases, as `database.name`, that the defaults of a table take numbers from."""
+    if not _takes_numbers(body):
+        return []
     tokens = code(body)
     return sorted({f"{tokens[place].name}.{tokens[place + 2].name}" for place in _qualified_sequences(tokens)})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pymysql
 
@@ -50,6 +51,17 @@ class Contents:
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
+
+    def streams_of(self, table: Table) -> dict[str, RowStream]:
+        """The streams of the rows of a table by their names."""
+        return self._streams.get(table.name, {})
+
+    @cached_property
+    def _streams(self) -> dict[str, dict[str, RowStream]]:
+        streams: dict[str, dict[str, RowStream]] = {}
+        for name, rows in self.rows.items():
+            streams.setdefault(rows.table.name, {})[name] = rows
+        return streams
 
     @property
     def lacking(self) -> list[str]:

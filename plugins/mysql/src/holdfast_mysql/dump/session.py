@@ -42,7 +42,6 @@ from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYST
 from holdfast_mysql.proof.definitions import database_proof, definition_proofs
 from holdfast_mysql.proof.record import proof_of, settings_of
 from holdfast_mysql.proof.rows import DigestPlan, StreamDigest, largest_numbers, sum_rows, table_proof
-from holdfast_mysql.rows.key_ranges import RowStream
 from holdfast_mysql.rows.wire import RowCopy
 from holdfast_mysql.session import Session, connect, quoted
 from holdfast_mysql.session.dump_connections import DumpConnections
@@ -192,14 +191,13 @@ class MysqlDump:
         definers = options.definer == "keep"
         before = [replace(statement, body=without_directories(statement.body)) for statement in contents.before]
         objects += definition_proofs((*before, *contents.after), self._location.database, numbers, definers=definers)
-        ranges = {table.name: [rows.key_range for rows in self._streams_of(table).values()] for table in tables}
+        ranges = {
+            table.name: [rows.key_range for rows in self._contents.streams_of(table).values()] for table in tables
+        }
         return proof_of(objects, settings_of(ranges, self._digest_plan, uncounted=uncounted, definers=definers))
 
-    def _streams_of(self, table: Table) -> dict[str, RowStream]:
-        return {name: rows for name, rows in self._contents.rows.items() if rows.table is table}
-
     def _table_proof(self, table: Table) -> ObjectProof:
-        digests = [self._digests[name] for name in self._streams_of(table)]
+        digests = [self._digests[name] for name in self._contents.streams_of(table)]
         total = ""
         if table.name in self._digest_plan.by_server:
             with self._reader(f"cannot digest table {quote_name(table.name)}") as reader:
