@@ -271,3 +271,49 @@ def test_a_context_removes_what_was_not_published(target: Path) -> None:
         make(staging, "new")
         staging.publish()
     assert content(target) == "new"
+
+
+def with_log(tmp_path: Path) -> Path:
+    target = tmp_path / "logged" / "db.file"
+    target.parent.mkdir()
+    target.write_text("old")
+    Path(f"{target}.log").write_text("of the old one")
+    return target
+
+
+def test_side_files_of_a_target_that_is_replaced_go_with_it(tmp_path: Path) -> None:
+    target = with_log(tmp_path)
+    with Staging(target, replace=True, side_files=(".log",)) as staging:
+        staging.claim()
+        make(staging, "new")
+        staging.publish()
+    assert [path.name for path in target.parent.iterdir()] == ["db.file"]
+    assert target.read_text() == "new"
+
+
+def test_side_files_stay_with_a_target_that_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = with_log(tmp_path)
+    with Staging(target, replace=True, side_files=(".log",)) as staging:
+        staging.claim()
+        make(staging, "new")
+        monkeypatch.setattr(os, "replace", lambda *_: os.stat(tmp_path / "missing"))
+        with pytest.raises(FileNotFoundError):
+            staging.publish()
+    assert sorted(path.name for path in target.parent.iterdir()) == ["db.file", "db.file.log"]
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_side_files_that_a_killed_restore_had_moved_aside_are_brought_back_or_removed(
+    tmp_path: Path, replaced: bool
+) -> None:
+    target = with_log(tmp_path)
+    killed = Staging(target, replace=True, side_files=(".log",))
+    killed.claim()
+    os.rename(f"{target}.log", f"{killed.path}.log.old")
+    if replaced:
+        os.replace(killed.path, target)
+    os.close(killed.descriptor if not replaced else killed._descriptor or -1)
+    with Staging(target, replace=True, side_files=(".log",)) as staging:
+        staging.claim()
+    assert sorted(path.name for path in target.parent.iterdir()) == ["db.file", "db.file.log"][: 2 - replaced]

@@ -34,9 +34,8 @@ class Staging:
     target that is a link stays one: what it leads to is replaced. A restore calls `check` when it is entered, `claim`
     at its first load, `publish` in its commit, and `abandon` when it is left, whatever has happened, which the end of
     the context does too. No method may be called in two threads at once. `side_files` are the endings of what may come
-    to lie next to what is staged and is removed with it. What lies next to the target, such as the log of the database
-    that is there, stays: an engine whose library would read it with the new file sees to that before it publishes. The
-    target itself is never opened.
+    to lie next to what is staged and is removed with it. Those of a target, such as the log of the database that is
+    there, go when it is replaced: a library would read them with the new file. The target itself is never opened.
     """
 
     def __init__(
@@ -153,11 +152,12 @@ class Staging:
             sync_path(path)
         if self._is_folder:
             self._publish_folder()
-        elif self._replace or (os.path.lexists(self.target) and not self.holds_data()):
-            os.replace(self.path, self.target)
         else:
-            self._publish_new()
-        self._confirm()
+            with _moved_aside(self.target, self.path, self._side_files) as aside:
+                self._publish_file()
+            for path in aside:
+                _remove_aside(path)
+        _confirm(self._parent)
 
     def _content(self) -> Iterator[str]:
         """It and all that is in it, the innermost first."""
@@ -167,7 +167,10 @@ class Staging:
         if not self._is_folder:
             yield self.path
 
-    def _publish_new(self) -> None:
+    def _publish_file(self) -> None:
+        if self._replace or (os.path.lexists(self.target) and not self.holds_data()):
+            os.replace(self.path, self.target)
+            return
         try:
             give_name(self.path, self.target)
         except FileExistsError as error:
@@ -187,16 +190,7 @@ class Staging:
             if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise self._refused("was created by another process meanwhile") from error
             raise
-        try:
-            _remove(aside)
-        except OSError as error:
-            log.warning("%s %s is left over, remove it: %s", _AFTER_COMMIT, quote_name(aside), os_error_text(error))
-
-    def _confirm(self) -> None:
-        try:
-            sync_path(self._parent)
-        except OSError as error:
-            log.warning("%s its folder could not be synced: %s", _AFTER_COMMIT, os_error_text(error))
+        _remove_aside(aside)
 
     def _refused(self, why: str) -> UnsafeError:
         return UnsafeError(f"{quote_name(self.target)} {why}", hint="use --replace to overwrite it")
@@ -221,6 +215,8 @@ class Staging:
                     _remove(aside)
                 else:
                     os.rename(aside, self.target)
+        for suffix in self._side_files:
+            _sweep_side_files(self.target, self._parent, self._mark, suffix)
         for path in _staged(self._parent, self._mark):
             with contextlib.suppress(OSError), _unused(path):  # a restore that runs, or a file of somebody else
                 _remove(path)
@@ -237,6 +233,23 @@ def _staged(folder: str, mark: str, ending: str = "") -> Iterator[str]:
     except (FileNotFoundError, PermissionError):
         return  # a folder may be one to write to and not to read
     yield from (os.path.join(folder, name) for name in filter(made.fullmatch, names))
+
+
+@contextlib.contextmanager
+def _moved_aside(target: str, path: str, side_files: tuple[str, ...]) -> Iterator[list[str]]:
+    """Take what lies next to a target out of the way of the new file, and bring it back after an error."""
+    moved: dict[str, str] = {}
+    try:
+        for name in (target + suffix for suffix in side_files):
+            if os.path.lexists(name):
+                moved[name] = f"{path}{name.removeprefix(target)}.old"
+                os.rename(name, moved[name])
+        yield list(moved.values())
+    except BaseException:
+        for name, aside in moved.items() if os.path.lexists(path) else ():
+            with contextlib.suppress(OSError):
+                os.rename(aside, name)
+        raise
 
 
 @contextlib.contextmanager
@@ -268,6 +281,33 @@ def _remove(path: str) -> None:
         from shutil import rmtree  # which imports three modules for compression
 
         rmtree(path)
+
+
+def _confirm(folder: str) -> None:
+    """Make new names in a folder durable, once what they name is."""
+    try:
+        sync_path(folder)
+    except OSError as error:
+        log.warning("%s its folder could not be synced: %s", _AFTER_COMMIT, os_error_text(error))
+
+
+def _remove_aside(path: str) -> None:
+    """Remove what the new one has taken the place of."""
+    try:
+        _remove(path)
+    except OSError as error:
+        log.warning("%s %s is left over, remove it: %s", _AFTER_COMMIT, quote_name(path), os_error_text(error))
+
+
+def _sweep_side_files(target: str, folder: str, mark: str, suffix: str) -> None:
+    """Bring back what a killed restore has moved aside, or remove it where the new file is in its place."""
+    for aside in _staged(folder, mark, re.escape(suffix) + r"\.old"):
+        made = aside.removesuffix(f"{suffix}.old")
+        with contextlib.suppress(OSError), _unused(made):
+            if os.path.lexists(made) and not os.path.lexists(target + suffix):
+                os.rename(aside, target + suffix)
+            else:
+                _remove(aside)
 
 
 def _dress(path: str, target: str) -> None:

@@ -1,6 +1,8 @@
 """The SQLite engine keeps the contract of an engine."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -55,6 +57,19 @@ class TestSqlite(EngineSuite):
     def change(self, url: str) -> None:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
             connection.execute("UPDATE note SET body = '' WHERE id = 7")
+
+    def leave_log(self, url: str) -> bool:
+        dies = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("UPDATE note SET body = 'of a dead process'")
+os._exit(9)
+"""
+        path = url.removeprefix("sqlite:///")
+        assert subprocess.run([sys.executable, "-c", dies, path], check=False).returncode == 9
+        assert Path(f"{path}-wal").stat().st_size
+        return True
 
     def test_what_a_dump_waits_for_is_told(self, source: str, store: str) -> None:
         told: list[tuple[str, str]] = []

@@ -223,4 +223,27 @@ class PreviewedTwice(Restore):
         return Preview(changes=super().preview(blobs).changes * 2)
 
 
+@breaks("engine 30")
+@with_part("restore")
+class LeavesLog(Restore):
+    """The log of what was replaced is applied to what is restored."""
+
+    def commit(self):
+        log = self.databases.get(f"{self.name}-log")
+        super().commit()
+        if log:
+            self.databases[f"{self.name}-log"] = log
+
+
+@breaks("engine 30")
+@with_part("restore")
+class AppliesLog(Restore):
+    """What the log holds is taken over."""
+
+    def commit(self):
+        log = self.databases.get(f"{self.name}-log", {})
+        super().commit()
+        self.databases[self.name].update(log)
+
+
 add_suites(globals(), suite_of)

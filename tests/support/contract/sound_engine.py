@@ -133,6 +133,7 @@ class Restore:
     def commit(self):
         kept = self.databases.get(self.name, {}) if self.request.selective else {}
         self.databases[self.name] = {**kept, **self.databases.pop(self.partial, {})}
+        self.databases.pop(f"{self.name}-log", None)
         self.committed = True
 
     def leave(self):
@@ -211,12 +212,19 @@ def make_foreign(suite, source, target):
     assert suite.held.databases["foreign"] == "what some other program keeps"
 
 
+def leave_log(suite, url):
+    """Let the server hold a change that is applied by whoever opens the database."""
+    suite.held.databases[f"{name_of(url)}-log"] = {"sales": b"of a dead process"}
+    return True
+
+
 def suite_of(tested):
     class Suite(EngineSuite):
         password = PASSWORD
         selection = ("b*",)
         patience = 0.3
         foreign = make_foreign
+        leave_log = leave_log
 
         @pytest.fixture(autouse=True)
         def server(self):
@@ -239,7 +247,8 @@ def suite_of(tested):
 
         def content(self, url):
             held = self.held.databases.get(name_of(url))
-            return None if held is None else {name: bytes(data) for name, data in held.items()}
+            log = self.held.databases.get(f"{name_of(url)}-log", {})
+            return None if held is None else {name: bytes(data) for name, data in {**held, **log}.items()}
 
         def surroundings(self, url):
             return sorted(name for name in self.held.databases if name != name_of(url))

@@ -97,6 +97,14 @@ class EngineParts(Configured):
             assert path.read_bytes() == content, "the engine has changed a file that is no database of its own"
             path.unlink()
 
+    def leave_log(self, url: str) -> bool:
+        """Leave a change in the log of a database, as a process that dies does; False where there is no such thing.
+
+        What the database then holds is content and log together: a `-wal` or `.wal` that lies next to its file.
+        """
+        del url
+        return False
+
     def into(self, target: str) -> str | None:
         """The server on which drills make their scratch databases; None for an engine that needs none."""
         raise NotImplementedError("override `into`")

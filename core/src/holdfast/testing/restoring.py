@@ -48,6 +48,18 @@ class RestoreTests(EngineParts):
         assert self.content(target) == before
         assert self.surroundings(target) == around
 
+    @states("engine 30")
+    def test_the_log_of_what_was_replaced_is_gone_with_it(self, source: str, target: str, store: str) -> None:
+        """A log that a process has left which died changes nothing of what is restored; `leave_log` leaves it."""
+        before = self.content(source)
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        around = self.surroundings(target)
+        if self.leave_log(target):
+            self.restore(record, source, target, store, replace=True)
+            assert self.content(target) == before
+            assert self.surroundings(target) == around
+
     @states("engine 18")
     def test_looking_changes_nothing(self, source: str, target: str, store: str) -> None:
         """A dry run opens the restore and leaves it; so does a restore that fails before its first load."""
