@@ -58,7 +58,7 @@ def command(
         else:
             _show(console, outcome)
     if not verification.entries:
-        console.say("no backups to verify")
+        console.warn("there are no backups to verify")  # also with -q: exit 0 says that all are well
     verification.raise_for_failures()
 
 
