@@ -98,6 +98,19 @@ def test_a_wrapper_that_hands_on_what_it_got_is_not_named(monkeypatch: pytest.Mo
     assert caught.value.message == f"{said}: ValueError: of the codec"
 
 
+class Numbering(Wrapper):
+    def around(self, result: Any) -> Any:
+        return 5
+
+
+def test_a_wrapper_that_returns_something_else_is_blamed_and_neither_the_owner_nor_others() -> None:
+    plugins = [Owner(), Wrapper(), Around(), Numbering(), Wrapper()]
+    with pytest.raises(PluginError) as caught:
+        Registry(plugins=plugins, discover=False, environ={}).codec("plain")
+    said = "plugin 'Numbering-3' of Numbering-3, which wraps codec 'plain' of Owner-0, breaks its contract"
+    assert caught.value.message.startswith(f"{said}: its codec is int, which has no ")
+
+
 def test_it_is_known_what_a_plugin_wraps() -> None:
     registry = Registry(plugins=[Owner(), Wrapper()], discover=False, environ={})
     assert {plugin.name: registry.wraps(plugin) for plugin in registry.plugins} == {

@@ -139,7 +139,7 @@ def test_an_engine_hook_that_returns_no_context_manager_is_blamed(tmp_path: Path
             return [scheme]
 
     request = DumpRequest(url="odd://x", scratch=tmp_path)
-    with pytest.raises(PluginError, match="holdfast_dump of Odd-0 returned no context manager"):
+    with pytest.raises(PluginError, match="of Odd-0 breaks its contract: holdfast_dump returned no context manager"):
         Registry(plugins=[Odd()], discover=False, environ={}).engine("odd").dump(request)
 
 

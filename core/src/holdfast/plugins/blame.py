@@ -33,6 +33,15 @@ class Blame:
         around = ", ".join(sorted({title for title in self.authors.values() if title}))
         return f"{what} (wrapped by {around})" if around else what
 
+    @property
+    def returner(self) -> str:
+        """Whose a value is that a hook returned: of the wrappers that did not hand it on as it was the outermost."""
+        titles = [title for title in self.authors.values() if title]
+        if not titles:
+            return self.culprit(None)
+        component, plugin = self.owned.component, self.owned.plugin
+        return f"{titles[-1]}, which wraps {component.kind} '{component.name}' of {plugin.title},"
+
 
 @contextmanager
 def attribute_errors(blame: Blame) -> Iterator[None]:

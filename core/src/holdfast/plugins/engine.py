@@ -100,9 +100,10 @@ class InstalledEngine(Engine):
         return self._context(hook, role, self.registry.call(hook, self.owned, scheme=self.name, request=request))
 
     def _context(self, hook: str, role: str, session: Any) -> Any:
+        blame = self.registry.blame(hook, self.owned, of_part=True)
         if not hasattr(session, "__enter__"):
-            raise PluginError(f"{hook} of {self.owned.plugin.title} returned no context manager")
-        return Context(session, self.registry.blame(hook, self.owned, of_part=True), role, hook)
+            raise PluginError(f"{blame.returner} breaks its contract: {hook} returned no context manager")
+        return Context(session, blame, role, hook)
 
 
 class CompletedEngine(Engine):

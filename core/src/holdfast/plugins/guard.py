@@ -267,7 +267,7 @@ def guarded(part: Any, blame: Blame, role: str) -> Any:
         _Calls(blame, role).fail(f"its {role}", error)
     if missing:
         raise PluginError(
-            f"{blame.culprit(None)} breaks its contract: its {role} is {type(part).__name__}, which has no "
+            f"{blame.returner} breaks its contract: its {role} is {type(part).__name__}, which has no "
             f"{' and no '.join(missing)}"
         )
     return _Guard(part, _Calls(blame, role))
