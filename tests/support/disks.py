@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,9 +58,27 @@ def _mount(folder: Path, size: str) -> tuple["subprocess.Popen[bytes]", tuple[st
             return holder, (*_ENTER, str(holder.pid), *users, "--", *in_folder)
         _, stderr = holder.communicate()
         reasons.append(stderr.decode().strip())
+    _skip_if_forbidden(reasons)
+    raise AssertionError(f"a disk of its own cannot be mounted: {'; '.join(reasons)}")
+
+
+def _skip_if_forbidden(reasons: Sequence[str]) -> None:
     if all(any(text in reason for text in _FORBIDDEN) for reason in reasons):
         pytest.skip(f"this machine forbids mounts ({'; '.join(reasons)}); {_ALLOW}")
-    raise AssertionError(f"a disk of its own cannot be mounted: {'; '.join(reasons)}")
+
+
+def own_mounts(*options: str) -> tuple[str, ...]:
+    """What a command begins with that mounts something for itself, as the root of a user namespace of its own.
+
+    Where the machine forbids that, the test is skipped.
+    """
+    command = ("unshare", "--mount", "--user", "--map-root-user", *options)
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run([*command, "true"], capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        _skip_if_forbidden([done.stderr.strip()])
+        raise AssertionError(f"a process cannot have mounts of its own: {done.stderr.strip()}")
+    return command
 
 
 def free(enter: tuple[str, ...], folder: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.disks import own_mounts
 from support.sqlite_users import USER, running
 
 from holdfast.errors import LockedError
@@ -42,7 +43,7 @@ print(program.execute("SELECT count(*) FROM t").fetchone())
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_a_file_of_a_layer_below_an_overlay_is_left_alone(mode: str, tmp_path: Path) -> None:
-    overlay = ("unshare", "--mount", "--user", "--map-root-user", "sh", "-c", _OVERLAY, "sh", tmp_path)
+    overlay = (*own_mounts(), "sh", "-c", _OVERLAY, "sh", str(tmp_path))
     names = (tmp_path / "store", tmp_path / "up per", tmp_path / "merged")
     ran = subprocess.run(
         [*overlay, sys.executable, "-c", _CONTAINER, mode, *names],

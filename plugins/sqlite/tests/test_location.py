@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.disks import own_mounts
 from support.sqlite_users import USER, running, use_and_be_killed
 
 import holdfast
@@ -122,7 +123,7 @@ def test_a_name_that_sqlite_takes_for_another_file_is_refused(tmp_path: Path, ba
     source.parent.mkdir()
     use_and_be_killed(source, "CREATE TABLE host(x)")
     script = 'mount -t tmpfs none "$1" && shift && exec "$@"'
-    container = ("unshare", "--mount", "--user", "--map-root-user", "sh", "-c", script, "sh", str(source.parent))
+    container = (*own_mounts(), "sh", "-c", script, "sh", str(source.parent))
     with running(USER, source, "CREATE TABLE container(x)", within=container) as pid:
         there = f"sqlite:////proc/{pid}/root{source}"
         with pytest.raises(UsageError, match=r"for which that is .*/data/app\.db, another file"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.disks import own_mounts
 from support.sqlite_users import KILLED, USER, running, use_and_be_killed
 
 import holdfast
@@ -72,19 +73,7 @@ def container(file: Path, point: Path, *, own_processes: bool = False) -> tuple[
     point.touch()
     script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
     processes = ("--pid", "--fork", "--kill-child", "--mount-proc") if own_processes else ()
-    return (
-        "unshare",
-        "--mount",
-        "--user",
-        "--map-root-user",
-        *processes,
-        "sh",
-        "-c",
-        script,
-        "sh",
-        str(file),
-        str(point),
-    )
+    return (*own_mounts(*processes), "sh", "-c", script, "sh", str(file), str(point))
 
 
 def side_files(path: Path) -> list[str]:
@@ -309,9 +298,9 @@ def test_a_container_that_has_the_file_alone_is_refused_although_its_user_is_not
 
 def sidecar(source: Path, store: Path, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Back up in another process namespace."""
-    alone = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
     backup = [sys.executable, "-m", "holdfast", "backup", f"sqlite:///{source}", "--store", str(store)]
-    command = [*(within or alone), *backup, "-o", "lock_timeout=0.3"]
+    alone = within or own_mounts("--pid", "--fork", "--kill-child", "--mount-proc")
+    command = [*alone, *backup, "-o", "lock_timeout=0.3"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
