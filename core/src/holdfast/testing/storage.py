@@ -203,9 +203,13 @@ class _Objects(_Place):
         started = threading.Barrier(len(contents))
 
         def work(path: str) -> None:
-            started.wait()
-            self.put(storage, path, *(contents[path][at : at + 5000] for at in range(0, len(contents[path]), 5000)))
-            started.wait()
+            try:
+                started.wait()
+                self.put(storage, path, *(contents[path][at : at + 5000] for at in range(0, len(contents[path]), 5000)))
+                started.wait()
+            except BaseException:
+                started.abort()  # who waits for this one need not wait any longer
+                raise
             parts = {at: storage.read("a/0", at, 700) for at in range(0, 20_000, 1500)}
             wrong.extend(at for at, part in parts.items() if part != contents["a/0"][at : at + 700])
 
