@@ -41,7 +41,7 @@ from holdfast.store.readers import reading
 from holdfast.testing.memory import URL, MemoryDump, MemoryEngine, memory_registry
 
 _EACH = 50  # steps of an example
-_STEPS = int(os.environ.get("HOLDFAST_MODEL_STEPS", "300"))
+_STEPS = int(os.environ.get("HOLDFAST_MODEL_STEPS", "500"))
 _BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 HOSTS, PATHS, NAMES = ("one", "two"), ("/srv/app.db", "/var/app.db"), ("app", "shop", "store", "app-two")
 
