@@ -152,7 +152,9 @@ class Loader:
     def _refuse(self, plugin: Plugin, why: str, error: BaseException) -> None:
         if self._strict:
             raise PluginError(f"plugin '{plugin.name}' of {plugin.title} is refused: {why}") from error
-        log.info("plugin %s refused: %s", plugin.name, why, extra={"plugin": plugin.name, "reason": why})
+        log.warning(
+            "plugin %s is refused and takes no part: %s", plugin.name, why, extra={"plugin": plugin.name, "reason": why}
+        )
         self.plugins.append(replace(plugin, status="refused", reason=why))
 
 
