@@ -11,6 +11,8 @@ from support.distributions import write_distribution
 _SOURCE = """
     import os, signal, sys, threading
 
+    from holdfast.api import hookimpl
+
     PLACES = os.environ["FAULT_PLACES"].split(":")
     AT, NUMBER, LOG = int(os.environ["FAULT_AT"]), int(os.environ["FAULT_SIGNAL"]), os.environ["FAULT_LOG"]
     EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod"}
@@ -38,6 +40,11 @@ _SOURCE = """
             step(function.__name__)
             return function(*arguments)
         return call
+
+
+    @hookimpl
+    def holdfast_components():
+        return ()
 
 
     real_open = open

@@ -70,8 +70,3 @@ os._exit(9)
         assert subprocess.run([sys.executable, "-c", dies, path], check=False).returncode == 9
         assert Path(f"{path}-wal").stat().st_size
         return True
-
-    def test_what_a_dump_waits_for_is_told(self, source: str, store: str) -> None:
-        told: list[tuple[str, str]] = []
-        self.backup(source, store, on_event=lambda event: told.append((str(event.type), event.message)))
-        assert told[0] == ("preparing", f"waiting for a snapshot of {source.removeprefix('sqlite:///')}")

@@ -153,7 +153,6 @@ def open_dump(request: DumpRequest) -> Iterator[Dump]:
     check_source(path)
     real = real_path(path)
     with ExitStack() as stack:
-        request.report(f"waiting for a snapshot of {quote_name(path)}")
         copy, late = held_copy(stack, request.moment, real)
         child = stack.enter_context(_child(copy.path if copy else real, request, copied=copy is not None))
         yield Dump(child, path, request, copy=copy, late=late)
