@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from support.databases import add_row
 import holdfast
 from holdfast.defaults import installed
 from holdfast.errors import IntegrityError, LockedError, UnsafeError
+from holdfast.operations.copy import Copying
 from holdfast.tasks import backup_task, copy_task, drill_task
 
 
@@ -138,6 +140,63 @@ def test_what_is_wrong_in_the_other_store_is_said_or_completed(shell: Shell, two
     manifest.unlink()
     manifest.write_text(text.replace('"python": "', '"python": "9'))
     assert "another backup" in shell.fails(16, "copy", str(shell.store), "other", two[0]).error
+    manifest.unlink()
+    manifest.write_text("")
+    assert (
+        f"the copy of {two[0]} in {other} is damaged"
+        in shell.fails(13, "copy", str(shell.store), "other", two[0]).error
+    )
+
+
+def test_a_copy_that_verify_knows_to_be_damaged_is_not_taken_for_one(shell: Shell, two: list[str]) -> None:
+    copied(shell, "other")
+    path = blob(shell.folder / "other", two[1])
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    shell.run("verify", "--store", "other", two[1], code=13)
+    failed = shell.fails(13, "copy", str(shell.store), "other", two[1])
+    assert "a check of it has failed" in failed.error
+    assert "delete it there" in failed.hint
+
+
+@pytest.mark.parametrize("line", ["blob", "RESTORE.md"])
+def test_sums_that_do_not_name_what_is_there_are_damage(shell: Shell, two: list[str], line: str) -> None:
+    path = blob(shell.store, two[0]).with_name("SHA256SUMS")
+    name = blob(shell.store, two[0]).name if line == "blob" else line
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text.replace(f"  {name}", f" {name}"))
+    assert "differ on" in shell.fails(13, "copy", str(shell.store), "other", two[0]).error
+
+
+def test_a_backup_is_gone_only_where_it_has_been_deleted(shell: Shell, two: list[str]) -> None:
+    def rest(change: Callable[[], object]) -> list[str]:
+        """What becomes of the second backup where something happens after the first."""
+        copying = Copying([], store=str(shell.store), to=str(shell.folder / "other"), registry=installed())
+        results = iter(copying)
+        next(results)
+        change()
+        after = [type(result).__name__ for result in results]
+        shutil.rmtree(shell.folder / "other", ignore_errors=True)
+        return after
+
+    other, aside = shell.folder / "other", shell.folder / "aside"
+    assert rest(lambda: shell.run("delete", two[1], "--allow-last", code=None)) == []
+    second = str(shell.backup("sqlite:///app.db")["id"])
+    assert rest(lambda: other.rename(aside)) == ["FailedCopy"]  # and no new store is made
+    assert not other.exists()
+    assert rest(lambda: shell.run("rename", "app", "shop")) == ["FailedCopy"]
+    assert rest(lambda: shell.run("rename", "shop", "app", "--store", "other")) == ["FailedCopy"]
+    assert rest(lambda: shell.store.rename(shell.folder / "away")) == ["FailedCopy"]
+    (shell.folder / "away").rename(shell.store)
+    (other / "shop").parent.mkdir()
+    (other / "shop").write_text("a file in the place of the source")
+    assert {line["type"] for line in shell.run("copy", str(shell.store), "other", "--json", code=None).lines} == {
+        "error"
+    }
+    assert second
 
 
 def test_what_an_ended_copy_left_is_used_where_it_is_whole_and_else_made_anew(shell: Shell, two: list[str]) -> None:
@@ -197,10 +256,29 @@ def test_adopted_backups_go_along(shell: Shell, two: list[str]) -> None:
     copied(shell, "third", two[0])
     assert [line["copied"] for line in copied(shell, "third")] == [False, True, True]
     assert shell.run("list", "--store", "third").stderr == ""
+    # One that was made before the database had a successor at all.
+    copied(shell, "before", two[0])
+    assert shell.run("list", "--store", "before").stderr == ""
     # And one that knows only the later database.
     copied(shell, "fourth", str(third))
     assert sum(bool(line["copied"]) for line in copied(shell, "fourth")) == 2
     assert shell.run("list", "--store", "fourth").stderr == ""
+
+
+def test_a_database_that_is_adopted_after_a_copy_is_copied_on(shell: Shell, two: list[str]) -> None:
+    copied(shell, "other")
+    shutil.copy(shell.folder / "app.db", shell.folder / "moved.db")
+    third = shell.backup("sqlite:///moved.db", "--name", "app", "--adopt")["id"]
+    assert [line["copied"] for line in copied(shell, "other")] == [False, False, True]
+    assert shell.run("list", "--store", "other").stderr == ""
+    assert listed(shell, "other")[-1]["id"] == third
+    shell.run("rename", "app", "shop")
+    assert "still called 'app'" in shell.fails(16, "copy", str(shell.store), "other", "latest").error
+    (shell.folder / "other" / "app" / "source.json").write_text("{")
+    shell.run("rename", "shop", "app")
+    shell.backup("sqlite:///moved.db", "--name", "app")
+    failed = shell.fails(1, "copy", str(shell.store), "other", "latest")
+    assert "app/source.json in the store is not valid" in failed.error
 
 
 def test_a_backup_that_is_in_use_is_waited_for(shell: Shell, two: list[str]) -> None:
@@ -260,7 +338,9 @@ def test_a_check_tells_which_sources_lack_copies(shell: Shell, two: list[str]) -
     path.rename(path.with_name("away"))
     assert f"app ({two[1]} in 1)" in shell.fails(17, *check).error
     assert "cannot be in 2 stores" in shell.fails(2, "list", "--copies", "3", "--other-store", "other").error
-    assert "named twice" in shell.fails(2, "list", "--copies", "2", "--other-store", str(shell.store)).error
+    (shell.folder / "link").symlink_to(shell.store)
+    for twice in (str(shell.store), "link"):
+        assert "named twice" in shell.fails(2, "list", "--copies", "2", "--other-store", twice).error
     assert "go together" in shell.fails(2, "list", "--other-store", "other").error
     shutil.rmtree(shell.store / "app")
     assert "no backup" in shell.fails(17, *check).error

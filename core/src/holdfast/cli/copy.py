@@ -71,7 +71,8 @@ def command(
             if console.json:
                 console.data({"type": "would_copy", "id": entry.id, "name": entry.name, "bytes": entry.stored_size})
             else:
-                console.out(f"{entry.folder}  {size(entry.stored_size)}")
+                console.out(f"{entry.folder}  {'damaged' if not entry.usable else size(entry.stored_size)}")
+        copying.raise_for_hidden()
         return
     copies, failed = [], []
     for outcome in copying:

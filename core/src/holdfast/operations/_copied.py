@@ -15,6 +15,7 @@ from holdfast.api import EventType, Stat, Storage
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
+    LockedError,
     NotFoundError,
     UnsafeError,
     cleaning_up,
@@ -25,10 +26,10 @@ from holdfast.run import Run
 from holdfast.store import findings, labels
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
-from holdfast.store.findings import Depth
+from holdfast.store.findings import Depth, State
 from holdfast.store.leasing import held
 from holdfast.store.manifest import MAX_SIZE, Manifest
-from holdfast.store.names import FINDINGS, LABELS, MANIFEST, SUMS
+from holdfast.store.names import FINDINGS, INSTRUCTIONS, LABELS, MANIFEST, SUMS
 from holdfast.store.origin import Origin
 from holdfast.store.published import check_published
 from holdfast.store.readers import reading, using_source
@@ -37,6 +38,7 @@ from holdfast.store.sums import parse_sums
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.workers import run_tasks
 
+_DELETE = "delete it there (holdfast delete --allow-last), and copy it again"
 _TRAVELLING = (Depth.RESTORE, Depth.DRILL)
 """Findings that speak of the content, which digests show to be the same; others speak of what one disk holds."""
 
@@ -144,11 +146,21 @@ def _files(storage: Storage, folder: str) -> dict[str, Stat]:
 
 
 def _check_same(task: Task) -> None:
-    """Make sure that what the target has under this id is this backup."""
-    manifest = task.target.storage.read(f"{task.folder}/{MANIFEST}", 0, MAX_SIZE + 1)
-    if hashlib.sha256(manifest).hexdigest() != task.entry.checksum:
+    """Make sure that what the target has under this id is this backup, and not known to be damaged there."""
+    theirs = task.target.reload(task.entry)
+    where = quote_name(task.target.storage.location)
+    if theirs is None:
+        raise LockedError(f"{task.folder} is being deleted in {where}", hint="run it again when that is done")
+    theirs.check_readable()
+    known = theirs.manifest is not None and not theirs.problem and theirs.state is State.DAMAGED
+    if theirs.manifest is None or (known and task.entry.usable):
+        raise IntegrityError(
+            f"the copy of {task.entry.id} in {where} is damaged: {theirs.problem or 'a check of it has failed'}",
+            hint=_DELETE,
+        )
+    if theirs.checksum != task.entry.checksum:
         raise UnsafeError(
-            f"{quote_name(task.target.storage.location)} has another backup {task.folder}, whose manifest differs",
+            f"{where} has another backup {task.folder}, whose manifest differs",
             hint="see which of the two is sound: holdfast verify",
         )
 
@@ -168,6 +180,11 @@ def _objects(task: Task, document: Manifest) -> list[_Object]:
     if recorded.get(MANIFEST) != entry.checksum:
         raise _damaged(task, f"{SUMS} and the manifest differ")
     blobs = [stream.blob for stream in document.streams]
+    differing = [blob.path for blob in blobs if recorded.get(blob.path) != blob.digests["sha256"]]
+    if INSTRUCTIONS in entry.files and INSTRUCTIONS not in recorded:
+        differing.append(INSTRUCTIONS)
+    if differing:
+        raise _damaged(task, f"{SUMS} and the manifest differ on {quote_name(differing[0])}")
     objects = [_Object(path=blob.path, size=blob.size, digest=blob.digests["sha256"]) for blob in blobs]
     for path in recorded.keys() - {MANIFEST, *(blob.path for blob in blobs)}:
         stat = entry.files.get(path)
@@ -206,7 +223,7 @@ def _is_there(task: Task, wanted: _Object, there: Mapping[str, Stat]) -> bool:
     raise IntegrityError(
         f"the copy of {task.entry.id} in {quote_name(task.target.storage.location)} is damaged: "
         f"{quote_name(wanted.path)} has {stat.size} bytes, expected {wanted.size}",
-        hint="delete it there (holdfast delete --allow-last), and copy it again",
+        hint=_DELETE,
     )
 
 

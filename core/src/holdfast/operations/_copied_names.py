@@ -1,6 +1,6 @@
 """Under which name a source lies in a store that its backups are copied to: its own, as in the store they come from."""
 
-from holdfast.errors import UnsafeError, quote_name
+from holdfast.errors import HoldfastError, IntegrityError, UnsafeError, quote_name
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import owner_of, write_claim
 from holdfast.store.entry import Entry
@@ -15,7 +15,7 @@ class SourceNames:
         self._source = source
         self._target = target
         self._where = target.storage.location
-        self._settled: set[tuple[str, str, Origin]] = set()
+        self._settled: dict[tuple[str, str, Origin], Owner | None] = {}
 
     def settle(self, entry: Entry) -> None:
         """Claim a backup's name in the target for its database, unless it is claimed so already.
@@ -24,14 +24,19 @@ class SourceNames:
         """
         if entry.manifest is None:
             return
-        recorded, origin = entry.manifest.source.name, Origin.recorded(entry.manifest.source)
-        if (entry.name, recorded, origin) not in self._settled:
-            self._claim(entry.name, recorded, origin)
-            self._settled.add((entry.name, recorded, origin))
+        key = entry.name, entry.manifest.source.name, Origin.recorded(entry.manifest.source)
+        try:
+            # Read each time: it may have been renamed, deleted or given to another database since.
+            if key in self._settled and self._settled[key] == owner_of(self._target, entry.name):
+                return
+            self._claim(*key)
+            self._settled[key] = owner_of(self._target, entry.name)
+        except IntegrityError as error:  # of a claim: it says nothing of the backup
+            raise HoldfastError(f"{error.message}: a claim in {quote_name(self._where)}", hint=error.hint) from error
 
     def forget(self, name: str) -> None:
         """Settle a name anew: what was written under it is gone."""
-        self._settled = {known for known in self._settled if known[0] != name}
+        self._settled = {key: owner for key, owner in self._settled.items() if key[0] != name}
 
     def _claim(self, name: str, recorded: str, origin: Origin) -> None:
         ours = owner_of(self._source, name)
@@ -43,9 +48,13 @@ class SourceNames:
             self._check_other_names(name, formers, ours)
             write_claim(self._target, name, ours, replace=False)
         elif not theirs.owns(origin):
-            if not theirs.is_same(ours):
+            if theirs.is_same(ours):
+                heir = theirs.adopting((origin, *ours.adopted))
+            elif ours.owns(theirs):  # it has been adopted here since
+                heir = ours.adopting(theirs.adopted)
+            else:
                 raise self._taken(name, theirs, origin)
-            write_claim(self._target, name, theirs.adopting((origin, *ours.adopted)), replace=True)
+            write_claim(self._target, name, heir, replace=True)
         for former in sorted(formers):
             mark_former_name(self._target.storage, name, former)
 
@@ -67,7 +76,7 @@ class SourceNames:
 
     def _is_theirs(self, name: str, ours: Owner) -> bool:
         theirs = owner_of(self._target, name)
-        return theirs is not None and theirs.is_same(ours)
+        return theirs is not None and (theirs.owns(ours) or ours.owns(theirs))
 
     def _taken(self, name: str, theirs: Owner, origin: Origin) -> UnsafeError:
         host = theirs.host.name if theirs.host and theirs.is_elsewhere(origin) else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, combinations
 
 from holdfast.errors import NotFoundError, OverdueError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
@@ -12,6 +12,7 @@ from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.lineage import are_mixed, lineages
 from holdfast.store.names import check_source_name
+from holdfast.store.overlap import share_a_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,8 @@ def list_copies(
     catalog = open_catalog(store, registry)
     elsewhere = [open_catalog(other, registry) for other in others]
     locations = [each.storage.location for each in (catalog, *elsewhere)]
-    if len(set(locations)) < len(locations):
+    stores = [each.storage for each in (catalog, *elsewhere)]
+    if any(share_a_place(*pair) for pair in combinations(stores, 2)):
         raise UsageError("a store is named twice, and would count twice")
     sources = _newest(catalog, name)
     held = [_good(each, name) for each in elsewhere]

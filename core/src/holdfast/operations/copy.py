@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from holdfast.api import Operation, Storage, SupportsFolder, Watcher
+from holdfast.api import Operation, Watcher
 from holdfast.defaults import default_jobs
 from holdfast.duration import parse_duration
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError, quote_name
@@ -25,8 +25,10 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog, unopened_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.names import MANIFEST, is_source_name
-from holdfast.store.overlap import is_within
+from holdfast.store.overlap import share_a_place
 from holdfast.store.ownership import check_owner
+from holdfast.store.published import check_published
+from holdfast.store.renames import renamed_to
 
 log = logging.getLogger("holdfast.copy")
 
@@ -112,7 +114,12 @@ class Copying:
             self._jobs = jobs or default_jobs()
             self._source = open_catalog(store, registry)
             self._target = unopened_catalog(to, registry)
-            _check_apart(self._source.storage, self._target.storage)
+            if share_a_place(self._source.storage, self._target.storage):
+                raise UsageError(
+                    f"{quote_name(self._target.storage.location)} and {quote_name(self._source.storage.location)} are "
+                    "the same store, or lie within each other",
+                    hint="name another place as the second store",
+                )
             self.entries, self._hidden = _select(self._source, [reference(backup) for backup in backups], period)
             self._open_target(create=create, foreign_store=foreign_store)
         self._names = SourceNames(self._source, self._target)
@@ -123,6 +130,7 @@ class Copying:
                 f"no store at {quote_name(self._target.storage.location)}, and it is not to be made",
                 hint="see whether its disk is mounted; without --no-create a copy makes a new store",
             )
+        self._may_create = create
         if not foreign_store:
             check_owner(self._target.storage)
 
@@ -138,12 +146,17 @@ class Copying:
         there = {stat.path for stat in self._target.walk() if stat.path.endswith(f"/{MANIFEST}")}
         return [entry for entry in self.entries if f"{entry.folder}/{MANIFEST}" not in there]
 
+    def raise_for_hidden(self) -> None:
+        """Raise `PartialError` if there are sources that cannot be read: what was listed is not all that there is."""
+        if self._hidden:
+            raise PartialError(f"{len(self._hidden)} sources could not be read: {', '.join(sorted(self._hidden))}")
+
     def __iter__(self) -> Iterator[CopyResult | FailedCopy]:
         for entry in self.entries:
             try:
                 yield self._copy(entry)
             except NotFoundError as error:
-                if self._named or entry.unreadable:
+                if self._named or not self._is_gone(entry):
                     yield FailedCopy(id=entry.id, name=entry.name, error=error)
                 else:
                     log.warning("%s", error.message, extra={"id": entry.id})
@@ -151,6 +164,20 @@ class Copying:
                 yield FailedCopy(id=entry.id, name=entry.name, error=error)
         for source in self._hidden.items():
             yield FailedCopy(id="", name=source[0], error=NotFoundError(hidden_source(source)))
+
+    def _is_gone(self, entry: Entry) -> bool:
+        """Whether a backup has been deleted since it was listed, in a store that is there and under its name still."""
+        try:
+            self._source.open()
+        except HoldfastError:
+            return False
+        try:
+            check_published(self._source.storage, entry.folder)
+        except NotFoundError:
+            return not renamed_to(self._source.storage, entry.name)
+        except OSError:
+            return False
+        return False
 
     def results(self) -> CopySet:
         """Make all of the copies."""
@@ -173,7 +200,11 @@ class Copying:
             if entry.doubt:
                 run.warn(f"pins, tags or findings of {entry.id} may be missing in the copy: {entry.doubt}")
             task = Task(entry=entry, source=self._source, target=self._target)
-            self._target.open_or_create()
+            if self._may_create:
+                self._target.open_or_create()
+                self._may_create = False  # what goes away from now on is not made anew
+            self._source.open()  # a lease would make the folder anew that is gone
+            self._target.open()
             with holding(task):
                 try:
                     outcome = copy_backup(task, run, self._jobs, partial(self._names.settle, entry))
@@ -184,19 +215,6 @@ class Copying:
             result = _result(entry, outcome, run)
             run.finish(**result.as_data())
             return result
-
-
-def _check_apart(source: Storage, target: Storage) -> None:
-    """Refuse a store that is copied into itself, or into a folder of it, which would then list the copies."""
-    if isinstance(source, SupportsFolder) and isinstance(target, SupportsFolder):
-        nested = is_within(source.folder, target.folder) or is_within(target.folder, source.folder)
-    else:
-        nested = source.location == target.location
-    if nested:
-        names = f"{quote_name(target.location)} and {quote_name(source.location)}"
-        raise UsageError(
-            f"{names} are the same store, or lie within each other", hint="name another place as the second store"
-        )
 
 
 def _result(entry: Entry, outcome: Outcome, run: Run) -> CopyResult:
@@ -218,6 +236,8 @@ def _select(catalog: Catalog, references: Sequence[str], since: timedelta | None
     if not references:
         listing = catalog.listing()
         hidden = dict(listing.hidden)
+        for path in listing.foreign:
+            log.warning("%s is a link or no folder, and is not followed: nothing in it is copied", quote_name(path))
         entries = {entry.folder: entry for entry in listing.entries}
     for name in references:
         every = catalog.listing(name).entries if is_source_name(name) else ()

@@ -50,3 +50,10 @@ def is_within(path: str, root: str) -> bool:
             return True
         previous, folder = folder, os.path.dirname(folder)
     return False
+
+
+def share_a_place(first: Storage, second: Storage) -> bool:
+    """Whether two stores are the same, or lie within each other."""
+    if isinstance(first, SupportsFolder) and isinstance(second, SupportsFolder):
+        return is_within(first.folder, second.folder) or is_within(second.folder, first.folder)
+    return first.location == second.location
