@@ -11,11 +11,10 @@ from functools import partial
 
 import msgspec
 
-from holdfast.api import EventType, Stat, Storage
+from holdfast.api import EventType, Stat
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
-    LockedError,
     NotFoundError,
     UnsafeError,
     cleaning_up,
@@ -79,15 +78,15 @@ def holding(task: Task) -> Iterator[None]:
 def copy_backup(task: Task, run: Run, jobs: int, settle_name: Callable[[], None]) -> Outcome:
     """Copy what the target lacks of a backup; both stores must be held, see `holding`.
 
-    `settle_name` is called before anything is written.
-
-    One that is there already gets the notes that it lacks. Bytes that are not as recorded are an `IntegrityError`, and
-    nothing is published; another backup of this id in the target is an `UnsafeError`.
+    `settle_name` is called before anything is written. A backup that is there already gets the notes that it lacks.
+    Bytes that are not as recorded are an `IntegrityError`, and nothing is published; another backup of this id in the
+    target is an `UnsafeError`.
     """
-    there = _files(task.target.storage, task.folder)
-    published = MANIFEST in there
-    if published:
-        _check_same(task)
+    theirs = task.target.reload(task.entry)
+    published = theirs is not None
+    there = _readable(task, theirs.files) if theirs else _files(task)
+    if theirs:
+        _check_same(task, theirs)
     elif not task.entry.usable:
         raise _damaged(task, task.entry.problem or "a check of it has failed")
     document = task.entry.manifest
@@ -136,21 +135,23 @@ def _bring_all(
     return sum(written), notes
 
 
-def _files(storage: Storage, folder: str) -> dict[str, Stat]:
-    """What lies below a folder, by its path in there; a part that cannot be read is a `NotFoundError`."""
-    files = {stat.path.removeprefix(f"{folder}/"): stat for stat in storage.list(folder)}
+def _files(task: Task) -> dict[str, Stat]:
+    """What the target has below the folder of the backup, by its path in there."""
+    stats = task.target.storage.list(task.folder)
+    return _readable(task, {stat.path.removeprefix(f"{task.folder}/"): stat for stat in stats})
+
+
+def _readable(task: Task, files: dict[str, Stat]) -> dict[str, Stat]:
+    """The same files; a part of them that cannot be read is a `NotFoundError`."""
     for path, stat in files.items():
         if stat.problem:
-            raise NotFoundError(f"cannot read {quote_name(f'{folder}/{path}')} in the store: {stat.problem}")
+            raise NotFoundError(f"cannot read {quote_name(f'{task.folder}/{path}')} in the store: {stat.problem}")
     return files
 
 
-def _check_same(task: Task) -> None:
+def _check_same(task: Task, theirs: Entry) -> None:
     """Make sure that what the target has under this id is this backup, and not known to be damaged there."""
-    theirs = task.target.reload(task.entry)
     where = quote_name(task.target.storage.location)
-    if theirs is None:
-        raise LockedError(f"{task.folder} is being deleted in {where}", hint="run it again when that is done")
     theirs.check_readable()
     known = theirs.manifest is not None and not theirs.problem and theirs.state is State.DAMAGED
     if theirs.manifest is None or (known and task.entry.usable):
@@ -301,7 +302,7 @@ def _damaged(task: Task, why: str) -> IntegrityError:
 
 def _check_sizes(task: Task, objects: Sequence[_Object]) -> None:
     """Compare what the target lists with what it was given, before the backup is published there."""
-    files = _files(task.target.storage, task.folder)
+    files = _files(task)
     for wanted in objects:
         size = files[wanted.path].size if wanted.path in files else None
         if size != wanted.size:

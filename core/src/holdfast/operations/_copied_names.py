@@ -34,10 +34,6 @@ class SourceNames:
         except IntegrityError as error:  # of a claim: it says nothing of the backup
             raise HoldfastError(f"{error.message}: a claim in {quote_name(self._where)}", hint=error.hint) from error
 
-    def forget(self, name: str) -> None:
-        """Settle a name anew: what was written under it is gone."""
-        self._settled = {key: owner for key, owner in self._settled.items() if key[0] != name}
-
     def _claim(self, name: str, recorded: str, origin: Origin) -> None:
         ours = owner_of(self._source, name)
         if ours is None or not ours.owns(origin):

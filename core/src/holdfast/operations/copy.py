@@ -206,11 +206,7 @@ class Copying:
             self._source.open()  # a lease would make the folder anew that is gone
             self._target.open()
             with holding(task):
-                try:
-                    outcome = copy_backup(task, run, self._jobs, partial(self._names.settle, entry))
-                except IntegrityError:
-                    self._names.forget(entry.name)
-                    raise
+                outcome = copy_backup(task, run, self._jobs, partial(self._names.settle, entry))
                 run.settled = f"{entry.folder} is copied all the same"
             result = _result(entry, outcome, run)
             run.finish(**result.as_data())
