@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from holdfast.api import Stat
-from holdfast.errors import HoldfastError, IntegrityError
+from holdfast.errors import HoldfastError, IntegrityError, UnreachableError
 from holdfast.plugins.builtin import NoCodec
 from holdfast.store.blob import StoredBlob
 from holdfast.store.manifest import BlobRecord, StreamRecord
+from holdfast.store.object_bytes import object_bytes
 from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.workers import Stop
 from holdfast.testing.memory import MemoryStorage
@@ -131,3 +133,91 @@ def test_space_is_looked_for_before_a_stream_is_spooled(tmp_path: Path, monkeypa
     with pytest.raises(HoldfastError, match=r"not enough space in .*: 3145728 bytes are needed, 5120 are free"):
         blob(scratch=tmp_path).spool()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_check_reads_the_stored_bytes_once_and_compares_both() -> None:
+    counted: list[int] = []
+    stored = blob(count=counted.append)
+    stored.check(SHA256)
+    assert (stored.whole, stored.as_stored, sum(counted)) == (True, True, 2 * len(PLAIN))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (PLAIN[:-1], "^blob data.txt has 3145727 bytes, expected 3145728"),
+        (PLAIN + b"x", "^blob data.txt has more bytes"),
+        (b"b" + PLAIN[1:], "^blob data.txt is not what was stored"),
+        (b"", "^blob data.txt has 0 bytes"),
+    ],
+)
+def test_a_check_says_of_wrong_stored_bytes_that_they_are(content: bytes, text: str) -> None:
+    stored = blob(content)
+    with pytest.raises(IntegrityError, match=text):
+        stored.check(SHA256)
+    assert not stored.as_stored
+
+
+def test_a_check_tells_a_blob_that_is_missing() -> None:
+    stored = blob()
+    storage: Any = stored._storage
+    storage.objects = {"app/id/backup_manifest.json": b""}
+    with pytest.raises(IntegrityError, match=r"^blob data\.txt is missing$"):
+        stored.check(SHA256)
+
+
+class Streaming(MemoryStorage):
+    """Hands out streams that end as a test says: at `cuts`, one a request, well or with an error."""
+
+    def __init__(self, cuts: list[tuple[int, Exception | None]]) -> None:
+        super().__init__()
+        self.cuts = cuts
+        self.asked: list[int] = []
+
+    def stream(self, path: str, offset: int = 0) -> Iterator[bytes]:
+        self.asked.append(offset)
+        end, error = self.cuts.pop(0) if self.cuts else (len(PLAIN), None)
+        data = self.read(path)[offset : max(end, offset)]
+        for at in range(0, len(data), 100_000):
+            yield data[at : at + 100_000]
+        if error:
+            raise error
+
+
+def bytes_of(storage: MemoryStorage, size: int = len(PLAIN)) -> bytes:
+    return b"".join(object_bytes(storage, "app/object", size=size, stop=Stop()))
+
+
+def test_a_stream_goes_on_at_the_byte_where_it_broke_or_ended() -> None:
+    storage = Streaming([(1_000_000, ConnectionResetError("reset")), (2_000_000, None), (2_000_000, None)])
+    storage.objects["app/object"] = PLAIN
+    assert bytes_of(storage) == PLAIN[:2_000_000]  # asked once more, it brought nothing
+    assert storage.asked == [0, 1_000_000, 2_000_000]
+    storage.cuts, storage.asked = [(1_000_000, UnreachableError("gone")), (2_000_000, None)], []
+    assert bytes_of(storage) == PLAIN
+    assert storage.asked == [0, 1_000_000, 2_000_000]
+
+
+def test_a_stream_that_is_too_long_is_read_no_further() -> None:
+    storage = Streaming([])
+    storage.objects["app/object"] = PLAIN
+    assert 1000 < len(bytes_of(storage, size=1000)) <= 101_000
+    assert storage.asked == [0]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("none"), PermissionError("no")])
+def test_what_reading_on_cannot_mend_is_raised_at_once(error: OSError) -> None:
+    storage = Streaming([(0, error)])
+    storage.objects["app/object"] = PLAIN
+    with pytest.raises(type(error)):
+        bytes_of(storage)
+    assert storage.asked == [0]
+
+
+def test_a_stream_that_brings_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.store.object_bytes._wait", lambda _seconds, _stop: None)
+    storage = Streaming([(500_000, ConnectionResetError("reset"))] * 5)
+    storage.objects["app/object"] = PLAIN
+    with pytest.raises(ConnectionResetError):
+        bytes_of(storage)
+    assert storage.asked == [0, 500_000, 500_000, 500_000, 500_000]

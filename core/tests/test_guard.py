@@ -12,9 +12,11 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "storage": (
         api.Storage,
         api.SupportsFolder,
+        api.SupportsDeleteMany,
         api.SupportsRename,
         api.SupportsSharedLease,
         api.SupportsShellFetch,
+        api.SupportsStreaming,
         api.SupportsWalk,
     ),
     "writer": (api.Writer,),

@@ -113,6 +113,7 @@ __all__ = [
     "Step",
     "Storage",
     "Stream",
+    "SupportsDeleteMany",
     "SupportsFailures",
     "SupportsFaults",
     "SupportsFolder",
@@ -124,6 +125,7 @@ __all__ = [
     "SupportsShellDecode",
     "SupportsShellFetch",
     "SupportsSource",
+    "SupportsStreaming",
     "SupportsWalk",
     "SupportsWarnings",
     "TableDigest",
@@ -1024,6 +1026,30 @@ class SupportsWalk(Protocol):
 
     def walk(self, prefix: str, enter: Callable[[str], bool], /) -> Iterable[Stat]:
         """List as `list` does, without the folders whose path `enter` is false for."""
+        ...
+
+
+@runtime_checkable
+class SupportsStreaming(Protocol):
+    """A storage that can hand out a whole object in one request, instead of one for each piece.
+
+    The core reads on at the byte where a connection broke, and asks once more where an object seems to end too early.
+    """
+
+    def stream(self, path: str, offset: int = 0, /) -> Iterator[bytes]:
+        """Yield the bytes of an object from `offset` to its end, in pieces of any size; what is missing raises.
+
+        It is a generator, which is closed early where no more is wanted. A connection that breaks raises `OSError`.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsDeleteMany(Protocol):
+    """A storage that can remove many objects in one request."""
+
+    def delete_many(self, paths: Sequence[str], /) -> None:
+        """Remove objects as `delete` does; one that could not be removed raises, once the others are."""
         ...
 
 

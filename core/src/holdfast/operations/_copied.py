@@ -29,12 +29,12 @@ from holdfast.store.findings import Depth, State
 from holdfast.store.leasing import held
 from holdfast.store.manifest import MAX_SIZE, Manifest
 from holdfast.store.names import FINDINGS, INSTRUCTIONS, LABELS, MANIFEST, SUMS
+from holdfast.store.object_bytes import object_bytes
 from holdfast.store.origin import Origin
 from holdfast.store.published import check_published
 from holdfast.store.readers import reading, using_source
 from holdfast.store.removal import discard
 from holdfast.store.sums import parse_sums
-from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.workers import run_tasks
 
 _DELETE = "delete it there (holdfast delete --allow-last), and copy it again"
@@ -242,12 +242,10 @@ def _bring(task: Task, run: Run, wanted: _Object, there: Mapping[str, Stat], wri
 
 
 def _digest_of(task: Task, run: Run, wanted: _Object) -> str:
-    running, offset = hashlib.sha256(), 0
-    while piece := task.target.storage.read(f"{task.folder}/{wanted.path}", offset, BLOCK):
-        run.stop.check()
+    running = hashlib.sha256()
+    for piece in object_bytes(task.target.storage, f"{task.folder}/{wanted.path}", size=wanted.size, stop=run.stop):
         running.update(piece)
         run.count(len(piece))
-        offset += len(piece)
     return running.hexdigest()
 
 
@@ -256,11 +254,7 @@ def _copy_object(task: Task, run: Run, wanted: _Object) -> None:
     running, offset = hashlib.sha256(), 0
     path, name = wanted.path, quote_name(wanted.path)
     with _writing(task, path), task.target.storage.writer(f"{task.folder}/{path}") as writer:
-        while offset <= wanted.size:
-            run.stop.check()
-            piece = _read(task, path, offset)
-            if not piece:
-                break
+        for piece in _read(task, wanted, run):
             running.update(piece)
             writer.write(piece)
             run.count(len(piece))
@@ -272,14 +266,16 @@ def _copy_object(task: Task, run: Run, wanted: _Object) -> None:
             raise _damaged(task, f"{name} is not what was stored: its sha256 differs from the recorded one")
 
 
-def _read(task: Task, path: str, offset: int) -> bytes:
+def _read(task: Task, wanted: _Object, run: Run) -> Iterator[bytes]:
+    """Yield the bytes of an object; what goes wrong is the source's fault and says so."""
+    name = quote_name(wanted.path)
     try:
-        return task.source.storage.read(f"{task.folder}/{path}", offset, BLOCK)
+        yield from object_bytes(task.source.storage, f"{task.folder}/{wanted.path}", size=wanted.size, stop=run.stop)
     except FileNotFoundError as error:
         check_published(task.source.storage, task.folder)
-        raise _damaged(task, f"{quote_name(path)} is missing") from error
+        raise _damaged(task, f"{name} is missing") from error
     except OSError as error:
-        raise HoldfastError(f"cannot read {quote_name(path)} of {task.entry.id}: {os_error_text(error)}") from error
+        raise HoldfastError(f"cannot read {name} of {task.entry.id}: {os_error_text(error)}") from error
 
 
 @contextmanager

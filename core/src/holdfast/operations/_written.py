@@ -25,15 +25,11 @@ def check_stream(
         blob = StoredBlob(setup.storage, folder, record, setup.codec, stop=run.stop, hashers=setup.hashers)
         try:
             setup.storage.stat(f"{folder}/{record.blob.path}")
-            blob.check_stored(setup.hashers)
+            blob.check(setup.hashers)
         except FileNotFoundError as error:
             raise _lost(setup, f"blob {record.blob.path} is missing") from error
         except IntegrityError as error:
-            raise _lost(setup, error.message) from error
-        try:
-            blob.drain()
-        except IntegrityError as error:
-            raise _undecodable(setup, error.message) from error
+            raise (_undecodable if blob.as_stored else _lost)(setup, error.message) from error
     elif how == "sample":
         for sample in samples or (_whole(record),):
             run.stop.check()

@@ -103,9 +103,10 @@ def _check(
 
     def check(blob: StoredBlob) -> None:
         try:
-            blob.check_stored(hashers)
             if read_data:
-                blob.drain()
+                blob.check(hashers)
+            else:
+                blob.check_stored(hashers)
         except IntegrityError as error:
             problems.append(error.message)
 

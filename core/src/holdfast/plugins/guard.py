@@ -51,6 +51,8 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "read": _Rule(_CHUNK),
         "list": _Rule((Stat,), "each"),
         "walk": _Rule((Stat,), "each", optional=True),
+        "stream": _Rule(_CHUNK, "each", optional=True),
+        "delete_many": _Rule(shape="none", optional=True),
         "stat": _Rule((Stat,)),
         "delete": _NOTHING,
         "barrier": _NOTHING,

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +12,36 @@ from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_
 from holdfast.plugins.guard import provider
 from holdfast.store.manifest import StreamRecord
 from holdfast.store.missing import missing_text
+from holdfast.store.object_bytes import object_bytes
 from holdfast.store.plugin_faults import FaultClassifier
 from holdfast.store.published import check_published
-from holdfast.streaming.blocks import BLOCK
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.workers import Stop
+
+
+class _Passing:
+    """Stored bytes that are digested as they pass; whoever iterates over it again goes on where the last one ended."""
+
+    def __init__(
+        self, stored: Iterator[bytes], hashers: Mapping[str, HasherFactory], count: Callable[[int], object]
+    ) -> None:
+        self.running = {name: start() for name, start in hashers.items()}
+        self.size = 0
+        self.failure: IntegrityError | None = None  # of the reading itself
+        self._stored = stored
+        self._count = count
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for piece in self._stored:
+                self.size += len(piece)
+                for hasher in self.running.values():
+                    hasher.update(piece)
+                self._count(len(piece))
+                yield piece
+        except IntegrityError as error:
+            self.failure = error
+            raise
 
 
 class StoredBlob:
@@ -25,9 +50,9 @@ class StoredBlob:
     `hashers` digest the plain bytes and must include sha256. With `tolerate` set, a wrong size or digest is
     given to it as a message instead of raised, and where the rest cannot be decompressed the bytes end: `missing` then
     says what came out and what did not, and `read` is the number of bytes that did. `whole` tells whether all of it
-    has been read and agreed, or as much as there is, and `begun` whether anybody has begun to read it; `taken` is the
-    most that anybody took. `classify` sees what does not agree before it is raised. Of a further checksum that differs
-    where SHA-256 agrees, `warn` tells.
+    has been read and agreed, or as much as there is, `begun` whether anybody has begun to read it, and `as_stored` that
+    the stored bytes agreed when they were compared; `taken` is the most that anybody took. `classify` sees what does
+    not agree before it is raised. Of a further checksum that differs where SHA-256 agrees, `warn` tells.
     """
 
     def __init__(
@@ -46,7 +71,7 @@ class StoredBlob:
         warn: Callable[[str], object] = lambda _text: None,
     ) -> None:
         self.record = record
-        self.whole = self.begun = False
+        self.whole = self.begun = self.as_stored = False
         self.missing = ""
         self.read = self.taken = 0
         self._storage = storage
@@ -69,42 +94,49 @@ class StoredBlob:
         return Stream(name=self.record.name, suffix=self.record.suffix, size=self.record.size)
 
     def stored(self) -> Iterator[bytes]:
-        """Yield the stored bytes in pieces of 1 MiB, and not more than one beyond the recorded size."""
-        offset = 0
-        while offset <= self.record.blob.size:
-            self._stop.check()
-            try:
-                piece = self._storage.read(self._path, offset, BLOCK)
-            except FileNotFoundError as error:
-                check_published(self._storage, self._folder)
-                raise IntegrityError(f"blob {self.record.blob.path} is missing") from error
-            except OSError as error:
-                raise HoldfastError(f"cannot read blob {self.record.blob.path}: {os_error_text(error)}") from error
-            if not piece:
-                return
-            yield piece
-            offset += len(piece)
+        """Yield the stored bytes, and not more than a piece beyond the recorded size."""
+        try:
+            yield from object_bytes(self._storage, self._path, size=self.record.blob.size, stop=self._stop)
+        except FileNotFoundError as error:
+            check_published(self._storage, self._folder)
+            raise IntegrityError(f"blob {self.record.blob.path} is missing") from error
+        except OSError as error:
+            raise HoldfastError(f"cannot read blob {self.record.blob.path}: {os_error_text(error)}") from error
 
     def check_stored(self, hashers: Mapping[str, HasherFactory]) -> None:
         """Compare size and digests of the stored bytes with the manifest; `IntegrityError` if they differ."""
         with self._classifying():
-            self._check_stored(hashers)
+            self._compare_stored(_Passing(self.stored(), hashers, self._count))
 
-    def _check_stored(self, hashers: Mapping[str, HasherFactory]) -> None:
-        running = {name: start() for name, start in hashers.items()}
-        size = 0
-        for piece in self.stored():
-            size += len(piece)
-            for hasher in running.values():
-                hasher.update(piece)
-            self._count(len(piece))
+    def check(self, hashers: Mapping[str, HasherFactory]) -> None:
+        """Compare the stored and the plain bytes with the manifest, and read them once for that.
+
+        `IntegrityError` if they differ; `as_stored` tells whether the stored ones agree all the same.
+        """
+        with self._classifying():
+            passing = _Passing(self.stored(), hashers, self._count)
+            try:
+                for _ in self._chunks(passing):
+                    pass
+            except IntegrityError:
+                # Of what is stored wrongly nobody need know how far it can be decoded.
+                self._compare_stored(passing)
+                raise
+            self._compare_stored(passing)
+
+    def _compare_stored(self, passing: "_Passing") -> None:
+        for _ in passing:
+            pass
+        if passing.failure:
+            raise passing.failure
         blob = self.record.blob
-        self._compare(f"blob {blob.path}", size, blob.size, running, blob.digests)
+        self._compare(f"blob {blob.path}", passing.size, blob.size, passing.running, blob.digests)
+        self.as_stored = True
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the plain bytes; see `holdfast.api.Blob`."""
         with self._classifying():
-            yield from self._chunks()
+            yield from self._chunks(self.stored())
 
     @contextmanager
     def _classifying(self) -> Iterator[None]:
@@ -116,11 +148,11 @@ class StoredBlob:
                 raise
             raise classified from error
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self, stored: Iterable[bytes]) -> Iterator[bytes]:
         self.begun = True
         running = {name: start() for name, start in self._hashers.items()}
         total = 0
-        pieces = plain_chunks(self.stored(), self._codec, stop=self._stop, size=self.record.size)
+        pieces = plain_chunks(stored, self._codec, stop=self._stop, size=self.record.size)
         try:
             for piece in pieces:
                 for hasher in running.values():

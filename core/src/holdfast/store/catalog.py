@@ -7,14 +7,15 @@ import contextlib
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import msgspec
 
-from holdfast.api import Stat, Storage, SupportsWalk
+from holdfast.api import Stat, Storage, SupportsFolder, SupportsWalk
 from holdfast.defaults import default_store
 from holdfast.errors import (
     HoldfastError,
@@ -35,6 +36,8 @@ from holdfast.store.renames import renamed_hint, was_called
 
 StoreLike = str | os.PathLike[str] | Storage | None
 """How a program names a store: a path, a URL, an object, or None for the default."""
+
+_READERS = 16  # of manifests at once, where they are not files of this machine
 
 _Note = TypeVar("_Note")
 _Folders = Mapping[tuple[str, str], dict[str, Stat]]
@@ -137,8 +140,8 @@ class Catalog:
 
     def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
         backups = [(key, files) for key, files in folders.items() if MANIFEST in files or _is_hidden(files)]
-        entries = [self._entry(*key, files, outlined=len(backups) > 1) for key, files in backups]
-        there = [entry for entry in entries if entry is not None]
+        tasks = [partial(self._entry, *key, files, outlined=len(backups) > 1) for key, files in backups]
+        there = [entry for entry in _carried_out(self.storage, tasks) if entry is not None]
         return tuple(sorted(there, key=lambda entry: (entry.created_at, entry.id)))
 
     def _entry(self, name: str, backup_id: str, files: dict[str, Stat], *, outlined: bool = False) -> Entry | None:
@@ -232,6 +235,17 @@ class Catalog:
     def newest_good(self, name: str) -> Entry | None:
         """The newest backup of a source that counts, of the whole if there is one."""
         return _first_whole(entry for entry in self.newest(name) if entry.good)
+
+
+def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) -> list[Entry | None]:
+    """What each read returned, in their order.
+
+    Most of a read is the way to a service: sixteen at once take a tenth of the time of one after the other.
+    """
+    if len(tasks) < 2 or isinstance(storage, SupportsFolder):
+        return [task() for task in tasks]
+    with ThreadPoolExecutor(_READERS, "holdfast-catalog") as pool:
+        return [future.result() for future in [pool.submit(task) for task in tasks]]
 
 
 def _first_whole(entries: Iterator[Entry]) -> Entry | None:

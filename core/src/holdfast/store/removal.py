@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterable
 
-from holdfast.api import Storage
+from holdfast.api import Storage, SupportsDeleteMany
 from holdfast.errors import LockedError, PluginError, os_error_text
 from holdfast.plugins.guard import provider
 from holdfast.store.catalog import Catalog
@@ -97,7 +97,14 @@ def _is_published(storage: Storage, folder: str) -> bool:
 
 
 def _clear(storage: Storage, folder: str) -> None:
-    for stat in list(storage.list(folder)):
-        if stat.problem:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), stat.path)
-        storage.delete(stat.path)
+    """Remove what lies below a folder, up to what cannot be read."""
+    stats = list(storage.list(folder))
+    hidden = next((number for number, stat in enumerate(stats) if stat.problem), len(stats))
+    paths = [stat.path for stat in stats[:hidden]]
+    if isinstance(storage, SupportsDeleteMany):
+        storage.delete_many(paths)
+    else:
+        for path in paths:
+            storage.delete(path)
+    if hidden < len(stats):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), stats[hidden].path)

@@ -1,0 +1,99 @@
+# mypy: ignore-errors
+"""Storages that break one sentence each: what they do in one request."""
+
+from support.contract import add_suites, breaks
+from support.contract.sound_storage import Memory, suite_of
+
+
+class Streams(Memory):
+    """Hands out objects as streams, and removes many."""
+
+    def stream(self, path, offset=0):
+        data = self.data(path)
+        for at in range(offset, len(data), 1 << 20):
+            yield data[at : at + (1 << 20)]
+
+    def delete_many(self, paths):
+        for path in paths:
+            self.delete(path)
+
+
+@breaks("storage 30")
+class StreamsFromTheStart(Streams):
+    """Where it shall begin is not looked at."""
+
+    def stream(self, path, offset=0):
+        return super().stream(path, 0)
+
+
+@breaks("storage 30")
+class StreamsOnePiece(Streams):
+    """Ends after a piece."""
+
+    def stream(self, path, offset=0):
+        yield from list(super().stream(path, offset))[:1]
+
+
+@breaks("storage 30")
+class StreamsWhatBeginsAlike(Streams):
+    """A name that begins alike will do."""
+
+    def stream(self, path, offset=0):
+        names = sorted(name for name in self.place.objects if name.startswith(path))
+        return super().stream(names[0] if names else path, offset)
+
+
+@breaks("storage 30")
+class StreamsNothing(Streams):
+    """What is missing is empty."""
+
+    def stream(self, path, offset=0):
+        if path in self.place.objects:
+            yield from super().stream(path, offset)
+
+
+@breaks("storage 30")
+class StreamsUpToTen(Streams):
+    """Connections of streams that were left are not given back."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        self.open = 0
+
+    def stream(self, path, offset=0):
+        self.open += 1
+        if self.open > 10:
+            raise OSError("too many connections")
+        yield from super().stream(path, offset)
+        self.open -= 1
+
+
+@breaks("storage 31")
+class DeletesAThousand(Streams):
+    """The rest stays."""
+
+    def delete_many(self, paths):
+        super().delete_many(paths[:1000])
+
+
+@breaks("storage 31")
+class DeletesBeginnings(Streams):
+    """What begins alike goes along."""
+
+    def delete_many(self, paths):
+        for name in list(self.place.objects):
+            if any(name.startswith(path) for path in paths):
+                self.delete(name)
+
+
+@breaks("storage 31")
+class DeletesManyThatAreThere(Streams):
+    """One that is missing is an error."""
+
+    def delete_many(self, paths):
+        for path in paths:
+            self.data(path)
+            self.delete(path)
+
+
+add_suites(globals(), suite_of)
