@@ -31,6 +31,7 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
         ("codec", "zstd", "holdfast-zstd"),
         ("checksum", "sha256", "holdfast-sha256"),
         ("storage", "file", "holdfast"),
+        ("storage", "s3", "holdfast-s3"),
     } <= listed
     assert ran.stderr == ""
 

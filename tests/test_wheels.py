@@ -35,6 +35,7 @@ EXTRAS = {
     "mysql": "holdfast-mysql",
     "gzip": "holdfast-gzip",
     "zstd": "holdfast-zstd",
+    "s3": "holdfast-s3",
     "sha256": "holdfast-sha256",
     "progress": "rich",
 }

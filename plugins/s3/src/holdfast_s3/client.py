@@ -1,0 +1,211 @@
+"""Calls of the service: tried again for minutes where that can help, and in the words of Holdfast where they fail."""
+
+import errno
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import botocore.exceptions as broken
+import botocore.session
+from botocore.config import Config
+
+from holdfast.api import CredentialsError, HoldfastError, NotFoundError, UnreachableError, quote_name
+from holdfast_s3.location import Location
+
+log = logging.getLogger("holdfast.storage")
+
+_CONNECT, _READ = 10, 60  # seconds
+_CONNECTIONS = 16
+_PATIENCE = 300.0  # seconds from the first failure of a call to the last try
+_UNKNOWN_PATIENCE = 8.0  # where the service has not answered once: its address is wrong, or it is down
+_LONGEST_PAUSE = 20.0
+_BUSY = frozenset(
+    {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"}
+)
+_AGAIN = _BUSY | {"InternalError", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted", "BadDigest"}
+_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "Forbidden",
+        "SignatureDoesNotMatch",
+        "RequestTimeTooSkewed",
+    }
+)
+_CUT_OFF = (
+    broken.ConnectionError,
+    broken.HTTPClientError,
+    broken.IncompleteReadError,
+    broken.ResponseStreamingError,
+)
+_FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "EntityTooLarge", "XAmzQuotaExceeded"})
+
+
+class Client:
+    """One client for all threads; a service that is busy makes all of them wait, not only the call that it refused."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._pause_until = 0.0
+        self._answered = False
+
+    def call(
+        self,
+        operation: str,
+        path: str,
+        parameters: Mapping[str, Any],
+        /,
+        *,
+        again: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Call an operation for the object at a path.
+
+        After a try of which nobody knows whether it was carried out, `again` is asked for the answer to it first: a
+        service refuses what it has done already, as what somebody else did.
+        """
+        method = getattr(self._opened(), operation)
+        parameters = {"Bucket": self._location.bucket, **parameters}
+        if self._location.requester_pays:
+            parameters["RequestPayer"] = "requester"
+        begun, tries, unsure = time.monotonic(), 0, False
+        while True:
+            self._wait_with_others()
+            try:
+                answer = method(**parameters)
+            except (*_CUT_OFF, broken.ClientError) as error:
+                self._answered |= isinstance(error, broken.ClientError)
+                if unsure and again is not None and (answer := again()) is not None:
+                    return answer
+                pause = self._pause(error, tries, time.monotonic() - begun)
+                if pause is None:
+                    raise meaning(error, self._location, path) from error
+                tries, unsure = tries + 1, True
+                log.info("%s of %s is tried again in %.1f s: %s", operation, quote_name(path), pause, _text(error))
+                time.sleep(pause)
+            except broken.BotoCoreError as error:
+                raise meaning(error, self._location, path) from error
+            else:
+                self._answered = True
+                return answer
+
+    def _pause(self, error: Exception, tries: int, passed: float) -> float | None:
+        """Seconds until the next try, None where there is none; from zero on, so that many do not come back at once."""
+        code, status = _code(error)
+        busy = code in _BUSY or status in (429, 503)
+        known = isinstance(error, broken.ClientError)
+        if known and not (busy or code in _AGAIN or status in (500, 502, 504)):
+            return None
+        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.5 * 2**tries)) + 0.05  # noqa: S311 (no secret)
+        if passed + pause > (_PATIENCE if self._answered else _UNKNOWN_PATIENCE):
+            return None
+        if busy:
+            with self._lock:
+                self._pause_until = max(self._pause_until, time.monotonic() + pause)
+        return pause
+
+    def _wait_with_others(self) -> None:
+        while (left := self._pause_until - time.monotonic()) > 0:
+            time.sleep(left + random.uniform(0, 0.2))  # noqa: S311 (no secret)
+
+    def _opened(self) -> Any:
+        """The client, which is made by the first call: to make several at once is not safe, to use one is."""
+        with self._lock:
+            if self._client is None:
+                self._client = _make(self._location)
+            return self._client
+
+
+def _make(location: Location) -> Any:
+    proxies = {"http": location.proxy, "https": location.proxy} if location.proxy else None
+    style: Any = {"addressing_style": location.addressing}
+    config = Config(
+        connect_timeout=_CONNECT,
+        read_timeout=_READ,
+        max_pool_connections=_CONNECTIONS,
+        retries={"total_max_attempts": 1},  # ours know what the call was
+        request_checksum_calculation="when_required",  # others than AWS know no trailers
+        response_checksum_validation="when_required",
+        tcp_keepalive=True,
+        proxies=proxies,
+        s3=style,
+        user_agent_extra="holdfast",
+    )
+    try:
+        session = botocore.session.Session(profile=location.profile)
+        region = location.region or session.get_config_variable("region") or "us-east-1"
+        return session.create_client(
+            "s3", region_name=region, endpoint_url=location.endpoint, verify=location.ca, config=config
+        )
+    except (broken.BotoCoreError, ValueError) as error:
+        raise meaning(error, location, "") from error
+
+
+def _code(error: Exception) -> tuple[str, int]:
+    """The service's own name of an error, and the status of the answer."""
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return (
+        str(response.get("Error", {}).get("Code", "")),
+        int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
+    )
+
+
+def _text(error: Exception) -> str:
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    code, status = _code(error)
+    told = str(response.get("Error", {}).get("Message", "")) or code
+    text = f"{told} ({status} {code})" if status else str(error)
+    return " ".join(text.split())[:500]
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether there is no such object, as far as the service tells."""
+    code, status = _code(error)
+    return code in ("NoSuchKey", "404", "NotFound", "NoSuchVersion") or (
+        status == 404 and code not in ("NoSuchBucket", "NoSuchUpload")
+    )
+
+
+def meaning(error: Exception, location: Location, path: str) -> Exception:
+    """What an error of the client or of the service means, for whoever called the storage."""
+    code, status = _code(error)
+    text = _text(error)
+    what = f"{location.text}{': ' + quote_name(path) if path else ''}: {text}"
+    if is_missing(error):
+        return FileNotFoundError(errno.ENOENT, "there is no such object", path)
+    if code in ("PreconditionFailed", "412") or status == 412:
+        return FileExistsError(errno.EEXIST, "there is such an object", path)
+    if code == "NoSuchBucket":
+        return NotFoundError(
+            f"there is no bucket {quote_name(location.bucket)}: {text}",
+            hint="it is not made: make it first, or mend its name",
+        )
+    if code in _REFUSED or status in (401, 403):
+        hint = "set the clock of this machine" if code == "RequestTimeTooSkewed" else None
+        return CredentialsError(f"the service refuses {what}", hint=hint)
+    if isinstance(error, broken.NoCredentialsError | broken.PartialCredentialsError | broken.CredentialRetrievalError):
+        return CredentialsError(
+            f"no key for {location.text}: {text}",
+            hint="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    if isinstance(error, broken.ProfileNotFound | broken.UnauthorizedSSOTokenError | broken.SSOTokenLoadError):
+        return CredentialsError(f"no key for {location.text}: {text}")
+    if code in _FULL or status == 507:
+        return OSError(errno.ENOSPC, text, path)
+    if code == "NotImplemented" or status == 501:
+        return HoldfastError(
+            f"the service cannot do what a store needs, {what}",
+            hint="Holdfast needs conditional writes (If-None-Match), so that no backup is ever overwritten",
+        )
+    if isinstance(error, _CUT_OFF) or status >= 500:
+        return UnreachableError(f"the service of {what}")
+    return HoldfastError(f"the service cannot do it, {what}")

@@ -1,0 +1,217 @@
+"""A bucket as a storage: create-only writes, reads by stream, listings by the thousand, leases by conditions."""
+
+import contextlib
+import errno
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from holdfast.api import CredentialsError, HoldfastError, Leases, Stat, UnreachableError, quote_name
+from holdfast_s3.client import Client, meaning
+from holdfast_s3.location import Location
+from holdfast_s3.upload import Upload, abort
+
+_LEASES = ".leases/"
+_PARTIAL = re.compile(r"(?P<path>.*)/\.partial-(?P<upload>[^/]+)")
+_ID = re.compile(r"\d{8}T\d{6}Z-")
+_PIECE = 1 << 20
+_BATCH = 1_000  # what one request deletes at most
+
+
+class S3Storage:
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location.text
+        self._location = location
+        self._client = Client(location)
+        self._leases = Leases(self._get_lease, self._put_lease)
+        self._probing = threading.Lock()
+        self._probed = False
+
+    @contextmanager
+    def writer(self, path: str) -> Iterator[Upload]:
+        """Send an object as it comes, and let it be seen at a clean exit."""
+        upload = Upload(self._client, self._location, self._key(path), path)
+        try:
+            yield upload
+            upload.finish(self._leases.check)
+        except BaseException:
+            with contextlib.suppress(HoldfastError, OSError):  # then it is listed, and goes with the next prune
+                upload.abort()
+            raise
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a part in one request."""
+        if length == 0:
+            self.stat(path)
+            return b""
+        pieces = self._get(path, offset, length)
+        return b"".join(pieces)
+
+    def stream(self, path: str, offset: int = 0) -> Iterator[bytes]:
+        """Read the rest in one request."""
+        return self._get(path, offset, None)
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """List page by page, and uploads that nobody has ended."""
+        root = self._location.prefix
+        folder = f"{root}{prefix}/" if prefix else root
+        for page in self._pages("list_objects_v2", "ContinuationToken", Prefix=folder):
+            for item in page.get("Contents", ()):
+                path = item["Key"].removeprefix(root)
+                if not path.startswith(_LEASES) and not path.endswith("/"):
+                    yield Stat(path=path, size=item["Size"])
+        yield from self._unfinished(folder)
+
+    def stat(self, path: str) -> Stat:
+        """Ask for the size of an object."""
+        return Stat(path=path, size=self._client.call("head_object", path, {"Key": self._key(path)})["ContentLength"])
+
+    def delete(self, path: str) -> None:
+        """Remove an object, or end an upload as it was listed."""
+        self._leases.check()
+        if match := _PARTIAL.fullmatch(path):
+            abort(self._client, self._key(match["path"]), path, match["upload"])
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self._client.call("delete_object", path, {"Key": self._key(path)})
+
+    def delete_many(self, paths: Sequence[str]) -> None:
+        """Remove a thousand objects with each request."""
+        for path in filter(_PARTIAL.fullmatch, paths):
+            self.delete(path)
+        failed: dict[str, Any] | None = None
+        objects = [path for path in paths if not _PARTIAL.fullmatch(path)]
+        for batch in (objects[at : at + _BATCH] for at in range(0, len(objects), _BATCH)):
+            self._leases.check()
+            wanted = {"Objects": [{"Key": self._key(path)} for path in batch], "Quiet": True}
+            answer = self._client.call("delete_objects", batch[0], {"Delete": wanted})
+            errors = [each for each in answer.get("Errors", ()) if each.get("Code") != "NoSuchKey"]
+            failed = failed or next(iter(errors), None)
+        if failed:
+            path = str(failed["Key"]).removeprefix(self._location.prefix)
+            kind = CredentialsError if failed.get("Code") == "AccessDenied" else HoldfastError
+            raise kind(f"{self.location}: {quote_name(path)} could not be deleted: {failed.get('Message')}")
+
+    def barrier(self) -> None:
+        """What was answered is on the service's disks."""
+
+    @contextmanager
+    def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:
+        """Hold a name by an object that is replaced only as it was read."""
+        with self._leases.hold(name, ttl):
+            yield
+        if _ID.match(name):  # of each backup there is one
+            self._remove_ended(name)
+
+    def shared_lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
+        """Hold a name beside others."""
+        return self._leases.hold(name, ttl, shared=True)
+
+    def _key(self, path: str) -> str:
+        return self._location.prefix + path
+
+    def _get(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
+        end = "" if length is None else str(offset + length - 1)
+        part = {"Range": f"bytes={offset}-{end}"} if offset or end else {}
+        try:
+            body = self._client.call("get_object", path, {"Key": self._key(path), **part})["Body"]
+        except HoldfastError as error:
+            if _is_beyond_end(error):
+                return
+            raise
+        with contextlib.closing(body):
+            try:
+                yield from body.iter_chunks(_PIECE)
+            except Exception as error:
+                meant = meaning(error, self._location, path)
+                if isinstance(meant, UnreachableError):  # in the middle of it, which can be gone on with
+                    raise ConnectionError(errno.ECONNRESET, str(meant), path) from error
+                raise meant from error
+
+    def _pages(self, operation: str, token: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        page: dict[str, Any] = {}
+        while True:
+            page = self._client.call(operation, parameters["Prefix"], parameters)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            parameters[token] = page[f"Next{token}"]
+
+    def _unfinished(self, folder: str) -> Iterator[Stat]:
+        """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; where we may not ask, none are told."""
+        parameters: dict[str, Any] = {"Prefix": folder}
+        while True:
+            try:
+                page = self._client.call("list_multipart_uploads", folder, parameters)
+            except (CredentialsError, HoldfastError, FileNotFoundError):
+                return
+            for upload in page.get("Uploads", ()):
+                path = f"{upload['Key'].removeprefix(self._location.prefix)}/.partial-{upload['UploadId']}"
+                yield Stat(path=path, size=self._size_of(upload))
+            if not page.get("IsTruncated"):
+                return
+            parameters |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+
+    def _size_of(self, upload: dict[str, Any]) -> int:
+        try:
+            parts = self._client.call(
+                "list_parts", upload["Key"], {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+            )
+        except (HoldfastError, FileNotFoundError):
+            return 0
+        return sum(part["Size"] for part in parts.get("Parts", ()))
+
+    def _get_lease(self, name: str) -> tuple[bytes, str] | None:
+        try:
+            answer = self._client.call("get_object", _LEASES + name, {"Key": self._key(_LEASES + name)})
+        except FileNotFoundError:
+            return None
+        with contextlib.closing(answer["Body"]) as body:
+            return body.read(), answer["ETag"]
+
+    def _put_lease(self, name: str, value: bytes, tag: str | None) -> bool:
+        if not self._put_if(name, value, {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}):
+            return False
+        with self._probing:
+            if not self._probed:
+                self._probe(name, value)
+                self._probed = True
+        return True
+
+    def _put_if(self, name: str, value: bytes, condition: dict[str, str]) -> bool:
+        path = _LEASES + name
+        try:
+            self._client.call("put_object", path, {"Key": self._key(path), "Body": value, **condition})
+        except (FileExistsError, FileNotFoundError):  # changed, or removed, by another
+            return False
+        return True
+
+    def _probe(self, name: str, value: bytes) -> None:
+        """Find out whether the service looks at conditions: put the same once more where it must refuse to.
+
+        One that ignores them answers as if all were well, and two runs would overwrite each other's backups.
+        """
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
+            if self._put_if(name, value, condition):
+                raise HoldfastError(
+                    f"the service of {self.location} ignores {' '.join(condition)}: it overwrites what is there",
+                    hint="Holdfast needs conditional writes, so that no backup is ever overwritten; update the service",
+                )
+
+    def _remove_ended(self, name: str) -> None:
+        """Remove a lease that nobody holds, if we may; else it stays as two bytes."""
+        path = _LEASES + name
+        with contextlib.suppress(HoldfastError, OSError):
+            value, tag = self._get_lease(name) or (b"", "")
+            if value == b"{}":
+                self._client.call("delete_object", path, {"Key": self._key(path), "IfMatch": tag})
+
+
+def _is_beyond_end(error: HoldfastError) -> bool:
+    """Whether there are no such bytes, which is no failure."""
+    response = getattr(error.__cause__, "response", {})
+    return bool(response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 416)

@@ -1,0 +1,160 @@
+"""A proxy before an S3 service that lets requests go wrong as networks and services do."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+from support.servers.seaweed import S3Server
+
+Fault = Callable[["Seen"], str]
+"""What to do to a request, empty for nothing: see `_Handler.do`."""
+
+_ERRORS = {
+    "501": (501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
+    "503": (503, "SlowDown", "Please reduce your request rate."),
+    "409": (409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation"),
+    "403": (403, "AccessDenied", "Access Denied"),
+    "expired": (400, "ExpiredToken", "The provided token has expired."),
+}
+_CONDITIONS = ("if-none-match", "if-match")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A request as a fault sees it."""
+
+    method: str
+    path: str
+    number: int  # from 1 on, of those to this method and path
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class S3Proxy:
+    """A running proxy; `fault` may be changed at any time, `seen` are all requests."""
+
+    endpoint: str
+    latency: float = 0.0  # seconds, of each request
+    fault: Fault = lambda _request: ""
+    seen: list[Seen] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def url(self, bucket: str, prefix: str) -> str:
+        """The URL of a store by way of the proxy."""
+        return f"s3://{bucket}/{prefix}?endpoint={self.endpoint}"
+
+    def note(self, method: str, path: str, headers: dict[str, str]) -> Seen:
+        """Count a request."""
+        with self.lock:
+            number = 1 + sum(each.method == method and each.path == path for each in self.seen)
+            request = Seen(method=method, path=path, number=number, headers=headers)
+            self.seen.append(request)
+            return request
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: S3Proxy
+    backend: int
+    owner: Any
+
+    def do(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if headers.get("expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        time.sleep(self.proxy.latency)
+        fault = self.proxy.fault(self.proxy.note(self.command, self.path, headers))
+        if fault in _ERRORS:
+            self._refuse(*_ERRORS[fault])
+            return
+        if fault == "ignore" and self.command == "PUT" and any(name in headers for name in _CONDITIONS):
+            self._overwrite(body)
+            return
+        if fault == "lost":  # the request never arrives
+            self._cut()
+            return
+        backend = http.client.HTTPConnection("127.0.0.1", self.backend, timeout=120)
+        backend.request(self.command, self.path, body=body, headers={k: v for k, v in headers.items() if k != "expect"})
+        answer = backend.getresponse()
+        data = answer.read()
+        backend.close()
+        if fault == "drop":  # carried out, and the reply is lost
+            self._cut()
+            return
+        self._answer(answer, data, fault)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do  # noqa: N815 (so http.server calls them)
+
+    def _answer(self, answer: http.client.HTTPResponse, data: bytes, fault: str) -> None:
+        half = data[: len(data) // 2]
+        if fault == "flip" and data:
+            data = half + bytes([data[len(half)] ^ 1]) + data[len(half) + 1 :]
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        length = (
+            answer.getheader("Content-Length") if self.command == "HEAD" else len(half if fault == "short" else data)
+        )
+        self.send_header("Content-Length", str(length or 0))
+        self.end_headers()
+        self.wfile.write(half if fault in ("reset", "short") else data)
+        if fault == "reset":
+            self._cut()
+
+    def _overwrite(self, body: bytes) -> None:
+        """Put an object as a service does that looks at no condition: what was signed cannot be left out."""
+        bucket, _, key = unquote(self.path.partition("?")[0]).lstrip("/").partition("/")
+        told = self.owner.put_object(Bucket=bucket, Key=key, Body=body)
+        self.send_response_only(200)
+        self.send_header("ETag", told["ETag"])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refuse(self, status: int, code: str, text: str) -> None:
+        data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _cut(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is printed."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None:
+        """Whoever was cut off does not matter."""
+
+
+@contextmanager
+def running_proxy(server: S3Server) -> Iterator[S3Proxy]:
+    """Start a proxy before a service."""
+    handler = type("Handler", (_Handler,), {"backend": server.port, "owner": server.client()})
+    listener = _Server(("127.0.0.1", 0), handler)
+    proxy = S3Proxy(endpoint=f"http://127.0.0.1:{listener.server_address[1]}")
+    handler.proxy = proxy  # type: ignore[attr-defined]
+    thread = threading.Thread(target=listener.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        listener.shutdown()
+        listener.server_close()
