@@ -183,3 +183,59 @@ def test_an_owner_that_cannot_be_is_refused_before_anything_is_touched(place: Pa
         with pytest.raises(CredentialsError, match="cannot be given to"):
             backups.restore(record, place / "copy.db", options={"owner": "0:0"})
     assert not (place / "copy.db").exists()
+
+
+@pytest.mark.parametrize("before", ["none", "another"])
+@pytest.mark.parametrize("mode", ["0640", "600", "0o664", "0440"])
+def test_a_restored_file_has_the_mode_that_its_user_names(place: Path, backups: Any, before: str, mode: str) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    target = place / "copies" / "app.db"
+    target.parent.mkdir()
+    if before == "another":
+        shutil.copy(place / "app.db", target)
+        target.chmod(0o644)
+    target.parent.chmod(0o777)  # else nothing would have to be said of who may write there
+    result = holdfast.restore(
+        record, f"sqlite:///{target}", store=str(backups.store), replace=True, options={"mode": mode}
+    )
+    assert stat.S_IMODE(target.stat().st_mode) == int(mode, 8)
+    assert result.warnings == ()
+
+
+@needs_root
+def test_a_mode_holds_along_with_an_owner_and_a_list_of_the_folder(place: Path, backups: Any) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    os.setxattr(place, "system.posix_acl_default", _LIST)
+    backups.restore(record, place / "copy.db", options={"mode": "0640", "owner": "65534:65534"})
+    assert _owner(place / "copy.db") == (65534, 65534, 0o640)
+
+
+def test_a_mode_that_cannot_be_is_refused_before_anything_is_touched(
+    place: Path, backups: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    for mode in ("u=rw", "0888", "4755", "-1", "0x1ff", " 640"):
+        with pytest.raises(UsageError, match="such as 0640"):
+            backups.restore(record, place / "copy.db", options={"mode": mode})
+    monkeypatch.setattr(os, "chmod", lambda *args: None)  # as file systems do that have one mode for all
+    with pytest.raises(CredentialsError, match="cannot be given the mode 0664"):
+        backups.restore(record, place / "copy.db", options={"mode": "0664"})
+    assert not (place / "copy.db").exists()
+    assert sorted(path.name for path in place.iterdir()) == ["app.db"]
+
+
+def test_the_same_file_keeps_its_mode_and_that_is_said(place: Path, backups: Any) -> None:
+    make(place / "app.db", "new")
+    record = backups.make(place / "app.db")
+    shutil.copy(place / "app.db", place / "copy.db")
+    (place / "copy.db").chmod(0o644)
+    url = f"sqlite:///{place / 'copy.db'}"
+    options = {"mode": "0600"}
+    live = holdfast.restore(record, url, store=str(backups.store), replace=True, live=True, options=options)
+    part = holdfast.restore(record, url, store=str(backups.store), replace=True, select=("*",), options=options)
+    for result in (live, part):
+        assert any("the same file as before, and keeps its mode" in warning for warning in result.warnings)
+    assert _owner(place / "copy.db")[2] == 0o644

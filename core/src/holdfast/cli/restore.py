@@ -45,13 +45,22 @@ if TYPE_CHECKING:
 @click.option(
     "--owner", metavar="USER[:GROUP]", help="Whom the restored file belongs to, or `folder` for that of its folder."
 )
+@click.option("--mode", metavar="MODE", help="The mode of the restored file, in octal digits such as 0640.")
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, /, backup: str, target: str, dry_run: bool, wait: float, owner: str | None, **options: Any
+    console: Console,
+    /,
+    backup: str,
+    target: str,
+    dry_run: bool,
+    wait: float,
+    owner: str | None,
+    mode: str | None,
+    **options: Any,
 ) -> None:
     """Restore the backup ID into the database at URL.
 
@@ -72,8 +81,7 @@ def command(
     registry = installed()
     with Run(Operation.RESTORE, registry=registry, on_event=console.watch, dry_run=dry_run):
         assignments = engine_options(options.pop("assignments"), options.pop("extensions"))
-        if owner is not None:
-            assignments["owner"] = owner
+        assignments |= {name: value for name, value in (("owner", owner), ("mode", mode)) if value is not None}
         plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
     result = Patience(wait, console.warn).until_free(
         lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)

@@ -33,6 +33,13 @@ class SqliteOptions:
             "operations": ("restore",),
         },
     )
+    mode: str = field(
+        default="",
+        metadata={
+            "help": "the mode of a restored file, in octal digits such as 0640",
+            "operations": ("restore",),
+        },
+    )
     one_moment: bool = field(
         default=True,
         metadata={

@@ -180,10 +180,9 @@ class Restore:
 
     def commit(self) -> None:
         """Let the new database take the target's place, or the tables that of theirs in it."""
-        if self._request.options.owner and (self._merge or (self._request.live and self._target.exists)):
-            self._warnings.append(f"{quote_name(self._target.path)} is the same file as before, and keeps its owner")
         if self._merge:
             self._merge.commit()
+            self._warnings += self._target.named.same_file()
             self._warnings += self._merge.warnings
         elif self._request.live and self._target.exists:
             self._target.copy_live(self._request.scratch)

@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from holdfast.api import CredentialsError, UsageError, os_error_text, quote_name
+from holdfast.api import os_error_text, quote_name
 
 _ACL = "system.posix_acl_access"
 _DEFAULT_ACL = "system.posix_acl_default"
 # Of the content and not of the file: a copy on other content would be wrong.
 _OF_CONTENT = ("security.ima", "security.evm", "security.capability")
-_NOBODYS = (1 << 32) - 1  # chown takes it for "leave it as it is": the ids of users and groups are below it
+NOBODYS = (1 << 32) - 1  # chown takes it for "leave it as it is": the ids of users and groups are below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,53 +50,9 @@ class Owner:
             owner = cls(user=int(source["user"]), group=int(source["group"]), mode=mode)
         except (KeyError, TypeError, ValueError):  # written by somebody else
             return None, False
-        if not all(0 <= number < _NOBODYS for number in (owner.user, owner.group)):
+        if not all(0 <= number < NOBODYS for number in (owner.user, owner.group)):
             return None, False
         return owner, source.get("place") == _place(path)
-
-
-def chosen_owner(text: str, path: str) -> tuple[int, int]:
-    """The ids of the user and group that a text names for a file at a path, -1 for what it leaves as it is."""
-    if text == "folder":
-        status = os.stat(os.path.dirname(path))
-        return status.st_uid, status.st_gid
-    user, colon, group = text.partition(":")
-    uid = gid = -1
-    try:
-        if user:
-            uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
-        if group:
-            gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-        elif user and not colon:
-            with contextlib.suppress(KeyError):  # of an id that has no account, the group stays
-                gid = pwd.getpwuid(uid).pw_gid
-    except KeyError as error:
-        raise UsageError(
-            f"owner is {quote_name(text)}, and there is no such user or group here", hint="give it by its number"
-        ) from error
-    if (uid, gid) == (-1, -1) or max(uid, gid) >= _NOBODYS:
-        raise UsageError(f"owner is {quote_name(text)}, expected USER, USER:GROUP, :GROUP or folder")
-    return uid, gid
-
-
-def give_to(image: int, path: str, owner: tuple[int, int]) -> None:
-    """Give a file to whom its user has named, or raise `CredentialsError`."""
-    status = os.fstat(image)
-    user, group = owner
-    wanted = (status.st_uid if user == -1 else user, status.st_gid if group == -1 else group)
-    reason = ""
-    if wanted != (status.st_uid, status.st_gid):
-        try:
-            os.chown(image, *wanted)
-        except OSError as error:
-            reason = os_error_text(error)
-    status = os.fstat(image)
-    if (status.st_uid, status.st_gid) != wanted:
-        whose = _user(Owner(user=wanted[0], group=wanted[1], mode=0))
-        raise CredentialsError(
-            f"{quote_name(path)} cannot be given to {whose}: {reason or 'the file system has another owner for it'}",
-            hint="restore as that user, or as root",
-        )
 
 
 def describe_file(path: str) -> dict[str, Any]:
@@ -110,28 +66,42 @@ def _place(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
-def dress_as(image: int, path: str, previous: os.stat_result) -> list[str]:
-    """Give an image all that the file at `path` has, which it is to replace; what could not be given, as warnings."""
+def dress_as(image: int, path: str, previous: os.stat_result, mode: int | None = None) -> list[str]:
+    """Give an image all that the file at `path` has, which it is to replace; what could not be given, as warnings.
+
+    `mode` is what its user has named in the place of that file's.
+    """
     owner = Owner.of(previous)
     lost = _give(image, owner)
-    warnings = [f"{quote_name(path)} belonged to {_user(owner)}, and now belongs to {_user(lost)}"] if lost else []
+    warnings = (
+        [f"{quote_name(path)} belonged to {user_text(owner)}, and now belongs to {user_text(lost)}"] if lost else []
+    )
     warnings += _copy_attributes(path, image)
-    return warnings + _set_mode(image, path, owner.mode)
+    return warnings + _set_mode(image, path, owner.mode if mode is None else mode)
 
 
-def dress_new(image: int, path: str, usual: os.stat_result, facts: Mapping[str, Any]) -> list[str]:
-    """Give an image an owner and mode where there is no file any more; `usual` is a new file in the same folder."""
+def dress_new(
+    image: int, path: str, usual: os.stat_result, facts: Mapping[str, Any], named: int | None = None
+) -> list[str]:
+    """Give an image an owner and mode where there is no file any more; `usual` is a new file in the same folder.
+
+    `named` is the mode that its user has named.
+    """
     folder = os.stat(os.path.dirname(path))
     recorded, same_place = Owner.recorded(facts, path)
     witness = _witness(_left_behind(path), recorded if same_place else None, folder)
-    mode = _usual_mode(usual, witness or recorded, os.path.dirname(path))
+    mode = _usual_mode(usual, witness or recorded, os.path.dirname(path)) if named is None else named
     if witness is None:
         if os.geteuid() == 0:
             _give(image, Owner(user=folder.st_uid, group=folder.st_gid, mode=mode))
-        return _set_mode(image, path, mode) or _unwritable(image, path, folder)
+        return _set_mode(image, path, mode) or ([] if named is not None else _unwritable(image, path, folder))
     lost = _give(image, witness)
-    warnings = [f"{quote_name(path)} belonged to {_user(witness)}, and now belongs to {_user(lost)}"] if lost else []
-    return warnings + _set_mode(image, path, mode if lost or os.geteuid() != 0 else witness.mode | 0o600)
+    warnings = (
+        [f"{quote_name(path)} belonged to {user_text(witness)}, and now belongs to {user_text(lost)}"] if lost else []
+    )
+    if named is None and not lost and os.geteuid() == 0:
+        mode = witness.mode | 0o600
+    return warnings + _set_mode(image, path, mode)
 
 
 def _usual_mode(usual: os.stat_result, wanted: Owner | None, folder: str) -> int:
@@ -169,10 +139,18 @@ def _give(image: int, owner: Owner) -> Owner | None:
 
 
 def _set_mode(image: int, path: str, mode: int) -> list[str]:
-    with contextlib.suppress(OSError):  # file systems that have one mode for all
-        os.chmod(image, mode)
+    change_mode(image, mode)
     status = stat.S_IMODE(os.stat(image).st_mode)
     return [] if status == mode else [f"{quote_name(path)} has the mode {status:04o}, expected {mode:04o}"]
+
+
+def change_mode(image: int, mode: int) -> str:
+    """Change the mode; why that was refused, as file systems do that have one mode for all."""
+    try:
+        os.chmod(image, mode)
+    except OSError as error:
+        return os_error_text(error)
+    return ""
 
 
 def _copy_attributes(path: str, image: int) -> list[str]:
@@ -215,11 +193,12 @@ def _unwritable(image: int, path: str, folder: os.stat_result) -> list[str]:
     owned = folder.st_uid in (0, status.st_uid) or status.st_mode & stat.S_IWGRP
     if owned and status.st_mode & shared == shared:
         return []
-    who = f"{_user(Owner.of(status))} with mode {stat.S_IMODE(status.st_mode):04o}"
+    who = f"{user_text(Owner.of(status))} with mode {stat.S_IMODE(status.st_mode):04o}"
     return [f"{quote_name(path)} belongs to {who}: others who may write its folder may not write it (chown, chmod)"]
 
 
-def _user(owner: Owner) -> str:
+def user_text(owner: Owner) -> str:
+    """The user and group of a file, for messages."""
     return f"{_name(owner.user, 'user')}:{_name(owner.group, 'group')}"
 
 

@@ -22,10 +22,12 @@ from holdfast_sqlite.errors import error_class
 from holdfast_sqlite.holders import holders, process_names
 from holdfast_sqlite.location.path import database_path, real_path
 from holdfast_sqlite.location.uri import sqlite_uri
+from holdfast_sqlite.options import SqliteOptions
 from holdfast_sqlite.session import Child
-from holdfast_sqlite.target.attributes import chosen_owner, dress_as, dress_new, give_to
+from holdfast_sqlite.target.attributes import dress_as, dress_new
 from holdfast_sqlite.target.image import SIDE_FILES, TemporaryImage
 from holdfast_sqlite.target.in_place import STOP, copy_into
+from holdfast_sqlite.target.named import Named
 from holdfast_sqlite.target.place import check_place, is_mounted, sync_folder
 
 PATIENCE = 1.0
@@ -41,26 +43,21 @@ log = logging.getLogger("holdfast.sqlite")
 class Target:
     """A database file, there or not; `image` is the temporary file beside it which is to take its place."""
 
-    def __init__(
-        self, path: str, *, lock_timeout: float, facts: Mapping[str, Any] | None = None, owner: str = ""
-    ) -> None:
+    def __init__(self, path: str, *, options: SqliteOptions, facts: Mapping[str, Any]) -> None:
         # A link stays a link: the file that it leads to is replaced.
         self.path = real_path(path)
         self.warnings: list[str] = []
-        self._lock_timeout = lock_timeout
-        self._facts = facts or {}
+        self._lock_timeout = options.lock_timeout
+        self._facts = facts
         self._previous = check_place(self.path)
-        self._owner = chosen_owner(owner, self.path) if owner else None
+        self.named = Named.of(options, self.path)
         self._temporary = TemporaryImage(self.path)
         self.image = self._temporary.path
 
     @classmethod
     def of(cls, request: RestoreRequest) -> Self:
         """The target of a request; refused where no file could be put."""
-        options = request.options
-        return cls(
-            database_path(request.url), lock_timeout=options.lock_timeout, facts=request.facts, owner=options.owner
-        )
+        return cls(database_path(request.url), options=request.options, facts=request.facts)
 
     @property
     def exists(self) -> bool:
@@ -129,13 +126,13 @@ class Target:
         return self._temporary.is_at(self.path)
 
     def _rename(self, scratch: Path) -> None:
+        image = self._temporary.descriptor
         if self._previous is None:
-            warnings = dress_new(self._temporary.descriptor, self.path, self._temporary.usual, self._facts)
-            self.warnings += _given(self._temporary.descriptor, self.path, self._owner, warnings)
+            warnings = dress_new(image, self.path, self._temporary.usual, self._facts, self.named.mode)
+            self.warnings += self.named.give(image, warnings)
             self._publish_new()
         else:
-            warnings = dress_as(self._temporary.descriptor, self.path, self._previous)
-            warnings = _given(self._temporary.descriptor, self.path, self._owner, warnings)
+            warnings = self.named.give(image, dress_as(image, self.path, self._previous, self.named.mode))
             self._swap(scratch)
             self.warnings += [*warnings, *_other_names(self.path, self._previous.st_nlink - 1)]
         self.warnings += sync_folder(self.path)
@@ -225,23 +222,17 @@ class Target:
         """Copy the image into the target as one transaction, which its users see like any other."""
         self.confirm()
         copy_into(self.path, self.image, scratch=scratch, lock_timeout=self._lock_timeout)
+        self.warnings += self.named.same_file()
 
     def _copy_in_place(self, scratch: Path, reason: str) -> None:
         """The same for a file that nobody uses, and that no other one can take the place of."""
         self.confirm()
         copy_into(self.path, self.image, scratch=scratch, lock_timeout=PATIENCE, exclusive=True)
+        self.warnings += self.named.same_file()
         self.warnings.append(
             f"{quote_name(self.path)} {reason}, so that the backup was copied into it, in one transaction; remove a "
             "-wal or -journal that lies beside it under another name before it is opened there"
         )
-
-
-def _given(image: int, path: str, owner: tuple[int, int] | None, warnings: list[str]) -> list[str]:
-    """Give an image to whom its user has named, besides which nothing is to be said of owners."""
-    if owner is None:
-        return warnings
-    give_to(image, path, owner)
-    return [warning for warning in warnings if "belong" not in warning]
 
 
 def _other_names(path: str, count: int) -> list[str]:
