@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.commandline import PLAIN_USER, Shell, make_shell
 from support.databases import add_row
+from support.disks import small_disk
 
 import holdfast
 from holdfast.defaults import installed
@@ -344,3 +346,31 @@ def test_a_check_tells_which_sources_lack_copies(shell: Shell, two: list[str]) -
     assert "go together" in shell.fails(2, "list", "--other-store", "other").error
     shutil.rmtree(shell.store / "app")
     assert "no backup" in shell.fails(17, *check).error
+
+
+def test_a_command_that_a_hint_names_can_be_pasted_into_a_shell(shell: Shell, two: list[str]) -> None:
+    """Also where the store has spaces, quotes or a line break in its path."""
+    odd = shell.folder / "o'hara's\n backups $HOME"
+    shell.store.rename(odd)
+    shell.run("copy", str(odd), "other", two[0])
+    failed = shell.fails(17, "list", "--store", str(odd), "--copies", "2", "--other-store", "other")
+    command = failed.hint.removeprefix("copy what is missing: ").replace("OTHER_STORE", "other")
+    pasted = subprocess.run(
+        ["bash", "-c", f'holdfast() {{ printf "%s\\0" "$@"; }}; {command}'], capture_output=True, check=True
+    )
+    assert pasted.stdout.decode().split("\0")[:-1] == ["copy", str(odd), "other", "app"]
+    assert [
+        line["id"] for line in shell.run("copy", str(odd), "other", "app", "--json").lines if line.get("copied")
+    ] == [two[1]]
+
+
+def test_a_full_disk_names_the_file_that_it_has_no_space_for(shell: Shell, two: list[str]) -> None:
+    """The claim of a name is the first file of a copy, and has no error of its own."""
+    (shell.folder / "disk").mkdir()
+    with small_disk(shell.folder / "disk", "64k") as enter:
+        full = make_shell(shell.folder, under=enter)
+        script = "mkdir disk/other && cp backups/holdfast.json disk/other && head -c 64k /dev/zero > disk/fill"
+        fill = [*enter, "sh", "-c", script]
+        subprocess.run(fill, capture_output=True, check=False)
+        failed = full.fails(1, "copy", str(shell.store), "disk/other", two[0])
+        assert "disk/other/app/source.json: no space left" in failed.error

@@ -1,7 +1,9 @@
 """What the code looks like: sizes, and names that say what a thing is. Read from the tree, whoever wrote it."""
 
 import ast
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ AREAS = sorted(
         *ROOT.glob("plugins/*/tests"),
     )
 )
+COMMANDS = "|".join(path.stem.rstrip("_") for path in (ROOT / "core/src/holdfast/cli").glob("[a-z]*.py"))
 MODULE, CLASS, FUNCTION = 400, 200, 60  # lines at most
 LARGE = {"core/src/holdfast/api.py"}  # the contract of plugins, to be read in one place
 
@@ -114,3 +117,20 @@ def test_names_say_what_a_thing_is(area: str) -> None:
         for path, node, name in nodes
         if name in NAMES
     ] == []
+
+
+def loose_commands(tree: ast.Module) -> Iterator[int]:
+    """The lines with a command for a shell that is put together without `command_text`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
+            yield from (
+                node.lineno
+                for text, filled in pairwise(parts)
+                if filled is None and re.search(rf"\bholdfast ({COMMANDS}) (\S+ )*$", str(text))
+            )
+
+
+@pytest.mark.parametrize("area", [area for area in AREAS if area.endswith("src")])
+def test_commands_in_messages_can_be_copied_into_a_shell(area: str) -> None:
+    assert [f"{path}:{line}" for path, _, tree in trees(area) for line in loose_commands(tree)] == []

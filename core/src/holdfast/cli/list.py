@@ -103,7 +103,8 @@ def _list_copies(console: Console, store: str, others: tuple[str, ...], wanted: 
     elif listing.backups:
         console.out(table([_row(backup) for backup in listing.backups]))
     elif not listing.lacking and not listing.empty:
-        console.say(f"the newest good backup of every source in {quote_name(listing.location)} lies in {wanted} stores")
+        stores = "1 store" if wanted == 1 else f"{wanted} stores"
+        console.say(f"the newest good backup of every source in {quote_name(listing.location)} lies in {stores}")
     listing.raise_for_lacking()
 
 

@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 
 from holdfast.api import EventType, Stat
+from holdfast.command_text import command_text
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
@@ -292,7 +293,8 @@ def _writing(task: Task, path: str) -> Iterator[None]:
 def _damaged(task: Task, why: str) -> IntegrityError:
     return IntegrityError(
         f"backup {task.entry.id} is damaged and was not copied: {why}",
-        hint=f"record that with holdfast verify {task.entry.id} --store {task.source.storage.location}",
+        hint="record that with "
+        + command_text("holdfast", "verify", task.entry.id, "--store", task.source.storage.location),
     )
 
 

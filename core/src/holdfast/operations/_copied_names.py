@@ -1,5 +1,6 @@
 """Under which name a source lies in a store that its backups are copied to: its own, as in the store they come from."""
 
+from holdfast.command_text import command_text
 from holdfast.errors import HoldfastError, IntegrityError, UnsafeError, quote_name
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import owner_of, write_claim
@@ -60,14 +61,14 @@ class SourceNames:
             if self._is_theirs(former, ours):
                 raise UnsafeError(
                     f"'{name}' is still called '{former}' in {quote_name(self._where)}",
-                    hint=f"rename it there as well: holdfast rename {former} {name} --store {self._where}",
+                    hint=f"rename it there as well: {_rename(former, name, self._where)}",
                 )
         for now in renamed_to(self._target.storage, name):
             if self._is_theirs(now, ours):
                 where = self._source.storage.location
                 raise UnsafeError(
                     f"'{name}' is called '{now}' in {quote_name(self._where)}",
-                    hint=f"rename it here as well: holdfast rename {name} {now} --store {where}",
+                    hint=f"rename it here as well: {_rename(name, now, where)}",
                 )
 
     def _is_theirs(self, name: str, ours: Owner) -> bool:
@@ -79,5 +80,9 @@ class SourceNames:
         return UnsafeError(
             f"in {quote_name(self._where)} the name '{name}' belongs to the backups of "
             + (f"this path on host '{host}'" if host else "another database"),
-            hint=f"give one of the two another name: holdfast rename {name} NEW",
+            hint=f"give one of the two another name: {_rename(name, 'NEW', self._where)}",
         )
+
+
+def _rename(old: str, new: str, store: str) -> str:
+    return command_text("holdfast", "rename", old, new, "--store", store)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from holdfast.command_text import command_text
 from holdfast.errors import UnsafeError
 from holdfast.plan import BackupPlan
 from holdfast.policy import CONFIRMED, MAX_SHRINK, has_shrunk
@@ -39,7 +40,7 @@ def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest)
         return manifest
     warning = (
         f"{text}: at a prune this backup replaces none of those before; if it should be so small, "
-        f"holdfast tag {run.id} {CONFIRMED}"
+        + command_text("holdfast", "tag", run.id, CONFIRMED)
     )
     run.warn(warning)
     return msgspec.structs.replace(manifest, shrunk_from=base.id, warnings=[*manifest.warnings, warning])

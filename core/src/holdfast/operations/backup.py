@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.api import DumpRequest, DumpSession, EventType, Operation, Source, Stream, SupportsSource, Watcher
+from holdfast.command_text import command_text
 from holdfast.endings import ENDINGS, is_failure
 from holdfast.error_boundary import error_message, translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
@@ -224,9 +225,10 @@ def _warn_of_clocks(catalog: Catalog, run: Run, created_at: datetime) -> None:
     """Say that the newest backup of the source is later than this one: it stays the latest until its time has come."""
     newest = newest_id(catalog, run.name)
     if newest and is_ahead(time_of(newest), created_at):
+        delete = command_text("holdfast", "delete", newest, "--allow-last")
         run.warn(
             f"{run.name}/{newest}, the newest backup until now, is {AHEAD}, and stays the latest: see which clock is "
-            f"wrong, and if that was when it was made, delete it (holdfast delete {newest} --allow-last)"
+            f"wrong, and if that was when it was made, delete it ({delete})"
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 
+from holdfast.command_text import command_text
 from holdfast.errors import NotFoundError, OverdueError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
@@ -45,7 +46,8 @@ class CopiesListing:
         said = ", ".join(f"{each.name} ({_have(each)})" for each in self.lacking)
         raise OverdueError(
             f"{sources} without {self.wanted} copies of the newest good backup: {said}",
-            hint=f"copy what is missing: holdfast copy {self.location} OTHER_STORE {self.lacking[0].name}",
+            hint="copy what is missing: "
+            + command_text("holdfast", "copy", self.location, "OTHER_STORE", self.lacking[0].name),
         )
 
 
@@ -64,9 +66,8 @@ def list_copies(
     if name is not None:
         check_source_name(name)
     if not 1 <= wanted <= len(others) + 1:
-        raise UsageError(
-            f"{wanted} copies cannot be in {len(others) + 1} stores", hint="name the other stores by --other-store"
-        )
+        few = "1 store" if not others else f"{len(others) + 1} stores"
+        raise UsageError(f"{wanted} copies cannot be in {few}", hint="name the other stores by --other-store")
     catalog = open_catalog(store, registry)
     elsewhere = [open_catalog(other, registry) for other in others]
     locations = [each.storage.location for each in (catalog, *elsewhere)]

@@ -3,6 +3,7 @@
 import logging
 
 from holdfast.api import EventType, Operation, Watcher
+from holdfast.command_text import command_text
 from holdfast.errors import LockedError, UnsafeError
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
@@ -52,7 +53,8 @@ def delete(
 
 def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
     if entry.pinned:
-        raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"unpin it first: holdfast unpin {entry.id}")
+        unpin = command_text("holdfast", "unpin", entry.id)
+        raise UnsafeError(f"{entry.id} is pinned and is kept", hint=f"unpin it first: {unpin}")
     if allow_last:
         return
     if entry.doubt:

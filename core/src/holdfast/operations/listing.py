@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
+from holdfast.command_text import command_text
 from holdfast.errors import OverdueError, PartialError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.policy import AHEAD, is_ahead
@@ -110,7 +111,7 @@ class StoreListing:
             first, count = self.overdue[0], len(self.overdue)
             sources = "1 source" if count == 1 else f"{count} sources"
             done = "backed up" if self.unproven_for is None else "proven"
-            drill = f"drill it: holdfast drill {first.name}/latest"
+            drill = f"drill it: {command_text('holdfast', 'drill', f'{first.name}/latest')}"
             raise OverdueError(
                 f"{sources} not {done} within {period}: " + ", ".join(map(str, self.overdue)),
                 hint=drill if self.unproven_for is not None and first.newest else "see why no backup was made",

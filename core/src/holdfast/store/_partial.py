@@ -21,17 +21,22 @@ _WRITEBACK = 8 << 20  # bytes written between two nudges of the kernel
 
 
 class FileWriter:
-    """A file being written; `os.write` may take less than it is given."""
+    """A file being written that is to have the name `final`; `os.write` may take less than it is given."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, final: str) -> None:
         self._descriptor = descriptor
+        self._final = final
         self._written = self._nudged = 0
 
     def write(self, data: Chunk) -> None:
         """Write all of the bytes."""
         view = memoryview(data)
         while view:
-            count = os.write(self._descriptor, view)
+            try:
+                count = os.write(self._descriptor, view)
+            except OSError as error:
+                error.filename = self._final  # a descriptor has no name, and a message needs one
+                raise
             self._written += count
             view = view[count:]
         if self._written - self._nudged >= _WRITEBACK and hasattr(os, "posix_fadvise"):

@@ -56,7 +56,7 @@ class FolderStorage:
         folder, partial = os.path.dirname(final), temporary_path(final)
         with naming(partial, final):
             descriptor = self._create(partial)
-        writer = FileWriter(descriptor)
+        writer = FileWriter(descriptor, final)
         try:
             try:
                 yield writer

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import ObjectProof, Proof
+from holdfast.command_text import command_text
 from holdfast.errors import IntegrityError, lower_first, quote_name
 from holdfast.host import Host
 from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
@@ -188,10 +189,8 @@ def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str]
 def _place_hint(manifest: Manifest, name: str, backup_id: str) -> str:
     if manifest.id != backup_id or not is_source_name(manifest.source.name):
         return "a folder of a store cannot be renamed: give it back its name"
-    return (
-        "a folder of a store cannot be renamed by hand: give it back its name, or finish what was begun: holdfast "
-        f"rename {manifest.source.name} {name}"
-    )
+    finish = command_text("holdfast", "rename", manifest.source.name, name)
+    return f"a folder of a store cannot be renamed by hand: give it back its name, or finish what was begun: {finish}"
 
 
 def outline(manifest: Manifest) -> Manifest:
