@@ -1,6 +1,7 @@
 """Pruning, pinning, tagging and deleting in a store: what stays, what goes, and what is said about it."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -361,3 +362,38 @@ def test_all_databases_of_a_server_are_chosen_by_name() -> None:
     assert databases("srv://host", registry=registry, select=["odd/*"]) == ["srv://host/odd%2Fname"]
     with pytest.raises(NotFoundError, match="of 3 none fits"):
         databases("srv://me:pw@host", registry=registry, exclude=["*"])
+
+
+@pytest.mark.parametrize("rules", [{"max_age": "7d"}, {"max_age": "7d", "keep_last": 10}, {"max_age_days": 0}])
+def test_by_a_clock_that_is_ahead_of_every_backup_none_is_too_old(shelf: Shelf, rules: dict[str, Any]) -> None:
+    """Nobody can tell it from days without a backup, after which nothing has to go either."""
+    made = [shelf.add("app", days) for days in (9, 6, 3, 1)] + [shelf.add("web", days) for days in (8, 2)]
+    for later in (30, 400):
+        result = shelf.prune(Policy(**rules), now=NOW + timedelta(days=later))
+        old = {made[0], made[4]} if rules != {"max_age_days": 0} else {*made} - {made[3], made[5]}
+        assert {choice.id for choice in result.choices if not choice.keep} <= old
+        assert shelf.ids("app")[-1] == made[3]
+        assert [text for text in result.warnings if f"the newest backup of all is {later + 1}.0 days old" in text]
+    assert shelf.prune(Policy(**rules), now=NOW).warnings == () or rules == {"max_age_days": 0}
+    gone = shelf.prune(Policy(**rules), now=NOW + timedelta(days=30), allow_last=True)
+    assert shelf.ids() == []
+    assert gone.warnings == ()
+
+
+@pytest.mark.parametrize("days", [-30, 30])
+def test_the_clock_of_the_store_is_asked_too(shelf: Shelf, days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a server, where the store is a share; whichever is behind makes nothing too old."""
+    now = datetime.now(UTC)
+    for name in ("app", "web"):
+        for age in (9, 6, 3, 0):
+            shelf.add(name, age - (now - NOW) / timedelta(days=1))
+    told = datetime.now(UTC) + timedelta(days=days)
+    fstat, stamp = os.fstat, int(told.timestamp())
+    monkeypatch.setattr(os, "fstat", lambda file: os.stat_result([*fstat(file)[:8], stamp, stamp]))
+    result = shelf.prune(Policy(max_age_days=7))
+    said = f"and that of the store {told:%Y-%m-%d %H:%M}"
+    assert [text for text in result.warnings if said in text and "see which is wrong" in text]
+    assert len(result.deleted) == (0 if days < 0 else 2)
+    monkeypatch.undo()
+    assert shelf.prune(Policy(max_age_days=7)).warnings == ()
+    assert sorted(path.name for path in shelf.path.iterdir() if path.is_file()) == ["holdfast.json"]

@@ -27,7 +27,8 @@ CONFIRMED = "confirmed"  # the tag of a backup that has shrunk, as it should hav
 MAX_SHRINK = 90.0  # percent
 NEWEST_GOOD = "the newest good backup"  # why it is kept
 AHEAD = "later than this clock"  # the same of one that only a wrong clock can have made
-_SKEW = timedelta(minutes=10)  # by which the clocks of two hosts may differ
+SKEW = timedelta(minutes=10)  # by which the clocks of two hosts may differ
+_USUAL_DAYS = 1.0  # a policy may reach back less far, as one that keeps nothing but the newest
 _FRACTIONS = {"max_age_days", "keep_within_days", "max_shrink"}  # rules whose numbers need not be whole
 
 # Name of the rule: what two backups have in common of which it keeps the newer.
@@ -203,7 +204,16 @@ def decide(
 
 def is_ahead(at: datetime, now: datetime | None = None) -> bool:
     """Whether a time is later than the clock, by more than clocks may differ: one of the two is wrong."""
-    return at.astimezone(UTC) - (now or datetime.now(UTC)).astimezone(UTC) > _SKEW
+    return at.astimezone(UTC) - (now or datetime.now(UTC)).astimezone(UTC) > SKEW
+
+
+def has_stood_still(newest: datetime, policy: Policy, now: datetime) -> bool:
+    """Whether even the newest backup of all is older than the policy reaches: ages say nothing about the others then.
+
+    Either none has been made for so long, or the clock is ahead. What is younger than a day is neither.
+    """
+    days = policy.max_age_days
+    return days is not None and _older(newest, now, max(days, _USUAL_DAYS))
 
 
 def find_shrunk(good: Iterable[Candidate], percent: float | None) -> dict[str, Candidate]:

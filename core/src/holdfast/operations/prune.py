@@ -8,14 +8,24 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdfast.api import EventType, Operation, Watcher
 from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
 from holdfast.patience import Patience
 from holdfast.plugins.registry import Registry
-from holdfast.policy import AHEAD, NEWEST_GOOD, Candidate, Decision, Policy, decide
+from holdfast.policy import (
+    AHEAD,
+    NEWEST_GOOD,
+    SKEW,
+    Candidate,
+    Decision,
+    Policy,
+    decide,
+    has_stood_still,
+    is_ahead,
+)
 from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
@@ -24,6 +34,7 @@ from holdfast.store.lineage import lineages, mixture
 from holdfast.store.readers import deleting
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 from holdfast.store.renames import renamed_hint
+from holdfast.store.store_clock import store_time
 
 log = logging.getLogger("holdfast.prune")
 
@@ -54,6 +65,7 @@ class PruneResult:
     leftovers: tuple[str, ...]  #: the folders of unfinished backups that were removed
     dry_run: bool  #: whether nothing was deleted
     hidden: tuple[str, ...] = ()  #: the sources whose folders cannot be read, each with why
+    clock: str = ""  #: why ages are not those by this host's clock, otherwise empty
     mixed: tuple[str, ...] = ()  #: the names under which backups of several databases lie, each with which these are
 
     @property
@@ -88,7 +100,8 @@ class PruneResult:
             for choice in self.choices
             if choice.in_use
         ]
-        return (*protected, *unknown, *ahead, *used, *self.mixed, *self.hidden)
+        clock = (self.clock,) if self.clock else ()
+        return (*clock, *protected, *unknown, *ahead, *used, *self.mixed, *self.hidden)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -157,8 +170,9 @@ def prune(
         _check_policy(policy)
         catalog = open_catalog(store, registry)
         listing = catalog.listing()
+        clock = _clock(catalog, listing, policy, now, dry_run=dry_run, allow_last=allow_last)
         sources = [
-            _decide(name, catalog, listing, policy, now=now or datetime.now(UTC), allow_last=allow_last)
+            _decide(name, catalog, listing, policy, clock, allow_last=allow_last)
             for name in _names(catalog, listing, names)
         ]
         run.emit(EventType.STARTED, store=catalog.storage.location, names=[source.name for source in sources])
@@ -175,6 +189,7 @@ def prune(
             choices=tuple(choices),
             leftovers=tuple(leftovers),
             dry_run=dry_run,
+            clock=clock.text,
             hidden=tuple(map(hidden_source, listing.hidden.items())),
             mixed=tuple(source.mixture for source in sources if source.mixture),
         )
@@ -193,6 +208,43 @@ def _check_policy(policy: Policy) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Clock:
+    """The time it is, the time that ages are counted to, and what to say where that is not the time of this host."""
+
+    now: datetime
+    reach: datetime
+    text: str = ""
+
+
+def _clock(
+    catalog: Catalog, listing: Listing, policy: Policy, now: datetime | None, *, dry_run: bool, allow_last: bool
+) -> _Clock:
+    """By a clock that is ahead every backup is too old.
+
+    The server of a share has a clock of its own, and the earlier of the two is taken. By no clock does anything become
+    too old while no backup is made at all.
+    """
+    time, texts = now or datetime.now(UTC), []
+    stores = None if now is not None or dry_run else store_time(catalog.storage)
+    if stores is not None and abs(stores - time) > SKEW:
+        texts.append(
+            f"the clock of this host says {time:%Y-%m-%d %H:%M} (UTC), and that of the store {stores:%Y-%m-%d %H:%M}: "
+            "see which is wrong; ages are counted to the earlier"
+        )
+        time = min(stores, time)
+    begun = (entry.created_at for entry in listing.entries if entry.manifest and not is_ahead(entry.created_at, time))
+    newest = max(begun, default=time)
+    if allow_last or not has_stood_still(newest, policy, time):
+        return _Clock(now=time, reach=time, text="; ".join(texts))
+    days = (time - newest) / timedelta(days=1)
+    texts.append(
+        f"the newest backup of all is {days:.1f} days old: either no backup has been made since, or the clock of this "
+        "host is wrong; ages are counted to that backup, and --allow-last counts them to now"
+    )
+    return _Clock(now=time, reach=newest, text="; ".join(texts))
+
+
 def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[str]:
     """The sources to prune; one that is not there is a `NotFoundError`."""
     there = sorted({entry.name for entry in listing.entries} | {left.partition("/")[0] for left in listing.leftovers})
@@ -204,7 +256,7 @@ def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[st
 
 
 def _decide(
-    name: str, catalog: Catalog, listing: Listing, policy: Policy, *, now: datetime, allow_last: bool
+    name: str, catalog: Catalog, listing: Listing, policy: Policy, clock: _Clock, *, allow_last: bool
 ) -> _Source:
     """Decide on the backups of a source, and where they are of several databases on those of each by themselves."""
     entries = {entry.id: entry for entry in listing.entries if entry.name == name}
@@ -212,11 +264,20 @@ def _decide(
     decisions = [
         decision
         for group in groups
-        for decision in decide(map(_candidate, group), policy, now=now, allow_last=allow_last)
+        for decision in _decide_group([*map(_candidate, group)], policy, clock, allow_last=allow_last)
     ]
     order = {backup_id: position for position, backup_id in enumerate(entries)}
     decisions.sort(key=lambda decision: order[decision.id], reverse=True)
     return _Source(name=name, entries=entries, decisions=decisions, mixture=mixture(name, groups))
+
+
+def _decide_group(group: Sequence[Candidate], policy: Policy, clock: _Clock, *, allow_last: bool) -> Sequence[Decision]:
+    decisions = decide(group, policy, now=clock.reach, allow_last=allow_last)
+    if clock.reach == clock.now:
+        return decisions
+    # What is kept against the policy as the newest is told as ever.
+    by_now = {decision.id: decision for decision in decide(group, policy, now=clock.now, allow_last=allow_last)}
+    return [by_now[each.id] if each.keep and by_now[each.id].protected else each for each in decisions]
 
 
 def _candidate(entry: Entry) -> Candidate:
