@@ -1,15 +1,18 @@
 """A plugin that ends the program is a failure of it, with its name; the handler of a signal is obeyed."""
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 
 from holdfast.api import Component, DumpRequest, Event, Kind, hookimpl
+from holdfast.endings import is_meant
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
@@ -189,3 +192,46 @@ def test_a_time_limit_that_a_signal_brings_is_what_its_program_catches(limit: ty
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert not Catalog(storage).listing().entries
+
+
+def library(name: str, text: str) -> ModuleType:
+    module = ModuleType(name)
+    exec(text, vars(module))
+    return module
+
+
+def thrown(kind: type[BaseException]) -> None:
+    """Wait until another thread has thrown an exception into this one, as RQ's TimerDeathPenalty does."""
+    target = ctypes.c_ulong(threading.get_ident())
+    throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    threading.Timer(0.05, throw, [target, ctypes.py_object(kind)]).start()
+    for _ in range(1000):
+        threading.Event().wait(0.01)
+
+
+@pytest.mark.parametrize("where", ["open", "store"])
+def test_a_time_limit_that_another_thread_throws_is_what_its_program_catches(where: str) -> None:
+    limit = library("taskqueue.timeouts", "class JobTimeoutError(Exception): pass").JobTimeoutError
+
+    class Slow(MemoryEngine):
+        def dump(self, request: DumpRequest) -> Any:
+            thrown(limit)
+
+    storage = MemoryStorage()
+    if where == "store":
+        storage.barrier = lambda: thrown(limit)  # type: ignore[method-assign]
+    with pytest.raises(limit):
+        run(storage, Slow() if where == "open" else MemoryEngine())
+    assert not Catalog(storage).listing().entries
+
+
+def test_what_a_driver_in_c_raises_is_a_failure_though_its_class_is_written_in_python() -> None:
+    """As of mysqlclient: there is no `raise` in any frame, but the plugin has imported what the class is of."""
+    driver = library("driver", "class DriverError(Exception): pass")
+    plugin = library("plugin", "import ctypes\ndef act(): ctypes.pythonapi.PyErr_SetNone(ctypes.py_object(error))")
+    vars(plugin).update(driver=driver, error=driver.DriverError)
+    with pytest.raises(driver.DriverError) as caught:
+        plugin.act()
+    assert not is_meant(caught.value)
+    with pytest.raises(HoldfastError, match="KeyError"):  # of the language itself
+        run(MemoryStorage(), reading(lambda: vars(driver)["none"]))

@@ -7,11 +7,15 @@ exception like any other, for which the task looks by its class.
 
 import inspect
 import signal
+import sys
 from functools import partial
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
 ENDINGS = (SystemExit, GeneratorExit, KeyboardInterrupt)
+
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that was made at run time, as all of Python's own are
 
 
 class Stopped(Exception):  # noqa: N818 (a signal between our threads, not an error that anybody sees)
@@ -23,7 +27,8 @@ def is_meant(error: BaseException) -> bool:
 
     Python's own handler of SIGINT is written in C and leaves no frame: what it raises comes out of any instruction, and
     what a plugin raises comes out of `raise`. Where that may have thrown away the way that an exception has come, as in
-    psycopg, nothing tells them apart: then it is Ctrl-C, which must never be taken for anything else.
+    psycopg, nothing tells them apart: then it is Ctrl-C, which must never be taken for anything else. A time limit that
+    another thread throws into this one comes out of any instruction as well.
     """
     codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     last, trace = None, error.__traceback__
@@ -31,7 +36,9 @@ def is_meant(error: BaseException) -> bool:
         if trace.tb_frame.f_code in codes or _handles_signal(trace.tb_frame):
             return True
         last, trace = trace, trace.tb_next
-    return isinstance(error, KeyboardInterrupt) and (last is None or _forgets(last) or not _raises(last))
+    if isinstance(error, KeyboardInterrupt):
+        return last is None or _forgets(last) or not _raises(last)
+    return last is not None and not _raises(last) and _is_strange(type(error), error.__traceback__)
 
 
 def is_failure(error: BaseException) -> bool:
@@ -81,6 +88,30 @@ def _raises(trace: TracebackType) -> bool:
 
     code = trace.tb_frame.f_code.co_code
     return 0 <= trace.tb_lasti < len(code) and code[trace.tb_lasti] == opmap["RAISE_VARARGS"]
+
+
+def _is_strange(kind: type[BaseException], trace: TracebackType | None) -> bool:
+    """Whether none of the code that an exception has come through knows the library or program that its class is of.
+
+    What a driver in C raises is of a library that whoever calls it has imported.
+    """
+    home = kind.__module__.partition(".")[0]
+    if home == "builtins" or home in sys.stdlib_module_names or not kind.__flags__ & _HEAP_TYPE:
+        return False
+    while trace is not None:
+        if home in map(_home, (trace.tb_frame.f_globals, *trace.tb_frame.f_globals.values())):
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def _home(value: Any) -> str:
+    """The library or program that a value of a module is of, or the module itself by its globals."""
+    if isinstance(value, dict):
+        name = value.get("__name__")
+    else:
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def _forgets(trace: TracebackType) -> bool:

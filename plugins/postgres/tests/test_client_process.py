@@ -67,7 +67,7 @@ def test_a_pipe_that_the_process_has_made_non_blocking_is_waited_for(
     class Patched(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
-            for pipe in (self.stdout, self.stderr):
+            for pipe in (self.stdin, self.stdout, self.stderr):
                 assert pipe is not None
                 os.set_blocking(pipe.fileno(), False)
 
@@ -84,3 +84,22 @@ def test_a_pipe_that_the_process_has_made_non_blocking_is_waited_for(
         assert b"".join(chunks) == b"one\ntwo\n"
         assert child.lines == ["a warning", "another"]
         feeding.join()
+
+
+def test_a_large_script_waits_for_a_slow_program_and_ends_with_a_program_that_reads_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under eventlet, whose `os.write` does not return while a pipe is broken."""
+    monkeypatch.setattr(os, "write", lambda descriptor, data: pytest.fail("written for ever"))
+    location = Location.parse("postgresql://127.0.0.1:1/none", connect_timeout=1)
+    with ClientProcesses(location, tmp_path) as children:
+        with children.start(["/bin/sh", "-c", "sleep 0.2; wc -c"], offline=True, feed=True) as child:
+            os.set_blocking(child._process.stdin.fileno(), False)  # type: ignore[union-attr]
+            child.feed(bytes(1 << 20))
+            child.end_input()
+            assert b"".join(child.chunks("cannot count")).strip() == b"1048576"
+        with (
+            children.start(["/bin/sh", "-c", "exec <&-; sleep 5"], offline=True, feed=True) as child,
+            pytest.raises(BrokenPipeError),
+        ):
+            child.feed(bytes(1 << 20))

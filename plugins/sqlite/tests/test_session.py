@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 import holdfast
 import holdfast_sqlite
+from holdfast_sqlite import session
+from holdfast_sqlite.session import Child
 
 # What a child may load for its tasks, besides the modules of this package: all of it is loaded by Python's start, or
 # by sqlite3, json, queue and threading. `typing` alone would take a tenth of the time in which a child starts.
@@ -112,3 +115,24 @@ def test_pipes_that_the_process_has_made_non_blocking_are_waited_for(
     monkeypatch.setattr(subprocess, "Popen", Patched)
     record = holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=str(tmp_path / "store"))
     assert record.size_bytes > 8_000_000
+
+
+def test_a_command_to_a_child_that_has_ended_is_lost_also_under_eventlet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose `os.write` of 0.41 does not return while a pipe is broken."""
+    monkeypatch.setattr(os, "write", lambda descriptor, data: pytest.fail("written for ever"))
+    with Child("probe", scratch=tmp_path, path=str(tmp_path / "none.db"), uri="file:none.db", lock_timeout=0) as child:
+        child.end()
+        child._process.wait()
+        child.send("read")
+
+
+def test_a_command_waits_for_a_pipe_that_is_full(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with ThreadPoolExecutor() as pool, os.fdopen(reader, "rb") as file:
+        taken = pool.submit(file.read)
+        session._write(writer, bytes(1 << 20))
+        os.close(writer)
+        assert len(taken.result(10)) == 1 << 20

@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import time
@@ -77,8 +78,7 @@ class Child:
         """Send a command; a child that has ended tells why when its next message is asked for."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(line.encode() + b"\n")
-                self._process.stdin.flush()
+                _write(self._process.stdin.fileno(), line.encode() + b"\n")
 
     def receive(self) -> dict[str, Any]:
         """The next message that is not a log record: `event` says what it is, `error` among others."""
@@ -122,3 +122,12 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what was not flushed has nobody to go to
                     pipe.close()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write to a pipe; eventlet's `os.write`, and so all of its files, try for ever where nobody reads any more."""
+    while data:
+        try:
+            data = data[os.writev(descriptor, [data]) :]
+        except BlockingIOError:  # as gevent makes pipes
+            select.select([], [descriptor], [])

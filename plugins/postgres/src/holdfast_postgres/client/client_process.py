@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.api import HoldfastError, os_error_text
-from holdfast_postgres.client.pipes import READ, read_block, text_of
+from holdfast_postgres.client.pipes import READ, read_block, text_of, write_block
 from holdfast_postgres.client.stalls import Stalls
 from holdfast_postgres.errors import client_error, server_error
 from holdfast_postgres.location import Location
@@ -245,10 +245,8 @@ class ClientProcess:
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of the bytes to its standard input; a program that has ended is found out by `finish`."""
         assert self._process.stdin is not None  # noqa: S101 (asked for by `feed=True`)
-        view = memoryview(data)
         self.waits = True
-        while view:
-            view = view[self._process.stdin.write(view) or 0 :]
+        write_block(self._process.stdin.fileno(), data)
         self.waits = False
 
     def end_input(self) -> None:

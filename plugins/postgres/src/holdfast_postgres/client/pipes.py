@@ -1,4 +1,4 @@
-"""Pipes of client programs, read also where the process has made them non-blocking: gevent and eventlet do."""
+"""Pipes of client programs, also where the process has made them non-blocking, as gevent and eventlet do."""
 
 import io
 import os
@@ -17,6 +17,16 @@ def read_block(descriptor: int) -> bytes | bytearray:
     while len(block) < READ and (more := _read(descriptor, READ - len(block))):
         block += more
     return block
+
+
+def write_block(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of the bytes; where nobody reads any more eventlet's `os.write` would try for ever."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.writev(descriptor, [view]) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
 
 
 def text_of(descriptor: int) -> TextIO:
