@@ -135,6 +135,18 @@ def test_a_copy_of_a_server_that_goes_on_by_itself_takes_no_backup_from_the_orig
     assert "one server is a copy of another" in warnings[0]
 
 
+def test_two_servers_behind_a_tunnel_in_turn_are_told_apart_before_either_loses_a_backup(tmp_path: Path) -> None:
+    """As MySQL tells them, by an id of the server and how many transactions it has seen."""
+    ours = [serve(tmp_path, 6, "server a", 1000)]
+    theirs = [serve(tmp_path, 5, "server b", 20)]
+    assert pruned(tmp_path, keep_last=1)[0] == set()
+    ours.append(serve(tmp_path, 4, "server a", 1010))
+    theirs.append(serve(tmp_path, 3, "server b", 2000))
+    deleted, warnings = pruned(tmp_path, keep_last=1)
+    assert deleted == {ours[0], theirs[0]}
+    assert "at server a" in warnings[0]
+
+
 def test_copies_on_two_hosts_are_told_by_the_host_where_their_urls_name_none(tmp_path: Path) -> None:
     ours = [serve(tmp_path, 3, ":5432", 1, 100), serve(tmp_path, 1, ":5432", 1, 120)]
     copy = serve(tmp_path, 2, ":5432", 1, 150, host="two")

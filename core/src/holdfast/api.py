@@ -383,7 +383,8 @@ class Source:
     identity: str
     #: Whether that holds on one host only, as a path of a file does: another host's is another database then.
     local: bool = False
-    #: Where its server was reached, such as `db1:5432`, or `:5432` on this host; empty where that does not matter.
+    #: Which server that was: where it was reached, such as `db1:5432`, or `:5432` on this host, or an id of its own;
+    #: empty where that does not matter.
     address: str = ""
     #: How far its history has come, in numbers that grow as long as it is one and the same, the most important first.
     #: A copy of a server has the identity of the original: whose position is behind at another address is another one.

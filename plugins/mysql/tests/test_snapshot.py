@@ -14,8 +14,10 @@ from support.servers.mariadb import MariaDB
 import holdfast
 from holdfast.api import DumpRequest
 from holdfast.plugins.registry import Registry
+from holdfast_mysql.dump.server_history import count_transactions, history_of
 from holdfast_mysql.location import locate
 from holdfast_mysql.session import connect
+from holdfast_mysql.session.server import Server
 from holdfast_mysql.snapshot import prepare_reader
 
 
@@ -236,3 +238,53 @@ def test_reads_wait_for_no_other_member_of_a_cluster(mariadb: MariaDB, database:
         session.close()
     finally:
         mariadb.rows("SET GLOBAL wsrep_sync_wait=0")
+
+
+def test_the_manifest_tells_which_server_it_was_and_how_far_that_had_come(
+    mariadb: MariaDB, database: str, store: str
+) -> None:
+    mariadb.rows(f"CREATE TABLE {database}.t(id INT PRIMARY KEY)")
+    ((number, gtid),) = mariadb.rows("SELECT @@server_uid, @@gtid_binlog_pos")
+    first = manifest_of(holdfast.backup(mariadb.url(database), store=store))["source"]
+    assert first["address"] == f"server {number}"
+    assert first["position"][0] >= int(str(gtid).rpartition("-")[2])
+    mariadb.rows(f"INSERT INTO {database}.t VALUES (1)")
+    second = manifest_of(holdfast.backup(mariadb.url(database), store=store))["source"]
+    assert second["address"] == first["address"]
+    assert second["position"] > first["position"]
+
+
+@pytest.mark.parametrize(
+    ("gtid", "is_mariadb", "count"),
+    [
+        ("0-1-1535", True, 1535),
+        ("0-1-1535,2-7-12", True, 1547),
+        ("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7,4e11fa47-71ca-11e1-9e33-c80aa9429562:11", False, 7),
+        ("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:tag:1-9:12", False, 15),
+        ("", False, 0),
+        ("", True, 0),
+    ],
+)
+def test_a_history_is_as_long_as_its_transactions_are_many(gtid: str, is_mariadb: bool, count: int) -> None:
+    assert count_transactions(gtid, mariadb=is_mariadb) == count
+
+
+class _Server:
+    """A server that tells its variables."""
+
+    def __init__(self, text: str, **values: str) -> None:
+        self.server = Server.of(text)
+        self._values = values
+
+    def texts(self, query: str) -> list[tuple[str, str]]:
+        return [*self._values.items()]
+
+
+def test_what_has_no_id_or_no_history_of_its_own_is_told_apart_from_nothing() -> None:
+    """A node of a Galera cluster counts by itself, and any of them may answer."""
+    alone: Any = _Server("8.4.7", server_uuid="3e11", wsrep_on="OFF", gtid_executed="3e11fa47:1-5,\n4e11fa47:1-2")
+    assert history_of(alone) == ("server 3e11", (7,))
+    cluster: Any = _Server("10.11.19-MariaDB", server_uid="abc=", wsrep_on="ON", gtid_current_pos="0-1-5")
+    old: Any = _Server("10.5.20-MariaDB", gtid_current_pos="0-1-5")
+    off: Any = _Server("8.4.7", server_uuid="3e11", gtid_executed="")
+    assert history_of(cluster) == history_of(old) == history_of(off) == ("", ())

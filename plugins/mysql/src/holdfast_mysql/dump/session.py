@@ -17,7 +17,6 @@ from holdfast.api import (
     HoldfastError,
     ObjectProof,
     Proof,
-    Source,
     Stream,
     UsageError,
     quote_name,
@@ -35,6 +34,7 @@ from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
 from holdfast_mysql.dump.packets import Packets
 from holdfast_mysql.dump.scripts import in_order_for_clients, portable
+from holdfast_mysql.dump.server_history import source_of
 from holdfast_mysql.dump.short_tables import check_whole
 from holdfast_mysql.errors import table_error, translate_errors
 from holdfast_mysql.location import Location, locate
@@ -78,11 +78,7 @@ class MysqlDump:
         self._server = snapshot.keeper.server
         self._title = f"database {location.database!r} of {self._server.text}"
         self.streams = tuple(self._streams())
-        port = snapshot.keeper.value("SELECT @@port") if location.socket else str(location.port)
-        host = "localhost" if location.local else location.host.lower()
-        self.source = Source(
-            name=location.database, identity=f"{host}:{port}/{location.database}", local=location.local
-        )
+        self.source = source_of(location, snapshot.keeper)
 
     def _streams(self) -> Iterator[Stream]:
         if self._request.options.format == "sql":
