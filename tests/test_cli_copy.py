@@ -280,7 +280,7 @@ def test_a_database_that_is_adopted_after_a_copy_is_copied_on(shell: Shell, two:
     shell.run("rename", "shop", "app")
     shell.backup("sqlite:///moved.db", "--name", "app")
     failed = shell.fails(1, "copy", str(shell.store), "other", "latest")
-    assert "app/source.json in the store is not valid" in failed.error
+    assert "app/source.json in the store is not valid, as storage 'file' of holdfast" in failed.error
 
 
 def test_a_backup_that_is_in_use_is_waited_for(shell: Shell, two: list[str]) -> None:

@@ -199,8 +199,8 @@ def test_the_schema_names_the_fields_of_the_specification() -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"format_version": 2}', b'{"format_version": null}', b"\xff"])
 def test_a_store_of_another_format_is_refused(data: bytes) -> None:
     with pytest.raises(IntegrityError, match=r"the store('s holdfast\.json)? "):
-        check_marker(data)
+        check_marker(data, "here", "storage")
 
 
 def test_a_store_of_this_format_is_accepted_with_whatever_else_its_mark_says() -> None:
-    check_marker(b'{"format_version": 1, "about": "x", "later": 1}')
+    check_marker(b'{"format_version": 1, "about": "x", "later": 1}', "here", "storage")

@@ -9,6 +9,7 @@ from holdfast.endings import ENDINGS, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.loading import Owned, describe_error
 from holdfast.plugins.stray import SameProcess
+from holdfast.plugins.wrapping import WrapperError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Blame:
         while trace is not None:
             wrapper = self.authors.get(trace.tb_frame.f_code, wrapper)
             trace = trace.tb_next
+        if isinstance(error, WrapperError) and error.code:
+            wrapper = self.authors.get(error.code, wrapper)
         if wrapper:
             return f"{wrapper}, which wraps {what},"
         around = ", ".join(sorted({title for title in self.authors.values() if title}))
@@ -54,6 +57,8 @@ def attribute_errors(blame: Blame) -> Iterator[None]:
     except (Exception, *ENDINGS) as error:
         if not is_failure(error):
             raise
+        if isinstance(error, WrapperError):
+            raise PluginError(f"{blame.culprit(error)} breaks its contract: {error}") from error
         if isinstance(error, ENDINGS):
             raise PluginError(f"{blame.culprit(error)} failed: {describe_ending(error)}") from error
         raise HoldfastError(f"{blame.culprit(error)} failed: {describe_error(error)}") from error

@@ -1,5 +1,6 @@
 """Which wrappers put something around what a hook returned: one that handed it on as it was is no part of it."""
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Generator
@@ -23,7 +24,7 @@ def watch_wrappers(callers: Any, plugin: Any) -> None:
     """Have what a plugin's wrappers of these hooks return compared with what they got."""
     for hook in callers or ():
         for each in hook.get_hookimpls():
-            if each.plugin is plugin and each.wrapper:
+            if each.plugin is plugin and (each.wrapper or each.hookwrapper):
                 each.function = _watched(each.function, plugin)
 
 
@@ -34,30 +35,53 @@ def code_of(function: Any) -> CodeType | None:
 
 def _watched(function: Callable[..., Any], plugin: Any) -> Callable[..., Any]:
     @functools.wraps(function)
-    def watched(*arguments: Any) -> Any:
-        around = function(*arguments)
+    def watched(*arguments: Any, **more: Any) -> Any:
+        around = function(*arguments, **more)
         return _Watched(around, plugin) if hasattr(around, "send") else around
 
     return watched
 
 
+class WrapperError(RuntimeError):
+    """A wrapper does not yield once, which nothing in its traceback would tell: pluggy finds it out, and is none."""
+
+    def __init__(self, what: str, code: CodeType | None) -> None:
+        super().__init__(f"it {what}, and a wrapper yields once")
+        self.code = code  #: of the wrapper's function
+
+
 class _Watched:
-    """A wrapper at work, as pluggy calls it: a generator, of which the end is looked at."""
+    """A wrapper at work, as pluggy calls it: a generator, of which each step is looked at."""
 
     def __init__(self, around: "Generator[Any, Any, Any]", plugin: Any) -> None:
         self._around = around
         self._plugin = plugin
 
     def __next__(self) -> Any:
-        return next(self._around)
+        try:
+            return next(self._around)
+        except StopIteration:
+            raise self._error("does not yield") from None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._around, name)  # `throw`, `close` and `gi_code`
+        return getattr(self._around, name)  # `close` and `gi_code`
 
     def send(self, value: Any) -> Any:
+        """Go on behind the `yield`, to the end."""
         try:
-            return self._around.send(value)
+            self._around.send(value)
         except StopIteration as ended:
             if ended.value is value and hasattr(_last, "idle"):
                 _last.idle.add(id(self._plugin))
             raise
+        raise self._error("yields a second time")
+
+    def throw(self, error: BaseException) -> Any:
+        """The same with an error."""
+        self._around.throw(error)
+        raise self._error("yields a second time") from error
+
+    def _error(self, what: str) -> WrapperError:
+        with contextlib.suppress(Exception):  # it may go on for ever
+            self._around.close()
+        return WrapperError(what, getattr(self._around, "gi_code", None))

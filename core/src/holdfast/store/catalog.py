@@ -25,6 +25,7 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
+from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.setup import check_part
 from holdfast.store import findings, labels, manifest
@@ -62,7 +63,7 @@ class Catalog:
             ) from error
         except OSError as error:
             raise NotFoundError(f"cannot read the store at {quote_name(where)}: {os_error_text(error)}") from error
-        manifest.check_marker(data)
+        manifest.check_marker(data, quote_name(where), provider(self.storage))
 
     def usable(self) -> bool:
         """Whether there is a store; one that backups cannot go to is an error, a missing one is none."""

@@ -10,6 +10,7 @@ from itertools import combinations
 from holdfast.api import Storage
 from holdfast.errors import IntegrityError
 from holdfast.host import Host
+from holdfast.plugins.guard import provider
 from holdfast.store.entry import Entry
 from holdfast.store.names import CLAIM
 from holdfast.store.origin import CLAIM_SIZE, Origin, Owner, decode_claim
@@ -22,7 +23,7 @@ def find_owner(storage: Storage, name: str, entries: Callable[[], Iterable[Entry
     """Whose a name is: as claimed, else as the newest manifest of its backups says, which are asked for then."""
     path = f"{name}/{CLAIM}"
     try:
-        return decode_claim(storage.read(path, 0, CLAIM_SIZE), path)
+        return decode_claim(storage.read(path, 0, CLAIM_SIZE), path, provider(storage))
     except FileNotFoundError:
         origins = [origin for entry in entries() if (origin := origin_of(entry))]
         return Owner.alone(origins[-1]) if origins else None

@@ -11,7 +11,7 @@ from holdfast.api import ObjectProof, Proof
 from holdfast.command_text import command_text
 from holdfast.errors import IntegrityError, lower_first, quote_name
 from holdfast.host import Host
-from holdfast.store.names import ID, check_blob_path, is_source_name, is_suffix
+from holdfast.store.names import ID, MARKER, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
@@ -162,7 +162,7 @@ def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str]
 
     `was_called` tells whether the source has had a name, which its older manifests have still.
     """
-    version = _format_version(data, "manifest")
+    version = _format_version(data, "the manifest")
     if version != FORMAT_VERSION:
         newer = version > FORMAT_VERSION
         raise (UnusableManifest if newer else IntegrityError)(
@@ -211,7 +211,7 @@ def _format_version(data: bytes, what: str) -> int:
     try:
         return msgspec.json.decode(data, type=Head).format_version
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise IntegrityError(f"the {what} is not valid: {_line(error)}") from error
+        raise IntegrityError(f"{what} is not valid: {_line(error)}") from error
 
 
 def _check(manifest: Manifest) -> None:
@@ -277,9 +277,9 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     about: str = "a Holdfast store: backups of databases; see RESTORE.md in each"
 
 
-def check_marker(data: bytes) -> None:
-    """Refuse a store of a newer format."""
-    version = _format_version(data, "store's holdfast.json")
+def check_marker(data: bytes, where: str, reader: str) -> None:
+    """Refuse a store of a newer format; `where` it is and who its `reader` is are told of one that is not valid."""
+    version = _format_version(data, f"{MARKER} of the store at {where}, as {reader} reads it,")
     if version != FORMAT_VERSION:
         raise IntegrityError(
             f"the store has format version {version}, this Holdfast reads {FORMAT_VERSION}",

@@ -92,13 +92,13 @@ def encode_claim(owner: Owner) -> bytes:
     return msgspec.json.encode(_Claim(identity=owner.identity, host=owner.host, adopted=adopted)) + b"\n"
 
 
-def decode_claim(data: bytes, path: str) -> Owner:
-    """What a claim says; anything else is an `IntegrityError`."""
+def decode_claim(data: bytes, path: str, reader: str) -> Owner:
+    """What a claim says; anything else is an `IntegrityError`, which tells the `path` and who its `reader` is."""
     try:
         claim = msgspec.json.decode(data, type=_Claim)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(
-            f"{path} in the store is not valid", hint="delete it: the next backup makes it anew"
+            f"{path} in the store is not valid, as {reader} reads it", hint="delete it: the next backup makes it anew"
         ) from error
     adopted = tuple(Origin(identity=other.identity, host=other.host) for other in claim.adopted)
     return Owner(identity=claim.identity, host=claim.host, adopted=adopted)
