@@ -274,5 +274,6 @@ def test_ctrl_c_ends_a_command_whose_plugin_hangs(place: Place, command: str, ki
             process.communicate()
         assert process.returncode == 130, (each, said)
         assert seconds < PATIENCE, f"{each}: {seconds:.2f} s"
+        assert re.search(rf"error: interrupted while waiting for .* of .*{kind}-dist 1\.0", said), (each, said)
         done = place.shelf("copy") or {record.id for record in place.listing()} - {*place.made}
         assert not done or "all the same" in said, (each, said)

@@ -112,9 +112,20 @@ def cleaning_up(error: BaseException, action: str) -> Iterator[None]:
         add_cleanup_failure(error, HoldfastError(f"{action}: {os_error_text(failure)}"))
 
 
+_WAITING = "while waiting for "
+
+
+def note_waiting(error: BaseException, what: str) -> None:
+    """Add to an ending what was waited for when it came, before what is told of its cleaning up; the first counts."""
+    notes = getattr(error, "__notes__", [])
+    if not any(note.startswith(_WAITING) for note in notes):
+        error.__notes__ = [f"{_WAITING}{what}", *notes]
+
+
 def cleanup_notes(error: BaseException) -> str:
-    """What `add_cleanup_failure` added to an error that is not ours, as the end of a message."""
-    return "".join(f"; {' '.join(note.split())}" for note in getattr(error, "__notes__", ()))
+    """What was waited for, and what `add_cleanup_failure` added to an error that is not ours, to end a message."""
+    notes = (" ".join(note.split()) for note in getattr(error, "__notes__", ()))
+    return "".join(f" {note}" if note.startswith(_WAITING) else f"; {note}" for note in notes)
 
 
 _REASONS = {

@@ -19,7 +19,7 @@ from holdfast.api import (
     ScratchRequest,
 )
 from holdfast.errors import PluginError
-from holdfast.plugins.guard import Context, checked, unguarded
+from holdfast.plugins.guard import unguarded
 from holdfast.plugins.loading import Owned
 from holdfast.plugins.options import build_options, check_operation
 
@@ -69,41 +69,33 @@ class InstalledEngine(Engine):
         """Open a dump."""
         if request.moment is not None:
             request = replace(request, moment=unguarded(request.moment))  # its own, which it knows more of
-        session: AbstractContextManager[DumpSession] = self._open("holdfast_dump", "dump", request)
+        session: AbstractContextManager[DumpSession]
+        session = self.registry.call("holdfast_dump", self.owned, scheme=self.name, request=request)
         return session
 
     def restore(self, request: RestoreRequest) -> AbstractContextManager[RestoreSession]:
         """Open a restore."""
-        session: AbstractContextManager[RestoreSession] = self._open("holdfast_restore", "restore", request)
+        session: AbstractContextManager[RestoreSession]
+        session = self.registry.call("holdfast_restore", self.owned, scheme=self.name, request=request)
         return session
 
     def scratch(self, request: ScratchRequest) -> AbstractContextManager[Scratch]:
         """Make a database for a drill."""
+        scratch: AbstractContextManager[Scratch] | None
         scratch = self.registry.ask("holdfast_scratch", self.owned, scheme=self.name, request=request)
-        return super().scratch(request) if scratch is None else self._context("holdfast_scratch", "scratch", scratch)
+        return super().scratch(request) if scratch is None else scratch
 
     def databases(self, url: str) -> Sequence[str]:
         """The URLs of every database of the server at `url`."""
         urls: Sequence[str] | None
         urls = self.registry.ask("holdfast_databases", self.owned, scheme=self.name, url=url)
-        if urls is not None:
-            blame = self.registry.blame("holdfast_databases", self.owned, of_part=True)
-            checked(urls, str, "holdfast_databases()", blame)
         return super().databases(url) if urls is None else urls
 
     def moment(self, request: MomentRequest) -> AbstractContextManager[Moment] | None:
         """Hold several databases at one moment, where the engine can."""
+        moment: AbstractContextManager[Moment] | None
         moment = self.registry.ask("holdfast_moment", self.owned, scheme=self.name, request=request)
-        return super().moment(request) if moment is None else self._context("holdfast_moment", "moment", moment)
-
-    def _open(self, hook: str, role: str, request: Any) -> Any:
-        return self._context(hook, role, self.registry.call(hook, self.owned, scheme=self.name, request=request))
-
-    def _context(self, hook: str, role: str, session: Any) -> Any:
-        blame = self.registry.blame(hook, self.owned, of_part=True)
-        if not hasattr(session, "__enter__"):
-            raise PluginError(f"{blame.returner} breaks its contract: {hook} returned no context manager")
-        return Context(session, blame, role, hook)
+        return super().moment(request) if moment is None else moment
 
 
 class CompletedEngine(Engine):

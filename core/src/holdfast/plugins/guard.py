@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
 from holdfast.plugins.loading import Owned, describe_error
 from holdfast.plugins.returned_values import problem_of
-from holdfast.plugins.stray import SameProcess
+from holdfast.plugins.waiting import Called, note_call
 
 _HEX = re.compile(r"[0-9a-f]+")
 _CHUNK = (bytes, bytearray, memoryview)
@@ -100,7 +100,12 @@ class _Calls:
 
     def fail(self, what: str, error: BaseException) -> NoReturn:
         """Raise what came out of a call: what the plugin foresaw, and the core's own, as it is, all else as its."""
-        if isinstance(error, HoldfastError | OSError | MemoryError | Stopped) or not is_failure(error):
+        if isinstance(error, HoldfastError | MemoryError | Stopped):
+            raise error
+        if not is_failure(error):
+            note_call(error, what, self.blame.culprit(error))
+            raise error
+        if isinstance(error, OSError) and self.blame.touches_files:
             raise error
         if isinstance(error, RuntimeError) and str(error) == "can't start new thread":  # there is no room for one
             raise error
@@ -112,6 +117,10 @@ class _Calls:
         )
         failure.unforeseen = True
         raise failure from error
+
+    def called(self, what: str) -> Called:
+        """The block of a call."""
+        return Called(self.blame, what)
 
     def returned(self, what: str, value: object, rule: _Rule) -> Any:
         """What a call returned, as the rest of the core takes it; `PluginError` where it is nothing of the kind."""
@@ -138,15 +147,15 @@ class _Calls:
         if not isinstance(value, rule.types):
             raise self._wrong(what, value, _names(rule))
         if problem := problem_of(value):
-            raise PluginError(f"{self.blame.culprit(None)} breaks its contract: {what} has {problem}")
+            raise PluginError(f"{self.blame.culprit()} breaks its contract: {what} has {problem}")
 
     def _wrong(self, what: str, value: object, expected: str) -> PluginError:
         got = f"{what} {'returned' if what.endswith('()') else 'is'} {type(value).__name__}"
-        return PluginError(f"{self.blame.culprit(None)} breaks its contract: {got}, expected {expected}")
+        return PluginError(f"{self.blame.culprit()} breaks its contract: {got}, expected {expected}")
 
     def _iterated(self, what: str, value: object, rule: _Rule) -> Iterator[Any]:
         try:
-            with SameProcess():
+            with self.called(what):
                 items = iter(value)  # type: ignore[call-overload]
         except BaseException as error:
             if isinstance(error, TypeError):
@@ -158,7 +167,7 @@ class _Calls:
         try:
             while True:
                 try:
-                    with SameProcess():
+                    with self.called(what):
                         item = next(items)
                 except StopIteration:
                     return
@@ -174,7 +183,7 @@ class _Calls:
         if close is None:
             return
         try:
-            with SameProcess():
+            with self.called(what):
                 close()
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             self.fail(what, error)
@@ -195,6 +204,9 @@ class _Guard:
         if hasattr(part, "__dict__") and isinstance(part.__dict__, dict):
             object.__setattr__(self, "__dict__", part.__dict__)  # the same, also of what is set later
 
+    def __dir__(self) -> list[str]:
+        return dir(object.__getattribute__(self, "_guarded")[0])  # what `Forwarding` goes by
+
     def __getattribute__(self, name: str) -> Any:
         part, calls = object.__getattribute__(self, "_guarded")
         if name == "__class__":
@@ -208,7 +220,7 @@ class _Guard:
 def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
     """An attribute of a part, or a function that calls its method."""
     try:
-        with SameProcess():
+        with calls.called(name):
             value = getattr(part, name)
     except BaseException as error:
         if isinstance(error, AttributeError) and rule.optional:
@@ -216,13 +228,13 @@ def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
         calls.fail(name, error)
     if not callable(value):
         if rule.shape in ("context", "none", "each") or rule.role:
-            raise PluginError(f"{calls.blame.culprit(None)} breaks its contract: {name} is no method")
+            raise PluginError(f"{calls.blame.culprit()} breaks its contract: {name} is no method")
         return calls.returned(name, value, rule)
 
     def call(*arguments: Any, **more: Any) -> Any:
         what = f"{name}()"
         try:
-            with SameProcess():
+            with calls.called(what):
                 result = value(*arguments, **more)
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             calls.fail(what, error)
@@ -241,7 +253,7 @@ class Context(AbstractContextManager[Any]):
 
     def __enter__(self) -> Any:
         try:
-            with SameProcess():
+            with self._calls.called(self._what):
                 value = self.context.__enter__()
         except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
             self._calls.fail(self._what, error)
@@ -252,7 +264,7 @@ class Context(AbstractContextManager[Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with SameProcess():
+            with self._calls.called(f"the end of {self._what}"):
                 self.context.__exit__(kind, error, trace)
         except BaseException as raised:  # noqa: BLE001 (raised again, as whose it is)
             if raised is error:
@@ -263,13 +275,13 @@ class Context(AbstractContextManager[Any]):
 def guarded(part: Any, blame: Blame, role: str) -> Any:
     """Guard a part of a plugin; one that lacks what its role needs is a `PluginError`."""
     try:
-        with SameProcess():
+        with Called(blame, f"its {role}"):
             missing = [name for name, rule in _ROLES[role].items() if not rule.optional and not _has(part, name)]
     except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
         _Calls(blame, role).fail(f"its {role}", error)
     if missing:
         raise PluginError(
-            f"{blame.returner} breaks its contract: its {role} is {type(part).__name__}, which has no "
+            f"{blame.culprit()} breaks its contract: its {role} is {type(part).__name__}, which has no "
             f"{' and no '.join(missing)}"
         )
     return _Guard(part, _Calls(blame, role))
@@ -280,18 +292,41 @@ def _has(part: Any, name: str) -> bool:
     return hasattr(type(part), name) or name in getattr(part, "__dict__", ()) or hasattr(part, name)
 
 
-def checked(values: Any, kind: type, what: str, blame: Blame) -> None:
-    """Refuse what a hook returned unless it is a collection of such values."""
-    _Calls(blame, "").returned(what, values, _Rule((kind,), "all"))
+# What hooks return: a part of a role, a context whose value is one, or, without a role, texts.
+_HOOKS: Mapping[str, str] = {
+    "holdfast_compress": "codec",
+    "holdfast_checksum": "checksum",
+    "holdfast_storage": "storage",
+    "holdfast_dump": "dump",
+    "holdfast_restore": "restore",
+    "holdfast_scratch": "scratch",
+    "holdfast_moment": "moment",
+    "holdfast_databases": "",
+}
+_ENTERED = frozenset({"dump", "restore", "scratch", "moment"})
+
+
+def guarded_result(hook: str, value: Any, blame: Blame) -> Any:
+    """Guard what a hook returned, unless a wrapper has handed on what is guarded; `PluginError` for anything else."""
+    role = _HOOKS[hook]
+    if type(value) in (_Guard, Context):
+        return value
+    if role in _ENTERED:
+        if not hasattr(value, "__enter__"):
+            raise PluginError(f"{blame.culprit()} breaks its contract: {hook} returned no context manager")
+        return Context(value, blame, role, hook)
+    if role:
+        return guarded(value, blame, role)
+    return _Calls(blame, "").returned(f"{hook}()", value, _Rule((str,), "all"))
 
 
 def provider(part: Any) -> str:
     """What to call a part by: the component and its distribution, or the class of an object that a program brought."""
     if type(part) is _Guard:
         calls: _Calls = object.__getattribute__(part, "_guarded")[1]
-        return calls.blame.culprit(None)
+        return calls.blame.title
     if isinstance(owned := getattr(part, "owned", None), Owned):  # an engine that is installed
-        return Blame(owned=owned).culprit(None)
+        return Blame(owned=owned).title
     return f"engine '{part.name}'" if hasattr(part, "dump") else f"the {type(part).__name__} of this program"
 
 

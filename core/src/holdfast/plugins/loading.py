@@ -12,8 +12,8 @@ import msgspec
 import pluggy
 
 from holdfast.api import Component
-from holdfast.endings import ENDINGS, is_failure
-from holdfast.errors import HoldfastError, PluginError
+from holdfast.endings import is_failure
+from holdfast.errors import HoldfastError, PluginError, note_waiting, os_error_text, quote_name
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
 from holdfast.plugins.stray import SameProcess
@@ -86,8 +86,9 @@ class Loader:
         try:
             with SameProcess():
                 module = point.load()
-        except (Exception, *ENDINGS) as error:
+        except BaseException as error:
             if not is_failure(error):
+                note_waiting(error, f"the import of plugin '{plugin.name}' of {plugin.title}")
                 raise
             self._refuse(plugin, f"cannot be imported: {describe_error(error)}", error)
         else:
@@ -113,8 +114,9 @@ class Loader:
                 self.manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
                 watch_wrappers(self.manager.get_hookcallers(module), module)
                 components = self._components(module)
-        except (Exception, *ENDINGS) as error:
+        except BaseException as error:
             if not is_failure(error):
+                note_waiting(error, f"the components of plugin '{plugin.name}' of {plugin.title}")
                 raise
             if not taken and self.manager.is_registered(module):
                 self.manager.unregister(module)
@@ -176,6 +178,9 @@ def normal_name(name: str) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Write an error of a plugin on one line: ours by its message, others with their type."""
+    """Write an error of a plugin on one line: ours by its message, the system's in its words, others with a type."""
+    if isinstance(error, OSError) and error.errno is not None:
+        path = f"{quote_name(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{path}{os_error_text(error)}"
     text = " ".join(str(error).split())
     return text if isinstance(error, HoldfastError) else f"{type(error).__name__}: {text}".removesuffix(": ")

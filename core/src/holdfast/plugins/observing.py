@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdfast.api import Event
+from holdfast.endings import is_failure
+from holdfast.errors import note_waiting
 from holdfast.plugins.loading import describe_error
 from holdfast.plugins.stray import SameProcess
 
@@ -70,6 +72,10 @@ class _Observer:
             log.warning("%s has not returned from '%s' for %g s; it is told no more", self._title, event.type, PATIENCE)
             self.end()  # the thread ends when it returns after all
             return False
+        except BaseException as error:
+            if not is_failure(error):
+                note_waiting(error, f"{self._title}, which observes '{event.type}'")
+            raise
         if raised is not None and not self._named:
             self._named = True  # it may fail at every event
             log.error("%s failed to observe '%s': %s", self._title, event.type, describe_error(raised), exc_info=raised)

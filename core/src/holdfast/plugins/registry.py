@@ -12,11 +12,11 @@ from holdfast.api import Codec, Event, Hasher, Kind, Storage
 from holdfast.errors import PluginError
 from holdfast.plugins.blame import Blame, attribute_errors
 from holdfast.plugins.engine import InstalledEngine
-from holdfast.plugins.guard import guarded
+from holdfast.plugins.guard import guarded_result
 from holdfast.plugins.loading import Loader, Owned, Plugin, normal_name
 from holdfast.plugins.observing import Observers
 from holdfast.plugins.options import build_options, spec_options, split_spec
-from holdfast.plugins.wrapping import code_of, forget_idle, was_idle
+from holdfast.plugins.wrapping import Layers, code_of
 from holdfast.url import list_harmless
 
 GROUP = "holdfast"
@@ -150,30 +150,28 @@ class Registry:
             except Exception:  # noqa: BLE001 (an error that a wrapper has made None is no None either)
                 return True
 
-        with attribute_errors(self.blame(hook, owned)):
+        with attribute_errors(self.blame(hook, owned), hook):
             if not serves():
                 return []
             return [titles[id(each.plugin)] for each in self._around(hook) if not serves(each.plugin)]
 
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
-        """The same for a hook that the owner need not have; None where it has not."""
+        """The same for a hook that the owner need not have; None where it has not. What is returned is guarded."""
         others = self._manager.get_plugins() - {each.plugin for each in self._around(hook)} - {owned.plugin.module}
-        forget_idle()
-        with attribute_errors(self.blame(hook, owned)):
-            return self._manager.subset_hook_caller(hook, others)(**arguments)
+        layers = Layers(
+            lambda value, title: guarded_result(hook, value, Blame(owned=owned, wrapper=title, around=layers.around)),
+            self._titles(),
+        )
+        with attribute_errors(self.blame(hook, owned), hook), layers.watched():
+            result = self._manager.subset_hook_caller(hook, others)(**arguments)
+        return layers.guarded(result)
 
-    def blame(self, hook: str, owned: Owned, *, of_part: bool = False) -> Blame:
-        """Whose a call of a hook is, or `of_part` what it returned just now: not of wrappers that handed that on."""
-        around = [each for each in self._around(hook) if not (of_part and was_idle(each.plugin))]
-        return Blame(owned=owned, authors=self._authors(hook, owned, around))
+    def blame(self, hook: str, owned: Owned) -> Blame:
+        """Whose a call of a hook is."""
+        return Blame(owned=owned, authors=self._authors(hook, owned, self._around(hook)))
 
     def _around(self, hook: str) -> list[Any]:
         return _wrappers(getattr(self._manager.hook, hook))
-
-    def _part(self, hook: str, owned: Owned, **arguments: Any) -> Any:
-        """What a hook of the owner serves, guarded."""
-        part = self.call(hook, owned, **arguments)
-        return guarded(part, self.blame(hook, owned, of_part=True), str(owned.component.kind))
 
     def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
         """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
@@ -195,7 +193,7 @@ class Registry:
         name, shorthand, values = split_spec(spec)
         owned = self.find(Kind.CODEC, name)
         options = spec_options(owned.component, shorthand, values)
-        codec: Codec = self._part("holdfast_compress", owned, codec=owned.component.name, options=options)
+        codec: Codec = self.call("holdfast_compress", owned, codec=owned.component.name, options=options)
         return codec
 
     def hasher(self, algorithm: str) -> Hasher:
@@ -203,7 +201,7 @@ class Registry:
         owned = self.find(Kind.CHECKSUM, algorithm)
         if owned.component.name == "sha256":
             self._check_sha256(owned)
-        hasher: Hasher = self._part("holdfast_checksum", owned, algorithm=owned.component.name)
+        hasher: Hasher = self.call("holdfast_checksum", owned, algorithm=owned.component.name)
         return hasher
 
     def storage(self, url: str) -> Storage:
@@ -211,7 +209,7 @@ class Registry:
         scheme, mark, _ = url.partition("://")
         owned = self.find(Kind.STORAGE, scheme.lower() if mark else "file")
         options = build_options(owned.component, {})
-        storage: Storage = self._part("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
+        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
         return storage
 
     def observers(self) -> Observers:
@@ -230,11 +228,11 @@ class Registry:
         """Compare what is to be SHA-256 with a known digest, once: the format rests on it."""
         if "sha256" in self._compared:
             return
-        hasher = self._part("holdfast_checksum", owned, algorithm="sha256")
+        hasher = self.call("holdfast_checksum", owned, algorithm="sha256")
         for chunk in (b"hold", b"fast"):
             hasher.update(chunk)
         if hasher.hexdigest() != _SHA256:
-            who = self.blame("holdfast_checksum", owned).culprit(None)
+            who = self.blame("holdfast_checksum", owned).culprit()
             raise PluginError(f"{who} breaks its contract: its digests are not SHA-256")
         self._compared.add("sha256")
 

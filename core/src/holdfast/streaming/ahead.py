@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import sys
 import threading
 from collections.abc import Generator
 from typing import Generic, TypeVar
@@ -63,7 +64,7 @@ class _Ahead(Generic[_Item]):
     def close(self) -> None:
         """End the thread."""
         self._closed.set()
-        join([self._thread], PATIENCE)
+        join([self._thread], PATIENCE, ending=sys.exception())
 
 
 def ahead(

@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from holdfast.api import Chunk
-from holdfast.endings import Stopped, describe_ending
+from holdfast.endings import Stopped, describe_ending, is_meant
 from holdfast.errors import HoldfastError, PluginError, add_cleanup_failure
+from holdfast.plugins.waiting import calls_under_way, note_hung
 
 log = logging.getLogger("holdfast.streaming")
 
@@ -104,15 +105,22 @@ class Workers:
         join(self._threads, patience)
 
 
-def join(threads: Iterable[threading.Thread], patience: float, *, quietly: bool = False) -> None:
-    """Wait for threads to end, `patience` seconds altogether, and name those that do not."""
-    deadline = time.monotonic() + patience
+def join(
+    threads: Iterable[threading.Thread], patience: float, *, quietly: bool = False, ending: BaseException | None = None
+) -> None:
+    """Wait for threads to end, `patience` seconds altogether, and name those that do not.
+
+    If they have to end because of a signal, that is the `ending`, to which is added which call of a plugin goes on.
+    """
+    deadline, before = time.monotonic() + patience, calls_under_way()
     for thread in threads:
         if thread.ident is None:
             continue  # it could not even be started
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive() and not quietly:
             log.warning("thread %s has not ended after %.1f s", thread.name, patience)
+    if ending is not None and is_meant(ending):
+        note_hung(ending, before)
 
 
 def run_tasks(
@@ -161,7 +169,7 @@ def run_tasks(
     except BaseException as error:  # noqa: BLE001 (raised below, once everything is freed)
         stop.set(error)
     if stop.error is not None:
-        join(threads, _GRACE, quietly=True)
+        join(threads, _GRACE, quietly=True, ending=stop.error)
         release_after_failure(stop.error, release)
         join(threads, PATIENCE)
         raise stop.error

@@ -1,0 +1,55 @@
+"""Which call of a plugin is waited for: whoever ends a run that hangs by Ctrl-C is told what has hung."""
+
+import threading
+import time
+from collections.abc import Collection
+from types import TracebackType
+
+from holdfast.errors import note_waiting
+from holdfast.plugins.blame import Blame
+from holdfast.plugins.stray import SameProcess
+
+_under_way: dict[int, list["Called"]] = {}
+
+
+class Called(SameProcess):
+    """A call of a plugin, as the block of it: which thread is in which call can be asked."""
+
+    __slots__ = ("began", "blame", "what")
+
+    def __init__(self, blame: Blame, what: str) -> None:
+        self.blame = blame
+        self.what = what
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self.began = time.monotonic()
+        _under_way.setdefault(threading.get_ident(), []).append(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        thread = threading.get_ident()
+        calls = _under_way[thread]
+        calls.pop()
+        if not calls:
+            del _under_way[thread]
+
+
+def calls_under_way() -> frozenset[Called]:
+    """The innermost call of each other thread that is in any."""
+    return frozenset(calls[-1] for thread, calls in [*_under_way.items()] if calls and thread != threading.get_ident())
+
+
+def note_hung(error: BaseException, before: Collection[Called]) -> None:
+    """Add to an ending what a thread still waits for that was in the same call before; of several, the longest."""
+    hung = [call for call in before if call in calls_under_way()]
+    if hung:
+        call = min(hung, key=lambda call: call.began)
+        note_call(error, call.what, call.blame.culprit())
+
+
+def note_call(error: BaseException, what: str, whose: str) -> None:
+    """Add to an ending which call of whom it came into, where none is said yet."""
+    note_waiting(error, f"{what} of {whose.rstrip(',')}")
