@@ -3,6 +3,7 @@
 `make isolation` runs the long form, with every act at every point of every command.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -39,8 +41,6 @@ _MODULE = """
 KNOWN: Mapping[tuple[str, str], set[int]] = {
     ("storage.barrier", "skip"): {0},
     ("storage.barrier", "child"): {0},
-    ("restore.commit", "skip"): {0},
-    ("restore.commit", "child"): {0},
     ("storage.writer.write", "skip"): {13},
     ("storage.writer.write", "child"): {13},
     # The child undoes what its parent has begun, in the plugin itself: a drill warns that nothing was recorded.
@@ -261,19 +261,26 @@ def test_ctrl_c_ends_a_command_whose_plugin_hangs(place: Place, command: str, ki
         place.reset()
         environment = place.environment(kind, each, "hang")
         process = place.shell.start(*place.words(command), env=environment)
+        told: list[str] = []
+        # What it writes is read all the time: at some points `cat` has written more than a pipe holds.
+        reading = threading.Thread(target=lambda process=process, told=told: told.extend(process.communicate()))
+        reading.start()
         try:
             while not place.reached.exists():
-                assert process.poll() is None, (each, process.communicate())
+                assert process.poll() is None, (each, told)
                 time.sleep(0.01)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
             seconds = time.monotonic() - began
         finally:
             process.kill()
-            process.communicate()
-        assert process.returncode == 130, (each, said)
+            reading.join()
+        said = told[1]
+        assert process.returncode == 130, (each, seconds, said)
         assert seconds < PATIENCE, f"{each}: {seconds:.2f} s"
         assert re.search(rf"error: interrupted while waiting for .* of .*{kind}-dist 1\.0", said), (each, said)
         done = place.shelf("copy") or {record.id for record in place.listing()} - {*place.made}
-        assert not done or "all the same" in said, (each, said)
+        # What hangs at the end of a commit has worked, and nobody can tell.
+        assert not done or "all the same" in said or each.startswith("restore.commit"), (each, said)

@@ -37,7 +37,6 @@ _NONE = ("skip", "none", "child")  # what is done there returns None: the engine
 # What is told otherwise than as a failure of the plugin, by the point and what is done there.
 KNOWN = {
     ("storage.barrier", "skip"): "silent",  # nobody can tell what would survive a loss of power
-    ("restore.commit", "skip"): "silent",  # a drill would tell
     ("storage.writer.write", "skip"): "13:",
     **{(f"engine: {hook}", act): "2: unnamed" for hook in ("scratch", "databases") for act in _NONE},
 }

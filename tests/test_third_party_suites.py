@@ -1,10 +1,8 @@
 """What somebody else could write, `acme-holdfast`, passes the public suites."""
 
-import sqlite3
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,19 +50,12 @@ class TestCrc32(ChecksumSuite):
 
 
 class TestVault(StorageSuite):
+    plugins = ("acme_holdfast.vault",)
     many = 120  # each is a transaction
 
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> Any:
-        return registry().storage(f"vault://{tmp_path}/vault.db")
-
-    @pytest.fixture
-    def second(self, tmp_path: Path) -> Any:
-        return registry().storage(f"vault://{tmp_path}/vault.db")
-
-    def lose_lease(self, storage: Any, name: str) -> None:
-        with closing(sqlite3.connect(storage.location.removeprefix("vault://"))) as vault, vault:
-            vault.execute("DELETE FROM leases WHERE name = ?", (name,))
+    def url(self, tmp_path: Path) -> str:
+        return f"vault://{tmp_path}/vault.db"
 
 
 class TestNotes(EngineSuite):
@@ -91,3 +82,13 @@ class TestNotes(EngineSuite):
     def content(self, url: str) -> dict[str, str] | None:
         folder = Path(url.removeprefix("notes://"))
         return {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else None
+
+    def foreign(self, source: str, target: str) -> Iterator[str]:
+        path = Path(target.removeprefix("notes://"))
+        path.write_text("of another program")
+        yield target
+        assert path.read_text() == "of another program"
+        path.unlink()
+
+    def leave_log(self, url: str) -> bool:
+        return False

@@ -1,5 +1,6 @@
 """What the core itself offers keeps the contracts that plugins keep."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ class TestMemoryStorage(StorageSuite):
     def storage(self) -> Storage:
         return MemoryStorage()
 
+    @pytest.fixture
+    def second(self, storage: Storage) -> Storage:
+        return storage
+
+    @pytest.fixture
+    def die(self) -> None:
+        """No other process can get at it."""
+
+    def lose_lease(self, storage: Storage, name: str) -> bool:
+        del storage, name
+        return False
+
 
 class TestMemoryEngine(EngineSuite):
     @pytest.fixture(autouse=True)
@@ -49,6 +62,14 @@ class TestMemoryEngine(EngineSuite):
 
     def into(self, target: str) -> None:
         return None
+
+    def foreign(self, source: str, target: str) -> Iterator[str]:
+        del source, target
+        yield from ()  # a dictionary of our own holds nothing of others
+
+    def leave_log(self, url: str) -> bool:
+        del url
+        return False
 
     def change(self, url: str) -> None:
         self.memory.contents[url.rpartition("/")[2]]["c"] = [b"35"]

@@ -251,8 +251,10 @@ class Stream:
     name: str
     #: What the plain bytes are, as the ending of a file name (".sql").
     suffix: str = ""
-    #: Plain bytes: a hint for progress and planning at dump, exact at restore.
+    #: Plain bytes: a hint for progress and planning at dump, of which nothing follows, exact at restore.
     size: int | None = None
+    #: Whether `size` is known at dump, as that of a file is: then a read that yields more or less has lost something.
+    exact: bool = False
 
 
 @explain_fields

@@ -1,9 +1,10 @@
 """The MySQL engine keeps the contract of an engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.other_program import listening
 from support.servers.mariadb import MariaDB
 
 from holdfast.testing import EngineSuite
@@ -47,6 +48,15 @@ class TestMysql(EngineSuite):
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]
+
+    def foreign(self, source: str, target: str) -> Iterator[str]:
+        del source, target
+        with listening() as port:
+            yield f"mysql://somebody@127.0.0.1:{port}/app"
+
+    def leave_log(self, url: str) -> bool:
+        del url
+        return False  # the server's own affair
 
     def change(self, url: str) -> None:
         self.server.rows("UPDATE note SET body = '' WHERE id = 7", database=url.rpartition("/")[2])

@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from support.other_program import listening
 from support.servers.postgres import PostgresServer
 
 from holdfast.testing import EngineSuite
@@ -42,6 +44,15 @@ class TestPostgres(EngineSuite):
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]
+
+    def foreign(self, source: str, target: str) -> Iterator[str]:
+        del source, target
+        with listening() as port:
+            yield f"postgresql://somebody@127.0.0.1:{port}/app"
+
+    def leave_log(self, url: str) -> bool:
+        del url
+        return False  # the server's own affair
 
     def change(self, url: str) -> None:
         with psycopg.connect(url) as connection:

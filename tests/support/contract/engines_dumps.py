@@ -3,6 +3,7 @@
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 from holdfast.api import CredentialsError, Facts, Source, Stream
 from holdfast.errors import IntegrityError
@@ -319,6 +320,29 @@ class ReadsOn(Dump):
 
     def leave(self):
         pass
+
+
+@breaks("engine 31")
+@with_part("dump")
+class PromisesMore(Dump):
+    """An exact size is that of what was there before."""
+
+    @property
+    def streams(self):
+        return [replace(stream, size=len(self.held[stream.name]) + 1, exact=True) for stream in super().streams]
+
+
+@breaks("engine 31")
+@with_part("dump")
+class YieldsLess(Dump):
+    """A read of a stream of an exact size ends before its last byte."""
+
+    @property
+    def streams(self):
+        return [replace(stream, size=len(self.held[stream.name]), exact=True) for stream in super().streams]
+
+    def data(self, name):
+        return super().data(name)[:-1]
 
 
 add_suites(globals(), suite_of, Shelf)

@@ -1,7 +1,9 @@
 # mypy: ignore-errors
 """Engines that break a sentence on moments, missing sources, options or proofs each."""
 
-from holdfast.api import Change, ObjectProof, Preview, Proof
+from dataclasses import replace
+
+from holdfast.api import Change, ObjectProof, Preview, Proof, UnsafeError
 from holdfast.errors import IntegrityError
 from support.contract import add_suites, breaks
 from support.contract.sound_engine import Dump, Restore, Server, Shelf, digests, name_of, suite_of, with_part
@@ -244,6 +246,39 @@ class AppliesLog(Restore):
         log = self.databases.get(f"{self.name}-log", {})
         super().commit()
         self.databases[self.name].update(log)
+
+
+@breaks("engine 32")
+@with_part("restore")
+class CommitsNothing(Restore):
+    """A commit makes nothing visible."""
+
+    def commit(self):
+        pass
+
+
+@breaks("engine 32")
+@with_part("restore")
+class RefusesAtCommit(Restore):
+    """A target with data is refused once all is loaded."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, replace(request, replace=True))
+        self.asked = request.replace
+
+    def commit(self):
+        if self.databases.get(self.name) and not self.asked:
+            raise UnsafeError(f"{self.name} holds data")
+        super().commit()
+
+
+@breaks("engine 32")
+@with_part("restore")
+class RefusesNoDryRun(Restore):
+    """A dry run of a restore into a target with data is not refused."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, replace(request, replace=request.replace or request.dry_run))
 
 
 add_suites(globals(), suite_of)

@@ -37,6 +37,7 @@ from holdfast.errors import (
     quote_name,
 )
 from holdfast.kinds import check_kinds
+from holdfast.operations._target import check_target
 from holdfast.plan import RestorePlan
 from holdfast.plugins.engine import options_for
 from holdfast.plugins.guard import provider
@@ -157,20 +158,26 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
             failures = _Loading(setup, session, session_context, blobs).run(steps, needed)
         elif isinstance(session, SupportsPreview):
             preview = session.preview(blobs)
-        return RestoreResult(
-            id=setup.entry.id,
-            name=setup.entry.name,
-            engine=setup.engine.name,
-            target=redact(setup.plan.target),
-            size_bytes=sum(blob.read if blob.missing else blob.record.size for blob in needed),
-            duration_seconds=round(setup.run.seconds, 3),
-            steps=tuple(step.stream for group in _groups(steps, blobs) for step in group),
-            warnings=tuple(setup.run.warnings),
-            failures=tuple(failures),
-            dry_run=dry_run,
-            changes=preview.changes,
-            whole=preview.whole,
-        )
+    if not dry_run and not setup.drill:  # a drill compares all of it
+        try:
+            check_target(setup.engine, request, setup.manifest, failures, scratch)
+        except PluginError:
+            setup.run.settled = ""
+            raise
+    return RestoreResult(
+        id=setup.entry.id,
+        name=setup.entry.name,
+        engine=setup.engine.name,
+        target=redact(setup.plan.target),
+        size_bytes=sum(blob.read if blob.missing else blob.record.size for blob in needed),
+        duration_seconds=round(setup.run.seconds, 3),
+        steps=tuple(step.stream for group in _groups(steps, blobs) for step in group),
+        warnings=tuple(setup.run.warnings),
+        failures=tuple(failures),
+        dry_run=dry_run,
+        changes=preview.changes,
+        whole=preview.whole,
+    )
 
 
 def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:

@@ -22,6 +22,10 @@ def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
     """Refuse what would make a manifest that no restore could read."""
     for stream in streams:
         check_fields(setup.engine, "streams", stream)
+        if stream.exact and stream.size is None:
+            raise PluginError(
+                f"{provider(setup.engine)} has a stream {quote_name(stream.name)} of an exact, unknown size"
+            )
     names = {stream.name for stream in streams}
     if not streams:
         raise PluginError(f"{provider(setup.engine)} has no stream: a dump has at least one, which may be empty")
@@ -69,6 +73,12 @@ def store_streams(
             setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
         ):
             stored = flow.store(chunks, writer)
+        if stream.exact and stored.size != stream.size:
+            raise PluginError(
+                f"{provider(setup.engine)} said that stream {quote_name(stream.name)} has {stream.size} bytes, and "
+                f"{stored.size} came",
+                hint="no backup was published; a source that others change while it is read is another possible cause",
+            )
         record = _stream_record(stream, path, stored)
         check_stream(setup, run, record, stored.samples, how)
         records[stream.name] = record

@@ -60,6 +60,13 @@ class DumpTests(EngineParts):
                 if sum(sizes) >= _ENOUGH:
                     assert sum(sizes) / len(sizes) >= _SMALLEST, f"{stream.name} comes in {len(sizes)} chunks"
 
+    @states("engine 31")
+    def test_an_exact_size_is_what_a_read_yields(self, source: str, tmp_path: Path) -> None:
+        """Where the engine says that it knows; else the core takes what comes for what there is."""
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch")) as session:
+            exact = {stream.name: stream.size for stream in session.streams if stream.exact}
+            assert exact.items() <= self.read(session).items()
+
     @states("engine 4")
     def test_a_dump_leaves_its_source_as_it_is(self, source: str, tmp_path: Path) -> None:
         """Nothing is left in it or beside it."""

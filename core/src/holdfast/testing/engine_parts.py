@@ -81,14 +81,18 @@ class EngineParts(Configured):
         """Make what is no database of the engine, and yield its URL; what is done to it meanwhile is looked at.
 
         Where databases are files or folders, that are files of other programs in the place of the target. Override it
-        for databases of another kind.
+        for databases of another kind: another program that listens where a server is looked for is one. An override
+        that yields nothing says that there can be no such thing.
         """
         try:
             there, path = (Path(file_path(url, title="this")) for url in (source, target))
         except UsageError:
-            return
+            there = path = Path()
         if not there.exists() or path.exists():
-            return
+            pytest.skip(
+                "databases are no files here: override `foreign`, which yields the URL of what is no database of the "
+                "engine, or nothing where there can be no such thing"
+            )
         for content in _FOREIGN:
             if there.is_file() and there.read_bytes()[:_MAGIC] == content[:_MAGIC]:
                 continue  # it is one of the engine's own
@@ -103,7 +107,10 @@ class EngineParts(Configured):
         What the database then holds is content and log together: a `-wal` or `.wal` that lies next to its file.
         """
         del url
-        return False
+        pytest.skip(
+            "nobody knows whether a log belongs to a database: override `leave_log`, which leaves a change in it, or "
+            "returns False where there is no such thing"
+        )
 
     def into(self, target: str) -> str | None:
         """The server on which drills make their scratch databases; None for an engine that needs none."""

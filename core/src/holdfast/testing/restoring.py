@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import holdfast
-from holdfast.api import Capability, Change, HoldfastError, IntegrityError, UnsafeError
+from holdfast.api import Capability, Change, HoldfastError, IntegrityError, RestoreRequest, Stream, UnsafeError
 from holdfast.testing.contract import states
 from holdfast.testing.engine_parts import CutEngine, EngineParts
 
@@ -32,6 +32,30 @@ class RestoreTests(EngineParts):
         with pytest.raises(UnsafeError):
             self.restore(record, source, target, store)
         assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 32")
+    def test_a_target_holds_data_once_a_restore_is_committed(
+        self, source: str, target: str, store: str, tmp_path: Path
+    ) -> None:
+        """It is refused before the first load: so the core asks, in a dry run, whether something was restored."""
+        before = self.content(source)
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        assert self.content(target) == before
+        around = self.surroundings(target)
+        manifest = msgspec.json.decode(Path(record.path, "backup_manifest.json").read_bytes())
+        request = RestoreRequest(
+            url=target,
+            scratch=tmp_path / "asked",
+            streams=tuple(Stream(name=each["name"], size=each["size"]) for each in manifest["streams"]),
+            facts=manifest.get("hints", {}),
+            options=self.engine(source).options(self.restore_options),
+            dry_run=True,
+        )
+        request.scratch.mkdir(mode=0o700)
+        with pytest.raises(UnsafeError), self.engine(source).restore(request) as session:
+            list(session.steps)
+        assert (self.content(target), self.surroundings(target)) == (before, around)
 
     @states("engine 17")
     def test_a_target_that_is_replaced_has_the_content_of_the_backup_alone(

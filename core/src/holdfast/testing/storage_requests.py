@@ -7,10 +7,10 @@ import pytest
 
 from holdfast.api import Storage, SupportsDeleteMany, SupportsStreaming
 from holdfast.testing.contract import assert_same, states
-from holdfast.testing.storage_place import Place
+from holdfast.testing.storage_parts import StorageParts
 
 
-class RequestTests(Place):
+class RequestTests(StorageParts):
     """Streams, and deletions of many; without a word where a storage has neither."""
 
     @states("storage 30")
