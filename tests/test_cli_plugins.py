@@ -182,3 +182,14 @@ def test_the_interface_of_plugins_is_explained(shell: Shell) -> None:
     assert sorted(every) == sorted(api.__all__)
     assert not [name for name, explained in every.items() if len(explained.splitlines()) < 2]
     assert "holdfast.api has no name 'Nothing'" in shell.fails(2, "plugins", "api", "Nothing").error
+
+
+def test_an_import_without_a_plugin_that_it_needs_says_which(shell: Shell) -> None:
+    old = shell.folder / "old"
+    old.mkdir()
+    (shell.folder / "app.db").rename(old / "copy.db")
+    listed = {"backup_id": "a", "source": "copy.db", "destination": "copy.db", "format": "file_copy", "timestamp": 1}
+    (old / "manifest.json").write_text(json.dumps([listed]))
+    ran = shell.fails(14, "import", "old", env={"HOLDFAST_DISABLE_PLUGINS": "holdfast-sha256"})
+    assert "the plugin 'sha256' of holdfast-sha256" in ran.stderr
+    assert "is disabled: switched off by HOLDFAST_DISABLE_PLUGINS" in ran.stderr

@@ -25,12 +25,13 @@ def command(console: Console, folder: str, store: str, wait: float) -> None:
     from holdfast.patience import Patience
 
     counts: dict[str, int] = {}
-    first_failure = ""
+    first_failure, hint = "", None
     kinds = []
     for result in import_backups(folder, registry=installed(), store=store, patience=Patience(wait, console.warn)):
         counts[result.status] = counts.get(result.status, 0) + 1
         if result.error is not None:
-            first_failure = first_failure or f"{result.file}: {result.message}"
+            if not first_failure:
+                first_failure, hint = f"{result.file}: {result.message}", getattr(result.error, "hint", None)
             kinds.append(type(result.error))
         if result.status == "imported" and result.message:
             console.warn(f"{result.file}: {result.message}")
@@ -44,4 +45,5 @@ def command(console: Console, folder: str, store: str, wait: float) -> None:
     if failed := counts.get("failed", 0):
         # What the system refused is no damage of the files.
         alone = next((kind for kind in kinds if not issubclass(kind, IntegrityError)), IntegrityError)
-        raise (PartialError if failed < total else alone)(f"{failed} of {total} could not be imported: {first_failure}")
+        what = f"{failed} of {total} could not be imported: {first_failure}"
+        raise (PartialError if failed < total else alone)(what, hint=hint)
