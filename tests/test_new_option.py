@@ -21,8 +21,8 @@ import holdfast
 ADDED = [
     ("plan.py", "class BackupOptions", "    quiesce: bool = False\n"),
     ("plan.py", "class RestoreOptions", "    skip_indexes: bool = False\n"),
-    ("api.py", "class DumpRequest", "    quiesce: bool = False\n"),
-    ("api.py", "class RestoreRequest", "    skip_indexes: bool = False\n"),
+    ("api/dump.py", "class DumpRequest", "    quiesce: bool = False\n"),
+    ("api/restore.py", "class RestoreRequest", "    skip_indexes: bool = False\n"),
     ("cli/backup.py", "@jobs_option", '@click.option("--quiesce", is_flag=True, help="Hold writers back.")\n'),
     ("cli/restore.py", "@jobs_option", '@click.option("--skip-indexes", is_flag=True, help="Without indexes.")\n'),
 ]

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
@@ -106,7 +107,8 @@ def _text_of(name: str) -> str:
 
 @functools.cache
 def _source() -> list[str]:
-    return inspect.getsource(api).splitlines()
+    modules = (module for name, module in [*sys.modules.items()] if name.startswith("holdfast.api."))
+    return "\n".join(map(inspect.getsource, modules)).splitlines()
 
 
 def _line_of(name: str) -> int:
