@@ -99,3 +99,11 @@ def test_a_service_in_which_others_always_are_quicker_is_locked(service: Service
     leases = Leases(service.get, lambda *_: False)
     with pytest.raises(LockedError, match="others are at work on name all the time"), leases.hold("name"):
         pass
+
+
+def test_a_value_that_stands_for_no_lease_is_held_by_somebody_else(service: Service) -> None:
+    leases = Leases(service.get, service.put)
+    service.values["name"] = (b"\x00 of another program", 7)
+    with pytest.raises(LockedError, match="what stands for the lease of name is none"), leases.hold("name", TTL):
+        pass
+    assert service.values["name"] == (b"\x00 of another program", 7)

@@ -87,7 +87,10 @@ class Leases:
 
         for _ in range(_TRIES):
             value, tag = self._get(name) or (b"{}", None)
-            holders = msgspec.json.decode(value, type=_Holders)
+            try:
+                holders = msgspec.json.decode(value, type=_Holders)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise LockedError(f"what stands for the lease of {name} is none, so that nobody can hold it") from error
             now = time.time()
             held = {holder: until for holder, until in holders.items() if until[0] > now}
             if not change(held):

@@ -9,13 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.api import Chunk, Hasher
-from holdfast.plugins.registry import Registry
-from holdfast.testing.contract import Configured, states
+from holdfast.testing.contract import Configured, registry_of, states
 
-
-@functools.cache
-def _installed() -> Registry:
-    return Registry()
+_registry = functools.cache(registry_of)
 
 
 class ChecksumSuite(Configured):
@@ -26,7 +22,7 @@ class ChecksumSuite(Configured):
 
     def start(self) -> Hasher:
         """A new digest of the algorithm under test."""
-        return _installed().hasher(self.algorithm)
+        return _registry(tuple(self.plugins)).hasher(self.algorithm)
 
     def digest(self, *chunks: Chunk) -> str:
         """The digest of chunks."""

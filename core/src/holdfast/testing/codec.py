@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode
-from holdfast.plugins.registry import Registry
-from holdfast.testing.contract import Configured, assert_same, states
+from holdfast.testing.contract import Configured, assert_same, registry_of, states
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger
@@ -57,13 +56,13 @@ class _Frames(Configured):
     @pytest.fixture
     def codec(self) -> Codec:
         """The codec under test."""
-        return Registry().codec(self.configuration or self.spec)
+        return registry_of(self.plugins).codec(self.configuration or self.spec)
 
     @pytest.fixture
     def reader(self, codec: Codec) -> Codec:
         """The codec with its default options, which decodes backups; the same where it is not installed."""
         name = (self.configuration or getattr(self, "spec", "")).partition(":")[0]
-        registry = Registry()
+        registry = registry_of(self.plugins)
         return registry.codec(name) if registry.claims(Kind.CODEC, name) else codec
 
     @states("codec 1")

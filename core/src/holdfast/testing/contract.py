@@ -1,9 +1,12 @@
 """Which sentences of the contract the tests of a suite state, and the configurations that a suite runs with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
 import pytest
+
+from holdfast.plugins.registry import Registry
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 
@@ -28,12 +31,24 @@ def assert_same(actual: bytes | bytearray, expected: bytes) -> None:
         raise AssertionError(f"{len(actual)} bytes where {len(expected)} are expected, different from byte {begin} on")
 
 
+def registry_of(plugins: Iterable[str]) -> Registry:
+    """What is installed, and plugins that are not, each named as by an entry point: `module` or `module:object`."""
+    return Registry(plugins=map(loaded, plugins))
+
+
+def loaded(name: str) -> Any:
+    """A plugin that is named as an entry point names it."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute) if attribute else import_module(module)
+
+
 class Configured:
     """A suite that runs once with each of its `configurations`, or once without.
 
     What a configuration is belongs to whoever writes the tests: fixtures and methods of theirs read `configuration`.
     """
 
+    plugins: Sequence[str] = ()  #: plugins that are not installed, such as that under test: `module` or `module:object`
     configurations: Sequence[Any] = ()  #: the configurations to run every test with
     configuration: Any = None  #: the configuration of the test that runs
 

@@ -24,7 +24,7 @@ from holdfast.api import (
 )
 from holdfast.plugins.engine import CompletedEngine, InstalledEngine
 from holdfast.plugins.registry import Registry
-from holdfast.testing.contract import Configured
+from holdfast.testing.contract import Configured, loaded
 from holdfast.url import DatabaseURL
 
 _MAGIC = 16  # bytes that tell a format
@@ -122,8 +122,8 @@ class EngineParts(Configured):
         return str(tmp_path / "conformance-store")
 
     def registry(self, *plugins: Any) -> Registry:
-        """Where the engine is found: what is installed, and these; override it for an engine that is not."""
-        return Registry(plugins=plugins)
+        """Where the engine is found: what is installed, the `plugins` of the suite, and these."""
+        return Registry(plugins=[*map(loaded, self.plugins), *plugins])
 
     def engine(self, url: str) -> Engine:
         """The engine under test: what is installed for the URL, or an object, for an engine that is given as one."""

@@ -9,13 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 import pytest
 
 from holdfast.api import LockedError, Storage, SupportsSharedLease
-from holdfast.plugins.registry import Registry
-from holdfast.testing.contract import states
+from holdfast.testing.contract import registry_of, states
 
 # What the process does that is suspended while it holds a lease, has an object half written and another one whole.
 _SUSPENDED = """
@@ -47,8 +45,8 @@ print(json.dumps(told), flush=True)
 
 
 def open_storage(url: str, *plugins: str) -> Storage:
-    """Open a storage that is installed, or of one of these modules."""
-    return Registry(plugins=map(import_module, plugins)).storage(url)
+    """Open a storage that is installed, or of one of these plugins."""
+    return registry_of(plugins).storage(url)
 
 
 def search_path() -> dict[str, str]:
@@ -191,9 +189,9 @@ class LeaseTests:
     def _suspended(self, second: Storage, url: str) -> list[str]:
         """The same of a process that was suspended; nothing where its lease stays, as a lock of the system does."""
         command = [sys.executable, "-c", _SUSPENDED, url, "name", str(self.ttl), *self.plugins]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, env=search_path(), **pipes) as process:
-            assert process.stdin is not None
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=search_path()
+        ) as process:
             assert process.stdout is not None
             try:
                 assert process.stdout.readline() == "ready\n"

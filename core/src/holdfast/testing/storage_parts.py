@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -28,7 +28,6 @@ os._exit(9)
 class StorageParts(Configured):
     """Where the storage under test is, and how it is opened again."""
 
-    plugins: Sequence[str] = ()  #: modules of plugins that are not installed, such as that of the storage
     password: str = ""  #: a secret of the URL, which must be shown nowhere
     patience: float = 5.0  #: seconds in which a call that must not wait returns
     ttl: float = 0.4  #: seconds; the shortest lease that the storage can keep
