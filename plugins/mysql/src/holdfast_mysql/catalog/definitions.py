@@ -8,9 +8,11 @@ import pymysql
 
 from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.events import event_names
+from holdfast_mysql.catalog.parameters import parameter_collations
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names, lost_its_server
 from holdfast_mysql.definitions.create_table import without_inherited_collations
+from holdfast_mysql.definitions.parameters import with_default
 from holdfast_mysql.definitions.renaming import rename_database
 from holdfast_mysql.definitions.script import Statement, histogram, sequence_state
 from holdfast_mysql.definitions.view_order import order_views
@@ -183,8 +185,9 @@ class DefinitionReader:
 
     def routines(self) -> list[Statement]:
         """Libraries of MySQL, functions, procedures and packages of MariaDB."""
+        collations = parameter_collations(self._session, self._database)
         return [
-            statement
+            with_default(statement, collations.get((statement.kind, statement.name), ()))
             for kind, name in [*self._libraries(), *self.routine_names()]
             for statement in self._allowed(kind, [name], lambda name, kind=kind: self._stored(  # type: ignore[misc]
                 kind, name, f"Create {kind.title()}"))

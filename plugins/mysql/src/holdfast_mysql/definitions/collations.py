@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from holdfast_mysql.definitions.create_table import without_made_names
 from holdfast_mysql.definitions.expression_defaults import with_parentheses
+from holdfast_mysql.definitions.parameters import fit_parameters
 from holdfast_mysql.definitions.rewrite import with_collations
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import without_column_storage
@@ -50,6 +51,10 @@ class StandIns:
     def __init__(self, known: frozenset[str]) -> None:
         self.known = known
         self._chosen: dict[str, str | None] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether the server has a collation, or what stands in for it."""
+        return name in self.known or self.of(name) is not None
 
     def of(self, name: str) -> str | None:
         """The closest collation that the server has; None where it knows that one, or none comes close."""
@@ -131,6 +136,7 @@ def fit_to_server(statement: Statement, *, source: Server, server: Server, stand
         statement = replace(statement, body=without_made_names(with_parentheses(statement.body)))
     if statement.kind == "table" and server.mariadb and not source.mariadb:
         statement = replace(statement, body=without_column_storage(statement.body))
+    statement = fit_parameters(statement, source=source, server=server, knows=stand_ins.has)
     mode = statement.sql_mode
     if mode:
         unknown = _NOT_MARIADB if server.mariadb else _NOT_MYSQL if server.mysql_since(8, 0) else frozenset()

@@ -17,6 +17,8 @@ MARK = b"-- holdfast "
 # Of a definition that names its own database: where, and what stands there. The script leaves it out, so that a client
 # makes it in any database.
 QUALIFIED = "qualified"
+# Of a routine of MySQL: what utf8mb4 without a collation meant when it was made, where that is not what it means alone.
+DEFAULT_COLLATION = "default_collation_for_utf8mb4"
 # The kind of what only a client needs, which knows no other way to a definition.
 BY_HAND = "by hand"
 _LINE_LIMIT = 1 << 20
@@ -58,6 +60,8 @@ class Statement:
         """The assignments of its settings, as SET takes them."""
         values = [f"sql_mode='{self.sql_mode}'"] if self.sql_mode is not None else []
         values += [f"{key}='{getattr(self, key)}'" for key in _SETTINGS[1:] if getattr(self, key)]
+        if DEFAULT_COLLATION in self.extra:
+            values.append(f"{DEFAULT_COLLATION}={plain_literal(str(self.extra[DEFAULT_COLLATION]))}")
         return values
 
 
@@ -97,7 +101,8 @@ class ScriptWriter:
         end = self._delimiter.encode()
         settings = statement.settings()
         before = b"SET " + ", ".join(settings).encode() + end + b"\n" if settings else b""
-        after = _RESET.encode() + end + b"\n" if settings else b""
+        reset = f", {DEFAULT_COLLATION}=DEFAULT" if DEFAULT_COLLATION in statement.extra else ""
+        after = f"{_RESET}{reset}".encode() + end + b"\n" if settings else b""
         return before + statement.annotation() + statement.body + b"\n" + end + b"\n" + after
 
     def closing(self) -> bytes:

@@ -24,6 +24,7 @@ _NOT_ALLOWED = 1227
 # Variables of a session, some of which take a privilege, and what makes a server take all that it took once, as it was:
 # MariaDB writes what InnoDB does by default into each table that is made.
 _LENIENT = {
+    "default_collation_for_utf8mb4": "utf8mb4_0900_ai_ci",
     "enforce_storage_engine": "",
     "explicit_defaults_for_timestamp": "ON",
     "innodb_compression_default": "OFF",

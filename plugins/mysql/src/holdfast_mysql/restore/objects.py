@@ -24,6 +24,7 @@ from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.object_settings import made_under
 from holdfast_mysql.restore.object_warnings import ObjectWarnings
 from holdfast_mysql.restore.own_definers import OwnDefiners
 from holdfast_mysql.restore.placeholder_libraries import make_importing
@@ -149,11 +150,8 @@ class ObjectMaker:
         return False
 
     def _execute(self, statement: Statement) -> None:
-        settings = statement.settings()
-        self._session.execute(OPENING[0])
-        if settings:
-            self._session.execute("SET " + ", ".join(settings))
-        self._warnings.judge(statement, run_quoting(self._run, statement, self._session.server))
+        with made_under(self._session, statement):
+            self._warnings.judge(statement, run_quoting(self._run, statement, self._session.server))
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")

@@ -1,0 +1,102 @@
+"""What sessions of MySQL set decides what is kept, and comes back as it was; run by `.ci/matrix/mysql`."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.servers.mariadb import MariaDB
+
+import holdfast
+
+_UTF8MB4 = "default_collation_for_utf8mb4"
+
+
+@pytest.fixture
+def source(mysql: MariaDB) -> Iterator[str]:
+    mysql.rows("CREATE DATABASE sessions CHARACTER SET latin1")
+    yield "sessions"
+    for name in ("sessions", "copy"):
+        mysql.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
+def parameters(server: MariaDB, database: str) -> list[tuple[object, ...]]:
+    query = "SELECT specific_name, parameter_name, collation_name FROM information_schema.parameters"
+    return server.rows(f"{query} WHERE specific_schema='{database}' ORDER BY 1, ordinal_position")
+
+
+_ROUTINES = (
+    "SET {default}",
+    (
+        "CREATE FUNCTION f(a VARCHAR(9) CHARSET utf8mb4, n INT, b TEXT CHARACTER SET `utf8mb4`,"
+        " c CHAR(9) CHARSET latin1) RETURNS TEXT CHARSET utf8mb4 DETERMINISTIC"
+        " RETURN CONCAT_WS(' ', COLLATION(a), COLLATION(b), COLLATION(c))"
+    ),
+    (
+        "CREATE PROCEDURE p(IN a VARCHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_bin, d DECIMAL(9,2),"
+        " OUT b VARCHAR(9) CHARACTER SET utf8mb4) SET b=a"
+    ),
+    "SET default_collation_for_utf8mb4=utf8mb4_0900_ai_ci",
+    "CREATE FUNCTION other(a VARCHAR(9) CHARSET utf8mb4) RETURNS INT DETERMINISTIC RETURN a = 'ss'",
+)
+
+
+@pytest.mark.parametrize("default", ["utf8mb4_general_ci", "utf8mb4_0900_ai_ci"])
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_parameters_have_the_collation_that_utf8mb4_meant_when_they_were_made(
+    mysql: MariaDB, source: str, store: str, default: str, form: str
+) -> None:
+    """Their text does not tell it, and the target's own default is another one."""
+    with mysql.connect(source) as connection, connection.cursor() as cursor:
+        for statement in _ROUTINES:
+            cursor.execute(statement.format(default=f"{_UTF8MB4}={default}"))
+    there = parameters(mysql, source)
+    assert (("f", "a", default) in there, ("other", "a", "utf8mb4_0900_ai_ci") in there) == (True, True)
+    record = holdfast.backup(mysql.url(source), store=store, options={"format": form})
+    for changed in ("utf8mb4_0900_ai_ci", "utf8mb4_general_ci"):
+        mysql.rows(f"SET GLOBAL {_UTF8MB4}={changed}")
+        try:
+            for replace in (False, True):
+                holdfast.restore(record, mysql.url("copy"), store=store, replace=replace)
+                assert parameters(mysql, "copy") == there
+            assert holdfast.drill(record, into=mysql.url(), store=store).state == "proven"
+        finally:
+            mysql.rows(f"SET GLOBAL {_UTF8MB4}=DEFAULT")
+        mysql.rows("DROP DATABASE copy")
+    stream = "objects.sql.zst" if form == "wire" else "script.sql.zst"
+    script = subprocess.run(["zstd", "-dc", Path(record.path, stream)], capture_output=True, check=True)
+    mysql.rows("CREATE DATABASE copy CHARACTER SET latin1")
+    mysql.client(script.stdout, database="copy", options=("--comments", "--binary-mode"))
+    assert parameters(mysql, "copy") == there
+
+
+def test_a_parameter_of_another_collation_is_no_proven_restore(mysql: MariaDB, source: str, store: str) -> None:
+    """A drill compares it: here a backup of one is drilled as if it were of the other."""
+    for default in ("utf8mb4_general_ci", "utf8mb4_0900_ai_ci"):
+        mysql.rows("DROP FUNCTION IF EXISTS f", database=source)
+        statement = "CREATE FUNCTION f(a VARCHAR(9) CHARSET utf8mb4) RETURNS INT DETERMINISTIC RETURN a = 'ss'"
+        mysql.rows(statement, database=source, init_command=f"SET {_UTF8MB4}={default}")
+        holdfast.backup(mysql.url(source), store=store)
+    manifests = [json.loads(path.read_text()) for path in Path(store).rglob("backup_manifest.json")]
+    objects = [item for manifest in manifests for item in manifest["proof"]["objects"]]
+    assert len({item["digest"] for item in objects if item["kind"] == "function"}) == 2
+
+
+def test_parameters_in_the_other_product_have_the_collation_that_they_had(
+    mysql: MariaDB, mariadb: MariaDB, source: str, store: str
+) -> None:
+    """MariaDB takes that of whoever calls a routine, and MySQL that of whoever makes it."""
+    body = "(a VARCHAR(9) CHARSET utf8mb4) RETURNS TEXT CHARSET utf8mb4 DETERMINISTIC RETURN COLLATION(a)"
+    mysql.rows(f"CREATE FUNCTION f{body}", database=source)
+    record = holdfast.backup(mysql.url(source), store=store)
+    holdfast.restore(record, mariadb.url("from_mysql"), store=store)
+    mariadb.rows("CREATE DATABASE from_mariadb CHARACTER SET latin1")
+    mariadb.rows(f"CREATE FUNCTION from_mariadb.f{body}")
+    holdfast.restore(holdfast.backup(mariadb.url("from_mariadb"), store=store), mysql.url("copy"), store=store)
+    try:
+        assert mariadb.rows("SELECT from_mysql.f('')") == [("utf8mb4_uca1400_nopad_ai_ci",)]
+        assert mysql.rows("SELECT copy.f('')") == mariadb.rows("SELECT from_mariadb.f('')")
+    finally:
+        for name in ("from_mysql", "from_mariadb"):
+            mariadb.rows(f"DROP DATABASE {name}")
