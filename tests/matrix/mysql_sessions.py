@@ -100,3 +100,63 @@ def test_parameters_in_the_other_product_have_the_collation_that_they_had(
     finally:
         for name in ("from_mysql", "from_mariadb"):
             mariadb.rows(f"DROP DATABASE {name}")
+
+
+_SETTINGS = {
+    "padded": (
+        "sql_mode='PAD_CHAR_TO_FULL_LENGTH'",
+        "g VARCHAR(9) AS (CONCAT(c, '|')) STORED, l INT AS (LENGTH(c)) STORED",
+    ),
+    "padded text": ("sql_mode='PAD_CHAR_TO_FULL_LENGTH'", "g VARCHAR(9) AS (c) STORED"),
+    "quotients": ("div_precision_increment=10", "g VARCHAR(40) AS (n / 7) STORED"),
+    "weeks": ("default_week_format=3", "g INT AS (WEEK(d)) STORED, h INT AS (g + 1) STORED"),
+    "languages": (
+        "lc_time_names='de_DE'",
+        "g TEXT AS (DATE_FORMAT(d, '%W %M')) STORED, h TEXT AS (DAYNAME(d)) STORED",
+    ),
+    "ciphers": ("block_encryption_mode='aes-256-ecb'", "g VARBINARY(99) AS (AES_ENCRYPT(n, 'key')) STORED"),
+    "zeros": ("sql_mode='NO_ZERO_IN_DATE'", "g DATE AS (CAST(CONCAT('2020-00-0', id) AS DATE)) STORED"),
+    "fractions": ("sql_mode='TIME_TRUNCATE_FRACTIONAL'", "g DATETIME AS (CONCAT(d, ' 00:00:00.9')) STORED"),
+    "times": ("time_zone='+05:00'", "g DATETIME AS (FROM_UNIXTIME(n)) STORED"),
+    "two": (
+        "div_precision_increment=10, default_week_format=6",
+        "g TEXT AS (n / 7) STORED, h INT AS (WEEK(d)) STORED",
+    ),
+    "subtraction": ("sql_mode='NO_UNSIGNED_SUBTRACTION'", "g INT AS (u - v) STORED, KEY (g)"),
+    "virtual subtraction": (
+        "sql_mode='NO_UNSIGNED_SUBTRACTION'",
+        "g INT AS (u - v) VIRTUAL, KEY (g), KEY ((u - v + 1))",
+    ),
+    "checked subtraction": ("sql_mode='NO_UNSIGNED_SUBTRACTION'", "CONSTRAINT k CHECK (u - v < 100)"),
+    "checked padding": ("sql_mode='PAD_CHAR_TO_FULL_LENGTH'", "CONSTRAINT k CHECK (LENGTH(c) = 5)"),
+}
+
+
+@pytest.mark.parametrize("name", _SETTINGS)
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_settings_under_which_values_were_computed_hold_for_their_table_again(
+    mysql: MariaDB, source: str, store: str, name: str, form: str
+) -> None:
+    setting, columns = _SETTINGS[name]
+    common = "id INT PRIMARY KEY, u INT UNSIGNED, v INT UNSIGNED, n DECIMAL(9,2), c CHAR(5), d DATE"
+    rows = "(1, 1, 2, 1, 'ab', '2024-01-01'), (2, 5, 3, 10, 'x', '2021-01-03')"
+    with mysql.connect(source) as connection, connection.cursor() as cursor:
+        for statement in (
+            f"SET {setting}",
+            f"CREATE TABLE t({common}, {columns})",
+            f"INSERT INTO t(id, u, v, n, c, d) VALUES {rows}",
+        ):
+            cursor.execute(statement)
+    record = holdfast.backup(mysql.url(source), store=store, options={"format": form})
+    assert record.warnings == ()
+    for infile in ("ON", "OFF"):
+        mysql.rows(f"SET GLOBAL local_infile={infile}")
+        try:
+            assert holdfast.drill(record, into=mysql.url(), store=store).state == "proven"
+            assert holdfast.restore(record, mysql.url("copy"), store=store, replace=True).warnings == ()
+        finally:
+            mysql.rows("SET GLOBAL local_infile=OFF")
+        query, mode = "SELECT * FROM {}.t", f"SET {setting}"
+        there, here = (mysql.rows(query.format(name), init_command=mode) for name in (source, "copy"))
+        assert here == there
+        assert mysql.rows("SHOW CREATE TABLE copy.t") == mysql.rows(f"SHOW CREATE TABLE {source}.t")

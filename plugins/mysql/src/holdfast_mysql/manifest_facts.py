@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdfast.api import IntegrityError, quote_name
+from holdfast_mysql.catalog.computing import PLAIN
 
 
 def _is_count(value: object) -> bool:
@@ -26,6 +27,10 @@ def _by_name(holds: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, Mapping) and all(map(_is_text, value)) and all(map(holds, value.values()))
 
 
+def _is_settings(value: object) -> bool:
+    return _by_name(_is_text)(value) and isinstance(value, Mapping) and set(value) <= set(PLAIN)
+
+
 _SHAPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(
         ("format", "server", "database", "collation", "comment", "encryption", "last_moment"), (_is_text, "a text")
@@ -35,7 +40,9 @@ _SHAPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "needs": (_by_name(_pairs(_is_count, _are_texts)), "a number and some names for each need"),
     "names": (_by_name(_are_texts), "a list of names for each kind"),
     "largest": (_by_name(_is_count), "a number of bytes for each stream"),
+    "computed_under": (_by_name(_is_settings), "settings for each table"),
     "recomputed": (_by_name(_is_count), "a number of rows for each table"),
+    "unlike_keys": (_by_name(_pairs(_is_text, _is_text)), "two tables for each foreign key"),
     "packets": (_by_name(_pairs(_is_count, _is_text)), "a number of bytes, and where they count, for each table"),
 }
 

@@ -1,10 +1,12 @@
 """The commands that restore a backup by hand, and the decoder that lies in it."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 
+from holdfast_mysql.catalog.computing import assignments
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.session import Server
+from holdfast_mysql.session import Server, quoted
 
 DECODER = "decode_rows.py"
 
@@ -14,7 +16,10 @@ def files() -> dict[str, bytes]:
     return {DECODER: package_files("holdfast_mysql.rows").joinpath(DECODER).read_bytes()}
 
 
-def steps(server: Server, database: Statement, units: Sequence[str], *, wire: bool, broken: bool) -> tuple[str, ...]:
+def steps(
+    server: Server, database: Statement, units: Sequence[str], *, wire: bool, broken: bool,
+    computed: Mapping[str, Mapping[str, str]],
+) -> tuple[str, ...]:  # fmt: skip
     """Lines of shell; the account comes from the client's option file."""
     client = "mariadb" if server.mariadb else "mysql"
     run = f"{client} --comments --binary-mode --default-character-set=utf8mb4 --max-allowed-packet=1G TARGET_DB"
@@ -30,6 +35,10 @@ def steps(server: Server, database: Statement, units: Sequence[str], *, wire: bo
         lines.append(f"{{decode:objects}} | {run}")
     else:
         lines.append(f"{{decode:script}} | {run}")
+    for table, settings in computed.items():
+        # Stored columns that are others in a session without these settings.
+        sql = f"SET {assignments(settings)}; ALTER TABLE {quoted(table)} FORCE, ALGORITHM=COPY"
+        lines.append(f"{client} -e {shlex.quote(sql)} TARGET_DB")
     if broken:
         # The server takes none whose tables are missing: the client says so of each, and goes on.
         lines.append(f"{{decode:broken}} | {run.replace(client, f'{client} --force', 1)}")

@@ -98,6 +98,6 @@ def recomputed_warning(name: str, count: int) -> str:
     """What to know of a stored generated column, `table.column`, that a restore computes otherwise."""
     values = "1 value" if count == 1 else f"{count} values"
     return (
-        f"column {quote_name(name)} is generated and stored, and a restore, which computes it in UTC, changes {values} "
-        "of it: they were computed in another time zone or language"
+        f"column {quote_name(name)} is generated and stored, and a restore, which computes it anew, changes {values} "
+        "of it: they were computed under other settings of a session, and not all under the same"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pymysql
 
@@ -16,10 +17,11 @@ from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.storage_needs import storage_needs
 from holdfast_mysql.catalog.surroundings import LISTS, SEQUENCE, outside_needs
 from holdfast_mysql.catalog.tables import Table, list_names, lost_its_server, read_tables, unopened_error
+from holdfast_mysql.catalog.unlike_keys import unlike_keys
 from holdfast_mysql.definitions.create_table import without_references
 from holdfast_mysql.definitions.rewrite import with_definer
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.dump.recomputed import recomputed, reprinted_values
+from holdfast_mysql.dump.recomputed import Recomputed, recomputed, reprinted_values
 from holdfast_mysql.errors import is_of_system
 from holdfast_mysql.options import MysqlOptions
 from holdfast_mysql.rows.key_ranges import RowStream, divide
@@ -32,8 +34,8 @@ class Contents:
 
     `histograms` come last, and are no part of the proof: a server may compute them anew at any time.
     `serverless` are tables left out, with the reason: their foreign servers are gone, and their definitions with them.
-    `recomputed` counts values of generated columns that a restore computes otherwise, `reprinted` JSON values that it
-    prints otherwise.
+    `recomputed` tells of generated columns that a restore computes otherwise, `reprinted` JSON values that it
+    prints otherwise. `unlike` are foreign keys with their tables, between columns of other character sets.
     """
 
     database: Statement
@@ -44,7 +46,8 @@ class Contents:
     broken: tuple[Statement, ...]
     accounts: tuple[Statement, ...]
     rows: dict[str, RowStream]
-    recomputed: dict[str, int]
+    recomputed: Recomputed
+    unlike: dict[str, tuple[str, str]]
     reprinted: dict[str, int]
     serverless: dict[str, str]
     needs: tuple[tuple[str, str], ...]
@@ -67,6 +70,18 @@ class Contents:
     def lacking(self) -> list[str]:
         """What is left out although it was chosen."""
         return [f"{kind} {name}" for kind, name in (*self.denied, *(("table", name) for name in self.serverless))]
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """What the manifest tells a restore of the contents alone."""
+        recomputed = self.recomputed
+        return {
+            "names": self.names,
+            "brought": list(self.brought),
+            "recomputed": recomputed.counts,
+            "computed_under": recomputed.settings,
+            "unlike_keys": {name: list(ends) for name, ends in self.unlike.items()},
+        }
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -123,6 +138,7 @@ def read_contents(
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
         reprinted=reprinted_values(reader, tables),
+        unlike=unlike_keys(session, database) if selection.has(ObjectKind.FOREIGN_KEY) else {},
         needs=(
             *needed_settings(session, database, selection, tables),
             *storage_needs(session, (*before, *after)),
@@ -197,7 +213,7 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
             f"{_listed(current)} saved without history, which counts transactions of this server and cannot be put "
             "back: the backup has the current rows"
         )
-    for name, count in contents.recomputed.items():
+    for name, count in contents.recomputed.counts.items():
         yield recomputed_warning(name, count)
     for name, count in contents.reprinted.items():
         values = "1 JSON value" if count == 1 else f"{count} JSON values"

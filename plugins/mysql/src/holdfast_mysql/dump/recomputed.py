@@ -1,39 +1,71 @@
-"""Stored generated columns that a restore computes otherwise: from a TIMESTAMP in another time zone, names of months.
+"""Stored generated columns that a restore computes otherwise, and the settings under which it does not.
 
-The server has computed them in the session of whoever wrote the row, and lets nobody write them. A restore computes in
-UTC and English; so does the session that reads here, so that what differs here will differ there.
+The server has computed them in the session of whoever wrote the row, and lets nobody write them. A restore computes as
+`compute_plainly` says; so does the session that reads here, so that what differs here will differ there. What explains
+all values of a column is looked for among the settings of a session, those of the server first.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import pymysql
 
 from holdfast.api import quote_name
-from holdfast_mysql.catalog.columns import INTEGERS, TableColumn
+from holdfast_mysql.catalog import time_zones
+from holdfast_mysql.catalog.computed_columns import comparisons
+from holdfast_mysql.catalog.computing import MODES, NUMBERED, PLAIN, computing, with_modes
 from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.create_table import generated_expressions
-from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.definitions.tokens import code, replaced
-from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.definitions.script import SQL_MODE, Statement
+from holdfast_mysql.errors import OUT_OF_RANGE, error_number, translate_errors
 from holdfast_mysql.proof.rows import reprinted
-from holdfast_mysql.session import Session, quoted
+from holdfast_mysql.session import Session, literal, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
-# What depends on the time zone or on lc_time_names, and on default_week_format, where a server allows it.
-_SESSION = (b"from_unixtime(", b"unix_timestamp(", b"monthname(", b"dayname(", b"date_format(", b"week(")
-_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+_PATIENCE = 10.0  # seconds of looking for the settings of a table
+_LANGUAGES = 130  # more than there are
+_CIPHERS = tuple(f"aes-{bits}-{mode}" for bits in (128, 192, 256) for mode in "ecb cbc cfb1 cfb8 cfb128 ofb".split())  # noqa: SIM905
 
 
-def recomputed(session: Session, tables: Iterable[Table], definitions: Iterable[Statement]) -> dict[str, int]:
-    """How many values of which columns, as `table.column`, would be others when they are computed again."""
+@dataclass(frozen=True, kw_only=True)
+class Recomputed:
+    """How many values of which columns, as `table.column`, would be others when they are computed again.
+
+    `settings` are those under which the other columns of a table are what they were, by its name.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def recomputed(session: Session, tables: Iterable[Table], definitions: Iterable[Statement]) -> Recomputed:
+    """Compare the stored generated columns of tables with their expressions."""
     bodies = {statement.name: statement.body for statement in definitions if statement.kind == "table"}
-    differing: dict[str, int] = {}
+    told = Recomputed()
     for table in tables:
         if table.stored and any(column.generated for column in table.columns):
-            differing |= _of_table(session, table, bodies[table.name])
-    return differing
+            search = _Search(session, table, generated_expressions(bodies[table.name]))
+            try:
+                search.run()
+                told.counts.update(search.counts())
+            except pymysql.MySQLError as error:
+                log.warning(
+                    "whether a restore computes the stored columns of table %s as they are cannot be told: %s",
+                    quote_name(table.name), error.args[-1],
+                )  # fmt: skip
+            if search.settings:
+                told.settings[table.name] = _portable(session, search.settings)
+    return told
+
+
+def _portable(session: Session, settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings with the name of a language in the place of its number."""
+    with computing(session, settings):
+        names = {"lc_time_names": session.value("SELECT @@lc_time_names")} if "lc_time_names" in settings else {}
+    return {**settings, **names}
 
 
 def reprinted_values(session: Session, tables: Iterable[Table]) -> dict[str, int]:
@@ -52,61 +84,105 @@ def reprinted_values(session: Session, tables: Iterable[Table]) -> dict[str, int
     return differing
 
 
-def _of_table(session: Session, table: Table, body: bytes) -> dict[str, int]:
-    timed = any(column.type == "timestamp" for column in table.columns)
-    expressions = {
-        name: expression
-        for name, expression in generated_expressions(body).items()
-        if timed or any(function in expression.lower() for function in _SESSION)
-    }
-    compared = dict(_comparisons(table, expressions))
-    if not compared:
-        return {}
-    history = b" FOR SYSTEM_TIME ALL" if table.history else b""
-    sums = b", ".join(b"SUM(NOT (" + comparison + b"))" for comparison in compared.values())
-    try:
-        (row,) = session.texts(b"SELECT " + sums + b" FROM " + quoted(table.name).encode() + history)
-    except pymysql.MySQLError as error:
-        log.warning(
-            "whether a restore computes the stored columns of table %s as they are cannot be told: %s",
-            quote_name(table.name), error.args[-1],
-        )  # fmt: skip
-        return {}
-    return {f"{table.name}.{name}": int(count) for name, count in zip(compared, row, strict=True) if int(count or 0)}
+class _Search:
+    """Looks for the settings under which the columns of a table are what their expressions say."""
 
+    def __init__(self, session: Session, table: Table, expressions: Mapping[str, bytes]) -> None:
+        self._session = session
+        self._table = table
+        self._place = quoted(table.name).encode() + (b" FOR SYSTEM_TIME ALL" if table.history else b"")
+        self._compared = comparisons(table, expressions, session.server)
+        self._text = b" ".join(expressions[name].lower() for name in self._compared)
+        self._differing: frozenset[str] = frozenset()
+        self.settings: dict[str, str] = {}
 
-def _comparisons(table: Table, expressions: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """For each column whether it is what its expression says, in the column's own type."""
-    forms = {column.name: _as_stored(column) for column in table.columns if column.name in expressions}
+    def run(self) -> None:
+        """Begin with what a restore does; each setting stays that leaves fewer columns which differ."""
+        if not self._compared:
+            return
+        self._differing = self._differing_under({}, self._compared)
+        deadline = time.monotonic() + _PATIENCE
+        for candidate in self._candidates():
+            if not self._differing or time.monotonic() > deadline:
+                return
+            self._try(candidate)
 
-    def computed(name: str) -> bytes:
-        """A column as it will be: what it is computed from may be computed anew as well."""
-        expression = expressions[name]
-        inner = [
-            (token.start, token.end, computed(token.name or ""))
-            for token in code(expression)
-            if token.kind == "name" and forms.get(token.name or "") and token.name != name
-        ]
-        return forms[name].replace(b"{}", b"(" + replaced(expression, inner) + b")")
+    def _try(self, candidate: Mapping[str, str]) -> None:
+        settings = {**self.settings, **{name: value for name, value in candidate.items() if value != PLAIN[name]}}
+        if settings == self.settings:
+            return
+        try:
+            differing = self._differing_under(settings, self._differing)
+            if differing < self._differing and not self._differing_under(settings, self._compared) - differing:
+                self._differing, self.settings = differing, settings
+        except pymysql.MySQLError as error:
+            log.debug("%s does not take %s: %s", self._session.server.name, candidate, error)
 
-    for name, form in forms.items():
-        if form:
-            yield name, form.replace(b"{}", quoted(name).encode()) + b" <=> " + computed(name)
+    def counts(self) -> dict[str, int]:
+        """How many values differ under the settings that were chosen."""
+        with computing(self._session, self.settings):
+            return {
+                f"{self._table.name}.{name}": int(self._sum(name) or 0)
+                for name in self._compared if name in self._differing
+            }  # fmt: skip
 
+    def _sum(self, name: str) -> str:
+        try:
+            return self._session.value(b"SELECT SUM(NOT (" + self._compared[name] + b")) FROM " + self._place)
+        except pymysql.MySQLError as error:
+            if error_number(error) != OUT_OF_RANGE:
+                raise
+            return self._session.value(b"SELECT COUNT(*) FROM " + self._place)
 
-def _as_stored(column: TableColumn) -> bytes:
-    """How a value becomes one of the column's type; empty for a type in which no time is stored."""
-    if column.type == "date":
-        return b"CAST({} AS DATE)"
-    if column.type in ("datetime", "timestamp", "time"):
-        precision = column.column_type.partition("(")[2].partition(")")[0] or "0"
-        kind = "TIME" if column.type == "time" else "DATETIME"
-        return f"CAST({{}} AS {kind}({precision}))".encode()
-    if column.type in INTEGERS:
-        return b"CAST({} AS " + (b"UNSIGNED)" if "unsigned" in column.column_type else b"SIGNED)")
-    if column.type == "decimal":
-        return b"CAST({} AS " + column.column_type.removesuffix(" unsigned").encode() + b")"
-    if column.type in _TEXT:
-        length = column.column_type.partition("(")[2].rstrip(")") if "char" in column.type else ""
-        return f"CAST(RTRIM(CAST({{}} AS CHAR{f'({length})' if length else ''})) AS BINARY)".encode()
-    return b"{} + 0" if column.type in ("year", "double", "float") else b""
+    def _differing_under(self, settings: Mapping[str, str], names: Iterable[str]) -> frozenset[str]:
+        """Those of some columns of which a value differs."""
+        with computing(self._session, settings):
+            return frozenset(name for name in names if self._differs(name))
+
+    def _differs(self, name: str) -> bool:
+        try:
+            return bool(self._session.rows(
+                b"SELECT 1 FROM " + self._place + b" WHERE NOT (" + self._compared[name] + b") LIMIT 1"
+            ))  # fmt: skip
+        except pymysql.MySQLError as error:
+            if error_number(error) != OUT_OF_RANGE:
+                raise
+            return True
+
+    def _candidates(self) -> Iterator[dict[str, str]]:
+        """Settings that may be why values differ: what the server has for its sessions, and then each value of each."""
+        common = {name: self._session.value(f"SELECT @@global.{name}") for name in self._known()}
+        modes = [mode for mode in MODES if mode in common["sql_mode"].split(",")]
+        zone = common.pop("time_zone")
+        yield with_modes({**common, "sql_mode": NUMBERED}, modes)
+        yield from ({"time_zone": name} for name in self._zones(zone))
+        for base in (SQL_MODE, NUMBERED):
+            for wanted in ([], ["NO_ZERO_DATE", "NO_ZERO_IN_DATE"], *([mode] for mode in MODES)):
+                yield with_modes({"sql_mode": base}, wanted)
+        for name, values in self._values(common).items():
+            yield from ({name: value} for value in values)
+
+    def _known(self) -> list[str]:
+        names = ", ".join(map(literal, PLAIN))
+        rows = self._session.texts(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({names})")
+        return [name.lower() for name, _ in rows]
+
+    def _values(self, common: Mapping[str, str]) -> dict[str, Iterable[str]]:
+        """The values of each setting that expressions as these can depend on."""
+        values: dict[str, Iterable[str]] = {}
+        if b"/" in self._text:
+            values["div_precision_increment"] = map(str, range(31))
+        if b"week(" in self._text:
+            values["default_week_format"] = map(str, range(8))
+        if b"aes_" in self._text:
+            values["block_encryption_mode"] = _CIPHERS
+        if any(function in self._text for function in (b"date_format(", b"dayname(", b"monthname(", b"str_to_date(")):
+            values["lc_time_names"] = map(str, range(_LANGUAGES))
+        values["old_mode"] = ("ZERO_DATE_TIME_CAST,UTF8_IS_UTF8MB3",)
+        values["default_collation_for_utf8mb4"] = ("utf8mb4_general_ci",)
+        return {name: values[name] for name in values if name in common}
+
+    def _zones(self, common: str) -> Iterator[str]:
+        timed = any(column.type == "timestamp" for column in self._table.columns)
+        if timed or b"unix" in self._text:
+            yield from time_zones.candidates(self._session, common)

@@ -216,7 +216,12 @@ class MysqlDump:
             consistency_point={"by": self._snapshot.consistency, **self._snapshot.position},
             warnings=(*self._snapshot.warnings, *(hidden if self._hidden else ()), *warnings_of(contents, options)),
             restore_steps=manual_restore.steps(
-                self._server, contents.database, tuple(rows), wire=wire, broken=bool(contents.broken)
+                self._server,
+                contents.database,
+                tuple(rows),
+                wire=wire,
+                broken=bool(contents.broken),
+                computed=contents.recomputed.settings,
             ),
             files=manual_restore.files() if wire else {},
             hints={
@@ -235,14 +240,12 @@ class MysqlDump:
                     for name in persistent_statistics(self._snapshot.keeper, self._location.database)
                     if name in contents.names["table"]
                 ],
-                "names": contents.names,
-                "brought": list(contents.brought),
                 "lacks": [*self._hidden, *contents.lacking],
                 "folds": self._snapshot.keeper.folds,
                 "last_moment": next((table.last for table in contents.tables if table.last), ""),
                 "rows": rows,
                 "largest": dict(self._largest),
-                "recomputed": contents.recomputed,
+                **contents.hints,
                 "packets": self._packets.needed(contents.tables, (*contents.before, *contents.after)),
                 "needs": requirements_of(contents.tables, (*contents.before, *contents.after), contents.needs),
             },

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pymysql
 
 from holdfast.api import HoldfastError
+from holdfast_mysql.catalog.computing import compute_plainly
 from holdfast_mysql.definitions.script import OPENING
 from holdfast_mysql.errors import error_number, is_full
 from holdfast_mysql.location import Location
@@ -24,7 +25,6 @@ _NOT_ALLOWED = 1227
 # Variables of a session, some of which take a privilege, and what makes a server take all that it took once, as it was:
 # MariaDB writes what InnoDB does by default into each table that is made.
 _LENIENT = {
-    "default_collation_for_utf8mb4": "utf8mb4_0900_ai_ci",
     "enforce_storage_engine": "",
     "explicit_defaults_for_timestamp": "ON",
     "innodb_compression_default": "OFF",
@@ -45,12 +45,10 @@ def prepare_writer(session: Session) -> None:
     session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0")
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")
+    # Also a character set without a collation, as MySQL and older servers write its default, means what it meant there,
+    # and utf8 what it was to servers that knew no other name.
+    compute_plainly(session)
     server = session.server
-    if server.mariadb_since(11, 2):
-        # A character set without a collation, as MySQL and older servers write its default, means what it meant there.
-        session.execute("SET character_set_collations=''")
-    if server.mariadb_since(10, 6):
-        session.execute("SET old_mode='UTF8_IS_UTF8MB3'")  # as servers wrote it that knew no other name
     if server.mariadb:
         session.execute("SET check_constraint_checks=0")
         if server.mariadb_since(10, 11):

@@ -17,10 +17,13 @@ def folded_request(request: RestoreRequest) -> RestoreRequest:
     _refuse_alike(facts.get("names", {}), request)
     rows = {stream: [str(table).lower(), count] for stream, (table, count) in facts["rows"].items()}
     names = {kind: sorted(name.lower() for name in listed) for kind, listed in facts.get("names", {}).items()}
-    recomputed = {name.lower(): count for name, count in facts.get("recomputed", {}).items()}
+    by_name = {
+        fact: {name.lower(): value for name, value in facts.get(fact, {}).items()}
+        for fact in ("recomputed", "computed_under")
+    }
     return replace(
         request,
-        facts={**facts, "rows": rows, **({"names": names} if names else {}), "recomputed": recomputed},
+        facts={**facts, "rows": rows, **({"names": names} if names else {}), **by_name},
         select=tuple(pattern.lower() for pattern in request.select),
         exclude=tuple(pattern.lower() for pattern in request.exclude),
     )

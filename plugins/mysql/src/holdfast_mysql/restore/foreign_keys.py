@@ -72,6 +72,19 @@ def refuse_lost_parents(keys: Sequence[ForeignKey], new: Collection[str]) -> Non
         )
 
 
+def refuse_unlike_keys(names: Sequence[str]) -> None:
+    """Refuse foreign keys whose columns are of other character sets: MySQL renames no table that has one."""
+    names = list(dict.fromkeys(names))
+    if names:
+        listed = ", ".join(map(quote_name, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise UnsafeError(
+            f"MySQL does not move tables between databases that have foreign keys between columns of other character "
+            f"sets or collations: {listed}",
+            hint="restore under another name, or ALTER TABLE one of the columns to the character set and collation of "
+            "the other one",
+        )
+
+
 def refuse_unfit_parents(session: Session, keys: Sequence[ForeignKey], *, building: str, probe: str) -> None:
     """Refuse parents that were built otherwise than keys need them: the server judges, on an empty table."""
     place = f"{quoted(building)}.{quoted(probe)}"

@@ -7,19 +7,22 @@ session that enforces it (MySQL 8.4 manual §15.1.20.6); MariaDB loads with chec
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
+from holdfast_mysql.catalog.computing import MODES, computing, with_modes
+from holdfast_mysql.catalog.time_zones import offsets
 from holdfast_mysql.drill_marker import note
-from holdfast_mysql.errors import CHECK_VIOLATED, error_number, translate_errors
-from holdfast_mysql.session import Session, literal, quoted
+from holdfast_mysql.errors import CHECK_VIOLATED, OUT_OF_RANGE, error_number, translate_errors
+from holdfast_mysql.session import Session, quoted
 
 log = logging.getLogger("holdfast.mysql")
 
-# Where people live, besides the whole hours: offsets from UTC in use today.
-_PARTS = "-09:30 -03:30 +03:30 +04:30 +05:30 +06:30 +09:30 +10:30 +05:45 +08:45 +12:45".split()  # noqa: SIM905
+
+# Under which CHECKs can mean something else.
+_MODES = (["NO_ZERO_DATE", "NO_ZERO_IN_DATE"], *([mode] for mode in MODES if mode != "TIME_ROUND_FRACTIONAL"))
 
 
 class CheckViolatedError(HoldfastError):
@@ -66,10 +69,7 @@ class LeftChecks:
         """Enforce all of them again, in a time zone in which no row breaks them; tells of those that stay so."""
         warnings = []
         for table, names in self._left.items():
-            try:
-                broken = [name for name in names if not self._enforce(table, name)]
-            finally:
-                self._session.execute("SET time_zone='+00:00'")
+            broken = [name for name in names if not self._enforce(table, name)]
             for name in broken:
                 zones = " in every time zone" if table in self._zoned else ""
                 why = f"rows break its CHECK {quote_name(name)}{zones}, so that it is NOT ENFORCED"
@@ -80,23 +80,26 @@ class LeftChecks:
         return warnings
 
     def _enforce(self, table: str, name: str) -> bool:
-        for zone in self._zones() if table in self._zoned else ("+00:00",):
+        zones = self._zones() if table in self._zoned else ["+00:00"]
+        return any(self._enforce_under({"time_zone": zone}, table, name) for zone in zones) or any(
+            self._enforce_under(with_modes({}, modes), table, name) for modes in _MODES
+        )
+
+    def _enforce_under(self, settings: Mapping[str, str], table: str, name: str) -> bool:
+        with computing(self._session, settings):
             try:
-                self._session.execute(f"SET time_zone={literal(zone)}")
                 self._session.execute(_alter(table, [name], "ENFORCED"))
             except pymysql.MySQLError as error:
-                if error_number(error) != CHECK_VIOLATED:
+                if error_number(error) not in (CHECK_VIOLATED, OUT_OF_RANGE):
                     raise
-            else:
-                return True
-        return False
+                return False
+        return True
 
     def _zones(self) -> Iterator[str]:
         """UTC, the server's own, and whatever rows may have been written in."""
         yield "+00:00"
         yield self._session.value("SELECT @@global.time_zone")
-        yield from (f"{hours:+03d}:00" for hours in range(-12, 15) if hours)
-        yield from _PARTS
+        yield from offsets()
 
 
 def _depends_on_zone(session: Session, table: str) -> bool:

@@ -17,7 +17,9 @@ from holdfast_mysql.definitions.create_table import (
     without_references,
 )
 from holdfast_mysql.errors import translate_errors
+from holdfast_mysql.restore.computed import ComputedValues
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.foreign_keys import refuse_unlike_keys
 from holdfast_mysql.restore.server_warnings import judge, read_warnings
 from holdfast_mysql.restore.unlike_references import Unlike, add_unlike, take_out
 from holdfast_mysql.session import Session, quoted
@@ -28,6 +30,13 @@ class _Tables(Protocol):
 
     relaxed: set[str]
     accepted: dict[str, set[int]]
+    computed: ComputedValues
+    missing: set[str]
+    stored: frozenset[str]
+    warnings: list[str]
+
+    @property
+    def replacing(self) -> bool: ...
 
     def naming_duplicates(self, session: Session, table: str) -> AbstractContextManager[None]: ...
 
@@ -72,16 +81,18 @@ class LeftKeys:
         self._split[child] = replace(split, references=(*split.references, clause))
         return body
 
-    def add(self, session: Session, table: str) -> None:
-        """Build the keys of a table, all in one pass over its rows."""
+    def build(self, session: Session, table: str) -> None:
+        """Finish a table whose rows are there: compute what it stores, and build its keys in one pass over them."""
+        if why := self._tables.computed.compute_again(session, table):
+            self._tables.warnings.append(why)
         if table in self._split and self._split[table].keys:
             action = f"cannot build the keys of table {quote_name(table)}"
             self._add(session, table, self._split[table].keys, kind="key", action=action)
 
-    def add_all(self) -> None:
-        """Build the keys of all tables that have no stream of their own."""
-        for table in list(self._split):
-            self.add(self._session, table)
+    def build_all(self) -> None:
+        """The same of all tables, where none has a stream of its own."""
+        for table in sorted(self._tables.stored - self._tables.missing):
+            self.build(self._session, table)
 
     def add_references(self) -> None:
         """Add the foreign keys."""
@@ -105,10 +116,14 @@ class LeftKeys:
         strictness = relaxed(session) if table in self._tables.relaxed else nullcontext()
         with translate_errors(action), self._tables.naming_duplicates(session, table), strictness:
             try:
-                count = session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+                count = self._tables.computed.run(
+                    session, table, lambda: session.execute(b"ALTER TABLE " + quoted(table).encode() + b" " + added)
+                )
             except pymysql.MySQLError as error:
-                if Unlike.of(error) is None:
+                if (key := Unlike.of(error)) is None:
                     raise
+                if self._tables.replacing:
+                    refuse_unlike_keys([key.name])
                 self._alter_unlike(session, table, clauses)
                 return
             warnings = read_warnings(session) if count else []

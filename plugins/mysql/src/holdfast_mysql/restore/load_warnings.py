@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pymysql
 
-from holdfast.api import HoldfastError, IntegrityError, quote_name
+from holdfast.api import HoldfastError, quote_name
 from holdfast_mysql.errors import CHECK_VIOLATED, OUT_OF_RANGE, server_error
+from holdfast_mysql.restore.computed import OutOfRangeError
 from holdfast_mysql.restore.duplicates import DUPLICATE, DuplicateRowsError
 from holdfast_mysql.restore.left_checks import CheckViolatedError
 from holdfast_mysql.restore.server_warnings import HARMLESS
@@ -31,8 +32,11 @@ class UnseenWarningsError(HoldfastError):
     """A statement had more warnings than the server keeps: one of those that are lost may mean changed data."""
 
 
-class ChangedRowsError(IntegrityError):
-    """Rows that are others now than they were; on a server like the source's they are damaged."""
+class ChangedRowsError(HoldfastError):
+    """Rows that the server does not keep as they were sent: it cannot hold them, and the backup is sound.
+
+    What is damaged has other digests, which are compared before and while it is read.
+    """
 
 
 def kept_warnings(session: Session) -> int:
@@ -81,7 +85,8 @@ def _check_warnings(session: Session, table: str, labels: Collection[str], *, ow
         if code == OUT_OF_RANGE:  # which says nothing of the backup: what an expression gives depends on the session
             if any(other == CHECK_VIOLATED for other, _ in serious):
                 continue  # it is that of a CHECK
-            raise server_error(pymysql.OperationalError(code, text), f"cannot load table {quote_name(table)}")
+            told = server_error(pymysql.OperationalError(code, text), f"cannot load table {quote_name(table)}")
+            raise OutOfRangeError(told.message, hint=told.hint)
         if not columns.expect(code, text, own):
             raise ChangedRowsError(f"table {quote_name(table)} does not take its rows as they were: {text} ({code})")
 

@@ -62,7 +62,7 @@ class RowLoader:
                 session.execute(f"TRUNCATE TABLE {quoted(table)}")
         if last:
             with self._pool.acquire() as session:
-                self._tables.keys.add(session, table)
+                self._tables.keys.build(session, table)
 
     def _try(self, stream: str, blob: Blob) -> None:
         table = self._recorded[stream][0]
@@ -118,7 +118,7 @@ class RowLoader:
     def _load(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
         with self._tables.naming_duplicates(session, table):
             try:
-                return self._load_at_once(session, table, reader, blob)
+                return self._load_signed(session, table, reader, blob)
             except (pymysql.MySQLError, CheckViolatedError) as error:
                 if breaks_check(error) and self._leave_checks(session, table):
                     return self._load_at_once(session, table, self._reader(blob), blob)
@@ -127,6 +127,15 @@ class RowLoader:
                 log.info("table %s is loaded again row by row, for what is refused to be named", quote_name(table))
                 with row_by_row(session):
                     return self._load_at_once(session, table, self._reader(blob), blob)
+
+    def _load_signed(self, session: Session, table: str, reader: RowReader, blob: Blob) -> int:
+        """Load rows; again under the mode that expressions over them may need."""
+        readers = [reader]
+
+        def load() -> int:
+            return self._load_at_once(session, table, readers.pop() if readers else self._reader(blob), blob)
+
+        return self._tables.computed.run(session, table, load, undo=lambda: self._tables.empty(session, table))
 
     def _leave_checks(self, session: Session, table: str) -> bool:
         """Take back rows of which some break a CHECK, which is enforced later; False if there is none."""
@@ -163,7 +172,9 @@ class RowLoader:
         table, session = statement.name, self._session
         with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.naming_duplicates(session, table):
             try:
-                self._execute(statement)
+                self._tables.computed.run(
+                    session, table, lambda: self._execute(statement), undo=lambda: session.execute("ROLLBACK")
+                )
             except pymysql.MySQLError as error:
                 if breaks_check(error) and self._tables.checks.leave(session, table):
                     self._execute(statement)

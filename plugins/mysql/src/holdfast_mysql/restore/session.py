@@ -10,6 +10,7 @@ import pymysql
 
 from holdfast.api import Blob, Failure, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
 from holdfast_mysql.catalog.selection import Selection
+from holdfast_mysql.catalog.unlike_keys import names_among
 from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.script import Statement, read_script
 from holdfast_mysql.drill_marker import note
@@ -138,7 +139,7 @@ class MysqlRestore:
                     self._make(statement)
                     self._tables.inspect()
         self._rows.check_counts()
-        self._tables.keys.add_all()
+        self._tables.keys.build_all()
 
     def _make(self, statement: Statement) -> None:
         """Make a table or a sequence, if it is chosen, and before a table what it takes numbers from."""
@@ -166,7 +167,7 @@ class MysqlRestore:
             self.warnings += make_read_only(self._session, self._target)
 
     def _make_rest(self) -> None:
-        self.warnings += self._tables.checks.enforce(self._building)
+        self.warnings += [*self._tables.warnings, *self._tables.checks.enforce(self._building)]
         self._tables.keys.add_references()
         with accounts.applied(self._session, self._accounts):
             chosen = [item for item in self._after if item.kind != "histogram" and self._chooses(item)]
@@ -284,6 +285,7 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
                     location.database,
                     chosen_names(request),
                     selective=request.selective or not request.replace,
+                    unlike=names_among(request.facts.get("unlike_keys", {}), chosen_names(request).get("table", ())),
                 )
             restore = MysqlRestore(session, location, request, replacing=bool(occupants))
             restore.hold()

@@ -16,6 +16,7 @@ from holdfast.api import Change, Preview, quote_name, refuse_replacing
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
+from holdfast_mysql.catalog.unlike_keys import names_among, unlike_keys
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.foreign_keys import (
@@ -23,6 +24,7 @@ from holdfast_mysql.restore.foreign_keys import (
     outside_keys,
     refuse_lost_parents,
     refuse_unfit_parents,
+    refuse_unlike_keys,
     relink,
 )
 from holdfast_mysql.restore.journal import Journal, Plan, away_name, table_name
@@ -48,10 +50,16 @@ def warn_of_replacement(database: str, occupants: Sequence[tuple[str, str]]) -> 
     )  # fmt: skip
 
 
-def check_references(session: Session, target: str, names: Mapping[str, Sequence[str]], *, selective: bool) -> None:
-    """Refuse, before anything is built, to replace tables that others refer to by ones that do not come."""
+def check_references(
+    session: Session, target: str, names: Mapping[str, Sequence[str]], *, selective: bool, unlike: Sequence[str]
+) -> None:
+    """Refuse, before anything is built, to replace tables that others refer to by ones that do not come.
+
+    `unlike` names the foreign keys of those that come between columns of other character sets.
+    """
     new = [*names.get("table", []), *names.get("sequence", [])]
     going = _going(session, target, [*new, *names.get("view", [])], selective=selective)
+    refuse_unlike_keys([*names_among(unlike_keys(session, target), going), *unlike])
     refuse_lost_parents(outside_keys(session, target, going), new)
 
 

@@ -19,6 +19,7 @@ from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
 from holdfast_mysql.restore.check_names import CheckNames
+from holdfast_mysql.restore.computed import ComputedValues
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.journal import Journal
 from holdfast_mysql.restore.left_checks import LeftChecks
@@ -62,12 +63,13 @@ class TableMaker:
         self._strip = request.options.stripped
         self._database = database
         self._sizes = _sizes(request)
-        self._stored = frozenset(table for table, _ in request.facts["rows"].values())
+        self.stored = frozenset(table for table, _ in request.facts["rows"].values())
         self.relaxed: set[str] = set()  #: tables that are made without InnoDB's strict mode
         self._check_names = CheckNames(session, database, request.facts)
         self._unlinked = ObjectKind.FOREIGN_KEY in request.exclude_kinds
         #: Numbers of warnings with which each table is what it was.
         self.accepted: dict[str, set[int]] = {}
+        self.computed = ComputedValues(request.facts)
         self.keys = LeftKeys(session, failures, self)
         self.checks = LeftChecks(session, drill=request.drill)
         # Beside the target, or in a drill, a table's own folder holds another one's files already. The digests of older
@@ -78,6 +80,8 @@ class TableMaker:
         self.nontransactional: frozenset[str] = frozenset()
         self.stand_ins = StandIns(session.collations)
         self._refusals = Refusals(session, request.facts, self.stand_ins)
+        #: What to know of tables that are made.
+        self.warnings: list[str] = []
         self.made_database = False
         self.made: list[tuple[str, str]] = []
 
@@ -124,7 +128,7 @@ class TableMaker:
         try:
             self._make(statement)
         except HoldfastError as error:
-            if self._drill and statement.kind == "table" and statement.name not in self._stored:
+            if self._drill and statement.kind == "table" and statement.name not in self.stored:
                 # That of another server is asked for when it is made; its rows are in no backup.
                 why = f"it cannot be made here ({error.message})"
                 note(self._session, self._database, "table", statement.name, why)
@@ -140,10 +144,7 @@ class TableMaker:
         if statement.kind == "table" and self.placed:
             body = self.placed.strip(statement.name, body)
         try:
-            self._execute(statement, body)
-            # What rows break is a key then, and not the whole table.
-            if statement.kind == "table" and (self._sizes[statement.name] >= _DEFER or self._failures.going_on):
-                self.keys.leave(statement.name, body)
+            self.computed.run(self._session, statement.name, lambda: self._make_empty(statement, body))
         except pymysql.MySQLError as error:
             text = error.args[1] if len(error.args) > 1 else str(error)
             raise HoldfastError(
@@ -152,6 +153,12 @@ class TableMaker:
                 + _strip_hint(body, error)
                 + (", or free its DATA DIRECTORY of the table that is there" if has_directories(body) else ""),
             ) from error
+
+    def _make_empty(self, statement: Statement, body: bytes) -> None:
+        self._execute(statement, body)
+        # What rows break is a key then, and not the whole table.
+        if statement.kind == "table" and (self._sizes[statement.name] >= _DEFER or self._failures.going_on):
+            self.keys.leave(statement.name, body)
 
     def _stripped(self, statement: Statement) -> bytes:
         """A definition without what the restore is to do without; a drill does not compare a table without clauses."""
