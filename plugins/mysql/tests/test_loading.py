@@ -9,6 +9,12 @@ import pytest
 from support.servers.mariadb import MariaDB
 
 import holdfast
+from holdfast.api import HoldfastError
+from holdfast_mysql.definitions.collations import StandIns
+from holdfast_mysql.location import locate
+from holdfast_mysql.restore.load_warnings import ChangedRowsError
+from holdfast_mysql.restore.refusals import Refusals
+from holdfast_mysql.session import connect
 
 
 @contextmanager
@@ -103,3 +109,16 @@ def test_rows_that_are_long_for_the_redo_log_are_loaded_alone(mariadb: MariaDB, 
     finally:
         mariadb.rows("DROP DATABASE longrows")
         mariadb.rows("DROP DATABASE IF EXISTS longrows2")
+
+
+def test_rows_that_a_server_changes_are_no_damage(mariadb: MariaDB) -> None:
+    """Their bytes agree with the digests: whoever drills on another server must still be able to restore."""
+    facts = {"server": mariadb.version, "needs": {}}
+    session = connect(locate(mariadb.url("mysql")))
+    try:
+        refusals = Refusals(session, facts, StandIns(session.collations))
+        with pytest.raises(HoldfastError, match="took 1 of 2 rows") as caught, refusals.explained(session, "t"):
+            raise ChangedRowsError("table t took 1 of 2 rows")
+    finally:
+        session.close()
+    assert (type(caught.value), "--exclude t" in str(caught.value.hint)) == (HoldfastError, True)

@@ -1,4 +1,4 @@
-"""Rows that a server refuses: damage where it is one like the source's, and else what it does not hold."""
+"""Rows that a server refuses or changes: what that says of the server, and of duplicates in the backup."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +34,11 @@ class Refusals:
             yield
         except ChangedRowsError as error:
             if self._same:
-                raise
+                raise HoldfastError(
+                    error.message,
+                    hint="the rows are what was backed up, and this server takes them otherwise: compare its version"
+                    f" and settings with the source's, restore by hand as RESTORE.md says, or use --exclude {table}",
+                ) from error
             raise HoldfastError(
                 f"{error.message}: {self._server.name} does not hold all that {self._source.name} does",
                 hint="restore into a server like the source (a TIMESTAMP of after 2038 takes MariaDB 11.5), or use "
