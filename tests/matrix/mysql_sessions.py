@@ -160,3 +160,47 @@ def test_settings_under_which_values_were_computed_hold_for_their_table_again(
         there, here = (mysql.rows(query.format(name), init_command=mode) for name in (source, "copy"))
         assert here == there
         assert mysql.rows("SHOW CREATE TABLE copy.t") == mysql.rows(f"SHOW CREATE TABLE {source}.t")
+
+
+_TIMES = (
+    "id INT PRIMARY KEY, ts TIMESTAMP NULL, other TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, j JSON,"
+    " at DATETIME AS (ts) STORED, KEY (at)"
+)
+_BERLIN = (
+    "REPLACE INTO mysql.time_zone VALUES (9999, 'N')",
+    "REPLACE INTO mysql.time_zone_name VALUES ('Test/Berlin', 9999)",
+    "REPLACE INTO mysql.time_zone_transition_type VALUES (9999, 0, 3600, 0, 'CET'), (9999, 1, 7200, 1, 'CEST')",
+    "REPLACE INTO mysql.time_zone_transition VALUES (9999, 1711846800, 1), (9999, 1729990800, 0)",
+)
+
+
+@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
+def test_the_hour_that_an_autumn_has_twice_stays_what_it_was(
+    mysql: MariaDB, source: str, store: str, engine: str
+) -> None:
+    """ALTER TABLE copies TIMESTAMPs through the session's time zone, and takes the second of both for the first."""
+    for statement in _BERLIN:
+        mysql.rows(statement)
+    with mysql.connect(source) as connection, connection.cursor() as cursor:
+        for statement in (
+            "SET time_zone='+00:00'",
+            f"CREATE TABLE t({_TIMES}) ENGINE={engine}",
+            "SET time_zone='Test/Berlin'",
+            "INSERT INTO t(id, ts, j) VALUES (1, FROM_UNIXTIME(1729989000), '1.50'), (3, '2024-07-01 12:00:00', NULL)",
+            # What is between both cannot be said in that zone.
+            "SET time_zone='+00:00'",
+            "INSERT INTO t(id, ts, other) VALUES (2, '2024-10-27 01:30:00', '2024-10-27 01:30:00')",
+            "SET time_zone='Test/Berlin'",
+            "UPDATE t SET id=id, ts=ts, other=other",
+        ):
+            cursor.execute(statement)
+    query = "SELECT id, UNIX_TIMESTAMP(ts), UNIX_TIMESTAMP(other), at FROM {}.t ORDER BY id"
+    there = mysql.rows(query.format(source))
+    assert (there[1][1], str(there[1][3])) == (1729992600, "2024-10-27 02:30:00")
+    record = holdfast.backup(mysql.url(source), store=store)
+    assert [line for line in record.warnings if "computes" in line] == []
+    for replace in (False, True):
+        assert holdfast.restore(record, mysql.url("copy"), store=store, replace=replace).warnings == ()
+        assert mysql.rows(query.format("copy")) == there
+    assert holdfast.drill(record, into=mysql.url(), store=store).state == "proven"
+    assert "UPDATE `t` SET `id`=`id`" in Path(record.path, "RESTORE.md").read_text()

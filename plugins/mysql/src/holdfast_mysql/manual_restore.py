@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 
-from holdfast_mysql.catalog.computing import assignments
+from holdfast_mysql.catalog.computing import assignments, computing_again
+from holdfast_mysql.catalog.tables import Table
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.session import Server, quoted
+from holdfast_mysql.session import Server
 
 DECODER = "decode_rows.py"
 
@@ -18,7 +19,7 @@ def files() -> dict[str, bytes]:
 
 def steps(
     server: Server, database: Statement, units: Sequence[str], *, wire: bool, broken: bool,
-    computed: Mapping[str, Mapping[str, str]],
+    computed: Sequence[tuple[Table, Mapping[str, str]]],
 ) -> tuple[str, ...]:  # fmt: skip
     """Lines of shell; the account comes from the client's option file."""
     client = "mariadb" if server.mariadb else "mysql"
@@ -35,9 +36,10 @@ def steps(
         lines.append(f"{{decode:objects}} | {run}")
     else:
         lines.append(f"{{decode:script}} | {run}")
-    for table, settings in computed.items():
+    for table, settings in computed:
         # Stored columns that are others in a session without these settings.
-        sql = f"SET {assignments(settings)}; ALTER TABLE {quoted(table)} FORCE, ALGORITHM=COPY"
+        written = [column.name for column in table.columns if not column.generated]
+        sql = f"SET {assignments(settings)}; {computing_again(server, table.name, written, settings)}"
         lines.append(f"{client} -e {shlex.quote(sql)} TARGET_DB")
     if broken:
         # The server takes none whose tables are missing: the client says so of each, and goes on.

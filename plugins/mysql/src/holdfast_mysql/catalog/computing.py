@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from holdfast_mysql.definitions.parameters import BUILT_IN
 from holdfast_mysql.definitions.script import SQL_MODE
-from holdfast_mysql.session import Session, literal, plain_literal
+from holdfast_mysql.session import Server, Session, literal, plain_literal, quoted
 
 SUBTRACTION = "NO_UNSIGNED_SUBTRACTION"
 NUMBERED = "NO_AUTO_VALUE_ON_ZERO"  # without which 0 becomes another number
@@ -28,6 +28,7 @@ PLAIN: Mapping[str, str] = {
     "block_encryption_mode": "aes-128-ecb",
     "character_set_collations": "",
     "default_collation_for_utf8mb4": BUILT_IN,
+    "default_regex_flags": "",
     "default_week_format": "0",
     "div_precision_increment": "4",
     "lc_time_names": "en_US",
@@ -71,6 +72,18 @@ def computing(session: Session, settings: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         set_all(session, before)
+
+
+def computing_again(server: Server, table: str, written: Iterable[str], settings: Mapping[str, str]) -> str:
+    """The statement that computes the stored columns of a table anew, under the settings of its session.
+
+    MySQL takes times that it copies through the session's time zone, and loses an hour in autumn (bug 96609); a column
+    that is set to itself stays what it is, and `written` are those that can be set.
+    """
+    columns = [quoted(name) for name in written]
+    if columns and "time_zone" in settings and not server.mariadb:
+        return f"UPDATE {quoted(table)} SET {', '.join(f'{name}={name}' for name in columns)}"
+    return f"ALTER TABLE {quoted(table)} FORCE, ALGORITHM=COPY"
 
 
 def with_modes(settings: Mapping[str, str], modes: Iterable[str]) -> dict[str, str]:

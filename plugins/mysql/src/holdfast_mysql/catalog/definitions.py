@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -11,6 +12,7 @@ from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.parameters import parameter_collations
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names, lost_its_server
+from holdfast_mysql.catalog.view_collations import read_as_made
 from holdfast_mysql.definitions.create_table import without_inherited_collations
 from holdfast_mysql.definitions.parameters import with_default
 from holdfast_mysql.definitions.renaming import rename_database
@@ -122,7 +124,8 @@ class DefinitionReader:
             return []
         listed = list_names(self._session, self._database)
         names = [name for name, kind in listed if kind == "VIEW" and name in selection]
-        views = list(self._allowed("view", names, self._view))
+        read = partial(read_as_made, self._session, self._database, read=self._view)
+        views = list(self._allowed("view", names, read))
         return order_views(views, [view.name for view in views if view.extra == BROKEN_VIEW])
 
     def _view(self, name: str) -> Statement:

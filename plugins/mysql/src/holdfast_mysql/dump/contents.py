@@ -72,6 +72,12 @@ class Contents:
         return [f"{kind} {name}" for kind, name in (*self.denied, *(("table", name) for name in self.serverless))]
 
     @property
+    def computed_under(self) -> list[tuple[Table, dict[str, str]]]:
+        """The tables with stored columns that are others without some settings, and these."""
+        settings = self.recomputed.settings
+        return [(table, settings[table.name]) for table in self.tables if table.name in settings]
+
+    @property
     def hints(self) -> dict[str, Any]:
         """What the manifest tells a restore of the contents alone."""
         recomputed = self.recomputed

@@ -26,6 +26,7 @@ from holdfast_mysql.session import Session, literal, quoted
 log = logging.getLogger("holdfast.mysql")
 
 _PATIENCE = 10.0  # seconds of looking for the settings of a table
+_REGEX_FLAGS = "DOTALL DUPNAMES EXTENDED EXTENDED_MORE EXTRA MULTILINE UNGREEDY".split()  # noqa: SIM905
 _LANGUAGES = 130  # more than there are
 _CIPHERS = tuple(f"aes-{bits}-{mode}" for bits in (128, 192, 256) for mode in "ecb cbc cfb1 cfb8 cfb128 ofb".split())  # noqa: SIM905
 
@@ -178,6 +179,8 @@ class _Search:
             values["block_encryption_mode"] = _CIPHERS
         if any(function in self._text for function in (b"date_format(", b"dayname(", b"monthname(", b"str_to_date(")):
             values["lc_time_names"] = map(str, range(_LANGUAGES))
+        if b"regexp" in self._text or b"rlike" in self._text:
+            values["default_regex_flags"] = _REGEX_FLAGS
         values["old_mode"] = ("ZERO_DATE_TIME_CAST,UTF8_IS_UTF8MB3",)
         values["default_collation_for_utf8mb4"] = ("utf8mb4_general_ci",)
         return {name: values[name] for name in values if name in common}

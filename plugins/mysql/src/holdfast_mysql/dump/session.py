@@ -221,7 +221,7 @@ class MysqlDump:
                 tuple(rows),
                 wire=wire,
                 broken=bool(contents.broken),
-                computed=contents.recomputed.settings,
+                computed=contents.computed_under,
             ),
             files=manual_restore.files() if wire else {},
             hints={

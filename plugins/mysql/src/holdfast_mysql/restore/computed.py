@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
-from holdfast_mysql.catalog.computing import SUBTRACTION, computing, with_modes
+from holdfast_mysql.catalog.computing import SUBTRACTION, computing, computing_again, with_modes
 from holdfast_mysql.errors import OUT_OF_RANGE, error_number
 from holdfast_mysql.session import Session, quoted
 
@@ -87,7 +87,9 @@ class ComputedValues:
             with computing(session, settings):
                 if session.server.mariadb_since(10, 3):
                     session.execute("SET system_versioning_alter_history=KEEP")
-                session.execute(f"ALTER TABLE {quoted(table)} FORCE, ALGORITHM=COPY")
+                session.execute("SET autocommit=1")  # as in `TableMaker.transaction`
+                session.execute(computing_again(session.server, table, _written(session, table), settings))
+                session.execute("SET autocommit=0")
         except pymysql.MySQLError as error:
             told = ", ".join(f"{name}={value}" for name, value in settings.items())
             return (
@@ -95,3 +97,13 @@ class ComputedValues:
                 f"compute them under {told} ({error.args[-1]})"
             )
         return None
+
+
+def _written(session: Session, table: str) -> list[str]:
+    """The columns of a table that nobody computes."""
+    rows = session.texts(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema=DATABASE()"
+        f" AND {session.is_named('table_name', table)} AND COALESCE(generation_expression, '')=''"
+        " ORDER BY ordinal_position"
+    )
+    return [name for (name,) in rows]

@@ -20,6 +20,7 @@ from holdfast_mysql.session import Session, connect
 log = logging.getLogger("holdfast.mysql")
 
 _DAY = 86400
+_LARGE_TABLE = (1 << 32) - (1 << 16)  # bytes, and no more than a server of any version takes
 _TICK = 0.1  # seconds
 _NOT_ALLOWED = 1227
 # Variables of a session, some of which take a privilege, and what makes a server take all that it took once, as it was:
@@ -49,6 +50,8 @@ def prepare_writer(session: Session) -> None:
     # and utf8 what it was to servers that knew no other name.
     compute_plainly(session)
     server = session.server
+    # Tables in memory may be as large as they were: the server's limit for new ones says nothing of those.
+    session.execute(f"SET max_heap_table_size={_LARGE_TABLE}")
     if server.mariadb:
         session.execute("SET check_constraint_checks=0")
         if server.mariadb_since(10, 11):
