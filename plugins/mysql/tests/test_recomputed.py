@@ -132,9 +132,11 @@ def test_a_time_zone_with_summer_and_winter_is_known_by_its_name(
 
 
 _OTHER = {
+    "as many digits as usual": ("div_precision_increment=4", "q VARCHAR(40) AS (n / 7) STORED"),
+    "fewer digits": ("div_precision_increment=2", "q VARCHAR(40) AS (n / 7) STORED, e VARCHAR(40) AS (id / 4) STORED"),
     "more digits of a quotient": (
         "div_precision_increment=10",
-        "q VARCHAR(40) AS (n / 7) STORED, d DOUBLE AS (n / 7) STORED",
+        "q VARCHAR(40) AS (n / 7) STORED, d DOUBLE AS (n / 7) STORED, e VARCHAR(40) AS (id / 4) STORED",
     ),
     "dates with zeros": ("sql_mode='NO_ZERO_DATE,NO_ZERO_IN_DATE'", "d INT AS (DATE('2020-02-30') IS NULL) STORED"),
     "unsigned subtraction": ("sql_mode='NO_UNSIGNED_SUBTRACTION'", "s INT AS (u - v) STORED, KEY (s)"),
@@ -191,3 +193,36 @@ def test_what_the_target_has_for_its_sessions_changes_no_value(
     finally:
         mariadb.rows("SET GLOBAL div_precision_increment=DEFAULT")
     assert mariadb.rows(f"SELECT q FROM {target}.t") == mariadb.rows(f"SELECT q FROM {database}.t")
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_commands_by_hand_compute_values_as_they_were(
+    mariadb: MariaDB, database: str, by_hand: Callable[..., str], form: str
+) -> None:
+    run(
+        mariadb,
+        database,
+        "SET time_zone='+09:00', div_precision_increment=10",
+        "CREATE TABLE `it's`(id INT PRIMARY KEY, ts TIMESTAMP, at DATETIME AS (ts) STORED, q TEXT AS (id / 7) STORED)",
+        "INSERT INTO `it's`(id, ts) VALUES (1, '2024-01-01 03:00:00')",
+    )
+    target = by_hand(database, form)
+    assert mariadb.rows(f"SELECT * FROM {target}.`it's`") == mariadb.rows(f"SELECT * FROM {database}.`it's`")
+
+
+def test_settings_that_the_target_does_not_know_are_told_of(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    run(
+        mariadb,
+        database,
+        "SET div_precision_increment=10",
+        "CREATE TABLE t(id INT PRIMARY KEY, q VARCHAR(40) AS (id / 7) STORED)",
+        "INSERT INTO t(id) VALUES (1)",
+    )
+    record = holdfast.backup(mariadb.url(database), store=store)
+    manifest = Path(record.path, "backup_manifest.json")
+    name = "default_collation_for_utf8mb4"
+    manifest.write_text(manifest.read_text().replace('"div_precision_increment"', f'"{name}"'))
+    (warning,) = holdfast.restore(record, mariadb.url(new_name()), store=store).warnings
+    assert f"this server has no {name}, and they were computed under {name}=" in warning

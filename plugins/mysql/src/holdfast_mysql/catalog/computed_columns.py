@@ -41,11 +41,29 @@ def comparisons(table: Table, expressions: Mapping[str, bytes], server: Server) 
         return forms[name].replace(b"{}", b"(" + replaced(expressions[name], inner) + b")")
 
     asked = set(_dependent(columns, expressions))
-    return {
+    compared = {
         name: form.replace(b"{}", quoted(name).encode()) + b" <=> " + computed(name)
         for name, form in forms.items()
         if form and name in asked
     }
+    for name in compared if server.mariadb else ():
+        if any(token.text == b"/" for token in code(expressions[name])):
+            compared[name] += b" OR " + _is_quotient(columns[name], b"(" + expressions[name] + b")")
+    return compared
+
+
+def _is_quotient(column: TableColumn, expression: bytes) -> bytes:
+    """Whether a text or number is the quotient that MariaDB stores: with all digits that it has, in groups of nine."""
+    name = quoted(column.name).encode()
+    exact = b"CAST(%b AS DECIMAL(65,30))"
+    if column.type not in _TEXT:
+        return name + b" <=> " + exact % expression + b" + 0e0"
+    digits = b"LENGTH(SUBSTRING_INDEX(%b, '.', -1))"
+    groups = b" = 9 * CEILING(" + digits % (b"CAST(" + expression + b" AS CHAR)") + b" / 9)"
+    return (
+        name + b" REGEXP '^-?[0-9]+[.][0-9]+$' AND " + exact % name + b" = " + exact % expression
+        + b" AND " + digits % name + groups
+    )  # fmt: skip
 
 
 def _dependent(columns: Mapping[str, TableColumn], expressions: Mapping[str, bytes]) -> Iterator[str]:

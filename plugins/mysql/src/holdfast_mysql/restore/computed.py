@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pymysql
 
 from holdfast.api import HoldfastError, quote_name
-from holdfast_mysql.catalog.computing import SUBTRACTION, computing, computing_again, with_modes
+from holdfast_mysql.catalog.computing import SUBTRACTION, computing, computing_again, current, with_modes
 from holdfast_mysql.errors import OUT_OF_RANGE, error_number
 from holdfast_mysql.session import Session, quoted
 
@@ -83,19 +83,21 @@ class ComputedValues:
             return None
         if table in self._signed:
             settings = with_modes(settings, [SUBTRACTION])
+        told = ", ".join(f"{name}={value}" for name, value in settings.items())
+        why = f"stored generated columns of table {quote_name(table)} are not what they were: this server "
+        if unknown := set(settings) - set(current(session)):
+            return f"{why}has no {', '.join(sorted(unknown))}, and they were computed under {told}"
         try:
             with computing(session, settings):
                 if session.server.mariadb_since(10, 3):
                     session.execute("SET system_versioning_alter_history=KEEP")
                 session.execute("SET autocommit=1")  # as in `TableMaker.transaction`
-                session.execute(computing_again(session.server, table, _written(session, table), settings))
-                session.execute("SET autocommit=0")
+                try:
+                    session.execute(computing_again(session.server, table, _written(session, table), settings))
+                finally:
+                    session.execute("SET autocommit=0")
         except pymysql.MySQLError as error:
-            told = ", ".join(f"{name}={value}" for name, value in settings.items())
-            return (
-                f"stored generated columns of table {quote_name(table)} are not what they were: this server does not "
-                f"compute them under {told} ({error.args[-1]})"
-            )
+            return f"{why}does not compute them under {told} ({error.args[-1]})"
         return None
 
 
