@@ -52,8 +52,8 @@ _HINTS = {
         "written: ALTER TABLE … ALTER CHECK … NOT ENFORCED in the source, and back it up again"
     ),
     OUT_OF_RANGE: (
-        "the source may have computed it under sql_mode NO_UNSIGNED_SUBTRACTION: restore by hand with the commands in "
-        "RESTORE.md and that mode added to theirs, or --exclude the table"
+        "an expression of the table is out of range here, also under sql_mode NO_UNSIGNED_SUBTRACTION: --exclude the "
+        "table, and restore it by hand with the commands in RESTORE.md under the settings of the source"
     ),
     1045: _LOGIN_HINT,
     1698: _LOGIN_HINT,
