@@ -247,6 +247,7 @@ HANGING = [
     ("import", "storage", "storage.barrier"),
     ("delete", "storage", "storage.delete"),
     ("verify", "observer", "observer: observe"),
+    ("restore", "codec", "codec.decoder"),
 ]
 
 

@@ -171,6 +171,8 @@ HANGING = [
     ("backup", "storage.barrier"),
     ("restore", "restore.load"),
     ("restore", "restore.commit"),
+    ("restore", "codec.decoder"),
+    ("restore", "checksum: hook"),
     ("verify", "storage.read"),
     ("drill", "scratch.proof"),
     ("prune", "storage.delete"),

@@ -9,7 +9,7 @@ from holdfast.api import Kind
 from holdfast.endings import ENDINGS, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError, note_waiting
 from holdfast.plugins.loading import Owned, describe_error
-from holdfast.plugins.stray import SameProcess
+from holdfast.plugins.waiting import Called
 from holdfast.plugins.wrapping import WrapperError
 
 
@@ -65,7 +65,7 @@ def attribute_errors(blame: Blame, hook: str) -> Iterator[None]:
     Its own `HoldfastError`s pass, and `OSError`s where they may be; so does a signal, with what was waited for.
     """
     try:
-        with SameProcess():
+        with Called(blame, hook):
             yield
     except HoldfastError:
         raise

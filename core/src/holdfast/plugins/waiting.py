@@ -4,12 +4,15 @@ import threading
 import time
 from collections.abc import Collection
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from holdfast.errors import note_waiting
-from holdfast.plugins.blame import Blame
 from holdfast.plugins.stray import SameProcess
 
-_under_way: dict[int, list["Called"]] = {}
+if TYPE_CHECKING:
+    from holdfast.plugins.blame import Blame
+
+_under_way: dict[int, list["Called | None"]] = {}
 
 
 class Called(SameProcess):
@@ -17,7 +20,7 @@ class Called(SameProcess):
 
     __slots__ = ("began", "blame", "what")
 
-    def __init__(self, blame: Blame, what: str) -> None:
+    def __init__(self, blame: "Blame", what: str) -> None:
         self.blame = blame
         self.what = what
 
@@ -30,16 +33,31 @@ class Called(SameProcess):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        thread = threading.get_ident()
-        calls = _under_way[thread]
-        calls.pop()
-        if not calls:
-            del _under_way[thread]
+        _leave()
+
+
+class CalledBack:
+    """The block of what the core does for a plugin that has called it: meanwhile nobody waits for that plugin."""
+
+    def __enter__(self) -> None:
+        _under_way.setdefault(threading.get_ident(), []).append(None)
+
+    def __exit__(self, *_: object) -> None:
+        _leave()
+
+
+def _leave() -> None:
+    thread = threading.get_ident()
+    calls = _under_way[thread]
+    calls.pop()
+    if not calls:
+        del _under_way[thread]
 
 
 def calls_under_way() -> frozenset[Called]:
     """The innermost call of each other thread that is in any."""
-    return frozenset(calls[-1] for thread, calls in [*_under_way.items()] if calls and thread != threading.get_ident())
+    here = threading.get_ident()
+    return frozenset(call for thread, calls in [*_under_way.items()] for call in calls[-1:] if call and thread != here)
 
 
 def note_hung(error: BaseException, before: Collection[Called]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Generic, TypeVar
 
 from holdfast.endings import Stopped
+from holdfast.plugins.waiting import CalledBack
 from holdfast.streaming.workers import PATIENCE, TICK, Stop, join
 
 _Item = TypeVar("_Item")
@@ -53,7 +54,8 @@ class _Ahead(Generic[_Item]):
         """The next piece; raises what the iterator raised."""
         while True:
             try:
-                item = self._waiting.get(timeout=TICK)
+                with CalledBack():  # a plugin that asks for it waits for this one
+                    item = self._waiting.get(timeout=TICK)
             except queue.Empty:
                 self._stop.check()
                 continue

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from holdfast.api import Chunk
-from holdfast.endings import Stopped, describe_ending, is_meant
+from holdfast.endings import Stopped, describe_ending, ending_behind
 from holdfast.errors import HoldfastError, PluginError, add_cleanup_failure
 from holdfast.plugins.waiting import calls_under_way, note_hung
 
@@ -119,8 +119,9 @@ def join(
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive() and not quietly:
             log.warning("thread %s has not ended after %.1f s", thread.name, patience)
-    if ending is not None and is_meant(ending):
-        note_hung(ending, before)
+    meant = None if ending is None else ending_behind(ending)
+    if meant is not None:
+        note_hung(meant, before)
 
 
 def run_tasks(
