@@ -374,3 +374,20 @@ def test_a_full_disk_names_the_file_that_it_has_no_space_for(shell: Shell, two: 
         subprocess.run(fill, capture_output=True, check=False)
         failed = full.fails(1, "copy", str(shell.store), "disk/other", two[0])
         assert "disk/other/app/source.json: no space left" in failed.error
+
+
+def test_a_source_that_is_a_link_to_another_disk_is_not_left_out_in_silence(shell: Shell, two: list[str]) -> None:
+    shell.backup("sqlite:///app.db", "--name", "large")
+    (shell.store / "large").rename(shell.folder / "large")
+    (shell.store / "large").symlink_to(shell.folder / "large")
+    (shell.store / "current").symlink_to("app")  # what is seen anyway
+    failed = shell.run("copy", str(shell.store), "other", code=3)
+    assert "the folder large cannot be read, and no backup in it is known: it is a link" in failed.stderr
+    assert "the folder current" not in failed.stderr
+    assert {line["id"] for line in listed(shell, "other")} == {*two}
+    check = ("list", "--copies", "2", "--other-store", "other")
+    assert "it is a link" in shell.fails(10, *check).error
+    (shell.store / "large").unlink()
+    (shell.folder / "large").rename(shell.store / "large")
+    assert len(copied(shell, "other")) == 3
+    shell.run(*check)

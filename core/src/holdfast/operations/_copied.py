@@ -286,7 +286,7 @@ def _writing(task: Task, path: str) -> Iterator[None]:
     except OSError as error:
         where = quote_name(task.target.storage.location)
         raise HoldfastError(
-            f"cannot write {quote_name(path)} to the store at {where}: {os_error_text(error)}"
+            f"cannot write {quote_name(f'{task.folder}/{path}')} to the store at {where}: {os_error_text(error)}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.lineage import are_mixed, lineages
 from holdfast.store.names import check_source_name
-from holdfast.store.overlap import share_a_place
+from holdfast.store.overlap import linked_source, share_a_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,8 @@ def _good(catalog: Catalog, name: str | None) -> dict[tuple[str, str], str]:
 def _entries(catalog: Catalog, name: str | None) -> Sequence[Entry]:
     """The backups of a store, all of which can be read."""
     listing = catalog.listing(name)
-    for source in listing.hidden.items():
+    linked = {path: why for path in listing.foreign if (why := linked_source(catalog.storage, path))}
+    for source in {**listing.hidden, **linked}.items():
         raise NotFoundError(hidden_source(source))
     return listing.entries
 

@@ -25,7 +25,7 @@ from holdfast.run import Run
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog, unopened_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.names import MANIFEST, is_source_name
-from holdfast.store.overlap import share_a_place
+from holdfast.store.overlap import linked_source, share_a_place
 from holdfast.store.ownership import check_owner
 from holdfast.store.published import check_published
 from holdfast.store.renames import renamed_to
@@ -232,7 +232,10 @@ def _select(catalog: Catalog, references: Sequence[str], since: timedelta | None
     if not references:
         listing = catalog.listing()
         hidden = dict(listing.hidden)
+        hidden |= {path: why for path in listing.foreign if (why := linked_source(catalog.storage, path))}
         for path in listing.foreign:
+            if path in hidden:
+                continue
             log.warning("%s is a link or no folder, and is not followed: nothing in it is copied", quote_name(path))
         entries = {entry.folder: entry for entry in listing.entries}
     for name in references:

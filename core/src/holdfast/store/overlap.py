@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from holdfast.api import DatabaseURL, Storage, SupportsFolder
 from holdfast.errors import UnsafeError, quote_name
+from holdfast.store.names import CLAIM
 
 
 def check_outside(storage: Storage, target: str) -> None:
@@ -50,6 +51,19 @@ def is_within(path: str, root: str) -> bool:
             return True
         previous, folder = folder, os.path.dirname(folder)
     return False
+
+
+def linked_source(storage: Storage, path: str) -> str:
+    """Why the backups below a link are not known, where it leads to a source outside of the store; else empty.
+
+    A source within it is a second name for what is seen anyway.
+    """
+    if not isinstance(storage, SupportsFolder) or "/" in path:
+        return ""
+    link = os.path.join(storage.folder, path)
+    if not os.path.isfile(os.path.join(link, CLAIM)) or is_within(link, storage.folder):
+        return ""
+    return "it is a link, and none is followed: mount the folder there, or move it back"
 
 
 def share_a_place(first: Storage, second: Storage) -> bool:
