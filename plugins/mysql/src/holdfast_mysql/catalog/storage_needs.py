@@ -33,6 +33,11 @@ _OWN_TABLESPACES = ("innodb_file_per_table", "innodb_system", "innodb_temporary"
 _PARSER = re.compile(rb"WITH PARSER `([^`]+)`")
 _OFFSET = re.compile(r"[+-]\d+:\d+|SYSTEM|", re.IGNORECASE)
 _PAGE = 16384
+# A table in which none of these stands has no clause that asks for anything, which is seen without taking it apart.
+_TELLING = re.compile(
+    "|".join(["encrypt", "row_format", "tablespace", "directory", *_OF_MARIADB, *_OF_MYSQL, *_OF_ENGINES]).encode(),
+    re.IGNORECASE,
+)
 
 
 def storage_needs(session: Session, statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
@@ -52,7 +57,7 @@ def _needs_of(statement: Statement) -> Iterator[str]:
         yield ZONE + statement.time_zone
     if statement.kind != "table":
         return
-    clauses = list(storage_clauses(body))
+    clauses = list(storage_clauses(body)) if _TELLING.search(body) else []
     engine = next((clause.value.lower() for clause in clauses if clause.name == "engine"), "")
     for clause in clauses:
         yield from _need_of(clause, engine)

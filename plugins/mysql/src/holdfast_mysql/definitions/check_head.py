@@ -11,6 +11,7 @@ from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, upp
 
 _HEAD = 1000  # bytes of an INSERT, which may be very long, that name its table
 _WORDS = 40  # tokens within which a definition has named its object
+_FEW = 12  # tokens of the beginning of a table
 _HEADS = {
     "sequence": ["SEQUENCE"],
     "table": ["TABLE"],
@@ -53,7 +54,15 @@ def _describes(statement: Statement, body: bytes, database: str) -> bool:
 
 
 def _creates(statement: Statement, body: bytes, database: str) -> bool:
-    tokens = code(body, statement.sql_mode)
+    # The first few tokens of a table tell, unless it could be made from another one further behind.
+    if statement.kind == "table" and b"select" not in body.lower():
+        first = code(body, statement.sql_mode, first=_FEW)
+        if _creates_by(statement, first, database):
+            return True
+    return _creates_by(statement, code(body, statement.sql_mode), database)
+
+
+def _creates_by(statement: Statement, tokens: Sequence[Token], database: str) -> bool:
     words = upper_words(tokens[:_WORDS])
     if statement.kind not in _HEADS or words[:1] != ["CREATE"]:
         return False

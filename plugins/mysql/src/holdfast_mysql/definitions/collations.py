@@ -45,6 +45,10 @@ _NOT_MYSQL = frozenset(
 _NOT_MARIADB = frozenset({"TIME_TRUNCATE_FRACTIONAL"})
 
 
+# What is in the name of every collation that anything stands in for, as the rules above and `_stand_ins` have it.
+_REPLACEABLE = re.compile(rb"0900|1400|nopad|mysql561", re.IGNORECASE)
+
+
 class StandIns:
     """What stands in for collations that a server does not know."""
 
@@ -143,7 +147,7 @@ def fit_to_server(statement: Statement, *, source: Server, server: Server, stand
         mode = ",".join(name for name in mode.split(",") if name.upper() not in unknown)
     return replace(
         statement,
-        body=with_collations(statement, stand_ins.of),
+        body=with_collations(statement, stand_ins.of) if _REPLACEABLE.search(statement.body) else statement.body,
         sql_mode=mode,
         collation_connection=stand_ins.of(statement.collation_connection) or statement.collation_connection,
         collation=stand_ins.of(statement.collation) or statement.collation,

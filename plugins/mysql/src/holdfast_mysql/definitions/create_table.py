@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from holdfast_mysql.definitions.tokens import Token, code, replaced
+from holdfast_mysql.definitions.table_text import Clause, table_text
+from holdfast_mysql.definitions.tokens import Token, code, replaced, upper_words
 
 _MADE_NAME = re.compile(r"CONSTRAINT_\d+")  # what MariaDB calls a CHECK of a table
-_PLAIN = ("KEY", "INDEX")
+# What is not in a text needs no look at its clauses.
+_REFERENCES, _COLLATE = re.compile(rb"\bREFERENCES\b", re.IGNORECASE), re.compile(rb"\bCOLLATE\b", re.IGNORECASE)
 _FIXED = ("UNIQUE", "SPATIAL", "VECTOR", "PERIOD")  # constraints that sort among the keys
 
 
@@ -20,45 +22,15 @@ class SplitDefinition:
     references: tuple[bytes, ...] = ()
 
 
-@dataclass(kw_only=True)
-class _Clause:
-    """One column, key or constraint: its tokens, and where its text begins and ends."""
-
-    tokens: list[Token] = field(default_factory=list)
-
-    @property
-    def words(self) -> list[str]:
-        return [token.text.upper().decode(errors="replace") for token in self.tokens]
-
-    @property
-    def kind(self) -> str:
-        words = self.words
-        if self.tokens[0].kind != "word":
-            return "column"
-        if words[0] == "CONSTRAINT":
-            return "reference" if "FOREIGN" in words[1:4] else "constraint"
-        if words[0] in _PLAIN:
-            return "key"
-        if words[:2] == ["UNIQUE", "KEY"]:
-            # Keys over whole texts (MariaDB) are hidden columns, and periods are constraints.
-            return "constraint" if "HASH" in words or "OVERLAPS" in words else "unique"
-        return {"PRIMARY": "primary", "FULLTEXT": "fulltext"}.get(words[0], "constraint")
-
-    def first_column(self) -> str:
-        """The first column of a key."""
-        opening = next(index for index, token in enumerate(self.tokens) if token.text == b"(")
-        return self.tokens[opening + 1].name or ""
-
-
 def split_keys(body: bytes) -> SplitDefinition:
     """Take the secondary keys and foreign keys of an InnoDB table out of its definition.
 
     Keys come back in their order: the server sorts them by class and keeps the order within one, so that only those
     behind the last key that has to stay can be taken out. Full-text keys sort behind all others.
     """
-    clauses, end = _clauses(body)
-    options = [token.text.upper() for token in code(body[end:])]
-    if b"INNODB" not in options or not clauses:
+    table = table_text(body)
+    clauses = table.clauses
+    if "INNODB" not in upper_words(table.options) or not clauses:
         return SplitDefinition(create=body)
     movable = clauses[_last_fixed(clauses) + 1 :]
     keys = [clause for clause in movable if clause.kind in ("key", "unique")]
@@ -68,33 +40,35 @@ def split_keys(body: bytes) -> SplitDefinition:
         return SplitDefinition(create=body)
     return SplitDefinition(
         create=_without(body, clauses, out),
-        keys=tuple(_text(body, clause) for clause in keys),
-        references=tuple(_text(body, clause) for clause in references),
+        keys=tuple(clause.text for clause in keys),
+        references=tuple(clause.text for clause in references),
     )
 
 
 def without_references(body: bytes) -> bytes:
     """A definition without foreign keys."""
-    clauses, _ = _clauses(body)
+    if not _REFERENCES.search(body):
+        return body
+    clauses = table_text(body).clauses
     out = [clause for clause in clauses if clause.kind == "reference"]
     return _without(body, clauses, out) if out and len(out) < len(clauses) else body
 
 
 def references_of(body: bytes) -> dict[str, bytes]:
     """The clauses of a table's foreign keys by their names."""
-    clauses = [clause for clause in _clauses(body)[0] if clause.kind == "reference"]
-    return {clause.tokens[1].name or "": _text(body, clause) for clause in clauses}
+    clauses = [clause for clause in table_text(body).clauses if clause.kind == "reference"]
+    return {clause.tokens[1].name or "": clause.text for clause in clauses}
 
 
 def column_clauses(body: bytes) -> dict[str, bytes]:
     """The clauses of a table's columns by their names."""
-    return {clause.tokens[0].name or "": _text(body, clause) for clause in _clauses(body)[0] if clause.kind == "column"}
+    return {clause.tokens[0].name or "": clause.text for clause in table_text(body).clauses if clause.kind == "column"}
 
 
 def generated_expressions(body: bytes) -> dict[str, bytes]:
     """The expressions of the stored generated columns of a table, by the names of these."""
     expressions = {}
-    for clause in _clauses(body)[0]:
+    for clause in table_text(body).clauses:
         words = clause.words
         if clause.kind == "column" and {"GENERATED", "AS"} <= set(words) and {"STORED", "PERSISTENT"} & set(words):
             opening = words.index("AS", words.index("GENERATED")) + 1
@@ -110,7 +84,7 @@ def generated_expressions(body: bytes) -> dict[str, bytes]:
 
 def column_tokens(body: bytes) -> list[list[Token]]:
     """The tokens of each column of a table, its name and its type first."""
-    return [clause.tokens for clause in _clauses(body)[0] if clause.kind == "column"]
+    return [clause.tokens for clause in table_text(body).clauses if clause.kind == "column"]
 
 
 def without_made_names(body: bytes) -> bytes:
@@ -131,8 +105,8 @@ def without_check_names(body: bytes, names: Collection[str]) -> bytes:
     ])  # fmt: skip
 
 
-def _named_checks(body: bytes) -> list[_Clause]:
-    return [clause for clause in _clauses(body)[0]
+def _named_checks(body: bytes) -> list[Clause]:
+    return [clause for clause in table_text(body).clauses
             if clause.words[0] == "CONSTRAINT" and clause.words[2:3] == ["CHECK"]]  # fmt: skip
 
 
@@ -141,66 +115,30 @@ def name_of(clause: bytes) -> str:
     return next((token.name or "" for token in code(clause) if token.kind == "name"), "")
 
 
-def _last_fixed(clauses: list[_Clause]) -> int:
+def _last_fixed(clauses: list[Clause]) -> int:
     """Where the last key is that has to stay, -1 for none."""
     primary = next((clause for clause in clauses if clause.kind == "primary"), None)
     counter = next((clause.tokens[0].name for clause in clauses if clause.kind == "column"
                     and "AUTO_INCREMENT" in clause.words), None)  # fmt: skip
     # A column that counts has to be the first one of some key.
-    needed = counter is not None and (primary is None or primary.first_column() != counter)
+    needed = counter is not None and (primary is None or primary.first_column != counter)
     last = -1
     for index, clause in enumerate(clauses):
         if clause.kind == "constraint" and clause.words[0] in _FIXED:
             last = index
         elif clause.kind in ("key", "unique"):
-            if needed and clause.first_column() == counter:
+            if needed and clause.first_column == counter:
                 last, needed = index, False
             elif clause.kind == "unique" and primary is None:
                 last = index  # it may be what the table is sorted by
     return last
 
 
-def _clauses(body: bytes) -> tuple[list[_Clause], int]:
-    """The columns, keys and constraints of a table, and where its options begin."""
-    tokens = code(body)
-    opening = next((index for index, token in enumerate(tokens) if token.text == b"("), len(tokens))
-    clauses, depth, current = [], 0, _Clause()
-    for token in tokens[opening:]:
-        if token.text == b")":
-            depth -= 1
-            if depth == 0:
-                if current.tokens:
-                    clauses.append(current)
-                return clauses, token.end
-        if depth == 1 and token.text == b",":
-            clauses.append(current)
-            current = _Clause()
-        elif depth >= 1:
-            current.tokens.append(token)
-        if token.text == b"(":
-            depth += 1
-    return [], len(body)
-
-
-def options_start(body: bytes) -> int:
-    """Where the options of a table begin, behind its columns, keys and constraints."""
-    return _clauses(body)[1]
-
-
-def _text(body: bytes, clause: _Clause) -> bytes:
-    # A clause may end inside a versioned comment, as INVISIBLE does: its closing mark belongs to it.
-    end = clause.tokens[-1].end
-    inner = body[clause.tokens[0].start : end]
-    if inner.count(b"/*") > inner.count(b"*/"):
-        end = body.index(b"*/", end) + 2
-    return body[clause.tokens[0].start : end]
-
-
-def _without(body: bytes, clauses: list[_Clause], out: list[_Clause]) -> bytes:
+def _without(body: bytes, clauses: list[Clause], out: list[Clause]) -> bytes:
     changes = []
     first = True
     for clause in clauses:
-        start, end = clause.tokens[0].start, clause.tokens[0].start + len(_text(body, clause))
+        start, end = clause.start, clause.end
         if clause in out:
             # With the comma before it; where everything before it is taken out too, with the one behind it.
             if first:
@@ -219,11 +157,13 @@ def without_inherited_collations(body: bytes) -> bytes:
     The server writes COLLATE for a column that inherits one which is not the default of its character set; but read
     back, the clause is one of the column's own, and from then on the server writes CHARACTER SET before it.
     """
-    clauses, end = _clauses(body)
-    tail = [token.text.lower() for token in code(body[end:])]
+    if len(_COLLATE.findall(body)) < 2:
+        return body
+    table = table_text(body)
+    tail = [token.text.lower() for token in table.options]
     own = tail[tail.index(b"collate") + 2] if b"collate" in tail else b""
     changes = []
-    for clause in clauses:
+    for clause in table.clauses:
         words = [token.text.lower() for token in clause.tokens]
         for index, word in enumerate(words[:-1]):
             inherited = clause.kind == "column" and word == b"collate" and words[index + 1] == own

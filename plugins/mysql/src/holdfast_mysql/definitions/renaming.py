@@ -103,6 +103,8 @@ def _references(
     known = _folded(frozenset(objects))
     named = [index for index, token in enumerate(tokens) if (token.name or "").casefold() == name]
     qualifying = [index for index in named if _qualifies(tokens, index)]
+    if not qualifying:
+        return [], []
     # Something else has that name too: a table, an alias, or the row of a trigger.
     shared = len(qualifying) < len(named)
     is_row = statement.kind == "trigger" and name in ("old", "new")

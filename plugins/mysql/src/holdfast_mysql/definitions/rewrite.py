@@ -1,12 +1,16 @@
 """Definitions made to fit another definer or another server, or made comparable."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced, tokens, upper_words
+from holdfast_mysql.definitions.tokens import Token, blanked, code, is_text, is_word, replaced, tokens, upper_words
 from holdfast_mysql.session import quoted
 
+# What each comment begins with, and the next number of a table as it says it.
+_REMARK = re.compile(rb"/\*|--|#")
+_COUNTER = re.compile(rb"(?<![\w$\x80-\xff])AUTO_INCREMENT\s*=\s*([\w$\x80-\xff]+)", re.IGNORECASE)
 _HEAD = 12  # tokens within which a definer is named
 
 
@@ -87,18 +91,19 @@ def trigger_moment(statement: Statement) -> str:
 
 def without_comments(body: bytes) -> bytes:
     """A table's definition without what the server remarks: that a column is of a format older than its own."""
+    if not _REMARK.search(body):
+        return body
     remarks = [token for token in tokens(body) if token.kind == "comment"]
     return replaced(body, [(token.start - body[: token.start].endswith(b" "), token.end, b"") for token in remarks])
 
 
 def without_counter(body: bytes) -> tuple[bytes, int]:
     """A table's definition without the next number of its AUTO_INCREMENT column, and that number, 1 if none is said."""
-    tokens = code(body)
-    for index, token in enumerate(tokens):
-        if token.text.upper() == b"AUTO_INCREMENT" and is_text(tokens, index + 1, b"="):
-            number = tokens[index + 2]
-            return replaced(body, [(tokens[index - 1].end, number.end, b"")]), int(number.text)
-    return body, 1
+    plain = blanked(body)
+    counter = _COUNTER.search(plain)
+    if counter is None:
+        return body, 1
+    return replaced(body, [(len(plain[: counter.start()].rstrip()), counter.end(), b"")]), int(counter[1])
 
 
 def disabled(statement: Statement) -> bytes:

@@ -6,9 +6,9 @@ Without them a table holds the same rows. Sources: MySQL 8.4 manual §15.1.20, M
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from holdfast_mysql.definitions.create_table import options_start
 from holdfast_mysql.definitions.storage_kinds import OPTIONS
-from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
+from holdfast_mysql.definitions.table_text import table_text
+from holdfast_mysql.definitions.tokens import Token, is_text, is_word, replaced
 
 #: Kind of clause by the name of an option, in lower case.
 KIND_OF = {name: kind for kind, names in OPTIONS.items() for name in names}
@@ -27,8 +27,8 @@ class StorageClause:
 
 def storage_clauses(body: bytes) -> Iterator[StorageClause]:
     """The clauses of a table as SHOW CREATE TABLE writes them, those of its partitions too."""
-    tail = options_start(body)
-    tokens = code(body)
+    table = table_text(body)
+    tail, tokens = table.options_start, table.tokens
     for index, token in enumerate(tokens):
         if token.start >= tail:
             yield from _option(tokens, index)
@@ -49,8 +49,8 @@ def without_column_storage(body: bytes) -> bytes:
 
     MySQL writes it, for InnoDB too where it means nothing, in comments that MariaDB reads and does not understand.
     """
-    tail = options_start(body)
-    tokens = code(body)
+    table = table_text(body)
+    tail, tokens = table.options_start, table.tokens
     changes = []
     for index in range(len(tokens) - 1):
         first, second = tokens[index], tokens[index + 1]
