@@ -56,10 +56,10 @@ def check_outcome(session: Session, header: RowHeader, outcome: Outcome, *, rows
 
 def execute_rows(session: Session, table: str, statement: bytes, labels: Collection[str]) -> int:
     """Run one INSERT of a script and look at its warnings; `labels` names the columns of ENUM and SET."""
-    result = session.query(statement)
-    if result.warning_count:
+    answer = session.query(statement)
+    if answer.warnings:
         _check_warnings(session, table, labels)
-    return int(result.affected_rows)
+    return answer.affected
 
 
 def _check_warnings(session: Session, table: str, labels: Collection[str], *, own: Collection[int] = ()) -> None:

@@ -15,6 +15,7 @@ from holdfast.api import HoldfastError, PluginError, UnreachableError, UsageErro
 from holdfast_mysql.errors import NO_DATABASE, error_number, server_error, translate_errors
 from holdfast_mysql.location import Location
 from holdfast_mysql.session import driver, parsec
+from holdfast_mysql.session.driver import Answer
 from holdfast_mysql.session.server import SERIES, VERSION_QUERY, Server
 from holdfast_mysql.session.sql import literal, quoted
 
@@ -42,8 +43,8 @@ class Session:
         # A proxy greets with a version of its own; `connect` asks the server behind it.
         self.server = Server.of(connection.get_server_info())
 
-    def query(self, sql: str | bytes) -> Any:
-        """Run one statement and return the driver's result; one that is too long for the server is not sent.
+    def query(self, sql: str | bytes) -> Answer:
+        """Run one statement and return its answer; one that is too long for the server is not sent.
 
         The server would cut the connection in the middle of it, which looks as if it were gone.
         """
@@ -63,17 +64,20 @@ class Session:
 
     def rows(self, sql: str | bytes) -> list[Row]:
         """The rows of a query."""
-        return list(self.query(sql).rows or ())
+        return self.query(sql).rows
 
     def dicts(self, sql: str | bytes) -> list[dict[str, Value]]:
         """The rows of a query by the names of their columns."""
-        result = self.query(sql)
-        names = [_text(column[0]) for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.rows or ()]
+        answer = self.query(sql)
+        names = answer.names
+        return [dict(zip(names, row, strict=True)) for row in answer.rows]
 
     def texts(self, sql: str | bytes) -> list[tuple[str, ...]]:
         """The rows of a query as text, NULL as the empty one."""
-        return [tuple(_text(value) for value in row) for row in self.rows(sql)]
+        return [
+            tuple(["" if value is None else value.decode("utf-8", "surrogateescape") for value in row])
+            for row in self.rows(sql)
+        ]
 
     def value(self, sql: str | bytes) -> str:
         """The first column of the first row as text, empty for NULL and for no row."""
@@ -104,7 +108,7 @@ class Session:
 
     def execute(self, sql: str | bytes) -> int:
         """Run one statement and return the number of its warnings."""
-        return int(self.query(sql).warning_count or 0)
+        return self.query(sql).warnings
 
     def execute_all(self, statements: Sequence[str | bytes]) -> None:
         """Run statements one after another."""
@@ -239,10 +243,8 @@ def use(session: Session, database: str) -> None:
             raise
 
 
-def _text(value: bytes | str | None) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else value.decode(errors="surrogateescape")
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode("utf-8", "surrogateescape")
 
 
 def _tls(location: Location) -> dict[str, Any]:
