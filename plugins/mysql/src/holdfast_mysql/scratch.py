@@ -18,7 +18,7 @@ from holdfast_mysql.proof.place import Place
 from holdfast_mysql.proof.record import METHOD, proof_of
 from holdfast_mysql.proof.repeat import repeat_proof
 from holdfast_mysql.restore.read_only import check_writable
-from holdfast_mysql.session import Session, connect, plain_literal, quoted, use
+from holdfast_mysql.session import Session, batches, connect, plain_literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -46,17 +46,19 @@ class MysqlScratch:
         problems = []
         with translate_errors("cannot check the restored tables"):
             use(self._session, self._name)
-            for table in self._tables(self._session):
-                if not table.stored:
-                    continue  # the server would look for it elsewhere
-                for _, _, kind, text in self._session.texts(f"CHECK TABLE {quoted(table.name)} EXTENDED"):
+            # Of those whose rows are elsewhere the server would look there.
+            stored = [table.name for table in self._tables(self._session) if table.stored]
+            for batch in batches(stored):
+                tables = ", ".join(map(quoted, batch))
+                for place, _, kind, text in self._session.texts(f"CHECK TABLE {tables} EXTENDED"):
                     if _is_problem(kind.lower(), text):
-                        problems.append(f"CHECK TABLE {quote_name(table.name)}: {text}")
-        stored = {table for table, _ in self._request.facts.get("rows", {}).values()}
+                        name = place.removeprefix(f"{self._name}.")
+                        problems.append(f"CHECK TABLE {quote_name(name)}: {text}")
+        backed_up = {table for table, _ in self._request.facts.get("rows", {}).values()}
         problems += [
             f"table {quote_name(name)} cannot be opened: {why}"
             for name, why in self._unopened.items()
-            if self._is_of(name, stored)
+            if self._is_of(name, backed_up)
         ]
         return problems
 

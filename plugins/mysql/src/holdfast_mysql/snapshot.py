@@ -17,7 +17,7 @@ from holdfast.api import HoldfastError, LockedError, quote_name
 from holdfast_mysql.catalog.tables import is_own
 from holdfast_mysql.errors import DENIED, error_number, server_error, table_error
 from holdfast_mysql.replica import replica_positions
-from holdfast_mysql.session import Session, quoted
+from holdfast_mysql.session import Session, batches, quoted
 from holdfast_mysql.session.dump_connections import DumpConnections
 
 log = logging.getLogger("holdfast.mysql")
@@ -120,16 +120,28 @@ class SnapshotTaker:
 
     def _lock_metadata(self, names: Sequence[str]) -> None:
         """Take a metadata lock on each table: ALTER, DROP and TRUNCATE wait until the dump has ended."""
-        for name in names:
+        for batch in batches(names):
             try:
-                self._keeper.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0")
+                self._keeper.execute(" UNION ALL ".join(f"SELECT 1 FROM {quoted(name)} WHERE FALSE" for name in batch))
             except pymysql.MySQLError as error:
-                if error_number(error) == _TIMEOUT:
-                    raise self._not_obtained(error, f"a metadata lock on table {quote_name(name)}") from error
-                if not is_own(self._keeper, name):
-                    self._unopened.add(name)  # whoever reads the definitions says what that means
-                    continue
+                # Which one it was is seen one by one; where the wait is over already, at once.
+                waited = error_number(error) == _TIMEOUT
+                if waited:
+                    self._keeper.execute("SET lock_wait_timeout=1")
+                for name in batch:
+                    self._lock_table(name)
+                if waited:
+                    self._keeper.execute(f"SET lock_wait_timeout={self._timeout}")
+
+    def _lock_table(self, name: str) -> None:
+        try:
+            self._keeper.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0")
+        except pymysql.MySQLError as error:
+            if error_number(error) == _TIMEOUT:
+                raise self._not_obtained(error, f"a metadata lock on table {quote_name(name)}") from error
+            if is_own(self._keeper, name):
                 raise table_error(error, name) from error
+            self._unopened.add(name)  # whoever reads the definitions says what that means
 
     def _lock(self, names: Sequence[str]) -> str:
         """Stop writers by the best means that the account has; what it returns says which."""

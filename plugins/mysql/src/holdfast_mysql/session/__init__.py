@@ -2,6 +2,6 @@
 
 from holdfast_mysql.session.connection import Session, connect, use
 from holdfast_mysql.session.server import Server
-from holdfast_mysql.session.sql import literal, plain_literal, quoted
+from holdfast_mysql.session.sql import batches, literal, plain_literal, quoted
 
-__all__ = ["Server", "Session", "connect", "literal", "plain_literal", "quoted", "use"]
+__all__ = ["Server", "Session", "batches", "connect", "literal", "plain_literal", "quoted", "use"]

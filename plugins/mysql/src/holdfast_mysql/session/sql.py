@@ -1,4 +1,17 @@
-"""Names and texts as SQL writes them."""
+"""Names and texts as SQL writes them, and statements about many tables."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+_BATCH = 50  # tables of one statement: a round trip costs more than what a server does for an empty table
+
+
+def batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """As many of them at a time as one statement is about."""
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]
 
 
 def quoted(name: str) -> str:
