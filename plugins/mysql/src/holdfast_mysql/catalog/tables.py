@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pymysql
@@ -67,6 +68,10 @@ class Table:
 
     def row_header(self) -> RowHeader:
         """What its stream of rows says about itself."""
+        return self._header
+
+    @cached_property
+    def _header(self) -> RowHeader:
         columns = [
             Column(name=column.name, kind=row_kind(column, by_label=self.by_label), nullable=column.nullable)
             for column in self.columns

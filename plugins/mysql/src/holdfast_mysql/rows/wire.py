@@ -20,6 +20,7 @@ from holdfast_mysql.session import Session, driver
 VERSION = 1
 FULL = 0xFFFFFF
 _CHUNK = 1 << 20
+_FIRST = 1 << 16  # bytes of the first piece: most tables are small, and a buffer costs what it is long
 _PIECE = 1 << 16
 _HEADER_LIMIT = 1 << 19  # 4096 columns with the longest names have less
 HEADER = 4
@@ -138,21 +139,22 @@ class RowCopy:
     def _copy(self, head: bytes, receive: driver.Receive) -> Iterator[bytearray]:
         tail = self._header + head
         skip = len(self._header)
+        size = _CHUNK if len(tail) > _FIRST // 2 else _FIRST
         while True:
-            buffer = bytearray(_CHUNK)
+            buffer = bytearray(size)
             view = memoryview(buffer)
             view[: len(tail)] = tail
             have, place = len(tail), skip
             while True:
                 place = self._walk(buffer, place, have)
-                if self._ended or have == _CHUNK:
+                if self._ended or have == size:
                     break
                 received = receive(view[have:])
                 if not received:
                     raise EOFError
                 have += received
             cut = min(place, have)
-            tail, skip = bytes(view[cut:have]), place - cut
+            tail, skip, size = bytes(view[cut:have]), place - cut, _CHUNK
             view.release()
             del buffer[cut:]
             if buffer:
