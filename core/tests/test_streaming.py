@@ -18,7 +18,7 @@ from holdfast.api import Chunk
 from holdfast.endings import Stopped
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.plugins.builtin import NoCodec
-from holdfast.streaming.blocks import BLOCK, blocks
+from holdfast.streaming.blocks import BLOCK, SMALL, blocks
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.encode import Flow, Stored
 from holdfast.streaming.workers import Stop, Workers, run_tasks
@@ -65,6 +65,7 @@ def test_chunks_of_any_size_and_kind_become_blocks_of_at_most_1_mib(
     cut = list(blocks(kind(data) for data, (_, kind) in zip(plain, chunks, strict=True)))
     assert b"".join(cut) == b"".join(plain)
     assert all(0 < len(block) <= BLOCK for block in cut)
+    assert all(len(block) >= SMALL for block in cut[:-1])
     small = [block for block in cut if len(block) < BLOCK // 4]
     assert len(small) <= 1 + sum(size >= BLOCK // 4 for size, _ in chunks)
 
@@ -325,3 +326,27 @@ def test_more_than_the_recorded_size_is_not_decompressed() -> None:
     with pytest.raises(IntegrityError, match="holds more than the 5 bytes"):
         list(plain_chunks(iter(lambda: read.read(3), b""), NoCodec(), stop=Stop(), size=5))
     assert read.tell() == 6
+
+
+def test_a_small_stream_needs_no_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of small ones each would start one, and wait for others."""
+    workers, sink = Workers(1), Sink()
+    try:
+        flow = Flow(codec=NoCodec(), hashers=SHA256, workers=workers, stop=Stop(), window=4, sample=True)
+        monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("a thread was started"))
+        for block in (b"", b"x" * (SMALL - 1)):
+            stored = flow.store([block[:9], block[9:]], sink)
+            assert (stored.size, stored.stored_size) == (len(block), len(block))
+            assert stored.digests == stored.stored_digests == {"sha256": hashlib.sha256(block).hexdigest()}
+            assert sink.frames[-1] == block
+    finally:
+        monkeypatch.undo()
+        workers.close()
+
+
+def test_a_stopped_run_stores_no_small_stream() -> None:
+    stop, sink = Stop(), Sink()
+    stop.set(Stopped())
+    with pytest.raises(Stopped):
+        store([b"x"], writer=sink, stop=stop)
+    assert sink.frames == []

@@ -6,6 +6,7 @@ from holdfast.api import Chunk
 from holdfast.errors import PluginError
 
 BLOCK = 1 << 20
+SMALL = BLOCK // 4  # a block with fewer bytes is the last one: its stream has been read to the end
 
 
 def blocks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -14,7 +15,7 @@ def blocks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         if not isinstance(chunk, bytes | bytearray | memoryview):
             raise PluginError(f"the engine yielded {type(chunk).__name__} where bytes are expected")
-        if not pending and BLOCK // 4 <= len(chunk) <= BLOCK and not isinstance(chunk, memoryview):
+        if not pending and SMALL <= len(chunk) <= BLOCK and not isinstance(chunk, memoryview):
             yield chunk
             continue
         view = memoryview(chunk).cast("B")

@@ -4,13 +4,14 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from itertools import chain
 
 import msgspec
 
 from holdfast.api import Chunk, Codec, Hasher, HasherFactory, Writer
 from holdfast.endings import Stopped
 from holdfast.errors import PluginError
-from holdfast.streaming.blocks import blocks
+from holdfast.streaming.blocks import SMALL, blocks
 from holdfast.streaming.samples import Sample, Sampler
 from holdfast.streaming.workers import PATIENCE, TICK, Stop, Workers, join
 
@@ -33,21 +34,13 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         """Read a stream to its end: compress, digest and write it."""
         plain = {name: start() for name, start in self.hashers.items()}
         stored = {name: start() for name, start in self.hashers.items()}
-        size = 0
         output = _Output(writer, stored, stop=self.stop, window=self.window, sampler=Sampler() if self.sample else None)
-        try:
-            for block in blocks(chunks):
-                output.wait()
-                output.put(block, self.workers.submit(self.codec.encode, block))
-                for hasher in plain.values():
-                    hasher.update(block)
-                size += len(block)
-                self.count(len(block))
-            if not size:
-                output.put(b"", self.workers.submit(self.codec.encode, b""))  # an empty stream is one empty frame
-            output.finish()
-        finally:
-            output.close()
+        source = blocks(chunks)
+        first = next(source, b"")  # an empty stream is one empty frame
+        if len(first) < SMALL:
+            size = self._store_block(first, plain, output)
+        else:
+            size = self._store_blocks(chain((first,), source), plain, output)
         return Stored(
             size=size,
             stored_size=output.size,
@@ -55,6 +48,33 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
             stored_digests=_hex(stored),
             samples=output.samples,
         )
+
+    def _store_block(self, block: Chunk, plain: Mapping[str, Hasher], output: "_Output") -> int:
+        """Store a small stream without other threads: with thousands of them, these take longer than all the rest."""
+        self.stop.check()
+        frame = self.codec.encode(block)
+        for hasher in plain.values():
+            hasher.update(block)
+        self.count(len(block))
+        output.write_alone(block, frame)
+        return len(block)
+
+    def _store_blocks(self, source: Iterable[Chunk], plain: Mapping[str, Hasher], output: "_Output") -> int:
+        """Store a stream of several, which the workers compress at once; returns its bytes."""
+        size = 0
+        output.start()
+        try:
+            for block in source:
+                output.wait()
+                output.put(block, self.workers.submit(self.codec.encode, block))
+                for hasher in plain.values():
+                    hasher.update(block)
+                size += len(block)
+                self.count(len(block))
+            output.finish()
+        finally:
+            output.close()
+        return size
 
 
 class _Output:
@@ -78,7 +98,16 @@ class _Output:
         self._room = threading.Semaphore(window)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-output", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
+
+    def write_alone(self, block: Chunk, frame: Chunk) -> None:
+        """Write the only frame, without the thread."""
+        self._write(block, frame)
+        if self._sampler is not None:
+            self.samples = self._sampler.finish()
 
     def wait(self) -> None:
         """Wait for room for another frame; raises what went wrong with those before."""
