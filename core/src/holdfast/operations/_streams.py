@@ -65,11 +65,12 @@ def store_streams(
     taken: set[str] = set()
     paths = [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
     records: dict[str, StreamRecord] = {}
+    source = redact(setup.plan.source)
 
     def store(stream: Stream, path: str) -> None:
         # The error of a failed write holds on to the frames that it passed: only closing ends the read in time.
         with (
-            closing(_reading(setup, session, stream, _seat(seats, run.stop))) as chunks,
+            closing(_reading(session, stream, source, _seat(seats, run.stop))) as chunks,
             setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
         ):
             stored = flow.store(chunks, writer)
@@ -109,10 +110,10 @@ def _seat(seats: Semaphore, stop: Stop) -> Iterator[None]:
 
 
 def _reading(
-    setup: BackupSetup, session: DumpSession, stream: Stream, seat: AbstractContextManager[None]
+    session: DumpSession, stream: Stream, source: str, seat: AbstractContextManager[None]
 ) -> Generator[Chunk, None, None]:
     """Read a stream in a seat of its own; what goes wrong here is the source's fault and says so."""
-    with seat, translate_errors(f"cannot read {quote_name(stream.name)} of {redact(setup.plan.source)}"):
+    with seat, translate_errors(f"cannot read {quote_name(stream.name)} of {source}"):
         yield from session.read(stream)
 
 

@@ -16,7 +16,7 @@ from holdfast.plugins.guard import guarded_result
 from holdfast.plugins.loading import Loader, Owned, Plugin, normal_name
 from holdfast.plugins.observing import Observers
 from holdfast.plugins.options import build_options, spec_options, split_spec
-from holdfast.plugins.wrapping import Layers, code_of
+from holdfast.plugins.wrapping import Callers, Layers, code_of
 from holdfast.url import list_harmless
 
 GROUP = "holdfast"
@@ -63,6 +63,7 @@ class Registry:
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
         self._compared: set[str] = set()
+        self._callers = Callers(self._manager)
         _list_harmless_parameters((*self.components(Kind.ENGINE), *self.components(Kind.STORAGE)))
 
     # --- looking up ---
@@ -157,13 +158,13 @@ class Registry:
 
     def ask(self, hook: str, owned: Owned, **arguments: Any) -> Any:
         """The same for a hook that the owner need not have; None where it has not. What is returned is guarded."""
-        others = self._manager.get_plugins() - {each.plugin for each in self._around(hook)} - {owned.plugin.module}
+        call = self._callers.of(hook, owned.plugin.module, self._around(hook))
         layers = Layers(
             lambda value, title: guarded_result(hook, value, Blame(owned=owned, wrapper=title, around=layers.around)),
             self._titles(),
         )
         with attribute_errors(self.blame(hook, owned), hook), layers.watched():
-            result = self._manager.subset_hook_caller(hook, others)(**arguments)
+            result = call(**arguments)
         return layers.guarded(result)
 
     def blame(self, hook: str, owned: Owned) -> Blame:
@@ -175,7 +176,7 @@ class Registry:
 
     def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
         """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
-        titles = self._titles()
+        titles = self._titles() if around else {}
         owner = code_of(getattr(owned.plugin.module, hook, None))
         authors = {code: titles.get(id(each.plugin), "") for each in around if (code := code_of(each.function))}
         return authors | ({owner: ""} if owner else {})

@@ -6,7 +6,7 @@ One that hands on what it got is no part of it, and nobody names it.
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any, TypeAlias
@@ -14,6 +14,22 @@ from typing import Any, TypeAlias
 _running = threading.local()
 
 Guarding: TypeAlias = Callable[[Any, str], Any]
+
+
+class Callers:
+    """What calls hooks of one plugin with the wrappers around it, each made once: every stream has new digests."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._made: dict[tuple[str, int], Any] = {}
+
+    def of(self, hook: str, owner: Any, around: Iterable[Any]) -> Any:
+        """Call a hook of the owner; `around` are the wrappers."""
+        key = (hook, id(owner))
+        if key not in self._made:
+            others = self._manager.get_plugins() - {each.plugin for each in around} - {owner}
+            self._made[key] = self._manager.subset_hook_caller(hook, others)
+        return self._made[key]
 
 
 class Layers:
