@@ -165,6 +165,11 @@ def os_error_text(error: OSError) -> str:
     return _REASONS.get(number, (error.strerror or str(error) or type(error).__name__).lower())
 
 
+def refusal_text(error: "OSError | HoldfastError") -> str:
+    """Say in a few words why a storage refused: of a system as it does, of a service by its message."""
+    return os_error_text(error) if isinstance(error, OSError) else error.message
+
+
 def lower_first(text: str) -> str:
     """Begin a foreign message as ours begin: in lowercase, unless it begins with an acronym."""
     return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"

@@ -25,7 +25,7 @@ from holdfast.api import (
     Watcher,
 )
 from holdfast.defaults import default_jobs
-from holdfast.errors import HoldfastError, IntegrityError, PluginError, UsageError, os_error_text
+from holdfast.errors import CredentialsError, HoldfastError, IntegrityError, PluginError, UsageError, refusal_text
 from holdfast.operations._loading import RestoreSetup, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
 from holdfast.plugins.engine import options_for
@@ -284,8 +284,8 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
     }
     try:
         known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
-    except OSError as error:
-        run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
+    except (OSError, CredentialsError) as error:
+        run.warn(f"the result could not be recorded in the store: {refusal_text(error)}")
     return DrillResult(
         id=entry.id,
         name=entry.name,

@@ -7,7 +7,14 @@ from typing import Any
 
 from holdfast.api import EventType, HasherFactory, Kind, Operation, Storage, Watcher
 from holdfast.defaults import default_jobs
-from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, os_error_text
+from holdfast.errors import (
+    CredentialsError,
+    HoldfastError,
+    IntegrityError,
+    NotFoundError,
+    PartialError,
+    refusal_text,
+)
 from holdfast.patience import Patience
 from holdfast.plan import check_jobs
 from holdfast.plugins.builtin import NoCodec
@@ -68,8 +75,8 @@ def verify(
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:
             known += (findings.record(storage, entry.folder, depth=depth, problems=problems, detail=detail),)
-        except OSError as error:
-            run.warn(f"the result could not be recorded in the store: {os_error_text(error)}")
+        except (OSError, CredentialsError) as error:
+            run.warn(f"the result could not be recorded in the store: {refusal_text(error)}")
         result = VerifyResult(
             id=entry.id,
             name=entry.name,

@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -34,6 +33,7 @@ from holdfast.store.lineage import are_mixed, describe, lineages
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 from holdfast.store.renames import renamed_hint, was_called
+from holdfast.streaming.workers import Stop, run_tasks
 
 StoreLike = str | os.PathLike[str] | Storage | None
 """How a program names a store: a path, a URL, an object, or None for the default."""
@@ -245,8 +245,15 @@ def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) 
     """
     if len(tasks) < 2 or isinstance(storage, SupportsFolder):
         return [task() for task in tasks]
-    with ThreadPoolExecutor(_READERS, "holdfast-catalog") as pool:
-        return [future.result() for future in [pool.submit(task) for task in tasks]]
+    results: list[Entry | None] = [None] * len(tasks)
+
+    def run(number: int) -> None:
+        results[number] = tasks[number]()
+
+    # Not in an executor: that one waits for its threads, also where a signal ends the program and a service hangs.
+    readings = [partial(run, number) for number in range(len(tasks))]
+    run_tasks(readings, jobs=_READERS, stop=Stop(), tick=lambda: None, release=lambda: None)
+    return results
 
 
 def _first_whole(entries: Iterator[Entry]) -> Entry | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from holdfast.api import Storage, SupportsSharedLease
-from holdfast.errors import LockedError, os_error_text
+from holdfast.errors import CredentialsError, LockedError, os_error_text
 from holdfast.store.entry import Entry
 from holdfast.store.leasing import held
 from holdfast.store.published import check_published
@@ -30,9 +30,9 @@ def reading(storage: Storage, entry: Entry) -> Iterator[None]:
     """
     busy = f"backup {entry.folder} is being deleted by another process, or not yet done with"
     with ExitStack() as stack:
-        stack.enter_context(using_source(storage, entry.name))
+        stack.enter_context(using_source(storage, entry.name, only_reads=True))
         if isinstance(storage, SupportsSharedLease) and _take(
-            stack, lambda: _patiently(storage, entry.id, busy), entry.id
+            stack, lambda: _patiently(storage, entry.id, busy), entry.id, only_reads=True
         ):
             check_published(storage, entry.folder)
         yield
@@ -51,12 +51,12 @@ def deleting(storage: Storage, entry: Entry) -> Iterator[None]:
 
 
 @contextmanager
-def using_source(storage: Storage, name: str) -> Iterator[None]:
+def using_source(storage: Storage, name: str, *, only_reads: bool = False) -> Iterator[None]:
     """Keep a source from being renamed, where the storage can: whoever writes, reads or deletes a backup of it."""
     with ExitStack() as stack:
         if isinstance(storage, SupportsSharedLease):
             busy = f"the source '{name}' is being renamed by another process"
-            _take(stack, lambda: _patiently(storage, source_lease(name), busy), name)
+            _take(stack, lambda: _patiently(storage, source_lease(name), busy), name, only_reads=only_reads)
         yield
 
 
@@ -65,14 +65,24 @@ def source_lease(name: str) -> str:
     return f"source-{name}"
 
 
-def _take(stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], name: str) -> bool:
-    """Take a lease if the store has a place for it; returns whether it has."""
+def _take(
+    stack: ExitStack, lease: Callable[[], AbstractContextManager[None]], name: str, *, only_reads: bool = False
+) -> bool:
+    """Take a lease if the store has a place for it; returns whether it has.
+
+    Of a service, whose keys may be good for reading alone, whoever only reads goes on without.
+    """
     try:
         stack.enter_context(held(lease(), name))
     except OSError as error:
         if error.errno not in _NO_LEASE:
             raise
         log.info("no lease of %s can be taken: %s", name, os_error_text(error), extra={"id": name})
+        return False
+    except CredentialsError as error:
+        if not only_reads:
+            raise
+        log.info("no lease of %s can be taken: %s", name, error.message, extra={"id": name})
         return False
     return True
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from holdfast.api import Storage, SupportsDeleteMany
-from holdfast.errors import LockedError, PluginError, os_error_text
+from holdfast.errors import CredentialsError, LockedError, PluginError, os_error_text
 from holdfast.plugins.guard import provider
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import release_name
@@ -73,7 +73,7 @@ def abandoned(storage: Storage, leftovers: Iterable[str]) -> list[str]:
     folders = []
     for folder in leftovers:
         backup_id = folder.rpartition("/")[2]
-        with contextlib.suppress(LockedError, OSError), held(storage.lease(backup_id), backup_id):
+        with contextlib.suppress(LockedError, OSError, CredentialsError), held(storage.lease(backup_id), backup_id):
             folders.append(folder)
     return folders
 
