@@ -20,6 +20,9 @@ _ERRORS = {
     "503": (503, "SlowDown", "Please reduce your request rate."),
     "409": (409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation"),
     "403": (403, "AccessDenied", "Access Denied"),
+    "404": (404, "NoSuchUpload", "The specified upload does not exist."),
+    "400": (400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-central-1'"),
+    "error in 200": (200, "InternalError", "We encountered an internal error. Please try again."),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
 }
 _CONDITIONS = ("if-none-match", "if-match")
@@ -78,6 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "ignore" and self.command == "PUT" and any(name in headers for name in _CONDITIONS):
             self._overwrite(body)
             return
+        if fault == "garbled":
+            self._tell(200, b"<html><body>Log in to this <b>network</html>")
+            return
+        if fault == "whole":  # the header Range does not arrive
+            self._tell(200, self.owner.get_object(**self._object())["Body"].read())
+            return
         if fault == "lost":  # the request never arrives
             self._cut()
             return
@@ -85,6 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         backend.request(self.command, self.path, body=body, headers={k: v for k, v in headers.items() if k != "expect"})
         answer = backend.getresponse()
         data = answer.read()
+        if fault == "twice":
+            backend.request(self.command, self.path, body=body, headers=headers)
+            answer = backend.getresponse()
+            data = answer.read()
         backend.close()
         if fault == "drop":  # carried out, and the reply is lost
             self._cut()
@@ -112,15 +125,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _overwrite(self, body: bytes) -> None:
         """Put an object as a service does that looks at no condition: what was signed cannot be left out."""
-        bucket, _, key = unquote(self.path.partition("?")[0]).lstrip("/").partition("/")
-        told = self.owner.put_object(Bucket=bucket, Key=key, Body=body)
+        told = self.owner.put_object(**self._object(), Body=body)
         self.send_response_only(200)
         self.send_header("ETag", told["ETag"])
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def _object(self) -> dict[str, str]:
+        bucket, _, key = unquote(self.path.partition("?")[0]).lstrip("/").partition("/")
+        return {"Bucket": bucket, "Key": key}
+
     def _refuse(self, status: int, code: str, text: str) -> None:
-        data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()
+        self._tell(status, f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>".encode())
+
+    def _tell(self, status: int, data: bytes) -> None:
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

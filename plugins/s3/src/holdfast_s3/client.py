@@ -1,5 +1,6 @@
 """Calls of the service: tried again for minutes where that can help, and in the words of Holdfast where they fail."""
 
+import contextlib
 import errno
 import logging
 import random
@@ -11,14 +12,16 @@ from typing import Any
 import botocore.exceptions as broken
 import botocore.session
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
-from holdfast.api import CredentialsError, HoldfastError, NotFoundError, UnreachableError, quote_name
+from holdfast.api import CredentialsError, HoldfastError, NotFoundError, UnreachableError, UsageError, quote_name
 from holdfast_s3.location import Location
 
 log = logging.getLogger("holdfast.storage")
 
 _CONNECT, _READ = 10, 60  # seconds
-_CONNECTIONS = 16
+_CONNECTIONS = 64  # that are kept; of more the client warns
 _PATIENCE = 300.0  # seconds from the first failure of a call to the last try
 _UNKNOWN_PATIENCE = 8.0  # where the service has not answered once: its address is wrong, or it is down
 _LONGEST_PAUSE = 20.0
@@ -45,6 +48,11 @@ _CUT_OFF = (
     broken.HTTPClientError,
     broken.IncompleteReadError,
     broken.ResponseStreamingError,
+    ResponseParserError,
+    HTTPError,  # which a body raises as it is where TLS breaks
+)
+_ELSEWHERE = frozenset(
+    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "TemporaryRedirect"}
 )
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "EntityTooLarge", "XAmzQuotaExceeded"})
 
@@ -71,23 +79,53 @@ class Client:
         """Call an operation for the object at a path.
 
         After a try of which nobody knows whether it was carried out, `again` is asked for the answer to it first: a
-        service refuses what it has done already, as what somebody else did.
+        service refuses what it has done already, as what somebody else did. So is it after a first try that is refused
+        for that: what stands between us and the service may have sent it twice.
         """
-        method = getattr(self._opened(), operation)
+        return self.attempt(getattr(self._opened(), operation), operation, path, parameters, again=again)
+
+    def content(self, path: str, parameters: Mapping[str, Any]) -> tuple[bytes, str]:
+        """All that a read of an object brings, with its ETag; one that breaks in the middle is made again."""
+
+        def read(**parameters: Any) -> tuple[bytes, str]:
+            answer = self._opened().get_object(**parameters)
+            check_part(answer, parameters)
+            with contextlib.closing(answer["Body"]) as body:
+                return body.read(), answer.get("ETag", "")
+
+        content: tuple[bytes, str] = self.attempt(read, "get_object", path, parameters)
+        return content
+
+    def attempt(
+        self,
+        method: Callable[..., Any],
+        operation: str,
+        path: str,
+        parameters: Mapping[str, Any],
+        /,
+        *,
+        again: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Do what calls the service, and do it again for as long as that can help; see `call`."""
         parameters = {"Bucket": self._location.bucket, **parameters}
         if self._location.requester_pays:
             parameters["RequestPayer"] = "requester"
         begun, tries, unsure = time.monotonic(), 0, False
+        failed: float | None = None
         while True:
             self._wait_with_others()
             try:
                 answer = method(**parameters)
             except (*_CUT_OFF, broken.ClientError) as error:
                 self._answered |= isinstance(error, broken.ClientError)
+                unsure |= _code(error)[1] == 412
                 if unsure and again is not None and (answer := again()) is not None:
                     return answer
-                pause = self._pause(error, tries, time.monotonic() - begun)
+                failed = time.monotonic() if failed is None else failed
+                pause = self._pause(error, tries, time.monotonic() - (failed if self._answered else begun))
                 if pause is None:
+                    if isinstance(error, _CUT_OFF):
+                        self._answered = False  # what is to be tidied up now does not wait for it as long once more
                     raise meaning(error, self._location, path) from error
                 tries, unsure = tries + 1, True
                 log.info("%s of %s is tried again in %.1f s: %s", operation, quote_name(path), pause, _text(error))
@@ -150,7 +188,7 @@ def _make(location: Location) -> Any:
         raise meaning(error, location, "") from error
 
 
-def _code(error: Exception) -> tuple[str, int]:
+def _code(error: BaseException | None) -> tuple[str, int]:
     """The service's own name of an error, and the status of the answer."""
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     return (
@@ -159,12 +197,27 @@ def _code(error: Exception) -> tuple[str, int]:
     )
 
 
+def code_of(error: BaseException | None) -> str:
+    """The service's own name of what caused an error; empty where the service did not."""
+    return _code(error.__cause__ if error else None)[0]
+
+
 def _text(error: Exception) -> str:
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     code, status = _code(error)
     told = str(response.get("Error", {}).get("Message", "")) or code
     text = f"{told} ({status} {code})" if status else str(error)
     return " ".join(text.split())[:500]
+
+
+def check_part(answer: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Refuse the whole of an object where a part was asked for: what is taken for other bytes looks like damage."""
+    if "Range" in parameters and answer.get("ResponseMetadata", {}).get("HTTPStatusCode") != 206:
+        answer["Body"].close()
+        raise HoldfastError(
+            f"the service ignores 'Range: {parameters['Range']}', and sends what was not asked for",
+            hint="look what stands between this machine and the service",
+        )
 
 
 def is_missing(error: Exception) -> bool:
@@ -199,6 +252,11 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
         )
     if isinstance(error, broken.ProfileNotFound | broken.UnauthorizedSSOTokenError | broken.SSOTokenLoadError):
         return CredentialsError(f"no key for {location.text}: {text}")
+    if code in _ELSEWHERE or status in (301, 307):
+        return UsageError(
+            f"the bucket is in another region than {location.region or 'the one that was taken'}, {what}",
+            hint="name its region by ?region=",
+        )
     if code in _FULL or status == 507:
         return OSError(errno.ENOSPC, text, path)
     if code == "NotImplemented" or status == 501:
@@ -206,6 +264,8 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
             f"the service cannot do what a store needs, {what}",
             hint="Holdfast needs conditional writes (If-None-Match), so that no backup is ever overwritten",
         )
+    if isinstance(error, broken.SSLError):
+        return UnreachableError(f"the service of {what}", hint="?ca= names the file of certificates to trust")
     if isinstance(error, _CUT_OFF) or status >= 500:
         return UnreachableError(f"the service of {what}")
     return HoldfastError(f"the service cannot do it, {what}")

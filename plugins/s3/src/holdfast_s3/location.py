@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit
 
 from holdfast.api import DatabaseURL, UsageError, quote_name, redact
 from holdfast_s3 import PARAMETERS
@@ -65,6 +66,11 @@ class Location:
         if "sse_key" in given and given.get("sse") != "aws:kms":
             raise UsageError(f"{redacted} has sse_key without sse=aws:kms")
         parts = [part for part in parsed.path.split("/") if part]
+        if {".", ".."} & set(parts) or re.search(r"[\0-\x1f\x7f]", parsed.path):
+            raise UsageError(
+                f"{redacted} has '.', '..' or a control character in its prefix, which services and proxies do not "
+                "keep as it is"
+            )
         texts = {name: given.get(name) or None for name in PARAMETERS - _CHOICES.keys() - {"part_size"}}
         return cls(
             text=redacted,
@@ -81,12 +87,20 @@ class Location:
 def _check_server(name: str, value: str | None, redacted: str) -> None:
     if not value:
         return
-    if not value.startswith(("http://", "https://")):
+    if not _is_server(value):
         raise UsageError(f"{name} is {quote_name(value)} in {redacted}, expected http://host:port or https://host")
     if "@" in value:
         raise UsageError(
             f"{name} holds a user in {redacted}, which everybody would see", hint="set HTTPS_PROXY, or connect without"
         )
+
+
+def _is_server(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:  # of the port
+        return False
 
 
 def _part_size(text: str | None, redacted: str) -> int:

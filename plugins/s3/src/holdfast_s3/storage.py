@@ -4,12 +4,12 @@ import contextlib
 import errno
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from holdfast.api import CredentialsError, HoldfastError, Leases, Stat, UnreachableError, quote_name
-from holdfast_s3.client import Client, meaning
+from holdfast.api import CredentialsError, HoldfastError, Leases, Stat, UnreachableError
+from holdfast_s3.client import Client, check_part, code_of, meaning
 from holdfast_s3.location import Location
 from holdfast_s3.upload import Upload, abort
 
@@ -48,12 +48,17 @@ class S3Storage:
         if length == 0:
             self.stat(path)
             return b""
-        pieces = self._get(path, offset, length)
-        return b"".join(pieces)
+        part = {} if length is None and not offset else _part(offset, length)
+        try:
+            return self._client.content(path, {"Key": self._key(path), **part})[0]
+        except HoldfastError as error:
+            if code_of(error) == "InvalidRange":
+                return b""
+            raise
 
     def stream(self, path: str, offset: int = 0) -> Iterator[bytes]:
         """Read the rest in one request."""
-        return self._get(path, offset, None)
+        return self._get(path, offset)
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """List page by page, and uploads that nobody has ended."""
@@ -83,18 +88,22 @@ class S3Storage:
         """Remove a thousand objects with each request."""
         for path in filter(_PARTIAL.fullmatch, paths):
             self.delete(path)
-        failed: dict[str, Any] | None = None
+        left: list[str] = []
         objects = [path for path in paths if not _PARTIAL.fullmatch(path)]
         for batch in (objects[at : at + _BATCH] for at in range(0, len(objects), _BATCH)):
             self._leases.check()
             wanted = {"Objects": [{"Key": self._key(path)} for path in batch], "Quiet": True}
-            answer = self._client.call("delete_objects", batch[0], {"Delete": wanted})
+            try:
+                answer = self._client.call("delete_objects", batch[0], {"Delete": wanted})
+            except (CredentialsError, UnreachableError):
+                raise
+            except HoldfastError:  # it knows no batches, or not this checksum of them
+                left += batch
+                continue
             errors = [each for each in answer.get("Errors", ()) if each.get("Code") != "NoSuchKey"]
-            failed = failed or next(iter(errors), None)
-        if failed:
-            path = str(failed["Key"]).removeprefix(self._location.prefix)
-            kind = CredentialsError if failed.get("Code") == "AccessDenied" else HoldfastError
-            raise kind(f"{self.location}: {quote_name(path)} could not be deleted: {failed.get('Message')}")
+            left += [str(each["Key"]).removeprefix(self._location.prefix) for each in errors]
+        for path in left:  # each of which may be busy, or refused for a reason of its own
+            self.delete(path)
 
     def barrier(self) -> None:
         """What was answered is on the service's disks."""
@@ -114,16 +123,16 @@ class S3Storage:
     def _key(self, path: str) -> str:
         return self._location.prefix + path
 
-    def _get(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
-        end = "" if length is None else str(offset + length - 1)
-        part = {"Range": f"bytes={offset}-{end}"} if offset or end else {}
+    def _get(self, path: str, offset: int) -> Iterator[bytes]:
+        part = _part(offset, None) if offset else {}
         try:
-            body = self._client.call("get_object", path, {"Key": self._key(path), **part})["Body"]
+            answer = self._client.call("get_object", path, {"Key": self._key(path), **part})
         except HoldfastError as error:
-            if _is_beyond_end(error):
+            if code_of(error) == "InvalidRange":
                 return
             raise
-        with contextlib.closing(body):
+        check_part(answer, part)
+        with contextlib.closing(answer["Body"]) as body:
             try:
                 yield from body.iter_chunks(_PIECE)
             except Exception as error:
@@ -139,7 +148,7 @@ class S3Storage:
             yield page
             if not page.get("IsTruncated"):
                 return
-            parameters[token] = page[f"Next{token}"]
+            parameters[token] = _next(page, f"Next{token}")
 
     def _unfinished(self, folder: str) -> Iterator[Stat]:
         """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; where we may not ask, none are told."""
@@ -154,7 +163,8 @@ class S3Storage:
                 yield Stat(path=path, size=self._size_of(upload))
             if not page.get("IsTruncated"):
                 return
-            parameters |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+            following = _next(page, "NextKeyMarker")
+            parameters |= {"KeyMarker": following, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
 
     def _size_of(self, upload: dict[str, Any]) -> int:
         try:
@@ -167,11 +177,9 @@ class S3Storage:
 
     def _get_lease(self, name: str) -> tuple[bytes, str] | None:
         try:
-            answer = self._client.call("get_object", _LEASES + name, {"Key": self._key(_LEASES + name)})
+            return self._client.content(_LEASES + name, {"Key": self._key(_LEASES + name)})
         except FileNotFoundError:
             return None
-        with contextlib.closing(answer["Body"]) as body:
-            return body.read(), answer["ETag"]
 
     def _put_lease(self, name: str, value: bytes, tag: str | None) -> bool:
         if not self._put_if(name, value, {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}):
@@ -211,7 +219,12 @@ class S3Storage:
                 self._client.call("delete_object", path, {"Key": self._key(path), "IfMatch": tag})
 
 
-def _is_beyond_end(error: HoldfastError) -> bool:
-    """Whether there are no such bytes, which is no failure."""
-    response = getattr(error.__cause__, "response", {})
-    return bool(response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 416)
+def _part(offset: int, length: int | None) -> dict[str, str]:
+    return {"Range": f"bytes={offset}-{'' if length is None else offset + length - 1}"}
+
+
+def _next(page: Mapping[str, Any], name: str) -> Any:
+    """Where the next page of a listing begins."""
+    if not page.get(name):
+        raise HoldfastError("the service lists a part, and does not say how to list the rest")
+    return page[name]

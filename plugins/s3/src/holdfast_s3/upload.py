@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast.api import HoldfastError
-from holdfast_s3.client import Client
+from holdfast_s3.client import Client, code_of
 from holdfast_s3.location import Location
 
 _MOST_PARTS = 10_000
@@ -142,3 +142,6 @@ def abort(client: Client, key: str, path: str, upload: str) -> None:
         client.call("abort_multipart_upload", path, {"Key": key, "UploadId": upload})
     except FileNotFoundError:
         return
+    except HoldfastError as error:
+        if code_of(error) != "NoSuchUpload":
+            raise
