@@ -151,7 +151,7 @@ def test_a_url_that_is_wrong_is_not_repeated_with_its_secret(careless: Shell, so
 
 @pytest.mark.parametrize("way", ["option", "joined", "variable"])
 def test_the_secret_of_a_stores_url_is_not_shown(careless: Shell, way: str) -> None:
-    store = url("bucket", "s3")
+    store = url("bucket", "swift")
     arguments = {"option": ["--store", store], "joined": [f"--store={store}"], "variable": []}[way]
     env = {"HOLDFAST_STORE": store} if way == "variable" else {}
     for command in (["list"], ["backup", "sqlite:///app.db"]):

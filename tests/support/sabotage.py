@@ -3,6 +3,7 @@
 from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.loading import Loader, Plugin
 from holdfast.plugins.registry import Registry
+from holdfast.plugins.wrapping import Callers
 from holdfast.testing import MemoryEngine, MemoryStorage
 from support.saboteur import CAPABILITIES, KINDS, NAMES, Sabotage, Saboteur
 
@@ -30,4 +31,5 @@ class World:
             own = sabotage if sabotage and each == kind else Sabotage()
             loader.add(plugin, Saboteur(each, inner[each], own))
         registry.plugins, registry._manager = loader.plugins, loader.manager
+        registry._callers = Callers(loader.manager)
         return registry

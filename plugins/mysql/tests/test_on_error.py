@@ -168,5 +168,6 @@ def test_of_a_garbled_table_the_rows_before_it_are_restored_and_its_other_parts(
     gone = [number for number in range(1, 601) if number not in ids]
     assert gone == list(range(250, 250 + len(gone)))
     assert 0 < len(gone) < 250
-    with pytest.raises(holdfast.IntegrityError):
+    # The digests agree, as they do not with real damage: what the server does not take says nothing of the backup.
+    with pytest.raises(holdfast.IntegrityError if kind == "length" else holdfast.HoldfastError):
         holdfast.restore(record.id, mariadb.url(new_name()), store=store)

@@ -25,9 +25,9 @@ def check_target(
     """Ask the engine whether a target holds data after a restore; `PluginError` if it says that it holds none.
 
     Only where the proof counts rows, or lists files, is it known that there has to be any; a target of which the engine
-    says something else than yes or no tells nothing.
+    says something else than yes or no tells nothing. What is a part of its source goes into a target that holds more.
     """
-    if request.select or request.exclude or request.exclude_kinds or failures:
+    if request.select or request.exclude or request.exclude_kinds or failures or manifest.part:
         return
     recorded = manifest.proof.objects if manifest.proof else ()
     rows = sum(each.rows or 0 for each in recorded if each.kind in _TABLES)

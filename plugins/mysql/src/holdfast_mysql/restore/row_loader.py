@@ -17,7 +17,7 @@ from holdfast_mysql.restore.duplicates import is_unnamed, row_by_row
 from holdfast_mysql.restore.failures import Failures
 from holdfast_mysql.restore.left_checks import CheckViolatedError, breaks_check
 from holdfast_mysql.restore.load_rows import load_rows
-from holdfast_mysql.restore.load_warnings import UnseenWarningsError, execute_rows
+from holdfast_mysql.restore.load_warnings import ChangedRowsError, UnseenWarningsError, execute_rows
 from holdfast_mysql.restore.prepared_insert import insert
 from holdfast_mysql.restore.tables import TableMaker
 from holdfast_mysql.rows.wire import RowReader
@@ -85,7 +85,7 @@ class RowLoader:
         """Load what a damaged stream has before the row that the server refused, and list how much that is."""
         table, recorded = self._recorded[stream]
         rows = 0
-        with contextlib.suppress(IntegrityError), self._pool.acquire() as session:
+        with contextlib.suppress(IntegrityError, ChangedRowsError), self._pool.acquire() as session:
             reader = self._reader_of(stream, blob)
             with translate_errors(f"cannot load table {quote_name(table)}"), self._tables.transaction(session, table):
                 rows = insert(session, reader, ends=self._ends, until_refused=True) if reader.header.columns else 0

@@ -20,8 +20,8 @@ NO_DEFINER = 1449
 # They speak of how a definition is written or logged, and change nothing of it: words, aliases, widths, character sets
 # and collations that are deprecated (1287, 1681, 3719, 3778, 4166), a second key over the same columns (1831), a
 # foreign key to columns that are not unique (6124), logging by statement (1592), a language that is not installed
-# (6001).
-HARMLESS = frozenset({1287, 1592, 1681, 1831, 3719, 3778, 4166, 6001, 6124})
+# (6001), tables of several engines in one transaction (6414).
+HARMLESS = frozenset({1287, 1592, 1681, 1831, 3719, 3778, 4166, 6001, 6124, 6414})
 _HINTS = {
     1071: "the server allows shorter keys only: set innodb_default_row_format=DYNAMIC there, or alter the table",
     1266: "unset enforce_storage_engine on the server, or use -o strip=engine",
