@@ -12,7 +12,8 @@ from holdfast.api import Codec, HasherFactory, Storage
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, quote_name
 from holdfast.plugins.guard import offered_by, provider
 from holdfast.store.manifest import BlobRecord
-from holdfast.streaming.blocks import BLOCK
+from holdfast.store.object_bytes import object_bytes
+from holdfast.streaming.workers import Stop
 
 _SAMPLE = b"what a codec encodes it decodes " * 4096 + bytes(range(256)) * 64
 
@@ -79,7 +80,7 @@ class PluginFaults:
     def _read(self, path: str, listed: int) -> tuple[int, str]:
         """Size and SHA-256 of what the storage gives; no more is read than a piece beyond what it tells."""
         running, size = hashlib.sha256(), 0
-        while size <= listed and (piece := self._storage.read(path, size, BLOCK)):
+        for piece in object_bytes(self._storage, path, size=listed, stop=Stop()):
             running.update(piece)
             size += len(piece)
         return size, running.hexdigest()

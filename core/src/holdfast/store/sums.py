@@ -7,8 +7,9 @@ from holdfast.errors import HoldfastError, os_error_text, quote_name
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS
+from holdfast.store.object_bytes import object_bytes
 from holdfast.store.published import check_published
-from holdfast.streaming.blocks import BLOCK
+from holdfast.streaming.workers import Stop
 
 
 def sums(digests: dict[str, str]) -> bytes:
@@ -49,15 +50,14 @@ def verify_sidecars(entry: Entry, storage: Storage) -> list[str]:
         stat = entry.files.get(path)
         if stat is None or not stat.regular:
             problems.append(f"{quote_name(path)} is missing")
-        elif _sha256(storage, f"{entry.folder}/{path}") != digest:
+        elif _sha256(storage, f"{entry.folder}/{path}", stat.size) != digest:
             problems.append(f"{quote_name(path)} is not what was stored")
     return problems
 
 
-def _sha256(storage: Storage, path: str) -> str:
+def _sha256(storage: Storage, path: str, size: int) -> str:
     """Digest a file piece by piece: what lies in a folder that others write to may have any size."""
-    running, offset = hashlib.sha256(), 0
-    while piece := storage.read(path, offset, BLOCK):
+    running = hashlib.sha256()
+    for piece in object_bytes(storage, path, size=size, stop=Stop()):
         running.update(piece)
-        offset += len(piece)
     return running.hexdigest()

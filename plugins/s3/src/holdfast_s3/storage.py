@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,9 @@ _PARTIAL = re.compile(r"(?P<path>.*)/\.partial-(?P<upload>[^/]+)")
 _ID = re.compile(r"\d{8}T\d{6}Z-")
 _PIECE = 1 << 20
 _BATCH = 1_000  # what one request deletes at most
+_UNKNOWN = ("NotImplemented", "MethodNotAllowed")  # an operation that a service has not
+
+log = logging.getLogger("holdfast.storage")
 
 
 class S3Storage:
@@ -64,7 +68,7 @@ class S3Storage:
         """List page by page, and uploads that nobody has ended."""
         root = self._location.prefix
         folder = f"{root}{prefix}/" if prefix else root
-        for page in self._pages("list_objects_v2", "ContinuationToken", Prefix=folder):
+        for page in self._pages(folder):
             for item in page.get("Contents", ()):
                 path = item["Key"].removeprefix(root)
                 if not path.startswith(_LEASES) and not path.endswith("/"):
@@ -141,22 +145,25 @@ class S3Storage:
                     raise ConnectionError(errno.ECONNRESET, str(meant), path) from error
                 raise meant from error
 
-    def _pages(self, operation: str, token: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        page: dict[str, Any] = {}
+    def _pages(self, folder: str) -> Iterator[dict[str, Any]]:
+        parameters = {"Prefix": folder}
         while True:
-            page = self._client.call(operation, parameters["Prefix"], parameters)
+            page: dict[str, Any] = self._client.call("list_objects_v2", folder, parameters)
             yield page
             if not page.get("IsTruncated"):
                 return
-            parameters[token] = _next(page, f"Next{token}")
+            parameters["ContinuationToken"] = _next(page, "NextContinuationToken")
 
     def _unfinished(self, folder: str) -> Iterator[Stat]:
-        """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; where we may not ask, none are told."""
+        """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; none where we may not or cannot ask."""
         parameters: dict[str, Any] = {"Prefix": folder}
         while True:
             try:
                 page = self._client.call("list_multipart_uploads", folder, parameters)
-            except (CredentialsError, HoldfastError, FileNotFoundError):
+            except HoldfastError as error:
+                if not isinstance(error, CredentialsError) and code_of(error) not in _UNKNOWN:
+                    raise
+                log.info("unfinished uploads are not listed: %s", error.message)
                 return
             for upload in page.get("Uploads", ()):
                 path = f"{upload['Key'].removeprefix(self._location.prefix)}/.partial-{upload['UploadId']}"

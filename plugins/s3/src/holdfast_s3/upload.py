@@ -31,7 +31,6 @@ class Upload:
         self._part_size = location.part_size
         self._parts: list[dict[str, Any]] = []
         self._id = ""
-        self._size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes, and send what fills a part."""
@@ -106,7 +105,6 @@ class Upload:
             {"Key": self._key, "UploadId": self._id, "PartNumber": number, "Body": self._buffer, **checksum},
         )
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"], **checksum})
-        self._size += len(self._buffer)
         del self._buffer[:]
         if number == _GROWS_AT and _EQUAL_ONLY not in (self._location.endpoint or ""):
             self._part_size *= _GROWTH
