@@ -1,11 +1,12 @@
 """The pipeline: any chunks give the same bytes back, memory is bounded, and one failing part ends the whole."""
 
+import contextlib
 import hashlib
 import io
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,10 +19,12 @@ from holdfast.api import Chunk
 from holdfast.endings import Stopped
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.plugins.builtin import NoCodec
+from holdfast.plugins.waiting import Called, calls_under_way
+from holdfast.streaming.ahead import ahead
 from holdfast.streaming.blocks import BLOCK, SMALL, blocks
 from holdfast.streaming.decode import plain_chunks
 from holdfast.streaming.encode import Flow, Stored
-from holdfast.streaming.workers import Stop, Workers, run_tasks
+from holdfast.streaming.workers import PATIENCE, Stop, Workers, run_tasks
 
 SHA256 = {"sha256": hashlib.sha256}
 
@@ -350,3 +353,35 @@ def test_a_stopped_run_stores_no_small_stream() -> None:
     with pytest.raises(Stopped):
         store([b"x"], writer=sink, stop=stop)
     assert sink.frames == []
+
+
+def test_a_plugin_that_asks_for_pieces_is_not_waited_for_until_their_thread_has_ended() -> None:
+    blame: Any = None  # whose calls these are is not asked for
+    stop, goes_on, hangs = Stop(), threading.Event(), threading.Event()
+    waited_for: list[str] = []
+
+    def pieces() -> Generator[bytes, None, None]:
+        with Called(blame, "decode()"):
+            hangs.set()
+            goes_on.wait(20)
+        yield b""
+
+    def load() -> None:
+        with Called(blame, "load()"), contextlib.suppress(Stopped):
+            next(ahead(pieces(), stop=stop, depth=1))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        assert hangs.wait(20)
+        stop.set(KeyboardInterrupt())
+        until = (
+            time.monotonic() + PATIENCE * 0.9
+        )  # for so long, and longer, the end of the hanging thread is waited for
+        while time.monotonic() < until:
+            waited_for += [call.what for call in calls_under_way()]
+            time.sleep(0.005)
+    finally:
+        goes_on.set()
+        thread.join()
+    assert {*waited_for} == {"decode()"}

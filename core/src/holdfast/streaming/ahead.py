@@ -51,11 +51,18 @@ class _Ahead(Generic[_Item]):
         raise Stopped
 
     def take(self) -> _Item | _End:
-        """The next piece; raises what the iterator raised."""
+        """The next piece; raises what the iterator raised, and then the thread is ended."""
+        with CalledBack():  # a plugin that asks for it waits for this one, until its thread has ended
+            try:
+                return self._take()
+            except BaseException:
+                self._end()
+                raise
+
+    def _take(self) -> _Item | _End:
         while True:
             try:
-                with CalledBack():  # a plugin that asks for it waits for this one
-                    item = self._waiting.get(timeout=TICK)
+                item = self._waiting.get(timeout=TICK)
             except queue.Empty:
                 self._stop.check()
                 continue
@@ -65,8 +72,13 @@ class _Ahead(Generic[_Item]):
 
     def close(self) -> None:
         """End the thread."""
-        self._closed.set()
-        join([self._thread], PATIENCE, ending=sys.exception())
+        with CalledBack():
+            self._end()
+
+    def _end(self) -> None:
+        if not self._closed.is_set():
+            self._closed.set()
+            join([self._thread], PATIENCE, ending=sys.exception())
 
 
 def ahead(
