@@ -19,6 +19,7 @@ from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.findings import Depth, State, record
 from holdfast.store.folder import FolderStorage
+from holdfast.store.lookup import newest_good
 from holdfast.store.removal import abandoned
 from holdfast.testing.memory import URL, MemoryEngine, MemoryStorage, memory_registry
 
@@ -207,7 +208,7 @@ def test_a_backup_without_a_sound_manifest_is_damaged_and_the_list_goes_on(
     listed = entry(catalog, bad)
     assert (listed.state, listed.manifest) == (State.DAMAGED, None)
     assert listed.created_at.strftime("%Y%m%dT%H%M%SZ") == bad.id[:16]
-    assert catalog.newest_good("app").id == good.id  # type: ignore[union-attr]
+    assert newest_good(catalog, "app").id == good.id  # type: ignore[union-attr]
 
 
 def test_a_backup_that_was_moved_elsewhere_is_not_judged(catalog: Catalog, storage: FolderStorage) -> None:

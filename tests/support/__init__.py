@@ -2,3 +2,5 @@
 
 It lies on the module path of every distribution's tests (`pythonpath` in pyproject.toml).
 """
+
+from support import cache as cache

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support import forks
+from support.cache import CACHE
 
 HOLDFAST = (sys.executable, "-m", "holdfast")
 # As root every file is readable and every folder writable; without its capabilities root is like everybody.
@@ -85,6 +86,7 @@ class Shell:
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The surroundings of commands: nothing of ours is set but what a test sets."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST_", "PYTHON"))}
+        kept |= {"HOLDFAST_CACHE": CACHE}
         kept |= {"TMPDIR": str(self.scratch), "HOME": str(self.folder), "PYTHONWARNINGS": "error", "COLUMNS": "120"}
         return {**kept, **self.variables, **(env or {})}
 

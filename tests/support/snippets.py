@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.cache import CACHE
+
 _FENCE = re.compile(
     r"^(?P<marks>`{3,})(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=marks)[ ]*$", re.MULTILINE | re.DOTALL
 )
@@ -216,6 +218,7 @@ class Page:
     def _environment(self) -> dict[str, str]:
         keep = {key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST_", "COV_"))}
         path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+        keep["HOLDFAST_CACHE"] = CACHE
         return keep | {"PATH": path, "HOME": str(self.folder), "PYTHONPATH": str(self.folder), "COLUMNS": "100"}
 
 

@@ -28,7 +28,7 @@ from holdfast.pipeline import Pipeline, PipelineOptions
 from holdfast.plan import BackupPlan, RestoreOptions, RestorePlan
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy, Texts, check_texts
-from holdfast.record import Backup, reference
+from holdfast.record import Backup, records, reference
 from holdfast.run import Run
 from holdfast.setup import check_part
 from holdfast.signature import check_names, keywords_of, signature_of
@@ -192,10 +192,10 @@ def list_backups(
     A source whose folder cannot be read is told of in the log, and stops no other.
     """
     catalog = open_catalog(store, registry or installed())
-    listing = catalog.listing(name)
+    listing = catalog.listing(name, cached=True)
     for source in listing.hidden.items():
         log.warning("%s", hidden_source(source))
-    return [Backup.of(entry, catalog.storage) for entry in listing.entries]
+    return records(listing.entries, catalog.storage)
 
 
 def list_databases(

@@ -1,6 +1,7 @@
 """The record of a backup: what lists show, what a run returns, what programs read."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -55,26 +56,7 @@ class Backup:
     @classmethod
     def of(cls, entry: Entry, storage: Storage) -> "Backup":
         """Describe an entry of a catalog."""
-        document = entry.manifest
-        return cls(
-            id=entry.id,
-            name=entry.name,
-            engine=document.source.engine if document else "",
-            state=str(entry.state),
-            source_url=document.source.url if document else "",
-            path=place(storage, entry.folder),
-            created_at=entry.created_at,
-            size_bytes=document.size if document else 0,
-            stored_bytes=document.stored_size if document else 0,
-            checksum=entry.checksum,
-            codec=document.codec.spec if document else "",
-            duration_seconds=document.duration_seconds if document else 0.0,
-            tags=entry.tags,
-            warnings=(*document.warnings, *document.damage) if document else (),
-            problem=entry.problem or entry.doubt,
-            pinned=entry.pinned,
-            proven_at=findings.proven_at(entry.findings),
-        )
+        return _described(entry, place(storage, entry.folder))
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON, under the names of the earlier BackupManager too."""
@@ -83,6 +65,35 @@ class Backup:
         data["proven_at"] = _text(self.proven_at) if self.proven_at else None
         older = {"database_url": "source_url", "file_path": "path", "timestamp": "created_at"}
         return {**data, **{name: data[field] for name, field in older.items()}}
+
+
+def records(entries: Iterable[Entry], storage: Storage) -> list[Backup]:
+    """Describe entries of a catalog: where their store is, is asked for once."""
+    where = _Where.of(storage)
+    return [_described(entry, where.folder(entry.folder)) for entry in entries]
+
+
+def _described(entry: Entry, path: str) -> Backup:
+    document = entry.manifest
+    return Backup(
+        id=entry.id,
+        name=entry.name,
+        engine=document.source.engine if document else "",
+        state=str(entry.state),
+        source_url=document.source.url if document else "",
+        path=path,
+        created_at=entry.created_at,
+        size_bytes=document.size if document else 0,
+        stored_bytes=document.stored_size if document else 0,
+        checksum=entry.checksum,
+        codec=document.codec.spec if document else "",
+        duration_seconds=document.duration_seconds if document else 0.0,
+        tags=entry.tags,
+        warnings=(*document.warnings, *document.damage) if document else (),
+        problem=entry.problem or entry.doubt,
+        pinned=entry.pinned,
+        proven_at=findings.proven_at(entry.findings),
+    )
 
 
 def reference(backup: str | Backup) -> str:
@@ -98,7 +109,22 @@ def _text(time: datetime) -> str:
 
 def place(storage: Storage, folder: str) -> str:
     """Where a folder of a store is, absolutely."""
-    if isinstance(storage, SupportsFolder):
-        return os.path.join(storage.folder, folder)
-    where, mark, parameters = storage.location.partition("?" if "://" in storage.location else "\0")
-    return f"{where.rstrip('/')}/{folder}{mark}{parameters}"
+    return _Where.of(storage).folder(folder)
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Where a store is: what stands before and behind the path of what lies in it."""
+
+    before: str
+    after: str = ""
+
+    @classmethod
+    def of(cls, storage: Storage) -> "_Where":
+        if isinstance(storage, SupportsFolder):
+            return cls(os.path.join(storage.folder, ""))
+        where, mark, parameters = storage.location.partition("?" if "://" in storage.location else "\0")
+        return cls(f"{where.rstrip('/')}/", f"{mark}{parameters}")
+
+    def folder(self, path: str) -> str:
+        return f"{self.before}{path}{self.after}"

@@ -1,6 +1,8 @@
 # mypy: ignore-errors
 """Storages that break one sentence each: what they do in one request."""
 
+from dataclasses import replace
+
 from support.contract import add_suites, breaks
 from support.contract.sound_storage import Memory, suite_of
 
@@ -16,6 +18,10 @@ class Streams(Memory):
     def delete_many(self, paths):
         for path in paths:
             self.delete(path)
+
+    def names(self, folder):
+        below = [stat.path.removeprefix(f"{folder}/" if folder else "") for stat in self.list(folder)]
+        return dict.fromkeys(path.partition("/")[0] for path in below if "/" in path)
 
 
 @breaks("storage 30")
@@ -94,6 +100,67 @@ class DeletesManyThatAreThere(Streams):
         for path in paths:
             self.data(path)
             self.delete(path)
+
+
+@breaks("storage 32")
+class NamesObjectsToo(Streams):
+    """Whatever lies in the folder."""
+
+    def names(self, folder):
+        prefix = f"{folder}/" if folder else ""
+        return dict.fromkeys(stat.path.removeprefix(prefix).partition("/")[0] for stat in self.list(folder))
+
+
+@breaks("storage 32")
+class NamesPaths(Streams):
+    """As services return them."""
+
+    def names(self, folder):
+        return [f"{folder}/{name}" for name in super().names(folder)]
+
+
+@breaks("storage 32")
+class NamesEachObjectsFolder(Streams):
+    """As often as there are objects in it."""
+
+    def names(self, folder):
+        prefix = f"{folder}/" if folder else ""
+        return [path.partition("/")[0] for stat in self.list(folder) if "/" in (path := stat.path.removeprefix(prefix))]
+
+
+@breaks("storage 32")
+class NamesAThousand(Streams):
+    """One page of them."""
+
+    def names(self, folder):
+        return [*super().names(folder)][:1000]
+
+
+@breaks("storage 32")
+class NamesNowhere(Streams):
+    """A missing folder is an error."""
+
+    def names(self, folder):
+        if not (names := super().names(folder)):
+            raise FileNotFoundError(folder)
+        return names
+
+
+@breaks("storage 33")
+class VersionOfTheListing(Streams):
+    """Another one with each listing."""
+
+    def list(self, prefix=""):
+        self.listed = getattr(self, "listed", 0) + 1
+        return [replace(stat, version=str(self.listed)) for stat in super().list(prefix)]
+
+
+@breaks("storage 33")
+class VersionOfThePath(Streams):
+    """The same whatever lies there."""
+
+    def list(self, prefix=""):
+        return [replace(stat, version=stat.path) for stat in super().list(prefix)]
 
 
 add_suites(globals(), suite_of)

@@ -30,6 +30,8 @@ class Stat:
     size: int
     #: False for what is not plain stored data, such as a link or a FIFO in a folder.
     regular: bool = True
+    #: What changes whenever the content does, such as an ETag; empty where the storage has nothing of the kind.
+    version: str = ""
     #: Of a folder that cannot be read, listed with a slash at its end: why not, else empty. What it holds is unknown.
     problem: str = ""
 
@@ -106,6 +108,15 @@ class SupportsWalk(Protocol):
 
     def walk(self, prefix: str, enter: Callable[[str], bool], /) -> Iterable[Stat]:
         """List as `list` does, without the folders whose path `enter` is false for."""
+        ...
+
+
+@runtime_checkable
+class SupportsNames(Protocol):
+    """A storage that can list what lies directly in a folder without all that is below."""
+
+    def names(self, folder: str, /) -> Iterable[str]:
+        """The names, without their paths, of the folders in a folder, `""` being the root, in any order."""
         ...
 
 

@@ -26,8 +26,9 @@ def command(console: Console, backup: str, stream: str | None, store: str, allow
     from holdfast.defaults import installed
     from holdfast.operations.read import read
     from holdfast.patience import Patience
-    from holdfast.store.catalog import is_latest, open_catalog
+    from holdfast.store.catalog import open_catalog
     from holdfast.store.entry import ahead_warning
+    from holdfast.store.lookup import is_latest
 
     registry = installed()
     catalog = open_catalog(store, registry)

@@ -29,7 +29,8 @@ def command(console: Console, backup: str, store: str) -> None:
     from holdfast.defaults import installed
     from holdfast.errors import IntegrityError
     from holdfast.record import Backup
-    from holdfast.store.catalog import is_latest, open_catalog
+    from holdfast.store.catalog import open_catalog
+    from holdfast.store.lookup import is_latest
     from holdfast.store.names import MANIFEST
 
     catalog = open_catalog(store, installed())

@@ -22,8 +22,9 @@ from holdfast.operations.prune import prune
 from holdfast.plan import Checksums
 from holdfast.plugins.registry import Registry
 from holdfast.policy import Policy, Texts
-from holdfast.record import Backup, reference
+from holdfast.record import Backup, records, reference
 from holdfast.store.catalog import Catalog
+from holdfast.store.lookup import newest_good
 from holdfast.store.names import check_source_name
 
 
@@ -154,7 +155,7 @@ class BackupManager:
     def list_backups(self, name: str | None = None) -> list[Backup]:
         """All backups, or those of one source, oldest first."""
         catalog = _catalog(self.backup_dir)
-        return [Backup.of(entry, catalog.storage) for entry in catalog.listing(name).entries]
+        return records(catalog.listing(name).entries, catalog.storage)
 
     def get_backup(self, backup_id: str | Backup) -> Backup:
         """One backup by its id; an unknown one is a `NotFoundError`."""
@@ -200,7 +201,7 @@ class DatabaseBackup:
 
     def restore_sqlite(self, name: str, path: str | os.PathLike[str], *, replace: bool = False) -> bool:
         """Restore the newest good backup of that name into a file; one that holds data only with `replace`."""
-        newest = _catalog(self.backup_dir).newest_good(check_source_name(name))
+        newest = newest_good(_catalog(self.backup_dir), check_source_name(name))
         if newest is None:
             raise NotFoundError(f"no good backup of {quote_name(name)} in {quote_name(self.backup_dir)}")
         target = os.fspath(path)
@@ -225,7 +226,7 @@ class DatabaseBackup:
     def list_backups(self) -> list[Backup]:
         """All backups, oldest first."""
         catalog = _catalog(self.backup_dir)
-        return [Backup.of(entry, catalog.storage) for entry in catalog.listing().entries]
+        return records(catalog.listing().entries, catalog.storage)
 
     def prune(self, max_age_days: float | None = None, max_backups: int | None = None) -> int:
         """Delete what exceeds a maximum, of each name by itself; returns how many are gone."""

@@ -117,7 +117,7 @@ def _good(catalog: Catalog, name: str | None) -> dict[tuple[str, str], str]:
 
 def _entries(catalog: Catalog, name: str | None) -> Sequence[Entry]:
     """The backups of a store, all of which can be read."""
-    listing = catalog.listing(name)
+    listing = catalog.listing(name, cached=True)
     linked = {path: why for path in listing.foreign if (why := linked_source(catalog.storage, path))}
     for source in {**listing.hidden, **linked}.items():
         raise NotFoundError(hidden_source(source))

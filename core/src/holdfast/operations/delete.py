@@ -8,10 +8,11 @@ from holdfast.errors import LockedError, UnsafeError
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
 from holdfast.run import Run
-from holdfast.store.catalog import Catalog, StoreLike, is_latest, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State
 from holdfast.store.lineage import lineage_of
+from holdfast.store.lookup import is_latest
 from holdfast.store.readers import deleting
 from holdfast.store.removal import remove_backup
 

@@ -37,9 +37,10 @@ from holdfast.run import Run
 from holdfast.scratch import scratch_folder
 from holdfast.setup import check_part, complete
 from holdfast.store import findings
-from holdfast.store.catalog import Catalog, StoreLike, is_latest, newest_good_hint, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, ahead_warning
 from holdfast.store.findings import Depth
+from holdfast.store.lookup import is_latest, newest_good_hint
 from holdfast.store.manifest import Manifest
 from holdfast.store.readers import reading
 from holdfast.store.sums import verify_sidecars

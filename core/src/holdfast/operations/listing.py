@@ -10,7 +10,7 @@ from holdfast.command_text import command_text
 from holdfast.errors import OverdueError, PartialError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.policy import AHEAD, is_ahead
-from holdfast.record import Backup
+from holdfast.record import Backup, records
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
@@ -138,7 +138,7 @@ def list_store(
         raise UsageError("unproven_for and older_than are two checks: make one of them at a time")
     period = older_than if unproven_for is None else unproven_for
     catalog = open_catalog(store, registry)
-    listing = catalog.listing(name)
+    listing = catalog.listing(name, cached=True)
     late: tuple[Overdue, ...] = ()
     entries = list(listing.entries)
     groups = _lineages(catalog, entries)
@@ -146,12 +146,16 @@ def list_store(
         known = claimed_names(catalog, name)
         late = tuple(_late(groups, known, period, proven=unproven_for is not None))
         entries = [source.newest for source in late if source.newest is not None]
-    entries = [entry for entry in entries if state in (None, str(entry.state)) and (tag is None or tag in entry.tags)]
+    entries = [
+        entry
+        for entry in entries
+        if (state is None or state == str(entry.state)) and (tag is None or tag in entry.tags)
+    ]
     unfinished = abandoned(catalog.storage, listing.leftovers)
     renamed = renamed_hint(catalog.storage, name) if name is not None and not listing.entries else None
     return StoreListing(
         location=catalog.storage.location,
-        backups=tuple(Backup.of(entry, catalog.storage) for entry in entries),
+        backups=tuple(records(entries, catalog.storage)),
         warnings=(
             *([renamed] if renamed else []),
             *_problems(entries),

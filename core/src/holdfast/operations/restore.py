@@ -8,8 +8,9 @@ from holdfast.plugins.registry import Registry
 from holdfast.proof import summary
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.store.catalog import is_latest, open_catalog, usable_manifest
+from holdfast.store.catalog import open_catalog
 from holdfast.store.entry import ahead_warning
+from holdfast.store.lookup import is_latest, usable_manifest
 from holdfast.store.overlap import check_outside
 from holdfast.store.readers import reading
 from holdfast.url import redact

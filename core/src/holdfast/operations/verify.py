@@ -23,9 +23,10 @@ from holdfast.record import Backup, reference
 from holdfast.run import Run
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog, StoreLike, newest_good_hint, open_catalog
+from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import Depth
+from holdfast.store.lookup import newest_good_hint
 from holdfast.store.manifest import Manifest
 from holdfast.store.plugin_faults import PluginFaults
 from holdfast.store.readers import reading

@@ -51,6 +51,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "read": _Rule(_CHUNK),
         "list": _Rule((Stat,), "each"),
         "walk": _Rule((Stat,), "each", optional=True),
+        "names": _Rule((str,), "each", optional=True),
         "stream": _Rule(_CHUNK, "each", optional=True),
         "delete_many": _Rule(shape="none", optional=True),
         "stat": _Rule((Stat,)),

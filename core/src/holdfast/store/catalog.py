@@ -6,10 +6,9 @@ Names are claimed in `holdfast.store.claims`, and backups removed in `holdfast.s
 import contextlib
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import msgspec
@@ -20,19 +19,18 @@ from holdfast.errors import (
     HoldfastError,
     IntegrityError,
     NotFoundError,
-    UsageError,
     os_error_text,
     quote_name,
 )
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.setup import check_part
-from holdfast.store import findings, labels, manifest
+from holdfast.store import findings, labels, lookup, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
-from holdfast.store.lineage import are_mixed, describe, lineages
 from holdfast.store.manifest import Manifest, UnusableManifest
+from holdfast.store.manifest_cache import Key, ManifestCache, Row, mark_of
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
-from holdfast.store.renames import renamed_hint, was_called
+from holdfast.store.renames import was_called
 from holdfast.streaming.workers import Stop, run_tasks
 
 StoreLike = str | os.PathLike[str] | Storage | None
@@ -41,7 +39,7 @@ StoreLike = str | os.PathLike[str] | Storage | None
 _READERS = 16  # of manifests at once, where they are not files of this machine
 
 _Note = TypeVar("_Note")
-_Folders = Mapping[tuple[str, str], dict[str, Stat]]
+_Folders = Mapping[Key, dict[str, Stat]]
 
 
 class Catalog:
@@ -49,6 +47,11 @@ class Catalog:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+
+    @cached_property
+    def cache(self) -> ManifestCache:
+        """What this machine knows of the manifests; see `holdfast.store.manifest_cache` for what that is good for."""
+        return ManifestCache.of(self.storage)
 
     # --- the store itself ---
 
@@ -88,17 +91,19 @@ class Catalog:
 
     # --- listing and finding ---
 
-    def listing(self, name: str | None = None) -> Listing:
+    def listing(self, name: str | None = None, *, beginning: str = "", cached: bool = False) -> Listing:
         """Read the store; what is damaged, hostile or half deleted is shown as that and stops nothing.
 
-        Of several manifests only the outline is kept: of 20,000 tables the rest would be 50 MB a backup.
+        Only backups whose ids have that `beginning` are read. Where nothing is deleted because of it, manifests may be
+        `cached`. Of several manifests only the outline is kept: of 20,000 tables the rest would be 50 MB a backup.
         """
         foreign: list[str] = []
         hidden: dict[str, str] = {}
         folders = self._folders(name, foreign, hidden)
-        return Listing(
-            entries=self._entries(folders), leftovers=_leftovers(folders), foreign=tuple(foreign), hidden=hidden
-        )
+        if beginning:
+            folders = {key: files for key, files in folders.items() if key[1].startswith(beginning)}
+        entries = self._cached_entries(folders, name) if cached and not beginning else self._entries(folders)
+        return Listing(entries=entries, leftovers=_leftovers(folders), foreign=tuple(foreign), hidden=hidden)
 
     def leftovers(self, name: str) -> tuple[str, ...]:
         """The folders of a source that are no backup: unfinished, half deleted, or at work."""
@@ -118,16 +123,19 @@ class Catalog:
         Links and the like in the place of a source or backup are added to `foreign`, sources whose folders cannot be
         read to `hidden`.
         """
-        folders: dict[tuple[str, str], dict[str, Stat]] = defaultdict(dict)
+        folders: dict[tuple[str, str], dict[str, Stat]] = {}
         foreign = [] if foreign is None else foreign
         hidden = {} if hidden is None else hidden
         try:
             for stat in self.walk(name or ""):
                 parts = stat.path.split("/", 2)
+                if len(parts) == 3 and (there := folders.get((parts[0], parts[1]))) is not None:
+                    there[parts[2]] = stat
+                    continue
                 if not _is_ours("/".join(parts[:2]).rstrip("/")):
                     continue
                 if len(parts) == 3:
-                    folders[parts[0], parts[1]][parts[2]] = stat
+                    folders[parts[0], parts[1]] = {parts[2]: stat}
                 elif stat.problem and name is None:
                     hidden[parts[0]] = stat.problem
                 elif stat.problem:
@@ -139,13 +147,28 @@ class Catalog:
             raise NotFoundError(f"cannot read the store at {where}: {os_error_text(error)}") from error
         return folders
 
-    def _entries(self, folders: _Folders) -> tuple[Entry, ...]:
+    def _cached_entries(self, folders: _Folders, name: str | None) -> tuple[Entry, ...]:
+        """The entries, of whose manifests only those are read that are new; all of them are known next time."""
+        known = self.cache.rows(name)
+        entries = self._entries(folders, known)
+        added = {
+            (entry.name, entry.id): (mark_of(entry.files[MANIFEST]), entry.checksum, manifest.outline(entry.manifest))
+            for entry in entries
+            if entry.manifest is not None and not entry.was_cached
+        }
+        self.cache.update(added, gone=known.keys() - folders.keys())
+        return entries
+
+    def _entries(self, folders: _Folders, known: Mapping[Key, Row] | None = None) -> tuple[Entry, ...]:
         backups = [(key, files) for key, files in folders.items() if MANIFEST in files or _is_hidden(files)]
-        tasks = [partial(self._entry, *key, files, outlined=len(backups) > 1) for key, files in backups]
+        known = known or {}
+        tasks = [partial(self._entry, *key, files, len(backups) > 1, known.get(key)) for key, files in backups]
         there = [entry for entry in _carried_out(self.storage, tasks) if entry is not None]
         return tuple(sorted(there, key=lambda entry: (entry.created_at, entry.id)))
 
-    def _entry(self, name: str, backup_id: str, files: dict[str, Stat], *, outlined: bool = False) -> Entry | None:
+    def _entry(
+        self, name: str, backup_id: str, files: dict[str, Stat], outlined: bool = False, known: Row | None = None
+    ) -> Entry | None:
         """What a folder holds as a backup; None where there is no manifest, or none any more."""
         if MANIFEST not in files and not _is_hidden(files):
             return None
@@ -158,6 +181,9 @@ class Catalog:
         )
         if MANIFEST not in files:
             return replace(entry, problem=f"its folder cannot be read: {files[''].problem}", unreadable=True)
+        is_known = known is not None and files[MANIFEST].regular and known.mark == mark_of(files[MANIFEST])
+        if known is not None and is_known and (document := known.outline()) is not None:
+            return self._complete(entry, document, known.checksum, outlined=True, was_cached=True)
         try:
             data = _read_manifest(self.storage, entry, files[MANIFEST])
             document = manifest.decode(
@@ -171,71 +197,51 @@ class Catalog:
             entry = replace(entry, problem=error.message, hint=error.hint)
             is_well = isinstance(error, UnusableManifest)
             return replace(entry, unusable=is_well, misplaced=getattr(error, "source", None))
-        problem = missing(document, files)
+        document = manifest.outline(document) if outlined else document
+        return self._complete(entry, document, hashlib.sha256(data).hexdigest(), outlined=outlined)
+
+    def _complete(
+        self, entry: Entry, document: Manifest, checksum: str, *, outlined: bool, was_cached: bool = False
+    ) -> Entry | None:
+        """The entry with its manifest, and what its folder lacks of that; None where it is being deleted."""
+        problem = missing(document, entry.files)
         if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
-        unreadable = "" if problem else hidden_blobs(document, files)
+        unreadable = "" if problem else hidden_blobs(document, entry.files)
         return replace(
             entry,
-            manifest=manifest.outline(document) if outlined else document,
-            checksum=hashlib.sha256(data).hexdigest(),
+            manifest=document,
+            checksum=checksum,
             problem=problem or unreadable,
             unreadable=bool(unreadable),
             outlined=outlined,
+            was_cached=was_cached,
         )
+
+    def entry(self, name: str, backup_id: str) -> Entry | None:
+        """Read one backup; None if it is not there, or is none."""
+        folder = f"{name}/{backup_id}"
+        files = {stat.path.removeprefix(f"{folder}/"): stat for stat in self.storage.list(folder)}
+        return self._entry(name, backup_id, files)
 
     def reload(self, entry: Entry) -> Entry | None:
         """Read one backup anew; None if it is gone."""
-        files = {stat.path.removeprefix(f"{entry.folder}/"): stat for stat in self.storage.list(entry.folder)}
-        return self._entry(entry.name, entry.id, files)
+        return self.entry(entry.name, entry.id)
 
     def find(self, reference: str) -> Entry:
         """Find a backup by id, unique prefix, `latest` or `NAME/latest`; unknown is a `NotFoundError`."""
-        entry = self._find(reference)
-        if not entry.outlined:  # of several only the outlines are kept
-            return entry
-        whole = self._entry(entry.name, entry.id, dict(entry.files))
-        if whole is None:
-            raise NotFoundError(f"backup {entry.folder} has been deleted meanwhile")
-        return whole
-
-    def _find(self, reference: str) -> Entry:
-        name, slash, wanted = reference.rpartition("/")
-        if slash and not is_source_name(name):
-            raise NotFoundError(f"no backup {quote_name(reference)}: {quote_name(name)} is not a source name")
-        # Only manifests that could be meant are read: a store may hold hundreds, and one of many tables is large.
-        folders = self._folders(name or None).items()
-        entries = self._entries(
-            {key: files for key, files in folders if is_latest(wanted) or key[1].startswith(wanted)}
-        )
-        if wanted == "latest":
-            return _latest(self.storage, entries, name)
-        exact = [entry for entry in entries if entry.id == wanted]
-        matches = exact or [entry for entry in entries if wanted and entry.id.startswith(wanted)]
-        if not matches:
-            raise NotFoundError(
-                f"no backup {quote_name(reference)} in {quote_name(self.storage.location)}",
-                hint=(name and renamed_hint(self.storage, name)) or "see what is there: holdfast list",
-            )
-        if len(matches) > 1:
-            ids = ", ".join(entry.folder if exact else entry.id for entry in matches[:5])
-            raise UsageError(f"'{reference}' could be any of {len(matches)} backups: {ids}")
-        return matches[0]
+        return lookup.find(self, reference)
 
     def readable(self, reference: str, *, allow_damaged: bool = False) -> tuple[Entry, Manifest]:
         """Find a backup whose data may be used; a damaged one is an `IntegrityError`, unless that is allowed."""
         entry = self.find(reference)
-        return entry, usable_manifest(self, entry, reference, allow_damaged=allow_damaged)
+        return entry, lookup.usable_manifest(self, entry, reference, allow_damaged=allow_damaged)
 
     def newest(self, name: str) -> Iterator[Entry]:
         """The backups of a source, newest first; each manifest is read when it is asked for."""
         folders = self._folders(name)
-        entries = (self._entry(*key, folders[key], outlined=True) for key in sorted(folders, reverse=True))
+        entries = (self._entry(*key, folders[key], True) for key in sorted(folders, reverse=True))
         return (entry for entry in entries if entry is not None)
-
-    def newest_good(self, name: str) -> Entry | None:
-        """The newest backup of a source that counts, of the whole if there is one."""
-        return _first_whole(entry for entry in self.newest(name) if entry.good)
 
 
 def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) -> list[Entry | None]:
@@ -254,54 +260,6 @@ def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) 
     readings = [partial(run, number) for number in range(len(tasks))]
     run_tasks(readings, jobs=_READERS, stop=Stop(), tick=lambda: None, release=lambda: None)
     return results
-
-
-def _first_whole(entries: Iterator[Entry]) -> Entry | None:
-    """The first that holds all of its source, else the first of all; no more are read than that takes."""
-    first = next(entries, None)
-    return next((entry for entry in entries if not entry.part), first) if first and first.part else first
-
-
-def usable_manifest(catalog: Catalog, entry: Entry, reference: str, *, allow_damaged: bool = False) -> Manifest:
-    """The manifest of a backup that was found by a reference, if its data may be used: see `Catalog.readable`."""
-    document = entry.manifest
-    if document is not None and (entry.usable or allow_damaged):
-        return document
-    entry.check_readable()
-    why = entry.problem or ("; ".join(document.damage) if document else "") or "a check of it has failed"
-    hint = entry.hint
-    if is_latest(reference):
-        hint = newest_good_hint(catalog, entry.name)
-    elif document is not None:
-        hint = hint or "use --allow-damaged to take it all the same"
-    raise IntegrityError(f"backup {entry.id} is damaged: {why}", hint=hint)
-
-
-def newest_good_hint(catalog: Catalog, name: str) -> str:
-    """Say which backup of a source to use in the place of a damaged one."""
-    good = catalog.newest_good(name)
-    if good:
-        return f"use {good.id}, the newest good backup"
-    return f"no backup of '{name}' is good: SHA256SUMS and RESTORE.md in its folder tell what can be restored by hand"
-
-
-def _latest(storage: Storage, entries: tuple[Entry, ...], name: str) -> Entry:
-    names = sorted({entry.name for entry in entries})
-    if not entries:
-        of = f" of {name}" if name else ""
-        hint = renamed_hint(storage, name) if name else None
-        raise NotFoundError(f"no backup{of} in {quote_name(storage.location)}", hint=hint)
-    if len(names) > 1:
-        options = ", ".join(f"{source}/latest" for source in names)
-        raise UsageError(f"'latest' is ambiguous, the store has several sources: {options}")
-    groups = lineages(storage, names[0], entries)
-    if len(groups) > 1 and are_mixed(groups):
-        newest = "; ".join(sorted(f"{group[-1].id} of {describe(group)}" for group in groups))
-        raise UsageError(
-            f"'latest' is ambiguous, '{names[0]}' holds backups of {len(groups)} databases: {newest}",
-            hint="name the backup by its id",
-        )
-    return entries[-1]
 
 
 def _read_manifest(storage: Storage, entry: Entry, stat: Stat) -> bytes:
@@ -362,8 +320,3 @@ def unopened_catalog(store: StoreLike, registry: Registry) -> Catalog:
         store = registry.storage(default_store() if store is None else os.fspath(store))
     check_part("store", store)
     return Catalog(store)
-
-
-def is_latest(reference: str) -> bool:
-    """Tell whether a reference asks for the newest backup, whichever that is."""
-    return reference.rpartition("/")[2] == "latest"

@@ -23,7 +23,7 @@ class Entry:
     `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
     manifest is well and not for us as it lies: neither says anything about the backup; `misplaced` is what it then says
     of its source, if that has another name than the folder. `outlined` tells that the manifest is without its proof's
-    objects and its long hints.
+    objects and its long hints, and `was_cached` that it is what this machine knew of it, and was not read.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Entry:
     unusable: bool = False
     misplaced: SourceRecord | None = None
     outlined: bool = False
+    was_cached: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
@@ -154,6 +155,8 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
 def hidden_blobs(document: Manifest, files: Mapping[str, Stat]) -> str:
     """Say which folder of a backup that lacks nothing else cannot be read and holds blobs, or return nothing."""
     unseen = next((stream.blob.path for stream in document.streams if stream.blob.path not in files), "")
+    if not unseen:
+        return ""
     folder = _hidden_folder(unseen, files)
     return f"its folder {folder[:-1]} cannot be read: {files[folder].problem}" if folder else ""
 

@@ -55,6 +55,8 @@ def state_of(findings: Iterable[Finding]) -> State:
     cleared.
     """
     ordered = sorted(findings, key=lambda finding: finding.time)
+    if not ordered:
+        return State.COMPLETE
     open_failures: set[Depth] = set()
     for finding in ordered:
         if finding.passed:

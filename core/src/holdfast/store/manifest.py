@@ -1,5 +1,6 @@
 """The manifest: what a backup is, as published last and never changed (docs/format.md specifies it)."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from holdfast.store.names import ID, MARKER, check_blob_path, is_source_name, is
 FORMAT_VERSION = 1
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
 _LARGEST = (1 << 63) - 1  # bytes of a file (off_t)
+_SHA256 = re.compile("[0-9a-f]{64}")
 _LONG = 16  # entries of a hint that a listing keeps
 
 
@@ -143,6 +145,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(stream.blob.size for stream in self.streams)
 
 
+#: All that a manifest consists of.
+RECORDS = (Manifest, SourceRecord, CodecRecord, StreamRecord, BlobRecord, ProofRecord, ToolRecord, Host)
+
+
 class UnusableManifest(IntegrityError):  # noqa: N818 (nothing is known to be wrong with the backup)
     """The manifest is well, and not for us as it lies: of a newer format, encrypted, or of another place.
 
@@ -204,12 +210,15 @@ def _is_long(value: Any) -> bool:
     return isinstance(value, list | dict) and len(value) > _LONG
 
 
-def _format_version(data: bytes, what: str) -> int:
-    class Head(msgspec.Struct):
-        format_version: int
+class _Head(msgspec.Struct):
+    """What every version of a manifest and marker has."""
 
+    format_version: int
+
+
+def _format_version(data: bytes, what: str) -> int:
     try:
-        return msgspec.json.decode(data, type=Head).format_version
+        return msgspec.json.decode(data, type=_Head).format_version
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"{what} is not valid: {_line(error)}") from error
 
@@ -257,7 +266,7 @@ def _check_codec(name: str) -> None:
 
 
 def _is_sha256(text: str) -> bool:
-    return len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
+    return _SHA256.fullmatch(text) is not None
 
 
 def _line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from holdfast.api import Storage, SupportsDeleteMany, SupportsStreaming
+from holdfast.api import Storage, SupportsDeleteMany, SupportsNames, SupportsStreaming
 from holdfast.testing.contract import assert_same, states
 from holdfast.testing.storage_parts import StorageParts
 
@@ -49,6 +49,33 @@ class RequestTests(StorageParts):
         for path in ("a/missing", "a/obj", "nowhere"):
             with pytest.raises(FileNotFoundError):
                 list(storage.stream(path))
+
+    @states("storage 32")
+    def test_names_are_those_of_the_folders_in_a_folder(self, storage: Storage, second: Storage) -> None:
+        """Where a storage can: of folders and no objects, each once, also beyond a thousand."""
+        if not isinstance(second, SupportsNames):
+            return
+        folders = [f"20260102T030405Z-{number:06}" for number in range(self.many)]
+        for path in (
+            *(f"app/{folder}/{name}" for folder in folders for name in ("data", "a/b")),
+            "app/object",
+            "b/c/d",
+        ):
+            self.put(storage, path)
+        with storage.lease("held"):
+            assert sorted(second.names("app")) == folders
+            assert sorted(second.names("")) == ["app", "b"]
+        assert [*second.names("nowhere")] == [*second.names("ap")] == [*second.names("b/c")] == []
+
+    @states("storage 33")
+    def test_a_version_stays_while_an_object_does(self, storage: Storage, second: Storage) -> None:
+        """Where a storage has any: however often it is listed, and whoever does; what is written anew has another."""
+        self.put(storage, "a/b", b"first")
+        versions = {stat.version for _ in range(2) for each in (storage, second) for stat in each.list()}
+        assert len(versions) == 1
+        storage.delete("a/b")
+        self.put(storage, "a/b", b"other")
+        assert versions == {""} or versions.isdisjoint({stat.version for stat in second.list()})
 
     @states("storage 31")
     def test_many_objects_are_deleted_at_once(self, storage: Storage, second: Storage) -> None:

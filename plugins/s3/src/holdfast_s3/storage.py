@@ -5,12 +5,12 @@ import errno
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from holdfast.api import CredentialsError, HoldfastError, Leases, Stat, UnreachableError
 from holdfast_s3.client import Client, check_part, code_of, meaning
+from holdfast_s3.listing import pages, unfinished
 from holdfast_s3.location import Location
 from holdfast_s3.upload import Upload, abort
 
@@ -19,7 +19,6 @@ _PARTIAL = re.compile(r"(?P<path>.*)/\.partial-(?P<upload>[^/]+)")
 _ID = re.compile(r"\d{8}T\d{6}Z-")
 _PIECE = 1 << 20
 _BATCH = 1_000  # what one request deletes at most
-_UNKNOWN = ("NotImplemented", "MethodNotAllowed")  # an operation that a service has not
 
 log = logging.getLogger("holdfast.storage")
 
@@ -68,12 +67,19 @@ class S3Storage:
         """List page by page, and uploads that nobody has ended."""
         root = self._location.prefix
         folder = f"{root}{prefix}/" if prefix else root
-        for page in self._pages(folder):
+        for page in pages(self._client, folder):
             for item in page.get("Contents", ()):
                 path = item["Key"].removeprefix(root)
                 if not path.startswith(_LEASES) and not path.endswith("/"):
-                    yield Stat(path=path, size=item["Size"])
-        yield from self._unfinished(folder)
+                    yield Stat(path=path, size=item["Size"], version=item.get("ETag", ""))
+        yield from unfinished(self._client, root, folder)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """List a thousand folders with each request."""
+        prefix = f"{self._location.prefix}{folder}/" if folder else self._location.prefix
+        for page in pages(self._client, prefix, Delimiter="/"):
+            names = (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
+            yield from (name for name in names if name and (folder or f"{name}/" != _LEASES))
 
     def stat(self, path: str) -> Stat:
         """Ask for the size of an object."""
@@ -145,43 +151,6 @@ class S3Storage:
                     raise ConnectionError(errno.ECONNRESET, str(meant), path) from error
                 raise meant from error
 
-    def _pages(self, folder: str) -> Iterator[dict[str, Any]]:
-        parameters = {"Prefix": folder}
-        while True:
-            page: dict[str, Any] = self._client.call("list_objects_v2", folder, parameters)
-            yield page
-            if not page.get("IsTruncated"):
-                return
-            parameters["ContinuationToken"] = _next(page, "NextContinuationToken")
-
-    def _unfinished(self, folder: str) -> Iterator[Stat]:
-        """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; none where we may not or cannot ask."""
-        parameters: dict[str, Any] = {"Prefix": folder}
-        while True:
-            try:
-                page = self._client.call("list_multipart_uploads", folder, parameters)
-            except HoldfastError as error:
-                if not isinstance(error, CredentialsError) and code_of(error) not in _UNKNOWN:
-                    raise
-                log.info("unfinished uploads are not listed: %s", error.message)
-                return
-            for upload in page.get("Uploads", ()):
-                path = f"{upload['Key'].removeprefix(self._location.prefix)}/.partial-{upload['UploadId']}"
-                yield Stat(path=path, size=self._size_of(upload))
-            if not page.get("IsTruncated"):
-                return
-            following = _next(page, "NextKeyMarker")
-            parameters |= {"KeyMarker": following, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
-
-    def _size_of(self, upload: dict[str, Any]) -> int:
-        try:
-            parts = self._client.call(
-                "list_parts", upload["Key"], {"Key": upload["Key"], "UploadId": upload["UploadId"]}
-            )
-        except (HoldfastError, FileNotFoundError):
-            return 0
-        return sum(part["Size"] for part in parts.get("Parts", ()))
-
     def _get_lease(self, name: str) -> tuple[bytes, str] | None:
         try:
             return self._client.content(_LEASES + name, {"Key": self._key(_LEASES + name)})
@@ -228,10 +197,3 @@ class S3Storage:
 
 def _part(offset: int, length: int | None) -> dict[str, str]:
     return {"Range": f"bytes={offset}-{'' if length is None else offset + length - 1}"}
-
-
-def _next(page: Mapping[str, Any], name: str) -> Any:
-    """Where the next page of a listing begins."""
-    if not page.get(name):
-        raise HoldfastError("the service lists a part, and does not say how to list the rest")
-    return page[name]
