@@ -13,6 +13,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
         api.Storage,
         api.SupportsFolder,
         api.SupportsDeleteMany,
+        api.SupportsGuarantees,
         api.SupportsNames,
         api.SupportsRename,
         api.SupportsSharedLease,

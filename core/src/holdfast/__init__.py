@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from holdfast.operations.prune import PruneResult
     from holdfast.operations.rename import RenameResult
     from holdfast.operations.restore import RestoreResult
+    from holdfast.operations.store_check import StoreCheck, check_store
     from holdfast.operations.verify import VerifyResult
     from holdfast.pipeline import Pipeline
     from holdfast.plan import BackupPlan, RestorePlan
@@ -96,6 +97,7 @@ _HOMES = {
     "RenameResult": "operations.rename",
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",
+    "StoreCheck": "operations.store_check",
     "UnreachableError": "errors",
     "UnsafeError": "errors",
     "UsageError": "errors",
@@ -103,6 +105,7 @@ _HOMES = {
     "backup": "functions",
     "backup_all": "functions",
     "backup_database": "legacy.manager",
+    "check_store": "operations.store_check",
     "copy": "functions",
     "delete": "functions",
     "drill": "functions",
@@ -146,6 +149,7 @@ __all__ = [
     "RenameResult",
     "RestorePlan",
     "RestoreResult",
+    "StoreCheck",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
@@ -154,6 +158,7 @@ __all__ = [
     "backup",
     "backup_all",
     "backup_database",
+    "check_store",
     "copy",
     "delete",
     "drill",

@@ -29,6 +29,7 @@ from holdfast import (
     RenameResult,
     RestorePlan,
     RestoreResult,
+    StoreCheck,
     VerifyResult,
 )
 from holdfast.api import (
@@ -135,6 +136,8 @@ copied: CopySet = holdfast.copy(
 uncopied: tuple[FailedCopy, ...] = copied.failed
 results: tuple[CopyResult, ...] = copied.copies
 renamed: RenameResult = holdfast.rename("app", "shop", store=STORE, registry=registry, on_event=watch)
+checked: StoreCheck = holdfast.check_store(STORE, registry=registry)
+asked: dict[str, bool | None] = {each.name: each.holds for each in checked.guarantees}
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)

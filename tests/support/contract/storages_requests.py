@@ -1,8 +1,10 @@
 # mypy: ignore-errors
 """Storages that break one sentence each: what they do in one request."""
 
+import contextlib
 from dataclasses import replace
 
+from holdfast.api import Guarantee
 from support.contract import add_suites, breaks
 from support.contract.sound_storage import Memory, suite_of
 
@@ -18,6 +20,9 @@ class Streams(Memory):
     def delete_many(self, paths):
         for path in paths:
             self.delete(path)
+
+    def guarantees(self):
+        return [Guarantee(name="versioning", holds=False)]
 
     def names(self, folder):
         below = [stat.path.removeprefix(f"{folder}/" if folder else "") for stat in self.list(folder)]
@@ -161,6 +166,24 @@ class VersionOfThePath(Streams):
 
     def list(self, prefix=""):
         return [replace(stat, version=stat.path) for stat in super().list(prefix)]
+
+
+@breaks("storage 34")
+class LeavesItsProbe(Streams):
+    """What it tries stays."""
+
+    def guarantees(self):
+        with contextlib.suppress(FileExistsError), self.writer("probe") as writer:
+            writer.write(b"x")
+        return super().guarantees()
+
+
+@breaks("storage 34")
+class TellsTwice(Streams):
+    """One of them by both of its names."""
+
+    def guarantees(self):
+        return [*super().guarantees(), *super().guarantees()]
 
 
 add_suites(globals(), suite_of)

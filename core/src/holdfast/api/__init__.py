@@ -34,10 +34,12 @@ from holdfast.api.restore import (
 )
 from holdfast.api.scratch import Scratch, ScratchRequest, SupportsFaults
 from holdfast.api.storage import (
+    Guarantee,
     Stat,
     Storage,
     SupportsDeleteMany,
     SupportsFolder,
+    SupportsGuarantees,
     SupportsNames,
     SupportsRename,
     SupportsSharedLease,
@@ -105,6 +107,7 @@ __all__ = [
     "FileScratch",
     "Forwarding",
     "FrameDecoder",
+    "Guarantee",
     "Hasher",
     "HoldfastError",
     "IntegrityError",
@@ -138,6 +141,7 @@ __all__ = [
     "SupportsFaults",
     "SupportsFolder",
     "SupportsFrameSearch",
+    "SupportsGuarantees",
     "SupportsNames",
     "SupportsPreview",
     "SupportsRename",

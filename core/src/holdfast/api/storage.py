@@ -36,6 +36,19 @@ class Stat:
     problem: str = ""
 
 
+@explain_fields
+@dataclass(frozen=True, kw_only=True)
+class Guarantee:
+    """What a store lets us do or guarantees, as `holdfast check` shows it."""
+
+    #: What it is, in a word or two: `versioning`.
+    name: str
+    #: Whether it is so; None where that cannot be told.
+    holds: bool | None
+    #: What there is to know about it: a period, why it cannot be told, what is done without it.
+    detail: str = ""
+
+
 class Storage(Protocol):
     """A place that keeps objects under relative paths with `/`.
 
@@ -117,6 +130,15 @@ class SupportsNames(Protocol):
 
     def names(self, folder: str, /) -> Iterable[str]:
         """The names, without their paths, of the folders in a folder, `""` being the root, in any order."""
+        ...
+
+
+@runtime_checkable
+class SupportsGuarantees(Protocol):
+    """A storage that can say what its service guarantees, besides what the core can try itself."""
+
+    def guarantees(self) -> Iterable[Guarantee]:
+        """Ask the service, change nothing, and leave nothing behind; what it refuses to tell is `holds=None`."""
         ...
 
 

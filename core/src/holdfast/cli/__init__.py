@@ -30,6 +30,7 @@ COMMANDS = {
     "restore": "Restore a backup into a database.",
     "drill": "Restore a backup into a scratch database and compare it with its source.",
     "copy": "Copy backups into another store.",
+    "check": "Try what a store lets us do and guarantees.",
     "delete": "Delete one backup, never the last good one by accident.",
     "prune": "Delete old backups by a policy, never the last good ones.",
     "rename": "Give a source another name, with all of its backups.",

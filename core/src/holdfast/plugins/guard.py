@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
 
-from holdfast.api import Facts, Failure, Preview, Proof, Source, Stat, Step, Stream
+from holdfast.api import Facts, Failure, Guarantee, Preview, Proof, Source, Stat, Step, Stream
 from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
@@ -52,6 +52,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "list": _Rule((Stat,), "each"),
         "walk": _Rule((Stat,), "each", optional=True),
         "names": _Rule((str,), "each", optional=True),
+        "guarantees": _Rule((Guarantee,), "each", optional=True),
         "stream": _Rule(_CHUNK, "each", optional=True),
         "delete_many": _Rule(shape="none", optional=True),
         "stat": _Rule((Stat,)),

@@ -11,9 +11,9 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from holdfast.api import Facts, Failure, ObjectProof, Preview, Proof, Source, Stat, Step, Stream
+from holdfast.api import Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Source, Stat, Step, Stream
 
-CHECKED = (Facts, Failure, ObjectProof, Preview, Proof, Source, Stat, Step, Stream)
+CHECKED = (Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Source, Stat, Step, Stream)
 # Fields that go into a manifest, or come back out of it, as the JSON that they were written as.
 _PLAIN: Mapping[type, tuple[str, ...]] = {Facts: ("consistency_point", "hints"), Proof: ("settings",)}
 _SCALARS = (str, int, float, bool, type(None))

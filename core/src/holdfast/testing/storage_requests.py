@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from holdfast.api import Storage, SupportsDeleteMany, SupportsNames, SupportsStreaming
+from holdfast.api import Storage, SupportsDeleteMany, SupportsGuarantees, SupportsNames, SupportsStreaming
 from holdfast.testing.contract import assert_same, states
 from holdfast.testing.storage_parts import StorageParts
 
@@ -76,6 +76,19 @@ class RequestTests(StorageParts):
         storage.delete("a/b")
         self.put(storage, "a/b", b"other")
         assert versions == {""} or versions.isdisjoint({stat.version for stat in second.list()})
+
+    @states("storage 34")
+    def test_guarantees_are_told_and_leave_nothing_behind(self, storage: Storage, second: Storage) -> None:
+        """Where a storage can: each once, in a place with objects and in an empty one."""
+        if not isinstance(storage, SupportsGuarantees):
+            return
+        for paths in ([], ["holdfast.json"]):
+            for path in paths:
+                self.put(storage, path)
+            names = [guarantee.name for guarantee in storage.guarantees()]
+            assert all(names)
+            assert len(names) == len({*names})
+            assert self.paths(second) == paths
 
     @states("storage 31")
     def test_many_objects_are_deleted_at_once(self, storage: Storage, second: Storage) -> None:

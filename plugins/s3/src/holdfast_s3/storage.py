@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from holdfast.api import CredentialsError, HoldfastError, Leases, Stat, UnreachableError
+from holdfast.api import CredentialsError, Guarantee, HoldfastError, Leases, Stat, UnreachableError
 from holdfast_s3.client import Client, check_part, code_of, meaning
+from holdfast_s3.guarantees import guarantees
 from holdfast_s3.listing import pages, unfinished
 from holdfast_s3.location import Location
 from holdfast_s3.upload import Upload, abort
@@ -80,6 +81,10 @@ class S3Storage:
         for page in pages(self._client, prefix, Delimiter="/"):
             names = (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
             yield from (name for name in names if name and (folder or f"{name}/" != _LEASES))
+
+    def guarantees(self) -> Iterator[Guarantee]:
+        """Ask what the bucket is set to."""
+        return guarantees(self._client, self._location.prefix)
 
     def stat(self, path: str) -> Stat:
         """Ask for the size of an object."""

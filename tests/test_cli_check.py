@@ -1,0 +1,93 @@
+"""`holdfast check`: what a store lets us do, tried without a trace."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from support.commandline import Shell
+
+import holdfast
+from holdfast.api import Guarantee
+from holdfast.errors import CredentialsError, HoldfastError
+from holdfast.testing.memory import MemoryStorage, memory_registry
+
+
+def content(store: Path) -> dict[str, tuple[int, bytes]]:
+    files = [path for path in store.rglob("*") if path.is_file() and ".leases" not in path.parts]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_a_store_is_tried_and_nothing_in_it_changes(kept: Shell) -> None:
+    before = content(kept.store)
+    ran = kept.run("check", kept.store)
+    rows = [line.split(maxsplit=1) for line in ran.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["read", "list", "write", "create", "delete"]
+    assert all("yes" in row[1] for row in rows), ran.stdout
+    assert "2 backups" in ran.stdout
+    assert content(kept.store) == before
+    assert (
+        kept.run("check", env={"HOLDFAST_STORE": str(kept.store)}).stdout.splitlines()[0] == ran.stdout.splitlines()[0]
+    )
+
+
+def test_what_was_tried_is_data(kept: Shell) -> None:
+    data = json.loads(kept.run("check", kept.store, "--json").stdout)
+    assert data["location"] == str(kept.store)
+    assert data["failure"] is None
+    assert {each["name"]: each["holds"] for each in data["guarantees"]} == dict.fromkeys(
+        ("read", "list", "write", "create only", "delete"), True
+    )
+
+
+def test_a_store_that_is_not_there_is_not_made(shell: Shell) -> None:
+    shell.fails(10, "check", "nowhere")
+    assert not (shell.folder / "nowhere").exists()
+
+
+class Loose(MemoryStorage):
+    """Overwrites, gives leases to everybody, and refuses deletions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.objects["holdfast.json"] = b'{"format_version": 1}'
+        self.written: list[bytes] = []
+
+    def writer(self, path):  # type: ignore[no-untyped-def]
+        self.written.append(self.objects.pop(path))
+        return super().writer(path)
+
+    def lease(self, name, ttl=60.0):  # type: ignore[no-untyped-def]
+        del name, ttl
+        return contextlib.nullcontext()
+
+    def delete(self, path):  # type: ignore[no-untyped-def]
+        raise CredentialsError(f"may not delete {path}")
+
+    def guarantees(self):  # type: ignore[no-untyped-def]
+        return [Guarantee(name="tides", holds=None, detail="nobody knows")]
+
+
+def test_what_a_storage_does_not_guarantee_is_told_and_what_it_says_itself() -> None:
+    storage = Loose()
+    result = holdfast.check_store(storage, registry=memory_registry())
+    assert {each.name: each.holds for each in result.guarantees} == {
+        "read": True,
+        "list": True,
+        "write": False,
+        "create only": False,
+        "delete": False,
+        "tides": None,
+    }
+    assert result.failure is None  # a backup can do without all of these, and says so
+    assert storage.objects == {"holdfast.json": storage.written[0]}
+
+
+def test_what_a_backup_would_fail_with_is_the_failure() -> None:
+    storage = Loose()
+    refused = CredentialsError("may not write")
+    storage.lease = lambda *_: (_ for _ in ()).throw(refused)  # type: ignore[method-assign]
+    result = holdfast.check_store(storage, registry=memory_registry())
+    assert isinstance(result.failure, CredentialsError)
+    with pytest.raises(HoldfastError, match="may not write"):
+        result.raise_for_failure()
