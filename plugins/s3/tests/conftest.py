@@ -1,5 +1,7 @@
 """A service for the tests of one process, and a bucket of its own for each test."""
 
+import os
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -19,6 +21,7 @@ def server(service: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     """The service, whose keys are in the environment."""
     for name, value in service.keys.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")  # of rclone
     return service
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from holdfast.api import CredentialsError, Guarantee, HoldfastError, Leases, Stat, UnreachableError
 from holdfast_s3.client import Client, check_part, code_of, meaning
+from holdfast_s3.fetching import fetch_steps
 from holdfast_s3.guarantees import guarantees
 from holdfast_s3.listing import pages, unfinished
 from holdfast_s3.location import Location
@@ -81,6 +82,10 @@ class S3Storage:
         for page in pages(self._client, prefix, Delimiter="/"):
             names = (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
             yield from (name for name in names if name and (folder or f"{name}/" != _LEASES))
+
+    def fetch_steps(self, folder: str) -> Sequence[str]:
+        """One program for every service; it takes the keys from where we take them."""
+        return fetch_steps(self._location, folder)
 
     def guarantees(self) -> Iterator[Guarantee]:
         """Ask what the bucket is set to."""
