@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from holdfast.api import CredentialsError, HoldfastError, NotFoundError, UnreachableError, UsageError, quote_name
 from holdfast_s3.location import Location
+from holdfast_s3.part_buffer import Buffers, PartBuffer
 
 log = logging.getLogger("holdfast.storage")
 
@@ -65,6 +66,7 @@ class Client:
         self._client: Any = None
         self._lock = threading.Lock()
         self._pause_until = 0.0
+        self.buffers = Buffers()
         self._answered = False
 
     def call(
@@ -83,6 +85,24 @@ class Client:
         for that: what stands between us and the service may have sent it twice.
         """
         return self.attempt(getattr(self._opened(), operation), operation, path, parameters, again=again)
+
+    def upload(
+        self,
+        operation: str,
+        path: str,
+        body: PartBuffer,
+        parameters: Mapping[str, Any],
+        /,
+        *,
+        again: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Call an operation that takes the bytes of an object, without a copy of them; see `call`."""
+
+        def send(**parameters: Any) -> Any:
+            body.seek(0)  # of a try before it some may be read
+            return getattr(self._opened(), operation)(Body=body, **parameters)
+
+        return self.attempt(send, operation, path, parameters, again=again)
 
     def content(self, path: str, parameters: Mapping[str, Any]) -> tuple[bytes, str]:
         """All that a read of an object brings, with its ETag; one that breaks in the middle is made again."""

@@ -40,6 +40,7 @@ class S3Storage:
     def writer(self, path: str) -> Iterator[Upload]:
         """Send an object as it comes, and let it be seen at a clean exit."""
         upload = Upload(self._client, self._location, self._key(path), path)
+        self._client.buffers.take()
         try:
             yield upload
             upload.finish(self._leases.check)
@@ -47,6 +48,8 @@ class S3Storage:
             with contextlib.suppress(HoldfastError, OSError):  # then it is listed, and goes with the next prune
                 upload.abort()
             raise
+        finally:
+            self._client.buffers.give_back()
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a part in one request."""

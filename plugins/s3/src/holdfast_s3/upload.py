@@ -1,14 +1,15 @@
 """Writing an object: in one request where it is small, in parts where it is not, and never over another."""
 
 import base64
-import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from holdfast.api import HoldfastError
 from holdfast_s3.client import Client, code_of
 from holdfast_s3.location import Location
+from holdfast_s3.part_buffer import PartBuffer
 
 _MOST_PARTS = 10_000
 _GROWS_AT = 9_000  # parts; what comes then is larger, for the services that take that
@@ -16,10 +17,15 @@ _GROWTH = 8
 _EQUAL_ONLY = ".r2.cloudflarestorage.com"
 _SMALL = 128 << 10  # bytes; of less the classes for rare access cost more, and manifests are read all the time
 _MARK = "holdfast-write"
+_PATIENCE = 1.0  # seconds; whoever interrupts does not wait longer for a part that is on its way
 
 
 class Upload:
-    """One object on its way; `write` returns once what it took is sent or stands in the one buffer of a part."""
+    """One object on its way.
+
+    `write` returns once what it took stands in the buffer of a part; the part before it may be sent meanwhile, as long
+    as not too many writers do so: a buffer is what all of the memory goes to.
+    """
 
     def __init__(self, client: Client, location: Location, key: str, path: str) -> None:
         self._client = client
@@ -27,9 +33,10 @@ class Upload:
         self._key = key
         self._path = path
         self._token = secrets.token_hex(16)
-        self._buffer = bytearray()
         self._part_size = location.part_size
+        self._buffer = PartBuffer(self._part_size)
         self._parts: list[dict[str, Any]] = []
+        self._sending: _Sending | None = None
         self._id = ""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -37,10 +44,10 @@ class Upload:
         view = memoryview(data).cast("B")
         while view:
             room = self._part_size - len(self._buffer)
-            self._buffer += view[:room]
+            self._buffer.write(view[:room])
             view = view[room:]
             if len(self._buffer) == self._part_size:
-                self._send()
+                self._send(aside=True)
 
     def finish(self, allowed: Callable[[], object]) -> None:
         """Let the object be seen, unless there is one; `allowed` is asked right before."""
@@ -48,8 +55,9 @@ class Upload:
             allowed()
             self._put_whole()
             return
-        if self._buffer:
+        if len(self._buffer):
             self._send()
+        self._wait()
         allowed()
         self._client.call(
             "complete_multipart_upload",
@@ -64,25 +72,18 @@ class Upload:
         )
 
     def abort(self) -> None:
-        """Give up what was sent."""
+        """Give up what was sent; a part on its way is waited for: it may come after the end of its upload."""
+        if self._sending is not None:
+            self._sending.wait(_PATIENCE)
         if self._id:
             abort(self._client, self._key, self._path, self._id)
 
     def _put_whole(self) -> None:
-        self._client.call(
-            "put_object",
-            self._path,
-            {
-                "Key": self._key,
-                "Body": bytes(self._buffer),
-                "IfNoneMatch": "*",
-                **self._checksum(),
-                **self._attributes(len(self._buffer)),
-            },
-            again=self._is_ours,
-        )
+        how = {"IfNoneMatch": "*", **self._checksum(self._buffer), **self._attributes(len(self._buffer))}
+        self._client.upload("put_object", self._path, self._buffer, {"Key": self._key, **how}, again=self._is_ours)
 
-    def _send(self) -> None:
+    def _send(self, *, aside: bool = False) -> None:
+        """Send a part; `aside` while the next one is filled, where there is memory for that."""
         if not self._id:
             how = {"ChecksumAlgorithm": "SHA256"} if self._location.checksum else {}
             created = self._client.call(
@@ -91,6 +92,7 @@ class Upload:
                 {"Key": self._key, **how, **self._attributes(self._part_size)},
             )
             self._id = created["UploadId"]
+        self._wait()
         number = len(self._parts) + 1
         if number > _MOST_PARTS:
             raise HoldfastError(
@@ -98,21 +100,32 @@ class Upload:
                 f"the service takes",
                 hint="give the store a larger ?part_size=",
             )
-        checksum = self._checksum()
-        sent = self._client.call(
-            "upload_part",
-            self._path,
-            {"Key": self._key, "UploadId": self._id, "PartNumber": number, "Body": self._buffer, **checksum},
-        )
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], **checksum})
-        del self._buffer[:]
+        content = self._buffer
         if number == _GROWS_AT and _EQUAL_ONLY not in (self._location.endpoint or ""):
             self._part_size *= _GROWTH
+        if aside and self._client.buffers.take_another():
+            self._sending = _Sending(lambda: self._sent(number, content), self._client.buffers.give_back)
+        else:
+            self._parts.append(self._sent(number, content))
+        self._buffer = PartBuffer(self._part_size)
 
-    def _checksum(self) -> dict[str, str]:
+    def _sent(self, number: int, content: PartBuffer) -> dict[str, Any]:
+        checksum = self._checksum(content)
+        how = {"Key": self._key, "UploadId": self._id, "PartNumber": number, **checksum}
+        sent = self._client.upload("upload_part", self._path, content, how)
+        content.close()
+        return {"PartNumber": number, "ETag": sent["ETag"], **checksum}
+
+    def _wait(self) -> None:
+        """Wait for the part that is on its way, if there is one; raises what it ended with."""
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            self._parts.append(sending.result())
+
+    def _checksum(self, content: PartBuffer) -> dict[str, str]:
         if not self._location.checksum:
             return {}
-        return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(self._buffer).digest()).decode()}
+        return {"ChecksumSHA256": base64.b64encode(content.sha256()).decode()}
 
     def _attributes(self, size: int) -> dict[str, Any]:
         location = self._location
@@ -132,6 +145,37 @@ class Upload:
         except FileNotFoundError:
             return None
         return told if told.get("Metadata", {}).get(_MARK) == self._token else None
+
+
+class _Sending:
+    """A part on its way, in a thread of its own: an executor's would be waited for where a service hangs."""
+
+    def __init__(self, send: Callable[[], dict[str, Any]], done: Callable[[], object]) -> None:
+        self._send = send
+        self._done = done
+        self._outcome: dict[str, Any] | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="holdfast-s3-part", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._send()
+        except BaseException as error:  # noqa: BLE001 (raised where the part is waited for)
+            self._outcome = error
+        finally:
+            del self._send  # it holds the part
+            self._done()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for its end, which may be well or not."""
+        self._thread.join(seconds)
+
+    def result(self) -> dict[str, Any]:
+        """What the service answered; raises what went wrong."""
+        self.wait()
+        if isinstance(self._outcome, dict):
+            return self._outcome
+        raise self._outcome or HoldfastError("a part was not sent")
 
 
 def abort(client: Client, key: str, path: str, upload: str) -> None:
