@@ -1,5 +1,6 @@
 """stdout and stderr that are closed, full or hostile: the work is done, the exit code is right, nothing is forged."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -53,6 +54,42 @@ def test_streams_that_are_closed_are_like_dev_null(kept: Shell, redirection: str
     assert [record["name"] for record in kept.listing("other")] == ["other"]
     kept.run("verify", "other/latest", "--read-data")
     assert through(kept, redirection, "show", "missing").code == 10
+
+
+def crowded(shell: Shell, stream: int, *arguments: str) -> bytes:
+    """What comes out of a stream that is non-blocking, takes 4 KiB at a time, and is read slowly."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    with subprocess.Popen(
+        shell.arguments(*arguments),
+        cwd=shell.folder,
+        env=shell.environment(),
+        stdout=writer if stream == 1 else subprocess.DEVNULL,
+        stderr=writer if stream == 2 else None,
+    ):
+        os.close(writer)
+        pieces = []
+        with os.fdopen(reader, "rb", buffering=0) as file:
+            while piece := file.read(1500):
+                pieces.append(piece)
+                os.sched_yield()
+    return b"".join(pieces)
+
+
+@pytest.mark.parametrize("command", [["cat", "latest"], ["schema", "manifest"], ["plugins", "api"], ["backup", "-h"]])
+def test_a_stdout_that_is_non_blocking_gets_all_of_it(kept: Shell, command: list[str]) -> None:
+    """node.js, ssh and task runners leave pipes and terminals so, for all that share them."""
+    line = kept.arguments(*command)
+    whole = subprocess.run(line, cwd=kept.folder, env=kept.environment(), capture_output=True, check=True, timeout=60)
+    assert crowded(kept, 1, *command) == whole.stdout
+
+
+def test_a_stderr_that_is_non_blocking_gets_all_of_it(kept: Shell) -> None:
+    missing = [f"sqlite:///missing-{number}-{'x' * 100}.db" for number in range(80)]
+    told = crowded(kept, 2, "backup", *missing)
+    assert told == through(kept, "", "backup", *missing).stderr.encode()
+    assert told.count(b"\n") >= len(missing)
 
 
 def forged(kept: Shell, backup_id: str) -> str:

@@ -27,7 +27,7 @@ class _Exit:
         if self.code is not None:
             import os
 
-            from holdfast.cli import flush
+            from holdfast.cli.standard_streams import flush
 
             flush()
             os._exit(self.code)

@@ -4,9 +4,6 @@ Data go to stdout, diagnostics to stderr. Commands raise `HoldfastError`s; here 
 they become messages and exit codes.
 """
 
-import codecs
-import contextlib
-import io
 import os
 import re
 import signal
@@ -19,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from holdfast.cli.standard_streams import choose_encoding, flush, open_standard_streams
 from holdfast.errors import HoldfastError, PluginError, cleanup_notes, lower_first, os_error_text
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
@@ -126,30 +124,16 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_format: str | None) -
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    _open_standard_streams()
+    open_standard_streams()
     if instruction := os.environ.get("_HOLDFAST_COMPLETE"):
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, "holdfast", "_HOLDFAST_COMPLETE", instruction))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        _choose_encoding(sys.stdout)
+    choose_encoding()
     _catch_signals()
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush()
     sys.exit(code)
-
-
-def _choose_encoding(output: io.TextIOWrapper) -> None:
-    """Write data as UTF-8 whatever the locale says (cron has none), and to a terminal what that can show.
-
-    A path is bytes: those that are no UTF-8 go out as they are.
-    """
-    if not output.isatty():
-        output.reconfigure(encoding="utf-8", errors="surrogateescape")
-    elif codecs.lookup(output.encoding).name == "utf-8":
-        output.reconfigure(errors="surrogateescape")
-    else:
-        output.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -210,34 +194,6 @@ def _ended(error: BaseException) -> tuple[HoldfastError, int]:
     if isinstance(error, Terminated):
         return HoldfastError(f"{error}{cleanup_notes(error)}"), error.exit_code
     return HoldfastError(f"interrupted{cleanup_notes(error)}"), 130
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null in the place of each standard stream that was closed when we were started.
-
-    Otherwise the next file to be opened, maybe a blob, would get the number of stdout or stderr, and what a child
-    or a library prints would be written into it.
-    """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
-
-
-def flush() -> None:
-    """Flush; a stream that cannot be written to is replaced by /dev/null, or Python would exit with 120."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _nobody_reads() -> int:
