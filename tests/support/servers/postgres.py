@@ -242,6 +242,24 @@ def find_programs() -> Programs:
     return Programs(usable[-1])
 
 
+@contextlib.contextmanager
+def programs_with_extensions() -> Iterator[Programs]:
+    """Those of `find_programs`, or for the length of a block a copy of them, among whose extensions we may put our own.
+
+    The programs look for their files where these lie from where they themselves do.
+    """
+    run = find_programs()
+    library = Path(run.folder).parent
+    share = Path("/usr/share/postgresql", library.name)
+    if os.geteuid() == 0 or os.access(share / "extension", os.W_OK) or not library.is_relative_to("/usr/lib"):
+        yield run
+        return
+    with tempfile.TemporaryDirectory(dir=place_of_servers(tempfile.gettempdir())) as folder:
+        for files in (library, share):
+            shutil.copytree(files, Path(folder, *files.parts[1:]))
+        yield Programs(os.path.join(folder, *Path(run.folder).parts[1:]))
+
+
 def _major(folder: str) -> int:
     name = Path(folder).parent.name
     return int(name) if name.isdigit() else 0
@@ -295,5 +313,5 @@ def running(programs: Programs | None = None, *, settings: str = "") -> Iterator
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A server for all tests of a session."""
-    with running() as server:
+    with programs_with_extensions() as programs, running(programs) as server:
         yield server
