@@ -160,3 +160,12 @@ def test_each_part_of_a_full_url_is_found() -> None:
 def test_a_file_name_may_hold_at_signs_and_hashes() -> None:
     assert DatabaseURL.parse("sqlite:////srv/a@b#c.db").path == "//srv/a@b#c.db"
     assert DatabaseURL.parse("sqlite:///caf%E9.db").path == "/caf\udce9.db"
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", " ", "\t"])
+@pytest.mark.parametrize("url", ["sqlite:///app.db", "postgresql://app:secret@db/shop"])
+def test_what_a_file_of_variables_leaves_at_the_end_is_told(url: str, end: str) -> None:
+    with pytest.raises(UsageError, match="at its end") as caught:
+        DatabaseURL.parse(url + end)
+    assert "secret" not in str(caught.value)
+    assert "\r" not in str(caught.value)

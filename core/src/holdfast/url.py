@@ -61,6 +61,11 @@ class DatabaseURL:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Take a URL apart, or raise `UsageError` with a message that shows no secret of it."""
+        if text[-1:].isspace():
+            raise UsageError(
+                f"the URL {redact(text.rstrip())} has {text[len(text.rstrip()) :]!a} at its end",
+                hint="files of variables whose lines end as on Windows do that; percent-encode it if it is meant",
+            )
         match = _SHAPE.fullmatch(text)
         if match is None:
             raise UsageError(f"not a database URL: {redact(text)}", hint=_hint(text))

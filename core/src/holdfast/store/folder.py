@@ -14,6 +14,7 @@ from holdfast.errors import UsageError, cleaning_up, os_error_text, quote_name
 from holdfast.filesystem import sync_descriptor, sync_path
 from holdfast.store._leases import LEASES, hold_lease
 from holdfast.store._partial import FileWriter, naming, publish, remove_empty, rename_folder, share
+from holdfast.store.likely_path import check_likely
 from holdfast.store.names import CLAIM, MANIFEST, MARKER
 from holdfast.url import DatabaseURL
 
@@ -39,10 +40,10 @@ class FolderStorage:
             parsed = DatabaseURL.parse(url)
             if parsed.hosts or parsed.query or not parsed.path:
                 raise UsageError(f"not a folder: {quote_name(url)}, expected file:///absolute/path")
-            return cls(parsed.path)
+            return cls(check_likely(parsed.path))
         if not url or "\0" in url:
             raise UsageError("the store's path is empty or holds a NUL byte")
-        return cls(os.path.expanduser(url))
+        return cls(check_likely(os.path.expanduser(url)))
 
     @property
     def location(self) -> str:
@@ -102,16 +103,26 @@ class FolderStorage:
         A folder that is empty, because whoever was emptying it was killed, is listed with a slash at its end:
         what nobody sees nobody cleans up. So is one that cannot be read, with its problem.
         """
-        return _walk(self._path(prefix) if prefix else self.root, prefix, enter)
-
-    def names(self, folder: str) -> Iterator[str]:
-        """The folders in a folder, without following links."""
-        place = self._path(folder) if folder else self.root
-        if os.path.islink(place):
+        base = self._path(prefix) if prefix else self.root
+        if prefix and os.path.islink(base):
+            yield Stat(path=prefix, size=0, regular=False)
             return
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
-            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-            yield from (name for name in folders if folder or name != LEASES)
+        pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
+        while pending:
+            folder, path = pending.pop()
+            try:
+                stats, folders = _look_into(folder, path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if not path:
+                    raise
+                yield Stat(path=f"{path}/", size=0, regular=False, problem=os_error_text(error))
+                continue
+            if not stats and not folders and path:
+                yield Stat(path=f"{path}/", size=0, regular=False)
+            yield from stats
+            pending += [(place, name) for place, name in folders if name != LEASES and enter(name)]
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -215,28 +226,6 @@ class FolderStorage:
                 self._unsynced.add(parent)
 
 
-def _walk(base: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[Stat]:
-    if prefix and os.path.islink(base):
-        yield Stat(path=prefix, size=0, regular=False)
-        return
-    pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
-    while pending:
-        folder, path = pending.pop()
-        try:
-            stats, folders = _look_into(folder, path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if not path:
-                raise
-            yield Stat(path=f"{path}/", size=0, regular=False, problem=os_error_text(error))
-            continue
-        if not stats and not folders and path:
-            yield Stat(path=f"{path}/", size=0, regular=False)
-        yield from stats
-        pending += [(place, name) for place, name in folders if name != LEASES and enter(name)]
-
-
 def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]]]:
     """The files of a folder, which is `path` in the store, and the places and paths of the folders in it."""
     stats, folders = [], []
@@ -247,8 +236,5 @@ def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]
             continue
         with contextlib.suppress(FileNotFoundError):  # deleted since
             status = entry.stat(follow_symlinks=False)
-            # Asked for of what is cached alone, and for all files it would take as long as all the rest of this.
-            version = f"{status.st_ino} {status.st_mtime_ns}" if entry.name == MANIFEST else ""
-            regular = stat.S_ISREG(status.st_mode)
-            stats.append(Stat(path=name, size=status.st_size, regular=regular, version=version))
+            stats.append(Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode)))
     return stats, folders
