@@ -38,6 +38,25 @@ def test_a_store_on_a_full_disk_keeps_nothing_and_then_a_smaller_backup_fits(dis
     assert dump(disk.folder / "copy.db") == dump(disk.folder / "smaller.db")
 
 
+def test_a_disk_without_inodes_is_told_from_a_full_one(shell: Shell) -> None:
+    """`df` shows space that is free: whoever looks for a full disk looks in vain."""
+    folder = shell.folder / "disk"
+    folder.mkdir()
+    with small_disk(folder, "50m", files=12) as enter:
+        disk = make_shell(shell.folder, under=enter)
+        ran = disk.fails(1, "backup", "sqlite:///app.db", "--store", "disk/store")
+        assert "no inode is left on the device for another file" in ran.error
+        assert disk.listing("--store", "disk/store") == []
+        subprocess.run([*enter, "sh", "-c", "while : > disk/$((n += 1)); do :; done"], capture_output=True, check=False)
+        kept = disk.backup("sqlite:///app.db")
+        lacking = [
+            disk.fails(1, "restore", kept["id"], "sqlite:///disk/copy.db"),
+            disk.fails(1, "backup", "sqlite:///app.db", "--store", "disk/other"),
+            disk.fails(1, "drill", kept["id"], env={"TMPDIR": str(folder)}),
+        ]
+        assert [ran.error for ran in lacking if "no inode is left" not in ran.error] == []
+
+
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_a_database_on_a_full_disk_is_backed_up(mode: str, disk: Shell) -> None:
     """In WAL mode SQLite cannot even make the index of the log there, and reads a copy elsewhere."""

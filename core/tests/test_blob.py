@@ -1,5 +1,6 @@
 """A stored stream as others read it: compared with the manifest as it passes."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -127,12 +128,30 @@ def test_a_damaged_stream_is_not_spooled_twice_into_one_file(tmp_path: Path) -> 
 
 def test_space_is_looked_for_before_a_stream_is_spooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
-        f_bavail, f_frsize = 10, 512
+        f_bavail, f_frsize, f_blocks = 10, 512, 1000
 
     monkeypatch.setattr(os, "statvfs", lambda _path: Full)
     with pytest.raises(HoldfastError, match=r"not enough space in .*: 3145728 bytes are needed, 5120 are free"):
         blob(scratch=tmp_path).spool()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("refusal", [None, errno.ENOSYS, errno.EACCES, errno.ENOTSUP])
+def test_a_file_system_that_does_not_tell_its_space_is_spooled_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int | None
+) -> None:
+    """FUSE answers with zeros for storage of a cloud, which has no size, or knows no such call."""
+
+    class Unlimited:
+        f_bavail, f_bfree, f_frsize, f_blocks = 0, 4275873052, 4096, 0
+
+    def statvfs(_path: object) -> type[Unlimited]:
+        if refusal is not None:
+            raise OSError(refusal, os.strerror(refusal))
+        return Unlimited
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert blob(scratch=tmp_path).spool().read_bytes() == PLAIN
 
 
 def test_a_check_reads_the_stored_bytes_once_and_compares_both() -> None:

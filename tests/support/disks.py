@@ -19,12 +19,14 @@ _ALLOW = "user namespaces or CAP_SYS_ADMIN would allow them, tests/support/disks
 
 
 @contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
-    """Mount an empty disk of `size` at `folder`; commands that begin with what is yielded see it.
+def small_disk(folder: Path, size: str, *, files: int = 0) -> Iterator[tuple[str, ...]]:
+    """Mount an empty disk of `size` at `folder`, which takes so many files and folders where that is given.
+
+    Commands that begin with what is yielded see it.
 
     Where the machine forbids mounts, as most containers do, the test is skipped: no package would help.
     """
-    holder, enter = _mount(folder, size)
+    holder, enter = _mount(folder, f"{size},nr_inodes={files}" if files else size)
     try:
         yield enter
     finally:

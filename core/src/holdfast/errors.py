@@ -128,6 +128,8 @@ def cleanup_notes(error: BaseException) -> str:
     return "".join(f" {note}" if note.startswith(_WAITING) else f"; {note}" for note in notes)
 
 
+NO_INODES = "no inode is left on the device for another file, however much space there is"
+
 _REASONS = {
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",
@@ -161,6 +163,8 @@ def os_error_text(error: OSError) -> str:
             os.getcwd()
         except FileNotFoundError:  # which is asked for wherever a path is not absolute
             return "the folder that this process is in has been deleted"
+    if error.strerror == NO_INODES:  # as `holdfast.filesystem.making` has found
+        return NO_INODES
     number = error.errno or ERROR_NUMBERS.get(type(error), 0)
     return _REASONS.get(number, (error.strerror or str(error) or type(error).__name__).lower())
 

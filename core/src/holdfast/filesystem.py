@@ -8,8 +8,10 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from holdfast.errors import os_error_text, quote_name
+from holdfast.errors import NO_INODES, os_error_text, quote_name
 
 log = logging.getLogger("holdfast.filesystem")
 
@@ -28,6 +30,45 @@ _KINDS = {
 def file_kind(mode: int) -> str:
     """What `st_mode` of a file says that it is, such as `a folder`; links are those that were not followed."""
     return _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def free_bytes(folder: str) -> int | None:
+    """Bytes that this user may still write; None where that cannot be told.
+
+    A mount of a cloud's storage has no number of blocks, and says that none is free.
+    """
+    try:
+        state = os.statvfs(folder)
+    except OSError as error:
+        log.info("the file system of %s does not tell what is free: %s", quote_name(folder), os_error_text(error))
+        return None
+    return state.f_bavail * state.f_frsize if state.f_blocks else None
+
+
+@contextmanager
+def making(path: str) -> Iterator[None]:
+    """Let the error of making a file or folder say whether inodes are what is lacking.
+
+    The system has one number for that and for a full disk, on which `df` then shows gigabytes that are free. It is
+    looked for at once: the cleaning up gives inodes back.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC and _has_no_inode(path):
+            error.strerror = NO_INODES
+        raise
+
+
+def _has_no_inode(path: str) -> bool:
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return False
+    return bool(state.f_files and not state.f_favail)
 
 
 def sync_path(path: str) -> None:

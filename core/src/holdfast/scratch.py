@@ -16,6 +16,7 @@ from pathlib import Path
 
 from holdfast.defaults import scratch_root
 from holdfast.errors import HoldfastError, os_error_text, quote_name
+from holdfast.filesystem import making
 
 log = logging.getLogger("holdfast.scratch")
 
@@ -69,7 +70,8 @@ def _make(root: str) -> tuple[str, int]:
         path = os.path.join(root, PREFIX + secrets.token_hex(6))
         made = False
         try:
-            os.mkdir(path, 0o700)
+            with making(path):
+                os.mkdir(path, 0o700)
             made = True
             descriptor = _hold(path)
             with contextlib.suppress(FileNotFoundError):

@@ -20,7 +20,7 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
-from holdfast.filesystem import file_kind, give_name, sync_path
+from holdfast.filesystem import file_kind, give_name, making, sync_path
 
 log = logging.getLogger("holdfast.staging")
 
@@ -101,11 +101,12 @@ class Staging:
     def claim(self) -> None:
         """Make and lock it, and remove what killed restores into the same target have left; `OSError` if it cannot."""
         self._sweep()
-        if self._is_folder:
-            os.mkdir(self.path, 0o700)
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        else:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with making(self.path):
+            if self._is_folder:
+                os.mkdir(self.path, 0o700)
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            else:
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps either
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

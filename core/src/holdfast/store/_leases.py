@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.errors import LockedError, quote_name
+from holdfast.filesystem import making
 
 LEASES = ".leases"
 # Seconds for which a lease that is held is tried again: whoever looks for dead leases (`_remove_dead`) holds each of
@@ -48,7 +49,8 @@ def _lock(path: str, name: str, kind: int) -> int:
     """Make and lock the file of a lease; the lock ends with its descriptor."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with making(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if _same_file(descriptor, path):

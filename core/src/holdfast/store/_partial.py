@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from holdfast.api import Chunk
 from holdfast.errors import os_error_text
-from holdfast.filesystem import give_name
+from holdfast.filesystem import give_name, making
 from holdfast.store.names import FINDINGS, LABELS, MARKER
 
 _File = TypeVar("_File", int, str)
@@ -55,7 +55,8 @@ class FileWriter:
 def naming(partial: str, final: str) -> Iterator[None]:
     """Let errors tell the name that a file is to have, and not the temporary one, which nobody knows."""
     try:
-        yield
+        with making(final):
+            yield
     except OSError as error:
         if error.filename == partial:
             error.filename, error.filename2 = final, None

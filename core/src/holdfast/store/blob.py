@@ -9,6 +9,7 @@ from pathlib import Path
 
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
+from holdfast.filesystem import free_bytes
 from holdfast.plugins.guard import provider
 from holdfast.store.manifest import StreamRecord
 from holdfast.store.missing import missing_text
@@ -198,11 +199,11 @@ class StoredBlob:
     def _spool(self) -> Path:
         if self._scratch is None:
             raise HoldfastError("there is no scratch folder to spool to")
-        free = os.statvfs(self._scratch)
-        if free.f_bavail * free.f_frsize < self.record.size:
+        free = free_bytes(str(self._scratch))
+        if free is not None and free < self.record.size:
             raise HoldfastError(
                 f"not enough space in {quote_name(str(self._scratch.parent))}: {self.record.size} bytes are needed, "
-                f"{free.f_bavail * free.f_frsize} are free",
+                f"{free} are free",
                 hint="set TMPDIR to a folder with more space",
             )
         path = self._scratch / f"{hashlib.sha256(self._path.encode()).hexdigest()[:16]}{self.record.suffix}"

@@ -7,13 +7,20 @@ from datetime import UTC, datetime
 from holdfast.api import Storage, SupportsFolder, temporary_path
 from holdfast.store.names import MARKER
 
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)  # before which nobody has written to a store
+
 
 def store_time(storage: Storage) -> datetime | None:
-    """The time that the file system of a folder gives to what is written now, None where that cannot be told."""
+    """The time that the file system of a folder gives to what is written now, None where that cannot be told.
+
+    Mounts that keep no times (of a cloud's storage, or with `--no-modtime`) give all files one of long ago.
+    """
     if not isinstance(storage, SupportsFolder):
         return None
     status = new_file_status(storage.folder, b"\n")  # an empty file may keep the time that the client made it at
-    return None if status is None else datetime.fromtimestamp(status.st_mtime, UTC)
+    if status is None or status.st_mtime < _EARLIEST.timestamp():
+        return None
+    return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 def new_file_status(folder: str, content: bytes = b"") -> os.stat_result | None:

@@ -27,6 +27,15 @@ def free_bytes(folder: str) -> int | None:
     return file_system.f_bavail * file_system.f_frsize if file_system.f_blocks else None
 
 
+def lacks_inodes(folder: str) -> bool:
+    """Whether the file system can take no further file, however much space it has."""
+    try:
+        file_system = os.statvfs(folder)
+    except OSError:
+        return False
+    return bool(file_system.f_files and not file_system.f_favail)
+
+
 def read_through(descriptor: int) -> None:
     """Read a file to its end: `OSError` if its medium does not let it be read, which SQLite takes for damage of it.
 

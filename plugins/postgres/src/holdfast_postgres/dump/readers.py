@@ -133,8 +133,8 @@ class StreamReaders:
 
     def _check_space(self, folder: Path, what: str) -> None:
         needed = sum(table.size for table in self._snapshot.tables)
-        free = shutil.disk_usage(folder).free
-        if free < needed:
+        total, _, free = shutil.disk_usage(folder)
+        if free < needed and total:  # a mount of a cloud's storage has no size, and nothing free
             raise HoldfastError(
                 f"not enough space in {quote_name(str(folder.parent))} for {what}: about {needed} bytes are needed for "
                 f"a moment, {free} are free",

@@ -233,7 +233,7 @@ def check_space(connection: "Connection[TupleRow]", hints: Hints) -> None:
     except OSError:
         return  # another machine's folder behind a forwarded port, or one that we may not see
     free = disk.f_bavail * disk.f_frsize
-    if free < hints.size:
+    if free < hints.size and disk.f_blocks:  # a mount of a cloud's storage has no number of them, and none free
         raise HoldfastError(
             f"not enough space for the target: the source took {hints.size} bytes, "
             f"{free} are free in {quote_name(row[0])}",

@@ -17,7 +17,7 @@ from holdfast.api import (
     sync_path,
     write_refusal,
 )
-from holdfast_sqlite.files import free_bytes
+from holdfast_sqlite.files import free_bytes, lacks_inodes
 from holdfast_sqlite.layers import shown_at
 from holdfast_sqlite.mounts import describe, mounts
 
@@ -82,7 +82,9 @@ def write_error(path: str, error: OSError, *, needed: int = 0, hint: str | None 
     """What it means that a file beside `path` cannot be written; `needed` are the bytes that it was to have."""
     reason = "no file can be made there" if error.errno == errno.ENOENT else os_error_text(error)
     text = f"cannot write beside {quote_name(path)}: {reason}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno == errno.ENOSPC and lacks_inodes(os.path.dirname(path)):
+        text = f"cannot write beside {quote_name(path)}: no inode is left there for another file"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = free_bytes(os.path.dirname(path)) if error.errno == errno.ENOSPC else None
         numbers = [f"{needed} bytes are needed"] if needed else []
         numbers += [f"{free} bytes are free"] if free is not None else []
