@@ -19,7 +19,9 @@ class Power:
         self._pid = server.pid
         arguments = Path(f"/proc/{server.pid}/cmdline").read_bytes().split(b"\0")[:-1]
         root = os.environ.get("HOLDFAST_TEST_MARIADB_ROOT", "")
-        self._command = [*(["chroot", root] if root else []), *(part.decode() for part in arguments)]
+        # Its own name may be one of /usr/sbin, where an ordinary user's shell does not look.
+        program = os.readlink(f"/proc/{server.pid}/exe").removeprefix(os.path.realpath(root) if root else "")
+        self._command = [*(["chroot", root] if root else []), program, *(part.decode() for part in arguments[1:])]
         self._process: subprocess.Popen[bytes] | None = None
 
     def cut(self) -> None:
