@@ -338,7 +338,8 @@ def test_blocks_under_way_do_not_grow_with_the_size_of_the_database(streams: int
     run(engine, storage, jobs=jobs, codec=Zipped())
     readers = min(jobs, streams)
     writers = readers + 1 if readers > 1 else 1  # one stream more may be at its end, which is only written
-    assert 1 < most <= writers * (2 + 3 * jobs // readers) + readers  # each reader holds a block that has no room yet
+    # Each reader holds a block that has no room yet. On a busy machine all is written before more is read.
+    assert 0 < most <= writers * (2 + 3 * jobs // readers) + readers
 
 
 def test_a_lease_that_cannot_be_released_does_not_make_a_failure_of_a_published_backup(
