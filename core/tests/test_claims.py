@@ -199,8 +199,11 @@ def test_a_host_is_what_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> Non
     assert this_host() == Host(name="web2")
     monkeypatch.delenv("HOLDFAST_HOST")
     assert this_host().name == socket.gethostname()
-    with pytest.raises(UsageError, match="not a name of a host"):
-        this_host("web 1")
+    monkeypatch.setenv("HOLDFAST_HOST", "")
+    assert this_host().name == socket.gethostname()
+    for wrong in ("web 1", ""):
+        with pytest.raises(UsageError, match="not a name of a host"):
+            this_host(wrong)
 
 
 # --- beginning, deleting, sweeping ---

@@ -356,32 +356,3 @@ def test_a_store_is_a_path_or_a_file_url(url: str) -> None:
 def test_what_names_no_folder_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         FolderStorage.at(url)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        '"/srv/backups"', "'backups'", "backups\r", "backups ", " backups", "$HOME/backups", "${STORE}", "$(pwd)/b",
-        "`pwd`", "{{ store }}", "~nobody-of-that-name/backups", "C:\\backups", "my\\ backups", "file:///srv/$STORE",
-    ],
-)  # fmt: skip
-def test_a_path_that_looks_like_a_slip_is_no_new_store(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As files of variables leave them: systemd and Docker replace nothing, and keep quotes."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"^no store at .*, and that path "):
-        FolderStorage.at(path)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("path", ["my $ backups", "it's", "50% {full}", "a~", "ünïcode", "a  b", "$1", "-x"])
-def test_an_odd_path_is_a_store_all_the_same(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert FolderStorage.at(path).location == str(tmp_path / path)
-
-
-def test_a_folder_that_is_there_is_a_store_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "$HOME").mkdir()
-    assert FolderStorage.at("$HOME").location == str(tmp_path / "$HOME")

@@ -1,6 +1,7 @@
 """Scratch folders come and go with their run, and what killed processes left is swept."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, IntegrityError, UnreachableError, UnsafeError
 from holdfast.scratch import PREFIX, scratch_folder, sweep
 
 HOLDER = """
@@ -53,6 +54,36 @@ def test_a_folder_goes_after_an_error_too(root: Path) -> None:
     with pytest.raises(ZeroDivisionError), scratch_folder():
         raise ZeroDivisionError
     assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("no database"), UnsafeError("who did that"), HoldfastError("no"), FileNotFoundError()]
+)
+def test_a_folder_that_somebody_removed_is_what_an_error_names(root: Path, error: Exception) -> None:
+    """As `rm -rf /var/tmp/*` of a nightly job does: not the database is gone, nor has anybody changed the target."""
+
+    def fail(*, clean: bool) -> None:
+        with scratch_folder() as folder:
+            if clean:
+                shutil.rmtree(folder)
+            raise error
+
+    with pytest.raises(HoldfastError, match=r"^the scratch folder .* was removed by another program") as caught:
+        fail(clean=True)
+    assert (caught.value.exit_code, type(caught.value)) == (1, HoldfastError)
+    with pytest.raises(type(error)) as kept:
+        fail(clean=False)
+    assert kept.value is error
+
+
+def test_damage_is_damage_though_the_folder_is_gone(root: Path) -> None:
+    def fail() -> None:
+        with scratch_folder() as folder:
+            shutil.rmtree(folder)
+            raise IntegrityError("other bytes")
+
+    with pytest.raises(IntegrityError, match=r"^other bytes$"):
+        fail()
 
 
 def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:

@@ -1,7 +1,10 @@
 """After a restore the engine is asked whether its target holds data, where the proof says that there has to be some."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +68,19 @@ def test_a_commit_that_does_nothing_is_a_failure_of_the_engine(objects: tuple[Ob
 )
 def test_where_nothing_says_that_there_is_data_nothing_is_said(objects: tuple[ObjectProof, ...]) -> None:
     assert restore(engine_of(*objects)).failures == ()
+
+
+def test_a_target_that_cannot_be_asked_is_restored_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a scratch disk that is full by then nor one whose files somebody removed makes a failure of it."""
+    mkdir = Path.mkdir
+
+    def full(self: Path, *arguments: Any, **options: Any) -> None:
+        if self.name == "asked":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        mkdir(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert restore(engine_of(TABLE)).failures == ()
 
 
 def test_a_sound_restore_is_asked_once_and_changes_nothing_more() -> None:

@@ -35,8 +35,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 def this_host(name: str | None = None, environ: Mapping[str, str] = os.environ) -> Host:
     """The host of a run: as it was told (`--host`, `HOLDFAST_HOST`), else the name and machine id of the system."""
-    given = name or environ.get("HOLDFAST_HOST")
-    if given:
+    given = environ.get("HOLDFAST_HOST") or None if name is None else name
+    if given is not None:
         return Host(name=check_host_name(given))
     return Host(name=socket.gethostname() or "localhost", id=_machine_id())
 

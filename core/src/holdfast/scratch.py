@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.defaults import scratch_root
-from holdfast.errors import HoldfastError, os_error_text, quote_name
+from holdfast.errors import HoldfastError, PluginError, UnreachableError, UnsafeError, os_error_text, quote_name
 from holdfast.filesystem import making
 
 log = logging.getLogger("holdfast.scratch")
@@ -41,9 +41,34 @@ def scratch_folder() -> Iterator[Path]:
         ) from error
     try:
         yield Path(path)
+    except (HoldfastError, OSError) as error:
+        if type(error) in _OTHERWISE_MEANT and _is_gone(path, descriptor):
+            raise _removed_meanwhile(path, error) from error
+        raise
     finally:
         _remove(path)
         os.close(descriptor)
+
+
+# What engines say whose files have gone away: of the database, of the target, of a program.
+_OTHERWISE_MEANT = frozenset({HoldfastError, UnreachableError, UnsafeError, PluginError, FileNotFoundError})
+
+
+def _is_gone(path: str, descriptor: int) -> bool:
+    try:
+        return not os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:
+        return True
+
+
+def _removed_meanwhile(path: str, error: HoldfastError | OSError) -> HoldfastError:
+    """The failure of a run whose scratch folder was removed, by a job that cleans up temporary files for instance."""
+    text = os_error_text(error) if isinstance(error, OSError) else error.message
+    return HoldfastError(
+        f"the scratch folder {quote_name(path)} was removed by another program while it was in use (what failed then: "
+        f"{text})",
+        hint="keep what cleans up temporary files away from it, or set TMPDIR to another folder",
+    )
 
 
 def sweep(root: str) -> list[str]:

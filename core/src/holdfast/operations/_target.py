@@ -25,7 +25,8 @@ def check_target(
     """Ask the engine whether a target holds data after a restore; `PluginError` if it says that it holds none.
 
     Only where the proof counts rows, or lists files, is it known that there has to be any; a target of which the engine
-    says something else than yes or no tells nothing. What is a part of its source goes into a target that holds more.
+    says something else than yes or no, or that cannot be asked for want of scratch space, tells nothing. What is a part
+    of its source goes into a target that holds more.
     """
     if request.select or request.exclude or request.exclude_kinds or failures or manifest.part:
         return
@@ -35,8 +36,8 @@ def check_target(
     if not rows and not files:
         return
     folder = scratch / "asked"
-    folder.mkdir(mode=0o700)
     try:
+        folder.mkdir(mode=0o700)
         with engine.restore(replace(request, scratch=folder, replace=False, dry_run=True)) as session:
             list(session.steps)
     except (HoldfastError, OSError):
