@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from holdfast_mysql.catalog.labels import members
+
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "year"})
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _ASCII = frozenset({"date", "datetime", "timestamp", "time"})
@@ -18,7 +20,10 @@ _LATIN = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn:
-    """A column as the server describes it; `row_end` says when a row of a history ends."""
+    """A column as the server describes it; `row_end` says when a row of a history ends.
+
+    `alike` is that of an ENUM or SET of whose members some are the same to its collation.
+    """
 
     name: str
     type: str
@@ -29,6 +34,7 @@ class TableColumn:
     generated: bool
     auto_increment: bool
     row_end: bool = False
+    alike: bool = False
 
 
 def column_of(row: tuple[str, ...]) -> TableColumn:
@@ -51,39 +57,26 @@ def column_of(row: tuple[str, ...]) -> TableColumn:
     )
 
 
-def row_kind(column: TableColumn, *, by_label: bool = False) -> str:
+# In which columns members of an ENUM or SET were read as text: in all, in those of some character sets, or of these
+# only where no two members are alike.
+ALL_LABELS, LATIN_LABELS, UNLIKE_LABELS = "all", "latin", "unlike"
+
+
+def row_kind(column: TableColumn, *, labels: str = UNLIKE_LABELS) -> str:
     """What the bytes of a column's values are: see `Column` of the rows.
 
-    `by_label` reads members of an ENUM or SET as text in every character set, as older backups did.
+    `labels` says which members of an ENUM or SET are read as text, of which older backups had more.
     """
     if column.type in _NUMBERS or column.type == "float":
         return "number"
     if column.type in ("enum", "set"):
         # An empty string stands for index 0, unless a member is empty too: then only the number tells them apart. In
         # character sets where ASCII is not ASCII, or ends a character of two bytes, a script would name other members.
-        exact = by_label or column.charset in _UTF8 | _LATIN
-        return "label" if exact and "''" not in _members(column.column_type) else "index"
+        exact = labels == ALL_LABELS or column.charset in _UTF8 | _LATIN
+        told_apart = not column.alike or labels != UNLIKE_LABELS
+        return "label" if exact and told_apart and "" not in members(column.column_type) else "index"
     if column.type in _ASCII or column.type == "row time":
         return "ascii"
     if column.type in _CONVERTED:
         return "json"
     return "utf8" if column.charset in _UTF8 else "latin" if column.charset in _LATIN else "bytes"
-
-
-def _members(column_type: str) -> list[str]:
-    """The members of an ENUM or SET, each in its quotes."""
-    members, start, place = [], 0, column_type.index("(") + 1
-    start = place
-    quoted_now = False
-    while place < len(column_type):
-        char = column_type[place]
-        if char == "'":
-            if quoted_now and column_type[place + 1 : place + 2] == "'":
-                place += 1
-            else:
-                quoted_now = not quoted_now
-        elif char in ",)" and not quoted_now:
-            members.append(column_type[start:place])
-            start = place + 1
-        place += 1
-    return members

@@ -9,7 +9,8 @@ from typing import Any
 import pymysql
 
 from holdfast.api import IntegrityError, quote_name
-from holdfast_mysql.catalog.columns import TableColumn, column_of, row_kind
+from holdfast_mysql.catalog.columns import UNLIKE_LABELS, TableColumn, column_of, row_kind
+from holdfast_mysql.catalog.labels import alike_labels
 from holdfast_mysql.catalog.last_moment import exchanged, last_moment, recorded_moment
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.errors import DENIED, error_number, server_error
@@ -31,7 +32,7 @@ _NO_SERVER = re.compile(
 class Table:
     """A table; `key` names the columns of its primary key, none if that holds prefixes; sizes are estimates.
 
-    `by_label` is for proofs of older backups: see `row_kind`. `last` is the server's last moment if there is a history,
+    `labels` is for proofs of older backups: see `row_kind`. `last` is the server's last moment if there is a history,
     and `shown_last` another server's that is read in its place.
     """
 
@@ -42,7 +43,7 @@ class Table:
     size: int
     columns: tuple[TableColumn, ...]
     key: tuple[str, ...]
-    by_label: bool = False
+    labels: str = UNLIKE_LABELS
     last: str = ""
     shown_last: str = ""
 
@@ -73,7 +74,7 @@ class Table:
     @cached_property
     def _header(self) -> RowHeader:
         columns = [
-            Column(name=column.name, kind=row_kind(column, by_label=self.by_label), nullable=column.nullable)
+            Column(name=column.name, kind=row_kind(column, labels=self.labels), nullable=column.nullable)
             for column in self.columns
             if not column.generated
         ]
@@ -177,6 +178,7 @@ def read_tables(
         " ORDER BY table_name, ordinal_position"
     ):
         columns.setdefault(row[0], []).append(column_of(row[1:]))
+    columns = {name: _told_apart(session, listed) if name in selection else listed for name, listed in columns.items()}
     keys: dict[str, list[tuple[str, str]]] = {}
     for table, column, prefix in session.texts(
         f"SELECT table_name, column_name, sub_part FROM information_schema.statistics WHERE {own}"
@@ -217,6 +219,13 @@ def read_tables(
             )
         )
     return tables
+
+
+def _told_apart(session: Session, columns: list[TableColumn]) -> list[TableColumn]:
+    """Columns that know whether members of theirs are alike."""
+    kinds = [(each.charset, each.collation, each.column_type) for each in columns if each.type in ("enum", "set")]
+    alike = alike_labels(session, kinds)
+    return [replace(each, alike=True) if (each.collation, each.column_type) in alike else each for each in columns]
 
 
 def unopened_error(name: str, why: str) -> IntegrityError:

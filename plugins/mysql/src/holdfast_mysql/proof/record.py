@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from holdfast.api import IntegrityError, ObjectProof, Proof, quote_name
+from holdfast_mysql.catalog.columns import UNLIKE_LABELS
 from holdfast_mysql.proof.rows import DigestPlan
 from holdfast_mysql.rows.key_ranges import KeyRange
 
@@ -26,7 +27,7 @@ def settings_of(
         "sums": sorted(plan.by_server),
         "sums_in_passing": sorted(plan.in_passing),
         "uncounted": sorted(uncounted),
-        "labels": "latin",  # older ones have none, and were of labels in every character set
+        "labels": UNLIKE_LABELS,  # the oldest ones have none: see `row_kind`
         **({} if definers else {"definers": False}),
     }
 

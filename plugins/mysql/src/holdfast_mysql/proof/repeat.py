@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from holdfast.api import Proof
+from holdfast_mysql.catalog.columns import ALL_LABELS
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table
@@ -34,7 +35,7 @@ def repeat_proof(
     Of views that refer to what is not there only those in `broken`; `stand_ins` stand for others.
     """
     plan = DigestPlan.recorded(recorded.settings)
-    tables = [replace(table, by_label="labels" not in recorded.settings) for table in tables]
+    tables = [replace(table, labels=str(recorded.settings.get("labels", ALL_LABELS))) for table in tables]
     stored = [table for table in tables if table.stored]
     streams = [
         RowStream(table=table, key_range=key_range)
