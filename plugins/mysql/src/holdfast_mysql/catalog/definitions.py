@@ -9,6 +9,7 @@ import pymysql
 
 from holdfast.api import CredentialsError, ObjectKind, quote_name
 from holdfast_mysql.catalog.events import event_names
+from holdfast_mysql.catalog.hidden_characters import with_all_characters
 from holdfast_mysql.catalog.parameters import parameter_collations
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names, lost_its_server
@@ -41,6 +42,7 @@ class DefinitionReader:
         self._session = session
         self._database = database
         self._denied = denied
+        self.unread: dict[str, list[str]] = {}  #: columns by their tables: see `with_all_characters`
         self.sequence_names = frozenset(name for name, kind in list_names(session, database) if kind == "SEQUENCE")
 
     def _show(self, what: str, name: str, key: str) -> tuple[bytes, dict[str, str]]:
@@ -89,8 +91,11 @@ class DefinitionReader:
         body = self._show("TABLE", name, "Create Table")[0]
         if self._session.server.mysql_since(8, 0):
             body = without_inherited_collations(body)
+        body, unread = with_all_characters(self._session, self._database, name, body)
+        if unread:
+            self.unread[name] = unread
         definition = Statement(kind="table", name=name, body=body)
-        if b"nextval(" not in body and b"lastval(" not in body:
+        if not any(each in body for each in (b"nextval(", b"lastval(", b"setval(")):
             return definition
         # A default names its sequence together with the database; without it, it follows to any name.
         body = rename_database(definition, old=self._database, new="", objects=self.sequence_names)

@@ -34,6 +34,7 @@ class Contents:
 
     `histograms` come last, and are no part of the proof: a server may compute them anew at any time.
     `serverless` are tables left out, with the reason: their foreign servers are gone, and their definitions with them.
+    `unread` are columns of whose members or defaults the server tells not all characters.
     `recomputed` tells of generated columns that a restore computes otherwise, `reprinted` JSON values that it
     prints otherwise. `unlike` are foreign keys with their tables, between columns of other character sets.
     """
@@ -54,6 +55,7 @@ class Contents:
     brought: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def streams_of(self, table: Table) -> dict[str, RowStream]:
         """The streams of the rows of a table by their names."""
@@ -140,6 +142,7 @@ def read_contents(
         rows=_row_streams(reader, tables),
         brought=brought,
         denied=tuple(denied),
+        unread=tuple(f"{table}.{name}" for table, names in definitions.unread.items() for name in names),
         serverless=serverless,
         missing=tuple(missing_needs([*before, *after], database, _known(session, definitions, database))),
         recomputed=recomputed(reader, tables, before),
@@ -245,6 +248,11 @@ def warnings_of(contents: Contents, options: MysqlOptions) -> Iterator[str]:
 
 
 def _outside_warnings(contents: Contents) -> Iterator[str]:
+    if contents.unread:
+        yield (
+            f"the backup has `?` for some characters in members or defaults of {_some(contents.unread)}, which the "
+            "server tells only to accounts that may make temporary tables: grant CREATE TEMPORARY TABLES"
+        )
     for kind in LISTS:
         used = sorted({need.removeprefix(f"{kind} ") for need, _ in contents.needs if need.startswith(kind)})
         if used:
