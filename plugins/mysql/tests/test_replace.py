@@ -56,6 +56,28 @@ def test_replace_puts_all_of_it_in_the_place_of_the_target(
     mariadb.rows(f"INSERT INTO {target}.child VALUES (2, 2)")
 
 
+def test_defaults_of_several_columns_follow_their_sequences(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, round_trip: Callable[..., str]
+) -> None:
+    """A table one of whose defaults names a sequence that is gone cannot be altered, also not to mend the other."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE SEQUENCE s")
+        cursor.execute("CREATE SEQUENCE r START WITH 50")
+        cursor.execute(
+            "CREATE TABLE t(id INT DEFAULT nextval(s), a INT DEFAULT (nextval(r) + lastval(s)),"
+            " b INT DEFAULT setval(s, 100), v INT)"
+        )
+    record = holdfast.backup(mariadb.url(database), store=store)
+    holdfast.restore(record.id, mariadb.url(database), store=store, replace=True)
+    other = round_trip(database)
+    mariadb.rows(f"DROP DATABASE {database}")  # whatever names it now fails
+    holdfast.restore(record.id, mariadb.url(other), store=store, replace=True)
+    mariadb.rows(f"INSERT INTO {other}.t(v) VALUES (1)")
+    assert mariadb.rows(f"SELECT id, a, b FROM {other}.t") == [(1, 51, 100)]
+    assert mariadb.rows(f"SELECT nextval({other}.s)") == [(101,)]
+    assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "proven"
+
+
 def test_a_dry_run_of_a_replacement_says_all_that_it_would_drop_and_move(
     mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str, content: Content,
     caplog: pytest.LogCaptureFixture,

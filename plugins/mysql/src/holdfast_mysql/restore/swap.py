@@ -262,10 +262,14 @@ def _repair_sequences(session: Session, building: str, target: str, run: Run) ->
     if not session.server.mariadb:
         return
     mark = f"{quoted(building)}."
+    moved: dict[str, list[str]] = {}
     for table, column, default in session.texts(
         "SELECT table_name, column_name, column_default FROM information_schema.columns"
-        f" WHERE table_schema={literal(target)} AND column_default LIKE '%nextval(%'"
+        f" WHERE table_schema={literal(target)} AND column_default LIKE '%val(%' ORDER BY table_name, ordinal_position"
     ):
         if mark in default:
             fixed = default.replace(mark, f"{quoted(target)}.")
-            run(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")
+            moved.setdefault(table, []).append(f"ALTER COLUMN {quoted(column)} SET DEFAULT ({fixed})")
+    for table, clauses in moved.items():
+        # All of them at once: a table one of whose defaults names what is not there cannot be altered (error 1146).
+        run(f"ALTER TABLE {quoted(table)} {', '.join(clauses)}")
