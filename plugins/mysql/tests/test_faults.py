@@ -241,6 +241,31 @@ def test_broken_views_are_no_damage_to_a_drill(mariadb: MariaDB, broken: str, st
     assert (result.state, result.problems) == ("proven", ())
 
 
+def test_views_that_name_an_index_or_a_partition_that_is_gone_are_kept(
+    mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
+) -> None:
+    """A server opens no such view, and makes none: the rest is there, and a drill compares it."""
+    for statement in (
+        "CREATE TABLE t(a INT, b INT, KEY ix(a)) PARTITION BY HASH (a) PARTITIONS 2",
+        "CREATE VIEW hinted AS SELECT b FROM t USE INDEX (ix) WHERE a = 1",
+        "CREATE VIEW above AS SELECT b FROM hinted",
+        "CREATE VIEW partly AS SELECT a FROM t PARTITION (p1)",
+        "CREATE VIEW sound AS SELECT a FROM t",
+        "ALTER TABLE t DROP KEY ix",
+        "ALTER TABLE t REMOVE PARTITIONING",
+    ):
+        mariadb.rows(statement, database=database)
+    record = holdfast.backup(mariadb.url(database), store=store)
+    for name in ("hinted", "above", "partly"):
+        assert f"view {name} is broken" in str(record.warnings)
+    result = holdfast.drill(record, store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())
+    target = new_name()
+    for replace in (False, True):
+        holdfast.restore(record.id, mariadb.url(target), store=store, replace=replace)
+        assert {str(name) for (name,) in mariadb.rows(f"SHOW TABLES FROM {target}")} == {"t", "sound", "above"}
+
+
 def test_what_was_left_out_of_a_restore_does_not_make_a_broken_backup_of_it(
     mariadb: MariaDB, database: str, round_trip: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,8 +12,8 @@ from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.hidden_characters import with_all_characters
 from holdfast_mysql.catalog.parameters import parameter_collations
 from holdfast_mysql.catalog.selection import Selection
-from holdfast_mysql.catalog.tables import list_names, lost_its_server
-from holdfast_mysql.catalog.view_collations import read_as_made
+from holdfast_mysql.catalog.tables import list_names
+from holdfast_mysql.catalog.view_collations import is_of_view, read_as_made
 from holdfast_mysql.definitions.create_table import without_inherited_collations
 from holdfast_mysql.definitions.parameters import with_default
 from holdfast_mysql.definitions.renaming import rename_database
@@ -26,8 +26,6 @@ BROKEN_VIEW = {"broken": True}  # what a statement says besides of a view that r
 # That a definer is not there any more, its own or that of something below it: nobody can make a view above it.
 ORPHANED_VIEW = {"orphaned": True}
 _NOT_THERE, _NO_DEFINER = 1356, 1449
-# It reads itself by way of others, calls a loadable function that is gone, or one whose definer is.
-_SHOWN_AS_TEXT = frozenset({1462, 1584, _NO_DEFINER})
 _ROUTINES = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
 
 
@@ -138,7 +136,7 @@ class DefinitionReader:
             try:
                 told = self._session.execute(f"SHOW CREATE VIEW {quoted(name)}")
             except pymysql.MySQLError as error:
-                if error_number(error) not in _SHOWN_AS_TEXT and not lost_its_server(str(error.args[-1])):
+                if not is_of_view(error):
                     raise
                 extra = ORPHANED_VIEW if error_number(error) == _NO_DEFINER else BROKEN_VIEW
                 return self._view_by_text(name, error, extra)

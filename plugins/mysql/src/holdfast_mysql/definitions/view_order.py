@@ -29,6 +29,11 @@ def order_views(views: Sequence[Statement], broken: Collection[str]) -> list[Sta
     return ordered
 
 
+def named_in(view: Statement) -> set[str]:
+    """All names in a view, in one case."""
+    return {(token.name or "").casefold() for token in code(view.body, view.sql_mode) if token.kind == "name"}
+
+
 def _used(view: Statement, names: Collection[str], alike: Mapping[str, Sequence[str]]) -> set[str]:
     """The other views that a view names: by all of its letters, or where there is none, in whatever case."""
     named = {token.name or "" for token in code(view.body, view.sql_mode) if token.kind == "name"}

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from holdfast_mysql.catalog.definitions import ORPHANED_VIEW
+from holdfast_mysql.catalog.definitions import BROKEN_VIEW, ORPHANED_VIEW
 from holdfast_mysql.definitions.renaming import follow_any_name
 from holdfast_mysql.definitions.rewrite import dropped, stripped
 from holdfast_mysql.definitions.script import BY_HAND, Statement
+from holdfast_mysql.definitions.view_order import named_in
 
 
 def portable(statements: Iterable[Statement], database: str, names: Sequence[str]) -> list[Statement]:
@@ -24,10 +25,15 @@ def portable(statements: Iterable[Statement], database: str, names: Sequence[str
 def in_order_for_clients(statements: Sequence[Statement]) -> Iterator[Statement]:
     """The definitions in an order in which a client can make them, with what it needs besides.
 
-    No view can be made above what has a definer that is gone. Such views, and all functions, which they may call, come
-    first without their definers, and then again with them, those above before those that they read.
+    No view can be made above what has a definer that is gone, or that has no rights in this database, as under another
+    name. Such views, and all functions, which they may call, come first without their definers, and then again with
+    them, those above before those that they read.
     """
-    orphans = [statement for statement in statements if statement.extra.items() >= ORPHANED_VIEW.items()]
+    # Broken ones, which no client makes, are in an order of their own.
+    views = [each for each in statements if each.kind == "view" and not each.extra.items() >= BROKEN_VIEW.items()]
+    orphans = [view for view in views if view.extra.items() >= ORPHANED_VIEW.items()]
+    if _reads_others(statements, views):
+        orphans = views
     if not orphans:
         yield from statements
         return
@@ -41,6 +47,13 @@ def in_order_for_clients(statements: Sequence[Statement]) -> Iterator[Statement]
         yield _by_hand(dropped(statement))
         yield statement
     yield from (statement for statement in statements if statement.kind in ("trigger", "event"))
+
+
+def _reads_others(statements: Sequence[Statement], views: Sequence[Statement]) -> bool:
+    """Whether a view reads or calls what has a definer of its own."""
+    functions = {each.name.casefold() for each in statements if each.kind == "function"}
+    names = {view.name.casefold() for view in views} | functions
+    return any(named_in(view) & (names - {view.name.casefold()}) for view in views)
 
 
 def _by_hand(statement: Statement) -> Statement:

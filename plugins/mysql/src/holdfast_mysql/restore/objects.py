@@ -11,27 +11,31 @@ import pymysql
 from holdfast.api import CredentialsError, HoldfastError, UnreachableError, quote_name
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW
 from holdfast_mysql.definitions.check_head import check_head
-from holdfast_mysql.definitions.renaming import (
-    ambiguous_refs,
-    names_in_strings,
-    rename_database,
-    with_names_as_made,
-)
-from holdfast_mysql.definitions.rewrite import disabled, with_definer
+from holdfast_mysql.definitions.renaming import with_names_as_made
+from holdfast_mysql.definitions.rewrite import disabled, dropped, with_definer
 from holdfast_mysql.definitions.script import OPENING, Statement
 from holdfast_mysql.drill_marker import STAND_IN
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
 from holdfast_mysql.restore.absence import is_elsewhere
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.kept_events import why_not_there
 from holdfast_mysql.restore.object_settings import made_under
 from holdfast_mysql.restore.object_warnings import ObjectWarnings
-from holdfast_mysql.restore.own_definers import OwnDefiners
+from holdfast_mysql.restore.own_definers import (
+    OwnDefiners,
+    can_be_of_definer,
+    is_of_broken,
+    is_rightless,
+    rights_hint,
+    tell_of_rights,
+)
 from holdfast_mysql.restore.placeholder_libraries import make_importing
 from holdfast_mysql.restore.placeholder_tables import PlaceholderTables
+from holdfast_mysql.restore.renamed_objects import renamed
 from holdfast_mysql.restore.reserved_words import run_quoting
 from holdfast_mysql.restore.server_warnings import NO_DEFINER
-from holdfast_mysql.session import Session, literal, quoted, use
+from holdfast_mysql.session import Session, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
 
@@ -106,16 +110,7 @@ class ObjectMaker:
             why = f"its definer is another one here (-o definer={self._definer})"
             self._excuse(statement.kind, statement.name, why)
         if self._source != self._database:
-            for reference in ambiguous_refs(fitted, old=self._source, objects=names):
-                log.warning(
-                    "%s %s names %s, which is left as it is because it can be a column there: if it is meant to be in "
-                    "database %s, correct the definition by hand",
-                    statement.kind, quote_name(statement.name), quote_name(reference), quote_name(self._source),
-                )  # fmt: skip
-            if names_in_strings(fitted, old=self._source):
-                log.warning("%s %s runs SQL out of a string that names database %s: it stays as it is",
-                            statement.kind, quote_name(statement.name), quote_name(self._source))  # fmt: skip
-            fitted = replace(fitted, body=rename_database(fitted, old=self._source, new=self._database, objects=names))
+            fitted = renamed(fitted, old=self._source, new=self._database, objects=names)
         if self._refold:
             fitted = replace(fitted, body=with_names_as_made(fitted, names))
         check_head(fitted, fitted.body, database=self._database)
@@ -134,20 +129,10 @@ class ObjectMaker:
                 statement.kind, quote_name(statement.name), quote_name(name),
             )  # fmt: skip
         self._done.append(statement)
-        if statement.kind != "event" or self._event_is_there(statement):
+        if statement.kind == "event" and (why := why_not_there(self._session, self._database, statement.name)):
+            self._excuse("event", statement.name, why)
+        else:
             made.append((statement.kind, statement.name))
-
-    def _event_is_there(self, event: Statement) -> bool:
-        """Whether the server has kept an event: it drops one whose time has passed, and only says so."""
-        if self._session.rows(f"SHOW EVENTS WHERE name={literal(event.name)} AND db={literal(self._database)}"):
-            return True
-        why = "its time has passed, and the server makes no such event"
-        log.warning(
-            "event %s is not made: %s; its definition is in the stream %s of the backup",
-            quote_name(event.name), why, OBJECTS,
-        )  # fmt: skip
-        self._excuse("event", event.name, why)
-        return False
 
     def _execute(self, statement: Statement) -> None:
         with made_under(self._session, statement):
@@ -156,7 +141,8 @@ class ObjectMaker:
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
         if isinstance(raised, CredentialsError) and self._definer == "keep":
-            raised.hint = "use -o definer=current to make the restoring account the definer"
+            rights = rights_hint(statement, self._database) if is_rightless(error) else ""
+            raised.hint = f"{rights}use -o definer=current to make the restoring account the definer"
         return raised
 
     def _listed(self, statement: Statement, error: pymysql.MySQLError) -> bool:
@@ -168,11 +154,29 @@ class ObjectMaker:
     def _make_views(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
         """Make views in passes, for what their text does not tell about their order."""
         left = self._pass(views, self._execute, made)
-        if any(error_number(error) == NO_DEFINER for error in left.values()):
-            with OwnDefiners(self._execute, self._done) as own:
-                left = self._pass([view for view in views if view.name in left], own.make, made)
+        if any(can_be_of_definer(view, left[view.name]) for view in views if view.name in left):
+            with OwnDefiners(self._execute, list(self._done), self._keep_or_list) as own:
+                above = [view for view in views if view.name in left]
+                lacking = any(error_number(error) != NO_DEFINER for error in left.values())
+                left = self._pass(above, own.make, made)
+            if lacking and self._excuse is _ignore and (again := [view for view in above if view.name not in left]):
+                tell_of_rights(again, self._database)
+        for view in [view for view in views if view.name in left and is_rightless(left[view.name])]:
+            error = left.pop(view.name)
+            if not self._listed(view, error):
+                raise self._failure(view, error) from error
         if left:
             self._make_broken([view for view in views if view.name in left], made)
+
+    def _keep_or_list(self, statement: Statement, error: pymysql.MySQLError) -> None:
+        """What to do about a view whose definer may not use here what it uses: a drill has it with another one."""
+        if self._excuse is not _ignore:
+            why = f"its definer has no rights in the place of the drill ({error.args[-1]})"
+            self._excuse(statement.kind, statement.name, why)
+            return
+        self._run(dropped(statement).body)
+        if not self._listed(statement, error):
+            raise self._failure(statement, error) from error
 
     def _pass(
         self, views: Sequence[Statement], create: Callable[[Statement], None], made: list[tuple[str, str]]
@@ -184,7 +188,7 @@ class ObjectMaker:
                 try:
                     create(view)
                 except pymysql.MySQLError as error:
-                    if error_number(error) in _ABSENT:
+                    if error_number(error) in _ABSENT or is_rightless(error) or is_of_broken(view, error):
                         left[view.name] = error
                     elif not self._listed(view, error):
                         raise self._failure(view, error) from error
@@ -193,7 +197,8 @@ class ObjectMaker:
                     self._done.append(view)
             if len(left) in (0, len(views)):
                 return left
-            views = [view for view in views if view.name in left]
+            # Scripts for clients may have those above before those that they read.
+            views = [view for view in reversed(views) if view.name in left]
 
     def _make_broken(self, views: list[Statement], made: list[tuple[str, str]]) -> None:
         """Make views of what is not there, as far as that can stand in for a moment; the others are told of."""
