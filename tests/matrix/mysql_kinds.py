@@ -169,3 +169,23 @@ def test_a_folder_that_the_server_was_not_told_of_is_named(mysql: MariaDB, sourc
         holdfast.restore(record, mysql.url("copy"), store=store, dry_run=True)
     assert "in innodb_directories (MySQL)" in str(caught.value.hint)
     holdfast.restore(record, mysql.url("copy"), store=store, options={"strip": "data_directory"})
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_tables_that_number_their_texts_themselves(mysql: MariaDB, source: str, store: str, form: str) -> None:
+    """With a full-text key the server takes no such number that is lower than the one before, or far beyond it."""
+    for statement in (
+        "CREATE TABLE t(id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, a TEXT, b TEXT, w INT, KEY (w),"
+        " UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID))",
+        "INSERT INTO t VALUES (1, 900000, 'a pear', 'x', 1), (2, 5, 'an apple', 'y', 2), (3, 400000, 'more', 'z', 3)",
+        "ALTER TABLE t ADD FULLTEXT KEY `f``t` (a) COMMENT 'it''s'",
+        "ALTER TABLE t ADD FULLTEXT KEY u (a, b)",
+    ):
+        mysql.rows(statement, database=source)
+    record = holdfast.backup(mysql.url(source), store=store, options={"format": form})
+    assert holdfast.drill(record, into=mysql.url(), store=store).state == "proven"
+    for replace in (False, True):
+        holdfast.restore(record, mysql.url("copy"), store=store, replace=replace)
+        for query in ("SELECT * FROM t ORDER BY id", "SELECT id FROM t WHERE MATCH(a) AGAINST ('apple')"):
+            assert mysql.rows(query, database="copy") == mysql.rows(query, database=source)
+        assert mysql.rows("SHOW CREATE TABLE t", database="copy") == mysql.rows("SHOW CREATE TABLE t", database=source)

@@ -16,6 +16,7 @@ from holdfast_mysql.definitions.rewrite import disabled, with_collations, with_d
 from holdfast_mysql.definitions.script import ScriptWriter, Statement, read_script
 from holdfast_mysql.definitions.tokens import code, tokens
 from holdfast_mysql.definitions.view_order import order_views
+from holdfast_mysql.dump.scripts import text_keys_again, without_text_keys
 
 
 def made(body: str, kind: str = "procedure", **more: Any) -> Statement:
@@ -291,6 +292,21 @@ def test_a_table_of_another_engine_or_without_a_primary_key_keeps_what_it_is_sor
     assert split_keys(without).keys[0] == b"KEY `n` (`n`)"
     plain = b"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB"
     assert split_keys(plain).create == plain
+
+
+def test_full_text_keys_are_left_where_the_table_numbers_its_texts() -> None:
+    body = (
+        b"CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `FTS_DOC_ID` bigint unsigned NOT NULL,\n  `a` text,\n"
+        b"  PRIMARY KEY (`id`),\n  UNIQUE KEY `FTS_DOC_ID_INDEX` (`FTS_DOC_ID`),\n  FULLTEXT KEY `f` (`a`)\n) ENGINE=InnoDB"
+    )
+    assert split_keys(body).keys == (
+        b"UNIQUE KEY `FTS_DOC_ID_INDEX` (`FTS_DOC_ID`)", b"FULLTEXT KEY `f` (`a`)",
+    )  # fmt: skip
+    other = body.replace(b"FTS_DOC_ID`", b"fts_doc_id`")
+    assert split_keys(other).keys == (b"UNIQUE KEY `FTS_DOC_ID_INDEX` (`fts_doc_id`)",)
+    statement = Statement(kind="table", name="t", body=body)
+    assert [each.body for each in without_text_keys([statement])] == [body, b"ALTER TABLE `t` DROP KEY `f`"]
+    assert [each.body for each in text_keys_again([statement])] == [b"ALTER TABLE `t` ADD FULLTEXT KEY `f` (`a`)"]
 
 
 def test_a_script_comes_back_as_it_was_cut_anywhere() -> None:

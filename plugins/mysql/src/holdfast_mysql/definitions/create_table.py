@@ -10,6 +10,7 @@ from holdfast_mysql.definitions.tokens import Token, code, replaced, upper_words
 _MADE_NAME = re.compile(r"CONSTRAINT_\d+")  # what MariaDB calls a CHECK of a table
 # What is not in a text needs no look at its clauses.
 _REFERENCES, _COLLATE = re.compile(rb"\bREFERENCES\b", re.IGNORECASE), re.compile(rb"\bCOLLATE\b", re.IGNORECASE)
+_TEXT_NUMBER = b"FTS_DOC_ID"
 _FIXED = ("UNIQUE", "SPATIAL", "VECTOR", "PERIOD")  # constraints that sort among the keys
 
 
@@ -26,7 +27,8 @@ def split_keys(body: bytes) -> SplitDefinition:
     """Take the secondary keys and foreign keys of an InnoDB table out of its definition.
 
     Keys come back in their order: the server sorts them by class and keeps the order within one, so that only those
-    behind the last key that has to stay can be taken out. Full-text keys sort behind all others.
+    behind the last key that has to stay can be taken out. Full-text keys sort behind all others; they stay, unless the
+    table numbers its texts itself.
     """
     table = table_text(body)
     clauses = table.clauses
@@ -34,6 +36,7 @@ def split_keys(body: bytes) -> SplitDefinition:
         return SplitDefinition(create=body)
     movable = clauses[_last_fixed(clauses) + 1 :]
     keys = [clause for clause in movable if clause.kind in ("key", "unique")]
+    keys += [clause for clause in clauses if clause.kind == "fulltext" and numbers_texts(body)]
     references = [clause for clause in clauses if clause.kind == "reference"]
     out = [clause for clause in clauses if clause in keys or clause in references]
     if not out or len(out) == len(clauses):
@@ -43,6 +46,20 @@ def split_keys(body: bytes) -> SplitDefinition:
         keys=tuple(clause.text for clause in keys),
         references=tuple(clause.text for clause in references),
     )
+
+
+def numbers_texts(body: bytes) -> bool:
+    """Whether a table has a column for the numbers of the texts that InnoDB indexes (MySQL 8.4 manual §17.6.2.4).
+
+    With a full-text key MySQL takes no number that is lower, or much larger, than the one before (error 182).
+    """
+    return _TEXT_NUMBER in body and _TEXT_NUMBER.decode() in column_clauses(body)
+
+
+def full_text_keys(body: bytes) -> dict[str, bytes]:
+    """The clauses of a table's full-text keys by their names."""
+    clauses = [clause for clause in table_text(body).clauses if clause.kind == "fulltext"]
+    return {name_of(clause.text): clause.text for clause in clauses}
 
 
 def without_references(body: bytes) -> bytes:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW, ORPHANED_VIEW
+from holdfast_mysql.definitions.create_table import full_text_keys, numbers_texts
 from holdfast_mysql.definitions.renaming import follow_any_name
 from holdfast_mysql.definitions.rewrite import dropped, stripped
 from holdfast_mysql.definitions.script import BY_HAND, Statement
 from holdfast_mysql.definitions.view_order import named_in
+from holdfast_mysql.session import quoted
 
 
 def portable(statements: Iterable[Statement], database: str, names: Sequence[str]) -> list[Statement]:
@@ -47,6 +49,30 @@ def in_order_for_clients(statements: Sequence[Statement]) -> Iterator[Statement]
         yield _by_hand(dropped(statement))
         yield statement
     yield from (statement for statement in statements if statement.kind in ("trigger", "event"))
+
+
+def without_text_keys(tables: Iterable[Statement]) -> Iterator[Statement]:
+    """Definitions before rows: a client takes the full-text keys away that would not take the numbers of texts."""
+    for table in tables:
+        yield table
+        if names := _text_keys(table):
+            dropped_keys = ", ".join(f"DROP KEY {quoted(name)}" for name in names)
+            yield _of_client(table, f"ALTER TABLE {quoted(table.name)} {dropped_keys}".encode())
+
+
+def text_keys_again(tables: Iterable[Statement]) -> Iterator[Statement]:
+    """What a client does when the rows are there: one key at a time, for MySQL builds no two at once."""
+    for table in tables:
+        for clause in _text_keys(table).values():
+            yield _of_client(table, b"ALTER TABLE " + quoted(table.name).encode() + b" ADD " + clause)
+
+
+def _text_keys(table: Statement) -> dict[str, bytes]:
+    return full_text_keys(table.body) if table.kind == "table" and numbers_texts(table.body) else {}
+
+
+def _of_client(table: Statement, body: bytes) -> Statement:
+    return Statement(kind=BY_HAND, name=table.name, body=body)
 
 
 def _reads_others(statements: Sequence[Statement], views: Sequence[Statement]) -> bool:

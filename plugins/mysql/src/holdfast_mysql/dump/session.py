@@ -33,7 +33,7 @@ from holdfast_mysql.definitions.script import ScriptWriter, Statement
 from holdfast_mysql.dump.contents import Contents, read_contents, warnings_of
 from holdfast_mysql.dump.inserts import inserts
 from holdfast_mysql.dump.packets import Packets
-from holdfast_mysql.dump.scripts import in_order_for_clients, portable
+from holdfast_mysql.dump.scripts import in_order_for_clients, portable, text_keys_again, without_text_keys
 from holdfast_mysql.dump.server_history import source_of
 from holdfast_mysql.dump.short_tables import check_whole
 from holdfast_mysql.errors import table_error, translate_errors
@@ -103,8 +103,8 @@ class MysqlDump:
         """Yield a stream; several may be read at once."""
         contents = self._contents
         scripts = {
-            SCHEMA: (contents.database, *contents.before),
-            OBJECTS: (*contents.after, *contents.histograms),
+            SCHEMA: (contents.database, *without_text_keys(contents.before)),
+            OBJECTS: (*text_keys_again(contents.before), *contents.after, *contents.histograms),
             BROKEN: contents.broken,
             ACCOUNTS: contents.accounts,
         }
@@ -158,11 +158,12 @@ class MysqlDump:
 
     def _whole_script(self) -> Iterator[bytes]:
         contents = self._contents
-        after = (*self._portable(contents.after), *contents.histograms)
-        definitions = (contents.database, *contents.before, *after)
+        before = tuple(without_text_keys(contents.before))
+        after = (*text_keys_again(contents.before), *self._portable(contents.after), *contents.histograms)
+        definitions = (contents.database, *before, *after)
         writer = ScriptWriter(title=self._title, avoid=[statement.body for statement in definitions])
         yield writer.opening()
-        for statement in (contents.database, *contents.before):
+        for statement in (contents.database, *before):
             yield writer.statement(statement)
         for name in contents.rows:
             with self._copy(name) as copy:

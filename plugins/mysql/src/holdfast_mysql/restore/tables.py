@@ -11,7 +11,7 @@ from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, fit_to_server
-from holdfast_mysql.definitions.create_table import without_references
+from holdfast_mysql.definitions.create_table import numbers_texts, without_references
 from holdfast_mysql.definitions.directories import has_directories
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
@@ -157,7 +157,9 @@ class TableMaker:
     def _make_empty(self, statement: Statement, body: bytes) -> None:
         self._execute(statement, body)
         # What rows break is a key then, and not the whole table.
-        if statement.kind == "table" and (self._sizes[statement.name] >= _DEFER or self._failures.going_on):
+        if statement.kind == "table" and (
+            self._sizes[statement.name] >= _DEFER or self._failures.going_on or numbers_texts(body)
+        ):
             self.keys.leave(statement.name, body)
 
     def _stripped(self, statement: Statement) -> bytes:
