@@ -175,8 +175,8 @@ def test_a_folder_that_the_server_was_not_told_of_is_named(mysql: MariaDB, sourc
 def test_tables_that_number_their_texts_themselves(mysql: MariaDB, source: str, store: str, form: str) -> None:
     """With a full-text key the server takes no such number that is lower than the one before, or far beyond it."""
     for statement in (
-        "CREATE TABLE t(id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, a TEXT, b TEXT, w INT, KEY (w),"
-        " UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID))",
+        "CREATE TABLE t(id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, a TEXT, b TEXT, w INT, KEY (w))",
+        "CREATE UNIQUE INDEX FTS_DOC_ID_INDEX ON t (FTS_DOC_ID)",
         "INSERT INTO t VALUES (1, 900000, 'a pear', 'x', 1), (2, 5, 'an apple', 'y', 2), (3, 400000, 'more', 'z', 3)",
         "ALTER TABLE t ADD FULLTEXT KEY `f``t` (a) COMMENT 'it''s'",
         "ALTER TABLE t ADD FULLTEXT KEY u (a, b)",

@@ -297,7 +297,8 @@ def test_a_table_of_another_engine_or_without_a_primary_key_keeps_what_it_is_sor
 def test_full_text_keys_are_left_where_the_table_numbers_its_texts() -> None:
     body = (
         b"CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `FTS_DOC_ID` bigint unsigned NOT NULL,\n  `a` text,\n"
-        b"  PRIMARY KEY (`id`),\n  UNIQUE KEY `FTS_DOC_ID_INDEX` (`FTS_DOC_ID`),\n  FULLTEXT KEY `f` (`a`)\n) ENGINE=InnoDB"
+        b"  PRIMARY KEY (`id`),\n  UNIQUE KEY `FTS_DOC_ID_INDEX` (`FTS_DOC_ID`),\n  FULLTEXT KEY `f` (`a`)\n)"
+        b" ENGINE=InnoDB"
     )
     assert split_keys(body).keys == (
         b"UNIQUE KEY `FTS_DOC_ID_INDEX` (`FTS_DOC_ID`)", b"FULLTEXT KEY `f` (`a`)",

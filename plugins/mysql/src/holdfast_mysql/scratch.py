@@ -6,7 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from holdfast.api import DatabaseURL, HoldfastError, LockedError, Proof, ScratchRequest, UsageError, quote_name
+from holdfast.api import (
+    DatabaseURL,
+    HoldfastError,
+    LockedError,
+    ObjectProof,
+    Proof,
+    ScratchRequest,
+    UsageError,
+    quote_name,
+)
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import Table, as_recorded, read_tables
 from holdfast_mysql.drill_marker import make_marker, noted, stand_ins
@@ -85,9 +94,16 @@ class MysqlScratch:
                 broken=[name for kind, name in (*reasons, *_places(recorded)) if kind == "view"],
                 stand_ins=stand_ins(self._session, self._name),
             )
-            repeated = proof_of(place.named(repeated.objects, recorded.objects), recorded.settings)
+            sound = self._without_mended(recorded, repeated)
+            repeated = proof_of(place.named(sound, recorded.objects), recorded.settings)
             excused = self._excused(recorded, repeated, reasons)
             return self._placed(recorded, excused, place, tables)
+
+    def _without_mended(self, recorded: Proof, repeated: Proof) -> list[ObjectProof]:
+        """What was restored, without views that no server opened where the backup is of, and that this one opens."""
+        named = set((self._request.facts.get("names") or {}).get("view", ()))
+        broken = named - {proof.name for proof in recorded.objects if proof.kind == "view"}
+        return [proof for proof in repeated.objects if proof.kind != "view" or proof.name not in broken]
 
     def _is_of(self, name: str, names: Collection[str]) -> bool:
         return name in names or (self._session.folds and name in {other.lower() for other in names})

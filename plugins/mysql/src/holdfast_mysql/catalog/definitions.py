@@ -8,6 +8,7 @@ from typing import Any
 import pymysql
 
 from holdfast.api import CredentialsError, ObjectKind, quote_name
+from holdfast_mysql.catalog.client_charset import in_client_charset
 from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.hidden_characters import with_all_characters
 from holdfast_mysql.catalog.parameters import parameter_collations
@@ -54,17 +55,14 @@ class DefinitionReader:
 
     def _stored(self, what: str, name: str, key: str, *, kind: str = "", table: str = "") -> Statement:
         body, texts = self._show(what, name, key)
-        return Statement(
-            kind=kind or what.lower(),
-            name=name,
-            body=body,
-            table=table,
-            sql_mode=texts.get("sql_mode"),
+        statement = Statement(
+            kind=kind or what.lower(), name=name, body=body, table=table, sql_mode=texts.get("sql_mode"),
             character_set_client=texts.get("character_set_client", ""),
             collation_connection=texts.get("collation_connection", ""),
             time_zone=texts.get("time_zone", ""),
             collation=texts.get("Database Collation", ""),
-        )
+        )  # fmt: skip
+        return in_client_charset(self._session, self._database, statement)
 
     def database(self) -> Statement:
         """The database's own settings, as a statement that needs no name."""
@@ -157,6 +155,7 @@ class DefinitionReader:
         if not rows:
             raise error
         text, check, definer, security, charset, collation, chosen = rows[0]
+        charset = charset if text.isascii() or charset.startswith("utf8") else "utf8mb4"  # as it is shown here
         user, _, host = definer.rpartition("@")
         end = "" if check == "NONE" else f" WITH {check} CHECK OPTION"
         body = (

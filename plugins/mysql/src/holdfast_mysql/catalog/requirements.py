@@ -82,7 +82,9 @@ def _statement_needs(statement: Statement) -> Iterator[str]:
     if statement.kind == "function" and re.match(rb"CREATE[^(]*\bAGGREGATE\b", statement.body, re.IGNORECASE):
         yield "object aggregate function"
     if statement.kind == "view":
-        words = upper_words(code(statement.body, statement.sql_mode)[:_VIEW_HEAD])
+        words = upper_words(
+            code(statement.body, statement.sql_mode, charset=statement.character_set_client)[:_VIEW_HEAD]
+        )
         yield from (f"object {word.lower()} view" for word in _SPECIAL_VIEWS & set(words[: words.index("VIEW")]))
     if statement.kind == "table":
         for match in _COLLATION.finditer(statement.body):

@@ -112,7 +112,7 @@ def _servers(statement: Statement) -> Iterator[str]:
 
 def _called(statement: Statement) -> set[str]:
     """Words before a parenthesis."""
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     return {(token.name or "").lower() for index, token in enumerate(tokens) if is_text(tokens, index + 1, b"(")}
 
 

@@ -37,12 +37,12 @@ def check_head(statement: Statement, body: bytes, *, database: str) -> None:
 
 
 def _inserts(statement: Statement, body: bytes, database: str) -> bool:
-    tokens = code(body[:_HEAD], statement.sql_mode)
+    tokens = code(body[:_HEAD], statement.sql_mode, charset=statement.character_set_client)
     return upper_words(tokens[:2]) == ["INSERT", "INTO"] and _names(tokens, 2, statement.name, database)
 
 
 def _describes(statement: Statement, body: bytes, database: str) -> bool:
-    tokens = code(body, statement.sql_mode)
+    tokens = code(body, statement.sql_mode, charset=statement.character_set_client)
     words = upper_words(tokens)
     after = words.index("UPDATE") if "UPDATE" in words else len(words)
     return (
@@ -56,10 +56,10 @@ def _describes(statement: Statement, body: bytes, database: str) -> bool:
 def _creates(statement: Statement, body: bytes, database: str) -> bool:
     # The first few tokens of a table tell, unless it could be made from another one further behind.
     if statement.kind == "table" and b"select" not in body.lower():
-        first = code(body, statement.sql_mode, first=_FEW)
+        first = code(body, statement.sql_mode, charset=statement.character_set_client, first=_FEW)
         if _creates_by(statement, first, database):
             return True
-    return _creates_by(statement, code(body, statement.sql_mode), database)
+    return _creates_by(statement, code(body, statement.sql_mode, charset=statement.character_set_client), database)
 
 
 def _creates_by(statement: Statement, tokens: Sequence[Token], database: str) -> bool:

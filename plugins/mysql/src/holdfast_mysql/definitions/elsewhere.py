@@ -12,7 +12,7 @@ TableName = tuple[str, str]  # of its database, and its own
 
 def tables_elsewhere(view: Statement, database: str) -> list[TableName]:
     """The tables and views of other databases that it names, as the server writes it."""
-    tokens = code(view.body, view.sql_mode)
+    tokens = code(view.body, view.sql_mode, charset=view.character_set_client)
     roles = classify_names(tokens)
     named = set()
     for index, role in enumerate(roles[:-2]):
@@ -24,7 +24,7 @@ def tables_elsewhere(view: Statement, database: str) -> list[TableName]:
 
 def functions_elsewhere(view: Statement, database: str) -> dict[TableName, int]:
     """The functions of other databases that it calls, as the server writes it, each with the number of its values."""
-    tokens = code(view.body, view.sql_mode)
+    tokens = code(view.body, view.sql_mode, charset=view.character_set_client)
     called = {}
     for index in range(len(tokens) - 3):
         first, second = tokens[index].name, tokens[index + 2].name
@@ -52,7 +52,7 @@ def _count_values(tokens: Sequence[Token], opening: int) -> int:
 
 def with_tables(view: Statement, others: Mapping[TableName, TableName]) -> bytes:
     """The view with other tables and functions in the place of those, also where its columns name them."""
-    tokens = code(view.body, view.sql_mode)
+    tokens = code(view.body, view.sql_mode, charset=view.character_set_client)
     changes = []
     for index in range(len(tokens) - 2):
         table = (tokens[index].name or "", tokens[index + 2].name or "")
@@ -66,7 +66,7 @@ def as_elsewhere(view: Statement, database: str, stand_ins: Mapping[str, TableNa
 
     A server leaves out the name of the view's own database where all that it reads is there.
     """
-    tokens = code(view.body, view.sql_mode)
+    tokens = code(view.body, view.sql_mode, charset=view.character_set_client)
     changes = []
     for index, token in enumerate(tokens):
         table = stand_ins.get(token.name or "")

@@ -13,7 +13,7 @@ def without_repeated_tests(statement: Statement, body: bytes) -> bytes:
     """The definition of a view with each of these conditions once among those that AND joins."""
     if b" intersect " not in body.lower():
         return body
-    tokens = code(body, statement.sql_mode)
+    tokens = code(body, statement.sql_mode, charset=statement.character_set_client)
     changes: list[tuple[int, int, bytes]] = []
     index = 0
     while index < len(tokens):

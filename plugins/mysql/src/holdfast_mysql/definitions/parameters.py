@@ -22,7 +22,7 @@ def undecided_parameters(statement: Statement) -> list[tuple[int, int]]:
     """The numbers of the parameters that are of utf8mb4 without a collation, and where one would stand."""
     if statement.kind not in ("function", "procedure"):
         return []
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     opening = next((index for index, token in enumerate(tokens) if token.text == b"("), len(tokens))
     if opening == len(tokens):
         return []

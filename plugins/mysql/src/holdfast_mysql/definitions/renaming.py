@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from holdfast_mysql.definitions.client_bytes import in_charset
 from holdfast_mysql.definitions.script import QUALIFIED, Statement
 from holdfast_mysql.definitions.table_refs import OBJECT, TABLE, classify_names
 from holdfast_mysql.definitions.tokens import Token, code, is_text, is_word, replaced
@@ -37,7 +38,7 @@ def follow_any_name(statement: Statement, *, old: str, objects: Collection[str])
 def with_names_as_made(statement: Statement, tables: Collection[str]) -> bytes:
     """A definition of a server that folds names, with those of tables and views written as they are."""
     known = {name.lower(): name for name in tables}
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     roles = classify_names(tokens)
     named = {index for index, role in enumerate(roles) if role}
     # Behind the name of the database, and before the name of a column.
@@ -56,7 +57,7 @@ def with_names_as_made(statement: Statement, tables: Collection[str]) -> bytes:
 def _changes(statement: Statement, old: str, new: str, objects: Collection[str]) -> list[tuple[int, int, bytes]]:
     if not _mentions(statement, old):
         return []
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     changes = []
     for index in _references(statement, tokens, old, objects)[0]:
         start, end = tokens[index].start, tokens[index].end
@@ -70,14 +71,14 @@ def ambiguous_refs(statement: Statement, *, old: str, objects: Collection[str]) 
     """What `rename_database` takes for columns of something called like the database, and could be objects of it."""
     if not _mentions(statement, old):
         return []
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     ambiguous = _references(statement, tokens, old, objects)[1]
     return sorted({f"{tokens[index].name}.{tokens[index + 2].name}" for index in ambiguous})
 
 
 def names_in_strings(statement: Statement, *, old: str) -> bool:
     """Whether a definition runs SQL out of a string that names the database, where no reference can follow."""
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     if not any(is_word(tokens, index, "PREPARE", "IMMEDIATE") for index in range(len(tokens))):
         return False
     named = re.compile(rb"(?<![\w$])`?" + re.escape(old.encode()) + rb"`?\s*\.", re.IGNORECASE)
@@ -144,5 +145,5 @@ def _in_the_same_quotes(token: Token, name: str) -> bytes:
     if not name:
         return b""
     if token.text[:1] == b'"':
-        return b'"' + name.replace('"', '""').encode() + b'"'
-    return quoted(name).encode()
+        return in_charset('"' + name.replace('"', '""') + '"', token.charset)
+    return in_charset(quoted(name), token.charset)

@@ -42,7 +42,7 @@ def definer_clause(statement: Statement) -> bytes:
 
 def _definer_span(statement: Statement) -> tuple[int, int] | None:
     """Where the clause DEFINER=… begins and ends."""
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     index = _definer_index(tokens)
     if index is None:
         return None
@@ -60,7 +60,7 @@ def with_quoted_definer(body: bytes, statement: Statement) -> bytes:
 
     The server keeps it with or without quotes, as sql_quote_show_create was when the trigger was made.
     """
-    tokens = code(body, statement.sql_mode)
+    tokens = code(body, statement.sql_mode, charset=statement.character_set_client)
     index = _definer_index(tokens)
     if index is None:
         return body
@@ -83,7 +83,7 @@ def _definer_index(tokens: Sequence[Token]) -> int | None:
 
 def trigger_moment(statement: Statement) -> str:
     """When a trigger fires, such as `BEFORE INSERT`."""
-    words = upper_words(code(statement.body, statement.sql_mode)[:40])
+    words = upper_words(code(statement.body, statement.sql_mode, charset=statement.character_set_client)[:40])
     head = words[: words.index("ON")] if "ON" in words else []
     starts = [index for index, word in enumerate(head) if word in ("BEFORE", "AFTER")]
     return " ".join(head[starts[-1] :]) if starts else ""
@@ -108,7 +108,7 @@ def without_counter(body: bytes) -> tuple[bytes, int]:
 
 def disabled(statement: Statement) -> bytes:
     """An event that does not run."""
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     for index, token in enumerate(tokens):
         if is_word(tokens, index, "ENABLE"):
             return replaced(statement.body, [(token.start, token.end, b"DISABLE")])
@@ -121,7 +121,7 @@ def with_collations(statement: Statement, stand_in: Callable[[str], str | None])
     """A definition with other collations, for a server that knows other ones."""
     changes = [
         (token.start, token.end, other.encode())
-        for token in code(statement.body, statement.sql_mode)
+        for token in code(statement.body, statement.sql_mode, charset=statement.character_set_client)
         if token.kind == "word" and (other := stand_in(token.text.decode(errors="replace").lower()))
     ]
     return replaced(statement.body, changes)

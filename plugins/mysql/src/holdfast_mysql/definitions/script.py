@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.api import Chunk, IntegrityError
+from holdfast_mysql.definitions.client_bytes import ends_in_ascii
 from holdfast_mysql.session import plain_literal, quoted
 
 MARK = b"-- holdfast "
@@ -69,6 +70,8 @@ class Statement:
 # MariaDB alone, and stand inside statements because the other client sends a comment on its own as an empty one.
 SQL_MODE = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
 _RESET = f"SET NAMES utf8mb4, sql_mode='{SQL_MODE}', time_zone='+00:00'"
+# The same in a session of ours, which reads definitions as they are, byte for byte.
+OF_SESSION = f"{_RESET}, character_set_results=binary"
 OPENING = (
     _RESET,
     (
@@ -99,11 +102,15 @@ class ScriptWriter:
     def statement(self, statement: Statement) -> bytes:
         """One statement, between the settings that it needs and those of the script."""
         end = self._delimiter.encode()
+        charset = statement.character_set_client
+        # A client that did not know the character set would take the last byte of a character for what ends a string.
+        apart = ends_in_ascii(charset) and not statement.body.isascii()
+        known, again = (f"\\C {name}\n".encode() if apart else b"" for name in (charset, "utf8mb4"))
         settings = statement.settings()
         before = b"SET " + ", ".join(settings).encode() + end + b"\n" if settings else b""
         reset = f", {DEFAULT_COLLATION}=DEFAULT" if DEFAULT_COLLATION in statement.extra else ""
         after = f"{_RESET}{reset}".encode() + end + b"\n" if settings else b""
-        return before + statement.annotation() + statement.body + b"\n" + end + b"\n" + after
+        return known + before + statement.annotation() + statement.body + b"\n" + end + b"\n" + again + after
 
     def closing(self) -> bytes:
         """What the script ends with."""

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from holdfast_mysql.definitions.client_bytes import codec_of, masked
+
 _STRING = rb"'(?:[^'\\]|\\.|'')*'"
 _STRING_PLAIN = rb"'(?:[^']|'')*'"
 _DOUBLE = rb'"(?:[^"\\]|\\.|"")*"'
@@ -44,6 +46,8 @@ _LITERAL = _pattern(_STRING_PLAIN, _DOUBLE_PLAIN)  # NO_BACKSLASH_ESCAPES
 class Token(NamedTuple):
     """A token and where it is; `kind` is `name`, `word`, `string`, `comment`, `mark`, `space` or `other`.
 
+    `charset` is the character set of its text as the server calls it, empty for UTF-8.
+
     A tuple, because a table has a hundred of them, and a dataclass takes five times as long to make.
     """
 
@@ -51,15 +55,16 @@ class Token(NamedTuple):
     text: bytes
     start: int
     end: int
+    charset: str = ""
 
     @property
     def name(self) -> str | None:
         """The identifier that it is, without quotes; None for what is none."""
         if self.kind == "word":
-            return self.text.decode(errors="replace")
+            return self.text.decode(codec_of(self.charset), errors="replace")
         if self.kind == "name":
-            quote = self.text[:1]
-            return self.text[1:-1].replace(quote * 2, quote).decode(errors="replace")
+            quote = self.text[:1].decode()
+            return self.text[1:-1].decode(codec_of(self.charset), errors="replace").replace(quote * 2, quote)
         return None
 
 
@@ -67,21 +72,23 @@ class Token(NamedTuple):
 _BETWEEN = frozenset({"space", "comment", "mark"})
 
 
-def tokens(text: bytes, sql_mode: str | None = "", *, without: Collection[str] = ()) -> Iterator[Token]:
-    """Take text apart, as the server does under that sql_mode; tokens of some kinds are passed over."""
+def tokens(
+    text: bytes, sql_mode: str | None = "", *, charset: str = "", without: Collection[str] = ()
+) -> Iterator[Token]:
+    """Take text apart, as the server does under an sql_mode and in a character set; some kinds are passed over."""
     modes = (sql_mode or "").upper().split(",")
     pattern = _LITERAL if "NO_BACKSLASH_ESCAPES" in modes else _ESCAPING
     kinds = {"quoted": "name", "double": "name" if "ANSI_QUOTES" in modes else "string", "foreign": "string"}
-    for match in pattern.finditer(text):
+    for match in pattern.finditer(masked(text, charset)):
         kind = match.lastgroup or "other"
         if kind not in without:
             start, end = match.span()
-            yield Token(kinds.get(kind, kind), match[0], start, end)
+            yield Token(kinds.get(kind, kind), text[start:end], start, end, charset)
 
 
-def code(text: bytes, sql_mode: str | None = "", *, first: int | None = None) -> list[Token]:
+def code(text: bytes, sql_mode: str | None = "", *, charset: str = "", first: int | None = None) -> list[Token]:
     """The tokens that are neither space nor comment; with `first` only so many of them."""
-    return list(islice(tokens(text, sql_mode, without=_BETWEEN), first))
+    return list(islice(tokens(text, sql_mode, charset=charset, without=_BETWEEN), first))
 
 
 def blanked(text: bytes) -> bytes:

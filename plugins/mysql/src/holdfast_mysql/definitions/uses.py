@@ -14,7 +14,7 @@ _SEQUENCE_FUNCTIONS = ("NEXTVAL", "LASTVAL", "SETVAL")
 
 def named_by(statement: Statement, database: str) -> frozenset[str]:
     """The names of what a definition uses of its own database, the one of a routine with `()` behind it."""
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     uses = _of_table(tokens, database) if statement.kind == "table" else _of_code(tokens, database)
     return frozenset(uses)
 

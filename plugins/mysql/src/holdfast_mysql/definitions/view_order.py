@@ -31,11 +31,15 @@ def order_views(views: Sequence[Statement], broken: Collection[str]) -> list[Sta
 
 def named_in(view: Statement) -> set[str]:
     """All names in a view, in one case."""
-    return {(token.name or "").casefold() for token in code(view.body, view.sql_mode) if token.kind == "name"}
+    return {name.casefold() for name in _names(view)}
+
+
+def _names(view: Statement) -> set[str]:
+    tokens = code(view.body, view.sql_mode, charset=view.character_set_client)
+    return {token.name or "" for token in tokens if token.kind == "name"}
 
 
 def _used(view: Statement, names: Collection[str], alike: Mapping[str, Sequence[str]]) -> set[str]:
     """The other views that a view names: by all of its letters, or where there is none, in whatever case."""
-    named = {token.name or "" for token in code(view.body, view.sql_mode) if token.kind == "name"}
-    used = {name for word in named for name in ([word] if word in names else alike.get(word.casefold(), ()))}
+    used = {name for word in _names(view) for name in ([word] if word in names else alike.get(word.casefold(), ()))}
     return used - {view.name}

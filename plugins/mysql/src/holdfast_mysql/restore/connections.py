@@ -11,7 +11,7 @@ import pymysql
 
 from holdfast.api import HoldfastError
 from holdfast_mysql.catalog.computing import compute_plainly
-from holdfast_mysql.definitions.script import OPENING
+from holdfast_mysql.definitions.script import OF_SESSION
 from holdfast_mysql.errors import error_number, is_full
 from holdfast_mysql.location import Location
 from holdfast_mysql.restore import load_warnings
@@ -42,7 +42,7 @@ def prepare_writer(session: Session) -> None:
 
     What the account may not relax stays as it is: `restore.needs` says before a restore what that costs.
     """
-    session.execute(OPENING[0])
+    session.execute(OF_SESSION)
     session.execute("SET foreign_key_checks=0, unique_checks=0, autocommit=0")
     session.execute(f"SET net_write_timeout={_DAY}, net_read_timeout={_DAY}, wait_timeout={_DAY}")
     session.execute(f"SET innodb_lock_wait_timeout={_DAY}, lock_wait_timeout={_DAY}")

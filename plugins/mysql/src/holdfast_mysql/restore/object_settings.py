@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast_mysql.definitions.parameters import BUILT_IN
-from holdfast_mysql.definitions.script import DEFAULT_COLLATION, OPENING, Statement
+from holdfast_mysql.definitions.script import DEFAULT_COLLATION, OF_SESSION, Statement
 from holdfast_mysql.session import Session
 
 
 @contextmanager
 def made_under(session: Session, statement: Statement) -> Iterator[None]:
     """Set what a statement says of its settings, until the next one that is made; one that fails ends there too."""
-    session.execute(OPENING[0])
+    session.execute(OF_SESSION)
     if settings := statement.settings():
         session.execute("SET " + ", ".join(settings))
     try:

@@ -13,7 +13,7 @@ from holdfast_mysql.catalog.definitions import BROKEN_VIEW
 from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.renaming import with_names_as_made
 from holdfast_mysql.definitions.rewrite import disabled, dropped, with_definer
-from holdfast_mysql.definitions.script import OPENING, Statement
+from holdfast_mysql.definitions.script import OF_SESSION, Statement
 from holdfast_mysql.drill_marker import STAND_IN
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
@@ -97,7 +97,7 @@ class ObjectMaker:
         finally:
             if collation != kept:
                 self._alter_collation(kept)
-            self._session.execute(OPENING[0])
+            self._session.execute(OF_SESSION)
         self._warnings.tell()
 
     def _alter_collation(self, collation: str) -> str:
@@ -234,7 +234,7 @@ class ObjectMaker:
                         missing = "what the backup was made without" if self._partial else "a view that is not made"
                         self._excuse("view", view.name, f"it refers to {missing}")
         finally:
-            self._session.execute(OPENING[0])
+            self._session.execute(OF_SESSION)
             placeholders.clear()
 
     def _make_on_stand_ins(self, view: Statement, placeholders: PlaceholderTables) -> bool:

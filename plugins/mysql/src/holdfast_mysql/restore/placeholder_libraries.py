@@ -19,7 +19,7 @@ _LIBRARY = re.compile(r"LIBRARY (.+) does not exist", re.DOTALL)
 
 def imports_libraries(routine: Statement) -> bool:
     """Whether the server looks for libraries when it makes a routine."""
-    tokens = code(routine.body, routine.sql_mode)
+    tokens = code(routine.body, routine.sql_mode, charset=routine.character_set_client)
     return any(is_word(tokens, index, "USING") and is_text(tokens, index + 1, b"(") for index in range(len(tokens)))
 
 
@@ -52,6 +52,6 @@ def _place(database: str, name: str) -> str:
 
 
 def _language(statement: Statement) -> str:
-    tokens = code(statement.body, statement.sql_mode)
+    tokens = code(statement.body, statement.sql_mode, charset=statement.character_set_client)
     index = next(index for index in range(len(tokens)) if is_word(tokens, index, "LANGUAGE"))
     return tokens[index + 1].text.decode()

@@ -2,7 +2,7 @@
 
 from holdfast.api import CredentialsError, HoldfastError, quote_name
 from holdfast_mysql.definitions.rewrite import definer_clause
-from holdfast_mysql.definitions.script import OPENING
+from holdfast_mysql.definitions.script import OF_SESSION
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.journal import Journal, Plan, table_name
 from holdfast_mysql.restore.objects import ObjectMaker
@@ -29,7 +29,7 @@ def rehearse(session: Session, journal: Journal, plan: Plan) -> None:
         with translate_errors("cannot make a definer's object"):
             _make_routines(session, journal, plan)
             _make_triggers(session, journal, plan)
-            session.execute(OPENING[0])
+            session.execute(OF_SESSION)
     except HoldfastError as error:
         raise type(error)(
             f"nothing of {quote_name(plan.target)} is replaced, because it could not be put back: {error.message}",

@@ -4,12 +4,12 @@ Servers write names in quotes, but keep the bodies of routines, triggers and eve
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pymysql
 
 from holdfast_mysql.definitions.script import Statement
-from holdfast_mysql.definitions.tokens import code, replaced
+from holdfast_mysql.definitions.tokens import Token, code, replaced
 from holdfast_mysql.errors import error_number
 from holdfast_mysql.session import Server
 
@@ -43,19 +43,19 @@ def run_quoting(run: Callable[[bytes | str], int], statement: Statement, server:
             return run(body)
         except pymysql.MySQLError as error:
             first = first or error
-            quoted = _quoted(body, statement.sql_mode, error, _OF_MARIADB if server.mariadb else _OF_MYSQL)
+            tokens = code(body, statement.sql_mode, charset=statement.character_set_client)
+            quoted = _quoted(body, tokens, error, _OF_MARIADB if server.mariadb else _OF_MYSQL)
             if quoted is None:
                 raise first from None
             body = quoted
 
 
-def _quoted(body: bytes, sql_mode: str | None, error: pymysql.MySQLError, words: frozenset[str]) -> bytes | None:
+def _quoted(body: bytes, tokens: Sequence[Token], error: pymysql.MySQLError, words: frozenset[str]) -> bytes | None:
     """The definition with quotes around the word that is no syntax; None where it is none of those."""
     match = _NEAR.search(str(error.args[-1])) if error_number(error) == _SYNTAX else None
     if match is None:
         return None
     rest, line = match[1][:_COMPARED].partition("\ufffd")[0].encode(errors="surrogateescape"), int(match[2])
-    tokens = code(body, sql_mode)
     starts = [index for index, token in enumerate(tokens)
               if body.startswith(rest, token.start) and body.count(b"\n", 0, token.start) + 1 == line]  # fmt: skip
     # Where a function of that name could stand, the server stumbles over what comes instead of its parenthesis.

@@ -83,7 +83,7 @@ def definition_in(session: Session, kind: str, name: str) -> bytes:
 
     As a dump reads it, in no mode: in that of the statement that has just made it, names may have other quotes.
     """
-    session.execute("SET @holdfast_mode=@@sql_mode, sql_mode=''")
+    session.execute("SET NAMES utf8mb4, character_set_results=binary, @holdfast_mode=@@sql_mode, sql_mode=''")
     try:
         rows = session.dicts(f"SHOW CREATE {kind.upper()} {quoted(name)}")
     except pymysql.MySQLError as error:

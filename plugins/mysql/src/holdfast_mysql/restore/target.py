@@ -7,7 +7,7 @@ import pymysql
 from holdfast.api import HoldfastError, quote_name
 from holdfast_mysql.catalog.events import event_names
 from holdfast_mysql.catalog.tables import list_names
-from holdfast_mysql.definitions.script import OPENING
+from holdfast_mysql.definitions.script import OF_SESSION
 from holdfast_mysql.errors import server_error
 from holdfast_mysql.location.database_url import Location
 from holdfast_mysql.session import Session, connect, plain_literal, quoted
@@ -91,7 +91,7 @@ def drop(session: Session, database: str, kind: str, name: str, run: Callable[[s
         session.execute("SET sql_mode='ORACLE'")  # the grammar knows packages in no other mode
     (run or session.execute)(f"DROP {kind.upper()} IF EXISTS {quoted(database)}.{quoted(name)}")
     if packaged:
-        session.execute(OPENING[0])
+        session.execute(OF_SESSION)
 
 
 def undo(location: Location, database: str, *, made: list[tuple[str, str]], whole: bool) -> None:
