@@ -74,10 +74,16 @@ def test_a_replacement_that_fails_puts_them_back(
 ) -> None:  # fmt: skip
     record = holdfast.backup(mariadb.url(spoken), store=store)
     before = shown(mariadb, spoken)
+    with mariadb.connect(spoken) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE OR REPLACE USER 'jürgen'@'%'")
+        cursor.execute("SET NAMES latin1")
+        connection._execute_command(3, "CREATE DEFINER=`jürgen`@`%` PROCEDURE x() SELECT 1".encode("latin1"))
+        connection._read_query_result()
     holdfast.restore(record.id, mariadb.url(spoken), store=store, replace=True)
     assert shown(mariadb, spoken) == before
     # What only the target has is what a failure has to put back.
     mariadb.rows(f"CREATE TABLE {spoken}.other(a INT)")
+    mariadb.rows("DROP USER 'jürgen'@'%'")
     monkeypatch.setattr("holdfast_mysql.restore.swap.relink", fail)
     with pytest.raises(holdfast.HoldfastError, match="cannot replace"):
         holdfast.restore(record.id, mariadb.url(spoken), store=store, replace=True)

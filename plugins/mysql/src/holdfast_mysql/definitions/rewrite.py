@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from holdfast_mysql.definitions.client_bytes import codec_of
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.tokens import Token, blanked, code, is_text, is_word, replaced, tokens, upper_words
 from holdfast_mysql.session import quoted
@@ -34,10 +35,11 @@ def dropped(statement: Statement) -> Statement:
     return Statement(kind=statement.kind, name=statement.name, body=body)
 
 
-def definer_clause(statement: Statement) -> bytes:
+def definer_clause(statement: Statement) -> str:
     """The clause DEFINER=… as it stands in the definition, empty for none."""
     span = _definer_span(statement)
-    return statement.body[slice(*span)] if span else b""
+    clause = statement.body[slice(*span)] if span else b""
+    return clause.decode(codec_of(statement.character_set_client), errors="replace")
 
 
 def _definer_span(statement: Statement) -> tuple[int, int] | None:

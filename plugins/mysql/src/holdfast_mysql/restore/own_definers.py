@@ -44,15 +44,15 @@ def is_of_broken(view: Statement, error: pymysql.MySQLError) -> bool:
 
 def rights_hint(statement: Statement, database: str) -> str:
     """What lets the definer of an object use what it reads and calls."""
-    definer = definer_clause(statement).partition(b"=")[2].decode(errors="replace").strip() or "its definer"
+    definer = definer_clause(statement).partition("=")[2].strip() or "its definer"
     return f"GRANT SELECT, EXECUTE ON {quoted(database)}.* TO {definer}, as in the database that was backed up, or "
 
 
 def tell_of_rights(views: Sequence[Statement], database: str) -> None:
     """Say that views cannot be read before their definers get rights in a database of another name."""
     names = sorted({view.name for view in views})
-    clauses = {definer_clause(view).partition(b"=")[2].strip() for view in views}
-    definers = ", ".join(sorted(clause.decode(errors="replace") for clause in clauses if clause))
+    clauses = {definer_clause(view).partition("=")[2].strip() for view in views}
+    definers = ", ".join(sorted(clause for clause in clauses if clause))
     log.warning(
         "%s %s cannot be read before their definers (%s) have rights in database %s, as in that of the backup",
         "view" if len(names) == 1 else "views",

@@ -43,17 +43,16 @@ def _make_routines(session: Session, journal: Journal, plan: Plan) -> None:
     routines = [statement for statement in plan.old if statement.kind in _ROUTINES]
     # What imports libraries names those of the target.
     own.make([routine for routine in routines if not imports_libraries(routine)], made=[])
-    definers = {definer_clause(statement) for statement in plan.old} - {b""}
+    definers = {definer_clause(statement) for statement in plan.old} - {""}
     for number, definer in enumerate(sorted(definers)):
-        session.execute(b"CREATE " + definer + b" PROCEDURE holdfast_probe_%d() SELECT 1" % number)
+        session.execute(f"CREATE {definer} PROCEDURE holdfast_probe_{number}() SELECT 1")
 
 
 def _make_triggers(session: Session, journal: Journal, plan: Plan) -> None:
-    place = quoted(table_name(journal.token)).encode()
+    place = quoted(table_name(journal.token))
     definers = {definer_clause(statement) for statement in plan.old if statement.kind == "trigger"}
     for number, definer in enumerate(sorted(definers)):
         session.execute(
-            b"CREATE " + definer + b" TRIGGER holdfast_probe_%d BEFORE INSERT ON " % number
-            + place + b" FOR EACH ROW SET @holdfast = 1"
-        )  # fmt: skip
-        session.execute(b"DROP TRIGGER holdfast_probe_%d" % number)
+            f"CREATE {definer} TRIGGER holdfast_probe_{number} BEFORE INSERT ON {place} FOR EACH ROW SET @holdfast = 1"
+        )
+        session.execute(f"DROP TRIGGER holdfast_probe_{number}")
