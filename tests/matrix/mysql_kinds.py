@@ -189,3 +189,23 @@ def test_tables_that_number_their_texts_themselves(mysql: MariaDB, source: str, 
         for query in ("SELECT * FROM t ORDER BY id", "SELECT id FROM t WHERE MATCH(a) AGAINST ('apple')"):
             assert mysql.rows(query, database="copy") == mysql.rows(query, database=source)
         assert mysql.rows("SHOW CREATE TABLE t", database="copy") == mysql.rows("SHOW CREATE TABLE t", database=source)
+
+
+def test_a_semicolon_that_the_server_kept_is_kept(mysql: MariaDB, source: str, store: str) -> None:
+    """It keeps one before a comment, as scripts end with, and takes away one at the end."""
+    for statement in (
+        "CREATE TABLE t(a INT)",
+        "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1; -- of f",
+        "CREATE FUNCTION g() RETURNS INT DETERMINISTIC RETURN 1 -- of g;",
+        "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1; # of tr",
+        "CREATE PROCEDURE p() BEGIN SELECT 1; END; /* of p */",
+    ):
+        mysql.rows(statement, database=source)
+    assert str(mysql.rows("SHOW CREATE FUNCTION f", database=source)[0][2]).endswith("RETURN 1;")
+    record = holdfast.backup(mysql.url(source), store=store)
+    result = holdfast.drill(record, into=mysql.url(), store=store)
+    assert (result.state, result.problems) == ("proven", ())
+    holdfast.restore(record, mysql.url("copy"), store=store)
+    for kind, name in (("FUNCTION", "f"), ("FUNCTION", "g"), ("TRIGGER", "tr"), ("PROCEDURE", "p")):
+        here, there = (mysql.rows(f"SHOW CREATE {kind} {name}", database=place)[0] for place in ("copy", source))
+        assert here[2] == there[2]

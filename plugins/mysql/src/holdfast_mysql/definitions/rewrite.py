@@ -12,6 +12,7 @@ from holdfast_mysql.session import quoted
 # What each comment begins with, and the next number of a table as it says it.
 _REMARK = re.compile(rb"/\*|--|#")
 _COUNTER = re.compile(rb"(?<![\w$\x80-\xff])AUTO_INCREMENT\s*=\s*([\w$\x80-\xff]+)", re.IGNORECASE)
+_STORED = frozenset({"event", "function", "procedure", "trigger"})
 _HEAD = 12  # tokens within which a definer is named
 
 
@@ -117,6 +118,18 @@ def disabled(statement: Statement) -> bytes:
         if is_word(tokens, index, "DO"):
             break
     return statement.body
+
+
+def with_last_semicolon(statement: Statement) -> bytes:
+    """A routine, trigger or event that ends in a `;`, so that MySQL keeps it.
+
+    It keeps the one before a comment and takes any other away, so that there are such definitions.
+    """
+    body = statement.body
+    if statement.kind not in _STORED or not body.endswith(b";"):
+        return body
+    last = code(body, statement.sql_mode, charset=statement.character_set_client)[-1]
+    return body + b"/**/" if last.text == b";" else body
 
 
 def with_collations(statement: Statement, stand_in: Callable[[str], str | None]) -> bytes:

@@ -12,7 +12,7 @@ from holdfast.api import CredentialsError, HoldfastError, UnreachableError, quot
 from holdfast_mysql.catalog.definitions import BROKEN_VIEW
 from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.renaming import with_names_as_made
-from holdfast_mysql.definitions.rewrite import disabled, dropped, with_definer
+from holdfast_mysql.definitions.rewrite import disabled, dropped, with_definer, with_last_semicolon
 from holdfast_mysql.definitions.script import OF_SESSION, Statement
 from holdfast_mysql.drill_marker import STAND_IN
 from holdfast_mysql.errors import error_number, server_error
@@ -136,7 +136,8 @@ class ObjectMaker:
 
     def _execute(self, statement: Statement) -> None:
         with made_under(self._session, statement):
-            self._warnings.judge(statement, run_quoting(self._run, statement, self._session.server))
+            kept = replace(statement, body=with_last_semicolon(statement))
+            self._warnings.judge(statement, run_quoting(self._run, kept, self._session.server))
 
     def _failure(self, statement: Statement, error: pymysql.MySQLError) -> HoldfastError:
         raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
