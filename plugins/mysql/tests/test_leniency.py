@@ -1,5 +1,6 @@
 """What a server once took of a database, it takes again; where it may not, that is said before anything is touched."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -212,3 +213,22 @@ def test_a_server_that_prepares_no_statements_is_named_before(
             holdfast.restore(record, mariadb.url(target), store=store, options={"local_infile": False})
         assert not there(mariadb, target)
         holdfast.restore(record, mariadb.url(target), store=store)
+
+
+def test_options_that_the_engine_does_not_know_are_kept(
+    mariadb: MariaDB, database: str, store: str, round_trip: Callable[..., str]
+) -> None:
+    """With IGNORE_BAD_TABLE_OPTIONS the server takes them; it keeps those of an engine that the table had before."""
+    with mariadb.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_mode='IGNORE_BAD_TABLE_OPTIONS'")
+        cursor.execute("CREATE TABLE t(a INT foo=1, KEY (a) bar='x''y') ENGINE=InnoDB baz='q' PAGE_COMPRESSED=7")
+        cursor.execute("INSERT INTO t VALUES (1)")
+    made = mariadb.rows("SHOW CREATE TABLE t", database=database)
+    assert "PAGE_COMPRESSED`='7'" in str(made)
+    target = round_trip(database)
+    # Those that nobody knows are remarks to the server.
+    bare = re.sub(r" ?/\*.*?\*/ ?", "", str(made))
+    assert str(mariadb.rows("SHOW CREATE TABLE t", database=target)).replace(" `PAGE", "`PAGE") == bare
+    assert mariadb.rows(f"SELECT a FROM {target}.t") == [(1,)]
+    result = holdfast.drill("latest", store=store, into=mariadb.url())
+    assert (result.state, result.problems) == ("proven", ())

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import pymysql
@@ -13,11 +13,13 @@ from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, fit_to_server
 from holdfast_mysql.definitions.create_table import numbers_texts, without_references
 from holdfast_mysql.definitions.directories import has_directories
+from holdfast_mysql.definitions.rewrite import without_comments
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
 from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
 from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.restore.bad_options import BAD_OPTIONS, make_with_bad_options
 from holdfast_mysql.restore.check_names import CheckNames
 from holdfast_mysql.restore.computed import ComputedValues
 from holdfast_mysql.restore.failures import Failures
@@ -26,7 +28,7 @@ from holdfast_mysql.restore.left_checks import LeftChecks
 from holdfast_mysql.restore.left_keys import LeftKeys, relaxed
 from holdfast_mysql.restore.placed_tables import PlacedTables
 from holdfast_mysql.restore.refusals import Refusals
-from holdfast_mysql.restore.server_warnings import check_statement, definition_in, judge, read_warnings
+from holdfast_mysql.restore.server_warnings import ServerWarning, check_statement, definition_in, judge, read_warnings
 from holdfast_mysql.restore.target import exists, settings_clauses
 from holdfast_mysql.session import Server, Session, quoted, use
 
@@ -185,26 +187,28 @@ class TableMaker:
                 return self._execute(statement, plain)
             if statement.kind == "table" and (like := self.keys.leave_unlike(statement.name, body, error)):
                 return self._execute(statement, like)
+            if statement.kind == "table" and error_number(error) in BAD_OPTIONS:
+                self._judge(statement, body, make_with_bad_options(self._session, body))
+                return None
             if statement.kind != "table" or error_number(error) not in _STRICT:
                 raise
             with relaxed(self._session, because=error):
                 count = self._session.execute(body)
-                self._judge(statement, body, count)
+                self._judge(statement, body, read_warnings(self._session) if count else [])
             self.relaxed.add(statement.name)
             log.warning(
                 "table %s is made with innodb_strict_mode=OFF, as it once was: %s", quote_name(statement.name),
                 " ".join(str(error.args[-1]).split()),
             )  # fmt: skip
         else:
-            self._judge(statement, body, count)
+            self._judge(statement, body, read_warnings(self._session) if count else [])
 
-    def _judge(self, statement: Statement, body: bytes, count: int) -> None:
+    def _judge(self, statement: Statement, body: bytes, warnings: Sequence[ServerWarning]) -> None:
         """Look at the warnings of a statement that made something."""
-        warnings = read_warnings(self._session) if count else []
         self.accepted[statement.name] = {warning.code for warning in warnings}
         judge(
             self._session, statement.kind, statement.name, warnings,
-            unchanged=lambda: _read_back(self._session, self._database, statement) == body,
+            unchanged=lambda: _read_back(self._session, self._database, statement) == without_comments(body),
         )  # fmt: skip
 
     def inspect(self) -> None:
@@ -252,11 +256,11 @@ def _strip_hint(body: bytes, error: pymysql.MySQLError) -> str:
 
 
 def _read_back(session: Session, database: str, statement: Statement) -> bytes:
-    """The definition of a table or sequence as a backup would read it; empty for what sets a state."""
+    """The definition of a table or sequence as a backup would read it, without remarks; empty for what sets a state."""
     if statement.kind == "sequence state":
         return b""
     if statement.kind == "table":
-        return DefinitionReader(session, database).table(statement.name).body
+        return without_comments(DefinitionReader(session, database).table(statement.name).body)
     return definition_in(session, statement.kind, statement.name)
 
 
