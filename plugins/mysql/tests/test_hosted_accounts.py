@@ -8,6 +8,9 @@ import pytest
 from support.servers.mariadb import MariaDB, running_mariadb
 
 import holdfast
+from holdfast.operations.restore import restore
+from holdfast.plan import RestorePlan
+from holdfast.plugins.registry import Registry
 from holdfast_mysql.catalog.databases import list_databases
 
 _PRIVILEGES = """
@@ -210,3 +213,41 @@ def test_a_server_that_asks_nobody_who_he_is_hides_nothing(
         backup = holdfast.backup(other.url("saved"), store=store)
     assert backup.warnings == ()
     holdfast.restore(backup.id, mariadb.url(new_name()), store=store)
+
+
+def test_a_replacement_says_before_which_right_it_lacks(
+    mariadb: MariaDB, shop: str, store: str, account: Callable[..., Callable[[str], str]]
+) -> None:
+    """It takes databases beside the target; `-n` makes none, and tells the same."""
+    mariadb.rows(f"DROP TRIGGER {shop}.r")
+    url = account(f"ALL ON {shop}.*")
+    record = holdfast.backup(mariadb.url(shop), store=store)
+    plan = RestorePlan(store=store, backup=record.id, target=url(shop), replace=True)
+    for dry_run in (False, True):
+        with pytest.raises(holdfast.CredentialsError, match="cannot replace") as caught:
+            restore(plan, registry=Registry(), dry_run=dry_run)
+        assert f"GRANT ALL ON `{shop}\\_holdfast\\_%`.*" in str(caught.value.hint)
+    mariadb.rows(f"GRANT ALL ON `{shop}\\_holdfast\\_%`.* TO hosted@'%'")
+    restore(plan, registry=Registry(), dry_run=True)
+    with pytest.raises(holdfast.CredentialsError) as caught:
+        holdfast.drill(record, store=store, into=url(""))
+    assert "GRANT ALL ON `holdfast\\_drill\\_%`.*" in str(caught.value.hint)
+
+
+def test_an_account_that_may_send_few_statements_an_hour_is_told_so(
+    mariadb: MariaDB, shop: str, store: str, new_name: Callable[[], str], account: Callable[..., Callable[[str], str]]
+) -> None:
+    """Fewer connections send no fewer, and no table can be left out for it."""
+    mariadb.rows(f"DROP TRIGGER {shop}.r")
+    target = new_name()
+    url = account(f"ALL ON {shop}.*", f"ALL ON {target}.*")
+    record = holdfast.backup(mariadb.url(shop), store=store)
+    mariadb.rows("ALTER USER hosted@'%' WITH MAX_UPDATES_PER_HOUR 3")
+    with pytest.raises(holdfast.UnreachableError, match="max_updates_per_hour") as caught:
+        holdfast.restore(record.id, url(target), store=store)
+    assert "wait for the next hour" in str(caught.value.hint)
+    assert "--exclude" not in str(caught.value.hint)
+    mariadb.rows("ALTER USER hosted@'%' WITH MAX_UPDATES_PER_HOUR 0 MAX_QUERIES_PER_HOUR 5")
+    with pytest.raises(holdfast.UnreachableError, match="max_queries_per_hour") as caught:
+        holdfast.backup(url(shop), store=store)
+    assert "wait for the next hour" in str(caught.value.hint)

@@ -41,10 +41,19 @@ _UPGRADE = (
     "what is kept there: --exclude-kind event,routine"
 )
 _ENABLE = "start the server with event_scheduler OFF or ON, not DISABLED, or leave events out: --exclude-kind event"
+# What accounts of hosters may send in an hour, as MariaDB and MySQL call it.
+_STATEMENTS = re.compile(r"'max_(?:questions|queries_per_hour|updates|updates_per_hour)'")
+_WAIT = (
+    "wait for the next hour, use another account, or let this one send more (ALTER USER … WITH MAX_QUERIES_PER_HOUR 0 "
+    "MAX_UPDATES_PER_HOUR 0): a backup, drill or restore takes a few statements for each table"
+)
 CHECK_VIOLATED = 3819
 OUT_OF_RANGE = 1690  # of an expression, not of a value that was sent
 # With table_encryption_privilege_check of MySQL.
 _ENCRYPTION = "grant the account TABLE_ENCRYPTION_ADMIN, or use -o strip=encryption for the server's own default"
+_EXPIRED = (
+    "the password of the account has expired: log in with a client program, and ALTER USER USER() IDENTIFIED BY …"
+)
 _LOGIN_HINT = "give the password in the URL, in MYSQL_PWD, or in an option file such as ~/.my.cnf"
 _HINTS = {
     CHECK_VIOLATED: (
@@ -60,6 +69,8 @@ _HINTS = {
     1153: "raise max_allowed_packet on the server: one row is larger than it",
     1044: "grant the account the privileges that the documentation of the engine lists",
     1203: "end other connections of the account, or let it have two at least",
+    1820: _EXPIRED,
+    1862: _EXPIRED,
     1226: "end other connections of the account, or let it have two at least (max_user_connections)",
     1418: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
     1419: "run on the server: SET GLOBAL log_bin_trust_function_creators=1",
@@ -96,7 +107,13 @@ def is_without_events(error: BaseException) -> bool:
 
 def is_full(error: HoldfastError) -> bool:
     """Whether a connection was refused only because there are too many."""
-    return isinstance(error.__cause__, pymysql.MySQLError) and error_number(error.__cause__) in _FULL
+    cause = error.__cause__
+    return isinstance(cause, pymysql.MySQLError) and error_number(cause) in _FULL and not _spent(cause)
+
+
+def _spent(error: BaseException) -> bool:
+    """Whether an account has sent as many statements in an hour as it may: fewer connections send no fewer."""
+    return error_number(error) == 1226 and _STATEMENTS.search(str(error.args[-1])) is not None
 
 
 def server_error(error: BaseException, action: str) -> HoldfastError:
@@ -113,6 +130,7 @@ def server_error(error: BaseException, action: str) -> HoldfastError:
         kind = UnreachableError
         text = text if code else "the connection is closed"
     hint = _UPGRADE if is_of_system(error) else _ENABLE if is_without_events(error) else _HINTS.get(code)
+    hint = _WAIT if _spent(error) else hint
     return kind(f"{action}: {text}" + (f" (error {code})" if code else ""), hint=hint)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from holdfast.api import (
+    CredentialsError,
     DatabaseURL,
     HoldfastError,
     LockedError,
@@ -162,7 +163,7 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
     name = f"{_PREFIX}{request.id}_{secrets.token_hex(3)}"
     session = connect(location)
     try:
-        with translate_errors(f"cannot make a scratch database on {location.server}"):
+        with _granting(), translate_errors(f"cannot make a scratch database on {location.server}"):
             check_writable(session)
             session.execute("SET wait_timeout=604800")
             _sweep(session)
@@ -177,6 +178,18 @@ def open_scratch(request: ScratchRequest) -> Iterator[MysqlScratch]:
             _drop(location, name)
     finally:
         session.close()
+
+
+@contextmanager
+def _granting() -> Iterator[None]:
+    """Say which right a drill needs."""
+    try:
+        yield
+    except CredentialsError as error:
+        error.hint = (
+            "GRANT ALL ON `holdfast\\_drill\\_%`.* to the account, or drill elsewhere: --into mysql://USER@HOST"
+        )
+        raise
 
 
 def _defaults(session: Session, request: ScratchRequest) -> str:

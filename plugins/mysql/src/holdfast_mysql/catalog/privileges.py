@@ -42,6 +42,11 @@ def hidden_objects(session: Session, database: str, selection: Selection) -> lis
     return hidden
 
 
+def privileges_on(session: Session, database: str) -> set[str]:
+    """The privileges of the account on a database, which need not be there."""
+    return _held(session, database)[0]
+
+
 def unreadable_tables(session: Session, database: str, selection: Selection) -> tuple[tuple[str, str], ...]:
     """Kind and name of the tables and sequences that the account sees and may not read, or not all columns of."""
     denied = []

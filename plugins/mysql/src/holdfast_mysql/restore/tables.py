@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pymysql
 
-from holdfast.api import HoldfastError, ObjectKind, RestoreRequest, quote_name
+from holdfast.api import HoldfastError, LockedError, ObjectKind, RestoreRequest, UnreachableError, quote_name
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.tables import TRANSACTIONAL
 from holdfast_mysql.definitions.collations import StandIns, fit_to_server
@@ -18,8 +18,9 @@ from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.definitions.storage_clauses import storage_clauses, without_storage
 from holdfast_mysql.definitions.uses import without_sequences_elsewhere
 from holdfast_mysql.drill_marker import note
-from holdfast_mysql.errors import error_number, translate_errors
+from holdfast_mysql.errors import error_number, server_error, translate_errors
 from holdfast_mysql.restore.bad_options import BAD_OPTIONS, make_with_bad_options
+from holdfast_mysql.restore.beside import made_beside
 from holdfast_mysql.restore.check_names import CheckNames
 from holdfast_mysql.restore.computed import ComputedValues
 from holdfast_mysql.restore.failures import Failures
@@ -91,7 +92,7 @@ class TableMaker:
         """Make the database, if it is not there, and use it."""
         if not exists(self._session, self._database):
             action = f"cannot create database {quote_name(self._database)}"
-            with translate_errors(action):
+            with made_beside(self._journal), translate_errors(action):
                 count = self._session.execute(f"CREATE DATABASE {quoted(self._database)} {self.settings}")
             self.made_database = True
             check_statement(self._session, action, count)
@@ -148,7 +149,8 @@ class TableMaker:
         try:
             self.computed.run(self._session, statement.name, lambda: self._make_empty(statement, body))
         except pymysql.MySQLError as error:
-            text = error.args[1] if len(error.args) > 1 else str(error)
+            _raise_for_all(statement, error)
+            text = error.args[-1]
             raise HoldfastError(
                 f"{self._session.server.name} does not make {statement.kind} {quote_name(statement.name)}: {text}",
                 hint=f"use --exclude {statement.name} to leave it out"
@@ -245,6 +247,13 @@ class TableMaker:
     def empty(self, session: Session, table: str) -> None:
         """Take back the rows of a transaction that is not over; a table without transactions is one stream."""
         session.execute(f"TRUNCATE TABLE {quoted(table)}" if table in self.nontransactional else "ROLLBACK")
+
+
+def _raise_for_all(statement: Statement, error: pymysql.MySQLError) -> None:
+    """Raise an error that no other table would escape."""
+    raised = server_error(error, f"cannot make {statement.kind} {quote_name(statement.name)}")
+    if isinstance(raised, UnreachableError | LockedError):
+        raise raised from error
 
 
 def _strip_hint(body: bytes, error: pymysql.MySQLError) -> str:
