@@ -13,6 +13,7 @@ import holdfast
 from holdfast.operations.restore import restore
 from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
+from holdfast_mysql.catalog.databases import list_databases
 from holdfast_mysql.restore import journal, session
 
 Content = Callable[[str], dict[str, object] | None]
@@ -253,3 +254,34 @@ def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
     with pytest.raises(holdfast.UnsafeError, match="is not empty"):
         holdfast.restore("latest", mariadb.url(replaced), store=store)
     assert (content(replaced), leftovers(mariadb, replaced)) == (before, [])
+
+
+def test_what_a_run_that_was_cut_off_has_left_is_in_no_backup_without_a_word(
+    mariadb: MariaDB, replaced: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its databases are nobody's own, and the target may lack views, routines, triggers and events."""
+    record = holdfast.backup(mariadb.url(replaced), store=store)
+    before = list_databases(mariadb.url())
+    with monkeypatch.context() as patch:
+        patch.setattr("holdfast_mysql.restore.swap.relink", fail)
+        patch.setattr("holdfast_mysql.restore.session.recover", lambda *_, **__: None)
+        with pytest.raises(holdfast.HoldfastError, match="cut off here"):
+            holdfast.restore(record.id, mariadb.url(replaced), store=store, replace=True)
+    left = [name for (name,) in mariadb.rows("SHOW DATABASES") if str(name).startswith(f"{replaced}_holdfast_")]
+    assert len(left) == 2
+    assert list_databases(mariadb.url()) == before
+    warnings = holdfast.backup(mariadb.url(replaced), store=store).warnings
+    assert any("was cut off while it changed it" in warning for warning in warnings)
+    token = str(min(left, key=lambda name: len(str(name))))[-8:]
+    with mariadb.connect() as other, other.cursor() as cursor:
+        cursor.execute(f"SELECT GET_LOCK('holdfast_restore_{token}', 0)")
+        with pytest.raises(holdfast.LockedError, match="is replacing"):
+            holdfast.backup(mariadb.url(replaced), store=store)
+    holdfast.restore(record.id, mariadb.url(replaced), store=store, replace=True)
+    assert not mariadb.rows(f"SHOW DATABASES LIKE '{replaced}\\_holdfast\\_%'")
+    warnings = holdfast.backup(mariadb.url(replaced), store=store).warnings
+    assert not any("cut off" in warning for warning in warnings)
+
+
+def fail(*_: object) -> None:
+    raise holdfast.HoldfastError("cut off here")

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 from holdfast.api import DatabaseURL, quote_name
+from holdfast_mysql.catalog.replacements import is_of_replacement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.location.database_url import locate
 from holdfast_mysql.names import MARKER, SYSTEM
@@ -29,7 +30,7 @@ def list_databases(url: str) -> list[str]:
         with translate_errors(f"cannot list the databases of {location.server}"):
             drills = session.texts(f"SELECT table_schema FROM information_schema.tables WHERE table_name='{MARKER}'")
             listed = session.texts("SELECT schema_name FROM information_schema.schemata ORDER BY schema_name")
-            names = [name for (name,) in listed if not _is_stray(session, name)]
+            names = [name for (name,) in listed if not (_is_stray(session, name) or _is_left(session, name))]
     finally:
         session.close()
     parsed = DatabaseURL.parse(url)
@@ -37,6 +38,14 @@ def list_databases(url: str) -> list[str]:
     return [
         replace(parsed, path=f"/{name}").text() for name in names if name.lower() not in SYSTEM and name not in scratch
     ]
+
+
+def _is_left(session: Session, name: str) -> bool:
+    """Whether it is what a replacement has beside its target, or has left: the next restore there sees to it."""
+    left = is_of_replacement(session, name)
+    if left:
+        log.warning("database %s is of a replacement that is under way or was cut off, and left out", quote_name(name))
+    return left
 
 
 def _is_stray(session: Session, name: str) -> bool:

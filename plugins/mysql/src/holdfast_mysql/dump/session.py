@@ -24,6 +24,7 @@ from holdfast.api import (
 from holdfast_mysql import manual_restore
 from holdfast_mysql.catalog.databases import is_read_only
 from holdfast_mysql.catalog.privileges import hidden_objects, unreadable_tables
+from holdfast_mysql.catalog.replacements import unsettled
 from holdfast_mysql.catalog.requirements import requirements_of
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.surroundings import persistent_statistics
@@ -299,6 +300,8 @@ def open_dump(request: DumpRequest) -> Iterator[MysqlDump]:
                 snapshot.keeper, snapshot.readers[0], location.database, selection, request.options
             )
             contents = replace(contents, denied=(*unreadable, *contents.denied))
+            if why := unsettled(snapshot.keeper, location.database):
+                snapshot = replace(snapshot, warnings=(*snapshot.warnings, why))
         dump = MysqlDump(location, request, snapshot, contents, hidden)
         stack.callback(dump.close)
         yield dump

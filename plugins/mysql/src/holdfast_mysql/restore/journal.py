@@ -6,8 +6,7 @@ the target had, as a script for the client.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -15,36 +14,25 @@ from typing import Any
 import pymysql
 
 from holdfast.api import IntegrityError, LockedError, quote_name
+from holdfast_mysql.catalog.replacements import (
+    BUILDING,
+    DONE,
+    SWAPPING,
+    away_name,
+    building_name,
+    find_tokens,
+    lock_name,
+    table_name,
+)
 from holdfast_mysql.definitions.script import ScriptWriter, Statement, read_script
 from holdfast_mysql.errors import error_number
 from holdfast_mysql.restore.foreign_keys import ForeignKey
 from holdfast_mysql.session import Session, literal, quoted
 
-BUILDING, SWAPPING, DONE = "building", "swapping", "done"
-_LONGEST = 64  # characters of a name
-_TOKEN = re.compile(r"[0-9a-f]{8}")
+__all__ = ["BUILDING", "DONE", "SWAPPING", "Journal", "Plan", "away_name", "building_name", "find_tokens", "lock_name",
+           "table_name"]  # fmt: skip
+
 _NO_TABLE = 1146
-
-
-def building_name(database: str, token: str) -> str:
-    """The database that is built in."""
-    end = f"_holdfast_{token}"
-    return database[: _LONGEST - len(end)] + end
-
-
-def away_name(database: str, token: str) -> str:
-    """The database that the old tables go into."""
-    return building_name(database, f"old_{token}")
-
-
-def table_name(token: str) -> str:
-    """The table that the journal is."""
-    return f"holdfast_restore_{token}"
-
-
-def lock_name(token: str) -> str:
-    """The advisory lock that whoever works on a replacement holds."""
-    return f"holdfast_restore_{token}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +148,3 @@ def _decoded(parts: list[bytes]) -> Plan:
         old=tuple(read_script([*parts[1:]])),
         defaults=data["defaults"],
     )
-
-
-def find_tokens(session: Session, target: str) -> Iterator[str]:
-    """The tokens of replacements of that target whose databases are there."""
-    folded = session.value("SELECT @@lower_case_table_names") != "0"
-    for (name,) in session.texts("SELECT schema_name FROM information_schema.schemata"):
-        token = name[-8:]
-        expected = building_name(target, token)
-        same = name.casefold() == expected.casefold() if folded else name == expected
-        if same and _TOKEN.fullmatch(token):
-            yield token
