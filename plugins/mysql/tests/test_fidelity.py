@@ -309,3 +309,15 @@ def test_references_follow_to_another_name(
     mariadb.rows(f"INSERT INTO {target}.numbered VALUES ()")
     mariadb.rows(f"CALL {target}.p()")
     assert mariadb.rows(f"SELECT * FROM {target}.v") == [(1, f"{database}.t")]
+
+
+def test_history_that_a_number_of_rows_divides_is_told_of(mariadb: MariaDB, database: str, store: str) -> None:
+    """The server fills its partitions in the order in which statements come, and nobody can say which one."""
+    divided = "PARTITION BY SYSTEM_TIME {} (PARTITION p0 HISTORY, PARTITION p1 HISTORY, PARTITION pn CURRENT)"
+    for name, rule in (("limited", "LIMIT 2"), ("timed", "INTERVAL 1 DAY STARTS '2024-01-01 00:00:00'")):
+        mariadb.rows(f"CREATE TABLE {name}(a INT) WITH SYSTEM VERSIONING {divided.format(rule)}", database=database)
+    told = [
+        warning for warning in holdfast.backup(mariadb.url(database), store=store).warnings if "partition" in warning
+    ]
+    assert len(told) == 1
+    assert "table limited is saved with all history, but not in which partition" in told[0]

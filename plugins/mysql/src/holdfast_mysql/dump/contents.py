@@ -1,5 +1,6 @@
 """What a dump holds: tables with the streams of their rows, and every definition, read in the snapshot."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,9 @@ from holdfast_mysql.errors import is_of_system
 from holdfast_mysql.options import MysqlOptions
 from holdfast_mysql.rows.key_ranges import RowStream, divide
 from holdfast_mysql.session import Session
+
+# History that a number of rows divides, and not their time.
+_LIMITED = re.compile(rb"\n PARTITION BY SYSTEM_TIME +LIMIT ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +256,11 @@ def _outside_warnings(contents: Contents) -> Iterator[str]:
         yield (
             f"the backup has `?` for some characters in members or defaults of {_some(contents.unread)}, which the "
             "server tells only to accounts that may make temporary tables: grant CREATE TEMPORARY TABLES"
+        )
+    if limited := [each.name for each in contents.before if each.kind == "table" and _LIMITED.search(each.body)]:
+        yield (
+            f"{_listed(limited)} saved with all history, but not in which partition each row of it is: a restore fills "
+            "them as the server does, from the first one on"
         )
     for kind in LISTS:
         used = sorted({need.removeprefix(f"{kind} ") for need, _ in contents.needs if need.startswith(kind)})

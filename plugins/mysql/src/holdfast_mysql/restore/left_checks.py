@@ -8,6 +8,7 @@ session that enforces it (MySQL 8.4 manual §15.1.20.6); MariaDB loads with chec
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 import pymysql
 
@@ -80,10 +81,11 @@ class LeftChecks:
         return warnings
 
     def _enforce(self, table: str, name: str) -> bool:
-        zones = self._zones() if table in self._zoned else ["+00:00"]
-        return any(self._enforce_under({"time_zone": zone}, table, name) for zone in zones) or any(
-            self._enforce_under(with_modes({}, modes), table, name) for modes in _MODES
-        )
+        zones = list(self._zones()) if table in self._zoned else ["+00:00"]
+        plain: tuple[list[str], ...] = ([],)
+        # Both together last: each try reads rows up to the first one that breaks it.
+        tries = [*product(plain, zones), *product(_MODES, zones[:1]), *product(_MODES, zones[1:])]
+        return any(self._enforce_under(with_modes({"time_zone": zone}, modes), table, name) for modes, zone in tries)
 
     def _enforce_under(self, settings: Mapping[str, str], table: str, name: str) -> bool:
         with computing(self._session, settings):
