@@ -212,7 +212,7 @@ def test_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: os.path.join("~/.cache", name))
     assert cache_folder() == ""
     monkeypatch.setenv("HOLDFAST_CACHE", "somewhere/else")
-    assert cache_folder() == ""
+    assert cache_folder() == os.path.abspath("somewhere/else")
 
 
 def test_an_outline_is_what_a_listing_holds(storage: Counting) -> None:
@@ -223,3 +223,28 @@ def test_an_outline_is_what_a_listing_holds(storage: Counting) -> None:
     assert storage.manifests
     assert known == read
     assert msgspec.to_builtins(known) == msgspec.to_builtins(read)
+
+
+class Service(MemoryStorage):
+    """Can list names, with a request for each folder."""
+
+    def __init__(self) -> None:
+        super().__init__("memory://here")
+        self.asked: list[str] = []
+
+    def names(self, folder: str) -> list[str]:
+        self.asked.append(folder)
+        paths = [stat.path.removeprefix(f"{folder}/" if folder else "") for stat in self.list(folder)]
+        return [*dict.fromkeys(path.partition("/")[0] for path in paths if "/" in path)]
+
+
+def test_names_are_asked_for_only_where_that_takes_fewer_requests(cache: Path) -> None:
+    del cache
+    storage = Service()
+    made = [make(storage, name=f"s{number}", identity=str(number)) for number in range(lookup.FEW)]
+    assert Catalog(storage).find(made[3].id).id == made[3].id
+    assert len(storage.asked) == 1 + len(made)
+    made.append(make(storage, name="last", identity="last"))
+    storage.asked.clear()
+    assert Catalog(storage).find(made[3].id).id == made[3].id
+    assert storage.asked == [""]

@@ -6,7 +6,7 @@ In a store of ten thousand backups a look-up reads the names of their folders an
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from holdfast.api import Storage, SupportsNames
+from holdfast.api import Storage, SupportsFolder, SupportsNames
 from holdfast.errors import IntegrityError, NotFoundError, UsageError, quote_name
 from holdfast.store.entry import Entry
 from holdfast.store.lineage import are_mixed, describe, lineages
@@ -104,6 +104,8 @@ def _folders(storage: Storage, name: str) -> list[_Key] | None:
         return None
     try:
         sources = [name] if name else [source for source in storage.names("") if is_source_name(source)]
+        if len(sources) > FEW and not isinstance(storage, SupportsFolder):
+            return None  # a request for each takes longer than one for each thousand objects
         return [(source, each) for source in sources for each in storage.names(source) if ID.fullmatch(each)]
     except OSError:  # the listing of all says which of it cannot be read
         return None

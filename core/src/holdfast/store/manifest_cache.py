@@ -43,13 +43,12 @@ _TABLE = (
 def cache_folder() -> str:
     """The folder of the cache: `HOLDFAST_CACHE`, else where the system keeps such; empty for none."""
     configured = os.environ.get("HOLDFAST_CACHE")
-    if configured == "none":
-        return ""
-    if not configured:
-        import platformdirs
+    if configured:
+        return "" if configured == "none" else os.path.abspath(configured)
+    import platformdirs
 
-        configured = platformdirs.user_cache_dir("holdfast")
-    return configured if os.path.isabs(configured) else ""  # a user without a home has none
+    folder = platformdirs.user_cache_dir("holdfast")
+    return folder if os.path.isabs(folder) else ""  # a user without a home has none
 
 
 def origin_text(source: SourceRecord) -> str:
