@@ -103,26 +103,16 @@ class FolderStorage:
         A folder that is empty, because whoever was emptying it was killed, is listed with a slash at its end:
         what nobody sees nobody cleans up. So is one that cannot be read, with its problem.
         """
-        base = self._path(prefix) if prefix else self.root
-        if prefix and os.path.islink(base):
-            yield Stat(path=prefix, size=0, regular=False)
+        return _walk(self._path(prefix) if prefix else self.root, prefix, enter)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The folders in a folder, without following links."""
+        place = self._path(folder) if folder else self.root
+        if os.path.islink(place):
             return
-        pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
-        while pending:
-            folder, path = pending.pop()
-            try:
-                stats, folders = _look_into(folder, path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                if not path:
-                    raise
-                yield Stat(path=f"{path}/", size=0, regular=False, problem=os_error_text(error))
-                continue
-            if not stats and not folders and path:
-                yield Stat(path=f"{path}/", size=0, regular=False)
-            yield from stats
-            pending += [(place, name) for place, name in folders if name != LEASES and enter(name)]
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            yield from (name for name in folders if folder or name != LEASES)
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -226,6 +216,28 @@ class FolderStorage:
                 self._unsynced.add(parent)
 
 
+def _walk(base: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[Stat]:
+    if prefix and os.path.islink(base):
+        yield Stat(path=prefix, size=0, regular=False)
+        return
+    pending = [(base, prefix)]  # not recursive: a hostile tree is deeper than Python calls go
+    while pending:
+        folder, path = pending.pop()
+        try:
+            stats, folders = _look_into(folder, path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if not path:
+                raise
+            yield Stat(path=f"{path}/", size=0, regular=False, problem=os_error_text(error))
+            continue
+        if not stats and not folders and path:
+            yield Stat(path=f"{path}/", size=0, regular=False)
+        yield from stats
+        pending += [(place, name) for place, name in folders if name != LEASES and enter(name)]
+
+
 def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]]]:
     """The files of a folder, which is `path` in the store, and the places and paths of the folders in it."""
     stats, folders = [], []
@@ -236,5 +248,8 @@ def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]
             continue
         with contextlib.suppress(FileNotFoundError):  # deleted since
             status = entry.stat(follow_symlinks=False)
-            stats.append(Stat(path=name, size=status.st_size, regular=stat.S_ISREG(status.st_mode)))
+            # Asked for of what is cached alone, and for all files it would take as long as all the rest of this.
+            version = f"{status.st_ino} {status.st_mtime_ns}" if entry.name == MANIFEST else ""
+            regular = stat.S_ISREG(status.st_mode)
+            stats.append(Stat(path=name, size=status.st_size, regular=regular, version=version))
     return stats, folders
