@@ -32,6 +32,7 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
         ("checksum", "sha256", "holdfast-sha256"),
         ("storage", "file", "holdfast"),
         ("storage", "s3", "holdfast-s3"),
+        ("storage", "sftp", "holdfast-sftp"),
     } <= listed
     assert ran.stderr == ""
 

@@ -36,6 +36,7 @@ EXTRAS = {
     "gzip": "holdfast-gzip",
     "zstd": "holdfast-zstd",
     "s3": "holdfast-s3",
+    "sftp": "holdfast-sftp",
     "sha256": "holdfast-sha256",
     "progress": "rich",
 }

@@ -34,6 +34,7 @@ FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.CODEC, "zstd"): "holdfast-zstd",
     (Kind.CHECKSUM, "sha256"): "holdfast-sha256",
     (Kind.STORAGE, "s3"): "holdfast-s3",
+    (Kind.STORAGE, "sftp"): "holdfast-sftp",
 }
 # The distribution itself is content with a driver that the machine brings; whoever follows a hint has none.
 _WITH_DRIVER = {"holdfast-postgres": "'holdfast-postgres[binary]'"}
