@@ -183,7 +183,12 @@ class SFTPStorage:
 
     def _call(self, path: str, operation: Callable[[Connection], _T]) -> _T:
         with self._translated(path):
-            return self._pool.call(operation)
+            try:
+                return self._pool.call(operation)
+            except FileNotFoundError:
+                if "/" not in path:  # as what tells that this is a store
+                    self._pool.call(partial(_refuse_file, name=self._tree.root))
+                raise
 
     @contextmanager
     def _translated(self, path: str) -> Iterator[None]:
