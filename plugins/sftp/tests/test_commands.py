@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,9 @@ def test_a_killed_backup_is_not_listed_and_leaves_nothing_to_the_next_prune(
     assert {path.split("/")[1] for path in names if path.count("/") > 1 and ".leases" not in path} == listed
 
 
-def _safely(reached: "object") -> bool:
+def _safely(reached: Callable[[], bool]) -> bool:
     try:
-        return bool(reached())  # type: ignore[operator]
+        return reached()
     except FileNotFoundError:  # renamed, or removed, at this moment
         return False
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,8 @@ def keygen(path: Path) -> str:
 
 
 @contextmanager
-def running_sshd(*lines: str, subsystem: str = "internal-sftp") -> Iterator[SSHServer]:
-    """Start a server with further lines of settings, and with this command for SFTP."""
+def running_sshd(*lines: str, subsystem: str = "internal-sftp", under: Sequence[str] = ()) -> Iterator[SSHServer]:
+    """Start a server with further lines of settings, with this command for SFTP, by way of a program."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.fail("sshd is not installed: .ci/prepare test, or apt-get install openssh-server", pytrace=False)
@@ -75,15 +75,13 @@ def running_sshd(*lines: str, subsystem: str = "internal-sftp") -> Iterator[SSHS
         (folder / "known_hosts").write_text(f"test {server_key}")
         (folder / "stores").mkdir()
         port = free_port()
-        (folder / "sshd_config").write_text(
-            "\n".join([*_server(folder, port), f"Subsystem sftp {subsystem}", *lines, ""])
-        )
+        sftp = [f"Subsystem sftp {subsystem}"] if subsystem else []
+        (folder / "sshd_config").write_text("\n".join([*_server(folder, port), *sftp, *lines, ""]))
         config = folder / "ssh_config"
         config.write_text("\n".join(_client(folder, port)))
         with (folder / "log").open("wb") as output:
-            process = subprocess.Popen(
-                [program, "-D", "-e", "-f", folder / "sshd_config"], stdout=output, stderr=output
-            )
+            command = [*under, program, "-D", "-e", "-f", str(folder / "sshd_config")]
+            process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             server = SSHServer(port=port, pid=process.pid, folder=folder / "stores", config=config)
             _wait(process, port, folder / "log")

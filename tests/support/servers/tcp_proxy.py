@@ -22,6 +22,7 @@ class TCPProxy:
     cut_down: int | None = None  #: bytes to the client until it breaks
     cuts: int = 1_000_000  #: how many connections are broken so
     hold: bool = False  #: whether new connections are refused
+    mute: bool = False  #: whether what the server answers is lost, until the connection breaks
     opened: int = 0
     sockets: list[socket.socket] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -94,6 +95,8 @@ def _bring(
         due, data = waiting.get()
         if (pause := due - time.monotonic()) > 0:
             time.sleep(pause)
+        if data and proxy.mute and not up:
+            continue
         count += len(data)
         most = proxy.cut_up if up else proxy.cut_down
         broken = most is not None and count > most and proxy.may_cut()

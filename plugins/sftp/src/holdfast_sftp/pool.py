@@ -16,7 +16,7 @@ log = logging.getLogger("holdfast.storage")
 
 _T = TypeVar("_T")
 _PATIENCE = 300.0  # seconds from the first failure of a call to the last try
-_UNKNOWN_PATIENCE = 4.0  # where the server has not answered once: its address is wrong, or it is down
+_UNKNOWN_PATIENCE = 3.0  # where the server has not answered once: its address is wrong, or it is down
 _LONGEST_PAUSE = 20.0
 
 

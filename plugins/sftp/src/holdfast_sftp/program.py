@@ -148,7 +148,7 @@ def explain(location: Location, program: Program, code: int, first: bytes) -> Ho
         )
     if first:
         return HoldfastError(
-            f"the server of {location.text} prints text before SFTP begins: {quote_name(_printable(first))}",
+            f"the server of {location.text} prints text before SFTP begins: {_printable(first)}",
             hint="let the start-up files of the account, such as ~/.bashrc, print nothing unless the shell is "
             "interactive, or let its sshd use internal-sftp",
         )
@@ -158,7 +158,8 @@ def explain(location: Location, program: Program, code: int, first: bytes) -> Ho
 
 
 def _printable(data: bytes) -> str:
-    return " ".join(data.decode(errors="replace").split())[:200]
+    text = data.partition(b"\0")[0].decode(errors="replace")[:200]  # packets of SFTP begin with a zero
+    return quote_name(" ".join(text.split())) if text.strip() else "an empty line"
 
 
 def refuse_missing_config(location: Location) -> None:

@@ -82,15 +82,12 @@ class SFTPStorage:
         """Read the rest, some megabytes ahead."""
         name = self._tree.path(path)
         with self._translated(path):
-            connection = self._pool.take()
+            connection, handle, size = self._open(name, path)
             try:
-                handle, size = open_object(connection, name, path)
-                try:
-                    yield from read_pieces(connection, handle, offset, size, path)
-                finally:
-                    with contextlib.suppress(ConnectionLostError):
-                        close(connection, handle)
+                yield from read_pieces(connection, handle, offset, size, path)
             finally:
+                with contextlib.suppress(ConnectionLostError):
+                    close(connection, handle)
                 self._pool.give_back(connection)
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
@@ -205,6 +202,18 @@ class SFTPStorage:
             raise self._pool.call(explain, patience=0.0) from error
         except wire.ProtocolError as error:
             raise HoldfastError(f"what the server of {self._location.text} sends is no SFTP: {error}") from error
+
+    def _open(self, name: bytes, path: str) -> tuple[Connection, bytes, int]:
+        """Open an object, once more if the connection has broken since it was used last."""
+        for left in (1, 0):
+            connection = self._pool.take()
+            try:
+                return connection, *open_object(connection, name, path)
+            except BaseException as error:
+                self._pool.give_back(connection)
+                if not left or not isinstance(error, ConnectionLostError):
+                    raise
+        raise AssertionError
 
     def _is_link(self, path: str) -> bool:
         name = self._tree.path(path)
