@@ -82,7 +82,7 @@ class FileLeases:
     def _take(self, name: str, file: str, *, shared: bool) -> None:
         for left in reversed(range(_TRIES)):
             try:
-                holders, now = self._pool.call(lambda connection: self._announce(connection, file))
+                holders, now = self._announce_patiently(file)
                 others = [each for each in holders if each.name == quote(name, safe="") and each.file != file]
                 others = [each for each in others if not (shared and each.shares)]
             except BaseException:
@@ -97,7 +97,17 @@ class FileLeases:
             break
         raise LockedError(f"another process is at work on {quote_name(name)}")
 
-    def _announce(self, connection: Connection, file: str) -> tuple[list[_Holder], int]:
+    def _announce_patiently(self, file: str) -> tuple[list[_Holder], int]:
+        tried = False
+
+        def announce(connection: Connection) -> tuple[list[_Holder], int]:
+            nonlocal tried
+            again, tried = tried, True
+            return self._announce(connection, file, again=again)
+
+        return self._pool.call(announce)
+
+    def _announce(self, connection: Connection, file: str, *, again: bool) -> tuple[list[_Holder], int]:
         """Make the file, and return all that are held after that, with the time of the server."""
         path = self._tree.path(f"{LEASES}/{file}")
         flags = wire.FOR_WRITING | wire.CREATE
@@ -105,7 +115,11 @@ class FileLeases:
         if isinstance(reply.refusal(file), FileNotFoundError):
             self._tree.make_parent(connection, path, LEASES)
             reply = opening(connection, path, flags).wait()
-        self._touch(connection, reply.fields(wire.HANDLE, file).text())
+        handle = reply.fields(wire.HANDLE, file).text()
+        if again:  # it may have been made some time ago
+            self._touch(connection, handle)
+        else:
+            close(connection, handle)
         holders = self._list(connection)
         now = next((each.renewed for each in holders if each.file == file), None)
         if now is None:

@@ -100,13 +100,10 @@ class SFTPStorage:
         A folder that is empty is listed with a slash at its end, so that somebody removes it; so is one that cannot
         be read, with its problem.
         """
-        if prefix and self._is_link(prefix):
-            yield Stat(path=prefix, size=0, regular=False)
-            return
         pending = [prefix]
         while pending:
             batch, pending = pending[-_AT_ONCE:], pending[:-_AT_ONCE]
-            for path, content in zip(batch, self._look_into(batch), strict=True):
+            for path, content in zip(batch, self._look_into(batch, first=batch == [prefix]), strict=True):
                 if isinstance(content, Stat):
                     yield content
                     continue
@@ -215,15 +212,20 @@ class SFTPStorage:
                     raise
         raise AssertionError
 
-    def _is_link(self, path: str) -> bool:
-        name = self._tree.path(path)
-        attributes = self._call(path, lambda connection: exists(connection, name, path))
-        return attributes is not None and modes.S_ISLNK(attributes.mode or 0)
-
-    def _look_into(self, paths: Sequence[str]) -> Sequence[Stat | Sequence[Entry]]:
-        """What lies in folders; a `Stat` for what has to be told of the folder itself."""
+    def _look_into(self, paths: Sequence[str], *, first: bool) -> Sequence[Stat | Sequence[Entry]]:
+        """What lies in folders; a `Stat` for what has to be told of the folder itself, as that the first is a link."""
         names = [self._tree.path(path) if path else self._tree.root for path in paths]
-        listed = self._call("", lambda connection: list(_list_whole(connection, names)))
+
+        def look(connection: Connection) -> tuple[wire.Reply | None, list[tuple[bytes, Sequence[Entry] | OSError]]]:
+            looking = connection.send(wire.LSTAT, wire.string(names[0])) if first and paths[0] else None
+            listed = list(_list_whole(connection, names))
+            return (looking.wait() if looking else None), listed
+
+        told, listed = self._call("", look)
+        if told is not None and told.kind == wire.ATTRS:
+            mode = told.fields(wire.ATTRS, paths[0]).attributes().mode or 0
+            if modes.S_ISLNK(mode):
+                return [Stat(path=paths[0], size=0, regular=False)]
         contents: list[Stat | Sequence[Entry]] = []
         for path, (name, entries) in zip(paths, listed, strict=True):
             if isinstance(entries, FileNotFoundError):

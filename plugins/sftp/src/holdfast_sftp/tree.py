@@ -7,8 +7,8 @@ import secrets
 
 from holdfast.api import HoldfastError, UsageError, quote_name, temporary_path
 from holdfast_sftp import wire
-from holdfast_sftp.connection import Connection
-from holdfast_sftp.files import close, look_at, make_folder, open_file
+from holdfast_sftp.connection import Connection, Pending
+from holdfast_sftp.files import close, look_at, make_folder, open_file, opening
 from holdfast_sftp.location import Location
 
 log = logging.getLogger("holdfast.storage")
@@ -16,6 +16,7 @@ log = logging.getLogger("holdfast.storage")
 LEASES = ".leases"
 _UNKNOWN = frozenset({5, 8})  # statuses of what a server or its file system has not: bad message, unsupported
 _BATCH = 128  # removals on their way at once
+_FILES = 64  # that are open at once
 
 
 class Tree:
@@ -24,7 +25,7 @@ class Tree:
     def __init__(self, location: Location) -> None:
         self.root = location.root
         self._location = location
-        self._links = True
+        self._links, self._linked = True, False
         self._renames = False  # that they are create-only is tried once
         self._syncs = True
 
@@ -48,9 +49,13 @@ class Tree:
     def remove_many(self, connection: Connection, paths: list[tuple[bytes, str]]) -> list[OSError]:
         """Remove many in few turns; returns what could not be removed."""
         errors: list[OSError] = []
+        emptied: list[Pending] = []
+        folders = sorted({folder for path, _ in paths for folder in self._above(path)}, key=_depth, reverse=True)
         for at in range(0, len(paths), _BATCH):
             batch = paths[at : at + _BATCH]
             replies = [connection.send(wire.REMOVE, wire.string(path)) for path, _ in batch]
+            if at + _BATCH >= len(paths):
+                emptied += self._remove_empty(connection, folders)  # innermost first
             for (path, text), pending in zip(batch, replies, strict=True):
                 error = pending.wait().refusal(text)
                 if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
@@ -58,18 +63,27 @@ class Tree:
                 # OpenSSH calls it a failure to unlink a folder.
                 if connection.call(wire.RMDIR, wire.string(path)).refusal(text) is not None:
                     errors.append(error)
-        folders = {folder for path, _ in paths for folder in self._above(path)}
-        ordered = sorted(folders, key=lambda folder: -folder.count(b"/"))  # innermost first
-        for pending in [connection.send(wire.RMDIR, wire.string(folder)) for folder in ordered]:
+                else:
+                    emptied += self._remove_empty(connection, sorted(self._above(path), key=_depth, reverse=True))
+        for pending in emptied:
             pending.wait()  # what is not empty stays
         return errors
 
-    def sync(self, connection: Connection, handle: bytes) -> None:
-        """Have a file on the server's disk, where the server can."""
+    def _remove_empty(self, connection: Connection, folders: list[bytes]) -> list[Pending]:
+        return [connection.send(wire.RMDIR, wire.string(folder)) for folder in folders]
+
+    def begin_sync(self, connection: Connection, handle: bytes) -> Pending | None:
+        """Ask to have a file on the server's disk, where the server can."""
+        if self._syncs and wire.FSYNC in connection.extensions:
+            return connection.extended(wire.FSYNC, wire.string(handle))
+        return None
+
+    def end_sync(self, pending: Pending | None) -> None:
+        """Wait until it is there."""
         if not self._syncs:
             return
-        if wire.FSYNC in connection.extensions:
-            reply = connection.extended(wire.FSYNC, wire.string(handle)).wait()
+        if pending is not None:
+            reply = pending.wait()
             error = reply.refusal("")
             if error is None:
                 return
@@ -83,22 +97,30 @@ class Tree:
 
     def sync_names(self, connection: Connection, paths: list[tuple[bytes, str]]) -> None:
         """Have the names of files on the disk: Linux writes those of a file that is synced once more."""
-        for path, text in paths if self._syncs else ():
-            try:
-                handle = open_file(connection, path, wire.FOR_READING, text)
-            except (FileNotFoundError, PermissionError):  # removed since, or write-only
-                continue
-            try:
-                self.sync(connection, handle)
-            finally:
+        for at in range(0, len(paths), _FILES):
+            opened = [(opening(connection, path, wire.FOR_READING), text) for path, text in paths[at : at + _FILES]]
+            syncing = []
+            for pending, text in opened if self._syncs else ():
+                try:
+                    handle = pending.wait().fields(wire.HANDLE, text).text()
+                except (FileNotFoundError, PermissionError):  # removed since, or write-only
+                    continue
+                syncing.append(self.begin_sync(connection, handle))
                 close(connection, handle)
+            for each in syncing:
+                self.end_sync(each)
 
     def publish(self, connection: Connection, temporary: bytes, path: bytes, text: str) -> None:
         """Give a whole file its name, unless that is taken, which is a `FileExistsError`."""
         if self._links and wire.HARDLINK in connection.extensions:
-            error = connection.extended(wire.HARDLINK, wire.string(temporary), wire.string(path)).wait().refusal(text)
+            linking = connection.extended(wire.HARDLINK, wire.string(temporary), wire.string(path))
+            # At once, unless it could be that the server makes no links: then it is needed once more.
+            removing = connection.send(wire.REMOVE, wire.string(temporary)) if self._linked else None
+            error = linking.wait().refusal(text)
             if error is None:
-                connection.call(wire.REMOVE, wire.string(temporary))  # if it stays it is listed, and goes with a prune
+                self._linked = True
+                removing = removing or connection.send(wire.REMOVE, wire.string(temporary))
+                removing.wait()  # if it stays it is listed, and goes with a prune
                 return
             self._refuse_taken(connection, path, text, error)
             log.info("the server of %s makes no hard links: %s", self._location.text, error)
@@ -109,25 +131,12 @@ class Tree:
             self._refuse_taken(connection, path, text, error)
             raise error
 
-    def is_ours(self, connection: Connection, temporary: bytes, path: bytes, text: str) -> bool:
-        """Whether a call of `publish` that nobody answered has given the file its name; else it may be made again."""
-        taken, left = exists(connection, path, text), exists(connection, temporary, text)
-        if taken is None:
-            return False
-        if left is None:
-            return True
-        # Both are there. If they are the same file, a time that one gets the other has too.
-        times = [attributes.modified or 0 for attributes in (left, taken)]
+    def is_same(self, connection: Connection, first: bytes, second: bytes, text: str) -> bool:
+        """Whether two names are of the same file: a time that one gets the other has too then."""
+        times = [look_at(connection, path, text).modified or 0 for path in (first, second)]
         other = next(time for time in (times[0] - 1, times[0] - 2) if time != times[1])
-        connection.call(wire.SETSTAT, wire.string(temporary), wire.times_only(other, other)).check(text)
-        if look_at(connection, path, text).modified != other:
-            raise FileExistsError(errno.EEXIST, "it exists already", text)
-        connection.call(wire.REMOVE, wire.string(temporary))
-        return True
-
-    def rename_folder(self, connection: Connection, old: bytes, new: bytes, text: str) -> None:
-        """Give a folder another name."""
-        connection.call(wire.RENAME, wire.string(old), wire.string(new)).check(text)
+        connection.call(wire.SETSTAT, wire.string(first), wire.times_only(other, other)).check(text)
+        return look_at(connection, second, text).modified == other
 
     def _above(self, path: bytes) -> list[bytes]:
         folders = []
@@ -171,3 +180,7 @@ def exists(connection: Connection, path: bytes, text: str) -> wire.Attributes | 
         return look_at(connection, path, text)
     except FileNotFoundError:
         return None
+
+
+def _depth(folder: bytes) -> int:
+    return folder.count(b"/")

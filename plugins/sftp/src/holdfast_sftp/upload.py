@@ -16,7 +16,7 @@ from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection, ConnectionLostError, Pending
 from holdfast_sftp.files import close, open_file, opening, read_pieces, window
 from holdfast_sftp.pool import Pool
-from holdfast_sftp.tree import Tree
+from holdfast_sftp.tree import Tree, exists
 
 log = logging.getLogger("holdfast.storage")
 
@@ -132,6 +132,10 @@ class Upload:
 
     def _push(self, connection: Connection, most: int) -> None:
         """Send what is not sent, and wait until at most so many pieces are on their way."""
+        self._send_waiting(connection)
+        self._await(most)
+
+    def _send_waiting(self, connection: Connection) -> None:
         if not self._handle:
             self._open(connection)
         for piece in self._waiting:
@@ -143,6 +147,8 @@ class Upload:
                     wire.uint(len(piece.data)),
                     piece.data,
                 )
+
+    def _await(self, most: int) -> None:
         while self._waiting and (len(self._waiting) > most or self._is_there()):
             piece = self._waiting[0]
             if piece.pending is not None:  # as all are by now
@@ -177,25 +183,48 @@ class Upload:
             raise FileExistsError(errno.EEXIST, "it exists already", self._text)
 
     def _settle(self, connection: Connection) -> None:
-        """Have all of it acknowledged, on the disk, and closed."""
-        self._push(connection, 0)
-        self._tree.sync(connection, self._handle)
-        close(connection, self._handle).wait().check(self._text)
-        self._handle = b""
+        """Have all of it acknowledged, on the disk, and closed, in one turn."""
+        self._send_waiting(connection)
+        syncing = self._tree.begin_sync(connection, self._handle)
+        closing = close(connection, self._handle)
+        self._handle = b""  # which the server may give to another file from now on
+        self._await(0)
+        self._tree.end_sync(syncing)
+        closing.wait().check(self._text)
 
     def _compare(self, connection: Connection) -> None:
         """Read what was acknowledged before a connection broke: a server that was started anew may have lost it."""
         size, crc = self._doubtful
-        handle = open_file(connection, self._temporary, wire.FOR_READING, self._text)
-        actual = count = 0
-        for data in read_pieces(connection, handle, 0, size, self._text):
-            actual, count = zlib.crc32(data, actual), count + len(data)
-        close(connection, handle)
-        if (count, actual) != (size, crc):
+        if self._crc_of(connection, self._temporary, size) != crc:
             raise HoldfastError(
                 f"the server has lost what it had acknowledged of {quote_name(self._text)}, after a connection broke",
                 hint="run it again; look whether the server was started anew meanwhile",
             )
+
+    def _crc_of(self, connection: Connection, path: bytes, size: int) -> int | None:
+        """The CRC of the beginning of a file, None where it is shorter."""
+        handle = open_file(connection, path, wire.FOR_READING, self._text)
+        crc = count = 0
+        for data in read_pieces(connection, handle, 0, size, self._text):
+            crc, count = zlib.crc32(data, crc), count + len(data)
+        close(connection, handle)
+        return crc if count == size else None
+
+    def _is_ours(self, connection: Connection) -> bool:
+        """Whether a request that nobody answered has given the file its name; else it may be made again."""
+        taken = exists(connection, self._path, self._text)
+        left = exists(connection, self._temporary, self._text)
+        if taken is None:
+            if left is None:
+                raise HoldfastError(f"what was written of {quote_name(self._text)} is gone from the server")
+            return False
+        if left is not None:
+            if not self._tree.is_same(connection, self._temporary, self._path, self._text):
+                raise FileExistsError(errno.EEXIST, "it exists already", self._text)
+            connection.call(wire.REMOVE, wire.string(self._temporary))
+        elif taken.size != self._offset or self._crc_of(connection, self._path, self._offset) != self._crc:
+            raise FileExistsError(errno.EEXIST, "it exists already", self._text)
+        return True
 
     def _publish(self) -> None:
         unsure = False
@@ -203,7 +232,7 @@ class Upload:
         def give_name(connection: Connection) -> None:
             nonlocal unsure
             again, unsure = unsure, True
-            if again and self._tree.is_ours(connection, self._temporary, self._path, self._text):
+            if again and self._is_ours(connection):
                 return
             self._tree.publish(connection, self._temporary, self._path, self._text)
 
