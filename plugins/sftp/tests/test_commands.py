@@ -106,6 +106,22 @@ def test_a_killed_backup_is_not_listed_and_leaves_nothing_to_the_next_prune(
     assert {path.split("/")[1] for path in names if path.count("/") > 1 and ".leases" not in path} == listed
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_tidies_up(
+    server: SSHServer, name: str, shell: Shell, source: Path, ending: signal.Signals
+) -> None:
+    folder = server.folder / name
+    make_database(source.with_name("large.db"), noise=30 << 20)
+    running = shell.start("backup", f"sqlite:///{source.with_name('large.db')}", "--store", server.url(name))
+    while not any(path.stat().st_size for path in folder.glob("large/*/.partial-*")) and running.poll() is None:
+        time.sleep(0.002)
+    running.send_signal(ending)
+    _, stderr = running.communicate(timeout=30)
+    assert running.returncode == 128 + ending, stderr
+    assert "Traceback" not in stderr
+    assert [path for path in shell.files(folder) if "/" in path] == []
+
+
 def _safely(reached: Callable[[], bool]) -> bool:
     try:
         return reached()

@@ -116,9 +116,10 @@ def test_what_a_server_lost_that_was_started_anew_is_noticed(
     assert list(storage.list()) == []
 
 
-@pytest.mark.parametrize("whose", ["ours", "another's"])
+@pytest.mark.parametrize("first", [True, False])  # later ones remove the temporary name without waiting
+@pytest.mark.parametrize("whose", ["ours", "another's", "another's just now"])
 def test_a_lost_reply_to_the_last_request_is_settled(
-    server: SSHServer, storage: SFTPStorage, proxy: TCPProxy, name: str, whose: str
+    server: SSHServer, storage: SFTPStorage, proxy: TCPProxy, name: str, whose: str, first: bool
 ) -> None:
     """What is there under the name is ours, or somebody else's who was quicker."""
     final = server.folder / name / "a" / "b"
@@ -133,24 +134,29 @@ def test_a_lost_reply_to_the_last_request_is_settled(
         except Exception as error:  # noqa: BLE001 (compared below)
             errors.append(type(error))
 
-    ready, go_on = threading.Event(), threading.Event()
+    if not first:
+        with storage.writer("a/a") as writer:
+            writer.write(b"x")
+    ready, go_on, muted = threading.Event(), threading.Event(), threading.Event()
     thread = threading.Thread(target=finish)
     original = storage._tree.publish
 
     def publish(*arguments: object) -> None:
-        if whose == "ours":
-            proxy.mute = True
-        else:
+        proxy.mute = whose != "another's"
+        if whose != "ours":
             final.write_bytes(b"of another")
+        if whose == "another's":
             proxy.cut()
+        muted.set()
         original(*arguments)  # type: ignore[arg-type]
 
     storage._tree.publish = publish  # type: ignore[assignment, method-assign]
     thread.start()
     ready.wait()
     go_on.set()
-    if whose == "ours":
-        wait_for(final.exists)
+    if whose != "another's":
+        muted.wait()
+        wait_for(lambda: final.exists() and (first or not partials(final.parent)))
         storage._tree.publish = original  # type: ignore[method-assign]
         proxy.mute = False
         proxy.cut()
