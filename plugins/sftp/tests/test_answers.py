@@ -216,9 +216,10 @@ def test_a_server_that_may_only_be_read_suffices_for_what_only_reads(tmp_path: P
                 change()
 
 
-def test_a_backup_needs_no_right_to_delete(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["", ",rename,posix-rename,setstat,fsetstat,lsetstat"])
+def test_a_backup_needs_no_right_to_delete(tmp_path: Path, more: str) -> None:
     source = f"sqlite:///{make_database(tmp_path / 'app.db')}"
-    with running_sshd(subsystem="internal-sftp -P remove,rmdir") as server:
+    with running_sshd(subsystem=f"internal-sftp -P remove,rmdir{more}") as server:
         store = server.url("x")
         first, _ = (holdfast.backup(source, store=store) for _ in range(2))
         assert all(result.passed for result in holdfast.verify(store=store))

@@ -196,14 +196,20 @@ class Connection:
         why = ""
         try:
             while len(announced := self._output.read(4)) == 4:
-                body = self._output.read(size := wire.packet_size(announced))
-                if len(body) < max(size, 5):
+                size = wire.packet_size(announced)
+                body = self._output.read(min(size, wire.DATA_HEAD))
+                if len(body) < 5:
                     break
-                number = int.from_bytes(body[1:5], "big")
+                kind, number = body[0], int.from_bytes(body[1:5], "big")
+                if (left := size - len(body)) or kind == wire.DATA:
+                    rest = self._output.read(left)
+                    if len(rest) < left:
+                        break
+                    body = rest if kind == wire.DATA else body + rest
                 with self._lock:
                     pending = self._pending.pop(number, None)
                 if pending is not None:
-                    pending.arrive(wire.Reply(body[0], body))
+                    pending.arrive(wire.Reply(kind, body))
         except (OSError, ValueError, wire.ProtocolError) as error:
             why = str(error)
         self._finish(why)

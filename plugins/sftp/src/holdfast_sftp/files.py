@@ -100,7 +100,7 @@ def read_pieces(connection: Connection, handle: bytes, begin: int, end: int, tex
         most = min(window(size), 2 * most)
         offset, count, pending = waiting.popleft()
         try:
-            data = pending.wait().fields(wire.DATA, text).text()
+            data = pending.wait().content(text)
         except EOFError:
             return
         if not data:

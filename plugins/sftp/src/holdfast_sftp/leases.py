@@ -23,6 +23,7 @@ log = logging.getLogger("holdfast.storage")
 
 _NAME = re.compile(r"(?P<name>.+)\.(?P<mode>[as])(?P<ttl>\d+)\.(?P<holder>[0-9a-f]{16})")
 _GRACE = 1  # seconds, as times are told in whole ones
+_ENDED = b"ended\n"  # larger than what a holder writes
 _YOUNG = 2  # seconds; whoever is as new may be giving way at this moment, as we do
 _TRIES = 3
 
@@ -36,10 +37,11 @@ class _Holder:
     ttl: int
     file: str
     renewed: int  # by the server's clock
+    ended: bool
 
     def is_over(self, now: int) -> bool:
         """Whether it was not renewed for so long that its holder must be dead, or thinks that it has lost it."""
-        return now - self.renewed > self.ttl + _GRACE
+        return self.ended or now - self.renewed > self.ttl + _GRACE
 
 
 class FileLeases:
@@ -129,9 +131,9 @@ class FileLeases:
                 self._remove_dead(connection, each)
         return [each for each in holders if not each.is_over(now)], now
 
-    def _touch(self, connection: Connection, handle: bytes) -> None:
+    def _touch(self, connection: Connection, handle: bytes, text: bytes = b"\n") -> None:
         """Let the server set the time of a file, and close it."""
-        writing = connection.send(wire.WRITE, wire.string(handle), wire.uint64(0), wire.string(b"\n"))
+        writing = connection.send(wire.WRITE, wire.string(handle), wire.uint64(0), wire.string(text))
         closing = close(connection, handle)
         for each in (writing, closing):
             each.wait().check(LEASES)
@@ -148,6 +150,7 @@ class FileLeases:
                 ttl=int(match["ttl"]),
                 file=match[0],
                 renewed=entry.attributes.modified or 0,
+                ended=(entry.attributes.size or 0) >= len(_ENDED),
             )
             for match, entry in matches
             if match
@@ -172,13 +175,15 @@ class FileLeases:
         return self._pool.call(renew, patience=ttl / 3)
 
     def _release(self, file: str) -> None:
-        """End it; where nothing may be removed by a time long ago, and where that fails by its age."""
+        """End it: remove the file, or write into it that it has ended, or leave it to its age."""
 
         def release(connection: Connection) -> None:
-            path = wire.string(self._tree.path(f"{LEASES}/{file}"))
-            error = connection.call(wire.REMOVE, path).refusal(file)
-            if error is not None and not isinstance(error, FileNotFoundError):
-                connection.call(wire.SETSTAT, path, wire.times_only(0, 0))
+            path = self._tree.path(f"{LEASES}/{file}")
+            error = connection.call(wire.REMOVE, wire.string(path)).refusal(file)
+            if error is None or isinstance(error, FileNotFoundError):
+                return
+            reply = opening(connection, path, wire.FOR_WRITING).wait()
+            self._touch(connection, reply.fields(wire.HANDLE, file).text(), _ENDED)
 
         try:
             self._pool.call(release, patience=5.0)

@@ -1,6 +1,7 @@
 """The `ssh` of the system: how it is started, and what it means when it gives up."""
 
 import contextlib
+import fcntl
 import io
 import os
 import re
@@ -19,6 +20,7 @@ from holdfast.api import (
 )
 from holdfast_sftp.location import Location
 
+_PIPE = 1 << 20  # bytes; with the 64 KiB of Linux the two wait for each other a tenth of the time
 _TOLD = 2_000  # bytes of what ssh said last
 # The first given counts for ssh, so that these stand above ~/.ssh/config: a prompt would hang a backup at night.
 _OPTIONS = (
@@ -75,6 +77,10 @@ class Program:
         except BaseException:
             self._said.close()
             raise
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+                with contextlib.suppress(OSError):  # of which an account may have so many
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
         self.input = cast("io.FileIO", self._process.stdin)
         self.output = cast("io.FileIO", self._process.stdout)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 VERSION = 3
+DATA_HEAD = 9  # bytes of a packet before what was read
 LARGEST = 1 << 20  # bytes of a packet; OpenSSH sends 256 KiB at most
 
 INIT, HELLO = 1, 2
@@ -99,13 +100,20 @@ class Reply:
     """What the server answered to a request."""
 
     kind: int
-    data: bytes  # the whole packet: its kind, the number of the request, what is told
+    data: bytes  # the whole packet: its kind, the number of the request, what is told; of what was read that alone
 
     def fields(self, kind: int, path: str) -> Fields:
         """Take it apart if it is of the kind that is expected, else raise what it says instead."""
         if self.kind == kind:
             return Fields(self.data, 5)
         raise self.refusal(path) or ProtocolError(f"the server answers with a packet of kind {self.kind}")
+
+    def content(self, path: str) -> bytes:
+        """What was read, if it is that, else raise what it says instead."""
+        if self.kind == DATA:
+            return self.data
+        self.fields(DATA, path)
+        raise AssertionError
 
     @property
     def status(self) -> int | None:
