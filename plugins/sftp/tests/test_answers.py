@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -252,6 +253,28 @@ def test_names_are_kept_byte_by_byte(server: SSHServer, name: str) -> None:
     for path in ("../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"):
         with pytest.raises(UsageError):
             storage.read(path)
+
+
+def test_folders_are_named_without_what_lies_in_them(server: SSHServer, name: str) -> None:
+    storage = opened(server.url(name))
+    assert list(storage.names("")) == []
+    for path in ("top", "app/x/y", "app/z", "b/c"):
+        put(storage, path, b"x")
+    with storage.lease("name"):
+        assert sorted(storage.names("")) == ["app", "b"]
+    assert [list(storage.names(folder)) for folder in ("app", "b", "none", "to")] == [["x"], [], [], []]
+
+
+def test_a_backup_says_how_it_is_fetched_by_hand(server: SSHServer, name: str, shell: Shell) -> None:
+    """Also from a folder whose name scp would take for a pattern."""
+    source = make_database(shell.folder / "app.db")
+    backup = shell.backup(f"sqlite:///{source}", "--store", server.url(f"{name}%20[a]*"))
+    (page,) = (server.folder / f"{name} [a]*").rglob("RESTORE.md")
+    (line,) = (line.strip() for line in page.read_text().splitlines() if "scp -s" in line)
+    subprocess.run(["sh", "-ec", line], cwd=shell.scratch, check=True, capture_output=True)
+    assert backup["id"] in line
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=shell.scratch, check=True)
+    shutil.rmtree(shell.scratch)
 
 
 def test_what_is_no_file_is_listed_as_such(server: SSHServer, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from holdfast.api import CredentialsError, HoldfastError, NotFoundError, Stat, os_error_text, quote_name
 from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection, ConnectionLostError
+from holdfast_sftp.fetching import fetch_steps
 from holdfast_sftp.files import (
     Entry,
     close,
@@ -114,6 +115,18 @@ class SFTPStorage:
                         yield _stat(name, entry.attributes)
                     elif name != LEASES and enter(name):
                         pending.append(name)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """List the folders in a folder, without what lies in them."""
+        (content,) = self._look_into([folder], first=True)
+        for entry in () if isinstance(content, Stat) else content:
+            name = os.fsdecode(entry.name)
+            if is_folder(entry.attributes) and (folder or name != LEASES):
+                yield name
+
+    def fetch_steps(self, folder: str) -> Sequence[str]:
+        """By scp, with the same settings of ssh."""
+        return fetch_steps(self._location, folder)
 
     def stat(self, path: str) -> Stat:
         """Ask for the size of a file."""
