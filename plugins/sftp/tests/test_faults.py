@@ -139,7 +139,7 @@ def test_a_lost_reply_to_the_last_request_is_settled(
             writer.write(b"x")
     ready, go_on, muted = threading.Event(), threading.Event(), threading.Event()
     thread = threading.Thread(target=finish)
-    original = storage._tree.publish
+    original = storage._server.tree.publish
 
     def publish(*arguments: object) -> None:
         proxy.mute = whose != "another's"
@@ -150,14 +150,14 @@ def test_a_lost_reply_to_the_last_request_is_settled(
         muted.set()
         original(*arguments)  # type: ignore[arg-type]
 
-    storage._tree.publish = publish  # type: ignore[assignment, method-assign]
+    storage._server.tree.publish = publish  # type: ignore[assignment, method-assign]
     thread.start()
     ready.wait()
     go_on.set()
     if whose != "another's":
         muted.wait()
         wait_for(lambda: final.exists() and (first or not partials(final.parent)))
-        storage._tree.publish = original  # type: ignore[method-assign]
+        storage._server.tree.publish = original  # type: ignore[method-assign]
         proxy.mute = False
         proxy.cut()
     thread.join(20)

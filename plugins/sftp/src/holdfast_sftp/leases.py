@@ -1,13 +1,12 @@
 """Leases as files, each of a holder of its own, whose age by the server's clock tells whether it is still held."""
 
-import contextlib
 import logging
 import math
 import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -16,8 +15,8 @@ from holdfast.api import HoldfastError, LeaseKeeper, LockedError, quote_name
 from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection
 from holdfast_sftp.files import close, list_folders, opening
-from holdfast_sftp.pool import Pool
-from holdfast_sftp.tree import LEASES, Tree, exists
+from holdfast_sftp.server import Server
+from holdfast_sftp.tree import LEASES, exists
 
 log = logging.getLogger("holdfast.storage")
 
@@ -51,12 +50,10 @@ class FileLeases:
     other, and gives way. So no server has to compare or to replace anything, and only its own clock counts.
     """
 
-    def __init__(
-        self, pool: Pool, tree: Tree, translated: Callable[[str], contextlib.AbstractContextManager[None]]
-    ) -> None:
-        self._pool = pool
-        self._tree = tree
-        self._translated = translated
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._pool = server.pool
+        self._tree = server.tree
         self._keepers: set[LeaseKeeper] = set()
 
     def check(self) -> None:
@@ -69,7 +66,7 @@ class FileLeases:
         """Hold a name alone or beside others that share it, and renew that; `LockedError` if somebody else holds it."""
         seconds = max(1, math.ceil(ttl))
         file = f"{quote(name, safe='')}.{'s' if shared else 'a'}{seconds}.{secrets.token_hex(8)}"
-        with self._translated(f"{LEASES}/{file}"):
+        with self._server.translated(f"{LEASES}/{file}"):
             self._take(name, file, shared=shared)
         try:
             with LeaseKeeper(name, lambda: self._renew(file, seconds), seconds) as keeper:

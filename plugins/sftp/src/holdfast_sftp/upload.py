@@ -7,7 +7,6 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,8 +14,8 @@ from holdfast.api import HoldfastError, quote_name, temporary_path
 from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection, ConnectionLostError, Pending
 from holdfast_sftp.files import close, open_file, opening, read_pieces, window
-from holdfast_sftp.pool import Pool
-from holdfast_sftp.tree import Tree, exists
+from holdfast_sftp.server import Server
+from holdfast_sftp.tree import exists
 
 log = logging.getLogger("holdfast.storage")
 
@@ -38,15 +37,13 @@ class _Piece:
 class Upload:
     """One object on its way; `write` returns once what it took is copied, and few enough pieces are on their way."""
 
-    def __init__(
-        self, pool: Pool, tree: Tree, path: str, translated: Callable[[str], AbstractContextManager[None]]
-    ) -> None:
-        self._pool = pool
-        self._tree = tree
-        self._translated = translated
+    def __init__(self, server: Server, path: str) -> None:
+        self._server = server
+        self._pool = server.pool
+        self._tree = server.tree
         self._text = path
-        self._path = tree.path(path)
-        self._temporary = tree.path(temporary_path(path))
+        self._path = server.tree.path(path)
+        self._temporary = server.tree.path(temporary_path(path))
         self._connection: Connection | None = None
         self._handle = b""
         self._buffer = bytearray()
@@ -111,7 +108,7 @@ class Upload:
 
     def _persist(self, step: Callable[[Connection], _T]) -> _T:
         """Do a step, and again by another connection where one breaks."""
-        with self._translated(self._text):
+        with self._server.translated(self._text):
             return self._try(step)
 
     def _try(self, step: Callable[[Connection], _T]) -> _T:
@@ -195,20 +192,11 @@ class Upload:
     def _compare(self, connection: Connection) -> None:
         """Read what was acknowledged before a connection broke: a server that was started anew may have lost it."""
         size, crc = self._doubtful
-        if self._crc_of(connection, self._temporary, size) != crc:
+        if _crc_of(connection, self._temporary, size, self._text) != crc:
             raise HoldfastError(
                 f"the server has lost what it had acknowledged of {quote_name(self._text)}, after a connection broke",
                 hint="run it again; look whether the server was started anew meanwhile",
             )
-
-    def _crc_of(self, connection: Connection, path: bytes, size: int) -> int | None:
-        """The CRC of the beginning of a file, None where it is shorter."""
-        handle = open_file(connection, path, wire.FOR_READING, self._text)
-        crc = count = 0
-        for data in read_pieces(connection, handle, 0, size, self._text):
-            crc, count = zlib.crc32(data, crc), count + len(data)
-        close(connection, handle)
-        return crc if count == size else None
 
     def _is_ours(self, connection: Connection) -> bool:
         """Whether a request that nobody answered has given the file its name; else it may be made again."""
@@ -222,7 +210,7 @@ class Upload:
             if not self._tree.is_same(connection, self._temporary, self._path, self._text):
                 raise FileExistsError(errno.EEXIST, "it exists already", self._text)
             connection.call(wire.REMOVE, wire.string(self._temporary))
-        elif taken.size != self._offset or self._crc_of(connection, self._path, self._offset) != self._crc:
+        elif taken.size != self._offset or _crc_of(connection, self._path, self._offset, self._text) != self._crc:
             raise FileExistsError(errno.EEXIST, "it exists already", self._text)
         return True
 
@@ -238,3 +226,13 @@ class Upload:
 
         self._persist(give_name)
         self._made = False
+
+
+def _crc_of(connection: Connection, path: bytes, size: int, text: str) -> int | None:
+    """The CRC of the beginning of a file, None where it is shorter."""
+    handle = open_file(connection, path, wire.FOR_READING, text)
+    crc = count = 0
+    for data in read_pieces(connection, handle, 0, size, text):
+        crc, count = zlib.crc32(data, crc), count + len(data)
+    close(connection, handle)
+    return crc if count == size else None
