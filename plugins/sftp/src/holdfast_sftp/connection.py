@@ -18,7 +18,7 @@ from holdfast_sftp.program import Program, explain, refuse_missing_config
 log = logging.getLogger("holdfast.storage")
 
 _BEGINS = 60.0  # seconds for logging in and the first packets
-_SILENCE = 300.0  # seconds for the reply to a request: an fsync of gigabytes takes its time, a FIFO never ends
+_SILENCE = 1800.0  # seconds for the reply to a request: an fsync of gigabytes takes its time, a FIFO never ends
 _UNTOLD = 32 << 10  # bytes of a read or write that every server takes
 _MOST = 255 << 10  # of one of OpenSSH's
 _BUFFER = 1 << 18

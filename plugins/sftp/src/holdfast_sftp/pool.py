@@ -88,7 +88,7 @@ class Pool:
         if not more:
             return connection
         try:
-            with contextlib.suppress(HoldfastError):
+            with contextlib.suppress(HoldfastError, ConnectionLostError):
                 connection = self._open()
         finally:
             self._opening.release()

@@ -131,13 +131,6 @@ class Tree:
             self._refuse_taken(connection, path, text, error)
             raise error
 
-    def is_same(self, connection: Connection, first: bytes, second: bytes, text: str) -> bool:
-        """Whether two names are of the same file: a time that one gets the other has too then."""
-        times = [look_at(connection, path, text).modified or 0 for path in (first, second)]
-        other = next(time for time in (times[0] - 1, times[0] - 2) if time != times[1])
-        connection.call(wire.SETSTAT, wire.string(first), wire.times_only(other, other)).check(text)
-        return look_at(connection, second, text).modified == other
-
     def _above(self, path: bytes) -> list[bytes]:
         folders = []
         while len(path := path.rpartition(b"/")[0]) > len(self.root):

@@ -199,19 +199,13 @@ class Upload:
             )
 
     def _is_ours(self, connection: Connection) -> bool:
-        """Whether a request that nobody answered has given the file its name; else it may be made again."""
+        """Whether what lies under the name is what was written; False where nothing lies there."""
         taken = exists(connection, self._path, self._text)
-        left = exists(connection, self._temporary, self._text)
         if taken is None:
-            if left is None:
-                raise HoldfastError(f"what was written of {quote_name(self._text)} is gone from the server")
             return False
-        if left is not None:
-            if not self._tree.is_same(connection, self._temporary, self._path, self._text):
-                raise FileExistsError(errno.EEXIST, "it exists already", self._text)
-            connection.call(wire.REMOVE, wire.string(self._temporary))
-        elif taken.size != self._offset or _crc_of(connection, self._path, self._offset, self._text) != self._crc:
+        if taken.size != self._offset or _crc_of(connection, self._path, self._offset, self._text) != self._crc:
             raise FileExistsError(errno.EEXIST, "it exists already", self._text)
+        connection.call(wire.REMOVE, wire.string(self._temporary))  # if it is still there
         return True
 
     def _publish(self) -> None:
@@ -222,7 +216,15 @@ class Upload:
             again, unsure = unsure, True
             if again and self._is_ours(connection):
                 return
-            self._tree.publish(connection, self._temporary, self._path, self._text)
+            try:
+                self._tree.publish(connection, self._temporary, self._path, self._text)
+            except (FileExistsError, FileNotFoundError) as error:
+                # Of the session that broke the server may have done the last request only now.
+                if again and self._is_ours(connection):
+                    return
+                if isinstance(error, FileExistsError):
+                    raise
+                raise HoldfastError(f"what was written of {quote_name(self._text)} is gone from the server") from error
 
         self._persist(give_name)
         self._made = False
