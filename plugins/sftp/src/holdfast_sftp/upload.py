@@ -33,6 +33,11 @@ class _Piece:
     crc: int  # of all bytes up to the end of these
     pending: Pending | None = None
 
+    def send(self, connection: Connection, handle: bytes) -> None:
+        """Send them."""
+        parts = (wire.string(handle), wire.uint64(self.offset), wire.uint(len(self.data)))
+        self.pending = connection.send(wire.WRITE, *parts, self.data)
+
 
 class Upload:
     """One object on its way; `write` returns once what it took is copied, and few enough pieces are on their way."""
@@ -137,13 +142,7 @@ class Upload:
             self._open(connection)
         for piece in self._waiting:
             if piece.pending is None:
-                piece.pending = connection.send(
-                    wire.WRITE,
-                    wire.string(self._handle),
-                    wire.uint64(piece.offset),
-                    wire.uint(len(piece.data)),
-                    piece.data,
-                )
+                piece.send(connection, self._handle)
 
     def _await(self, most: int) -> None:
         while self._waiting and (len(self._waiting) > most or self._is_there()):
@@ -166,6 +165,8 @@ class Upload:
                 raise HoldfastError(f"what was written of {quote_name(self._text)} is gone from the server") from error
             return
         looking = None if self._made else connection.send(wire.LSTAT, wire.string(self._path))
+        if looking is not None and "/" not in self._text:  # as the mark of the store: nothing is made in vain
+            self._refuse_taken(looking)
         self._made = True
         for _ in range(_TRIES):
             reply = opening(connection, self._temporary, wire.FOR_WRITING | wire.CREATE).wait()
@@ -176,7 +177,12 @@ class Upload:
             break
         else:
             reply.check(self._text)
-        if looking is not None and looking.wait().kind == wire.ATTRS:  # also without sending all of it
+        if looking is not None:
+            self._refuse_taken(looking)
+
+    def _refuse_taken(self, looking: Pending) -> None:
+        """Say before all of it is sent that the name is taken."""
+        if looking.wait().kind == wire.ATTRS:
             raise FileExistsError(errno.EEXIST, "it exists already", self._text)
 
     def _settle(self, connection: Connection) -> None:
