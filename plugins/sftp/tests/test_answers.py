@@ -277,6 +277,27 @@ def test_a_backup_says_how_it_is_fetched_by_hand(server: SSHServer, name: str, s
     shutil.rmtree(shell.scratch)
 
 
+def test_a_check_says_what_the_server_can(server: SSHServer, name: str, shell: Shell) -> None:
+    source = make_database(shell.folder / "app.db")
+    shell.backup(f"sqlite:///{source}", "--store", server.url(name))
+    before = shell.files(server.folder / name)
+    checked = shell.run("check", server.url(name), "--json").data
+    told = {each["name"]: each["holds"] for each in checked["guarantees"]}
+    assert told["create only"] is told["hard links"] is told["sync"] is told["space"] is told["delete"] is True
+    assert shell.files(server.folder / name) == before
+    with running_sshd(subsystem="internal-sftp -P fsync,hardlink,limits,statvfs,remove,rmdir") as lacking:
+        store = lacking.url("x")
+        backup = shell.backup(f"sqlite:///{source}", "--store", store)
+        before = [path for path in shell.files(lacking.folder) if ".leases/" not in path]
+        checked = shell.run("check", store, "--json").data
+        told = {each["name"]: each["holds"] for each in checked["guarantees"]}
+        assert told["sync"] is told["hard links"] is told["delete"] is False
+        assert told["space"] is None
+        assert told["write"] is told["create only"] is True
+        assert [path for path in shell.files(lacking.folder) if ".leases/" not in path] == before
+        assert backup["id"]
+
+
 def test_what_is_no_file_is_listed_as_such(server: SSHServer, name: str) -> None:
     storage = opened(server.url(name))
     put(storage, "a/file", b"x")

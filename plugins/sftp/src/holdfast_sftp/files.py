@@ -188,19 +188,36 @@ def make_folder(connection: Connection, path: bytes, text: str, *, within: bytes
         raise NotFoundError(f"{quote_name(os.fsdecode(path))} on the server is a file, expected a folder")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """What is told of the file system of a folder."""
+
+    free: int  # bytes that the account may use
+    out_of_files: bool
+    read_only: bool
+
+
+def space_left(connection: Connection, path: bytes) -> Space | None:
+    """What the server tells of the file system; None where it does not."""
+    if wire.STATVFS not in connection.extensions:
+        return None
+    reply = connection.extended(wire.STATVFS, wire.string(path)).wait()
+    if reply.kind != wire.EXTENDED_REPLY:
+        return None
+    fields = reply.fields(wire.EXTENDED_REPLY, "")
+    _, size, _, _, free, files, _, free_files, _, flags = (fields.uint64() for _ in range(10))
+    return Space(free=free * size, out_of_files=bool(files) and not free_files, read_only=bool(flags & _ST_RDONLY))
+
+
 def explain_failure(connection: Connection, path: bytes, error: wire.ServerError) -> Exception:
     """What a mere "failure" means: OpenSSH has no other word for a full disk and a file system that is read-only."""
-    text = error.strerror
-    if wire.STATVFS in connection.extensions:
-        reply = connection.extended(wire.STATVFS, wire.string(path)).wait()
-        if reply.kind == wire.EXTENDED_REPLY:
-            fields = reply.fields(wire.EXTENDED_REPLY, "")
-            numbers = [fields.uint64() for _ in range(10)]
-            if numbers[9] & _ST_RDONLY:
-                return OSError(errno.EROFS, os.strerror(errno.EROFS), error.filename)
-            if numbers[4] * numbers[1] < connection.write_size or (numbers[5] and not numbers[7]):
-                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), error.filename)
+    space = space_left(connection, path)
+    if space is not None and space.read_only:
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), error.filename)
+    if space is not None and (space.free < connection.write_size or space.out_of_files):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), error.filename)
+    text = str(error.strerror).lower()
     return HoldfastError(
-        f"the server cannot do it and does not say why: {quote_name(str(error.filename))}: {str(text).lower()}",
+        f"the server cannot do it and does not say why: {quote_name(str(error.filename))}: {text}",
         hint="look whether its disk is full or a quota is used up, and at what its log says",
     )

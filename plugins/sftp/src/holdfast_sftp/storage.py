@@ -8,11 +8,12 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from holdfast.api import HoldfastError, Stat
+from holdfast.api import Guarantee, HoldfastError, Stat
 from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection, ConnectionLostError
 from holdfast_sftp.fetching import fetch_steps
 from holdfast_sftp.files import close, look_at, open_object, read_pieces
+from holdfast_sftp.guarantees import guarantees
 from holdfast_sftp.leases import FileLeases
 from holdfast_sftp.lister import Lister, stat_of
 from holdfast_sftp.location import Location
@@ -88,6 +89,10 @@ class SFTPStorage:
     def fetch_steps(self, folder: str) -> Sequence[str]:
         """By scp, with the same settings of ssh."""
         return fetch_steps(self._server.location, folder)
+
+    def guarantees(self) -> Iterator[Guarantee]:
+        """Ask what the server says of itself."""
+        return guarantees(self._server)
 
     def stat(self, path: str) -> Stat:
         """Ask for the size of a file."""
