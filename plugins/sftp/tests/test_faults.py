@@ -1,5 +1,6 @@
 """Connections that break: in the middle of a read, of a write, and before the reply that says that all went well."""
 
+import contextlib
 import hashlib
 import random
 import threading
@@ -191,6 +192,21 @@ def test_a_lease_that_cannot_be_renewed_is_lost(storage: SFTPStorage, proxy: TCP
     with pytest.raises(LockedError, match="was lost"):
         lease.__exit__(None, None, None)
     proxy.hold = False
+
+
+def test_objects_at_once_go_by_several_connections_if_the_server_lets_them(url: str, proxy: TCPProxy) -> None:
+    for refused in (False, True):
+        storage = SFTPStorage(Location.parse(f"{url}&connections=3"))
+        assert list(storage.list("none")) == []  # by the first connection
+        proxy.hold, proxy.opened = refused, 0
+        with contextlib.ExitStack() as stack:
+            writers = [stack.enter_context(storage.writer(f"{refused}/{number}")) for number in range(5)]
+            for at in range(0, 1 << 20, 1 << 18):
+                for writer in writers:
+                    writer.write(DATA[at : at + (1 << 18)])
+        assert proxy.opened == (0 if refused else 2)
+        assert {stat.size for stat in storage.list(str(refused))} == {1 << 20}
+        proxy.hold = False
 
 
 def test_latency_is_paid_once_for_many_requests(storage: SFTPStorage, proxy: TCPProxy) -> None:
