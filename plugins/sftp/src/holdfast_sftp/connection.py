@@ -21,6 +21,7 @@ _BEGINS = 60.0  # seconds for logging in and the first packets
 _SILENCE = 1800.0  # seconds for the reply to a request: an fsync of gigabytes takes its time, a FIFO never ends
 _UNTOLD = 32 << 10  # bytes of a read or write that every server takes
 _MOST = 255 << 10  # of one of OpenSSH's
+_UNTOLD_HANDLES, _MOST_HANDLES = 32, 128  # files and folders that are open for one call
 _BUFFER = 1 << 18
 
 
@@ -86,6 +87,7 @@ class Connection:
         self._reader = threading.Thread(target=self._receive, name=f"sftp {location.host}", daemon=True)
         self._reader.start()
         self.read_size = self.write_size = _UNTOLD
+        self.handles = _UNTOLD_HANDLES
         if wire.LIMITS in self.extensions:
             self._ask_limits()
 
@@ -178,6 +180,10 @@ class Connection:
         most_read, most_written = fields.uint64(), fields.uint64()
         self.read_size = min(_MOST, most_read or _UNTOLD)
         self.write_size = min(_MOST, most_written or _UNTOLD)
+        if most := fields.uint64():
+            self.handles = max(1, min(_MOST_HANDLES, most // 4))  # several of our threads list at once
+        else:
+            self.handles = _MOST_HANDLES
 
     def _write(self, *parts: bytes | bytearray | memoryview) -> None:
         left: Sequence[bytes | bytearray | memoryview] = parts

@@ -13,7 +13,6 @@ from holdfast_sftp.connection import Connection, Pending
 
 _IN_FLIGHT = 4 << 20  # bytes that are asked for ahead; 64 MiB/s at 60 ms there and back
 _REQUESTS = 64
-_FOLDERS = 32  # that are listed at once
 _MOST_PAGES = 16
 _ST_RDONLY = 1
 
@@ -117,10 +116,10 @@ def _read(connection: Connection, name: bytes, offset: int, count: int) -> Pendi
 
 def list_folders(connection: Connection, paths: Sequence[bytes]) -> Iterator[tuple[bytes, list[Entry] | OSError]]:
     """What lies in each of several folders, or why that is not told."""
-    for at in range(0, len(paths), _FOLDERS):
+    for at in range(0, len(paths), connection.handles):
         batch = [
             _Listing(path=path, opening=connection.send(wire.OPENDIR, wire.string(path)))
-            for path in paths[at : at + _FOLDERS]
+            for path in paths[at : at + connection.handles]
         ]
         for listing in batch:
             try:

@@ -12,7 +12,7 @@ from holdfast_sftp.files import Entry, is_folder, list_folders
 from holdfast_sftp.server import Server, refuse_file
 from holdfast_sftp.tree import LEASES, exists
 
-_AT_ONCE = 32  # folders that are listed with each other
+_AT_ONCE = 128  # folders that are listed with each other, as far as the server has so many open
 
 
 class Lister:
