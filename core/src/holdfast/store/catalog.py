@@ -36,7 +36,7 @@ from holdfast.streaming.workers import Stop, run_tasks
 StoreLike = str | os.PathLike[str] | Storage | None
 """How a program names a store: a path, a URL, an object, or None for the default."""
 
-_READERS = 16  # of manifests at once, where they are not files of this machine
+_READERS = 32  # of manifests at once, where they are not files of this machine
 
 _Note = TypeVar("_Note")
 _Folders = Mapping[Key, dict[str, Stat]]
@@ -247,7 +247,7 @@ class Catalog:
 def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) -> list[Entry | None]:
     """What each read returned, in their order.
 
-    Most of a read is the way to a service: sixteen at once take a tenth of the time of one after the other.
+    Most of a read is the way to a service, so that many at once take little longer than one.
     """
     if len(tasks) < 2 or isinstance(storage, SupportsFolder):
         return [task() for task in tasks]
