@@ -210,6 +210,23 @@ def test_commands_by_hand_compute_values_as_they_were(
     assert mariadb.rows(f"SELECT * FROM {target}.`it's`") == mariadb.rows(f"SELECT * FROM {database}.`it's`")
 
 
+@pytest.mark.parametrize("form", ["wire", "sql"])
+@pytest.mark.parametrize("columns", [columns for setting, columns in _OTHER.values() if "SUBTRACTION" in setting])
+def test_commands_by_hand_subtract_as_the_source_did(
+    mariadb: MariaDB, database: str, by_hand: Callable[..., str], form: str, columns: str
+) -> None:
+    setting = "sql_mode='NO_UNSIGNED_SUBTRACTION'"
+    run(
+        mariadb,
+        database,
+        f"SET {setting}",
+        f"CREATE TABLE t(id INT PRIMARY KEY, u INT UNSIGNED, v INT UNSIGNED, w TEXT, {columns})",
+        "INSERT INTO t(id, u, v, w) VALUES (1, 1, 2, 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES')",
+    )
+    target = by_hand(database, form)
+    assert values(mariadb, target, setting) == values(mariadb, database, setting)
+
+
 def test_settings_that_the_target_does_not_know_are_told_of(
     mariadb: MariaDB, database: str, new_name: Callable[[], str], store: str
 ) -> None:

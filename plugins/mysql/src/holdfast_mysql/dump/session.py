@@ -223,6 +223,7 @@ class MysqlDump:
                 tuple(rows),
                 wire=wire,
                 broken=bool(contents.broken),
+                signed=any(manual_restore.subtracts(statement.body) for statement in contents.before),
                 computed=contents.computed_under,
             ),
             files=manual_restore.files() if wire else {},
