@@ -14,6 +14,7 @@ from holdfast_mysql.definitions.check_head import check_head
 from holdfast_mysql.definitions.renaming import with_names_as_made
 from holdfast_mysql.definitions.rewrite import disabled, dropped, with_definer, with_last_semicolon
 from holdfast_mysql.definitions.script import OF_SESSION, Statement
+from holdfast_mysql.definitions.view_order import order_views
 from holdfast_mysql.drill_marker import STAND_IN
 from holdfast_mysql.errors import error_number, server_error
 from holdfast_mysql.names import BROKEN, OBJECTS
@@ -167,7 +168,8 @@ class ObjectMaker:
             if not self._listed(view, error):
                 raise self._failure(view, error) from error
         if left:
-            self._make_broken([view for view in views if view.name in left], made)
+            broken = [view.name for view in views if view.extra == BROKEN_VIEW]
+            self._make_broken(order_views([view for view in views if view.name in left], broken), made)
 
     def _keep_or_list(self, statement: Statement, error: pymysql.MySQLError) -> None:
         """What to do about a view whose definer may not use here what it uses: a drill has it with another one."""
