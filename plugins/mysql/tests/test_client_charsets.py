@@ -34,7 +34,7 @@ def spoken(mariadb: MariaDB, database: str) -> str:
     return database
 
 
-def shown(mariadb: MariaDB, database: str) -> list[object]:
+def definitions(mariadb: MariaDB, database: str) -> list[object]:
     """What the server says of them, by their names in UTF-8."""
     rows: list[object] = []
     for charset, _, char in _CLIENTS:
@@ -52,8 +52,8 @@ def shown(mariadb: MariaDB, database: str) -> list[object]:
 def test_they_come_back_with_their_names_texts_and_comments(
     mariadb: MariaDB, spoken: str, round_trip: Callable[..., str], by_hand: Callable[..., str], store: str, form: str
 ) -> None:
-    before = shown(mariadb, spoken)
-    assert shown(mariadb, round_trip(spoken, backup={"options": {"format": form}})) == before
+    before = definitions(mariadb, spoken)
+    assert definitions(mariadb, round_trip(spoken, backup={"options": {"format": form}})) == before
     result = holdfast.drill("latest", store=store, into=mariadb.url())
     assert (result.state, result.problems) == ("proven", ())
     target = by_hand(spoken, form)
@@ -73,21 +73,21 @@ def test_a_replacement_that_fails_puts_them_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     record = holdfast.backup(mariadb.url(spoken), store=store)
-    before = shown(mariadb, spoken)
+    before = definitions(mariadb, spoken)
     with mariadb.connect(spoken) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE OR REPLACE USER 'jürgen'@'%'")
         cursor.execute("SET NAMES latin1")
         connection._execute_command(3, "CREATE DEFINER=`jürgen`@`%` PROCEDURE x() SELECT 1".encode("latin1"))
         connection._read_query_result()
     holdfast.restore(record.id, mariadb.url(spoken), store=store, replace=True)
-    assert shown(mariadb, spoken) == before
+    assert definitions(mariadb, spoken) == before
     # What only the target has is what a failure has to put back.
     mariadb.rows(f"CREATE TABLE {spoken}.other(a INT)")
     mariadb.rows("DROP USER 'jürgen'@'%'")
     monkeypatch.setattr("holdfast_mysql.restore.swap.relink", fail)
     with pytest.raises(holdfast.HoldfastError, match="cannot replace"):
         holdfast.restore(record.id, mariadb.url(spoken), store=store, replace=True)
-    assert shown(mariadb, spoken) == before
+    assert definitions(mariadb, spoken) == before
     assert mariadb.rows(f"SHOW TABLES FROM {spoken} LIKE 'other'") == [("other",)]
 
 

@@ -9,7 +9,7 @@ from holdfast_mysql.restore.journal import Journal, away_name, building_name
 from holdfast_mysql.session import Session, quoted
 
 
-def check_beside(session: Session, target: str) -> None:
+def check_rights_beside(session: Session, target: str) -> None:
     """Refuse, without making anything, what `made_beside` would."""
     with _telling(target):
         for name in (building_name(target, "0" * 8), away_name(target, "0" * 8)):

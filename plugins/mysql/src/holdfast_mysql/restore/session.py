@@ -19,7 +19,7 @@ from holdfast_mysql.location import Location, locate
 from holdfast_mysql.names import ACCOUNTS, BROKEN, OBJECTS, SCHEMA, SCRIPT, SYSTEM
 from holdfast_mysql.restore import accounts, swap
 from holdfast_mysql.restore.absence import leaves_out
-from holdfast_mysql.restore.beside import check_beside
+from holdfast_mysql.restore.beside import check_rights_beside
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
@@ -282,7 +282,7 @@ def open_restore(request: RestoreRequest) -> Iterator[MysqlRestore]:
             if occupants:
                 swap.warn_of_replacement(location.database, occupants)
                 if request.dry_run:
-                    check_beside(session, location.database)
+                    check_rights_beside(session, location.database)
                 swap.check_references(
                     session,
                     location.database,
