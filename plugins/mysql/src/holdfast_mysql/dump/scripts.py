@@ -79,7 +79,7 @@ def _reads_others(statements: Sequence[Statement], views: Sequence[Statement]) -
     """Whether a view reads or calls what has a definer of its own."""
     functions = {each.name.casefold() for each in statements if each.kind == "function"}
     names = {view.name.casefold() for view in views} | functions
-    return any(named_in(view) & (names - {view.name.casefold()}) for view in views)
+    return any((named_in(view) - {view.name.casefold()}) & names for view in views)
 
 
 def _by_hand(statement: Statement) -> Statement:
