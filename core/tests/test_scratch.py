@@ -1,10 +1,14 @@
 """Scratch folders come and go with their run, and what killed processes left is swept."""
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,3 +115,37 @@ def test_only_our_own_folders_are_swept(root: Path) -> None:
     before = sorted(os.listdir(root))
     assert sweep(str(root)) == []
     assert sorted(os.listdir(root)) == before
+
+
+def no_lock(monkeypatch: pytest.MonkeyPatch, *kinds: Callable[[int], bool]) -> None:
+    """Let locks of what is of such a kind be refused as NFS refuses that of a folder."""
+    flock = fcntl.flock
+
+    def refuse(descriptor: int, operation: int) -> None:
+        if any(kind(os.fstat(descriptor).st_mode) for kind in kinds):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_where_a_folder_takes_no_lock_a_file_in_it_does(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS, where an exclusive lock is for what is open for writing."""
+    no_lock(monkeypatch, stat.S_ISDIR)
+    with scratch_folder() as folder:
+        assert sweep(str(root)) == []
+        assert folder.is_dir()
+    assert not list(root.iterdir())
+    left = root / f"{PREFIX}000000000000"
+    left.mkdir()
+    (left / ".lock").touch()
+    assert sweep(str(root)) == [str(left)]
+    assert not list(root.iterdir())
+
+
+def test_where_nothing_takes_a_lock_nothing_is_swept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_lock(monkeypatch, stat.S_ISDIR, stat.S_ISREG)
+    with scratch_folder() as folder:
+        assert sweep(str(root)) == []
+        assert folder.is_dir()
+    assert not list(root.iterdir())

@@ -21,6 +21,8 @@ from holdfast.filesystem import making
 log = logging.getLogger("holdfast.scratch")
 
 PREFIX = "holdfast-scratch-"
+_LOCK = ".lock"
+_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def scratch_folder() -> Iterator[Path]:
     root = scratch_root()
     try:
         sweep(root)
-        path, descriptor = _make(root)
+        path, held = _make(root)
     except OSError as error:
         raise HoldfastError(
             f"cannot make a scratch folder in {quote_name(root)}: {os_error_text(error)}",
@@ -42,12 +44,11 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield Path(path)
     except (HoldfastError, OSError) as error:
-        if type(error) in _OTHERWISE_MEANT and _is_gone(path, descriptor):
+        if type(error) in _OTHERWISE_MEANT and _is_gone(path, held[0]):
             raise _removed_meanwhile(path, error) from error
         raise
     finally:
-        _remove(path)
-        os.close(descriptor)
+        _remove_held(path, held)
 
 
 # What engines say whose files have gone away: of the database, of the target, of a program.
@@ -78,17 +79,13 @@ def sweep(root: str) -> list[str]:
         if not entry.name.startswith(PREFIX) or not _is_own_folder(entry):
             continue
         with contextlib.suppress(OSError):  # somebody else was quicker, or is at work in it
-            descriptor = _hold(entry.path)
-            try:
-                _remove(entry.path)
-            finally:
-                os.close(descriptor)
+            _remove_held(entry.path, _hold(entry.path))
             removed.append(entry.path)
             log.info("removed the scratch folder %s of a process that was killed", entry.path)
     return removed
 
 
-def _make(root: str) -> tuple[str, int]:
+def _make(root: str) -> tuple[str, list[int]]:
     """Make a folder and hold it; between the two a sweep may take it for abandoned, and then another is made."""
     while True:
         # The name comes first: a signal may come as soon as there is a folder, and ends whatever was to return it.
@@ -98,11 +95,11 @@ def _make(root: str) -> tuple[str, int]:
             with making(path):
                 os.mkdir(path, 0o700)
             made = True
-            descriptor = _hold(path)
+            held = _hold_if_possible(path)
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                    return path, descriptor
-            os.close(descriptor)
+                if os.path.samestat(os.stat(path), os.fstat(held[0])):
+                    return path, held
+            _close(held)
         except FileExistsError:
             continue
         except (FileNotFoundError, BlockingIOError):
@@ -114,15 +111,57 @@ def _make(root: str) -> tuple[str, int]:
             raise
 
 
-def _hold(path: str) -> int:
-    """Lock a folder, or raise `BlockingIOError` at once; the lock ends with its descriptor."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _hold(path: str) -> list[int]:
+    """Lock a folder, or raise `BlockingIOError` at once; the lock ends with these descriptors, first the folder's.
+
+    NFS locks alone what is open for writing, as no folder can be (EBADF, flock(2)), and SMB no folder at all: there a
+    file in it is locked.
+    """
+    held = [_open_folder(path)]
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(held[0], _AT_ONCE)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            log.info("%s cannot be locked, a file in it is: %s", quote_name(path), os_error_text(error))
+            held.append(
+                os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            )
+            fcntl.flock(held[1], _AT_ONCE)
     except BaseException:
-        os.close(descriptor)
+        _close(held)
         raise
-    return descriptor
+    return held
+
+
+def _hold_if_possible(path: str) -> list[int]:
+    """As `_hold`; where there are no locks nobody can take the folder for abandoned, either."""
+    try:
+        return _hold(path)
+    except (BlockingIOError, FileNotFoundError):
+        raise
+    except OSError as error:
+        log.info("%s is not locked: %s", quote_name(path), os_error_text(error))
+        return [_open_folder(path)]
+
+
+def _open_folder(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _close(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())
+
+
+def _remove_held(path: str, held: list[int]) -> None:
+    """Remove a folder, and let go of it; NFS keeps a name for a file that is open, and with it the folder."""
+    try:
+        _close(held[1:])
+        _remove(path)
+    finally:
+        _close(held[:1])
 
 
 def _is_own_folder(entry: "os.DirEntry[str]") -> bool:
