@@ -9,7 +9,7 @@ from support.commandline import Shell
 
 import holdfast
 from holdfast.api import Guarantee
-from holdfast.errors import CredentialsError, HoldfastError
+from holdfast.errors import CredentialsError, HoldfastError, LockedError
 from holdfast.testing.memory import MemoryStorage, memory_registry
 
 
@@ -91,3 +91,14 @@ def test_what_a_backup_would_fail_with_is_the_failure() -> None:
     assert isinstance(result.failure, CredentialsError)
     with pytest.raises(HoldfastError, match="may not write"):
         result.raise_for_failure()
+
+
+def test_a_lease_that_another_check_holds_is_no_failure_but_one_that_nobody_gets_is() -> None:
+    storage = MemoryStorage()
+    storage.objects["holdfast.json"] = b'{"format_version": 1}'
+    with storage.lease("check"):
+        assert holdfast.check_store(storage, registry=memory_registry()).failure is None
+    storage.lease = lambda *_: (_ for _ in ()).throw(LockedError("held"))  # type: ignore[method-assign]
+    result = holdfast.check_store(storage, registry=memory_registry())
+    assert isinstance(result.failure, LockedError)
+    assert [each.holds for each in result.guarantees if each.name == "write"] == [False]

@@ -115,8 +115,10 @@ class _Trial:
                         return Guarantee(name="write", holds=False, detail=detail)
                 except LockedError:
                     return excluding
-        except LockedError:  # of another check of this store
-            return excluding
+        except LockedError:
+            # Of another check of this store; or of a storage that never gives a lease, and then not of any name.
+            with self.storage.lease(f"{_LEASE}-{secrets.token_hex(8)}", 30.0):
+                return excluding
 
     def _create_only(self) -> Guarantee:
         """Only the mark of the store is written, as it is: where the second write is not refused nothing is lost."""
