@@ -283,6 +283,28 @@ def test_an_observer_changes_nothing_and_is_named_once(
     assert len(holdfast.list_backups(STORE, registry=world.registry())) == 1
 
 
+def test_an_observer_that_hangs_holds_up_one_run_and_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, freed = World(), threading.Event()
+    monkeypatch.setattr(observing, "PATIENCE", 0.2)
+    watching = Watching(lambda: freed.wait(20))
+    registry = world.registry()
+    registry._manager.register(watching)
+    try:
+        with caplog.at_level(logging.WARNING, "holdfast"):
+            for _ in range(3):
+                holdfast.backup(URL, store=STORE, codec="plain", registry=registry)
+        assert watching.calls == 1
+        assert len([each for each in caplog.records if each.name == "holdfast.plugins"]) == 1
+    finally:
+        freed.set()
+        for thread in our_threads():
+            thread.join(10)
+    holdfast.backup(URL, store=STORE, codec="plain", registry=registry)
+    assert watching.calls > 2, "it has returned, and is told again"
+
+
 ENDING = """
     import sys
     from contextlib import contextmanager

@@ -16,18 +16,23 @@ log = logging.getLogger("holdfast.plugins")
 
 PATIENCE = 5.0  # seconds that a run waits for an observer with one event; the contract says that it returns soon
 _watching = threading.local()
+_hanging: list[tuple[Any, threading.Thread]] = []  # observers that have not returned, and the threads they hang in
 
 
 class Observers:
     """The watching plugins of one run, each called in a thread of its own, which the run waits for.
 
     One that fails is named once and goes on being told; one that does not return is told nothing more. What an observer
-    itself does with Holdfast is told to nobody, since it would have no end.
+    itself does with Holdfast is told to nobody, since it would have no end. One that still hangs in an earlier run, such as
+    that of another backup which is copied, is not waited for again.
     """
 
     def __init__(self, implementations: Iterable[tuple[str, Any]]) -> None:
         nested = getattr(_watching, "now", False)
-        self._observers = [] if nested else [_Observer(*each) for each in implementations]
+        _hanging[:] = [(function, thread) for function, thread in _hanging if thread.is_alive()]
+        away = [function for function, _ in _hanging]
+        known = [] if nested else implementations
+        self._observers = [_Observer(*each) for each in known if each[1].function not in away]
 
     def tell(self, event: Event) -> None:
         """Tell all of them of an event, one after the other."""
@@ -70,6 +75,8 @@ class _Observer:
             return False
         except queue.Empty:
             log.warning("%s has not returned from '%s' for %g s; it is told no more", self._title, event.type, PATIENCE)
+            if self._thread is not None:
+                _hanging.append((self._implementation.function, self._thread))
             self.end()  # the thread ends when it returns after all
             return False
         except BaseException as error:
