@@ -102,11 +102,12 @@ class Place:
         shutil.rmtree(self.store)
         shutil.copytree(self.kept, self.store)
         shutil.rmtree(self.shell.folder / "shelves" / "copy", ignore_errors=True)
+        shutil.rmtree(f"{self.store}-copied", ignore_errors=True)
         self.trace.unlink(missing_ok=True)
         self.reached.unlink(missing_ok=True)
 
     def words(self, command: str) -> list[str]:
-        return [word.format(id=self.made[0]) for word in COMMANDS[command].words]
+        return [word.format(id=self.made[0], store=self.store) for word in COMMANDS[command].words]
 
     def points(self, command: str, kind: str) -> list[str]:
         """Every point of a command at which a plugin of that kind is called."""
@@ -123,12 +124,21 @@ class Place:
 
     def is_sound(self) -> bool:
         """Whether every backup that is listed is what was stored."""
-        results = holdfast.verify(store=f"kept://{self.store}", registry=sound(), read_data=True)
-        return all(result.passed for result in results)
+        return _is_sound(f"kept://{self.store}")
+
+    def is_copied(self) -> bool:
+        """Whether the other store holds the backup, as it was stored."""
+        other = f"kept://{self.store}-copied"
+        copied = {record.id for record in holdfast.list_backups(other, registry=sound())}
+        return copied == {self.made[0]} and _is_sound(other)
 
     def shelf(self, name: str) -> dict[str, bytes]:
         folder = self.shell.folder / "shelves" / name
         return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+def _is_sound(store: str) -> bool:
+    return all(result.passed for result in holdfast.verify(store=store, registry=sound(), read_data=True))
 
 
 def sound() -> Registry:
@@ -165,6 +175,15 @@ COMMANDS = {
     "delete": Command(words=("delete", "{id}"), done=lambda place, _: len(place.listing()) == 1),
     "rename": Command(
         words=("rename", "app", "shop"), done=lambda place, _: {record.name for record in place.listing()} == {"shop"}
+    ),
+    "copy": Command(words=("copy", "kept://{store}", "kept://{store}-copied", "{id}"), done=lambda place, _: place.is_copied()),
+    # What it tells is what a backup would come by; that nothing can be deleted is an answer, and no failure.
+    "check": Command(
+        words=("check",),
+        done=lambda place, ran: (
+            re.findall(r"^(read|list|write|create only) +yes ", ran.stdout, re.MULTILINE)
+            == ["read", "list", "write", "create only"]
+        ),
     ),
     "pin": Command(words=("pin", "{id}"), done=lambda place, _: any(record.pinned for record in place.listing())),
 }
