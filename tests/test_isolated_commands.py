@@ -176,7 +176,10 @@ COMMANDS = {
     "rename": Command(
         words=("rename", "app", "shop"), done=lambda place, _: {record.name for record in place.listing()} == {"shop"}
     ),
-    "copy": Command(words=("copy", "kept://{store}", "kept://{store}-copied", "{id}"), done=lambda place, _: place.is_copied()),
+    "copy": Command(
+        words=("copy", "kept://{store}", "kept://{store}-copied", "{id}"),
+        done=lambda place, _: place.is_copied(),
+    ),
     # What it tells is what a backup would come by; that nothing can be deleted is an answer, and no failure.
     "check": Command(
         words=("check",),
