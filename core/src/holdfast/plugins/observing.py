@@ -22,9 +22,9 @@ _hanging: list[tuple[Any, threading.Thread]] = []  # observers that have not ret
 class Observers:
     """The watching plugins of one run, each called in a thread of its own, which the run waits for.
 
-    One that fails is named once and goes on being told; one that does not return is told nothing more, nor in a later run,
-    such as that of the next backup which is copied, for as long as it hangs. What an observer itself does with Holdfast is
-    told to nobody, since it would have no end.
+    One that fails is named once and goes on being told; one that does not return is told nothing more, nor in a later
+    run, such as that of the next backup which is copied, for as long as it hangs. What an observer itself does with
+    Holdfast is told to nobody, since it would have no end.
     """
 
     def __init__(self, implementations: Iterable[tuple[str, Any]]) -> None:
