@@ -163,8 +163,8 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 def _environment(folder: Path) -> dict[str, str]:
     """The cache of each try is its own, so that all of them make the same calls."""
-    places = {"TMPDIR": "tmp", "HOLDFAST_STORE": "backups", "HOLDFAST_CACHE": "cache"}
-    return {variable: str(folder / place) for variable, place in places.items()}
+    folders = {"TMPDIR": "tmp", "HOLDFAST_STORE": "backups", "HOLDFAST_CACHE": "cache"}
+    return {variable: str(folder / name) for variable, name in folders.items()}
 
 
 def _backup(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
