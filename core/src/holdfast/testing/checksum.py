@@ -56,6 +56,23 @@ class ChecksumSuite(Configured):
         assert self.digest(bytes([data[0] ^ 1]) + data[1:]) != whole
         assert self.digest(data[1:2], data[:1], data[2:]) != whole
 
+    @states("checksum 3")
+    def test_each_byte_counts_at_every_length(self) -> None:
+        """Around the blocks that algorithms work in: neither an end that fills none is lost, nor are zeros there."""
+        for length in (*range(300), *(size + more for size in (1024, 4096, 65_536) for more in (-1, 0, 1))):
+            data = b"x" * length
+            assert len({self.digest(data), self.digest(data, b"\0"), self.digest(data, b"y")}) == 3
+
+    @states("checksum 4")
+    def test_the_memory_of_a_chunk_may_be_used_again(self) -> None:
+        """As soon as `update` has returned."""
+        hasher, chunk = self.start(), bytearray(b"hold")
+        for view in (memoryview(chunk), chunk):
+            hasher.update(view)
+            chunk[:] = b"fast"
+        chunk[:] = b"lost"
+        assert hasher.hexdigest() == self.known
+
     @states("checksum 4")
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: memoryview(b"<" + data + b">")[1:-1]])
     def test_every_kind_of_chunk_is_taken_and_left_as_it_is(self, kind: Callable[[bytes], Chunk]) -> None:

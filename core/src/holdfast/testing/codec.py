@@ -69,6 +69,7 @@ class _Frames(Configured):
     def test_the_suffix_begins_with_a_dot_or_is_empty(self, codec: Codec) -> None:
         """File names are made with it, and it stays the same."""
         assert codec.suffix == "" or (codec.suffix.startswith(".") and codec.suffix[1:].isalnum())
+        assert codec.suffix.isascii()
         assert codec.suffix == codec.suffix
 
     @states("codec 2")
@@ -202,6 +203,28 @@ class _Frames(Configured):
         for actual, text in zip(plain, texts, strict=True):
             assert_same(actual, text)
 
+    @states("codec 10")
+    def test_decoders_in_several_threads_do_not_disturb_each_other(self, codec: Codec) -> None:
+        """Several blobs are checked at once."""
+        blocks = [bytes([number]) * 30_000 for number in range(4)]
+        stored = [bytes(codec.encode(block)) * 20 for block in blocks]
+        wrong: list[int] = []
+        started = threading.Barrier(len(blocks))
+
+        def work(number: int) -> None:
+            started.wait()
+            try:
+                assert_same(decode(codec, [stored[number]]), blocks[number] * 20)
+            except BaseException:  # noqa: BLE001 (whatever it is, the test fails below)
+                wrong.append(number)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(blocks))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
     @states("codec 11")
     def test_the_codec_with_default_options_decodes_it(self, codec: Codec, reader: Codec) -> None:
         """Whoever restores does not know the options of the backup."""
@@ -214,10 +237,13 @@ class _Frames(Configured):
         if not isinstance(codec, SupportsShellDecode):
             return
         blocks = [*_blocks(), b""]
-        path = tmp_path / f"blob{codec.suffix}"
-        path.write_bytes(b"".join(bytes(codec.encode(block)) for block in blocks))
+        path = tmp_path / f"a blob's{codec.suffix}"
+        stored = b"".join(bytes(codec.encode(block)) for block in blocks)
+        path.write_bytes(stored)
         done = subprocess.run([*shlex.split(codec.command), str(path)], capture_output=True, check=True)
         assert_same(done.stdout, b"".join(blocks))
+        assert [each.name for each in tmp_path.iterdir()] == [path.name], "the command leaves or removes files"
+        assert_same(path.read_bytes(), stored)
 
 
 class CodecSuite(_Frames):

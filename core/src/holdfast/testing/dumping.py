@@ -14,7 +14,6 @@ from holdfast.api import (
     Capability,
     DumpSession,
     HoldfastError,
-    SupportsSource,
     UsageError,
 )
 from holdfast.testing.contract import states
@@ -100,7 +99,7 @@ class DumpTests(EngineParts):
     @states("engine 6")
     def test_a_database_has_one_identity(self, source: str, target: str, store: str, tmp_path: Path) -> None:
         """The same for every dump, without secrets, and another one for every other database."""
-        first, again = (self._source(source, tmp_path) for _ in range(2))
+        first, again = (self.source_of(source, tmp_path) for _ in range(2))
         if first is None:
             return
         assert first == again
@@ -109,13 +108,9 @@ class DumpTests(EngineParts):
         assert identity
         assert not self.password or self.password not in f"{name} {identity}"
         self.restore(self.backup(source, store), source, target, store)
-        other = self._source(target, tmp_path)
+        other = self.source_of(target, tmp_path)
         assert other is not None
         assert other[1] != identity
-
-    def _source(self, url: str, scratch: Path) -> tuple[str, str] | None:
-        with self.engine(url).dump(self.request(url, scratch / "scratch")) as session:
-            return (session.source.name, session.source.identity) if isinstance(session, SupportsSource) else None
 
     @states("engine 7")
     def test_a_dump_that_is_aborted_leaves_nothing(self, source: str, tmp_path: Path) -> None:
@@ -166,6 +161,10 @@ class DumpTests(EngineParts):
         thread.join(self.patience)
         assert not thread.is_alive(), "a read goes on though its dump was left"
 
+
+class SourceTests(EngineParts):
+    """What a dump promises of moments, and of sources that are not there or something else."""
+
     @states("engine 10")
     def test_a_dump_shows_one_moment(self, source: str, target: str, store: str) -> None:
         """With SNAPSHOT: what others write once it is open is not in it; nobody does where `locks_writers` is set."""
@@ -177,6 +176,29 @@ class DumpTests(EngineParts):
         assert self.content(source) != before, "`change` changed nothing"
         self.restore(record, source, target, store)
         assert self.content(target) == before
+
+    @states("engine 10")
+    def test_a_proof_is_of_the_same_moment(self, source: str, tmp_path: Path) -> None:
+        """With SNAPSHOT and PROOF: of what is dumped, and not of what others have made of it since."""
+        able = self.can(source, Capability.SNAPSHOT) and self.can(source, Capability.PROOF)
+        if not able or self.locks_writers:
+            return
+        with self.engine(source).dump(self.request(source, tmp_path / "scratch", proof=True)) as session:
+            self.read(session)
+            before = session.proof()
+        disturbed = DisturbedEngine(self.engine(source), self.change)
+        with disturbed.dump(self.request(source, tmp_path / "scratch", proof=True)) as session:
+            self.read(session)
+            assert session.proof() == before
+
+    @states("engine 6")
+    def test_the_identity_stays_when_the_content_changes(self, source: str, tmp_path: Path) -> None:
+        """It is that of the database: its next backup is one of the same."""
+        if not (self.can(source, Capability.SNAPSHOT) or self.can(source, Capability.PROOF)):
+            return
+        before = self.source_of(source, tmp_path)
+        self.change(source)
+        assert self.source_of(source, tmp_path) == before
 
     @states("engine 11")
     def test_what_is_not_there_is_an_error_and_is_not_made(self, source: str, target: str, tmp_path: Path) -> None:
@@ -190,6 +212,18 @@ class DumpTests(EngineParts):
         ):
             self.read(session)
         assert self.content(target) is None
+
+    @states("engine 5")
+    def test_the_error_of_what_is_not_there_tells_no_secret(self, target: str, tmp_path: Path) -> None:
+        """It is shown and logged, as are the errors that it comes from."""
+        if self.content(target) is not None or not self.password:
+            return
+        with (
+            pytest.raises(HoldfastError) as caught,
+            self.engine(target).dump(self.request(target, tmp_path / "scratch")) as session,
+        ):
+            self.read(session)
+        assert self.password not in f"{caught.value} {caught.value.hint}"
 
     @states("engine 28")
     def test_what_is_something_else_is_an_error_and_stays_as_it_is(

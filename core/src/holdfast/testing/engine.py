@@ -1,13 +1,13 @@
 """The contract of an engine, as tests: what the core relies on whatever the database is."""
 
 from holdfast.testing.drilling import DrillTests
-from holdfast.testing.dumping import DumpTests
+from holdfast.testing.dumping import DumpTests, SourceTests
 from holdfast.testing.proving import ProofTests
 from holdfast.testing.restoring import RestoreTests
 from holdfast.testing.selecting import SelectionTests
 
 
-class EngineSuite(DumpTests, ProofTests, RestoreTests, SelectionTests, DrillTests):
+class EngineSuite(DumpTests, SourceTests, ProofTests, RestoreTests, SelectionTests, DrillTests):
     """Override `source`, `target` and `content`; set `password` where the URLs hold one.
 
     An engine with `Capability.SNAPSHOT` or `Capability.PROOF` overrides `change` as well, one with `PROOF` `into`, and

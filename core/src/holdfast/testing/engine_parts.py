@@ -19,6 +19,7 @@ from holdfast.api import (
     RestoreRequest,
     RestoreSession,
     Step,
+    SupportsSource,
     UsageError,
     file_path,
 )
@@ -156,6 +157,11 @@ class EngineParts(Configured):
         """Restore a backup of the source with the options of the suite."""
         parts = {**self.parts(source), **fields}
         holdfast.restore(record.id, target, store=store, options=dict(self.restore_options), **parts)
+
+    def source_of(self, url: str, scratch: Path) -> tuple[str, str] | None:
+        """The name and the identity of a database, where the engine tells them."""
+        with self.engine(url).dump(self.request(url, scratch / "scratch")) as session:
+            return (session.source.name, session.source.identity) if isinstance(session, SupportsSource) else None
 
 
 class _CutError(HoldfastError):

@@ -2,10 +2,14 @@
 
 import copy
 import logging
+import os
+import signal
+import sys
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,22 @@ from holdfast.testing.contract import Configured, states
 from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
 
 _DETAIL = {"error": "UnreachableError", "exit_code": 15, "hint": None, "some": ["nested", {"data": 1}]}
+
+# What names and messages may hold: signs of patterns, several lines, and a file name that is no UTF-8.
+_ODD = "100 % of {orders}\n%s caf\udce9 \N{SNOWMAN}"
+
+
+def _process() -> dict[str, object]:
+    """What an observer shares with the whole program."""
+    root = logging.getLogger()
+    return {
+        "signal handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "current folder": Path.cwd(),
+        "environment": dict(os.environ),
+        "root logger": (root.level, [*root.handlers]),
+        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+    }
 
 
 class ObserverSuite(Configured):
@@ -44,6 +64,7 @@ class ObserverSuite(Configured):
             for kind in EventType
             for event in (
                 Event(type=kind, operation=operation, id="", time=now),
+                Event(type=kind, operation=operation, id="", time=now, name=_ODD, stream=_ODD, message=_ODD),
                 Event(type=kind, operation=operation, id="20261129T000000Z-abc123", time=now, name="app",
                       stream="data/public.orders", done=10, total=20, message="what was told"),
             )
@@ -145,6 +166,19 @@ class ObserverSuite(Configured):
         before = set(threading.enumerate())
         self.observe(registry, *self.events())
         assert [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon] == []
+
+    @states("observer 8")
+    def test_it_leaves_the_program_as_it_is(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Signals, folder, environment, the root logger, hooks and standard streams are not its own."""
+        monkeypatch.chdir(Path.cwd())  # what is changed is put back after the test
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        before, root = _process(), logging.getLogger()
+        level, handlers = root.level, [*root.handlers]
+        self.observe(registry, *self.events())
+        after = _process()
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        assert [name for name, value in after.items() if value != before[name]] == []
 
 
 class _Failures(logging.Handler):

@@ -72,6 +72,13 @@ class RestoreTests(EngineParts):
         assert self.content(target) == before
         assert self.surroundings(target) == around
 
+    @states("engine 17")
+    def test_there_need_be_nothing_to_replace(self, source: str, target: str, store: str) -> None:
+        """With `replace` a restore into an empty target, or one that is not there, is like any other."""
+        before = self.content(source)
+        self.restore(self.backup(source, store), source, target, store, replace=True)
+        assert self.content(target) == before
+
     @states("engine 30")
     def test_the_log_of_what_was_replaced_is_gone_with_it(self, source: str, target: str, store: str) -> None:
         """A log that a process has left which died changes nothing of what is restored; `leave_log` leaves it."""
@@ -93,6 +100,19 @@ class RestoreTests(EngineParts):
         assert (self.content(target), self.surroundings(target)) == before
         with pytest.raises(HoldfastError, match="cut off by the test"):
             self.restore(record, source, target, store, engine=CutEngine(self.engine(source), 0))
+        assert (self.content(target), self.surroundings(target)) == before
+
+    @states("engine 18")
+    def test_looking_at_what_is_to_be_replaced_changes_nothing(self, source: str, target: str, store: str) -> None:
+        """What is replaced is there until the first load at least, also without ATOMIC_RESTORE."""
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        before = self.content(target), self.surroundings(target)
+        self.restore(record, source, target, store, dry_run=True, replace=True)
+        assert (self.content(target), self.surroundings(target)) == before
+        cut = CutEngine(self.engine(source), 0)
+        with pytest.raises(HoldfastError, match="cut off by the test"):
+            self.restore(record, source, target, store, replace=True, engine=cut)
         assert (self.content(target), self.surroundings(target)) == before
 
     @states("engine 19")

@@ -2,6 +2,7 @@
 
 import pytest
 
+import holdfast
 from holdfast.api import Capability, HoldfastError, UnsafeError
 from holdfast.testing.contract import states
 from holdfast.testing.engine_parts import EngineParts
@@ -34,6 +35,36 @@ class SelectionTests(EngineParts):
             record = self.backup(source, store, exclude=self.selection)
             self.restore(record, source, target, store)
             assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 22")
+    def test_a_backup_holds_what_any_of_several_patterns_selects(self, source: str, target: str, store: str) -> None:
+        """Not what the first of them selects alone."""
+        if self.selects(source):
+            self.restore(self.backup(source, store, select=(*self.selection, "*")), source, target, store)
+            assert self.content(target) == self.content(source)
+
+    @states("engine 23")
+    def test_a_backup_is_without_what_is_selected_and_excluded(self, source: str, target: str, store: str) -> None:
+        """Excluding takes precedence."""
+        if self.selects(source):
+            record = self.backup(source, store, select=("*",), exclude=self.selection)
+            self.restore(record, source, target, store)
+            assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 24", "engine 25")
+    def test_patterns_work_together_in_a_restore(self, source: str, target: str, store: str) -> None:
+        """As in a backup."""
+        if self.selects(source):
+            record = self.backup(source, store)
+            self.restore(record, source, target, store, select=("*",), exclude=self.selection)
+            assert self.content(target) == self.excluded(self.content(source))
+
+    @states("engine 24")
+    def test_all_of_several_patterns_are_restored(self, source: str, target: str, store: str) -> None:
+        """Not what the first of them selects alone."""
+        if self.selects(source):
+            self.restore(self.backup(source, store), source, target, store, select=(*self.selection, "*"))
+            assert self.content(target) == self.content(source)
 
     @states("engine 24")
     def test_a_selection_is_restored_alone(self, source: str, target: str, store: str) -> None:
@@ -73,15 +104,36 @@ class SelectionTests(EngineParts):
         assert self.excluded(after) == self.excluded(before)
         assert self.surroundings(target) == around
 
+    @states("engine 27")
+    def test_a_preview_of_a_selection_names_nothing_that_stays(self, source: str, target: str, store: str) -> None:
+        """What was not selected is neither replaced nor gone."""
+        if not self.selects(source):
+            return
+        record = self.backup(source, store)
+        self.restore(record, source, target, store)
+        parts = {**self.parts(source), "options": dict(self.restore_options), "store": store, "dry_run": True}
+        try:
+            part = holdfast.restore(record.id, target, select=self.selection, replace=True, **parts)
+        except UnsafeError:
+            return  # it cannot merge
+        assert [change for change in part.changes if change.action == "gone"] == []
+
     @states("engine 26")
     def test_a_pattern_that_matches_nothing_is_refused(self, source: str, target: str, store: str) -> None:
         """Most likely it is mistyped, and a backup of nothing is none."""
         if self.selects(source):
             before = self.content(target)
-            for fields in ({"select": ("no_such_object",)}, {"exclude": ("no_such_object",)}):
-                with pytest.raises(HoldfastError):
-                    self.backup(source, store, **fields)
+            for wrong in self._mistyped():
+                for fields in ({"select": wrong}, {"exclude": wrong}):
+                    with pytest.raises(HoldfastError):
+                        self.backup(source, store, **fields)
             record = self.backup(source, store)
-            with pytest.raises(HoldfastError):
-                self.restore(record, source, target, store, select=("no_such_object",))
+            for wrong in self._mistyped():
+                for fields in ({"select": wrong}, {"exclude": wrong}):
+                    with pytest.raises(HoldfastError):
+                        self.restore(record, source, target, store, **fields)
             assert self.content(target) == before
+
+    def _mistyped(self) -> list[tuple[str, ...]]:
+        """Patterns one of which matches nothing: alone, and next to others."""
+        return [("no_such_object",), (*self.selection, "no_such_object"), ("no_such_object", *self.selection)]

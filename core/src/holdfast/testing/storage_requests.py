@@ -101,3 +101,5 @@ class RequestTests(StorageParts):
         storage.delete_many([*paths, "many/none", "none"])
         storage.delete_many([])
         assert self.paths(second) == ["many/0001.more", "other"]
+        storage.delete_many([f"none/{number}" for number in range(1000)])  # as many as services take, and none more
+        assert self.paths(second) == ["many/0001.more", "other"]

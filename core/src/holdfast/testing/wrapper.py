@@ -18,15 +18,34 @@ from holdfast.api import (
     Kind,
     LockedError,
     ScratchRequest,
+    SupportsDeleteMany,
+    SupportsGuarantees,
+    SupportsNames,
+    SupportsRename,
+    SupportsSharedLease,
+    SupportsShellDecode,
+    SupportsShellFetch,
     SupportsSource,
+    SupportsStreaming,
+    SupportsWalk,
     UnreachableError,
     hookimpl,
 )
-from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
+from holdfast.testing.able import AbleCodec, AbleStorage
 from holdfast.testing.contract import Configured, assert_same, states
-from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryPlugin, MemoryStorage
+from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryPlugin
 
+_ABLE_STORAGES: tuple[type, ...] = (
+    SupportsDeleteMany,
+    SupportsGuarantees,
+    SupportsNames,
+    SupportsRename,
+    SupportsSharedLease,
+    SupportsShellFetch,
+    SupportsStreaming,
+    SupportsWalk,
+)
 _CONTENT = {"books": [b"theory of kelp\n" * 100_000], "empty": [b""]}
 
 
@@ -35,7 +54,7 @@ class _Wrapped:
 
     def __init__(self) -> None:
         self.codecs = 0
-        self.storage = MemoryStorage("memory")
+        self.storage = AbleStorage("memory")
         self.error: Exception | None = None
 
     @hookimpl
@@ -49,7 +68,7 @@ class _Wrapped:
         if self.error:
             raise self.error
         self.codecs += codec == "plain"
-        return NoCodec() if codec == "plain" else None
+        return AbleCodec() if codec == "plain" else None
 
     @hookimpl
     def holdfast_storage(self, scheme: str) -> Any:
@@ -119,6 +138,25 @@ class WrapperSuite(Configured):
         assert_same(b"".join(decoder.decode(bytes(codec.encode(data)))), data)
         decoder.finish()
 
+    @states("wrapper 2")
+    def test_what_is_written_and_listed_is_the_same(self, registry: Registry) -> None:
+        """The memory of a chunk may be used again, and nothing that was listed is remembered."""
+        storage, chunk = registry.storage("kept://here"), bytearray(b"first ")
+        assert list(storage.list()) == []
+        with storage.writer("a/object") as writer:
+            writer.write(chunk)
+            chunk[:] = b"second"
+            writer.write(memoryview(chunk))
+            chunk[:] = b"wrong!"
+        assert storage.read("a/object") == b"first second"
+        for prefix in ("", "a"):
+            assert [(stat.path, stat.size) for stat in storage.list(prefix)] == [("a/object", 12)]
+        assert storage.stat("a/object").size == 12
+        storage.delete("a/object")
+        assert list(storage.list()) == list(storage.list("a")) == []
+        with pytest.raises(FileNotFoundError):
+            storage.stat("a/object")
+
     @states("wrapper 3")
     def test_what_is_not_served_stays_so(self, registry: Registry, tmp_path: Path) -> None:
         """None stays None, so that the core says what is missing, of whom."""
@@ -171,6 +209,29 @@ class WrapperSuite(Configured):
             if error:
                 raise error("by the test")
         assert [word for word in engine.trace if word in ("enter", "leave")] == ["enter", "leave"]
+
+    @states("wrapper 5")
+    @pytest.mark.parametrize("error", [IntegrityError, KeyboardInterrupt])
+    def test_writers_and_leases_are_left_with_the_error(
+        self, registry: Registry, wrapped: _Wrapped, error: type[BaseException]
+    ) -> None:
+        """A writer that is left without it publishes half an object, and a lease that is not left stays."""
+        storage = registry.storage("kept://here")
+        raised = pytest.raises(error)
+        with raised, storage.lease("name"), storage.writer("a/object") as writer:
+            writer.write(b"half")
+            raise error("by the test")
+        assert (wrapped.storage.objects, wrapped.storage.leases, wrapped.storage.partial) == ({}, set(), set())
+
+    @states("wrapper 6")
+    def test_what_codecs_and_storages_can_besides_is_not_lost(self, registry: Registry, wrapped: _Wrapped) -> None:
+        """Streams, deletions of many, a command for decoding by hand: all that the core asks an object for."""
+        opened = registry.storage("kept://here")
+        able = [each.__name__ for each in _ABLE_STORAGES if isinstance(wrapped.storage, each)]
+        assert [each.__name__ for each in _ABLE_STORAGES if isinstance(opened, each)] == able
+        codec = registry.codec("plain")
+        assert isinstance(codec, SupportsShellDecode)
+        assert codec.command == "cat"
 
     @states("wrapper 6")
     def test_what_was_opened_can_do_what_it_could(self, registry: Registry, tmp_path: Path) -> None:

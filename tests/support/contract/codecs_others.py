@@ -1,0 +1,51 @@
+# mypy: ignore-errors
+"""Codecs that break one sentence each: decoders in threads, commands, suffixes and options."""
+
+import time
+
+from support.contract import add_suites, breaks
+from support.contract.sound_codec import Decoder, Gzip, decoding, suite_of
+
+
+@decoding("codec 10")
+class OneBufferForThreads(Decoder):
+    """All decoders put what comes out into one buffer for a moment."""
+
+    buffer = [b""]  # noqa: RUF012
+
+    def inflate(self, data):
+        for piece in super().inflate(data):
+            self.buffer[0] = piece
+            time.sleep(0.0001)
+            yield self.buffer[0]
+
+
+@breaks("codec 12")
+class CommandSplitsNames(Gzip):
+    """The command does not quote the name of the file."""
+
+    command = "sh -c 'gzip -dc $0'"
+
+
+@breaks("codec 12")
+class CommandRemoves(Gzip):
+    """The command removes the file once it is decoded."""
+
+    command = """sh -c 'gzip -dc "$0" && rm "$0"'"""
+
+
+@breaks("codec 12")
+class CommandStopsAtFrames(Gzip):
+    """The command decodes the first frame alone."""
+
+    command = "python3 -c 'import sys, zlib; print(end=zlib.decompress(open(sys.argv[1], \"rb\").read(), 31))'"
+
+
+@breaks("codec 1")
+class SuffixInOtherDigits(Gzip):
+    """The suffix has letters that are none of ASCII, which file names of the core cannot have."""
+
+    suffix = ".gż"
+
+
+add_suites(globals(), suite_of)
