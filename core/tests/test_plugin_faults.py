@@ -1,6 +1,7 @@
 """A plugin that reads stored bytes wrongly is at fault, and nothing is said of the backup."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,6 +173,26 @@ def test_a_storage_that_reads_otherwise_than_it_lists_is_no_damage(change: Any, 
     with pytest.raises(PluginError, match=text):
         store.verify()
     assert store.state == "complete"
+
+
+def test_a_copy_names_the_storage_that_reads_otherwise_than_it_lists() -> None:
+    class Short(MemoryStorage):
+        def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+            data = super().read(path, offset, length)
+            return data if path.endswith((".json", ".md", "SHA256SUMS")) else data[:-1]
+
+        def stat(self, path: str) -> Stat:
+            return Stat(path=path, size=len(self.objects[path]))
+
+    engine, sound = MemoryEngine(), MemoryStorage()
+    registry = Registry(plugins=[engine], environ={})
+    record = holdfast.backup(URL, store=sound, engine=engine, registry=registry)
+    short, other = Short(), MemoryStorage("other")
+    short.objects = sound.objects
+    result = holdfast.copy(record.id, store=short, to=other, registry=registry)
+    assert [failed.error.exit_code for failed in result.failed] == [14]
+    assert re.search("gives .* bytes of .*, and tells .* as its size", str(result.failed[0].error))
+    assert not any(path.endswith("backup_manifest.json") for path in other.objects)
 
 
 def test_a_place_that_is_not_there_is_not_found_for_a_backup_too() -> None:

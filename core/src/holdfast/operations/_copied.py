@@ -32,6 +32,7 @@ from holdfast.store.manifest import MAX_SIZE, Manifest
 from holdfast.store.names import FINDINGS, INSTRUCTIONS, LABELS, MANIFEST, SUMS
 from holdfast.store.object_bytes import object_bytes
 from holdfast.store.origin import Origin
+from holdfast.store.plugin_faults import reads_otherwise
 from holdfast.store.published import check_published
 from holdfast.store.readers import reading, using_source
 from holdfast.store.removal import discard
@@ -261,6 +262,9 @@ def _copy_object(task: Task, run: Run, wanted: _Object) -> None:
             run.count(len(piece))
             offset += len(piece)
         if offset != wanted.size:
+            listed = task.source.storage.stat(f"{task.folder}/{path}").size
+            if listed == wanted.size:
+                raise reads_otherwise(task.source.storage, name, offset, listed)
             short = f"{offset} bytes" if offset < wanted.size else "more bytes"
             raise _damaged(task, f"{name} has {short}, expected {wanted.size}")
         if running.hexdigest() != wanted.digest:

@@ -26,6 +26,14 @@ class FaultClassifier(Protocol):
         ...
 
 
+def reads_otherwise(storage: Storage, what: str, size: int, listed: int) -> PluginError:
+    """The error of a storage that gives another number of bytes than it tells."""
+    given = "more" if size > listed else str(size)
+    return PluginError(
+        f"{provider(storage)} gives {given} bytes of {what}, and tells {listed} as its size", hint=_UNTOLD
+    )
+
+
 class PluginFaults:
     """FaultClassifiers what does not agree in one backup.
 
@@ -49,11 +57,7 @@ class PluginFaults:
             return error  # what cannot be read now tells nothing
         name = quote_name(blob.path)
         if size != listed:
-            return PluginError(
-                f"{provider(self._storage)} gives {'more' if size > listed else size} bytes of blob {name}, and tells "
-                f"{listed} as its size",
-                hint=_UNTOLD,
-            )
+            return reads_otherwise(self._storage, f"blob {name}", size, listed)
         if digest != blob.digests.get("sha256"):
             return error
         if wrong := self._wrong_hasher():
