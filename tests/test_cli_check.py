@@ -1,6 +1,7 @@
 """`holdfast check`: what a store lets us do, tried without a trace."""
 
 import contextlib
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from support.commandline import Shell
 
 import holdfast
 from holdfast.api import Guarantee
-from holdfast.errors import CredentialsError, HoldfastError, LockedError
+from holdfast.errors import CredentialsError, HoldfastError, LockedError, PluginError
 from holdfast.testing.memory import MemoryStorage, memory_registry
 
 
@@ -102,3 +103,10 @@ def test_a_lease_that_another_check_holds_is_no_failure_but_one_that_nobody_gets
     result = holdfast.check_store(storage, registry=memory_registry())
     assert isinstance(result.failure, LockedError)
     assert [each.holds for each in result.guarantees if each.name == "write"] == [False]
+
+
+def test_guarantees_without_an_end_are_the_failure_of_the_storage() -> None:
+    storage = Loose()
+    storage.guarantees = lambda: (Guarantee(name=f"{number}", holds=True) for number in itertools.count())  # type: ignore[method-assign]
+    with pytest.raises(PluginError, match="more than 1000 guarantees"):
+        holdfast.check_store(storage, registry=memory_registry())

@@ -14,13 +14,15 @@ from typing import Any
 from holdfast.api import Guarantee, Storage, SupportsGuarantees
 from holdfast.defaults import installed
 from holdfast.error_boundary import translate_errors
-from holdfast.errors import HoldfastError, LockedError, quote_name
+from holdfast.errors import HoldfastError, LockedError, PluginError, quote_name
+from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.store.catalog import Catalog, StoreLike, open_catalog
 from holdfast.store.names import MARKER
 
 _LEASE = "check"
 _READS = 5  # of which the median counts
+_MOST_GUARANTEES = 1000  # that a storage may tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,15 @@ class _Trial:
         ):
             yield self._tried(name, attempt, needed=needed)
         if isinstance(self.storage, SupportsGuarantees):
-            yield from self.storage.guarantees()
+            yield from self._own_guarantees(self.storage)
+
+    @staticmethod
+    def _own_guarantees(storage: SupportsGuarantees) -> Iterator[Guarantee]:
+        """What a storage tells itself, if that has an end."""
+        for number, guarantee in enumerate(storage.guarantees()):
+            if number == _MOST_GUARANTEES:
+                raise PluginError(f"{provider(storage)} tells more than {_MOST_GUARANTEES} guarantees, without an end")
+            yield guarantee
 
     def _tried(self, name: str, attempt: Callable[[], Guarantee], *, needed: bool) -> Guarantee:
         try:
