@@ -164,6 +164,14 @@ def test_no_fault_of_a_plugin_makes_a_success_or_blames_another(store: Store, na
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_drill_whose_engine_restores_nothing_says_nothing_of_the_backup(store: Store) -> None:
+    told, _ = store.attempt(OPERATIONS["drill"], "engine", Sabotage("restore.commit", {**ACTS, **MORE}["skip"]))
+    assert told.startswith("14: ")
+    assert "engine-dist" in told
+    states = {record.state for record in holdfast.list_backups(STORE, registry=store.sound)}
+    assert states == {"complete"}
+
+
 HANGING = [
     ("backup", "dump.read next"),
     ("backup", "codec.encode"),

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 import holdfast
-from holdfast.errors import UsageError
+from holdfast.api import Component, Kind
+from holdfast.errors import PluginError, UsageError
 from holdfast.operations.backup import backup
 from holdfast.plan import BackupPlan
 from holdfast.record import Backup
@@ -248,3 +249,31 @@ def test_names_are_asked_for_only_where_that_takes_fewer_requests(cache: Path) -
     storage.asked.clear()
     assert Catalog(storage).find(made[3].id).id == made[3].id
     assert storage.asked == [""]
+
+
+class Named:
+    """A plugin with a service whose names are whatever a test says."""
+
+    def __init__(self, names: object) -> None:
+        self.storage = Service()
+        self.storage.names = lambda _: names  # type: ignore[method-assign, assignment, return-value]
+
+    def holdfast_components(self) -> list[Component]:
+        return [Component(kind=Kind.STORAGE, name="named")]
+
+    def holdfast_storage(self, scheme: str) -> object:
+        return self.storage if scheme == "named" else None
+
+
+@pytest.mark.parametrize(("names", "failure"), [("no list", "expected an iterable"), (["nothing", "of that"], "")])
+def test_that_a_backup_is_not_there_is_said_only_once_all_was_listed(cache: Path, names: object, failure: str) -> None:
+    del cache
+    plugin = Named(names)
+    made = make(plugin.storage)
+    catalog = Catalog(memory_registry(plugin).storage("named://here"))
+    for reference in (made.id, "app/latest"):
+        if failure:
+            with pytest.raises(PluginError, match=failure):
+                catalog.find(reference)
+        else:
+            assert catalog.find(reference).id == made.id

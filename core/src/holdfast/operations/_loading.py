@@ -144,6 +144,15 @@ def _engine(registry: Registry, target: DatabaseURL, manifest: Manifest) -> Engi
     return engine
 
 
+def check_restored(setup: RestoreSetup, scratch: Path, failures: Sequence[Failure] = ()) -> None:
+    """Raise `PluginError` if the target holds nothing although the engine has committed; see `check_target`."""
+    try:
+        check_target(setup.engine, _request(setup, scratch, dry_run=False), setup.manifest, failures, scratch)
+    except PluginError:
+        setup.run.settled = ""
+        raise
+
+
 def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> RestoreResult:
     """Restore as set up; `scratch` is a private folder. Leaves the target as it was, or says what is left."""
     blobs = _blobs(setup, scratch)
@@ -159,11 +168,7 @@ def load(setup: RestoreSetup, scratch: Path, *, dry_run: bool = False) -> Restor
         elif isinstance(session, SupportsPreview):
             preview = session.preview(blobs)
     if not dry_run and not setup.drill:  # a drill compares all of it
-        try:
-            check_target(setup.engine, request, setup.manifest, failures, scratch)
-        except PluginError:
-            setup.run.settled = ""
-            raise
+        check_restored(setup, scratch, failures)
     return RestoreResult(
         id=setup.entry.id,
         name=setup.entry.name,

@@ -26,7 +26,7 @@ from holdfast.api import (
 )
 from holdfast.defaults import default_jobs
 from holdfast.errors import CredentialsError, HoldfastError, IntegrityError, PluginError, UsageError, refusal_text
-from holdfast.operations._loading import RestoreSetup, load, resolve_restore
+from holdfast.operations._loading import RestoreSetup, check_restored, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
 from holdfast.plugins.engine import options_for
 from holdfast.plugins.guard import provider
@@ -253,6 +253,8 @@ def _compare(setup: RestoreSetup, scratch: Scratch, folder: Path, outcome: _Outc
                 f"the proof was recorded by the method '{recorded.method}', which the installed engine "
                 f"'{setup.engine.name}' cannot repeat (it has '{repeated.method}')"
             )
+        if recorded.objects and not repeated.objects:
+            check_restored(setup, folder)  # an engine that restored nothing at all says nothing of the backup
         outcome.compared = len(recorded.objects)
         outcome.differences += compare(recorded, repeated)
 

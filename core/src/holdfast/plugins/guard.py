@@ -156,6 +156,8 @@ class _Calls:
         return PluginError(f"{self.blame.culprit()} breaks its contract: {got}, expected {expected}")
 
     def _iterated(self, what: str, value: object, rule: _Rule) -> Iterator[Any]:
+        if isinstance(value, str | bytes):  # whose items would be of the right type
+            raise self._wrong(what, value, f"an iterable of {_names(rule)}")
         try:
             with self.called(what):
                 items = iter(value)  # type: ignore[call-overload]

@@ -63,7 +63,7 @@ def _meant(catalog: "Catalog", name: str, wanted: str) -> Sequence[Entry]:
     folders = _folders(catalog.storage, name)
     if folders is not None:
         keys = [key for key in folders if key[1].startswith(wanted)]
-        if len(keys) <= FEW:
+        if 0 < len(keys) <= FEW:  # that there is none is said only once all was listed
             return sorted(_reloaded(catalog, keys), key=lambda entry: (entry.created_at, entry.id))
     return catalog.listing(name or None, beginning=wanted).entries
 
