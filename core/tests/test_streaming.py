@@ -374,12 +374,15 @@ def test_a_plugin_that_asks_for_pieces_is_not_waited_for_until_their_thread_has_
     thread.start()
     try:
         assert hangs.wait(20)
+        while {call.what for call in calls_under_way()} != {"decode()"}:
+            time.sleep(0.005)  # until it has asked for a piece
+        until = time.monotonic() + PATIENCE  # for so long, and longer, the end of the hanging thread is waited for
         stop.set(KeyboardInterrupt())
-        until = (
-            time.monotonic() + PATIENCE * 0.9
-        )  # for so long, and longer, the end of the hanging thread is waited for
-        while time.monotonic() < until:
-            waited_for += [call.what for call in calls_under_way()]
+        while True:
+            under_way = [call.what for call in calls_under_way()]
+            if time.monotonic() > until:
+                break
+            waited_for += under_way
             time.sleep(0.005)
     finally:
         goes_on.set()
