@@ -56,11 +56,8 @@ class RequestTests(StorageParts):
         if not isinstance(second, SupportsNames):
             return
         folders = [f"20260102T030405Z-{number:06}" for number in range(self.many)]
-        for path in (
-            *(f"app/{folder}/{name}" for folder in folders for name in ("data", "a/b")),
-            "app/object",
-            "b/c/d",
-        ):
+        more = (f"app/{folders[0]}/more", f"app/{folders[-1]}/a/b", "app/object", "b/c/d")
+        for path in (*(f"app/{folder}/data" for folder in folders), *more):
             self.put(storage, path)
         with storage.lease("held"):
             assert sorted(second.names("app")) == folders
