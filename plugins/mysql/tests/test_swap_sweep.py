@@ -43,6 +43,15 @@ def test_a_lock_that_is_not_got_leaves_the_old_database(sweep: SwapSweep, patter
     assert sweep.interrupt(number_of(sweep, pattern), "lock") == "old"
 
 
+@pytest.mark.parametrize("fault", ["error", "cut"])
+def test_what_fails_after_the_old_database_is_gone_makes_no_failure(sweep: SwapSweep, fault: str) -> None:
+    """What describes a database is made then, and asked what there is to tell; the sweep refuses an error with it."""
+    gone = max(number for number, text in enumerate(sweep.statements, 1) if text.startswith(b"DROP DATABASE IF EXISTS"))
+    after = range(gone + 1, len(sweep.statements) + 1)
+    assert len(after) > 2
+    assert {sweep.interrupt(number, fault) for number in after[:: tries(4, long=1)]} == {"new"}
+
+
 def test_putting_back_may_be_cut_off_too(sweep: SwapSweep, tmp_path: Path) -> None:
     """An error in the last of the swap, and then a SIGKILL in what undoes it: in the middle of that and at its end."""
     refused = number_of(sweep, rb"UPDATE `\w+`\.`holdfast_restore_\w+` SET script=\S+ X'\w*22646f6e65")

@@ -151,19 +151,20 @@ class MysqlRestore:
 
     def commit(self) -> None:
         """Add what acts on rows; where a target is replaced, this is when it is."""
-        with translate_errors(f"cannot finish the restore into {quote_name(self._target)}"):
-            self._finish()
+        with translate_errors(action := f"cannot finish the restore into {quote_name(self._target)}"):
+            self._make_rest()
+        # Where the old database is gone nothing makes a failure of the restore any more.
+        with _as_warnings(self.warnings, self._target) if self._done else translate_errors(action):
+            self._describe()
         self._done = True
 
-    def _finish(self) -> None:
-        """Make what acts on rows, and at the very end what only describes them."""
-        self._make_rest()
+    def _describe(self) -> None:
+        """Make what only describes the rows, and tell what there is to know of them."""
         chosen = [item for item in self._after if item.kind == "histogram" and self._chooses(item)]
         self.warnings += make_histograms(self._session, self._target, chosen)
         if not self._request.drill:
             self.warnings += absent_parents(self._session, self._target)
-            self.warnings += lost_statistics([name for name in self._facts.get("statistics", ()) if name in
-                                              self._selection])  # fmt: skip
+            self.warnings += lost_statistics([*filter(self._selection.__contains__, self._facts.get("statistics", ()))])
         if self._facts.get("read_only") and not (self._request.drill or self._request.selective):
             self.warnings += make_read_only(self._session, self._target)
 
@@ -242,6 +243,19 @@ class MysqlRestore:
             if self._swapping:
                 log.warning("the replacement failed, %s is put back", quote_name(self._target))
             recover(self._location, self._target, self._journal.token, patience=RECONNECT if self._swapping else 0)
+
+
+@contextmanager
+def _as_warnings(warnings: list[str], target: str) -> Iterator[None]:
+    """Tell of what goes wrong after a restore."""
+    try:
+        with translate_errors("what follows it has failed"):
+            yield
+    except HoldfastError as error:
+        warnings.append(
+            f"database {quote_name(target)} is restored; it may lack histograms, or not be read-only as it was, and "
+            f"what else there is to know of it is not told: {error.message}"
+        )
 
 
 def _killer(location: Location, session: Session, journal: Journal | None) -> Session | None:
