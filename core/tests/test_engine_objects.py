@@ -72,7 +72,7 @@ class LosingScratch(MemoryScratch):
     """It has other content by the time that it is checked."""
 
     def check(self) -> list[str]:
-        self._engine.contents["lost"] = {"other": b"content"}
+        self._engine.contents["lost"] = {"other": [b"content"]}
         return []
 
 
