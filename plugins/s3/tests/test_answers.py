@@ -3,12 +3,12 @@
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.databases import make_database
-from support.servers.s3_proxy import S3Proxy, Seen, running_proxy
+from support.servers.s3_proxy import S3Proxy, Seen
 from support.servers.seaweed import READER_ACCESS, READER_SECRET, S3Server, keys
 
 import holdfast
@@ -18,20 +18,6 @@ from holdfast_s3.location import Location
 from holdfast_s3.storage import S3Storage
 
 PART = 5 << 20
-
-
-@pytest.fixture(scope="module")
-def proxy(service: S3Server) -> Iterator[S3Proxy]:
-    with running_proxy(service) as running:
-        yield running
-
-
-@pytest.fixture
-def storage(server: S3Server, proxy: S3Proxy, prefix: str) -> Iterator[S3Storage]:
-    """A storage behind the proxy, which does nothing wrong yet."""
-    proxy.seen.clear()
-    yield S3Storage(Location.parse(f"{proxy.url('first', prefix)}&part_size=5M"))
-    proxy.fault = lambda _request: ""
 
 
 def put(storage: S3Storage, path: str, data: bytes) -> None:

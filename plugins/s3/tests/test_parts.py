@@ -4,32 +4,17 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from support.servers.s3_proxy import S3Proxy, Seen, running_proxy
+from support.servers.s3_proxy import S3Proxy, Seen
 from support.servers.seaweed import S3Server
 
 from holdfast.errors import CredentialsError
-from holdfast_s3.location import Location
 from holdfast_s3.part_buffer import Buffers, PartBuffer
 from holdfast_s3.storage import S3Storage
 
 PART = 5 << 20
-
-
-@pytest.fixture(scope="module")
-def proxy(service: S3Server) -> Iterator[S3Proxy]:
-    with running_proxy(service) as running:
-        yield running
-
-
-@pytest.fixture
-def storage(server: S3Server, proxy: S3Proxy, prefix: str) -> Iterator[S3Storage]:
-    del server
-    yield S3Storage(Location.parse(f"{proxy.url('first', prefix)}&part_size=5M"))
-    proxy.fault = lambda _request: ""
 
 
 def test_the_next_part_is_filled_while_one_is_sent(storage: S3Storage, proxy: S3Proxy) -> None:

@@ -123,7 +123,7 @@ class Catalog:
         Links and the like in the place of a source or backup are added to `foreign`, sources whose folders cannot be
         read to `hidden`.
         """
-        folders: dict[tuple[str, str], dict[str, Stat]] = {}
+        folders: dict[Key, dict[str, Stat]] = {}
         foreign = [] if foreign is None else foreign
         hidden = {} if hidden is None else hidden
         try:

@@ -11,7 +11,7 @@ from holdfast.errors import IntegrityError, NotFoundError, UsageError, quote_nam
 from holdfast.store.entry import Entry
 from holdfast.store.lineage import are_mixed, describe, lineages
 from holdfast.store.manifest import Manifest
-from holdfast.store.manifest_cache import origin_text
+from holdfast.store.manifest_cache import Key, origin_text
 from holdfast.store.names import ID, is_source_name
 from holdfast.store.renames import renamed_hint
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from holdfast.store.catalog import Catalog
 
 FEW = 16  #: backups that are looked at each by itself: of more, all are listed
-
-_Key = tuple[str, str]
 
 
 def is_latest(reference: str) -> bool:
@@ -94,11 +92,11 @@ def _quickly(catalog: "Catalog", name: str) -> Entry | None:
     return None
 
 
-def _reloaded(catalog: "Catalog", keys: Sequence[_Key]) -> Iterator[Entry]:
+def _reloaded(catalog: "Catalog", keys: Sequence[Key]) -> Iterator[Entry]:
     return (entry for key in keys if (entry := catalog.entry(*key)) is not None)
 
 
-def _folders(storage: Storage, name: str) -> list[_Key] | None:
+def _folders(storage: Storage, name: str) -> list[Key] | None:
     """The folders of backups, of one source or all; None where the storage cannot list names alone, or not all."""
     if not isinstance(storage, SupportsNames):
         return None
