@@ -15,6 +15,7 @@ import holdfast
 from holdfast.defaults import installed
 from holdfast.errors import IntegrityError, LockedError, UnsafeError
 from holdfast.operations.copy import Copying
+from holdfast.store.readers import reader_lease
 from holdfast.tasks import backup_task, copy_task, drill_task
 
 
@@ -283,8 +284,8 @@ def test_a_database_that_is_adopted_after_a_copy_is_copied_on(shell: Shell, two:
     assert "app/source.json in the store is not valid, as storage 'file' of holdfast" in failed.error
 
 
-def test_a_backup_that_is_in_use_is_waited_for(shell: Shell, two: list[str]) -> None:
-    with installed().storage(str(shell.store)).lease(two[0]):
+def test_a_backup_that_is_being_deleted_is_waited_for(shell: Shell, two: list[str]) -> None:
+    with installed().storage(str(shell.store)).lease(reader_lease(two[0])):
         done = holdfast.copy(two[0], store=str(shell.store), to=str(shell.folder / "other"))
     assert isinstance(done.failed[0].error, LockedError)
     assert holdfast.list_backups(str(shell.folder / "other")) == []

@@ -19,7 +19,7 @@ from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.folder import FolderStorage
-from holdfast.store.readers import reading
+from holdfast.store.readers import deleting, reading
 from holdfast.testing.memory import URL, MemoryEngine, memory_registry
 
 
@@ -46,11 +46,11 @@ def test_a_backup_that_is_being_read_stays_and_is_said(storage: FolderStorage) -
     with reading(storage, find(storage, old)):
         result = prune_to_one(storage)
         assert [choice.id for choice in result.kept] == [new, old]
-        assert f"kept app/{old}, which another process is reading" in result.warnings[0]
-        with pytest.raises(LockedError, match="another process is reading it"):
+        assert f"kept app/{old}, which another process is reading or making" in result.warnings[0]
+        with pytest.raises(LockedError, match="another process is reading or making it"):
             delete(old, store=storage, registry=memory_registry())
     with (
-        storage.lease(old),
+        deleting(storage, find(storage, old)),
         pytest.raises(LockedError, match="is being deleted by another process"),
         reading(storage, find(storage, old)),
     ):
@@ -77,11 +77,21 @@ def test_a_store_without_room_for_a_lease_is_pruned_all_the_same(
     assert Catalog(storage).listing().entries == ()
 
 
-def test_a_reader_waits_for_whoever_is_just_done_with_a_backup(storage: FolderStorage) -> None:
+def test_a_published_backup_is_read_whoever_holds_the_lease_of_its_making(storage: FolderStorage) -> None:
+    """On a service, that of a killed process goes on for a minute, and a restore need not wait for it."""
     made = make(storage)
-    with ExitStack() as publishing:
-        publishing.enter_context(storage.lease(made))
-        timer = threading.Timer(0.2, publishing.close)
+    with storage.lease(made):
+        with reading(storage, find(storage, made)):
+            pass
+        with pytest.raises(LockedError, match="reading or making it"):
+            delete(made, store=storage, registry=memory_registry(), allow_last=True)
+
+
+def test_a_reader_waits_for_a_deletion_that_gives_up(storage: FolderStorage) -> None:
+    made = make(storage)
+    with ExitStack() as deletion:
+        deletion.enter_context(deleting(storage, find(storage, made)))
+        timer = threading.Timer(0.2, deletion.close)
         timer.start()
         with reading(storage, find(storage, made)):
             assert find(storage, made).id == made

@@ -85,7 +85,7 @@ def test_a_statement_ends_with_whatever_the_handler_of_a_signal_raises(server: P
 
 def _start(*arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "holdfast", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "holdfast", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
 
 
@@ -103,7 +103,8 @@ def _signal_and_look(
 ) -> None:
     children = _descendants(process.pid)
     process.send_signal(kind)
-    assert process.wait(20) in (128 + kind, -kind)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode in (128 + kind, -kind), said.decode()
     wait_until(lambda: _active(server, database, "") == 0)
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 

@@ -45,7 +45,7 @@ def delete(
             with deleting(catalog.storage, entry):
                 remove_backup(catalog, entry)
         except LockedError as error:
-            why = f"{entry.id} is kept, because another process is reading it"
+            why = f"{entry.id} is kept, because another process is reading or making it"
             raise LockedError(why, hint="run it again when that is done") from error
         log.info("deleted %s", entry.folder, extra={"id": entry.id, "source_name": entry.name})
         run.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)

@@ -96,7 +96,7 @@ class PruneResult:
             if AHEAD in choice.reasons
         ]
         used = [
-            f"kept {choice.name}/{choice.id}, which another process is reading: the next prune deletes it"
+            f"kept {choice.name}/{choice.id}, which another process is reading or making: the next prune deletes it"
             for choice in self.choices
             if choice.in_use
         ]

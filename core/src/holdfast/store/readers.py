@@ -1,4 +1,4 @@
-"""Who reads a backup and who deletes it: readers share its lease, a deletion needs it alone; a rename its source's."""
+"""Who reads a backup and who deletes it: readers share a lease, a deletion needs it alone; a rename its source's."""
 
 import errno
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("holdfast.store")
 # A store that may only be read, or that is full, has no place for a lease, and some file systems have no locks.
 _NO_LEASE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOSPC, errno.EDQUOT})
 _NO_LEASE |= {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-_PATIENCE = 2.0  # seconds: whoever has just published a backup holds its lease until its name is on the disk
+_PATIENCE = 2.0  # seconds: a deletion that finds its backup in use gives its lease back at once
 _PAUSE = 0.05
 
 
@@ -26,13 +26,14 @@ def reading(storage: Storage, entry: Entry) -> Iterator[None]:
     """Keep a backup from being deleted, and its source from being renamed, for as long as it is read.
 
     A storage without shared leases, or one that takes none now, is read without. A backup that has been deleted since
-    it was found is a `NotFoundError`, one that another process does not let go of a `LockedError`.
+    it was found is a `NotFoundError`, one that another process is deleting a `LockedError`. Whoever made it is not
+    waited for: published is published, and on a service the lease of a killed process goes on for a minute.
     """
-    busy = f"backup {entry.folder} is being deleted by another process, or not yet done with"
+    busy = f"backup {entry.folder} is being deleted by another process"
     with ExitStack() as stack:
         stack.enter_context(using_source(storage, entry.name, only_reads=True))
         if isinstance(storage, SupportsSharedLease) and _take(
-            stack, lambda: _patiently(storage, entry.id, busy), entry.id, only_reads=True
+            stack, lambda: _patiently(storage, reader_lease(entry.id), busy), entry.id, only_reads=True
         ):
             check_published(storage, entry.folder)
         yield
@@ -40,13 +41,15 @@ def reading(storage: Storage, entry: Entry) -> Iterator[None]:
 
 @contextmanager
 def deleting(storage: Storage, entry: Entry) -> Iterator[None]:
-    """Keep readers from a backup until it is gone; one that is being read is a `LockedError`.
+    """Keep readers from a backup until it is gone; one that is being read or made is a `LockedError`.
 
     On a store that takes no lease now, a full one for instance, it is deleted without: that is what makes room.
     """
     with ExitStack() as stack:
         stack.enter_context(using_source(storage, entry.name))
         _take(stack, lambda: storage.lease(entry.id), entry.id)
+        if isinstance(storage, SupportsSharedLease):
+            _take(stack, lambda: storage.lease(reader_lease(entry.id)), entry.id)
         yield
 
 
@@ -58,6 +61,11 @@ def using_source(storage: Storage, name: str, *, only_reads: bool = False) -> It
             busy = f"the source '{name}' is being renamed by another process"
             _take(stack, lambda: _patiently(storage, source_lease(name), busy), name, only_reads=only_reads)
         yield
+
+
+def reader_lease(backup_id: str) -> str:
+    """The lease that those share who read a backup, and that whoever deletes it needs alone."""
+    return f"reading-{backup_id}"
 
 
 def source_lease(name: str) -> str:
