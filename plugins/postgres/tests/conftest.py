@@ -9,6 +9,8 @@ from support.foreground import take_signals
 from support.servers.postgres import PostgresServer, postgres_server
 from support.servers.postgres_odd import has_contrib, make_roles, odd_script
 
+from holdfast_postgres.restore import archive_loader
+
 __all__ = ["postgres_server"]
 
 take_signals()
@@ -38,6 +40,12 @@ def target(server: PostgresServer) -> Iterator[str]:
 def bare(postgres_server: PostgresServer) -> bool:
     """Whether the server has no contrib modules, as that of the wheel which the matrix tests."""
     return not has_contrib(postgres_server)
+
+
+@pytest.fixture
+def several_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pg_restore use all its jobs on archives of any size, as it does on large ones."""
+    monkeypatch.setattr(archive_loader, "_LARGE", 0)
 
 
 @pytest.fixture

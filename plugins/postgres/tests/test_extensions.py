@@ -17,6 +17,8 @@ from holdfast_postgres.hints import ExtensionHint
 from holdfast_postgres.proof.record import repeat_proof
 from holdfast_postgres.session import settings
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 ROWS = 3000
 FORMATS = ("parallel", "custom", "directory", "tar")
 

@@ -11,6 +11,8 @@ from holdfast.api import ObjectKind, UsageError
 from holdfast_postgres.kinds import ENTRY_KINDS
 from holdfast_postgres.plugin import plugin
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 SCHEMA = (
     "CREATE TABLE users (id int PRIMARY KEY, mail text)",
     "INSERT INTO users VALUES (1, 'a')",

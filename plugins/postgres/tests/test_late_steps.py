@@ -9,6 +9,8 @@ from holdfast.api import HoldfastError, IntegrityError, UnreachableError
 from holdfast_postgres.errors import content_error, is_content
 from holdfast_postgres.restore.statement_objects import object_of
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 
 def test_statistics_that_cannot_be_made_are_a_warning(server: PostgresServer, database: str, store: str) -> None:
     """Of that table alone; a drill runs the same steps as a restore and says so too."""

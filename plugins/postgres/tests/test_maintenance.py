@@ -13,6 +13,8 @@ from holdfast.api import HoldfastError
 from holdfast_postgres.scratch import list_databases
 from holdfast_postgres.target.abandoned import DRILL_MARKER, DRILL_PREFIX
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 
 @pytest.fixture
 def role(server: PostgresServer) -> Iterator[str]:

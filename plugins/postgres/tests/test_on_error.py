@@ -11,6 +11,8 @@ from support.sweeps import paired, swept
 import holdfast
 from holdfast.api import HoldfastError
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 CONTINUE = {"on_error": "continue"}
 # Rows that break a foreign key, a CHECK whose function has changed, a unique index that has missed a row, and a domain.

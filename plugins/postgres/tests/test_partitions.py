@@ -8,6 +8,8 @@ from support.servers.postgres import PostgresServer
 import holdfast
 from holdfast.testing.drills import drill_mutated
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 TREES = 20
 _TREE = """
 CREATE TABLE tree_{0} (id int, at date) PARTITION BY RANGE (at);

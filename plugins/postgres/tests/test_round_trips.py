@@ -11,6 +11,8 @@ from support.servers.postgres import PostgresServer
 
 import holdfast
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 _FEW, _MANY = 50, 200
 _LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]*): (.*)", re.MULTILINE)
 # What pg_dump and pg_restore say first, and so do the scripts that psql runs.

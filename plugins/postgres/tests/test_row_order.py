@@ -7,6 +7,8 @@ from support.sweeps import paired, swept
 import holdfast
 from holdfast.api import HoldfastError
 
+pytestmark = pytest.mark.usefixtures("several_sessions")
+
 _CHECKED = (
     "CREATE TABLE {codes} (code int PRIMARY KEY, name text)",
     "INSERT INTO {codes} SELECT n, repeat('x', 90) FROM generate_series(1, 12000) n",

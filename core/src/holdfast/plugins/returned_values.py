@@ -3,9 +3,11 @@
 A manifest with a number where it needs text would be published, and no restore could read it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from itertools import product
+from operator import attrgetter
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -50,18 +52,18 @@ def _kind_of(kind: type) -> type | None:
 
 def _is_flat_and_right(value: Any, kind: type) -> bool:
     """Whether each field has one of the plain types that it may have: quick, where dumps have thousands of values."""
-    expected = _flat(kind)
-    return bool(expected) and all(type(getattr(value, name)) in types for name, types in expected)
+    flat = _flat(kind)
+    return flat is not None and tuple(map(type, flat[0](value))) in flat[1]
 
 
 @cache
-def _flat(kind: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
-    """The types of each field, nothing where one of them has parts, or a rule of its own."""
+def _flat(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], frozenset[tuple[type, ...]]] | None:
+    """What gets all fields, and which types they may have together; None where one has parts, or a rule of its own."""
     expected = {}
     for name, hint in get_type_hints(kind).items():
         expected[name] = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     simple = kind is not Source and all(part in _SCALARS for types in expected.values() for part in types)
-    return tuple(expected.items()) if simple else ()
+    return (attrgetter(*expected), frozenset(product(*expected.values()))) if simple and len(expected) > 1 else None
 
 
 def _tree(value: Any) -> Any:

@@ -3,7 +3,8 @@
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TypeVar
 
 from psycopg import Connection
@@ -28,36 +29,45 @@ def in_batches(items: Iterable[tuple[Item, int]]) -> list[list[Item]]:
     return batches
 
 
-def in_sessions(
-    items: Sequence[Item],
-    work: "Callable[[Connection[TupleRow], Item], Result]",
-    open_session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]",
-    jobs: int,
-) -> list[Result]:
-    """Do it for each item in up to `jobs` sessions; the results in the order of the items, or the first error."""
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(items)):
-        todo.put(number)
-    results: dict[int, Result] = {}
-    errors: list[BaseException] = []
+@dataclass(frozen=True)
+class Sessions:
+    """Up to `jobs` sessions for the same work: `first` is open already, and stays so."""
 
-    def run() -> None:
-        try:
-            with open_session() as connection:
-                while not errors:
-                    number = todo.get_nowait()
-                    results[number] = work(connection, items[number])
-        except queue.Empty:
-            return
-        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
-            errors.append(error)
+    first: "Connection[TupleRow]"
+    open_another: "Callable[[], AbstractContextManager[Connection[TupleRow]]]"
+    jobs: int
 
-    workers = min(jobs, len(items))
-    threads = [threading.Thread(target=run, name="holdfast-session", daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return [results[number] for number in range(len(items))]
+    def each(self, items: Sequence[Item], work: "Callable[[Connection[TupleRow], Item], Result]") -> list[Result]:
+        """Do it for each item; the results in the order of the items, or the first error."""
+        todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in range(len(items)):
+            todo.put(number)
+        results: dict[int, Result] = {}
+        errors: list[BaseException] = []
+
+        def run(session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]") -> None:
+            try:
+                with session() as connection:
+                    while not errors:
+                        number = todo.get_nowait()
+                        results[number] = work(connection, items[number])
+            except queue.Empty:
+                return
+            except Exception as error:  # noqa: BLE001 (raised by the thread that waits)
+                errors.append(error)
+            except BaseException as error:  # of the handler of a signal: nobody waits for the others
+                errors.append(error)
+                raise
+
+        threads = [
+            threading.Thread(target=run, args=(self.open_another,), name="holdfast-session", daemon=True)
+            for _ in range(min(self.jobs, len(items)) - 1)
+        ]
+        for thread in threads:
+            thread.start()
+        run(lambda: nullcontext(self.first))
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return [results[number] for number in range(len(items))]

@@ -36,6 +36,7 @@ from holdfast_postgres.merge.relations import (
     read_relations,
 )
 from holdfast_postgres.merge.routines import carried_routines, made_again
+from holdfast_postgres.parallel import Sessions
 from holdfast_postgres.restore.run import RestoreRun
 from holdfast_postgres.restore.script_run import run_script
 from holdfast_postgres.restore.search_path import second_path, with_path
@@ -238,7 +239,9 @@ class Merge:
             return
         names = [name for name, kind in self._plan.kinds.items() if kind in "rpm" and name not in self._plan.kept]
         try:
-            self._run.warn(analyze(lambda: connected(self._run.target.location), names, self._run.request.jobs))
+            with connected(self._run.target.location) as target:
+                sessions = Sessions(target, lambda: connected(self._run.target.location), self._run.request.jobs)
+                self._run.warn(analyze(sessions, names))
         except (psycopg.Error, HoldfastError) as error:  # the selection is there, whatever becomes of the server
             self._run.warn([f"no statistics of what was put into {self._where}: {' '.join(str(error).split())}"])
 

@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, IntegrityError, ObjectProof, Proof, quote_name
 from holdfast_postgres.catalog import SequenceState, Table
 from holdfast_postgres.errors import translate_errors
+from holdfast_postgres.parallel import Sessions
 from holdfast_postgres.proof.comparable import Comparable, comparable_definitions, has_public
 from holdfast_postgres.proof.configuration import (
     ConfigurationSetting,
@@ -96,7 +97,7 @@ def record_proof(scope: ProofScope, open_session: OpenSession, *, major: int, jo
             others = [*prove_definitions(definitions, grouped=grouped), prove_comments(connection)]
         if scope.large_objects:
             others.append(prove_large_objects(connection))
-    rows = prove_tables(proven, sizes, open_session, jobs, conditions)
+        rows = prove_tables(proven, sizes, Sessions(connection, open_session, jobs), conditions)
     missing = [table for table, proof in zip(proven, rows, strict=True) if proof is None]
     if missing:
         raise HoldfastError(f"table {quote_name(missing[0].name)} vanished from the snapshot")
@@ -154,8 +155,8 @@ def repeat_proof(recorded: Proof, open_session: OpenSession, *, major: int, jobs
         tables = [*settings.tables, *(TableSetting(setting.schema, setting.name) for setting in configuration)]
         digested = [*tables, *settings.stored]
         sizes = table_sizes(connection, digested)
+        proofs = prove_tables(digested, sizes, Sessions(connection, open_session, jobs), conditions)
     others += as_recorded(recorded.objects, unknown)
-    proofs = prove_tables(digested, sizes, open_session, jobs, conditions)
     rows = with_moved_rows(proofs[: len(tables)], tables, _of_kind(recorded, TABLE), open_session)
     stored = with_moved_rows(proofs[len(tables) :], settings.stored, _of_kind(recorded, STORED), open_session)
     rows, computed = with_generated(rows, tables, recorded.objects, stored, open_session)

@@ -5,7 +5,7 @@ Two seeds of `sum(hashtextextended(row::text, seed)::numeric)` and the number of
 so the digest of a COPY stream would prove nothing. Manual: "Composite Types", "pg_proc" for the hash functions.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from holdfast.api import HoldfastError, ObjectProof, quote_name
 from holdfast_postgres.catalog import Table, schemas, unambiguous_schemas
 from holdfast_postgres.errors import translate_errors
-from holdfast_postgres.parallel import in_batches, in_sessions
+from holdfast_postgres.parallel import Sessions, in_batches
 from holdfast_postgres.proof.values import hex_digest, object_name
 from holdfast_postgres.session import quoted, releasing_locks
 
@@ -64,11 +64,10 @@ def table_sizes(connection: "Connection[TupleRow]", settings: Sequence[TableSett
 def prove_tables(
     settings: Sequence[TableSetting],
     sizes: Sequence[int],
-    open_session: "Callable[[], Connection[TupleRow]]",
-    jobs: int,
+    sessions: Sessions,
     conditions: Mapping[tuple[str, str], str],
 ) -> list[ObjectProof | None]:
-    """Digest tables in up to `jobs` sessions, None for those that are not there; the first error is raised here.
+    """Digest tables, None for those that are not there; the first error is raised here.
 
     Of those with a condition, a WHERE clause, only these rows count.
     """
@@ -77,7 +76,7 @@ def prove_tables(
     batches = in_batches([(number, sizes[number]) for number in order])
     with translate_errors("cannot compute the proof"):
         work = [[tables[number] for number in batch] for batch in batches]
-        results = in_sessions(work, _prove_batch, open_session, jobs)
+        results = sessions.each(work, _prove_batch)
     proofs: list[ObjectProof | None] = [None] * len(settings)
     for batch, group in zip(batches, results, strict=True):
         for number, proof in zip(batch, group, strict=True):

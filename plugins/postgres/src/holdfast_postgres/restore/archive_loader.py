@@ -22,6 +22,7 @@ from holdfast_postgres.restore.second_attempt import ArchiveEntries, SecondAttem
 from holdfast_postgres.selection.archive_entries import configuration, with_needing
 
 _BEFORE, _DATA, _AFTER = "pre-data", "data", "post-data"
+_LARGE = 256 << 10  # bytes of an archive; of what is smaller one session has done all before others have begun
 _ALL = (_BEFORE, _DATA, _AFTER)
 _SECTIONS = {PRE_DATA: _BEFORE, ROWS: _DATA, LATER_ROWS: _DATA, POST_DATA: _AFTER}
 
@@ -82,7 +83,7 @@ class ArchiveLoader:
 
     def _passes(self, step: Step, path: Path) -> Iterator[_Pass]:
         """The runs of pg_restore, one after the other; each is asked for when those before it have ended."""
-        jobs = self._run.request.jobs if self._is_parallel(step) else 1
+        jobs = self._run.request.jobs if self._is_parallel(step) and _is_large(self._run, path) else 1
         entries = self.contents.read(path)
         config = configuration(entries)
         wanted = self.contents.wanted(step, entries)
@@ -241,6 +242,11 @@ class ArchiveLoader:
         if hints.format in ("custom", "directory") or step.phase == POST_DATA:
             return True
         return hints.format == "parallel" and step.phase == ROWS and not hints.large_tables
+
+
+def _is_large(run: RestoreRun, path: Path) -> bool:
+    """Whether further sessions of pg_restore, of which each run takes two more than it has jobs, are worth it."""
+    return bool(run.hints.large_tables) or not path.is_file() or path.stat().st_size >= _LARGE
 
 
 def _spool(run: RestoreRun, blob: Blob) -> Path:

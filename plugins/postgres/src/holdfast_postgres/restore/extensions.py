@@ -26,6 +26,8 @@ class Extensions:
     def begin(self) -> None:
         """Enter the modes, before anything else is restored, and find out what is to be left out."""
         run = self._run
+        if not self._modes and special_extensions.PLACES.keys().isdisjoint(run.hints.extensions):
+            return
         with run.connected() as connection, run.translated("cannot prepare the extensions"):
             there = installed_extensions(connection)
             for extension in self._modes:

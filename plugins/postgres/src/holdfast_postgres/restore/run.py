@@ -175,19 +175,19 @@ class RestoreRun:
             if self._prepared:
                 return
             self._prepared = True
-            self.target.prepare()
-            self.client_location, peer = self._client_location()
+            with self.target.prepared() as connection:
+                self.client_location, peer = self._client_location(connection)
             self._processes = self._stack.enter_context(
                 ClientProcesses(self.client_location, self.request.scratch, peer=peer, stalls=Stalls(self.connected))
             )
 
-    def _client_location(self) -> tuple[Location, Peer | None]:
+    def _client_location(self, connection: WatchedConnection) -> tuple[Location, Peer | None]:
         """The target for client programs, with the settings of their sessions, and the address that it has.
 
         A pooler refuses a start-up packet that has some: there the sessions must have them already.
         """
         location, settings = self.target.into, self._settings()
-        with self.connected() as connection, translate_errors(f"cannot read {location.label}"):
+        with translate_errors(f"cannot read {location.label}"):
             peer = connection.peer
             if not is_pooled(connection):
                 return location.with_options(settings), peer

@@ -22,6 +22,7 @@ from holdfast_postgres.hints import Hints, LargeTableHint, read_hints
 from holdfast_postgres.location import Location
 from holdfast_postgres.merge import Merge, preview
 from holdfast_postgres.options import PostgresOptions
+from holdfast_postgres.parallel import Sessions
 from holdfast_postgres.proof.meanings import changed_meanings
 from holdfast_postgres.restore.archive_loader import ArchiveLoader
 from holdfast_postgres.restore.extensions import Extensions
@@ -215,17 +216,19 @@ class PostgresRestore:
     def _analyze(self) -> None:
         """Collect the planner's statistics of every table."""
         run = self._run
-        try:
-            with run.connected() as connection, translate_errors(f"cannot read {run.target.into.label}"):
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(run.connected())
+            except UnreachableError as error:
+                if run.request.drill or run.server.major < LOGIN_TRIGGERS_SINCE:
+                    raise
+                with databases.maintenance(run.target.location, avoid=run.target.into.database):
+                    pass  # the server is there: what was restored lets nobody in, as an event trigger on login may
+                run.warn([f"no statistics, since no session was possible: {error.message}"])
+                return
+            with translate_errors(f"cannot read {run.target.into.label}"):
                 tables = read_tables(connection)
-        except UnreachableError as error:
-            if run.request.drill or run.server.major < LOGIN_TRIGGERS_SINCE:
-                raise
-            with databases.maintenance(run.target.location, avoid=run.target.into.database):
-                pass  # the server is there: what was restored lets nobody in, as an event trigger on login may
-            run.warn([f"no statistics, since no session was possible: {error.message}"])
-            return
-        run.warn(analyze(run.connected, tables, run.request.jobs))
+            run.warn(analyze(Sessions(connection, run.connected, run.request.jobs), tables))
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The planner's statistics, in several sessions: what fails is a warning, since all rows are there."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 
 import psycopg
 from psycopg import Connection
@@ -9,7 +8,7 @@ from psycopg.rows import TupleRow
 
 from holdfast.api import quote_name
 from holdfast_postgres.errors import server_error
-from holdfast_postgres.parallel import in_batches, in_sessions
+from holdfast_postgres.parallel import Sessions, in_batches
 from holdfast_postgres.session import quoted
 from holdfast_postgres.target.contents import OWN_SCHEMA
 
@@ -34,18 +33,15 @@ def read_tables(connection: "Connection[TupleRow]") -> list[Name]:
     return [(schema, name) for schema, name in connection.execute(_TABLES)]
 
 
-def analyze(
-    open_session: "Callable[[], AbstractContextManager[Connection[TupleRow]]]", tables: Sequence[Name], jobs: int
-) -> list[str]:
+def analyze(sessions: Sessions, tables: Sequence[Name]) -> list[str]:
     """Collect the statistics of tables; returns what failed, for messages, and raises if the server is lost.
 
     vacuumdb would end at the first failure, and call functions of the user's under an empty search_path.
     """
-    with open_session() as connection:
-        names = [schema for schema, _ in tables], [name for _, name in tables]
-        sizes = connection.execute(_SIZES, names).fetchall()
+    names = [schema for schema, _ in tables], [name for _, name in tables]
+    sizes = sessions.first.execute(_SIZES, names).fetchall()
     batches = in_batches([(table, int(size)) for table, (size,) in zip(tables, sizes, strict=True)])
-    failures = in_sessions(batches, _analyze_batch, open_session, jobs)
+    failures = sessions.each(batches, _analyze_batch)
     return sorted(failure for batch in failures for failure in batch)
 
 

@@ -1,8 +1,8 @@
 """The database that is restored into: the one at the URL, one made for it, or one beside it that takes its place."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import psycopg
 from psycopg import Connection
@@ -21,7 +21,7 @@ from holdfast_postgres.hints import Hints
 from holdfast_postgres.kinds import hints_without
 from holdfast_postgres.location import Location
 from holdfast_postgres.options import PostgresOptions
-from holdfast_postgres.session import Server, connected, pin, read_server
+from holdfast_postgres.session import Server, connect, connected, pin, read_server
 from holdfast_postgres.target import abandoned, checks, contents, databases, likeness, removal
 from holdfast_postgres.target.checks import Adjustments
 from holdfast_postgres.target.exchange import drop_leftover, exchange
@@ -142,33 +142,37 @@ class RestoreTarget:
             if self._remnant and self._remnant.made and self._options.create:
                 self.exists = False  # made anew, as if it had never been
 
-    def prepare(self) -> None:
-        """Make the database that is restored into, if it is not the empty one at the URL."""
-        if self.exists and not self._request.replace and not self.merges:
-            with connected(self._location) as connection, translate_errors(f"cannot read {self._location.label}"):
-                self._empty_state = removal.read_empty_state(connection)
-                if not self._request.drill:
-                    unfinished.mark(connection)
-                if not (self._request.drill or self._hints.data_only):
-                    self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
-            return
+    @contextmanager
+    def prepared(self) -> Iterator[WatchedConnection]:
+        """Make the database that is restored into, if it is not the empty one at the URL; yields a connection to it."""
+        in_place = self.exists and not self._request.replace and not self.merges
+        if not in_place:
+            self._make()
+        with self.connections.holding(connect(self.into)) as connection:
+            if in_place:
+                with translate_errors(f"cannot read {self._location.label}"):
+                    self._empty_state = removal.read_empty_state(connection)
+                    if not self._request.drill:
+                        unfinished.mark(connection)
+                        if not self._hints.data_only:
+                            self.warnings += likeness.locale_warnings(connection, self._hints.database, self.name)
+            yield connection
+
+    def _make(self) -> None:
         name = databases.temporary_name(self.name, "holdfast") if self.exists else self.name
         with self._maintenance(self.name) as connection, translate_errors(f"cannot make database {quote_name(name)}"):
             replaced = read_properties(connection, self.name) if self.exists else None
-            tablespace = replaced.tablespace if replaced else self._tablespace(connection)
             hint = self._hints.database
+            tablespace = replaced.tablespace if replaced else ""
+            if not (replaced or self._request.drill):
+                tablespace, unlike = likeness.tablespace(connection, hint.tablespace)
+                self.warnings += unlike
             into = self._location.at(name)
             self.warnings += self._new.make(connection, into, hint, tablespace=tablespace, replacing=self.exists)
             if replaced:
                 items = [item for item in replaced.items if not item.hinders]
                 self.warnings += give_properties(connection, name, items)
         self.into = into
-
-    def _tablespace(self, connection: "Connection[TupleRow]") -> str:
-        """The tablespace of the source database, where the server has it."""
-        name, warnings = likeness.tablespace(connection, "" if self._request.drill else self._hints.database.tablespace)
-        self.warnings += warnings
-        return name
 
     def take_properties(self, script: str) -> None:
         """Give the database what belongs to it, as the backup has it.
