@@ -23,10 +23,12 @@ _INVALID = """
 SELECT c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1
 """
+# Not those of the catalogs, of which the server of the drill has made its own: they tell nothing of the backup.
 _BTREES = """
 SELECT c.oid::int8, c.oid::regclass::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am a ON a.oid = c.relam
-WHERE a.amname = 'btree' AND i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't' ORDER BY 2
+WHERE a.amname = 'btree' AND i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't'
+    AND (c.oid >= 16384 OR i.indrelid = 'pg_catalog.pg_largeobject'::regclass) ORDER BY 2
 """
 _HEAPS = """
 SELECT c.oid::int8, c.oid::regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
