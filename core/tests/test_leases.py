@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.errors import LockedError
+from holdfast.host import Host
+from holdfast.store import _leases
 from holdfast.store.folder import FolderStorage
 
 
@@ -172,3 +176,63 @@ def test_readers_share_a_lease_and_keep_others_out_until_the_last_is_done(storag
     with storage.lease("name"), pytest.raises(LockedError), storage.shared_lease("name"):
         pass
     assert os.listdir(os.path.join(storage.root, ".leases")) == []
+
+
+BACKUP = "20260301T010203Z-abcdef"
+HERE = Host(name="here", id="1" * 16)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This host has a name that no container got by chance."""
+    monkeypatch.setattr(_leases, "_here", lambda: HERE)
+
+
+def leave(storage: FolderStorage, name: str, host: Host, *, seconds_ago: float = 60) -> Path:
+    """What a process on a host leaves that was killed, or whose lock this host does not see."""
+    path = Path(storage.root) / ".leases" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(host))
+    os.utime(path, (time.time() - seconds_ago,) * 2)
+    return path
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", [BACKUP, f"reading-{BACKUP}"])
+def test_for_a_day_no_host_takes_the_lease_that_another_has_of_a_backup(storage: FolderStorage, name: str) -> None:
+    """On a mount that grants locks by itself nobody sees those of another host."""
+    path = leave(storage, name, Host(name="elsewhere", id="0" * 16))
+    with pytest.raises(LockedError, match="a process on host elsewhere is at work on"), storage.lease(name):
+        pass
+    with storage.lease("of-something-else"):
+        pass
+    assert path.exists()
+    os.utime(path, (time.time() - 25 * 3600,) * 2)
+    with storage.lease("of-something-else"):
+        pass
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("host", [HERE, Host(name="0123456789ab"), Host(name="here")])
+def test_what_a_killed_process_of_this_host_left_is_free_at_once(storage: FolderStorage, host: Host) -> None:
+    """And that of a container, of which the next one has another name."""
+    path = leave(storage, BACKUP, host)
+    with storage.lease(BACKUP):
+        assert msgspec.json.decode(path.read_bytes(), type=Host) == HERE
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"name": 1}'])
+def test_a_lease_in_which_no_host_stands_is_free(storage: FolderStorage, content: bytes) -> None:
+    leave(storage, BACKUP, Host(name="elsewhere")).write_bytes(content)
+    with storage.lease(BACKUP):
+        pass
+
+
+@pytest.mark.usefixtures("here")
+def test_readers_on_two_hosts_share_a_lease(storage: FolderStorage) -> None:
+    leave(storage, f"reading-{BACKUP}", Host(name="elsewhere"))
+    with storage.shared_lease(f"reading-{BACKUP}"), storage.shared_lease(f"reading-{BACKUP}"):
+        pass
