@@ -30,7 +30,7 @@ class StorageParts(Configured):
 
     password: str = ""  #: a secret of the URL, which must be shown nowhere
     patience: float = 5.0  #: seconds in which a call that must not wait returns
-    ttl: float = 0.4  #: seconds; the shortest lease that the storage can keep
+    ttl: float = 0.8  #: seconds; the shortest lease that the storage can keep
     many: int = 1_100  #: objects that are listed at once: many services list at most 1,000
 
     @pytest.fixture
