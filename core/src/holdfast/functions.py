@@ -1,10 +1,8 @@
 """The short way in Python: one function a verb, over the same operations as the command line."""
 
-import inspect
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from holdfast.api import Codec, Engine, Operation, Storage, Watcher
@@ -12,26 +10,20 @@ from holdfast.backup_set import BackupSet
 from holdfast.defaults import installed
 from holdfast.errors import UsageError
 from holdfast.operations import databases as databases_operation
-from holdfast.operations import delete as delete_operation
 from holdfast.operations import drill as drill_operation
-from holdfast.operations import labels
-from holdfast.operations import prune as prune_operation
-from holdfast.operations import rename as rename_operation
 from holdfast.operations import restore as restore_operation
 from holdfast.operations.copy import Copying, CopySet
 from holdfast.operations.drill import DrillResult
-from holdfast.operations.prune import PruneResult
-from holdfast.operations.rename import RenameResult
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.verify import Verification, VerifyResult
 from holdfast.pipeline import Pipeline, PipelineOptions
 from holdfast.plan import BackupPlan, RestoreOptions, RestorePlan
 from holdfast.plugins.registry import Registry
-from holdfast.policy import Policy, Texts, check_texts
+from holdfast.policy import Texts, check_texts
 from holdfast.record import Backup, records, reference
 from holdfast.run import Run
-from holdfast.setup import check_part
-from holdfast.signature import check_names, keywords_of, signature_of
+from holdfast.setup import StoreAddress, check_part
+from holdfast.signature import check_names, keywords_of
 from holdfast.store.catalog import open_catalog
 from holdfast.store.entry import hidden_source
 
@@ -41,16 +33,11 @@ __all__ = [
     "backup",
     "backup_all",
     "copy",
-    "delete",
     "drill",
     "installed",
     "list_backups",
     "list_databases",
-    "pin",
-    "prune",
-    "rename",
     "restore",
-    "tag",
     "verify",
 ]
 
@@ -163,6 +150,7 @@ def restore(
 def verify(
     *backups: str | Backup,
     store: str | os.PathLike[str] | Storage | None = None,
+    store_options: Mapping[str, Any] | None = None,
     read_data: bool = False,
     jobs: int | None = None,
     registry: Registry | None = None,
@@ -175,7 +163,7 @@ def verify(
     """
     verification = Verification(
         backups,
-        store=store,
+        store=StoreAddress(store, store_options),
         registry=registry or installed(),
         read_data=read_data,
         jobs=jobs,
@@ -185,13 +173,17 @@ def verify(
 
 
 def list_backups(
-    store: str | os.PathLike[str] | Storage | None = None, *, name: str | None = None, registry: Registry | None = None
+    store: str | os.PathLike[str] | Storage | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    registry: Registry | None = None,
 ) -> list[Backup]:
     """List the backups of a store, or of one source of it, oldest first.
 
     A source whose folder cannot be read is told of in the log, and stops no other.
     """
-    catalog = open_catalog(store, registry or installed())
+    catalog = open_catalog(StoreAddress(store, store_options), registry or installed())
     listing = catalog.listing(name, cached=True)
     for source in listing.hidden.items():
         log.warning("%s", hidden_source(source))
@@ -225,6 +217,7 @@ def drill(
     /,
     *,
     store: str | os.PathLike[str] | Storage | None = None,
+    store_options: Mapping[str, Any] | None = None,
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
@@ -246,7 +239,7 @@ def drill(
     """
     return drill_operation.drill(
         backup,
-        store=store,
+        store=StoreAddress(store, store_options),
         registry=registry or installed(),
         into=into,
         options=options,
@@ -260,7 +253,9 @@ def drill(
 def copy(
     *backups: str | Backup,
     store: str | os.PathLike[str] | Storage | None = None,
+    store_options: Mapping[str, Any] | None = None,
     to: str | os.PathLike[str] | Storage,
+    to_options: Mapping[str, Any] | None = None,
     since: str | None = None,
     jobs: int | None = None,
     create: bool = True,
@@ -280,8 +275,8 @@ def copy(
     """
     copying = Copying(
         backups,
-        store=store,
-        to=to,
+        store=StoreAddress(store, store_options),
+        to=StoreAddress(to, to_options),
         registry=registry or installed(),
         since=since,
         jobs=jobs,
@@ -290,111 +285,3 @@ def copy(
         on_event=on_event,
     )
     return copying.results()
-
-
-@dataclass(frozen=True)
-class PruneArguments(Policy):
-    """The parameters of `prune`: the rules of a policy, and where and how to apply it."""
-
-    store: str | os.PathLike[str] | Storage | None = None
-    _: KW_ONLY
-    names: Texts = ()
-    dry_run: bool = False
-    allow_last: bool = False
-    registry: Registry | None = None
-    on_event: Watcher | None = None
-
-
-@signature_of(PruneArguments)
-def prune(
-    store: str | os.PathLike[str] | Storage | None = None,
-    *,
-    names: Texts = (),
-    dry_run: bool = False,
-    allow_last: bool = False,
-    registry: Registry | None = None,
-    on_event: Watcher | None = None,
-    **rules: Any,
-) -> PruneResult:
-    """Delete what a policy does not keep, for each source by itself; `rules` are the fields of `Policy`.
-
-    Example::
-
-        holdfast.prune("./backups", keep_daily=7, keep_weekly=5, max_age="400d")
-    """
-    registry = registry or installed()
-    with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run):
-        policy = policy_of(rules)
-        names = check_texts("names", names)
-    return prune_operation.prune(
-        policy,
-        store=store,
-        registry=registry,
-        names=names,
-        dry_run=dry_run,
-        allow_last=allow_last,
-        on_event=on_event,
-    )
-
-
-def policy_of(rules: dict[str, Any]) -> Policy:
-    """Make a policy of keywords; unknown ones are a `UsageError`."""
-    check_names(rules, [*inspect.signature(Policy).parameters])
-    return Policy(**rules)
-
-
-def pin(
-    backup: str | Backup,
-    /,
-    *,
-    store: str | os.PathLike[str] | Storage | None = None,
-    pinned: bool = True,
-    registry: Registry | None = None,
-) -> None:
-    """Pin a backup, so that neither `prune` nor `delete` touches it; with `pinned=False` unpin it."""
-    catalog = open_catalog(store, registry or installed())
-    labels.pin(catalog, catalog.find(reference(backup)), pinned=pinned)
-
-
-def tag(
-    backup: str | Backup,
-    /,
-    *tags: str,
-    store: str | os.PathLike[str] | Storage | None = None,
-    remove: bool = False,
-    registry: Registry | None = None,
-) -> tuple[str, ...]:
-    """Add tags to a backup, or remove them, and return those that it has afterwards."""
-    catalog = open_catalog(store, registry or installed())
-    return labels.tag(catalog, catalog.find(reference(backup)), tags, remove=remove)
-
-
-def rename(
-    old: str,
-    new: str,
-    /,
-    *,
-    store: str | os.PathLike[str] | Storage | None = None,
-    registry: Registry | None = None,
-    on_event: Watcher | None = None,
-) -> RenameResult:
-    """Give the source `old` the name `new`, with all of its backups; later ones of its database get it by themselves.
-
-    A source of which a backup is being made, read or deleted is a `LockedError`, a name that is taken an `UnsafeError`.
-    """
-    return rename_operation.rename(old, new, store=store, registry=registry or installed(), on_event=on_event)
-
-
-def delete(
-    backup: str | Backup,
-    /,
-    *,
-    store: str | os.PathLike[str] | Storage | None = None,
-    allow_last: bool = False,
-    registry: Registry | None = None,
-    on_event: Watcher | None = None,
-) -> None:
-    """Delete a backup; the newest good and the newest proven one of a source only with `allow_last`."""
-    delete_operation.delete(
-        backup, store=store, registry=registry or installed(), allow_last=allow_last, on_event=on_event
-    )

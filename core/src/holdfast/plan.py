@@ -127,6 +127,8 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     source: str = ""
     #: A path or URL; None means `HOLDFAST_STORE`, else `./backups`.
     store: str | os.PathLike[str] | Storage | None = None
+    #: The options of its storage, such as those that `holdfast plugins show s3` lists.
+    store_options: Mapping[str, Any] = {}
     #: The name of the source in the store; None means one made from the name of the database.
     name: str | None = None
     #: The codec, such as `zstd:3`; None means `HOLDFAST_CODEC`, else the best that is installed.
@@ -212,6 +214,8 @@ class RestoreOptions(Plan, frozen=True, kw_only=True):
     target: str = ""
     #: A path or URL; None means `HOLDFAST_STORE`, else `./backups`.
     store: str | os.PathLike[str] | Storage | None = None
+    #: The options of its storage, such as those that `holdfast plugins show s3` lists.
+    store_options: Mapping[str, Any] = {}
     #: Whether to replace a target that holds data, which is refused otherwise.
     replace: bool = False
     #: Whether to restore into a database that others have open, where the engine can.

@@ -1,7 +1,8 @@
 """A backup before anything is opened: every part of its plan found, every option checked."""
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -102,7 +103,7 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         plugins={
             part.plugin.distribution: part.plugin.version for part in owned if part.plugin.distribution != BUILTIN
         },
-        storage=parts.storage or registry.storage(default_store() if plan.store is None else plan.store),
+        storage=open_storage(StoreAddress(parts.storage or plan.store, plan.store_options), registry),
         jobs=plan.jobs or default_jobs(),
         moment=parts.moment,
     )
@@ -136,6 +137,33 @@ def check_part(kind: str, part: Any) -> None:
             f"{kind} is an object of type {type(part).__name__}, which has no {', '.join(missing)}",
             hint=_HINTS[kind],
         )
+
+
+class StoreAddress(NamedTuple):
+    """A store with the options of its storage, which go with one that is named by its path or URL."""
+
+    store: str | os.PathLike[str] | Storage | None
+    options: Mapping[str, Any] | None = None
+
+
+StoreLike = str | os.PathLike[str] | Storage | StoreAddress | None
+"""How a program names a store: a path, a URL, an object, or None for the default; each may come with options."""
+
+
+def open_storage(address: StoreLike, registry: Registry) -> Storage:
+    """The storage of a store, with every option checked; nothing is asked of its service yet."""
+    store, options = address if isinstance(address, StoreAddress) else StoreAddress(address)
+    if options is not None and not isinstance(options, Mapping):
+        raise UsageError(f"the options of a store are {type(options).__name__}, expected a mapping of their names")
+    if store is None or isinstance(store, str | os.PathLike):
+        return registry.storage(default_store() if store is None else os.fspath(store), options)
+    check_part("store", store)
+    if options:
+        raise UsageError(
+            f"the store is an object of type {type(store).__name__}, and takes no options",
+            hint="give them to the object, or name the store by its URL",
+        )
+    return store
 
 
 def check_hasher_factory(factory: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast import functions
+from holdfast import functions, housekeeping
 from holdfast.defaults import default_store
 from holdfast.errors import IntegrityError, PartialError, UsageError
 from holdfast.plan import BackupOptions, BackupPlan
@@ -22,6 +22,7 @@ from holdfast.signature import keywords_of, signature_of
 
 Data = dict[str, Any]
 Store = str | os.PathLike[str] | None
+StoreOptions = Mapping[str, Any] | None
 
 
 class BackupTaskArguments(BackupOptions, frozen=True, kw_only=True):
@@ -36,7 +37,8 @@ class BackupTaskArguments(BackupOptions, frozen=True, kw_only=True):
 def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     """Back a database up; `source` is its URL or a whole plan as plain data, `options` fields of `BackupPlan`.
 
-    Returns the record of the backup (`id`, `name`, `state`, `size_bytes`, …) with the `store` it lies in.
+    Returns the record of the backup (`id`, `name`, `state`, `size_bytes`, …) with the `store` it lies in, and the
+    `store_options` where some were given.
 
     Example::
 
@@ -44,8 +46,8 @@ def backup_task(source: str | Mapping[str, Any], /, **options: Any) -> Data:
     """
     plan = BackupPlan(source=source) if isinstance(source, str) else BackupPlan.from_data(dict(source))
     store = os.fspath(options.pop("store", None) or plan.store or default_store())
-    record = functions.backup(plan, store=store, **options)
-    return {**_plain(record.as_data()), "store": store}
+    where = _where(store, options.pop("store_options", None) or plan.store_options)
+    return {**_plain(functions.backup(plan, **where, **options).as_data()), **where}
 
 
 @keywords_of(BackupTaskArguments)
@@ -56,8 +58,8 @@ def backup_all_task(source: str | Sequence[str], /, **options: Any) -> Data:
     `backups`, each of which can be handed on. If some fail, the others are made all the same, and then
     `PartialError` names those that were not.
     """
-    store = os.fspath(options.pop("store", None) or default_store())
-    done = functions.backup_all(source, store=store, **options)
+    where = _where(options.pop("store", None) or default_store(), options.pop("store_options", None))
+    done = functions.backup_all(source, **where, **options)
     if done.failed:
         reasons = summary([f"{failure.source_url}: {failure.error.message}" for failure in done.failed])
         raise PartialError(
@@ -65,18 +67,24 @@ def backup_all_task(source: str | Sequence[str], /, **options: Any) -> Data:
             hint=f"those that were made have the tag {done.tag}" if done.backups else None,
         )
     data = _plain(done.as_data())
-    return {**data, "backups": [{**record, "store": store} for record in data["backups"]], "store": store}
+    return {**data, "backups": [{**record, **where} for record in data["backups"]], **where}
 
 
 def verify_task(
-    backup: str | Mapping[str, Any], /, *, store: Store = None, read_data: bool = False, jobs: int | None = None
+    backup: str | Mapping[str, Any],
+    /,
+    *,
+    store: Store = None,
+    store_options: StoreOptions = None,
+    read_data: bool = False,
+    jobs: int | None = None,
 ) -> Data:
     """Verify one backup, named by reference or by the result of another task; damage raises `IntegrityError`."""
-    reference, store = _find(backup, store)
-    (result,) = functions.verify(reference, store=store, read_data=read_data, jobs=jobs)
+    reference, where = _find(backup, store, store_options)
+    (result,) = functions.verify(reference, **where, read_data=read_data, jobs=jobs)
     if not result.passed:
         raise IntegrityError(f"backup {result.id} is damaged: {summary(result.problems)}")
-    return {**_plain(result.as_data()), "store": store}
+    return {**_plain(result.as_data()), **where}
 
 
 def drill_task(
@@ -84,31 +92,39 @@ def drill_task(
     /,
     *,
     store: Store = None,
+    store_options: StoreOptions = None,
     into: str | None = None,
     options: Mapping[str, Any] | None = None,
     jobs: int | None = None,
 ) -> Data:
     """Drill one backup, named by reference or by the result of another task; a difference raises `IntegrityError`."""
-    reference, store = _find(backup, store)
-    result = functions.drill(reference, store=store, into=into, options=options, jobs=jobs)
+    reference, where = _find(backup, store, store_options)
+    result = functions.drill(reference, **where, into=into, options=options, jobs=jobs)
     if not result.passed:
         raise IntegrityError(f"the drill of {result.id} failed: {summary(result.problems)}")
-    return {**_plain(result.as_data()), "store": store}
+    return {**_plain(result.as_data()), **where}
 
 
 def copy_task(
-    backup: str | Mapping[str, Any], /, *, to: str | os.PathLike[str], store: Store = None, jobs: int | None = None
+    backup: str | Mapping[str, Any],
+    /,
+    *,
+    to: str | os.PathLike[str],
+    to_options: StoreOptions = None,
+    store: Store = None,
+    store_options: StoreOptions = None,
+    jobs: int | None = None,
 ) -> Data:
     """Copy one backup into the store `to`, named by reference or by the result of another task.
 
     Returns what became of it there, with `to` as its `store`, so that it can be handed on; damage raises
     `IntegrityError`.
     """
-    reference, store = _find(backup, store)
-    done = functions.copy(reference, store=store, to=to, jobs=jobs)
+    reference, where = _find(backup, store, store_options)
+    done = functions.copy(reference, **where, to=to, to_options=to_options, jobs=jobs)
     done.raise_for_failures()
     (result,) = done.copies
-    return {**_plain(result.as_data()), "store": os.fspath(to)}
+    return {**_plain(result.as_data()), **_where(to, to_options)}
 
 
 @dataclass(frozen=True)
@@ -117,26 +133,41 @@ class PruneTaskArguments(Policy):
 
     store: Store = None
     _: KW_ONLY
+    store_options: StoreOptions = None
     names: Texts = ()
     dry_run: bool = False
 
 
 @signature_of(PruneTaskArguments)
-def prune_task(store: Store = None, *, names: Texts = (), dry_run: bool = False, **rules: Any) -> Data:
+def prune_task(
+    store: Store = None,
+    *,
+    store_options: StoreOptions = None,
+    names: Texts = (),
+    dry_run: bool = False,
+    **rules: Any,
+) -> Data:
     """Prune a store; `rules` are the fields of `Policy`. Returns the ids deleted and kept, and warnings."""
-    place = os.fspath(store or default_store())
-    result = functions.prune(place, names=names, dry_run=dry_run, **rules)
-    return {**_plain(result.as_data()), "store": place}
+    where = _where(store or default_store(), store_options)
+    result = housekeeping.prune(**where, names=names, dry_run=dry_run, **rules)
+    return {**_plain(result.as_data()), **where}
 
 
-def _find(backup: Any, store: Store) -> tuple[str, str]:
-    """The reference and the store of a backup given in either way."""
+def _find(backup: Any, store: Store, options: StoreOptions) -> tuple[str, Data]:
+    """The reference of a backup given in either way, and how its store is named."""
     if isinstance(backup, str):
-        return backup, os.fspath(store or default_store())
+        return backup, _where(store or default_store(), options)
     record = backup if isinstance(backup, Mapping) else {}
     if not {"name", "id"} <= record.keys():
         raise UsageError("a backup is named by a reference, or by the result of another task, which has an id and name")
-    return f"{backup['name']}/{backup['id']}", os.fspath(store or backup.get("store") or default_store())
+    if store is None:
+        store, options = backup.get("store"), backup.get("store_options") if options is None else options
+    return f"{backup['name']}/{backup['id']}", _where(store or default_store(), options)
+
+
+def _where(store: str | os.PathLike[str], options: StoreOptions) -> Data:
+    """How a store is named to the functions and in results: with its options where it has any."""
+    return {"store": os.fspath(store), **({"store_options": dict(options)} if options else {})}
 
 
 def _plain(data: Data) -> Data:

@@ -64,7 +64,8 @@ class Component:
     summary: str = ""
     #: What an engine can do beyond dumping and restoring.
     capabilities: frozenset[Capability] = frozenset()
-    #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` and a JSON Schema;
+    #: A frozen dataclass whose fields, each with a default, become `-o KEY=VALUE` (of a storage `--store-option
+    #: KEY=VALUE`) and a JSON Schema;
     #: `metadata={"help": …}` documents one, `"operations": ("backup",)` in it says where an engine's may be given, and
     #: the first is the one that `--codec NAME:VALUE` sets.
     options: type | None = None

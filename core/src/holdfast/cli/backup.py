@@ -19,7 +19,7 @@ from holdfast.cli.options import (
     json_option,
     output_options,
     select_option,
-    store_option,
+    store_fields_option,
     wait_option,
 )
 from holdfast.cli.text import size
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @click.command("backup", cls=CheckedCommand)
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
-@store_option
+@store_fields_option
 @click.option("--name", help="Name of the source in the store  [default: from the URL]")
 @click.option("--codec", metavar="NAME[:LEVEL]", help="Codec  [default: zstd:1, else gzip:1, else none]")
 @click.option("--checksum", "checksums", multiple=True, metavar="NAME", help="Another checksum besides sha256.")

@@ -3,11 +3,15 @@
 import sys
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli.console import Console, writing
 from holdfast.cli.options import output_options, store_option, wait_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("cat")
@@ -18,7 +22,9 @@ from holdfast.cli.options import output_options, store_option, wait_option
 @wait_option
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, stream: str | None, store: str, allow_damaged: bool, wait: float) -> None:
+def command(
+    console: Console, backup: str, stream: str | None, store: "StoreLike", allow_damaged: bool, wait: float
+) -> None:
     """Write STREAM of the backup ID, decompressed, to stdout; STREAM can be omitted if there is only one.
 
     The digest is compared at the end: only exit 0 means that all of it is right.

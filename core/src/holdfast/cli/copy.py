@@ -5,11 +5,18 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.console import Console, StdoutError
-from holdfast.cli.options import jobs_option, json_option, output_options, wait_option
+from holdfast.cli.options import (
+    assignments_option,
+    jobs_option,
+    json_option,
+    output_options,
+    store_options_option,
+    wait_option,
+)
 from holdfast.cli.text import size
 
 if TYPE_CHECKING:
-    from holdfast.operations.copy import CopyResult, FailedCopy
+    from holdfast.operations.copy import Copying, CopyResult, FailedCopy
 
 
 @click.command("copy")
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be copied; write nothing.")
 @click.option("--no-create", is_flag=True, help="Fail if there is no other store yet, instead of making it.")
 @click.option("--foreign-store", is_flag=True, help="Write into a store that belongs to another user.")
+@store_options_option
+@assignments_option("--other-store-option", "An option of OTHER_STORE, where its storage has any.")
 @jobs_option
 @wait_option
 @json_option(run=True)
@@ -38,6 +47,8 @@ def command(
     dry_run: bool,
     no_create: bool,
     foreign_store: bool,
+    store_options: dict[str, str],
+    other_store_options: dict[str, str],
     jobs: int | None,
     wait: float,
 ) -> None:
@@ -51,13 +62,14 @@ def command(
     from holdfast.errors import UsageError
     from holdfast.operations.copy import Copying, CopyResult, CopySet
     from holdfast.patience import Patience
+    from holdfast.setup import StoreAddress
 
     if everything and backups:
         raise UsageError("--all and ids exclude each other")
     copying = Copying(
         backups,
-        store=store,
-        to=to,
+        store=StoreAddress(store, store_options),
+        to=StoreAddress(to, other_store_options),
         registry=installed(),
         since=since,
         jobs=jobs,
@@ -67,12 +79,7 @@ def command(
         patience=Patience(wait, console.warn),
     )
     if dry_run:
-        for entry in copying.lacking():
-            if console.json:
-                console.data({"type": "would_copy", "id": entry.id, "name": entry.name, "bytes": entry.stored_size})
-            else:
-                console.out(f"{entry.folder}  {'damaged' if not entry.usable else size(entry.stored_size)}")
-        copying.raise_for_hidden()
+        _show_lacking(console, copying)
         return
     copies, failed = [], []
     for outcome in copying:
@@ -87,6 +94,15 @@ def command(
     if not copies and not failed:
         console.say("no backups to copy")
     CopySet(copies=tuple(copies), failed=tuple(failed)).raise_for_failures()
+
+
+def _show_lacking(console: Console, copying: "Copying") -> None:
+    for entry in copying.lacking():
+        if console.json:
+            console.data({"type": "would_copy", "id": entry.id, "name": entry.name, "bytes": entry.stored_size})
+        else:
+            console.out(f"{entry.folder}  {'damaged' if not entry.usable else size(entry.stored_size)}")
+    copying.raise_for_hidden()
 
 
 def _show(console: Console, result: "CopyResult") -> None:

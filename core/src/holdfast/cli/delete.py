@@ -1,9 +1,14 @@
 """holdfast delete."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option, wait_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("delete")
@@ -14,7 +19,7 @@ from holdfast.cli.options import json_option, output_options, store_option, wait
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, store: str, allow_last: bool, wait: float) -> None:
+def command(console: Console, backup: str, store: "StoreLike", allow_last: bool, wait: float) -> None:
     """Delete the backup ID; the newest good and the newest proven one of a source are refused (exit 16)."""
     from holdfast.defaults import installed
     from holdfast.operations.delete import delete

@@ -1,5 +1,7 @@
 """holdfast drill."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.api import Operation
@@ -15,6 +17,9 @@ from holdfast.cli.options import (
     wait_option,
 )
 from holdfast.cli.text import size
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("drill")
@@ -35,7 +40,7 @@ from holdfast.cli.text import size
 def command(
     console: Console,
     backup: str,
-    store: str,
+    store: "StoreLike",
     into: str | None,
     jobs: int | None,
     assignments: tuple[str, ...],

@@ -1,9 +1,14 @@
 """holdfast import."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option, wait_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("import")
@@ -13,7 +18,7 @@ from holdfast.cli.options import json_option, output_options, store_option, wait
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, folder: str, store: str, wait: float) -> None:
+def command(console: Console, folder: str, store: "StoreLike", wait: float) -> None:
     """Import the backups in FOLDER that the earlier BackupManager made, with their times.
 
     Each file that manifest.json lists is compared with its recorded checksum and becomes a backup in the store.

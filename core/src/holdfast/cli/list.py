@@ -10,6 +10,7 @@ from holdfast.cli.text import size, table
 
 if TYPE_CHECKING:
     from holdfast.record import Backup
+    from holdfast.setup import StoreLike
 
 
 @click.command("list")
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 def command(
     console: Console,
     name: str | None,
-    store: str,
+    store: "StoreLike",
     state: str | None,
     tag: str | None,
     unproven_for: str | None,
@@ -92,7 +93,7 @@ def command(
     listing.raise_for_hidden()
 
 
-def _list_copies(console: Console, store: str, others: tuple[str, ...], wanted: int, name: str | None) -> None:
+def _list_copies(console: Console, store: "StoreLike", others: tuple[str, ...], wanted: int, name: str | None) -> None:
     from holdfast.defaults import installed
     from holdfast.errors import quote_name
     from holdfast.operations.copies import list_copies

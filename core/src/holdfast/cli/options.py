@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -94,14 +95,47 @@ def check_option(text: str) -> Decorator:
     return decorate
 
 
-store_option = click.option(
-    "--store",
-    envvar="HOLDFAST_STORE",
-    default="./backups",
-    metavar="PATH|URL",
-    show_default=True,
-    help="Where backups are kept.",
+def assignments_option(flag: str, text: str) -> Decorator:
+    """`--store-option KEY=VALUE` and the like, which may be given several times, as a mapping."""
+
+    def mapping(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+        from holdfast.plugins.options import parse_assignments
+
+        return parse_assignments(values)
+
+    return click.option(
+        flag, f"{flag[2:].replace('-', '_')}s", multiple=True, metavar="KEY=VALUE", callback=mapping, help=text
+    )
+
+
+store_options_option = assignments_option(
+    "--store-option", "An option of the store, where its storage has any (see: plugins show)."
 )
+
+
+def store_fields_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store` and `--store-option`, as the fields `store` and `store_options` of a plan."""
+    return click.option(
+        "--store",
+        envvar="HOLDFAST_STORE",
+        default="./backups",
+        metavar="PATH|URL",
+        show_default=True,
+        help="Where backups are kept.",
+    )(store_options_option(command))
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store` and `--store-option`, which reach the command as one `store`."""
+
+    @store_fields_option
+    @functools.wraps(command)
+    def addressed(*arguments: Any, store: str, store_options: dict[str, str], **more: Any) -> Any:
+        from holdfast.setup import StoreAddress
+
+        return command(*arguments, store=StoreAddress(store, store_options), **more)
+
+    return addressed
 
 
 def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float:

@@ -1,9 +1,15 @@
 """holdfast pin, and what it shares with holdfast unpin."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
+
 
 _OUTCOMES = {
     # pinned, changed
@@ -23,13 +29,13 @@ def pin_command(name: str, *, pinned: bool, help: str) -> click.Command:  # noqa
     @json_option(run=True)
     @output_options
     @click.pass_obj
-    def command(console: Console, backup: str, store: str) -> None:
+    def command(console: Console, backup: str, store: "StoreLike") -> None:
         _set_pin(console, backup, store, pinned=pinned)
 
     return command
 
 
-def _set_pin(console: Console, backup: str, store: str, *, pinned: bool) -> None:
+def _set_pin(console: Console, backup: str, store: "StoreLike", *, pinned: bool) -> None:
     from holdfast.defaults import installed
     from holdfast.operations.labels import pin
     from holdfast.store.catalog import open_catalog

@@ -11,6 +11,7 @@ from holdfast.policy import MAX_SHRINK
 
 if TYPE_CHECKING:
     from holdfast.operations.prune import Choice
+    from holdfast.setup import StoreLike
 
 _COUNT = click.IntRange(1)
 
@@ -43,7 +44,14 @@ _COUNT = click.IntRange(1)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, /, names: tuple[str, ...], store: str, allow_last: bool, dry_run: bool, wait: float, **rules: Any
+    console: Console,
+    /,
+    names: tuple[str, ...],
+    store: "StoreLike",
+    allow_last: bool,
+    dry_run: bool,
+    wait: float,
+    **rules: Any,
 ) -> None:
     """Delete old backups by a policy, separately for every source of the store or for each NAME.
 

@@ -1,9 +1,14 @@
 """holdfast rename."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option, wait_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("rename")
@@ -14,7 +19,7 @@ from holdfast.cli.options import json_option, output_options, store_option, wait
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, old: str, new: str, store: str, wait: float) -> None:
+def command(console: Console, old: str, new: str, store: "StoreLike", wait: float) -> None:
     """Give the source OLD the name NEW, with all of its backups, their findings, pins and tags.
 
     Later backups of its database get the new name by themselves. A source in use is exit 11, a name that is taken 16.

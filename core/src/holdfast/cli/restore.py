@@ -19,7 +19,7 @@ from holdfast.cli.options import (
     json_option,
     output_options,
     select_option,
-    store_option,
+    store_fields_option,
     wait_option,
 )
 from holdfast.cli.text import size
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.command("restore", cls=CheckedCommand)
 @click.argument("backup", metavar="ID")
 @click.argument("target", metavar="URL")
-@store_option
+@store_fields_option
 @click.option("--replace", is_flag=True, help="Overwrite what the target holds: with a selection, those objects.")
 @click.option("--live", is_flag=True, help="Restore into a database that others have open, where the engine can.")
 @check_option("The engine's own check before the restore is made visible.")

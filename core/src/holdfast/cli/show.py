@@ -10,6 +10,7 @@ from holdfast.cli.text import size, visible
 
 if TYPE_CHECKING:
     from holdfast.record import Backup
+    from holdfast.setup import StoreLike
     from holdfast.store.manifest import Manifest
 
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @json_option(run=False)
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, store: str) -> None:
+def command(console: Console, backup: str, store: "StoreLike") -> None:
     """Show one backup: its record, its manifest and its findings.
 
     ID is an id, a unique beginning of one, latest or NAME/latest.

@@ -1,9 +1,14 @@
 """holdfast tag."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option
+
+if TYPE_CHECKING:
+    from holdfast.setup import StoreLike
 
 
 @click.command("tag")
@@ -14,7 +19,7 @@ from holdfast.cli.options import json_option, output_options, store_option
 @json_option(run=True)
 @output_options
 @click.pass_obj
-def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: str) -> None:
+def command(console: Console, backup: str, tags: tuple[str, ...], remove: bool, store: "StoreLike") -> None:
     """Add tags to the backup ID, or remove them; prune --keep-tag TAG keeps the backups that have one."""
     from holdfast.defaults import installed
     from holdfast.operations.labels import tag

@@ -10,6 +10,7 @@ from holdfast.cli.text import size, visible
 
 if TYPE_CHECKING:
     from holdfast.operations.verify import Unchecked, VerifyResult
+    from holdfast.setup import StoreLike
 
 
 @click.command("verify")
@@ -27,7 +28,7 @@ def command(
     backups: tuple[str, ...],
     everything: bool,
     read_data: bool,
-    store: str,
+    store: "StoreLike",
     jobs: int | None,
     wait: float,
 ) -> None:

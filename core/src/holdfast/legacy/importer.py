@@ -32,7 +32,6 @@ from holdfast.api import (
     Stream,
     Watcher,
 )
-from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.legacy.manager import BackupMetadata, sqlite_url
 from holdfast.operations.backup import backup
@@ -41,8 +40,8 @@ from holdfast.plan import BackupPlan
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
 from holdfast.run import Run
-from holdfast.setup import Parts
-from holdfast.store.catalog import Catalog
+from holdfast.setup import Parts, StoreLike
+from holdfast.store.catalog import Catalog, unopened_catalog
 from holdfast.store.names import slug
 
 LISTING = "manifest.json"
@@ -95,7 +94,7 @@ def import_backups(
     folder: str,
     *,
     registry: Registry,
-    store: str | None = None,
+    store: StoreLike = None,
     on_event: Watcher | None = None,
     patience: Patience | None = None,
 ) -> Iterator[ImportResult]:
@@ -109,7 +108,7 @@ def import_backups(
     patience = patience or Patience(0, lambda _: None)
     with Run(Operation.IMPORT, registry=registry, on_event=on_event):
         entries = read_listing(folder)
-        catalog = Catalog(registry.storage(store or default_store()))
+        catalog = unopened_catalog(store, registry)
         catalog.open_or_create()
         known = dict(_known(catalog))
     for listed in entries:

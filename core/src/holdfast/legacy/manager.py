@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from holdfast import functions
+from holdfast import functions, housekeeping
 from holdfast.api import Codec, Engine, Watcher
 from holdfast.defaults import default_store
 from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
@@ -165,7 +165,7 @@ class BackupManager:
     def delete_backup(self, backup_id: str | Backup, *, allow_last: bool = False) -> bool:
         """Delete a backup; the newest good or newest proven one of a source is refused without `allow_last`."""
         store = _catalog(self.backup_dir).storage
-        functions.delete(backup_id, store=store, allow_last=allow_last)
+        housekeeping.delete(backup_id, store=store, allow_last=allow_last)
         return True
 
     def prune(
@@ -176,7 +176,7 @@ class BackupManager:
         The newest good and the newest proven backup of each source always stay. `rules` are the further fields
         of `Policy`.
         """
-        policy = functions.policy_of({"max_age_days": max_age_days, "max_backups": max_backups, **rules})
+        policy = housekeeping.policy_of({"max_age_days": max_age_days, "max_backups": max_backups, **rules})
         return _prune(self.backup_dir, policy)
 
 

@@ -8,7 +8,8 @@ from holdfast.command_text import command_text
 from holdfast.errors import NotFoundError, OverdueError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.lineage import are_mixed, lineages

@@ -22,7 +22,8 @@ from holdfast.plan import check_jobs
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
 from holdfast.run import Run
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog, unopened_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog, unopened_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.names import MANIFEST, is_source_name
 from holdfast.store.overlap import linked_source, share_a_place

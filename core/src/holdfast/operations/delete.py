@@ -8,7 +8,8 @@ from holdfast.errors import LockedError, UnsafeError
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
 from holdfast.run import Run
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import State
 from holdfast.store.lineage import lineage_of

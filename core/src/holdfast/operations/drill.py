@@ -35,9 +35,9 @@ from holdfast.proof import Difference, compare, summary
 from holdfast.record import Backup, reference
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
-from holdfast.setup import check_part, complete
+from holdfast.setup import StoreLike, check_part, complete
 from holdfast.store import findings
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry, ahead_warning
 from holdfast.store.findings import Depth
 from holdfast.store.lookup import is_latest, newest_good_hint

@@ -11,7 +11,8 @@ from holdfast.errors import OverdueError, PartialError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.policy import AHEAD, is_ahead
 from holdfast.record import Backup, records
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.claims import claimed_names
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import State, proven_at

@@ -27,7 +27,8 @@ from holdfast.policy import (
     is_ahead,
 )
 from holdfast.run import Run
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
 from holdfast.store.lineage import lineages, mixture

@@ -15,7 +15,8 @@ from holdfast.api import EventType, Operation, Storage, SupportsRename, Supports
 from holdfast.errors import HoldfastError, LockedError, NotFoundError, UnsafeError, UsageError, quote_name
 from holdfast.plugins.registry import Registry
 from holdfast.run import Run
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreLike
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.claims import owner_of
 from holdfast.store.leasing import held
 from holdfast.store.names import ID, check_source_name

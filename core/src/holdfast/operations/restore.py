@@ -8,6 +8,7 @@ from holdfast.plugins.registry import Registry
 from holdfast.proof import summary
 from holdfast.run import Run
 from holdfast.scratch import scratch_folder
+from holdfast.setup import StoreAddress
 from holdfast.store.catalog import open_catalog
 from holdfast.store.entry import ahead_warning
 from holdfast.store.lookup import is_latest, usable_manifest
@@ -37,7 +38,7 @@ def restore(
         run.hide(plan.target)
         run.action = f"restore into {redact(plan.target)} failed"
         DatabaseURL.parse(plan.target)  # a wrong call is told before a missing store
-        catalog = open_catalog(storage or plan.store, registry)
+        catalog = open_catalog(StoreAddress(storage or plan.store, plan.store_options), registry)
         check_outside(catalog.storage, plan.target)
         entry = catalog.find(plan.backup)
         run.identify(entry.id, entry.name)

@@ -4,10 +4,11 @@ Nothing is made: a mark that is there already is written once more, which must b
 and a lease is taken and given back.
 """
 
+import os
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +18,8 @@ from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, LockedError, PluginError, quote_name
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.setup import StoreAddress
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.names import MARKER
 
 _LEASE = "check"
@@ -51,13 +53,18 @@ class StoreCheck:
             raise self.failure
 
 
-def check_store(store: StoreLike = None, *, registry: Registry | None = None) -> StoreCheck:
+def check_store(
+    store: str | os.PathLike[str] | Storage | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> StoreCheck:
     """Try what a store lets us do and guarantees, without changing anything in it or leaving anything behind.
 
     What a backup into it would fail with is the `failure` of the result. No store there is a `NotFoundError`, a service
     that does not answer an `UnreachableError`.
     """
-    catalog = open_catalog(store, registry or installed())
+    catalog = open_catalog(StoreAddress(store, store_options), registry or installed())
     trial = _Trial(catalog, catalog.storage)
     return StoreCheck(location=trial.storage.location, guarantees=tuple(trial.run()), failure=trial.failure)
 

@@ -21,9 +21,10 @@ from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
 from holdfast.run import Run
+from holdfast.setup import StoreLike
 from holdfast.store import findings
 from holdfast.store.blob import StoredBlob
-from holdfast.store.catalog import Catalog, StoreLike, open_catalog
+from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry, hidden_source
 from holdfast.store.findings import Depth
 from holdfast.store.lookup import newest_good_hint

@@ -206,12 +206,12 @@ class Registry:
         hasher: Hasher = self.call("holdfast_checksum", owned, algorithm=owned.component.name)
         return hasher
 
-    def storage(self, url: str) -> Storage:
-        """The storage of a store's URL; text without a scheme is the path of a folder."""
+    def storage(self, url: str, options: Mapping[str, Any] | None = None) -> Storage:
+        """The storage of a store's URL, with its options; text without a scheme is the path of a folder."""
         scheme, mark, _ = url.partition("://")
         owned = self.find(Kind.STORAGE, scheme.lower() if mark else "file")
-        options = build_options(owned.component, {})
-        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=options)
+        built = build_options(owned.component, options or {})
+        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=built)
         return storage
 
     def observers(self) -> Observers:

@@ -5,7 +5,6 @@ Names are claimed in `holdfast.store.claims`, and backups removed in `holdfast.s
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -14,7 +13,6 @@ from typing import TypeVar
 import msgspec
 
 from holdfast.api import Stat, Storage, SupportsFolder, SupportsWalk
-from holdfast.defaults import default_store
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
@@ -24,7 +22,7 @@ from holdfast.errors import (
 )
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
-from holdfast.setup import check_part
+from holdfast.setup import StoreLike, open_storage
 from holdfast.store import findings, labels, lookup, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
 from holdfast.store.manifest import Manifest, UnusableManifest
@@ -32,9 +30,6 @@ from holdfast.store.manifest_cache import Key, ManifestCache, Row, mark_of
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 from holdfast.store.renames import was_called
 from holdfast.streaming.workers import Stop, run_tasks
-
-StoreLike = str | os.PathLike[str] | Storage | None
-"""How a program names a store: a path, a URL, an object, or None for the default."""
 
 _READERS = 32  # of manifests at once, where they are not files of this machine
 
@@ -316,7 +311,4 @@ def open_catalog(store: StoreLike, registry: Registry) -> Catalog:
 
 def unopened_catalog(store: StoreLike, registry: Registry) -> Catalog:
     """The catalog of a store that need not be there yet; see `open_catalog`."""
-    if store is None or isinstance(store, str | os.PathLike):
-        store = registry.storage(default_store() if store is None else os.fspath(store))
-    check_part("store", store)
-    return Catalog(store)
+    return Catalog(open_storage(store, registry))
