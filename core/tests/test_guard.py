@@ -12,6 +12,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "storage": (
         api.Storage,
         api.SupportsFolder,
+        api.SupportsAge,
         api.SupportsDeleteMany,
         api.SupportsGuarantees,
         api.SupportsNames,

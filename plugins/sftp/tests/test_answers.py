@@ -17,7 +17,7 @@ from support.servers.sftp_filter import filtered
 from support.servers.sshd import SSHServer, free_port, keygen, running_sshd
 
 import holdfast
-from holdfast.errors import CredentialsError, HoldfastError, NotFoundError, UnreachableError, UsageError
+from holdfast.errors import CredentialsError, HoldfastError, NotFoundError, UnreachableError, UnsafeError, UsageError
 from holdfast_sftp.location import Location
 from holdfast_sftp.storage import SFTPStorage
 
@@ -191,7 +191,7 @@ def test_a_server_without_extensions_is_enough(subsystem: str, tmp_path: Path) -
 def test_a_server_that_overwrites_is_refused(tmp_path: Path) -> None:
     source = make_database(tmp_path / "app.db")
     with running_sshd(subsystem=filtered("overwrites")) as server:
-        with pytest.raises(HoldfastError, match="overwrites what is there") as caught:
+        with pytest.raises(UnsafeError, match="overwrites what is there") as caught:
             holdfast.backup(f"sqlite:///{source}", store=server.url("x"))
         assert "hardlink@openssh.com" in str(caught.value.hint)
         assert [path for path in (server.folder / "x").rglob("*") if path.is_file()] == []

@@ -98,6 +98,7 @@ class Storage(Protocol):
 
         The storage renews it by itself for as long as the context is open, which may be days. A dead holder's
         lease ends after `ttl` seconds at the latest. The first lease may be taken before anything is written.
+        Only a storage that `SupportsAge` may hold nobody off.
         """
         ...
 
@@ -172,6 +173,18 @@ class SupportsSharedLease(Protocol):
 
     def shared_lease(self, name: str, ttl: float = 60.0, /) -> AbstractContextManager[None]:
         """Hold a name beside others that share it; `LockedError` if somebody holds it alone, and the reverse."""
+        ...
+
+
+@runtime_checkable
+class SupportsAge(Protocol):
+    """A storage without leases, whose `lease` holds nobody off: what is unfinished is told from what is at work by age.
+
+    It is for places where nothing can be overwritten or deleted, so that no lease could be renewed or given back.
+    """
+
+    def age(self, folder: str, /) -> float:
+        """Seconds since anything below a folder was written, by the clock of the place; infinite where nothing is."""
         ...
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from holdfast.api import Guarantee, Storage, SupportsGuarantees
+from holdfast.api import Guarantee, Storage, SupportsAge, SupportsGuarantees
 from holdfast.defaults import installed
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import HoldfastError, LockedError, PluginError, quote_name
@@ -123,6 +123,9 @@ class _Trial:
 
     def _write(self) -> Guarantee:
         """A lease is what a backup writes first, and leaves nothing behind; nobody else can have it meanwhile."""
+        if isinstance(self.storage, SupportsAge):
+            detail = "there are no leases: what is unfinished goes once nothing was written to it for a week"
+            return Guarantee(name="write", holds=None, detail=detail)
         excluding = Guarantee(name="write", holds=True, detail="leases exclude each other")
         try:
             with self.storage.lease(_LEASE, 30.0):

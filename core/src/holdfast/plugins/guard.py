@@ -60,6 +60,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "barrier": _NOTHING,
         "lease": _Rule(shape="context"),
         "shared_lease": _Rule(shape="context", optional=True),
+        "age": _Rule((float, int), optional=True),
         "rename": _Rule(shape="none", optional=True),
         "folder": _Rule((str,), optional=True),
         "fetch_steps": _OPTIONAL_LINES,

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterable
 
-from holdfast.api import Storage, SupportsDeleteMany
+from holdfast.api import Storage, SupportsAge, SupportsDeleteMany
 from holdfast.errors import CredentialsError, LockedError, PluginError, os_error_text
 from holdfast.plugins.guard import provider
 from holdfast.store.catalog import Catalog
@@ -20,6 +20,8 @@ from holdfast.store.names import MANIFEST, is_source_name
 from holdfast.store.origin import Origin
 
 log = logging.getLogger("holdfast.store")
+
+_LONGEST_PAUSE = 7 * 86400.0  # seconds in which a run writes something; of stores that hold no leases
 
 
 def remove_backup(catalog: Catalog, entry: Entry) -> None:
@@ -54,6 +56,8 @@ def sweep(catalog: Catalog, name: str) -> list[str]:
     for folder in catalog.leftovers(name):
         try:
             backup_id = folder.partition("/")[2]
+            if _is_recent(catalog.storage, folder):
+                continue
             with held(catalog.storage.lease(backup_id), backup_id):
                 if not _is_published(catalog.storage, folder):
                     _clear(catalog.storage, folder)
@@ -74,8 +78,13 @@ def abandoned(storage: Storage, leftovers: Iterable[str]) -> list[str]:
     for folder in leftovers:
         backup_id = folder.rpartition("/")[2]
         with contextlib.suppress(LockedError, OSError, CredentialsError), held(storage.lease(backup_id), backup_id):
-            folders.append(folder)
+            folders += [] if _is_recent(storage, folder) else [folder]
     return folders
+
+
+def _is_recent(storage: Storage, folder: str) -> bool:
+    """Whether somebody may be at work on a folder, in a store that holds no leases."""
+    return isinstance(storage, SupportsAge) and storage.age(folder) < _LONGEST_PAUSE
 
 
 def remove_empty_sources(catalog: Catalog) -> None:

@@ -15,7 +15,15 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from holdfast.api import CredentialsError, HoldfastError, NotFoundError, UnreachableError, UsageError, quote_name
+from holdfast.api import (
+    CredentialsError,
+    HoldfastError,
+    NotFoundError,
+    UnreachableError,
+    UnsafeError,
+    UsageError,
+    quote_name,
+)
 from holdfast_s3.location import Location
 from holdfast_s3.part_buffer import Buffers, PartBuffer
 
@@ -280,9 +288,10 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
     if code in _FULL or status == 507:
         return OSError(errno.ENOSPC, text, path)
     if code == "NotImplemented" or status == 501:
-        return HoldfastError(
+        return UnsafeError(
             f"the service cannot do what a store needs, {what}",
-            hint="Holdfast needs conditional writes (If-None-Match), so that no backup is ever overwritten",
+            hint="Holdfast needs conditional writes (If-None-Match), so that no backup is ever overwritten; "
+            "--store-option lease=age goes without them",
         )
     if isinstance(error, broken.SSLError):
         return UnreachableError(f"the service of {what}", hint="?ca= names the file of certificates to trust")

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from holdfast.api import CredentialsError, Guarantee, HoldfastError
 from holdfast_s3.client import Client, code_of
+from holdfast_s3.listing import time_of
 
 _NONE = ("ObjectLockConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "NoSuchObjectLockConfiguration")
 _UNKNOWN = ("NotImplemented", "MethodNotAllowed", "InvalidRequest", "MalformedXML")  # operations that a service has not
@@ -68,10 +68,8 @@ def _clock(client: Client, prefix: str) -> Guarantee:
     """How far the clock of the service is from ours, by the time of an answer."""
     began = datetime.now(UTC)
     answer = client.call("list_objects_v2", "", {"Prefix": prefix, "MaxKeys": 1})
-    text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-    try:
-        served = parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    served = time_of(answer)
+    if served is None:
         return Guarantee(name="clock", holds=None, detail="the service does not say its time")
     behind = (datetime.now(UTC) - began) / 2 + began - served
     seconds = round(behind.total_seconds())

@@ -1,7 +1,10 @@
 """Listings of a bucket, page by page: objects, folders, and uploads that nobody has ended."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from holdfast.api import CredentialsError, HoldfastError, Stat
@@ -25,6 +28,12 @@ def pages(client: Client, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
 
 def unfinished(client: Client, root: str, prefix: str) -> Iterator[Stat]:
     """Uploads that were begun and not ended, as `KEY/.partial-UPLOAD`; none where we may not or cannot ask."""
+    for upload in _uploads(client, prefix):
+        path = f"{upload['Key'].removeprefix(root)}/.partial-{upload['UploadId']}"
+        yield Stat(path=path, size=sum(part["Size"] for part in _parts_of(client, upload)))
+
+
+def _uploads(client: Client, prefix: str) -> Iterator[dict[str, Any]]:
     parameters: dict[str, Any] = {"Prefix": prefix}
     while True:
         try:
@@ -34,21 +43,49 @@ def unfinished(client: Client, root: str, prefix: str) -> Iterator[Stat]:
                 raise
             log.info("unfinished uploads are not listed: %s", error.message)
             return
-        for upload in page.get("Uploads", ()):
-            path = f"{upload['Key'].removeprefix(root)}/.partial-{upload['UploadId']}"
-            yield Stat(path=path, size=_size_of(client, upload))
+        yield from page.get("Uploads", ())
         if not page.get("IsTruncated"):
             return
         following = _next(page, "NextKeyMarker")
         parameters |= {"KeyMarker": following, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
 
 
-def _size_of(client: Client, upload: dict[str, Any]) -> int:
+def age(client: Client, prefix: str) -> float:
+    """Seconds since anything below a prefix was written, parts of unfinished uploads too, by the service's clock."""
+    times: list[datetime] = []
+    for page in pages(client, prefix):
+        now = time_of(page)
+        times += [item["LastModified"] for item in page.get("Contents", ())]
+    for upload in _uploads(client, prefix):
+        times += [upload["Initiated"], *(part["LastModified"] for part in _parts_of(client, upload))]
+    if not times:
+        return math.inf
+    if now is None:
+        raise HoldfastError("the service does not say its time, so that nobody can tell how old anything is")
+    return (now - max(times)).total_seconds()
+
+
+def time_of(answer: Mapping[str, Any]) -> datetime | None:
+    """What the clock of the service said when it answered."""
+    text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
-        parts = client.call("list_parts", upload["Key"], {"Key": upload["Key"], "UploadId": upload["UploadId"]})
-    except (HoldfastError, FileNotFoundError):
-        return 0
-    return sum(part["Size"] for part in parts.get("Parts", ()))
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _parts_of(client: Client, upload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of an upload; none of one that has ended meanwhile, or that we may not ask for."""
+    parameters = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+    while True:
+        try:
+            page = client.call("list_parts", upload["Key"], parameters)
+        except (HoldfastError, FileNotFoundError):
+            return
+        yield from page.get("Parts", ())
+        if not page.get("IsTruncated"):
+            return
+        parameters["PartNumberMarker"] = _next(page, "NextPartNumberMarker")
 
 
 def _next(page: Mapping[str, Any], name: str) -> Any:

@@ -4,46 +4,47 @@ import contextlib
 import errno
 import logging
 import re
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from holdfast.api import CredentialsError, Guarantee, HoldfastError, Leases, Stat, UnreachableError
+from holdfast.api import CredentialsError, Guarantee, HoldfastError, Stat, UnreachableError
 from holdfast_s3.client import Client, check_part, code_of, meaning
+from holdfast_s3.creating import ByCondition, ByTrial, Creating
 from holdfast_s3.fetching import fetch_steps
 from holdfast_s3.guarantees import guarantees
-from holdfast_s3.listing import pages, unfinished
+from holdfast_s3.leases import FOLDER as LEASES
+from holdfast_s3.leases import ObjectLeases
+from holdfast_s3.listing import age, pages, unfinished
 from holdfast_s3.location import Location
 from holdfast_s3.upload import Upload, abort
 
-_LEASES = ".leases/"
 _PARTIAL = re.compile(r"(?P<path>.*)/\.partial-(?P<upload>[^/]+)")
-_ID = re.compile(r"\d{8}T\d{6}Z-")
 _PIECE = 1 << 20
 _BATCH = 1_000  # what one request deletes at most
 
 log = logging.getLogger("holdfast.storage")
 
 
-class S3Storage:
+class _Bucket:
     """Objects below a prefix of a bucket."""
 
     def __init__(self, location: Location) -> None:
         self.location = location.text
         self._location = location
         self._client = Client(location)
-        self._leases = Leases(self._get_lease, self._put_lease)
-        self._probing = threading.Lock()
-        self._probed = False
+        self._creating: Creating = ByCondition()
+
+    def _check_leases(self) -> None:
+        """Raise `LockedError` if a lease that is held is lost."""
 
     @contextmanager
     def writer(self, path: str) -> Iterator[Upload]:
         """Send an object as it comes, and let it be seen at a clean exit."""
-        upload = Upload(self._client, self._location, self._key(path), path)
+        upload = Upload(self._client, self._location, self._key(path), path, self._creating)
         self._client.buffers.take()
         try:
             yield upload
-            upload.finish(self._leases.check)
+            upload.finish(self._check_leases)
         except BaseException:
             with contextlib.suppress(HoldfastError, OSError):  # then it is listed, and goes with the next prune
                 upload.abort()
@@ -75,7 +76,7 @@ class S3Storage:
         for page in pages(self._client, folder):
             for item in page.get("Contents", ()):
                 path = item["Key"].removeprefix(root)
-                if not path.startswith(_LEASES) and not path.endswith("/"):
+                if not path.startswith(LEASES) and not path.endswith("/"):
                     yield Stat(path=path, size=item["Size"], version=item.get("ETag", ""))
         yield from unfinished(self._client, root, folder)
 
@@ -84,7 +85,7 @@ class S3Storage:
         prefix = f"{self._location.prefix}{folder}/" if folder else self._location.prefix
         for page in pages(self._client, prefix, Delimiter="/"):
             names = (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
-            yield from (name for name in names if name and (folder or f"{name}/" != _LEASES))
+            yield from (name for name in names if name and (folder or f"{name}/" != LEASES))
 
     def fetch_steps(self, folder: str) -> Sequence[str]:
         """One program for every service; it takes the keys from where we take them."""
@@ -100,7 +101,7 @@ class S3Storage:
 
     def delete(self, path: str) -> None:
         """Remove an object, or end an upload as it was listed."""
-        self._leases.check()
+        self._check_leases()
         if match := _PARTIAL.fullmatch(path):
             abort(self._client, self._key(match["path"]), path, match["upload"])
             return
@@ -114,7 +115,7 @@ class S3Storage:
         left: list[str] = []
         objects = [path for path in paths if not _PARTIAL.fullmatch(path)]
         for batch in (objects[at : at + _BATCH] for at in range(0, len(objects), _BATCH)):
-            self._leases.check()
+            self._check_leases()
             wanted = {"Objects": [{"Key": self._key(path)} for path in batch], "Quiet": True}
             try:
                 answer = self._client.call("delete_objects", batch[0], {"Delete": wanted})
@@ -130,18 +131,6 @@ class S3Storage:
 
     def barrier(self) -> None:
         """What was answered is on the service's disks."""
-
-    @contextmanager
-    def lease(self, name: str, ttl: float = 60.0) -> Iterator[None]:
-        """Hold a name by an object that is replaced only as it was read."""
-        with self._leases.hold(name, ttl):
-            yield
-        if _ID.match(name):  # of each backup there is one
-            self._remove_ended(name)
-
-    def shared_lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
-        """Hold a name beside others."""
-        return self._leases.hold(name, ttl, shared=True)
 
     def _key(self, path: str) -> str:
         return self._location.prefix + path
@@ -164,48 +153,41 @@ class S3Storage:
                     raise ConnectionError(errno.ECONNRESET, str(meant), path) from error
                 raise meant from error
 
-    def _get_lease(self, name: str) -> tuple[bytes, str] | None:
-        try:
-            return self._client.content(_LEASES + name, {"Key": self._key(_LEASES + name)})
-        except FileNotFoundError:
-            return None
 
-    def _put_lease(self, name: str, value: bytes, tag: str | None) -> bool:
-        if not self._put_if(name, value, {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}):
-            return False
-        with self._probing:
-            if not self._probed:
-                self._probe(name, value)
-                self._probed = True
-        return True
+class S3Storage(_Bucket):
+    """A bucket in which runs keep each other off by leases, which also find out whether conditions are looked at."""
 
-    def _put_if(self, name: str, value: bytes, condition: dict[str, str]) -> bool:
-        path = _LEASES + name
-        try:
-            self._client.call("put_object", path, {"Key": self._key(path), "Body": value, **condition})
-        except (FileExistsError, FileNotFoundError):  # changed, or removed, by another
-            return False
-        return True
+    def __init__(self, location: Location) -> None:
+        super().__init__(location)
+        self._leases = ObjectLeases(self._client, location)
 
-    def _probe(self, name: str, value: bytes) -> None:
-        """Find out whether the service looks at conditions: put the same once more where it must refuse to.
+    def lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
+        """Hold a name by an object that is replaced only as it was read."""
+        return self._leases.hold(name, ttl)
 
-        One that ignores them answers as if all were well, and two runs would overwrite each other's backups.
-        """
-        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
-            if self._put_if(name, value, condition):
-                raise HoldfastError(
-                    f"the service of {self.location} ignores {' '.join(condition)}: it overwrites what is there",
-                    hint="Holdfast needs conditional writes, so that no backup is ever overwritten; update the service",
-                )
+    def shared_lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
+        """Hold a name beside others."""
+        return self._leases.hold(name, ttl, shared=True)
 
-    def _remove_ended(self, name: str) -> None:
-        """Remove a lease that nobody holds, if we may; else it stays as two bytes."""
-        path = _LEASES + name
-        with contextlib.suppress(HoldfastError, OSError):
-            value, tag = self._get_lease(name) or (b"", "")
-            if value == b"{}":
-                self._client.call("delete_object", path, {"Key": self._key(path), "IfMatch": tag})
+    def _check_leases(self) -> None:
+        self._leases.check()
+
+
+class AgedS3Storage(_Bucket):
+    """A bucket in which nothing is overwritten or deleted for a lease; age tells what nobody works on."""
+
+    def __init__(self, location: Location, *, required: bool) -> None:
+        super().__init__(location)
+        self._creating = ByTrial(self._client, location, required=required)
+
+    def lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
+        """Hold nobody off."""
+        del name, ttl
+        return nullcontext()
+
+    def age(self, folder: str) -> float:
+        """Ask when what lies in a folder was written, and what the time is."""
+        return age(self._client, f"{self._location.prefix}{folder}/")
 
 
 def _part(offset: int, length: int | None) -> dict[str, str]:

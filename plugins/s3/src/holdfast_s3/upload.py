@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.api import HoldfastError
 from holdfast_s3.client import Client, code_of
+from holdfast_s3.creating import Creating, Put
 from holdfast_s3.location import Location
 from holdfast_s3.part_buffer import PartBuffer
 
@@ -27,11 +28,12 @@ class Upload:
     as not too many writers do so: a buffer is what all of the memory goes to.
     """
 
-    def __init__(self, client: Client, location: Location, key: str, path: str) -> None:
+    def __init__(self, client: Client, location: Location, key: str, path: str, creating: Creating) -> None:
         self._client = client
         self._location = location
         self._key = key
         self._path = path
+        self._creating = creating
         self._token = secrets.token_hex(16)
         self._part_size = location.part_size
         self._buffer = PartBuffer(self._part_size)
@@ -59,16 +61,11 @@ class Upload:
             self._send()
         self._wait()
         allowed()
-        self._client.call(
-            "complete_multipart_upload",
-            self._path,
-            {
-                "Key": self._key,
-                "UploadId": self._id,
-                "IfNoneMatch": "*",
-                "MultipartUpload": {"Parts": self._parts},
-            },
-            again=self._is_ours,
+        what = {"Key": self._key, "UploadId": self._id, "MultipartUpload": {"Parts": self._parts}}
+        self._create(
+            lambda condition: self._client.call(
+                "complete_multipart_upload", self._path, {**what, **condition}, again=self._is_ours
+            )
         )
 
     def abort(self) -> None:
@@ -79,8 +76,15 @@ class Upload:
             abort(self._client, self._key, self._path, self._id)
 
     def _put_whole(self) -> None:
-        how = {"IfNoneMatch": "*", **self._checksum(self._buffer), **self._attributes(len(self._buffer))}
-        self._client.upload("put_object", self._path, self._buffer, {"Key": self._key, **how}, again=self._is_ours)
+        what = {"Key": self._key, **self._checksum(self._buffer), **self._attributes(len(self._buffer))}
+        self._create(
+            lambda condition: self._client.upload(
+                "put_object", self._path, self._buffer, {**what, **condition}, again=self._is_ours
+            )
+        )
+
+    def _create(self, put: Put) -> None:
+        self._creating.create(self._path, self._key, put)
 
     def _send(self, *, aside: bool = False) -> None:
         """Send a part; `aside` while the next one is filled, where there is memory for that."""

@@ -1,10 +1,21 @@
 """Stores of Holdfast over SFTP: `sftp://user@host/path`, by the system's own ssh."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
 from holdfast.api import Component, Kind, Storage, hookimpl
 
 PARAMETERS = frozenset({"config", "connections"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTPOptions:
+    """What may be told of a store by `--store-option`."""
+
+    create: Literal["require"] = field(
+        default="require", metadata={"help": "a server that may overwrite what is there is refused, always"}
+    )
 
 
 @hookimpl
@@ -14,6 +25,7 @@ def holdfast_components() -> Iterator[Component]:
         kind=Kind.STORAGE,
         name="sftp",
         summary="a folder of a server, by ssh: sftp://user@host/path, sftp://host/~/path",
+        options=SFTPOptions,
         harmless_parameters=PARAMETERS,
     )
 

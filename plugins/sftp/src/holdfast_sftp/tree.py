@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 
-from holdfast.api import HoldfastError, UsageError, quote_name, temporary_path
+from holdfast.api import UnsafeError, UsageError, quote_name, temporary_path
 from holdfast_sftp import wire
 from holdfast_sftp.connection import Connection, Pending
 from holdfast_sftp.files import close, look_at, make_folder, open_file, opening
@@ -159,7 +159,7 @@ class Tree:
             for name in names:
                 connection.call(wire.REMOVE, wire.string(name))
         if overwritten:
-            raise HoldfastError(
+            raise UnsafeError(
                 f"the server of {self._location.text} overwrites what is there when a file is renamed, and makes no "
                 "hard links: a backup could be overwritten",
                 hint="Holdfast needs a server that does as OpenSSH's: hardlink@openssh.com, or a RENAME that refuses",
