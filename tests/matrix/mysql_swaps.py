@@ -42,3 +42,16 @@ def test_every_statement_of_putting_back(sweep: SwapSweep, fault: str, capsys: p
     with capsys.disabled():
         print(f" {fault}: {last - done} statements of putting back, {dict(came)}")
     assert set(came) <= {"old", "recovered"}
+
+
+@pytest.mark.parametrize("fault", ["killed", "error", "lost"])
+def test_every_statement_while_a_program_writes(
+    sweep: SwapSweep, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the exchange of the tables to the point of no return."""
+    first = next(number for number, text in enumerate(sweep.statements, 1) if text.startswith(b"RENAME TABLE"))
+    last = max(number for number, text in enumerate(sweep.statements, 1) if text.startswith(b"UPDATE"))
+    came = Counter(sweep.interrupt_writer(number, fault) for number in range(first, last + 1))
+    with capsys.disabled():
+        print(f" {fault}: {last - first + 1} statements, {dict(came)}")
+    assert set(came) <= {"old", "new", "old, kept"}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pymysql
 import pytest
 
 import holdfast
@@ -22,6 +23,7 @@ from support.servers.mariadb import MariaDB
 # it; every table held by another session. `power` kills the server, after the statement, and starts it again.
 FAULTS = ("error", "cut", "lost", "kill", "killed", "lock")
 _MANY = 400  # rows of a table that is loaded in several parts
+_WRITTEN = 5000  # the key of a row that a program writes meanwhile
 _BEGINS = re.compile(rb"CREATE DATABASE `\w+_holdfast_[0-9a-f]{8}`")
 _SHOWN = {
     "VIEW": "SELECT table_name FROM information_schema.views WHERE table_schema='{0}'",
@@ -63,6 +65,7 @@ class SwapSweep:
     sequences: bool
     proxy: StatementProxy
     cut_power: Callable[[], None] | None = None
+    writing: bool = False  # whether a program writes a row into the target at the time of the fault
     target: str = "swapped"
     source: str = "source"
     far: str = "far"
@@ -118,31 +121,7 @@ class SwapSweep:
 
     def content(self) -> dict[str, object]:
         """Everything that can be seen of the target and of the table that refers to it."""
-        seen: dict[str, object] = {}
-        with self.server.connect(self.target) as connection, connection.cursor() as cursor:
-
-            def rows(sql: str) -> list[object]:
-                cursor.execute(sql)
-                return [[str(value) for value in row if not hasattr(value, "year")] for row in cursor.fetchall()]
-
-            seen["database"] = rows(f"SHOW CREATE DATABASE {self.target}")
-            seen["far"] = rows(f"SHOW CREATE TABLE {self.far}.far")
-            cursor.execute(f"SHOW FULL TABLES FROM {self.target}")
-            for name, kind in cursor.fetchall():
-                if kind == "BASE TABLE":
-                    seen[f"TABLE {name}"] = rows(f"SHOW CREATE TABLE {name}")
-                    seen[f"rows {name}"] = rows(f"SELECT * FROM {name}")
-                elif kind == "SEQUENCE":
-                    seen[f"SEQUENCE {name}"] = rows(f"SHOW CREATE SEQUENCE {name}")
-            for kind, query in _SHOWN.items():
-                cursor.execute(query.format(self.target))
-                for (name,) in cursor.fetchall():
-                    seen[f"{kind} {name}"] = rows(f"SHOW CREATE {kind} {name}")
-            seen["order"] = rows(
-                "SELECT trigger_name, action_order FROM information_schema.triggers"
-                f" WHERE trigger_schema='{self.target}' ORDER BY 1"
-            )
-        return seen
+        return _content_of(self.server, self.target, self.far)
 
     def leftovers(self) -> list[str]:
         """The databases of ours that are there."""
@@ -164,6 +143,29 @@ class SwapSweep:
         assert fault != "lock", (state, left, done)
         return self._recovered()
 
+    def interrupt_writer(self, number: int, fault: str) -> str:
+        """The same where a program writes a row just before: it has to be in the target, or in what is kept."""
+        self.reset()
+        self.writing = True
+        try:
+            done = self._with_fault(number, fault, 0)
+        finally:
+            self.writing = False
+        if self.leftovers() and done is None:
+            with pytest.raises(holdfast.UnsafeError, match="is not empty"):
+                holdfast.restore("latest", self.server.url(self.target), store=self.store)
+        kept = [name for name in self.leftovers() if "_holdfast_kept_" in name]
+        assert self.leftovers() == kept
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            holding = [
+                name
+                for name in (self.target, *kept)
+                if cursor.execute(f"DELETE FROM {name}.many WHERE id = {_WRITTEN}")
+            ]
+        state = self._state()
+        assert (state, holding) in (("new", [self.target]), ("old", kept)), difference(self.content(), self.old)
+        return f"{state}, kept" if kept else state
+
     def _with_fault(self, number: int, fault: str, refused: int) -> holdfast.HoldfastError | None:
         process: list[subprocess.Popen[bytes]] = []
         held: list[Callable[[], None]] = []
@@ -173,6 +175,7 @@ class SwapSweep:
                 return REFUSED
             if current != number or fault in ("lost", "killed", "power"):
                 return statement
+            self._write()
             if fault == "error":
                 return REFUSED
             if fault == "lock":
@@ -198,8 +201,14 @@ class SwapSweep:
             return error
         return None
 
+    def _write(self) -> None:
+        if self.writing:
+            _write(self.server, self.target)
+
     def _answered(self, fault: str, process: list["subprocess.Popen[bytes]"], held: list[Callable[[], None]]) -> None:
         """What happens when the server has answered the statement, before the restore has heard of it."""
+        if fault in ("killed", "lost", "power"):
+            self._write()
         if fault == "killed":
             os.kill(process[0].pid, signal.SIGKILL)
         if fault == "power" and self.cut_power:
@@ -232,6 +241,41 @@ class SwapSweep:
         assert recovered != "between", difference(self.content(), self.old)
         assert not self.leftovers()
         return recovered if (state, left) == (recovered, []) else "recovered"
+
+
+def _content_of(server: MariaDB, target: str, far: str) -> dict[str, object]:
+    seen: dict[str, object] = {}
+    with server.connect(target) as connection, connection.cursor() as cursor:
+
+        def rows(sql: str) -> list[object]:
+            cursor.execute(sql)
+            return [[str(value) for value in row if not hasattr(value, "year")] for row in cursor.fetchall()]
+
+        seen["database"] = rows(f"SHOW CREATE DATABASE {target}")
+        seen["far"] = rows(f"SHOW CREATE TABLE {far}.far")
+        cursor.execute(f"SHOW FULL TABLES FROM {target}")
+        for name, kind in cursor.fetchall():
+            if kind == "BASE TABLE":
+                seen[f"TABLE {name}"] = rows(f"SHOW CREATE TABLE {name}")
+                seen[f"rows {name}"] = rows(f"SELECT * FROM {name}")
+            elif kind == "SEQUENCE":
+                seen[f"SEQUENCE {name}"] = rows(f"SHOW CREATE SEQUENCE {name}")
+        for kind, query in _SHOWN.items():
+            cursor.execute(query.format(target))
+            for (name,) in cursor.fetchall():
+                seen[f"{kind} {name}"] = rows(f"SHOW CREATE {kind} {name}")
+        seen["order"] = rows(
+            "SELECT trigger_name, action_order FROM information_schema.triggers"
+            f" WHERE trigger_schema='{target}' ORDER BY 1"
+        )
+    return seen
+
+
+def _write(server: MariaDB, database: str) -> None:
+    with server.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET lock_wait_timeout=1")
+        with contextlib.suppress(pymysql.OperationalError):  # MySQL has the tables locked for us until they are moved
+            cursor.execute(f"INSERT INTO many VALUES ({_WRITTEN}, 1)")
 
 
 def _hold_locks(server: MariaDB, target: str, far: str) -> Callable[[], None]:

@@ -224,18 +224,26 @@ def test_a_selection_that_fails_at_its_end_is_put_back(
     assert {name for name in after if after[name] != (before or {}).get(name)} == {"TABLE u"}
 
 
+@pytest.mark.parametrize(
+    ("last", "intent", "number"),
+    [
+        ("holdfast_mysql.restore.swap.rename", "put database {} back as it was", 0),
+        ("holdfast_mysql.restore.journal.Journal.finish", "finish the replacement of database {}", 1),
+    ],
+)
 def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
     mariadb: MariaDB, replaced: str, store: str, content: Content, monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, last: str, intent: str, number: int, new_name: Callable[[], str],
 ) -> None:  # fmt: skip
-    """It touches nothing; the next run, of whatever kind, puts the old database back."""
-    before = content(replaced)
+    """It touches nothing; the next run, of whatever kind, puts the old database back, or the new one in its place."""
+    before, other = content(replaced), new_name()
+    holdfast.restore("latest", mariadb.url(other), store=store)
 
     def fail(*_: object, **__: object) -> None:
         raise holdfast.HoldfastError("not today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.Journal, "finish", fail)
+        patch.setattr(last, fail)
         patch.setattr(session, "recover", fail)
         with pytest.raises(holdfast.HoldfastError, match="not today"):
             holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
@@ -244,7 +252,8 @@ def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
     assert len(left) == 2
     plan = RestorePlan(backup="latest", target=mariadb.url(replaced), store=store, replace=True)
     restore(plan, registry=Registry(), dry_run=True)
-    assert f"would first put database {replaced} back as it was, from the journal in {left[0]}" in caplog.text
+    assert f"would first {intent.format(replaced)}" in caplog.text
+    assert f"from the journal in {left[0]}" in caplog.text
     assert (content(replaced), leftovers(mariadb, replaced)) == (between, left)
     place = f"{left[0]}.{journal.table_name(left[0][-8:])}"
     rows = mariadb.rows(f"SELECT CONVERT(script USING utf8mb4) FROM {place} WHERE number > 1 ORDER BY number")
@@ -253,7 +262,7 @@ def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
     assert all(kind in script for kind in (" TRIGGER tr2 ", " VIEW `v` ", " PROCEDURE `p`", " EVENT `e` "))
     with pytest.raises(holdfast.UnsafeError, match="is not empty"):
         holdfast.restore("latest", mariadb.url(replaced), store=store)
-    assert (content(replaced), leftovers(mariadb, replaced)) == (before, [])
+    assert (content(replaced), leftovers(mariadb, replaced)) == ((before, content(other))[number], [])
 
 
 def test_what_a_run_that_was_cut_off_has_left_is_in_no_backup_without_a_word(

@@ -9,7 +9,7 @@ import pymysql
 from holdfast.api import LockedError, quote_name
 from holdfast_mysql.session import Session, literal, quoted
 
-BUILDING, SWAPPING, DONE = "building", "swapping", "done"
+BUILDING, SWAPPING, FINISHING, UNDOING, DONE = "building", "swapping", "finishing", "undoing", "done"
 _LONGEST = 64  # characters of a name
 _TOKEN = re.compile(r"[0-9a-f]{8}")
 _TABLE = "holdfast_restore_"
@@ -24,6 +24,11 @@ def building_name(database: str, token: str) -> str:
 def away_name(database: str, token: str) -> str:
     """The database that the old tables go into."""
     return building_name(database, f"old_{token}")
+
+
+def kept_name(database: str, token: str) -> str:
+    """The database that keeps what programs wrote into new tables which had to go again."""
+    return building_name(database, f"kept_{token}")
 
 
 def table_name(token: str) -> str:
@@ -63,7 +68,7 @@ def unsettled(session: Session, database: str) -> str:
     One that is under way is a `LockedError`: what is missing at this moment would be missing in a backup.
     """
     for token in list(find_tokens(session, database)):
-        if _state(session, database, token) != SWAPPING:
+        if _state(session, database, token) not in (SWAPPING, FINISHING, UNDOING):
             continue
         if session.value(f"SELECT IS_FREE_LOCK({literal(lock_name(token))})") != "1":
             raise LockedError(f"a restore is replacing database {quote_name(database)} at this moment")

@@ -4,9 +4,9 @@ A renamed table takes the keys that lead to it along, into the database that its
 built beside the target refers to tables beside it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pymysql
 
@@ -58,6 +58,20 @@ def outside_keys(session: Session, target: str, going: Collection[str]) -> list[
         key
         for key in _keys(session, where)
         if (key.parent_database, key.parent) in leaving and (key.database, key.table) not in leaving
+    ]
+
+
+def inner_keys(session: Session, target: str, building: str, new: Mapping[str, str]) -> list[ForeignKey]:
+    """The foreign keys of tables that were built which lead to none of these, as they are to be in the target.
+
+    `new` has the names under which tables were built, by those that they get.
+    """
+    names = {built: name for name, built in new.items()}
+    where = f"k.table_schema = {literal(building)} AND k.referenced_table_schema = {literal(building)}"
+    return [
+        replace(key, database=target, table=names[key.table], parent_database=target)
+        for key in _keys(session, where)
+        if key.table in names and key.parent not in names
     ]
 
 

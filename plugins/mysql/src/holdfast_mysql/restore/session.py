@@ -3,12 +3,22 @@
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pymysql
 
-from holdfast.api import Blob, Failure, HoldfastError, Preview, RestoreRequest, Step, UsageError, quote_name
+from holdfast.api import (
+    Blob,
+    Failure,
+    HoldfastError,
+    Preview,
+    RestoreRequest,
+    Step,
+    UnreachableError,
+    UsageError,
+    quote_name,
+)
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.unlike_keys import names_among
 from holdfast_mysql.definitions.check_head import check_head
@@ -21,12 +31,13 @@ from holdfast_mysql.restore import accounts, swap
 from holdfast_mysql.restore.absence import leaves_out
 from holdfast_mysql.restore.beside import check_rights_beside
 from holdfast_mysql.restore.checks import check_facts, check_requirements, check_selection, check_target, chosen_names
+from holdfast_mysql.restore.completion import maker_of
 from holdfast_mysql.restore.connections import Connections, prepare_writer
 from holdfast_mysql.restore.failures import Failures, continues
 from holdfast_mysql.restore.folding import folded, folded_request
 from holdfast_mysql.restore.foreign_keys import absent_parents
 from holdfast_mysql.restore.histograms import lost_statistics, make_histograms
-from holdfast_mysql.restore.journal import Journal
+from holdfast_mysql.restore.journal import Journal, Making
 from holdfast_mysql.restore.load_order import load_order
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
 from holdfast_mysql.restore.needed_sequences import NeededSequences
@@ -84,8 +95,7 @@ class MysqlRestore:
         selective = self._request.selective or not self._replacing
         with translate_errors(f"cannot read {quote_name(self._target)}"):
             if self._replacing:
-                swap.explain(self._session, building=self._building, target=self._target, views=names.get("view", []),
-                             new=[*names.get("table", []), *names.get("sequence", [])],
+                swap.explain(self._session, building=self._building, target=self._target, names=names,
                              selective=selective)  # fmt: skip
             return swap.preview(self._session, target=self._target, names=names, selective=selective)
 
@@ -165,33 +175,30 @@ class MysqlRestore:
         if not self._request.drill:
             self.warnings += absent_parents(self._session, self._target)
             self.warnings += lost_statistics([*filter(self._selection.__contains__, self._facts.get("statistics", ()))])
-        if self._facts.get("read_only") and not (self._request.drill or self._request.selective):
+        if _was_read_only(self._request):
             self.warnings += make_read_only(self._session, self._target)
 
     def _make_rest(self) -> None:
         self.warnings += [*self._tables.warnings, *self._tables.checks.enforce(self._building)]
         self._tables.keys.add_references()
         with accounts.applied(self._session, self._accounts):
-            chosen = [item for item in self._after if item.kind != "histogram" and self._chooses(item)]
+            chosen = [item for item in self._after if self._chooses(item)]
             if self._journal:
                 self._sequences.drop_passing(self._journal.building)
                 self._swap(self._journal, chosen)
             else:
-                self._maker(self._session.execute).make(chosen, made=self._tables.made)
+                objects = [item for item in chosen if item.kind != "histogram"]
+                self._maker(self._session.execute).make(objects, made=self._tables.made)
 
     def _maker(self, run: Callable[[bytes | str], int]) -> ObjectMaker:
-        return ObjectMaker(
+        return maker_of(
             self._session,
+            _making(self._request, self._tables.missing),
             database=self._target,
-            source=str(self._facts["database"]),
-            definer=self._request.options.definer,
-            disable_events=self._request.drill,
             run=run,
-            partial=leaves_out(self._request, self._tables.missing),
-            excuse=self._excuse if self._request.drill else None,
             failures=self._failures,
-            source_folds=bool(self._facts.get("folds")),
-            strict=True,
+            disable_events=self._request.drill,
+            excuse=self._excuse if self._request.drill else None,
         )
 
     def _excuse(self, kind: str, name: str, why: str) -> None:
@@ -204,21 +211,22 @@ class MysqlRestore:
             seconds=self._request.options.lock_timeout or DEFAULT,
             what=f"the replacement of {quote_name(self._target)}",
         )
-        defaults = self._tables.settings
         built = self._tables.placed.put_in_place(journal.token) if self._tables.placed else {}
         plan = swap.plan_swap(self._session, journal, statements, selective=self._request.selective,
-                              replace=self._request.replace, built=built, defaults=defaults)  # fmt: skip
+                              replace=self._request.replace, built=built, settings=self._tables.settings,
+                              making=_making(self._request, self._tables.missing))  # fmt: skip
         rehearse(self._session, journal, plan)
         self._swapping = True
-        swap.swap(self._session, self._maker(wait.run), wait, journal, plan, statements, defaults=defaults)
-        self._done = True
         try:
-            self.warnings += swap.clear(self._session, journal, plan)
-        except HoldfastError as error:
-            self.warnings.append(
-                f"left behind: databases {quote_name(journal.away)} and {quote_name(journal.building)} "
-                f"({error.message}); the next restore into {quote_name(self._target)} drops them"
-            )
+            with translate_errors(f"cannot replace {quote_name(self._target)}"):
+                swap.swap(self._session, self._maker(wait.run), wait, journal, plan)
+        except UnreachableError as error:
+            self._done = True  # whatever comes of it, there is nothing more to take back
+            self._session = _finished(self._location, self._session, journal, error)
+            self.warnings.append(f"{error.message}: the rest was done over another connection")
+            return
+        self._done = True
+        self.warnings += swap.cleared(self._session, journal, plan)
 
     def _chooses(self, statement: Statement) -> bool:
         if self._selection.leaves_out(statement.kind):
@@ -234,6 +242,7 @@ class MysqlRestore:
         """End every connection; without `commit`, remove what was made and put back what was replaced."""
         self._connections.close(None if self._done else _killer(self._location, self._session, self._journal))
         if self._done:
+            self._session.close()
             return
         self._session.abort()
         self._session.close()  # its transaction may hold locks on what is about to be dropped
@@ -243,6 +252,33 @@ class MysqlRestore:
             if self._swapping:
                 log.warning("the replacement failed, %s is put back", quote_name(self._target))
             recover(self._location, self._target, self._journal.token, patience=RECONNECT if self._swapping else 0)
+
+
+def _making(request: RestoreRequest, missing: Collection[str]) -> Making:
+    """How what follows the tables is made, where those tables are not."""
+    return Making(
+        source=str(request.facts["database"]),
+        definer=request.options.definer,
+        partial=leaves_out(request, missing),
+        source_folds=bool(request.facts.get("folds")),
+        going_on=continues(request),
+        read_only=_was_read_only(request),
+    )
+
+
+def _finished(location: Location, lost: Session, journal: Journal, error: UnreachableError) -> Session:
+    """A connection over which was finished what a lost one had begun; the error where that had to be undone."""
+    lost.abort()
+    lost.close()
+    if not recover(location, journal.target, journal.token, forward=True):
+        raise error
+    session = connect(location)
+    prepare_writer(session)
+    return session
+
+
+def _was_read_only(request: RestoreRequest) -> bool:
+    return bool(request.facts.get("read_only")) and not (request.drill or request.selective)
 
 
 @contextmanager

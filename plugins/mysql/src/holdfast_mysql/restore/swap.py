@@ -4,7 +4,8 @@ Nothing of the target is touched before the journal holds all that will be. Then
 are dropped, which no table takes into another database (under LOCK TABLES, so that no row is written without them);
 RENAME TABLE lets all tables change places in one moment, which survives a crash (MySQL 8 "Atomic Data Definition
 Statement Support", MariaDB 10.6 "Atomic DDL"); foreign keys, views, routines, events and triggers follow; the journal
-says that it is done; the old tables are dropped. `recovery` takes all of it back from wherever it was cut off.
+says that it is done; the old tables are dropped. `recovery` takes all of it back from wherever it failed; a run that
+was killed after the RENAME, with whose tables programs have worked since, is finished by `completion`.
 """
 
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import pymysql
 
-from holdfast.api import Change, Preview, quote_name, refuse_replacing
+from holdfast.api import Change, HoldfastError, Preview, quote_name, refuse_replacing
 from holdfast_mysql.catalog.definitions import DefinitionReader
 from holdfast_mysql.catalog.selection import Selection
 from holdfast_mysql.catalog.tables import list_names
@@ -20,6 +21,7 @@ from holdfast_mysql.catalog.unlike_keys import names_among, unlike_keys
 from holdfast_mysql.definitions.script import Statement
 from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.foreign_keys import (
+    inner_keys,
     lost_references,
     outside_keys,
     refuse_lost_parents,
@@ -27,11 +29,12 @@ from holdfast_mysql.restore.foreign_keys import (
     refuse_unlike_keys,
     relink,
 )
-from holdfast_mysql.restore.journal import Journal, Plan, away_name, table_name
+from holdfast_mysql.restore.journal import Journal, Making, Plan, away_name, table_name
 from holdfast_mysql.restore.lock_wait import LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
 from holdfast_mysql.restore.placed_tables import names_away
 from holdfast_mysql.restore.target import database_clauses, drop
+from holdfast_mysql.restore.write_traces import traces
 from holdfast_mysql.session import Session, literal, quoted, use
 
 log = logging.getLogger("holdfast.mysql")
@@ -64,9 +67,10 @@ def check_references(
 
 
 def explain(
-    session: Session, *, building: str, target: str, new: list[str], views: Collection[str], selective: bool
+    session: Session, *, building: str, target: str, names: Mapping[str, Sequence[str]], selective: bool
 ) -> None:
-    """Tell of all that `swap` would drop and move; `new` and `views` are the names that it would bring."""
+    """Tell of all that `swap` would drop and move; `names` are those of what it would bring, by their kinds."""
+    new, views = [*names.get("table", []), *names.get("sequence", [])], names.get("view", [])
     coming = frozenset(("view", name) for name in views)
     going = _going(session, target, [*new, *views], selective=selective)
     use(session, target)
@@ -86,18 +90,18 @@ def explain(
 
 def plan_swap(
     session: Session, journal: Journal, statements: Sequence[Statement], *, selective: bool, replace: bool,
-    built: Mapping[str, str], defaults: str,
+    built: Mapping[str, str], settings: str, making: Making,
 ) -> Plan:  # fmt: skip
     """What the swap will change, read from the target; refuses what must not be replaced. Nothing is touched.
 
-    `built` are the tables that were built under another name than they get, `defaults` the clauses of the database's
-    settings in the backup.
+    `built` are the tables that were built under another name than they get, `settings` the clauses of the database's
+    settings in the backup, `making` how what follows is made.
     """
     target = journal.target
     tables = [name for name, kind in list_names(session, journal.building) if kind != "VIEW"]
     names = {made: name for name, made in built.items()}
     new = {names.get(name, name): name for name in tables if name != table_name(journal.token)}
-    coming = frozenset((statement.kind, statement.name) for statement in statements)
+    coming = frozenset((statement.kind, statement.name) for statement in statements if statement.kind != "histogram")
     going = _going(session, target, [*new, *(name for kind, name in coming if kind == "view")], selective=selective)
     use(session, target)
     saved = _saved(session, target, new, coming, going, selective=selective)
@@ -106,7 +110,7 @@ def plan_swap(
     keys = outside_keys(session, target, going)
     refuse_lost_parents(keys, new)
     refuse_unfit_parents(session, keys, building=journal.building, probe=f"{table_name(journal.token)}_probe")
-    own = database_clauses(session, target)
+    defaults = database_clauses(session, target)
     return Plan(
         target=target,
         going=names_away(session, target, going, journal.token),
@@ -114,14 +118,16 @@ def plan_swap(
         coming=coming,
         keys=tuple(keys),
         old=tuple(saved),
-        defaults=own if not selective and own != defaults else "",
+        defaults=defaults,
+        settings=defaults if selective else settings,
+        inner=tuple(inner_keys(session, target, journal.building, new)),
+        traces=traces(session, journal.building, new.values()),
+        made=tuple(statements),
+        making=making,
     )
 
 
-def swap(
-    session: Session, maker: ObjectMaker, wait: LockWait, journal: Journal, plan: Plan,
-    statements: Sequence[Statement], *, defaults: str,
-) -> None:  # fmt: skip
+def swap(session: Session, maker: ObjectMaker, wait: LockWait, journal: Journal, plan: Plan) -> None:
     """Put what was built in the target's place; the journal tells how far it is."""
     target, away, building = plan.target, journal.away, journal.building
     journal.write(plan)
@@ -129,15 +135,20 @@ def swap(
         for view in [statement for statement in plan.old if statement.kind == "view" and statement.name in plan.new]:
             _drop(session, target, view, wait.run)
         _exchange(session, journal, plan, wait)
-        _repair_sequences(session, building, target, wait.run)
+        repair_sequences(session, building, target, wait.run)
         relink(session, target, [away, building], wait.run)
-        if plan.defaults:
-            wait.run(f"ALTER DATABASE {quoted(target)} {defaults}")
+        if plan.settings != plan.defaults:
+            wait.run(f"ALTER DATABASE {quoted(target)} {plan.settings}")
         for statement in plan.old:
             if statement.kind != "trigger":
                 _drop(session, target, statement, wait.run)
-    maker.make(statements, made=[("table", name) for name in plan.new])
+    maker.make(objects_of_plan(plan), made=[("table", name) for name in plan.new])
     journal.finish()
+
+
+def objects_of_plan(plan: Plan) -> list[Statement]:
+    """What is made in the target besides its tables; a histogram only describes them."""
+    return [statement for statement in plan.made if statement.kind != "histogram"]
 
 
 def _exchange(session: Session, journal: Journal, plan: Plan, wait: LockWait) -> None:
@@ -153,6 +164,19 @@ def _exchange(session: Session, journal: Journal, plan: Plan, wait: LockWait) ->
         session.execute("UNLOCK TABLES")
     rename(moves(plan, building=journal.building, away=journal.away), wait.run)
     session.execute("UNLOCK TABLES")
+
+
+def cleared(session: Session, journal: Journal, plan: Plan) -> list[str]:
+    """The warnings of `clear`; what it cannot drop is left to the next restore, and a warning too."""
+    warnings: list[str] = []
+    try:
+        warnings += clear(session, journal, plan)
+    except HoldfastError as error:
+        warnings.append(
+            f"left behind: databases {quote_name(journal.away)} and {quote_name(journal.building)} "
+            f"({error.message}); the next restore into {quote_name(plan.target)} drops them"
+        )
+    return warnings
 
 
 def clear(session: Session, journal: Journal, plan: Plan) -> Iterator[str]:
@@ -257,7 +281,7 @@ def _renames_locked(session: Session) -> bool:
     return session.server.mysql_since(8, 0, 13)
 
 
-def _repair_sequences(session: Session, building: str, target: str, run: Run) -> None:
+def repair_sequences(session: Session, building: str, target: str, run: Run) -> None:
     """Let defaults that name a sequence follow it: the server keeps the name of the database it was in."""
     if not session.server.mariadb:
         return
