@@ -56,7 +56,7 @@ def outside_keys(session: Session, target: str, going: Collection[str]) -> list[
     where = f"k.referenced_table_schema = {literal(target)}"
     return [
         key
-        for key in _keys(session, where)
+        for key in _keys(session, where, owners=[target], elsewhere=True)
         if (key.parent_database, key.parent) in leaving and (key.database, key.table) not in leaving
     ]
 
@@ -70,7 +70,7 @@ def inner_keys(session: Session, target: str, building: str, new: Mapping[str, s
     where = f"k.table_schema = {literal(building)} AND k.referenced_table_schema = {literal(building)}"
     return [
         replace(key, database=target, table=names[key.table], parent_database=target)
-        for key in _keys(session, where)
+        for key in _keys(session, where, owners=[building])
         if key.table in names and key.parent not in names
     ]
 
@@ -121,7 +121,7 @@ def relink(session: Session, target: str, gone: Collection[str], run: Callable[[
     run = run or session.execute
     names = ", ".join(map(literal, gone))
     where = f"k.referenced_table_schema IN ({names}) AND k.table_schema NOT IN ({names})"
-    for key in list(_keys(session, where)):
+    for key in list(_keys(session, where, owners=[target], elsewhere=True)):
         with _telling(key):
             # Two statements: of one name, the new key would be refused while the old one is there.
             run(f"ALTER TABLE {key.place} DROP FOREIGN KEY {quoted(key.name)}")
@@ -130,8 +130,8 @@ def relink(session: Session, target: str, gone: Collection[str], run: Callable[[
 
 def restore_keys(session: Session, keys: Sequence[ForeignKey], run: Callable[[str], object]) -> None:
     """Let recorded foreign keys be there and lead to where they led."""
-    schemas = ", ".join({literal(key.database) for key in keys}) or "''"
-    there = {(key.database, key.table, key.name): key for key in _keys(session, f"k.table_schema IN ({schemas})")}
+    owners = sorted({key.database for key in keys})
+    there = {(key.database, key.table, key.name): key for key in _keys(session, "TRUE", owners=owners)}
     for key in keys:
         current = there.get((key.database, key.table, key.name))
         if current != key:
@@ -148,7 +148,8 @@ def _telling(key: ForeignKey) -> AbstractContextManager[None]:
 def lost_references(session: Session, target: str, new: Collection[str]) -> Iterator[str]:
     """Say of foreign keys between new tables and those that stay how many rows lead to no row."""
     schema = literal(target)
-    for key in list(_keys(session, f"(k.referenced_table_schema = {schema} OR k.table_schema = {schema})")):
+    where = f"(k.referenced_table_schema = {schema} OR k.table_schema = {schema})"
+    for key in list(_keys(session, where, owners=[target], elsewhere=True)):
         ends = [(key.database, key.table), (key.parent_database, key.parent)]
         if len({database == target and name in new for database, name in ends}) == 1:
             continue  # both new, or neither
@@ -169,8 +170,7 @@ def lost_references(session: Session, target: str, new: Collection[str]) -> Iter
 
 def absent_parents(session: Session, target: str) -> Iterator[str]:
     """Say which foreign keys lead to tables of other databases that are not there: their tables take no rows then."""
-    schema = literal(target)
-    for key in list(_keys(session, f"(k.table_schema = {schema} AND k.referenced_table_schema <> {schema})")):
+    for key in list(_keys(session, f"k.referenced_table_schema <> {literal(target)}", owners=[target])):
         where = (
             f"{session.is_named('table_schema', key.parent_database)} AND {session.is_named('table_name', key.parent)}"
         )
@@ -182,12 +182,14 @@ def absent_parents(session: Session, target: str) -> Iterator[str]:
             )
 
 
-def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
-    """The foreign keys of the server that fit, with their columns in order."""
-    try:
-        rows = _key_rows(session, where)
-    except pymysql.OperationalError:  # also the answer to us of another server, whose tables MariaDB looks into
-        rows = _key_rows_apart(session, f"{where} AND {without_elsewhere(session, None, alias='k.')}")
+def _keys(session: Session, where: str, *, owners: Sequence[str], elsewhere: bool = False) -> Iterator[ForeignKey]:
+    """The foreign keys that fit of the tables of some databases, with their columns in order; or of all databases."""
+    if elsewhere and not (session.server.mariadb and _leads_nowhere_else(session)):
+        rows = _readable_rows(session, where)
+    else:
+        rows = []
+        for owner in owners:  # one at a time: MariaDB opens no other tables then
+            rows += _readable_rows(session, f"k.table_schema = {literal(owner)} AND {where}")
     unsaid = "RESTRICT" if session.server.mariadb else "NO ACTION"
     columns: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for *key, column, parent_column in rows:
@@ -209,6 +211,27 @@ def _keys(session: Session, where: str) -> Iterator[ForeignKey]:
         )
 
 
+def _leads_nowhere_else(session: Session) -> bool:
+    """Whether no foreign key of the server leads into another database: MariaDB opens each table to tell them all."""
+    database = "SUBSTRING_INDEX({0}_name, '/', 1)"
+    try:
+        return not session.rows(
+            "SELECT 1 FROM information_schema.innodb_sys_foreign"
+            f" WHERE {database.format('for')} <> {database.format('ref')} LIMIT 1"
+        )
+    except pymysql.MySQLError:  # it takes PROCESS
+        return False
+
+
+def _readable_rows(session: Session, where: str) -> list[tuple[str, ...]]:
+    if not session.server.mariadb:
+        return _key_rows(session, where)
+    try:
+        return _key_rows_apart(session, where)
+    except pymysql.OperationalError:  # also the answer to us of another server, whose tables MariaDB looks into
+        return _key_rows_apart(session, f"{where} AND {without_elsewhere(session, None, alias='k.')}")
+
+
 def _key_rows(session: Session, where: str) -> list[tuple[str, ...]]:
     return session.texts(
         "SELECT k.table_schema, k.table_name, k.constraint_name, k.referenced_table_schema, k.referenced_table_name,"
@@ -221,7 +244,7 @@ def _key_rows(session: Session, where: str) -> list[tuple[str, ...]]:
 
 
 def _key_rows_apart(session: Session, where: str) -> list[tuple[str, ...]]:
-    """The same by statements of one table of the catalog each: in a join MariaDB 11 opens tables that no row is of."""
+    """The same by statements of one table of the catalog each: in a join MariaDB opens tables that no row is of."""
     keys = session.texts(
         "SELECT table_schema, table_name, constraint_name, referenced_table_schema, referenced_table_name, column_name,"
         " referenced_column_name FROM information_schema.key_column_usage k"

@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping
 
 from holdfast_mysql.session import Session, quoted
 
-_SMALL = 16 << 20  # bytes of tables whose checksum takes less time than the end of a second
+_SMALL = 64 << 20  # bytes of tables whose checksum takes less time than the end of a second
 # Engines that have rows of their own: whoever writes into another one writes somewhere else.
 _KEEPING = "('InnoDB', 'MyISAM', 'Aria', 'MEMORY', 'CSV', 'ARCHIVE', 'ROCKSDB')"
 
 
 def traces(session: Session, database: str, names: Collection[str]) -> dict[str, str]:
     """What there is to compare later, by the names of tables that nobody writes to at this moment."""
+    names = frozenset(names)
     recent, size = _recent(session, database, names)
     if size > _SMALL:
         time.sleep(1.0)  # a second later, writes are told apart from ours
