@@ -65,3 +65,42 @@ def test_a_time_that_an_older_server_does_not_hold_is_no_damage(
             run()
         assert not isinstance(caught.value, holdfast.IntegrityError)
     newer.rows("DROP DATABASE late")
+
+
+_COMPARING = (
+    (
+        "FUNCTION f(a VARCHAR(9) CHARSET utf8mb4, b VARCHAR(9) CHARACTER SET utf8) RETURNS TEXT CHARSET latin1"
+        " NO SQL RETURN CONCAT(COLLATION(a), ' ', COLLATION(b))"
+    ),
+    (
+        "FUNCTION g() RETURNS TEXT CHARSET latin1 NO SQL BEGIN DECLARE a, b VARCHAR(9) CHARSET 'utf8mb4' DEFAULT 'x';"
+        " DECLARE c VARCHAR(9) CHARSET ucs2 COLLATE ucs2_bin; DECLARE d CHAR(1) CHARSET utf16;"
+        " DECLARE e CURSOR FOR SELECT CONVERT('' USING utf8mb4);"
+        " RETURN CONCAT_WS(' ', COLLATION(a), COLLATION(b), COLLATION(c), COLLATION(d)); END"
+    ),
+    (
+        "TRIGGER r BEFORE INSERT ON t FOR EACH ROW"
+        " BEGIN DECLARE a VARCHAR(9) CHARACTER SET utf8mb4; SET NEW.c = COLLATION(a); END"
+    ),
+)
+
+
+@pytest.mark.parametrize("form", ["wire", "sql"])
+def test_what_says_a_character_set_alone_means_the_same_on_the_other_server(
+    form: str, servers: tuple[MariaDB, MariaDB], tmp_path: Path
+) -> None:
+    """Parameters and variables: servers of 11.5 and later mean another collation by it than older ones."""
+    store, told = str(tmp_path / "store"), []
+    for source, target in (servers, servers[::-1]):
+        source.rows("CREATE DATABASE source")
+        source.rows("CREATE TABLE source.t(c TEXT)")
+        for statement in _COMPARING:
+            source.rows(f"CREATE {statement}", database="source")
+        backup = holdfast.backup(source.url("source"), store=store, options={"format": form}, proof=True)
+        holdfast.restore(backup, target.url("copy"), store=store)
+        assert holdfast.drill(backup, store=store, into=target.url()).state == "proven"
+        for server, name in ((source, "source"), (target, "copy")):
+            server.rows("INSERT INTO t VALUES ('')", database=name)
+            told.append(server.rows("SELECT f('', ''), g(), c FROM t", database=name))
+            server.rows(f"DROP DATABASE {name}")
+    assert told[0] == told[1] != told[2] == told[3]
