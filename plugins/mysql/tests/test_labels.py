@@ -78,3 +78,24 @@ def test_proofs_of_older_backups_are_of_what_they_read() -> None:
     assert row_kind(column) == "index"
     assert row_kind(column, labels=LATIN_LABELS) == row_kind(column, labels=ALL_LABELS) == "label"
     assert members("set('a,b','it''s','')") == ["a,b", "it's", ""]
+
+
+def test_an_older_backup_of_members_that_are_alike_says_what_is_wrong_with_it(
+    mariadb: MariaDB, labelled: str, store: str, new_name: Callable[[], str], caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Those that are not alike come back; the drill finds the difference, and `allow_damaged` restores the rest."""
+    with monkeypatch.context() as patch:
+        patch.setattr("holdfast_mysql.catalog.tables.alike_labels", lambda *_: frozenset())
+        patch.setattr("holdfast_mysql.proof.record.UNLIKE_LABELS", LATIN_LABELS)
+        record = holdfast.backup(mariadb.url(labelled), store=store)
+    target = new_name()
+    assert holdfast.drill(record.id, store=store, into=mariadb.url()).state == "damaged"
+    told = [line for line in caplog.messages if "takes for the same" in line]
+    assert {line.split()[1] for line in told} == {f"t.{name}" for name, _, _ in _ALIKE}
+    with pytest.raises(holdfast.IntegrityError, match="damaged"):
+        holdfast.restore(record.id, mariadb.url(target), store=store)
+    holdfast.restore(record.id, mariadb.url(target), store=store, allow_damaged=True)
+    names = ", ".join(f"{name}+0" for name, _, _ in _UNLIKE)
+    query = f"SELECT id, {names} FROM t ORDER BY id"
+    assert mariadb.rows(query, database=target) == mariadb.rows(query, database=labelled)

@@ -15,6 +15,7 @@ from holdfast_mysql.errors import translate_errors
 from holdfast_mysql.restore.connections import Connections
 from holdfast_mysql.restore.duplicates import is_unnamed, row_by_row
 from holdfast_mysql.restore.failures import Failures
+from holdfast_mysql.restore.label_columns import LabelColumns
 from holdfast_mysql.restore.left_checks import CheckViolatedError, breaks_check
 from holdfast_mysql.restore.load_rows import load_rows
 from holdfast_mysql.restore.load_warnings import ChangedRowsError, UnseenWarningsError, execute_rows
@@ -44,6 +45,7 @@ class RowLoader:
         self._left = Counter(table for table, _ in self._recorded.values())
         self._counted: Counter[str] = Counter()  # of a script
         self._lock = threading.Lock()
+        self._labels = LabelColumns()
         self._ends = Ends.of(session, request.facts)
         self._infile = request.options.local_infile and session.value("SELECT @@local_infile") == "1"
 
@@ -95,6 +97,7 @@ class RowLoader:
         table, recorded = self._recorded[stream]
         reader = self._reader_of(stream, blob)
         with self._pool.acquire() as session, translate_errors(f"cannot load table {quote_name(table)}"):
+            self._labels.check(session, reader.header)
             rows = self._load(session, table, reader, blob)
         if rows != recorded:
             error = _partly(stream, rows, recorded)
