@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ def test_what_was_tried_is_data(kept: Shell) -> None:
 def test_a_store_that_is_not_there_is_not_made(shell: Shell) -> None:
     shell.fails(10, "check", "nowhere")
     assert not (shell.folder / "nowhere").exists()
+
+
+TRIED = ["read", "list", "write", "create only", "delete"]
 
 
 class Loose(MemoryStorage):
@@ -105,8 +109,29 @@ def test_a_lease_that_another_check_holds_is_no_failure_but_one_that_nobody_gets
     assert [each.holds for each in result.guarantees if each.name == "write"] == [False]
 
 
-def test_guarantees_without_an_end_are_the_failure_of_the_storage() -> None:
-    storage = Loose()
-    storage.guarantees = lambda: (Guarantee(name=f"{number}", holds=True) for number in itertools.count())  # type: ignore[method-assign]
-    with pytest.raises(PluginError, match="more than 1000 guarantees"):
-        holdfast.check_store(storage, registry=memory_registry())
+def test_what_was_tried_is_told_where_a_storage_cannot_tell_its_guarantees() -> None:
+    """Without an end, or with an error, foreseen or not: what it told before stays, and then comes the failure."""
+    tides = Guarantee(name="tides", holds=True)
+
+    def endless() -> Iterator[Guarantee]:
+        return (Guarantee(name=f"{number}", holds=True) for number in itertools.count())
+
+    def broken() -> Iterator[Guarantee]:
+        yield tides
+        raise RuntimeError("out of tea")
+
+    def refused() -> Iterator[Guarantee]:
+        raise CredentialsError("may not ask")
+
+    for guarantees, names, error, text in (
+        (endless, [f"{number}" for number in range(10)], PluginError, "more than 1000 guarantees"),
+        (broken, ["tides"], HoldfastError, "out of tea"),
+        (refused, [], CredentialsError, "may not ask"),
+    ):
+        storage = Loose()
+        storage.guarantees = guarantees  # type: ignore[method-assign]
+        result = holdfast.check_store(storage, registry=memory_registry())
+        assert [each.name for each in result.guarantees] == [*TRIED, *names, "guarantees"]
+        assert result.guarantees[-1].holds is None
+        with pytest.raises(error, match=text):
+            result.raise_for_failure()

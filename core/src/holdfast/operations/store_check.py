@@ -25,13 +25,15 @@ from holdfast.store.names import MARKER
 _LEASE = "check"
 _READS = 5  # of which the median counts
 _MOST_GUARANTEES = 1000  # that a storage may tell
+_SHOWN = 10  # of a storage that tells more
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreCheck:
     """What a store let us do and guarantees, in the order in which it was tried.
 
-    `failure` is the first error that a backup into this store would end with, None where nothing is in its way.
+    `failure` is the first error that a backup into this store would end with, else that of a storage which cannot tell
+    its own guarantees, and None where nothing is in its way.
     """
 
     location: str  #: where the store is
@@ -61,7 +63,8 @@ def check_store(
 ) -> StoreCheck:
     """Try what a store lets us do and guarantees, without changing anything in it or leaving anything behind.
 
-    What a backup into it would fail with is the `failure` of the result. No store there is a `NotFoundError`, a service
+    What a backup into it would fail with is the `failure` of the result, as is a storage that fails when asked for its
+    own guarantees; what was tried before is told all the same. No store there is a `NotFoundError`, a service
     that does not answer an `UnreachableError`.
     """
     catalog = open_catalog(StoreAddress(store, store_options), registry or installed())
@@ -88,13 +91,22 @@ class _Trial:
         if isinstance(self.storage, SupportsGuarantees):
             yield from self._own_guarantees(self.storage)
 
-    @staticmethod
-    def _own_guarantees(storage: SupportsGuarantees) -> Iterator[Guarantee]:
-        """What a storage tells itself, if that has an end."""
-        for number, guarantee in enumerate(storage.guarantees()):
-            if number == _MOST_GUARANTEES:
-                raise PluginError(f"{provider(storage)} tells more than {_MOST_GUARANTEES} guarantees, without an end")
-            yield guarantee
+    def _own_guarantees(self, storage: SupportsGuarantees) -> Iterator[Guarantee]:
+        """What a storage tells itself, if that has an end; where it fails, what it told before, and that."""
+        told: list[Guarantee] = []
+        try:
+            with translate_errors(f"cannot ask {provider(storage)} what it guarantees", self.storage.location):
+                for guarantee in storage.guarantees():
+                    if len(told) == _MOST_GUARANTEES:
+                        raise PluginError(
+                            f"{provider(storage)} tells more than {_MOST_GUARANTEES} guarantees, without an end"
+                        )
+                    told.append(guarantee)
+        except HoldfastError as error:
+            told = told[:_SHOWN] if len(told) == _MOST_GUARANTEES else told
+            told.append(Guarantee(name="guarantees", holds=None, detail=error.message))
+            self.failure = self.failure or error
+        yield from told
 
     def _tried(self, name: str, attempt: Callable[[], Guarantee], *, needed: bool) -> Guarantee:
         try:

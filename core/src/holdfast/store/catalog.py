@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.api import Stat, Storage, SupportsFolder, SupportsWalk
+from holdfast.api import Stat, Storage, SupportsFolder
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
@@ -23,7 +23,7 @@ from holdfast.errors import (
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.setup import StoreLike, open_storage
-from holdfast.store import findings, labels, lookup, manifest
+from holdfast.store import findings, labels, listed, lookup, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.manifest_cache import Key, ManifestCache, Row, mark_of
@@ -106,9 +106,7 @@ class Catalog:
 
     def walk(self, name: str = "") -> Iterable[Stat]:
         """What lies in the store, or below a source; what is not ours is not looked into where that can be avoided."""
-        if isinstance(self.storage, SupportsWalk):
-            return self.storage.walk(name, _is_ours)
-        return self.storage.list(name)
+        return listed.walk(self.storage, name, _is_ours)
 
     def _folders(
         self, name: str | None, foreign: list[str] | None = None, hidden: dict[str, str] | None = None
@@ -202,6 +200,7 @@ class Catalog:
         problem = missing(document, entry.files)
         if problem and not _is_there(self.storage, entry):
             return None  # what is being deleted lacks blobs
+        listed.check_blobs(self.storage, entry, document)
         unreadable = "" if problem else hidden_blobs(document, entry.files)
         return replace(
             entry,
@@ -216,7 +215,8 @@ class Catalog:
     def entry(self, name: str, backup_id: str) -> Entry | None:
         """Read one backup; None if it is not there, or is none."""
         folder = f"{name}/{backup_id}"
-        files = {stat.path.removeprefix(f"{folder}/"): stat for stat in self.storage.list(folder)}
+        stats = listed.checked_listing(self.storage, self.storage.list(folder), folder, f"{folder}/{MANIFEST}")
+        files = {stat.path.removeprefix(f"{folder}/"): stat for stat in stats}
         return self._entry(name, backup_id, files)
 
     def reload(self, entry: Entry) -> Entry | None:

@@ -152,9 +152,14 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
     return ""
 
 
+def unlisted_blob(document: Manifest, files: Mapping[str, Stat]) -> str:
+    """A blob that a manifest names and no listing, or nothing."""
+    return next((stream.blob.path for stream in document.streams if stream.blob.path not in files), "")
+
+
 def hidden_blobs(document: Manifest, files: Mapping[str, Stat]) -> str:
     """Say which folder of a backup that lacks nothing else cannot be read and holds blobs, or return nothing."""
-    unseen = next((stream.blob.path for stream in document.streams if stream.blob.path not in files), "")
+    unseen = unlisted_blob(document, files)
     if not unseen:
         return ""
     folder = _hidden_folder(unseen, files)
