@@ -32,6 +32,7 @@ def registry() -> Registry:
 
 class TestBzip2(CodecSuite):
     configurations = ("bz2:1",)
+    plugins = ("acme_holdfast",)
 
     @pytest.fixture
     def codec(self) -> Any:
@@ -59,6 +60,8 @@ class TestVault(StorageSuite):
 
 
 class TestNotes(EngineSuite):
+    plugins = ("acme_holdfast.notes:Plugin",)
+
     @pytest.fixture
     def source(self, tmp_path: Path) -> str:
         folder = tmp_path / "notes"

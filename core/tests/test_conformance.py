@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import holdfast
 from holdfast.api import Capability, Engine, Storage
 from holdfast.plugins.registry import Registry
 from holdfast.testing import CodecSuite, EngineSuite, MemoryEngine, MemoryStorage, StorageSuite, memory_registry
@@ -70,6 +71,13 @@ class TestMemoryEngine(EngineSuite):
     def leave_log(self, url: str) -> bool:
         del url
         return False
+
+    def rows(self, content: dict[str, bytes]) -> dict[str, int]:
+        return {name: len(data) for name, data in content.items()}
+
+    def kill_restore(self, record: holdfast.Backup, target: str, store: str) -> bool:
+        del record, target, store
+        return False  # no other process can get at it
 
     def change(self, url: str) -> None:
         self.memory.contents[url.rpartition("/")[2]]["c"] = [b"35"]

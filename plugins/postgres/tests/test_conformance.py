@@ -42,6 +42,9 @@ class TestPostgres(EngineSuite):
     def excluded(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"note": content["note"]}
 
+    def rows(self, content: dict[str, Any]) -> dict[str, int]:
+        return {f"public.{name}": len(rows) for name, rows in content.items()}
+
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]
 

@@ -51,6 +51,9 @@ class TestSqlite(EngineSuite):
         files = (file.name for file in path.parent.glob("*.db*"))
         return sorted(name for name in files if not name.startswith(path.name))
 
+    def rows(self, content: list[str]) -> dict[str, int]:
+        return {name: sum(f'INSERT INTO "{name}"' in line for line in content) for name in ("note", "other")}
+
     def into(self, target: str) -> None:
         return None
 

@@ -1,15 +1,17 @@
 # mypy: ignore-errors
 """Engines that break one sentence each: patterns together, moments of proofs, replacing, and what errors tell."""
 
+import secrets
 import time
 from dataclasses import replace
 from fnmatch import fnmatch
 
-from holdfast.api import Capability, Change, Preview, Source, Step, UnreachableError, UsageError
+from holdfast.api import Capability, Change, LockedError, Preview, Source, Step, UnreachableError, UsageError
 from support.contract import add_suites, breaks
 from support.contract.sound_engine import (
     Dump,
     Restore,
+    Scratch,
     Shelf,
     chosen,
     digests,
@@ -188,6 +190,84 @@ class OneLoadAtATime(Shelf):
             time.sleep(0.05)  # another thread is there by then
             data = b"".join(blob.chunks())
             self.databases.setdefault(self.partial, {})[self.current] = data
+
+
+def _counted(proof, count):
+    objects = tuple(replace(entry, rows=count(entry.rows)) for entry in proof.objects)
+    return replace(proof, objects=objects)
+
+
+@breaks("engine 33")
+class CountsTwice(Shelf):
+    """Rows are counted by two threads of which each reads all of them."""
+
+    class make_dump(Dump):  # noqa: N801
+        def proof(self):
+            return _counted(super().proof(), lambda rows: 2 * rows)
+
+    class make_scratch(Scratch):  # noqa: N801
+        def proof(self, recorded):
+            return _counted(super().proof(recorded), lambda rows: 2 * rows)
+
+
+@breaks("engine 33")
+class CountsChunks(Shelf):
+    """What is counted are chunks, as long as there are any."""
+
+    class make_dump(Dump):  # noqa: N801
+        def proof(self):
+            return _counted(super().proof(), lambda rows: min(rows, 1))
+
+
+@breaks("engine 34")
+@with_part("restore")
+class LeavesKilled(Restore):
+    """What a killed restore has built lies under another name each time, and nobody clears it away."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, request)
+        self.partial = f"{self.partial}_{secrets.token_hex(4)}"
+
+
+@breaks("engine 34")
+@with_part("restore")
+class StopsAtKilled(Restore):
+    """Whoever finds what another restore has built takes it for at work."""
+
+    def __init__(self, engine, request):
+        super().__init__(engine, request)
+        if self.partial in self.databases:
+            raise LockedError(f"{self.name} is being restored")
+
+
+@breaks("engine 34")
+class AddsToKilled(Shelf):
+    """What a killed restore has loaded is added to."""
+
+    class make_restore(Restore):  # noqa: N801
+        def load(self, step, blob):
+            data = self.databases.setdefault(self.partial, {})
+            data[step.stream] = data.get(step.stream, b"") + b"".join(blob.chunks())
+
+
+@breaks("engine 34")
+class LoadsInPlace(Shelf):
+    """What is loaded is there before the commit, and gone only where the restore is left."""
+
+    class make_restore(Restore):  # noqa: N801
+        def load(self, step, blob):
+            super().load(step, blob)
+            self.before = self.databases.get(self.name)
+            self.databases[self.name] = dict(self.databases[self.partial])
+            self.placed = True
+
+        def leave(self):
+            if getattr(self, "placed", False) and not self.committed:
+                if self.before is None:
+                    self.databases.pop(self.name, None)
+                else:
+                    self.databases[self.name] = self.before
+            super().leave()
 
 
 add_suites(globals(), suite_of)

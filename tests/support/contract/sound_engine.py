@@ -1,6 +1,7 @@
 # mypy: ignore-errors
 """An engine of a server in memory that keeps the contract, for mutants to break it."""
 
+import contextlib
 import hashlib
 import secrets
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from holdfast.api import (
     Change,
     Engine,
     Facts,
+    HoldfastError,
     ObjectProof,
     Preview,
     Proof,
@@ -23,6 +25,7 @@ from holdfast.api import (
     UnsafeError,
     UsageError,
 )
+from holdfast.plugins.engine import CompletedEngine
 from holdfast.plugins.registry import Registry
 from holdfast.testing import EngineSuite
 from support.contract.checksums import Sha256Plugin
@@ -69,7 +72,7 @@ def digests(content):
     return Proof(
         method="sha256",
         objects=tuple(
-            ObjectProof(kind="part", name=name, digest=hashlib.sha256(data).hexdigest())
+            ObjectProof(kind="part", name=name, rows=data.count(b"\n"), digest=hashlib.sha256(data).hexdigest())
             for name, data in sorted(content.items())
         ),
     )
@@ -218,6 +221,45 @@ def leave_log(suite, url):
     return True
 
 
+class Abandoned(Exception):  # noqa: N818 (no error of an engine)
+    """What ends a restore as a kill does: its context is not left."""
+
+
+class AbandonedSession:
+    def __init__(self, session):
+        self.session, self.steps = session, session.steps
+
+    def load(self, step, blob):
+        self.session.load(step, blob)
+        raise Abandoned
+
+    def commit(self):
+        raise AssertionError
+
+
+class AbandonedEngine(CompletedEngine):
+    @contextmanager
+    def restore(self, request):
+        context = self._engine.restore(request)
+        KEPT.append(context)  # or it would be left once nobody refers to it
+        yield AbandonedSession(context.__enter__())
+
+
+KEPT = []
+
+
+def kill_restore(suite, record, target, store):
+    """Do what is left of a process that dies."""
+    with contextlib.suppress(Abandoned, HoldfastError):
+        suite.restore(record, target, target, store, replace=True, engine=AbandonedEngine(suite.engine(target)))
+    return True
+
+
+def count_rows(suite, content):
+    """The lines of each object."""
+    return {name: data.count(b"\n") for name, data in content.items()}
+
+
 def suite_of(tested):
     class Suite(EngineSuite):
         password = PASSWORD
@@ -225,6 +267,8 @@ def suite_of(tested):
         patience = 0.3
         foreign = make_foreign
         leave_log = leave_log
+        kill_restore = kill_restore
+        rows = count_rows
 
         @pytest.fixture(autouse=True)
         def server(self):

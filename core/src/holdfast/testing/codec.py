@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode
+from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode, UsageError
+from holdfast.plugins.options import option_fields
 from holdfast.testing.contract import Configured, assert_same, registry_of, states
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger
 _MOST_BYTES, _MOST_PIECES = 32 * MIB, 1_000_000  # of one test: what yields more goes on without end
+_VALUES = ("-1", "0", "1", "5", "100000", "nonsense", "")  # of an option, whatever it is
 _SMALL = (bytes(range(256)) * 8, b"the end" * 30)
 
 
@@ -297,3 +299,23 @@ class CodecSuite(_Frames):
             damaged[at] ^= rng.randint(1, 255)
             with contextlib.suppress(IntegrityError):
                 decode(codec, [damaged])
+
+    @states("codec 17")
+    def test_an_option_that_cannot_be_used_is_refused_when_the_codec_is_opened(self) -> None:
+        """And not by its first block, in the middle of a backup; whatever is taken works."""
+        registry = registry_of(self.plugins)
+        spec = self.configuration or getattr(self, "spec", "")
+        name = str(spec).partition(":")[0]
+        if not registry.claims(Kind.CODEC, name):
+            pytest.skip(
+                "nobody knows which options there are: set `spec` to what `--codec` takes, and name a codec that is "
+                "not installed in `plugins`"
+            )
+        component = registry.find(Kind.CODEC, name).component
+        for option, value in itertools.product(option_fields(component), _VALUES):
+            try:
+                codec = registry.codec(f"{name}:{option}={value}")
+            except UsageError:
+                continue
+            for block in _SMALL:
+                assert_same(decode(codec, [codec.encode(block)]), block)

@@ -16,6 +16,7 @@ from holdfast.api import (
     DumpSession,
     Engine,
     HoldfastError,
+    Kind,
     RestoreRequest,
     RestoreSession,
     Step,
@@ -25,7 +26,8 @@ from holdfast.api import (
 )
 from holdfast.plugins.engine import CompletedEngine, InstalledEngine
 from holdfast.plugins.registry import Registry
-from holdfast.testing.contract import Configured, loaded
+from holdfast.testing.contract import Configured, loaded, registry_of
+from holdfast.testing.killing import kill_restore
 from holdfast.url import DatabaseURL
 
 _MAGIC = 16  # bytes that tell a format
@@ -112,6 +114,24 @@ class EngineParts(Configured):
             "nobody knows whether a log belongs to a database: override `leave_log`, which leaves a change in it, or "
             "returns False where there is no such thing"
         )
+
+    def rows(self, content: Any) -> Mapping[str, int]:
+        """How many rows of a content the objects have whose rows a proof counts, by name; some of them will do."""
+        del content
+        pytest.skip("nobody knows how many rows there are: override `rows`, which counts those of a content by object")
+
+    def kill_restore(self, record: holdfast.Backup, target: str, store: str) -> bool:
+        """Have a process die in the middle of a restore with `replace`; False where no other process can restore.
+
+        Override it for an engine that is given as an object.
+        """
+        if not registry_of(self.plugins).claims(Kind.ENGINE, DatabaseURL.parse(target).scheme):
+            pytest.skip(
+                "no process can be started that dies: name the engine in `plugins`, or override `kill_restore`, which "
+                "returns False where no other process can restore"
+            )
+        kill_restore(record.id, target, store, self.restore_options, self.plugins)
+        return True
 
     def into(self, target: str) -> str | None:
         """The server on which drills make their scratch databases; None for an engine that needs none."""

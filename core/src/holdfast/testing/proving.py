@@ -33,6 +33,18 @@ class ProofTests(EngineParts):
         assert all(re.fullmatch("[0-9a-f]*", entry.digest) for entry in first.objects)
         assert any(entry.digest or entry.kind == "stream" for entry in first.objects)
 
+    @states("engine 33")
+    def test_a_proof_counts_each_row_once(self, source: str, tmp_path: Path) -> None:
+        """Where it counts rows; `rows` says how many there are."""
+        if not self.can(source, Capability.PROOF):
+            return
+        proof = self._proof(source, tmp_path, wanted=True)
+        counted = {entry.name: entry.rows for entry in proof.objects if entry.rows is not None} if proof else {}
+        if counted:
+            rows = self.rows(self.content(source))
+            assert rows, "`rows` counts nothing"
+            assert {name: counted.get(name) for name in rows} == {**rows}
+
     def _proof(self, url: str, scratch: Path, *, wanted: bool) -> Proof | None:
         with self.engine(url).dump(self.request(url, scratch / "scratch", proof=wanted)) as session:
             self.read(session)

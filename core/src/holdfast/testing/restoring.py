@@ -143,6 +143,22 @@ class RestoreTests(EngineParts):
                 self.restore(record, source, target, store, replace=True, engine=cut)
             assert (self.content(target), self.surroundings(target)) == before
 
+    @states("engine 34")
+    def test_a_restore_that_was_killed_keeps_nobody_from_the_next(self, source: str, target: str, store: str) -> None:
+        """With `replace`, and nothing of it is left then, whether there was a target before or not."""
+        wanted = self.content(source)
+        record = self.backup(source, store)
+        around = self.surroundings(target)
+        for _ in range(2):
+            before = self.content(target)
+            if not self.kill_restore(record, target, store):
+                return
+            if self.can(source, Capability.ATOMIC_RESTORE) and before:
+                assert self.content(target) == before
+            self.restore(record, source, target, store, replace=True)
+            assert self.content(target) == wanted
+            assert self.surroundings(target) == around
+
     @states("engine 21")
     def test_a_damaged_backup_leaves_the_target_as_it_was(self, source: str, target: str, store: str) -> None:
         """A flipped bit in any blob is found before anything is visible."""
