@@ -215,3 +215,53 @@ def test_the_event_of_a_restore_that_is_refused_names_the_backup(store: Store) -
             "latest", TARGET, store=store.storage, registry=store.registry, engine=store.engine, on_event=told.append
         )
     assert (told[-1].type, told[-1].name, len(told[-1].id)) == ("failed", "app", 23)
+
+
+class Whitened:
+    """A codec of another plugin, whose stored bytes a wrapper has changed."""
+
+    def __init__(self, codec: Any) -> None:
+        self.codec, self.suffix = codec, codec.suffix
+
+    def encode(self, data: Any) -> bytes:
+        return bytes(self.codec.encode(data)) + b"white"
+
+    def decoder(self) -> Any:
+        return self
+
+    def decode(self, data: Any) -> Iterator[bytes]:
+        return iter(self.codec.decoder().decode(bytes(data).removesuffix(b"white")))
+
+    def finish(self) -> None:
+        pass
+
+
+class Blackened(Whitened):
+    """The same of a wrapper that loses what it has not made itself."""
+
+    def decode(self, data: Any) -> Iterator[bytes]:
+        return super().decode(data) if bytes(data).endswith(b"white") else iter(())
+
+
+class Whitens:
+    @hookimpl(wrapper=True)
+    def holdfast_compress(self, codec: str) -> Any:
+        inner = yield
+        return Blackened(inner) if codec == "turned" else inner
+
+
+@pytest.mark.parametrize("was_wrapped", [True, False])
+def test_a_wrapper_that_is_there_no_more_or_only_now_is_no_damage(was_wrapped: bool) -> None:
+    """What it does to the bytes nobody else knows; a backup that is said to be damaged would not be restored."""
+    store = Store()
+    plain, wrapping = store.registry, Registry(plugins=[store.offers, store.engine, Whitens()], environ={})
+    store.storage = Reading()
+    store.registry = wrapping if was_wrapped else plain
+    options: Any = {"codec": "turned", "engine": store.engine}
+    holdfast.backup(URL, store=store.storage, registry=store.registry, **options)
+    assert store.verify()[0].passed
+    store.registry = plain if was_wrapped else Registry(plugins=[store.offers, store.engine, Whitens()], environ={})
+    with pytest.raises(PluginError, match=r"was wrapped by (nothing|Whitens\S* ?) when the backup was made") as caught:
+        store.verify()
+    assert "nothing is said of the backup" in str(caught.value.hint)
+    assert store.state == "verified"

@@ -198,7 +198,13 @@ def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:
             hashers=setup.hashers,
             count=setup.run.count,
             tolerate=setup.run.warn if setup.plan.allow_damaged else None,
-            classify=PluginFaults(setup.storage, setup.codec, setup.hashers, setup.manifest.tool.plugins),
+            classify=PluginFaults(
+                setup.storage,
+                setup.codec,
+                setup.hashers,
+                setup.manifest.tool.plugins,
+                wrapped_by=setup.manifest.tool.wrappers,
+            ),
         )
         for record in setup.manifest.streams
     }

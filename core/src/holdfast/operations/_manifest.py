@@ -7,7 +7,7 @@ from datetime import datetime
 from holdfast.api import DumpSession, Facts, Proof, Source, SupportsShellFetch
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
-from holdfast.plugins.guard import check_fields, provider
+from holdfast.plugins.guard import check_fields, provider, wrappers_of
 from holdfast.record import place
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
@@ -79,6 +79,7 @@ def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:
         python=platform.python_version(),
         plugins=dict(setup.plugins),
         programs=dict(facts.programs),
+        wrappers=wrappers_of(setup.codec),
     )
 
 

@@ -33,7 +33,7 @@ def read(
         codec = registry.codec(manifest.codec.name)
     damage: list[str] = []
     tolerate = damage.append if allow_damaged else None
-    classify = PluginFaults(storage, codec, hashers, manifest.tool.plugins)
+    classify = PluginFaults(storage, codec, hashers, manifest.tool.plugins, wrapped_by=manifest.tool.wrappers)
     blob = StoredBlob(
         storage, entry.folder, record, codec, stop=Stop(), hashers=hashers, tolerate=tolerate, classify=classify
     )

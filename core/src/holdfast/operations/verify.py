@@ -128,7 +128,9 @@ def _check(
             stop=run.stop,
             hashers=hashers,
             count=run.count,
-            classify=PluginFaults(storage, codec, hashers, entry.manifest.tool.plugins),
+            classify=PluginFaults(
+                storage, codec, hashers, entry.manifest.tool.plugins, wrapped_by=entry.manifest.tool.wrappers
+            ),
             warn=run.warn,
         )
         for record in entry.manifest.streams

@@ -352,6 +352,15 @@ def offered_by(part: Any) -> tuple[str, str]:
     return plugin.distribution, plugin.version
 
 
+def wrappers_of(part: Any) -> dict[str, str]:
+    """The versions of the plugins whose wrappers made something else of a part, by distribution."""
+    if type(part) is not _Guard:
+        return {}
+    calls: _Calls = object.__getattribute__(part, "_guarded")[1]
+    titles = (title.rpartition(" of ")[2].rpartition(" ") for title in calls.blame.around if title)
+    return {distribution or version: version if distribution else "" for distribution, _, version in titles}
+
+
 def unguarded(part: Any) -> Any:
     """The part that the plugin handed out, for the plugin itself."""
     return object.__getattribute__(part, "_guarded")[0] if type(part) is _Guard else part

@@ -98,6 +98,7 @@ class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     plugins: dict[str, str]
     programs: dict[str, str] = {}
+    wrappers: dict[str, str] = {}  # those that have made something else of the codec
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from holdfast.api import Codec, HasherFactory, Storage
 from holdfast.errors import HoldfastError, IntegrityError, PluginError, quote_name
-from holdfast.plugins.guard import offered_by, provider
+from holdfast.plugins.guard import offered_by, provider, wrappers_of
 from holdfast.store.manifest import BlobRecord
 from holdfast.store.object_bytes import object_bytes
 from holdfast.streaming.workers import Stop
@@ -37,16 +37,24 @@ def reads_otherwise(storage: Storage, what: str, size: int, listed: int) -> Plug
 class PluginFaults:
     """FaultClassifiers what does not agree in one backup.
 
-    `made_with` are the versions of plugins that its manifest names, by distribution.
+    `made_with` are the versions of plugins that its manifest names, by distribution, and `wrapped_by` those of the ones
+    that wrapped the codec.
     """
 
     def __init__(
-        self, storage: Storage, codec: Codec, hashers: Mapping[str, HasherFactory], made_with: Mapping[str, str]
+        self,
+        storage: Storage,
+        codec: Codec,
+        hashers: Mapping[str, HasherFactory],
+        made_with: Mapping[str, str],
+        *,
+        wrapped_by: Mapping[str, str] | None = None,
     ) -> None:
         self._storage = storage
         self._codec = codec
         self._hashers = hashers
         self._made_with = made_with
+        self._wrapped_by = wrapped_by or {}
 
     def __call__(self, path: str, blob: BlobRecord, error: IntegrityError) -> HoldfastError:
         """The error itself, unless a plugin is at fault: then a `PluginError`. Reads the blob once more."""
@@ -76,9 +84,26 @@ class PluginFaults:
                 f"was stored: {error.message}",
                 hint=f"pip install {distribution}=={recorded}, with which the backup was made; {_UNTOLD}",
             )
+        if error_of_wrappers := self._other_wrappers(name, error):
+            return error_of_wrappers
         return IntegrityError(
             f"{error.message}; its stored bytes are as recorded, so it was damaged before it was stored",
             hint=error.hint,
+        )
+
+    def _other_wrappers(self, name: str, error: IntegrityError) -> PluginError | None:
+        """What to raise where the codec is wrapped otherwise than it was: nobody knows what a wrapper does to bytes."""
+        now = wrappers_of(self._codec)
+        if now.keys() == self._wrapped_by.keys():
+            return None
+        then = ", ".join(f"{name} {version}".strip() for name, version in self._wrapped_by.items()) or "nothing"
+        gone = " ".join(sorted(self._wrapped_by.keys() - now.keys()))
+        others = ",".join(sorted(now.keys() - self._wrapped_by.keys()))
+        do = f"pip install {gone}" if gone else f"HOLDFAST_DISABLE_PLUGINS={others}"
+        return PluginError(
+            f"{provider(self._codec)} was wrapped by {then} when the backup was made; blob {name} is as it was stored: "
+            f"{error.message}",
+            hint=f"{do}, and see that it has what it had then, such as a key; {_UNTOLD}",
         )
 
     def _read(self, path: str, listed: int) -> tuple[int, str]:
