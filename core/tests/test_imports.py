@@ -45,6 +45,7 @@ FLOORS = {
         "part_writer",
         "policy",
         "proof",
+        "retention_period",
         "selection",
         "service_leases",
         "signature",

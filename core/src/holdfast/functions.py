@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.api import Codec, Engine, Operation, Storage, Watcher
+from holdfast.api import Codec, Engine, Operation, RetentionMode, Storage, Watcher
 from holdfast.backup_set import BackupSet
 from holdfast.defaults import installed
 from holdfast.errors import UsageError
@@ -158,18 +158,17 @@ def verify(
 ) -> list[VerifyResult]:
     """Check backups, all of the store if none is named, and record what was found.
 
-    Damage is a result, not an error: look at `passed`. With `read_data` everything is decoded as well. A check that
-    cannot be carried out is raised; of a whole store, a backup that is deleted meanwhile is left out.
+    Damage is a result, not an error: look at `passed`. With `read_data` all is decoded as well. A check that cannot be
+    carried out is raised; of a whole store, a backup that is deleted meanwhile is left out.
     """
-    verification = Verification(
+    return Verification(
         backups,
         store=StoreAddress(store, store_options),
         registry=registry or installed(),
         read_data=read_data,
         jobs=jobs,
         on_event=on_event,
-    )
-    return verification.results()
+    ).results()
 
 
 def list_backups(
@@ -229,9 +228,8 @@ def drill(
     """Restore a backup into a scratch database, compare it with what its source held, and record the result.
 
     `into` is the URL of a server for the scratch database (else `HOLDFAST_DRILL_URL`, else the engine's choice).
-    `engine` and `codec` may be objects in the place of those that the manifest names.
-    A backup that is not as recorded is a result, not an error: look at `passed` and `problems`. A drill that
-    cannot be carried out raises and records nothing.
+    `engine` and `codec` may be objects in the place of those that the manifest names. A backup that is not as recorded
+    is a result: look at `passed` and `problems`. A drill that cannot be carried out raises and records nothing.
 
     Example::
 
@@ -260,20 +258,22 @@ def copy(
     jobs: int | None = None,
     create: bool = True,
     foreign_store: bool = False,
+    retain: str | None = None,
+    retain_mode: RetentionMode | None = None,
     registry: Registry | None = None,
     on_event: Watcher | None = None,
 ) -> CopySet:
     """Copy backups, all of the store if none is named, into the store `to`, byte for byte.
 
-    A name of a source stands for all of its backups; `since`, such as `"30d"`, leaves out those begun longer ago. Each
-    is compared with its manifest on the way and published there only whole; what is there already is left alone. One
-    that cannot be copied stops no other: look at `failed`, or call `raise_for_failures`.
+    A name of a source is all of its backups; `since`, such as `"30d"`, leaves out those begun longer ago. Each is
+    compared with its manifest on the way and published only whole; what is there already is left alone. One that cannot
+    be copied stops no other: look at `failed`, or call `raise_for_failures`. `retain` is as for a backup.
 
     Example::
 
         holdfast.copy("app", store="./backups", to="/mnt/elsewhere/backups").raise_for_failures()
     """
-    copying = Copying(
+    return Copying(
         backups,
         store=StoreAddress(store, store_options),
         to=StoreAddress(to, to_options),
@@ -282,6 +282,7 @@ def copy(
         jobs=jobs,
         create=create,
         foreign_store=foreign_store,
+        retain=retain,
+        retain_mode=retain_mode,
         on_event=on_event,
-    )
-    return copying.results()
+    ).results()

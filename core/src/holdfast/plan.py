@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, NoReturn, Self
 
 import msgspec
 
-from holdfast.api import Check, Codec, Hasher, Storage
+from holdfast.api import Check, Codec, Hasher, RetentionMode, Storage
 from holdfast.errors import UsageError, lower_first, quote_name
 from holdfast.policy import Texts, check_percent
+from holdfast.retention_period import check_retention
 from holdfast.signature import check_names, keywords_of
 from holdfast.sizes import parse_size
 from holdfast.url import DatabaseURL, redact, secrets_of
@@ -168,6 +169,10 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     verify_written: VerifyWritten | None = None
     #: Tags to keep with the backup.
     tags: Texts = ()
+    #: For how long nobody can delete the backup, such as `30d`, in a store that can do that (object lock).
+    retain: str | None = None
+    #: Who can lift that: `governance`, those with a right of its own, or `compliance`, nobody. None is `governance`.
+    retain_mode: RetentionMode | None = None
 
 
 class BackupFields(BackupOptions, frozen=True, kw_only=True):
@@ -198,6 +203,7 @@ class BackupPlan(BackupFields, frozen=True, kw_only=True):
         check_percent("max_shrink", self.max_shrink)
         for tag in self.tags:
             check_tag(tag)
+        check_retention(self.retain, self.retain_mode)
 
     @keywords_of(BackupFields)
     def replace(self, **changes: Any) -> "BackupPlan":

@@ -37,6 +37,7 @@ class Backup:
     problem: str = ""  #: why it is damaged or its state or pins are unknown, as far as its files say, otherwise empty
     pinned: bool = False  #: whether retention leaves it alone
     proven_at: datetime | None = None  #: when a drill last proved it (UTC)
+    held_until: datetime | None = None  #: until when the store was told to keep it from everybody (UTC)
 
     @property
     def database_url(self) -> str:
@@ -62,7 +63,8 @@ class Backup:
         """Plain data for JSON, under the names of the earlier BackupManager too."""
         data = asdict(self)
         data["created_at"] = _text(self.created_at)
-        data["proven_at"] = _text(self.proven_at) if self.proven_at else None
+        for name in ("proven_at", "held_until"):
+            data[name] = _text(data[name]) if data[name] else None
         older = {"database_url": "source_url", "file_path": "path", "timestamp": "created_at"}
         return {**data, **{name: data[field] for name, field in older.items()}}
 
@@ -93,6 +95,7 @@ def _described(entry: Entry, path: str) -> Backup:
         problem=entry.problem or entry.doubt,
         pinned=entry.pinned,
         proven_at=findings.proven_at(entry.findings),
+        held_until=entry.noted_retention.until if entry.noted_retention else None,
     )
 
 

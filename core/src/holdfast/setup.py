@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Storage
+from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Retention, Storage
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
 from holdfast.kinds import check_kinds
@@ -61,6 +61,7 @@ class BackupSetup(msgspec.Struct, frozen=True, kw_only=True):
     storage: Storage
     jobs: int
     moment: Moment | None = None
+    retention: Retention | None = None
 
 
 def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> BackupSetup:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from holdfast import functions, housekeeping
+from holdfast.api import RetentionMode
 from holdfast.defaults import default_store
 from holdfast.errors import IntegrityError, PartialError, UsageError
 from holdfast.plan import BackupOptions, BackupPlan
@@ -114,6 +115,8 @@ def copy_task(
     store: Store = None,
     store_options: StoreOptions = None,
     jobs: int | None = None,
+    retain: str | None = None,
+    retain_mode: RetentionMode | None = None,
 ) -> Data:
     """Copy one backup into the store `to`, named by reference or by the result of another task.
 
@@ -121,7 +124,9 @@ def copy_task(
     `IntegrityError`.
     """
     reference, where = _find(backup, store, store_options)
-    done = functions.copy(reference, **where, to=to, to_options=to_options, jobs=jobs)
+    done = functions.copy(
+        reference, **where, to=to, to_options=to_options, jobs=jobs, retain=retain, retain_mode=retain_mode
+    )
     done.raise_for_failures()
     (result,) = done.copies
     return {**_plain(result.as_data()), **_where(to, to_options)}

@@ -94,6 +94,8 @@ record = holdfast.backup(
     adopt=False,
     foreign_store=True,
     tags=["nightly"],
+    retain="30d",
+    retain_mode="compliance",
     registry=registry,
     on_event=watch,
 )
@@ -108,6 +110,7 @@ record = pipeline.run(on_event=watch)
 texts: list[str] = [record.id, record.name, record.engine, record.state, record.checksum, record.codec, record.problem]
 numbers: list[float] = [record.size_bytes, record.stored_bytes, record.duration_seconds]
 proven: datetime | None = record.proven_at
+held: datetime | None = record.held_until
 
 # restores
 restored: RestoreResult = holdfast.restore("latest", "sqlite:///copy.db", store=STORE, replace=True)

@@ -32,6 +32,7 @@ from holdfast.api.restore import (
     SupportsSelection,
     SupportsWarnings,
 )
+from holdfast.api.retention import Retention, RetentionMode, SupportsRetention, SupportsVersions, Version
 from holdfast.api.scratch import Scratch, ScratchRequest, SupportsFaults
 from holdfast.api.storage import (
     Guarantee,
@@ -128,6 +129,8 @@ __all__ = [
     "Proof",
     "RestoreRequest",
     "RestoreSession",
+    "Retention",
+    "RetentionMode",
     "RowReader",
     "Scratch",
     "ScratchRequest",
@@ -147,18 +150,21 @@ __all__ = [
     "SupportsNames",
     "SupportsPreview",
     "SupportsRename",
+    "SupportsRetention",
     "SupportsSelection",
     "SupportsSharedLease",
     "SupportsShellDecode",
     "SupportsShellFetch",
     "SupportsSource",
     "SupportsStreaming",
+    "SupportsVersions",
     "SupportsWalk",
     "SupportsWarnings",
     "TableDigest",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
+    "Version",
     "Writer",
     "add_cleanup_failure",
     "check_folder",

@@ -18,6 +18,7 @@ from holdfast.cli.options import (
     jobs_option,
     json_option,
     output_options,
+    retain_options,
     select_option,
     store_fields_option,
     wait_option,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"
 )
 @click.option("--tag", "tags", multiple=True, help="Tag the backup.")
+@retain_options
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @json_option(run=True)

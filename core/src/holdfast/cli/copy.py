@@ -1,6 +1,6 @@
 """holdfast copy."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from holdfast.cli.options import (
     jobs_option,
     json_option,
     output_options,
+    retain_options,
     store_options_option,
     wait_option,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--foreign-store", is_flag=True, help="Write into a store that belongs to another user.")
 @store_options_option
 @assignments_option("--other-store-option", "An option of OTHER_STORE, where its storage has any.")
+@retain_options
 @jobs_option
 @wait_option
 @json_option(run=True)
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     console: Console,
+    /,
     store: str,
     to: str,
     backups: tuple[str, ...],
@@ -46,11 +49,10 @@ def command(
     since: str | None,
     dry_run: bool,
     no_create: bool,
-    foreign_store: bool,
     store_options: dict[str, str],
     other_store_options: dict[str, str],
-    jobs: int | None,
     wait: float,
+    **options: Any,
 ) -> None:
     """Copy backups from STORE into OTHER_STORE, byte for byte: those named, those of the sources named, or all.
 
@@ -72,11 +74,10 @@ def command(
         to=StoreAddress(to, other_store_options),
         registry=installed(),
         since=since,
-        jobs=jobs,
         create=not no_create,
-        foreign_store=foreign_store,
         on_event=console.watch,
         patience=Patience(wait, console.warn),
+        **options,
     )
     if dry_run:
         _show_lacking(console, copying)

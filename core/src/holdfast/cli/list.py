@@ -9,6 +9,8 @@ from holdfast.cli.options import json_option, output_options, store_option
 from holdfast.cli.text import size, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.record import Backup
     from holdfast.setup import StoreLike
 
@@ -80,7 +82,7 @@ def command(
     if console.json:
         console.data([backup.as_data() for backup in listing.backups])
     elif listing.backups:
-        console.out(table([_row(backup) for backup in listing.backups]))
+        console.out(table(_rows(listing.backups)))
     elif period is not None and not listing.empty:
         done = "is proven" if older_than is None else "has a backup"
         console.say(f"every source in {quote_name(listing.location)} {done} within {period}")
@@ -102,14 +104,19 @@ def _list_copies(console: Console, store: "StoreLike", others: tuple[str, ...], 
     if console.json:
         console.data([backup.as_data() for backup in listing.backups])
     elif listing.backups:
-        console.out(table([_row(backup) for backup in listing.backups]))
+        console.out(table(_rows(listing.backups)))
     elif not listing.lacking and not listing.empty:
         stores = "1 store" if wanted == 1 else f"{wanted} stores"
         console.say(f"the newest good backup of every source in {quote_name(listing.location)} lies in {stores}")
     listing.raise_for_lacking()
 
 
-def _row(backup: "Backup") -> dict[str, str]:
+def _rows(backups: "Sequence[Backup]") -> list[dict[str, str]]:
+    held = any(backup.held_until for backup in backups)
+    return [_row(backup, held=held) for backup in backups]
+
+
+def _row(backup: "Backup", *, held: bool) -> dict[str, str]:
     return {
         "ID": backup.id,
         "NAME": backup.name,
@@ -119,4 +126,5 @@ def _row(backup: "Backup") -> dict[str, str]:
         "SIZE": size(backup.size_bytes),
         "STORED": size(backup.stored_bytes),
         "CODEC": backup.codec,
+        **({"HELD UNTIL (UTC)": f"{backup.held_until:%Y-%m-%d %H:%M}" if backup.held_until else ""} if held else {}),
     }

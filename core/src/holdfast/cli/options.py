@@ -182,6 +182,19 @@ select_option = click.option(
 )
 
 
+def retain_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--retain` and `--retain-mode`."""
+    mode = click.option(
+        "--retain-mode",
+        type=click.Choice(["governance", "compliance"]),
+        help="Who can lift that: those with a right of its own, or nobody  [default: governance]",
+    )
+    period = click.option(
+        "--retain", metavar="TIME", help="Let nobody delete it for TIME, such as 30d, by the store's object lock."
+    )
+    return period(mode(command))
+
+
 def _kinds(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """The kinds of `--exclude-kind`, of which a word may hold several with commas between."""
     words = [word.strip().lower().replace("-", "_") for value in values for word in value.split(",")]

@@ -93,6 +93,8 @@ def command(
             console.out(f"{'remove' if dry_run else 'removed'} {folder}  unfinished or half deleted")
     for warning in result.warnings:
         console.warn(warning)
+    for line in result.held:
+        console.say(line)
     if console.json:
         console.data({"type": "plan" if dry_run else "prune", **result.as_data()})
     else:

@@ -33,6 +33,7 @@ def command(console: Console, backup: str, store: "StoreLike") -> None:
     from holdfast.store.catalog import open_catalog
     from holdfast.store.lookup import is_latest
     from holdfast.store.names import MANIFEST
+    from holdfast.store.retention import retention_of, until_text
 
     catalog = open_catalog(store, installed())
     entry = catalog.find(backup)
@@ -52,7 +53,8 @@ def command(console: Console, backup: str, store: "StoreLike") -> None:
         manifest = msgspec.json.decode(catalog.storage.read(f"{entry.folder}/{MANIFEST}"))
         console.data({**record.as_data(), "findings": findings, "manifest": manifest})
     else:
-        _show(console, record, entry.manifest, findings)
+        retention = retention_of(catalog.storage, entry.folder, lambda: entry.noted_retention)
+        _show(console, record, entry.manifest, findings, held=until_text(retention) if retention else "")
         for stream in entry.manifest.streams:
             blob = stream.blob
             console.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
@@ -60,7 +62,9 @@ def command(console: Console, backup: str, store: "StoreLike") -> None:
         catalog.readable(backup)  # says, with exit 13, when the newest is damaged
 
 
-def _show(console: Console, record: "Backup", document: "Manifest", findings: list[dict[str, str]]) -> None:
+def _show(
+    console: Console, record: "Backup", document: "Manifest", findings: list[dict[str, str]], *, held: str
+) -> None:
     facts = {
         "id": record.id,
         "name": record.name,
@@ -71,6 +75,8 @@ def _show(console: Console, record: "Backup", document: "Manifest", findings: li
         "manifest": f"sha256 {record.checksum}",
         "folder": record.path,
     }
+    if held:
+        facts["held"] = f"until {held}"
     if document.part:
         facts["holds"] = f"a part of its source: {document.part}"
     if document.options:

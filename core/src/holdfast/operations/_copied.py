@@ -5,15 +5,17 @@ seen whole or not at all, and none is seen whose bytes are not those that the ma
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import msgspec
 
-from holdfast.api import EventType, Stat
+from holdfast.api import EventType, Retention, Stat, SupportsRetention, Writer
 from holdfast.command_text import command_text
 from holdfast.errors import (
+    CredentialsError,
     HoldfastError,
     IntegrityError,
     NotFoundError,
@@ -36,8 +38,11 @@ from holdfast.store.plugin_faults import reads_otherwise
 from holdfast.store.published import check_published
 from holdfast.store.readers import reading, using_source
 from holdfast.store.removal import discard
+from holdfast.store.retention import note_of, retention_of, writer_for
 from holdfast.store.sums import parse_sums
 from holdfast.streaming.workers import run_tasks
+
+log = logging.getLogger("holdfast.copy")
 
 _DELETE = "delete it there (holdfast delete --allow-last), and copy it again"
 _TRAVELLING = (Depth.RESTORE, Depth.DRILL)
@@ -45,11 +50,12 @@ _TRAVELLING = (Depth.RESTORE, Depth.DRILL)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One backup to copy, and the stores that it is in and shall be in."""
+    """One backup to copy, the stores that it is in and shall be in, and until when it shall be kept there."""
 
     entry: Entry
     source: Catalog
     target: Catalog
+    retention: Retention | None = None
 
     @property
     def folder(self) -> str:
@@ -86,6 +92,9 @@ def copy_backup(task: Task, run: Run, jobs: int, settle_name: Callable[[], None]
     """
     theirs = task.target.reload(task.entry)
     published = theirs is not None
+    if theirs is not None:  # what it lacks is kept as long as the rest
+        retention = retention_of(task.target.storage, task.folder, lambda: theirs.noted_retention)
+        task = msgspec.structs.replace(task, retention=retention)
     there = _readable(task, theirs.files) if theirs else _files(task)
     if theirs:
         _check_same(task, theirs)
@@ -129,7 +138,7 @@ def _bring_all(
     ordered = sorted(lacking, key=lambda wanted: -wanted.size)
     tasks = [partial(_bring, task, run, wanted, there, written.append) for wanted in ordered]
     run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=lambda: None)
-    notes = _copy_notes(task, there)
+    notes = _copy_notes(task, there, published=published)
     if written or notes or not published:
         task.target.storage.barrier()
     if not published:
@@ -236,11 +245,22 @@ def _bring(task: Task, run: Run, wanted: _Object, there: Mapping[str, Stat], wri
     That is read once more: what was not yet on the disk when the power failed can have its size and other bytes.
     """
     if wanted.path in there:
-        if _digest_of(task, run, wanted) == wanted.digest:
+        if _digest_of(task, run, wanted) == wanted.digest and _is_retained(task, wanted.path):
             return
         task.target.storage.delete(f"{task.folder}/{wanted.path}")
     _copy_object(task, run, wanted)
     written(wanted.size)
+
+
+def _is_retained(task: Task, path: str) -> bool:
+    """Keep what an ended run has brought as long as the rest of its backup; False where it has to be written anew."""
+    if task.retention is not None and isinstance(task.target.storage, SupportsRetention):
+        try:
+            task.target.storage.retain(f"{task.folder}/{path}", task.retention)
+        except CredentialsError as error:  # a retention that is there is not made stricter
+            log.info("%s/%s is copied anew: %s", task.folder, path, error.message)
+            return False
+    return True
 
 
 def _digest_of(task: Task, run: Run, wanted: _Object) -> str:
@@ -255,7 +275,7 @@ def _copy_object(task: Task, run: Run, wanted: _Object) -> None:
     """Copy one object; it becomes visible only with the bytes that were recorded."""
     running, offset = hashlib.sha256(), 0
     path, name = wanted.path, quote_name(wanted.path)
-    with _writing(task, path), task.target.storage.writer(f"{task.folder}/{path}") as writer:
+    with _writing(task, path), _writer(task, path) as writer:
         for piece in _read(task, wanted, run):
             running.update(piece)
             writer.write(piece)
@@ -281,6 +301,10 @@ def _read(task: Task, wanted: _Object, run: Run) -> Iterator[bytes]:
         raise _damaged(task, f"{name} is missing") from error
     except OSError as error:
         raise HoldfastError(f"cannot read {name} of {task.entry.id}: {os_error_text(error)}") from error
+
+
+def _writer(task: Task, path: str) -> AbstractContextManager[Writer]:
+    return writer_for(task.target.storage, f"{task.folder}/{path}", task.retention)
 
 
 @contextmanager
@@ -317,21 +341,30 @@ def _check_sizes(task: Task, objects: Sequence[_Object]) -> None:
 
 
 def _publish(task: Task) -> None:
+    if task.retention is not None:
+        path, note = note_of(task.retention)
+        with _writing(task, path), _writer(task, path) as writer:
+            writer.write(note)
+        task.target.storage.barrier()
     data = _read_small(task, MANIFEST)
     if hashlib.sha256(data).hexdigest() != task.entry.checksum:
         raise _damaged(task, "its manifest is not the one that was read before")
-    with _writing(task, MANIFEST), task.target.storage.writer(f"{task.folder}/{MANIFEST}") as writer:
+    with _writing(task, MANIFEST), _writer(task, MANIFEST) as writer:
         writer.write(data)
     task.target.storage.barrier()
 
 
-def _copy_notes(task: Task, there: Mapping[str, Stat]) -> int:
+def _copy_notes(task: Task, there: Mapping[str, Stat], *, published: bool) -> int:
     """Add the notes that the target lacks: all labels, and of the findings those that hold for the content."""
     added = 0
     for path, stat in task.entry.files.items():
-        if path not in there and stat.regular and _travels(path):
+        if not stat.regular or not _travels(path):
+            continue
+        if path in there and not published:
+            _is_retained(task, path)  # a note that is kept less long is none the worse
+        elif path not in there:
             data = task.source.storage.read(f"{task.folder}/{path}", 0, MAX_SIZE)
-            with _writing(task, path), task.target.storage.writer(f"{task.folder}/{path}") as writer:
+            with _writing(task, path), _writer(task, path) as writer:
                 writer.write(data)
             added += 1
     return added

@@ -24,6 +24,7 @@ from holdfast.store.manifest import (
 from holdfast.store.manual_restore import restore_instructions
 from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, check_blob_path
 from holdfast.store.origin import Origin
+from holdfast.store.retention import note_of, writer_for
 from holdfast.store.sums import sums
 
 _SELECTION = ("select", "exclude", "exclude_kinds")
@@ -143,11 +144,13 @@ def publish(setup: BackupSetup, manifest: Manifest, files: dict[str, bytes]) -> 
     digests = {stream.blob.path: stream.blob.digests["sha256"] for stream in manifest.streams}
     digests |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     contents = {**files, SUMS: sums({**digests, MANIFEST: checksum})}
+    if setup.retention is not None:
+        contents |= [note_of(setup.retention)]
     for name, content in contents.items():
-        with setup.storage.writer(f"{folder}/{name}") as writer:
+        with writer_for(setup.storage, f"{folder}/{name}", setup.retention) as writer:
             writer.write(content)
     setup.storage.barrier()
-    with setup.storage.writer(f"{folder}/{MANIFEST}") as writer:
+    with writer_for(setup.storage, f"{folder}/{MANIFEST}", setup.retention) as writer:
         writer.write(data)
     setup.storage.barrier()
     return checksum

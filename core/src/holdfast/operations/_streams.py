@@ -13,6 +13,7 @@ from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import BlobRecord, StreamRecord
 from holdfast.store.names import blob_path, is_suffix
+from holdfast.store.retention import writer_for
 from holdfast.streaming.encode import Flow, Stored
 from holdfast.streaming.workers import TICK, Stop, Workers, run_tasks
 from holdfast.url import redact
@@ -71,7 +72,7 @@ def store_streams(
         # The error of a failed write holds on to the frames that it passed: only closing ends the read in time.
         with (
             closing(_reading(session, stream, source, _seat(seats, run.stop))) as chunks,
-            setup.storage.writer(f"{run.name}/{run.id}/{path}") as writer,
+            writer_for(setup.storage, f"{run.name}/{run.id}/{path}", setup.retention) as writer,
         ):
             stored = flow.store(chunks, writer)
         if stream.exact and stored.size != stream.size:

@@ -35,6 +35,7 @@ from holdfast.store.names import slug, time_of
 from holdfast.store.origin import Origin
 from holdfast.store.ownership import check_owner
 from holdfast.store.removal import discard, sweep
+from holdfast.store.retention import new_retention
 from holdfast.url import redact
 
 log = logging.getLogger("holdfast.backup")
@@ -69,11 +70,18 @@ def backup(
     """
     with Run(operation, registry=registry, on_event=on_event) as run:
         run.hide(plan.source)
-        setup = resolve_backup(plan, registry, parts or Parts())
+        setup = _with_retention(resolve_backup(plan, registry, parts or Parts()))
         entry = _make(setup, run, at)
         record = Backup.of(entry, setup.storage)
         run.finish(**record.as_data())
         return record
+
+
+def _with_retention(setup: BackupSetup) -> BackupSetup:
+    """The same with until when its objects are to be kept; a store that cannot do that is refused at once."""
+    with translate_errors(f"cannot use the store at {quote_name(setup.storage.location)}"):
+        retention = new_retention(setup.storage, setup.plan.retain, setup.plan.retain_mode)
+    return msgspec.structs.replace(setup, retention=retention)
 
 
 def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
@@ -91,7 +99,8 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
         manifest = check_size(catalog, setup.plan, run, manifest)
         checksum = publish(setup, manifest, files)
         run.settled = f"{run.name}/{run.id} is backed up all the same"
-    return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum)
+    retention = setup.retention
+    return Entry(name=run.name, id=run.id, manifest=manifest, checksum=checksum, noted_retention=retention)
 
 
 def preview(
@@ -100,7 +109,7 @@ def preview(
     """Say what a backup would do: opens the source, writes nothing. A watcher hears of a failure alone."""
     with Run(Operation.BACKUP, registry=registry, on_event=on_event, dry_run=True) as run:
         run.hide(plan.source)
-        setup = resolve_backup(plan, registry, parts or Parts())
+        setup = _with_retention(resolve_backup(plan, registry, parts or Parts()))
         catalog = Catalog(setup.storage)
         exists = _check_store(catalog)
         if not exists and not plan.create:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from holdfast.api import Operation, Watcher
+from holdfast.api import Operation, RetentionMode, Watcher
 from holdfast.defaults import default_jobs
 from holdfast.duration import parse_duration
 from holdfast.errors import HoldfastError, IntegrityError, NotFoundError, PartialError, UsageError, quote_name
@@ -21,6 +21,7 @@ from holdfast.patience import Patience
 from holdfast.plan import check_jobs
 from holdfast.plugins.registry import Registry
 from holdfast.record import Backup, reference
+from holdfast.retention_period import check_retention
 from holdfast.run import Run
 from holdfast.setup import StoreLike
 from holdfast.store.catalog import Catalog, open_catalog, unopened_catalog
@@ -30,6 +31,7 @@ from holdfast.store.overlap import linked_source, share_a_place
 from holdfast.store.ownership import check_owner
 from holdfast.store.published import check_published
 from holdfast.store.renames import renamed_to
+from holdfast.store.retention import new_retention
 
 log = logging.getLogger("holdfast.copy")
 
@@ -89,7 +91,8 @@ class Copying:
     """Copies of several backups, one after another; each is made when it is asked for.
 
     `since`, such as `30d`, leaves out what was begun longer ago. Without names all of the store is copied: then what is
-    deleted in the meantime is left out, and what is damaged, or cannot be read, is told of and stops no other.
+    deleted in the meantime is left out, and what is damaged, or cannot be read, is told of and stops no other. What is
+    new there is kept for `retain`, if it is given; what is there already is not kept for longer.
     """
 
     def __init__(
@@ -105,12 +108,16 @@ class Copying:
         foreign_store: bool = False,
         on_event: Watcher | None = None,
         patience: Patience | None = None,
+        retain: str | None = None,
+        retain_mode: RetentionMode | None = None,
     ) -> None:
         self._registry, self._on_event, self._patience = registry, on_event, patience
         self._named = bool(backups)
         with Run(Operation.COPY, registry=registry, on_event=on_event) as run:
             run.action = "cannot copy"
             check_jobs(jobs)
+            check_retention(retain, retain_mode)
+            self._retention = (retain, retain_mode)
             period = parse_duration(since) if since is not None else None
             self._jobs = jobs or default_jobs()
             self._source = open_catalog(store, registry)
@@ -122,6 +129,7 @@ class Copying:
                     hint="name another place as the second store",
                 )
             self.entries, self._hidden = _select(self._source, [reference(backup) for backup in backups], period)
+            new_retention(self._target.storage, *self._retention)  # what cannot be kept there is refused at once
             self._open_target(create=create, foreign_store=foreign_store)
         self._names = SourceNames(self._source, self._target)
 
@@ -200,7 +208,8 @@ class Copying:
             entry.check_readable()
             if entry.doubt:
                 run.warn(f"pins, tags or findings of {entry.id} may be missing in the copy: {entry.doubt}")
-            task = Task(entry=entry, source=self._source, target=self._target)
+            retention = new_retention(self._target.storage, *self._retention)
+            task = Task(entry=entry, source=self._source, target=self._target, retention=retention)
             if self._may_create:
                 self._target.open_or_create()
                 self._may_create = False  # what goes away from now on is not made anew

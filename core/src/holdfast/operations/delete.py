@@ -16,6 +16,7 @@ from holdfast.store.lineage import lineage_of
 from holdfast.store.lookup import is_latest
 from holdfast.store.readers import deleting
 from holdfast.store.removal import remove_backup
+from holdfast.store.retention import retention_of, until_text
 
 log = logging.getLogger("holdfast.delete")
 
@@ -44,6 +45,7 @@ def delete(
         run.emit(EventType.STARTED)
         try:
             with deleting(catalog.storage, entry):
+                _check_retention(catalog, entry)
                 remove_backup(catalog, entry)
         except LockedError as error:
             why = f"{entry.id} is kept, because another process is reading or making it"
@@ -67,6 +69,18 @@ def _check_allowed(catalog: Catalog, entry: Entry, *, allow_last: bool) -> None:
     reason = protection(catalog, entry)
     if reason:
         raise UnsafeError(f"{entry.id} is {reason} of '{entry.name}' and is kept", hint=_OVERRIDE)
+
+
+def _check_retention(catalog: Catalog, entry: Entry) -> None:
+    """Refuse what the store keeps from everybody: to hide it would free nothing, and lose it to whoever looks."""
+    retention = retention_of(catalog.storage, entry.folder, lambda: entry.noted_retention)
+    if retention is not None:
+        raise UnsafeError(
+            f"{entry.id} is kept until {until_text(retention)} by its retention in the store",
+            hint="nobody can delete it before"
+            if retention.mode == "compliance"
+            else "who may lift that does so with the tools of the store's service; Holdfast never does",
+        )
 
 
 def protection(catalog: Catalog, entry: Entry) -> str:

@@ -5,7 +5,7 @@ then left of it belongs to nobody and is removed by the next prune, or the next 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from holdfast.store.lineage import lineages, mixture
 from holdfast.store.readers import deleting
 from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 from holdfast.store.renames import renamed_hint
+from holdfast.store.retention import retentions_of, until_text
 from holdfast.store.store_clock import store_time
 
 log = logging.getLogger("holdfast.prune")
@@ -51,11 +52,13 @@ class Choice:
     protected: bool = False  #: whether the policy would delete it and it stays as the newest good or proven one
     unknown: str = ""  #: why nothing can be said of a backup that is kept, otherwise empty
     in_use: bool = False  #: whether the policy would delete it and another process is reading it
+    held_until: datetime | None = None  #: until when the store keeps it from everybody, against the policy
     failure: str = ""  #: why it could not be deleted, otherwise empty
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        until = self.held_until
+        return {**asdict(self), "held_until": until.isoformat().replace("+00:00", "Z") if until else None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +109,14 @@ class PruneResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is kept as the newest proven backup alone: so it is until the next drill, and nothing is amiss."""
+        """What is kept as the newest proven backup alone, and what the store holds for now: nothing is amiss."""
         kept = (choice for choice in self.choices if choice.protected and NEWEST_GOOD not in choice.reasons)
-        return tuple(map(_protected, kept))
+        return (*map(_protected, kept), *self.held)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """What the policy would delete and the store keeps from everybody for now, a line each source."""
+        return tuple(_held(self.choices))
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -130,6 +138,19 @@ class PruneResult:
                 f"{len(self.failed)} of {len(self.failed) + len(self.deleted)} backups could not be deleted: "
                 f"{first.name}/{first.id}: {first.failure}"
             )
+
+
+def _held(choices: Sequence[Choice]) -> Iterator[str]:
+    """A line each source: there may be hundreds."""
+    held: dict[str, list[tuple[datetime, str]]] = {}
+    for choice in choices:
+        if choice.held_until is not None:
+            held.setdefault(choice.name, []).append((choice.held_until, choice.id))
+    for name, backups in held.items():
+        (first, backup_id), (last, _) = min(backups), max(backups)
+        what = f"{name}/{backup_id} is" if len(backups) == 1 else f"{len(backups)} backups of '{name}' are"
+        text = f"{what} kept by retention in the store until {first:%Y-%m-%d %H:%M} UTC"
+        yield text if len(backups) == 1 else f"{text} ({backup_id}) and later, the last until {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _protected(choice: Choice) -> str:
@@ -315,6 +336,8 @@ def _carry_out(
 ) -> list[Choice]:
     """Delete what goes, the oldest first, and tell about all."""
     choices = []
+    going = [source.entries[decision.id] for decision in source.decisions if not decision.keep]
+    held = retentions_of(catalog.storage, {entry.folder: entry.noted_retention for entry in going})
     for decision in reversed(source.decisions):
         entry = source.entries[decision.id]
         choice = Choice(
@@ -325,6 +348,9 @@ def _carry_out(
             protected=decision.protected,
             unknown=entry.doubt,
         )
+        if (retention := held.get(entry.folder)) is not None:
+            reasons = (f"kept until {until_text(retention)} by its retention", *choice.reasons)
+            choice = replace(choice, keep=True, reasons=reasons, held_until=retention.until)
         planned = choice
         if not choice.keep and not dry_run:
             choice = _delete(catalog, entry, choice, policy, run)

@@ -11,7 +11,19 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
 
-from holdfast.api import Facts, Failure, Guarantee, Preview, Proof, Source, Stat, Step, Stream
+from holdfast.api import (
+    Facts,
+    Failure,
+    Guarantee,
+    Preview,
+    Proof,
+    Retention,
+    Source,
+    Stat,
+    Step,
+    Stream,
+    Version,
+)
 from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
@@ -55,6 +67,13 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "guarantees": _Rule((Guarantee,), "each", optional=True),
         "stream": _Rule(_CHUNK, "each", optional=True),
         "delete_many": _Rule(shape="none", optional=True),
+        "check_retention": _Rule(shape="none", optional=True),
+        "retained_writer": _Rule(shape="context", role="writer", optional=True),
+        "retain": _Rule(shape="none", optional=True),
+        "retention": _Rule((Retention, type(None)), optional=True),
+        "versions": _Rule((Version,), "each", optional=True),
+        "read_version": _Rule(_CHUNK, optional=True),
+        "bring_back": _Rule(shape="none", optional=True),
         "stat": _Rule((Stat,)),
         "delete": _NOTHING,
         "barrier": _NOTHING,

@@ -13,9 +13,22 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from holdfast.api import Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Source, Stat, Step, Stream
+from holdfast.api import (
+    Facts,
+    Failure,
+    Guarantee,
+    ObjectProof,
+    Preview,
+    Proof,
+    Retention,
+    Source,
+    Stat,
+    Step,
+    Stream,
+    Version,
+)
 
-CHECKED = (Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Source, Stat, Step, Stream)
+CHECKED = (Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Retention, Source, Stat, Step, Stream, Version)
 # Fields that go into a manifest, or come back out of it, as the JSON that they were written as.
 _PLAIN: Mapping[type, tuple[str, ...]] = {Facts: ("consistency_point", "hints"), Proof: ("settings",)}
 _SCALARS = (str, int, float, bool, type(None))
@@ -40,6 +53,9 @@ def problem_of(value: Any) -> str:
         contents: Mapping[str, Any] = value.files
         if strange := next((name for name, content in contents.items() if not isinstance(content, bytes)), ""):
             return f"files[{strange!r}]: expected bytes, got {type(contents[strange]).__name__}"
+    for name in ("until", "at"):
+        if isinstance(value, Retention | Version) and (time := getattr(value, name, None)) and time.tzinfo is None:
+            return f"{name}: it has no time zone"
     if isinstance(value, Source) and not value.identity:
         return "identity: it is empty, and tells no database from another"
     return ""

@@ -13,6 +13,7 @@ import msgspec
 from holdfast.api import Storage
 from holdfast.errors import cleaning_up, os_error_text, quote_name
 from holdfast.store.published import check_published
+from holdfast.store.retention import write_note
 
 log = logging.getLogger("holdfast.store")
 
@@ -31,7 +32,7 @@ def time_of_note(stamp: str) -> datetime | None:
 
 
 def add_note(storage: Storage, backup: str, folder: str, rest: str, body: Mapping[str, Any]) -> datetime:
-    """Write `<time>-<rest>.json` into a folder of the backup, and return its time (UTC).
+    """Write `<time>-<rest>.json` into a folder of the backup, kept as long as that, and return its time (UTC).
 
     It is later than all notes that are there, also where the clock has been set back since: the last word has to be
     the newest. Raises `NotFoundError` for a backup that is gone, and leaves nothing where it was; nor does it after any
@@ -39,8 +40,7 @@ def add_note(storage: Storage, backup: str, folder: str, rest: str, body: Mappin
     """
     time = _now(storage, f"{backup}/{folder}")
     path = f"{backup}/{folder}/{time.strftime(_TIME)}-{rest}.json"
-    with storage.writer(path) as writer:
-        writer.write(msgspec.json.encode({"time": time, **body}) + b"\n")
+    write_note(storage, backup, path, msgspec.json.encode({"time": time, **body}) + b"\n")
     try:
         storage.barrier()
         _check_there(storage, backup)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.api import Stat, Storage, SupportsFolder
+from holdfast.api import Stat, Storage, SupportsFolder, SupportsRetention
 from holdfast.errors import (
     HoldfastError,
     IntegrityError,
@@ -29,6 +29,7 @@ from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.manifest_cache import Key, ManifestCache, Row, mark_of
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
 from holdfast.store.renames import was_called
+from holdfast.store.retention import free_writer, noted_in
 from holdfast.streaming.workers import Stop, run_tasks
 
 _READERS = 32  # of manifests at once, where they are not files of this machine
@@ -80,7 +81,7 @@ class Catalog:
         if self.usable():
             return False
         marker = manifest.Marker(format_version=manifest.FORMAT_VERSION)
-        with contextlib.suppress(FileExistsError), self.storage.writer(MARKER) as writer:
+        with contextlib.suppress(FileExistsError), free_writer(self.storage, MARKER) as writer:
             writer.write(msgspec.json.encode(marker) + b"\n")
         return True
 
@@ -117,8 +118,7 @@ class Catalog:
         read to `hidden`.
         """
         folders: dict[Key, dict[str, Stat]] = {}
-        foreign = [] if foreign is None else foreign
-        hidden = {} if hidden is None else hidden
+        foreign, hidden = [] if foreign is None else foreign, {} if hidden is None else hidden
         try:
             for stat in self.walk(name or ""):
                 parts = stat.path.split("/", 2)
@@ -170,6 +170,7 @@ class Catalog:
             id=backup_id,
             findings=_notes(files, FINDINGS, findings.parse_name),
             labels=_notes(files, LABELS, labels.parse_name),
+            noted_retention=noted_in(files) if isinstance(self.storage, SupportsRetention) else None,
             files=files,
         )
         if MANIFEST not in files:

@@ -18,6 +18,7 @@ from holdfast.store.names import CLAIM, MANIFEST, new_id, slug
 from holdfast.store.origin import Origin, Owner, encode_claim
 from holdfast.store.readers import using_source
 from holdfast.store.renames import former_names, is_mark
+from holdfast.store.retention import free_writer
 
 _ATTEMPTS = 20  # at a name that nobody renames meanwhile
 _IDS = 200  # of which nobody else has one: two that are the same are begun in the same 0.6 µs
@@ -172,7 +173,7 @@ def _write(catalog: Catalog, claim: Claim, origin: Origin, *, adopt: bool) -> bo
             owner = _successor(catalog, claim.name, owner, adopt=adopt)
             storage.delete(path)
         try:
-            with storage.writer(path) as writer:
+            with free_writer(storage, path) as writer:
                 writer.write(encode_claim(owner))
         except FileExistsError:
             return False
@@ -186,7 +187,7 @@ def write_claim(catalog: Catalog, name: str, owner: Owner, *, replace: bool) -> 
         if replace:
             storage.delete(path)
         try:
-            with storage.writer(path) as writer:
+            with free_writer(storage, path) as writer:
                 writer.write(encode_claim(owner))
         except FileExistsError as error:
             raise LockedError(f"another process is claiming the name '{name}' in the store") from error

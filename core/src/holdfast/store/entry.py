@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from holdfast.api import Stat
+from holdfast.api import Retention, Stat
 from holdfast.errors import IntegrityError, NotFoundError
 from holdfast.policy import AHEAD, is_ahead
 from holdfast.store import findings, labels
@@ -24,6 +24,7 @@ class Entry:
     manifest is well and not for us as it lies: neither says anything about the backup; `misplaced` is what it then says
     of its source, if that has another name than the folder. `outlined` tells that the manifest is without its proof's
     objects and its long hints, and `was_cached` that it is what this machine knew of it, and was not read.
+    `noted_retention` is until when the service was told to keep it, where the storage can ask for such a thing.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Entry:
     labels: tuple[Label, ...] = ()
     files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
     checksum: str = ""
+    noted_retention: Retention | None = None
 
     @property
     def folder(self) -> str:

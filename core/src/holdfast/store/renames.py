@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.api import Storage, SupportsWalk
 from holdfast.store.names import CLAIM, FORMERLY, is_source_name
+from holdfast.store.retention import free_writer
 
 _SUFFIX = ".json"
 
@@ -28,7 +29,7 @@ def former_marks(storage: Storage, name: str) -> list[str]:
 
 def mark_former_name(storage: Storage, name: str, former: str) -> None:
     """Let a source keep that it was called `former`."""
-    with contextlib.suppress(FileExistsError), storage.writer(former_path(name, former)) as writer:
+    with contextlib.suppress(FileExistsError), free_writer(storage, former_path(name, former)) as writer:
         writer.write(msgspec.json.encode({"about": "a name that this source had"}) + b"\n")
     storage.barrier()
 

@@ -10,12 +10,13 @@ import pytest
 from holdfast.api import Storage, SupportsRename, SupportsShellFetch, SupportsWalk
 from holdfast.testing.contract import states
 from holdfast.testing.leases import LeaseTests
+from holdfast.testing.storage_keeping import KeepingTests
 from holdfast.testing.storage_objects import ObjectTests
 from holdfast.testing.storage_parts import StorageParts
 from holdfast.testing.storage_requests import RequestTests
 
 
-class StorageSuite(ObjectTests, RequestTests, LeaseTests):
+class StorageSuite(ObjectTests, RequestTests, KeepingTests, LeaseTests):
     """Override the fixture `url`, with an empty place that is there for one test, or `storage`, `second` and `die`.
 
     Whoever overrides `storage` overrides `lose_lease` as well. What is not overridden and not known is skipped.

@@ -1,7 +1,9 @@
 """Calls of the service: tried again for minutes where that can help, and in the words of Holdfast where they fail."""
 
+import base64
 import contextlib
 import errno
+import hashlib
 import logging
 import random
 import threading
@@ -223,6 +225,13 @@ def _code(error: BaseException | None) -> tuple[str, int]:
         str(response.get("Error", {}).get("Code", "")),
         int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
     )
+
+
+def digest_of(content: bytes, location: Location) -> dict[str, str]:
+    """What tells a service that a small object has come whole; a bucket wants it of what it keeps."""
+    if location.checksum:
+        return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(content).digest()).decode()}
+    return {"ContentMD5": base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()}
 
 
 def code_of(error: BaseException | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.api import HoldfastError, UnsafeError
-from holdfast_s3.client import Client, code_of
+from holdfast_s3.client import Client, code_of, digest_of
 from holdfast_s3.location import Location
 
 _MARKER = "holdfast.json"
@@ -77,7 +77,9 @@ class ByTrial:
         except FileNotFoundError:
             return  # there is none yet: it is the first thing that is written
         try:
-            self._client.call("put_object", _MARKER, {"Key": key, "Body": content, **_CONDITION})
+            self._client.call(
+                "put_object", _MARKER, {"Key": key, "Body": content, **digest_of(content, self._location), **_CONDITION}
+            )
         except FileExistsError:
             self._holds = True
         except HoldfastError as error:

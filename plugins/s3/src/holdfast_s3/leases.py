@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.api import HoldfastError, Leases, UnsafeError
-from holdfast_s3.client import Client
+from holdfast_s3.client import Client, code_of, digest_of
 from holdfast_s3.location import Location
+from holdfast_s3.object_lock import ObjectLock
+from holdfast_s3.upload import REFUSED_OVERRIDES
 
 FOLDER = ".leases/"
 _ID = re.compile(r"\d{8}T\d{6}Z-")
@@ -18,9 +20,10 @@ _INSTEAD = "update the service, or go without leases by --store-option lease=age
 class ObjectLeases:
     """The leases of a store."""
 
-    def __init__(self, client: Client, location: Location) -> None:
+    def __init__(self, client: Client, location: Location, lock: ObjectLock) -> None:
         self._client = client
         self._location = location
+        self._lock = lock
         self._leases = Leases(self._get, self._put)
         self._probing = threading.Lock()
         self._probed = False
@@ -56,10 +59,18 @@ class ObjectLeases:
         return True
 
     def _put_if(self, name: str, value: bytes, condition: dict[str, str]) -> bool:
+        override = self._lock.override()
+        how = {"Key": self._key(name), "Body": value, **digest_of(value, self._location), **condition, **override}
         try:
-            self._client.call("put_object", FOLDER + name, {"Key": self._key(name), "Body": value, **condition})
+            self._client.call("put_object", FOLDER + name, how)
         except (FileExistsError, FileNotFoundError):  # changed, or removed, by another
             return False
+        except HoldfastError as error:
+            if not override or code_of(error) not in REFUSED_OVERRIDES:
+                raise
+            # Then a lease is kept as long as the bucket says; those after it are versions.
+            self._lock.cannot_override()
+            return self._put_if(name, value, condition)
         return True
 
     def _probe(self, name: str, value: bytes) -> None:

@@ -17,6 +17,7 @@ from holdfast_s3.leases import ObjectLeases
 from holdfast_s3.listing import age, pages, unfinished
 from holdfast_s3.location import Location
 from holdfast_s3.upload import Upload, abort
+from holdfast_s3.versions import Versions
 
 _PARTIAL = re.compile(r"(?P<path>.*)/\.partial-(?P<upload>[^/]+)")
 _PIECE = 1 << 20
@@ -25,32 +26,21 @@ _BATCH = 1_000  # what one request deletes at most
 log = logging.getLogger("holdfast.storage")
 
 
-class _Bucket:
+class _Bucket(Versions):
     """Objects below a prefix of a bucket."""
 
     def __init__(self, location: Location) -> None:
+        super().__init__()
         self.location = location.text
         self._location = location
         self._client = Client(location)
         self._creating: Creating = ByCondition()
 
-    def _check_leases(self) -> None:
-        """Raise `LockedError` if a lease that is held is lost."""
-
     @contextmanager
     def writer(self, path: str) -> Iterator[Upload]:
         """Send an object as it comes, and let it be seen at a clean exit."""
-        upload = Upload(self._client, self._location, self._key(path), path, self._creating)
-        self._client.buffers.take()
-        try:
+        with self._uploading(path, {}) as upload:
             yield upload
-            upload.finish(self._check_leases)
-        except BaseException:
-            with contextlib.suppress(HoldfastError, OSError):  # then it is listed, and goes with the next prune
-                upload.abort()
-            raise
-        finally:
-            self._client.buffers.give_back()
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a part in one request."""
@@ -132,9 +122,6 @@ class _Bucket:
     def barrier(self) -> None:
         """What was answered is on the service's disks."""
 
-    def _key(self, path: str) -> str:
-        return self._location.prefix + path
-
     def _get(self, path: str, offset: int) -> Iterator[bytes]:
         part = _part(offset, None) if offset else {}
         try:
@@ -159,7 +146,7 @@ class S3Storage(_Bucket):
 
     def __init__(self, location: Location) -> None:
         super().__init__(location)
-        self._leases = ObjectLeases(self._client, location)
+        self._leases = ObjectLeases(self._client, location, self)
 
     def lease(self, name: str, ttl: float = 60.0) -> AbstractContextManager[None]:
         """Hold a name by an object that is replaced only as it was read."""

@@ -3,7 +3,7 @@
 import base64
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdfast.api import HoldfastError
@@ -18,6 +18,8 @@ _GROWTH = 8
 _EQUAL_ONLY = ".r2.cloudflarestorage.com"
 _SMALL = 128 << 10  # bytes; of less the classes for rare access cost more, and manifests are read all the time
 _MARK = "holdfast-write"
+REFUSED_OVERRIDES = ("AccessDenied", "InvalidRequest", "InvalidArgument")
+"""How services say that a key may not set a retention, or not that one."""
 _PATIENCE = 1.0  # seconds; whoever interrupts does not wait longer for a part that is on its way
 
 
@@ -28,13 +30,23 @@ class Upload:
     as not too many writers do so: a buffer is what all of the memory goes to.
     """
 
-    def __init__(self, client: Client, location: Location, key: str, path: str, creating: Creating) -> None:
+    def __init__(
+        self,
+        client: Client,
+        location: Location,
+        key: str,
+        path: str,
+        creating: Creating,
+        lock: Mapping[str, Any],
+    ) -> None:
         self._client = client
         self._location = location
         self._key = key
         self._path = path
         self._creating = creating
         self._token = secrets.token_hex(16)
+        self._lock = lock
+        self.override: dict[str, Any] = {}  # a retention in the place of the bucket's, where the key may set one
         self._part_size = location.part_size
         self._buffer = PartBuffer(self._part_size)
         self._parts: list[dict[str, Any]] = []
@@ -77,6 +89,18 @@ class Upload:
 
     def _put_whole(self) -> None:
         what = {"Key": self._key, **self._checksum(self._buffer), **self._attributes(len(self._buffer))}
+        if self.override:
+            try:
+                self._put({**what, **self.override})
+            except HoldfastError as error:
+                if code_of(error) not in REFUSED_OVERRIDES:
+                    raise
+                self.override = {}
+            else:
+                return
+        self._put(what)
+
+    def _put(self, what: Mapping[str, Any]) -> None:
         self._create(
             lambda condition: self._client.upload(
                 "put_object", self._path, self._buffer, {**what, **condition}, again=self._is_ours
@@ -118,6 +142,7 @@ class Upload:
         how = {"Key": self._key, "UploadId": self._id, "PartNumber": number, **checksum}
         sent = self._client.upload("upload_part", self._path, content, how)
         content.close()
+        checksum.pop("ContentMD5", None)
         return {"PartNumber": number, "ETag": sent["ETag"], **checksum}
 
     def _wait(self) -> None:
@@ -128,19 +153,12 @@ class Upload:
 
     def _checksum(self, content: PartBuffer) -> dict[str, str]:
         if not self._location.checksum:
-            return {}
+            # What is kept needs either.
+            return {"ContentMD5": base64.b64encode(content.md5()).decode()} if self._lock or self.override else {}
         return {"ChecksumSHA256": base64.b64encode(content.sha256()).decode()}
 
     def _attributes(self, size: int) -> dict[str, Any]:
-        location = self._location
-        given: dict[str, Any] = {"Metadata": {_MARK: self._token}}
-        if location.storage_class and size >= _SMALL:
-            given["StorageClass"] = location.storage_class
-        if location.sse:
-            given["ServerSideEncryption"] = location.sse
-        if location.sse_key:
-            given["SSEKMSKeyId"] = location.sse_key
-        return given
+        return {"Metadata": {_MARK: self._token}, **attributes(self._location, size), **self._lock}
 
     def _is_ours(self) -> Any:
         """What the service has under the name, if a try of ours that was not answered has put it there; else None."""
@@ -180,6 +198,18 @@ class _Sending:
         if isinstance(self._outcome, dict):
             return self._outcome
         raise self._outcome or HoldfastError("a part was not sent")
+
+
+def attributes(location: Location, size: int) -> dict[str, Any]:
+    """What the URL of the store says of each object."""
+    given: dict[str, Any] = {}
+    if location.storage_class and size >= _SMALL:
+        given["StorageClass"] = location.storage_class
+    if location.sse:
+        given["ServerSideEncryption"] = location.sse
+    if location.sse_key:
+        given["SSEKMSKeyId"] = location.sse_key
+    return given
 
 
 def abort(client: Client, key: str, path: str, upload: str) -> None:
