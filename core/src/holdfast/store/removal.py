@@ -7,10 +7,11 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
-from holdfast.api import Storage, SupportsAge, SupportsDeleteMany
-from holdfast.errors import CredentialsError, LockedError, PluginError, os_error_text
+from holdfast.api import Stat, Storage, SupportsAge, SupportsDeleteMany, SupportsRetention
+from holdfast.errors import CredentialsError, HoldfastError, LockedError, PluginError, os_error_text
 from holdfast.plugins.guard import provider
 from holdfast.store.catalog import Catalog
 from holdfast.store.claims import release_name
@@ -18,6 +19,9 @@ from holdfast.store.entry import Entry
 from holdfast.store.leasing import held
 from holdfast.store.names import MANIFEST, is_source_name
 from holdfast.store.origin import Origin
+from holdfast.store.retention import until_text
+
+PARTIAL = "/.partial-"  # in the path of an upload that was never ended, which nothing keeps
 
 log = logging.getLogger("holdfast.store")
 
@@ -65,8 +69,9 @@ def sweep(catalog: Catalog, name: str) -> list[str]:
                     log.info("removed unfinished %s", folder, extra={"folder": folder})
         except LockedError:
             continue
-        except OSError as error:
-            log.warning("could not remove unfinished %s: %s", folder, os_error_text(error), extra={"folder": folder})
+        except (OSError, CredentialsError) as error:  # of a key that may not delete: what it makes is none the worse
+            why = os_error_text(error) if isinstance(error, OSError) else error.message
+            log.warning("could not remove unfinished %s: %s", folder, why, extra={"folder": folder})
     if removed:
         catalog.storage.barrier()
     return removed
@@ -110,10 +115,28 @@ def _clear(storage: Storage, folder: str) -> None:
     stats = list(storage.list(folder))
     hidden = next((number for number, stat in enumerate(stats) if stat.problem), len(stats))
     paths = [stat.path for stat in stats[:hidden]]
+    held = _held(storage, stats[:hidden])
     if isinstance(storage, SupportsDeleteMany):
         storage.delete_many(paths)
     else:
         for path in paths:
             storage.delete(path)
+    if held:
+        log.warning("%s is removed from sight, and %s", folder, held, extra={"folder": folder})
     if hidden < len(stats):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), stats[hidden].path)
+
+
+def _held(storage: Storage, stats: Sequence[Stat]) -> str:
+    """What stays although it is deleted, because the store keeps it from everybody, as far as that can be told."""
+    stored = next((stat for stat in stats if stat.regular and stat.size and PARTIAL not in stat.path), None)
+    if stored is None or not isinstance(storage, SupportsRetention):
+        return ""
+    try:
+        retention = storage.retention(stored.path)
+    except (HoldfastError, OSError):
+        return ""
+    if retention is None or retention.until <= datetime.now(UTC):
+        return ""
+    size = sum(stat.size for stat in stats if stat.regular)
+    return f"its {size} bytes stay until {until_text(retention)}, by their retention in the store"
