@@ -72,7 +72,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_types_and_operations_are_equal_to_their_texts() -> None:
     types = ["preparing", "started", "progress", "stream", "warning", "finished", "failed"]
     assert [str(kind) for kind in EventType] == types
-    operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import", "copy"]
+    operations = ["backup", "restore", "verify", "drill", "delete", "prune", "rename", "import", "copy", "undelete"]
     assert [str(kind) for kind in Operation] == operations
     assert "failed" in tuple(EventType)
     assert Operation("import") is Operation.IMPORT

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from holdfast.operations.rename import RenameResult
     from holdfast.operations.restore import RestoreResult
     from holdfast.operations.store_check import StoreCheck, check_store
+    from holdfast.operations.undelete import DeletedBackup, UndeleteResult, list_deleted, undelete
     from holdfast.operations.verify import VerifyResult
     from holdfast.pipeline import Pipeline
     from holdfast.plan import BackupPlan, RestorePlan
@@ -75,6 +76,7 @@ _HOMES = {
     "CopySet": "operations.copy",
     "CredentialsError": "errors",
     "DatabaseBackup": "legacy.manager",
+    "DeletedBackup": "operations.undelete",
     "DrillResult": "operations.drill",
     "Event": "api",
     "FailedBackup": "backup_set",
@@ -94,6 +96,7 @@ _HOMES = {
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",
     "StoreCheck": "operations.store_check",
+    "UndeleteResult": "operations.undelete",
     "UnreachableError": "errors",
     "UnsafeError": "errors",
     "UsageError": "errors",
@@ -107,11 +110,13 @@ _HOMES = {
     "drill": "functions",
     "list_backups": "functions",
     "list_databases": "functions",
+    "list_deleted": "operations.undelete",
     "pin": "housekeeping",
     "prune": "housekeeping",
     "rename": "housekeeping",
     "restore": "functions",
     "tag": "housekeeping",
+    "undelete": "operations.undelete",
     "verify": "functions",
 }
 
@@ -127,6 +132,7 @@ __all__ = [
     "CopySet",
     "CredentialsError",
     "DatabaseBackup",
+    "DeletedBackup",
     "DrillResult",
     "Event",
     "FailedBackup",
@@ -146,6 +152,7 @@ __all__ = [
     "RestorePlan",
     "RestoreResult",
     "StoreCheck",
+    "UndeleteResult",
     "UnreachableError",
     "UnsafeError",
     "UsageError",
@@ -160,11 +167,13 @@ __all__ = [
     "drill",
     "list_backups",
     "list_databases",
+    "list_deleted",
     "pin",
     "prune",
     "rename",
     "restore",
     "tag",
+    "undelete",
     "verify",
 ]
 

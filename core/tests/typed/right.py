@@ -18,6 +18,7 @@ from holdfast import (
     CopyResult,
     CopySet,
     DatabaseBackup,
+    DeletedBackup,
     DrillResult,
     Event,
     FailedBackup,
@@ -30,6 +31,7 @@ from holdfast import (
     RestorePlan,
     RestoreResult,
     StoreCheck,
+    UndeleteResult,
     VerifyResult,
 )
 from holdfast.api import (
@@ -144,6 +146,8 @@ asked: dict[str, bool | None] = {each.name: each.holds for each in checked.guara
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)
+deleted: list[DeletedBackup] = holdfast.list_deleted(STORE, registry=registry)
+undeleted: UndeleteResult = holdfast.undelete(deleted[0].id, store=STORE, on_event=watch)
 
 # several databases
 done: BackupSet = holdfast.backup_all(

@@ -51,6 +51,8 @@ class Operation(StrEnum):
     IMPORT = "import"
     #: Copies one backup into another store; several are as many runs.
     COPY = "copy"
+    #: Brings back a backup that was deleted or overwritten; several are as many runs.
+    UNDELETE = "undelete"
 
 
 @explain_fields

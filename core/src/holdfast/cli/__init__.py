@@ -30,6 +30,7 @@ COMMANDS = {
     "copy": "Copy backups into another store.",
     "check": "Try what a store lets us do and guarantees.",
     "delete": "Delete one backup, never the last good one by accident.",
+    "undelete": "Bring back deleted backups of which a store keeps versions.",
     "prune": "Delete old backups by a policy, never the last good ones.",
     "rename": "Give a source another name, with all of its backups.",
     "pin": "Pin a backup: prune and delete leave it alone.",

@@ -99,7 +99,12 @@ class Versions(ObjectLock):
         """Versions and marks of deletion, those of a key newest first, and whether it is such a mark."""
         parameters: dict[str, Any] = {"Prefix": prefix}
         while True:
-            page = self._client.call("list_object_versions", prefix, parameters)
+            try:
+                page = self._client.call("list_object_versions", prefix, parameters)
+            except CredentialsError as error:
+                raise CredentialsError(
+                    error.message, hint="grant s3:ListBucketVersions and s3:GetObjectVersion"
+                ) from error
             items = [(item, False) for item in page.get("Versions", ())]
             items += [(item, True) for item in page.get("DeleteMarkers", ())]
             # In two lists, of which the order of the times is known; those of one second are told by what is newest.
