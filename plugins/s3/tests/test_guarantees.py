@@ -44,6 +44,7 @@ def test_a_bucket_says_what_it_is_and_nothing_in_it_changes(server: S3Server, st
         "versioning": False,
         "object lock": False,
         "unfinished uploads end": False,
+        "old versions end": False,
         "clock": True,
     }
     assert check.failure is None
@@ -78,7 +79,10 @@ def test_a_key_that_may_only_read_is_told_so(store: str, monkeypatch: pytest.Mon
 
 def test_locks_and_rules_as_services_word_them() -> None:
     locked = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}}
-    assert _lock({"ObjectLockConfiguration": locked}) == (True, "each object is kept for 30 days (governance)")
+    assert _lock({"ObjectLockConfiguration": locked}) == (
+        True,
+        "each object is kept for 30 days (governance), but no lease or claim, if the key has s3:PutObjectRetention",
+    )
     assert _lock({"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}})[0]
     assert not _lock({})[0]
     rule: dict[str, Any] = {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}}

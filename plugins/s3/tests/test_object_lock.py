@@ -2,20 +2,25 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.commandline import Shell, make_shell
 from support.databases import make_database
+from support.servers.s3_proxy import S3Proxy
 from support.servers.seaweed import S3Server
 
 import holdfast
-from holdfast.errors import UnsafeError, UsageError
-
-Bucket = Callable[..., str]
+from holdfast.api import Retention
+from holdfast.errors import HoldfastError, UnsafeError, UsageError
+from holdfast.functions import installed
+from holdfast_s3.location import Location
+from holdfast_s3.storage import S3Storage
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +170,135 @@ def test_a_store_that_cannot_is_refused_before_anything_is_written(
             holdfast.copy(store=tmp_path / "store", to=to, retain="30d")
     assert retentions(server, "first", prefix) == {}
     assert not (tmp_path / "other").exists()
+
+
+def test_a_bucket_that_keeps_whatever_is_written_keeps_no_lease_and_no_claim(
+    server: S3Server, prefix: str, app: str, shell: Shell
+) -> None:
+    bucket = make_bucket(server, Mode="COMPLIANCE", Days=1)
+    store, soon = server.url(bucket, prefix), datetime.now(UTC) + timedelta(minutes=5)
+    with held_lease(store, "app"):
+        first = holdfast.backup(app, store=store)
+        second = holdfast.backup(app, store=store, retain="2d")
+        told = retentions(server, bucket, prefix)
+    free = {path: value for path, value in told.items() if not path.startswith(("app/2",))}
+    assert {"holdfast.json", "app/source.json"} < free.keys()
+    assert any(path.startswith(".leases/") for path in free)
+    assert [path for path, value in free.items() if value is not None and value[1] > soon] == []
+    kept = {path: value for path, value in told.items() if path.startswith(f"app/{first.id}/")}
+    assert {value[0] for value in kept.values() if value} == {"COMPLIANCE"}
+    assert None not in kept.values()
+    assert {value for path, value in told.items() if path.startswith(f"app/{second.id}/")} == {
+        ("GOVERNANCE", second.held_until)
+    }
+    done = shell.run("prune", "--keep-last", "1", "--store", store)
+    assert f"app/{first.id} is kept by retention in the store until" in done.stderr
+    assert "(compliance)" in shell.run("show", first.id, "--store", store).stdout
+    shell.fails(16, "delete", first.id, "--store", store)
+    assert "but no lease or claim" in shell.run("check", store).stdout
+
+
+@contextmanager
+def held_lease(store: str, name: str) -> Iterator[None]:
+    with installed().storage(store).lease(name):
+        yield
+
+
+def test_a_key_that_may_set_no_retention(
+    server: S3Server, locked: str, prefix: str, app: str, proxy: S3Proxy, shell: Shell
+) -> None:
+    """`--retain` is refused and nothing listed; a bucket that keeps whatever is written takes leases all the same."""
+    proxy.fault = lambda seen: "403" if "x-amz-object-lock-mode" in seen.headers else ""
+    store = proxy.url(locked, prefix)
+    failed = shell.fails(12, "backup", app, "--retain", "30d", "--store", store)
+    assert "s3:PutObjectRetention" in failed.hint
+    assert holdfast.list_backups(store) == []
+    keeping = proxy.url(make_bucket(server, Mode="GOVERNANCE", Days=1), prefix)
+    holdfast.backup(app, store=keeping)
+    record = holdfast.backup(app, store=keeping)
+    assert holdfast.verify(record, store=keeping)[0].passed
+
+
+def test_a_key_that_may_not_ask_for_retentions_goes_by_the_note(
+    server: S3Server, locked: str, prefix: str, app: str, proxy: S3Proxy
+) -> None:
+    store = server.url(locked, prefix)
+    first = holdfast.backup(app, store=store, retain="30d")
+    holdfast.backup(app, store=store)
+    proxy.fault = lambda seen: "403" if seen.method == "GET" and "retention" in seen.path else ""
+    blind = proxy.url(locked, prefix)
+    assert holdfast.prune(blind, keep_last=1).choices[1].held_until == first.held_until
+    with pytest.raises(UnsafeError, match="is kept until"):
+        holdfast.delete(first, store=blind)
+    assert holdfast.verify(first, store=blind)[0].passed
+    told = retentions(server, locked, f"{prefix}/app/{first.id}/findings")
+    assert [*told.values()] == [("GOVERNANCE", first.held_until)]
+
+
+def test_what_is_left_of_a_killed_backup_is_removed_from_sight_and_told(
+    server: S3Server, locked: str, prefix: str, app: str, shell: Shell
+) -> None:
+    store = server.url(locked, prefix)
+    record = holdfast.backup(app, store=store)
+    storage: Any = installed().storage(store)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
+    folder = "app/20200101T000000Z-aaaaaa"
+    with storage.retained_writer(f"{folder}/database.sqlite.zst", Retention(until=until)) as writer:
+        writer.write(bytes(1000))
+    done = shell.run("prune", "--keep-last", "1", "--store", store)
+    assert f"removed {folder}" in done.stdout
+    assert f"{folder} is removed from sight, and its 1000 bytes stay until {until:%Y-%m-%d}" in done.stderr
+    assert [each.id for each in holdfast.list_backups(store)] == [record.id]
+    assert folder not in shell.run("prune", "--keep-last", "1", "--store", store).stdout
+
+
+def test_copies_from_a_locked_store_to_another_and_back(
+    server: S3Server, locked: str, prefix: str, app: str, tmp_path: Path
+) -> None:
+    """Each store has its own date, which no copy takes along; what was resumed has that of the rest."""
+    store, folder = server.url(locked, prefix), str(tmp_path / "store")
+    first = holdfast.backup(app, store=store, retain="30d")
+    holdfast.copy(store=store, to=folder).raise_for_failures()
+    assert [each.held_until for each in holdfast.list_backups(folder)] == [None]
+    assert not list(Path(folder).rglob("*-retain-*"))
+    holdfast.prune(folder, keep_last=1)
+    back = server.url(locked, f"{prefix}-back")
+    blob = Path(folder, "app", first.id, "database.sqlite.zst")
+    storage: Any = installed().storage(back)
+    early = Retention(until=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1))
+    with storage.retained_writer(f"app/{first.id}/database.sqlite.zst", early) as writer:
+        writer.write(blob.read_bytes())
+    done = holdfast.copy(store=folder, to=back, retain="10d")
+    done.raise_for_failures()
+    assert done.copies[0].stored_bytes < blob.stat().st_size  # it was not copied once more
+    (copied,) = holdfast.list_backups(back)
+    told = retentions(server, locked, f"{prefix}-back/app/{first.id}")
+    assert {*told.values()} == {("GOVERNANCE", copied.held_until)}
+    assert copied.held_until != first.held_until
+    holdfast.pin(first, store=folder)
+    again = holdfast.copy(store=folder, to=back, retain="20d").copies
+    assert [(each.copied, each.notes) for each in again] == [(False, 1)]
+    assert {*retentions(server, locked, f"{prefix}-back/app/{first.id}").values()} == {*told.values()}
+    with pytest.raises(UsageError, match="has no object lock"):
+        holdfast.copy(store=store, to=folder, retain="10d")
+
+
+def test_a_date_that_a_service_does_not_take_is_said(server: S3Server, locked: str, prefix: str) -> None:
+    storage: Any = installed().storage(server.url(locked, prefix))
+    past = Retention(until=datetime.now(UTC) - timedelta(days=1))
+    refused = pytest.raises(UsageError, match="the service keeps nothing until")
+    with refused, storage.retained_writer("a/b", past) as writer:
+        writer.write(b"x")
+    assert list(storage.list()) == []
+
+
+@pytest.mark.parametrize(("minutes", "refused"), [(3, False), (-3, False), (40, True), (-40, True)])
+def test_a_clock_that_is_wrong_sets_no_date(
+    server: S3Server, locked: str, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = S3Storage(Location.parse(server.url(locked, "x")))
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    settings = {"ObjectLockEnabled": "Enabled", "date": date, "asked": datetime.now(UTC)}
+    monkeypatch.setattr(storage, "_settings", settings)
+    with pytest.raises(HoldfastError, match="the clock of this machine") if refused else nullcontext():
+        storage.check_retention(Retention(until=datetime.now(UTC) + timedelta(days=2)))

@@ -19,6 +19,7 @@ def guarantees(client: Client, prefix: str) -> Iterator[Guarantee]:
     yield _asked("object lock", client, "get_object_lock_configuration", _lock)
     rules = "get_bucket_lifecycle_configuration"
     yield _asked("unfinished uploads end", client, rules, lambda answer: _lifecycle(answer, prefix))
+    yield _asked("old versions end", client, rules, lambda answer: _old_versions(answer, prefix))
     yield _clock(client, prefix)
 
 
@@ -52,14 +53,31 @@ def _lock(answer: dict[str, Any]) -> tuple[bool, str]:
     if not retention:
         return True, "without a default retention"
     period = f"{retention['Days']} days" if "Days" in retention else f"{retention.get('Years')} years"
-    return True, f"each object is kept for {period} ({str(retention.get('Mode', '')).lower()})"
+    mode = str(retention.get("Mode", "")).lower()
+    return (
+        True,
+        f"each object is kept for {period} ({mode}), but no lease or claim, if the key has s3:PutObjectRetention",
+    )
+
+
+def _old_versions(answer: dict[str, Any], prefix: str) -> tuple[bool, str]:
+    for rule in _rules(answer, prefix):
+        if days := rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"):
+            return True, f"after {days} days, by a rule of the bucket"
+    return False, "where versions are kept, what is deleted is never free"
+
+
+def _rules(answer: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
+    """The rules that hold for all of the store."""
+    for rule in answer.get("Rules", ()):
+        covered = rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
+        if rule.get("Status") == "Enabled" and prefix.startswith(covered or ""):
+            yield rule
 
 
 def _lifecycle(answer: dict[str, Any], prefix: str) -> tuple[bool, str]:
-    for rule in answer.get("Rules", ()):
-        days = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
-        covered = rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
-        if days and rule.get("Status") == "Enabled" and prefix.startswith(covered or ""):
+    for rule in _rules(answer, prefix):
+        if days := rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"):
             return True, f"after {days} days, by a rule of the bucket"
     return False, "a prune ends those of runs that were killed; no rule of the bucket does"
 
