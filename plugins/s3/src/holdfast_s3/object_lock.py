@@ -12,8 +12,10 @@ from typing import Any
 from holdfast.api import (
     CredentialsError,
     HoldfastError,
+    NotFoundError,
     Retention,
     RetentionMode,
+    UnreachableError,
     UsageError,
     quote_name,
 )
@@ -126,9 +128,11 @@ class ObjectLock:
                 except CredentialsError as error:
                     log.info("it cannot be told whether the bucket has object lock: %s", error.message)
                     answer = {"ObjectLockConfiguration": {"ObjectLockEnabled": None}}
+                except (UnreachableError, NotFoundError):
+                    raise
                 except (FileNotFoundError, HoldfastError) as error:
-                    if code_of(error) not in (*NOT_LOCKED, *_UNKNOWN):
-                        raise
+                    if code_of(error) not in (*NOT_LOCKED, *_UNKNOWN):  # no backup fails for an answer of another kind
+                        log.info("it cannot be told whether the bucket has object lock: %s", error)
                     answer = {}
                 date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
                 given = answer.get("ObjectLockConfiguration", {})
@@ -160,7 +164,7 @@ class ObjectLock:
             if isinstance(error, CredentialsError) and code_of(error) == "AccessDenied":
                 why = f"{error.message}; to keep it until {retention.until:%Y-%m-%d} takes the right to do so"
                 raise CredentialsError(why, hint="grant s3:PutObjectRetention, or leave out --retain") from error
-            if code_of(error) in ("InvalidRequest", "InvalidArgument", *NOT_LOCKED):
+            if code_of(error) in ("InvalidRequest", "InvalidArgument", "InvalidRetentionPeriod", *NOT_LOCKED):
                 raise UsageError(
                     f"the service keeps nothing until {retention.until:%Y-%m-%d %H:%M} UTC in mode {retention.mode}: "
                     f"{error.message}",
