@@ -143,8 +143,12 @@ def release_name(catalog: Catalog, name: str, origin: Origin | None) -> None:
     A run that has just claimed it, and written nothing yet, claims it again before it publishes. `origin` is whose
     name it should be, None for anybody's.
     """
-    remaining = [stat.path for stat in catalog.storage.list(name)]
-    if f"{name}/{CLAIM}" not in remaining or not all(is_mark(name, path) for path in remaining):
+    remaining = []
+    for stat in catalog.storage.list(name):
+        if not is_mark(name, stat.path):
+            return  # after the first of them most often: of a thousand backups each deletion would list all the others
+        remaining.append(stat.path)
+    if f"{name}/{CLAIM}" not in remaining:
         return
     owner = owner_of(catalog, name)
     if origin is None or (owner is not None and owner.owns(origin)):

@@ -52,7 +52,9 @@ def _lock(answer: dict[str, Any]) -> tuple[bool, str]:
     retention = lock.get("Rule", {}).get("DefaultRetention", {})
     if not retention:
         return True, "without a default retention"
-    period = f"{retention['Days']} days" if "Days" in retention else f"{retention.get('Years')} years"
+    unit = "day" if "Days" in retention else "year"
+    count = retention.get("Days") or retention.get("Years")
+    period = f"{count} {unit}{'s' if count != 1 else ''}"
     mode = str(retention.get("Mode", "")).lower()
     return (
         True,
