@@ -62,13 +62,21 @@ $(VENV)/.ready-%: $(VENV)/.ready-all .ci/requirements/%.txt
 	@$(PIP) install -qq -c $(CONSTRAINTS) -r .ci/requirements/$*.txt
 	@touch $@
 
+# The emulator of Azure, for the tests of stores there; a package of Node.js.
+AZURITE := 3.37.0
+$(VENV)/.ready-azurite: $(VENV)/.ready-python
+	@.ci/prepare test
+	@echo "installing Azurite into $(VENV) …"
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV)/azurite azurite@$(AZURITE) > /dev/null
+	@touch $@
+
 demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
 	@PATH="$$(realpath $(BIN)):$$PATH" docs/demo
 
 # They wait for servers, locks and what is meant to be silent: one more than there are cores keeps those busy.
 WORKERS ?= 3
-test: $(VENV)/.ready-test $(VENV)/.ready-docs
+test: $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-azurite
 	@.ci/prepare test
 	@PATH="$$(realpath $(BIN)):$$PATH" PYTEST_DEBUG_TEMPROOT="$$($(BIN)/python tests/support/servers/place.py)" \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 $(ARGS)

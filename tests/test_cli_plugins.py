@@ -33,6 +33,8 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
         ("storage", "file", "holdfast"),
         ("storage", "s3", "holdfast-s3"),
         ("storage", "sftp", "holdfast-sftp"),
+        ("storage", "gs", "holdfast-gcs"),
+        ("storage", "azure", "holdfast-azure"),
     } <= listed
     assert ran.stderr == ""
 

@@ -36,6 +36,8 @@ EXTRAS = {
     "gzip": "holdfast-gzip",
     "zstd": "holdfast-zstd",
     "s3": "holdfast-s3",
+    "gcs": "holdfast-gcs",
+    "azure": "holdfast-azure",
     "sftp": "holdfast-sftp",
     "sha256": "holdfast-sha256",
     "progress": "rich",

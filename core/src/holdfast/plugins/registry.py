@@ -35,6 +35,10 @@ FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.CHECKSUM, "sha256"): "holdfast-sha256",
     (Kind.STORAGE, "s3"): "holdfast-s3",
     (Kind.STORAGE, "sftp"): "holdfast-sftp",
+    (Kind.STORAGE, "gs"): "holdfast-gcs",
+    (Kind.STORAGE, "gcs"): "holdfast-gcs",
+    (Kind.STORAGE, "azure"): "holdfast-azure",
+    (Kind.STORAGE, "az"): "holdfast-azure",
 }
 # The distribution itself is content with a driver that the machine brings; whoever follows a hint has none.
 _WITH_DRIVER = {"holdfast-postgres": "'holdfast-postgres[binary]'"}
