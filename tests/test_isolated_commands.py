@@ -293,9 +293,11 @@ def test_ctrl_c_ends_a_command_whose_plugin_hangs(place: Place, command: str, ki
                 assert process.poll() is None, (each, told)
                 time.sleep(0.01)
             began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)
+            # As whoever presses it again: Python does not see a signal that comes just before it waits for a lock.
+            while process.poll() is None and time.monotonic() - began < 20:
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=1)
             seconds = time.monotonic() - began
         finally:
             process.kill()

@@ -105,7 +105,11 @@ def doctor(console: Console, name: str | None) -> None:
         if name is None or name in (plugin.name, plugin.distribution, *(part.name for part in plugin.components))
     ]  # fmt: skip
     if not reports:
-        raise PluginError(f"no component or plugin '{name}'")
+        names = ", ".join(plugin.name for plugin in registry.plugins)
+        raise PluginError(
+            f"no component or plugin '{name}' (installed: {names})",
+            hint="install the distribution that it is in, as with `pip install -e .` in its folder",
+        )
     if console.json:
         console.data(reports)
     else:

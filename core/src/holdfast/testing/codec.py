@@ -305,12 +305,9 @@ class CodecSuite(_Frames):
         """And not by its first block, in the middle of a backup; whatever is taken works."""
         registry = registry_of(self.plugins)
         spec = self.configuration or getattr(self, "spec", "")
+        if not spec:
+            pytest.skip("nobody knows which options there are: set `spec` to what `--codec` takes, besides the fixture")
         name = str(spec).partition(":")[0]
-        if not registry.claims(Kind.CODEC, name):
-            pytest.skip(
-                "nobody knows which options there are: set `spec` to what `--codec` takes, and name a codec that is "
-                "not installed in `plugins`"
-            )
         component = registry.find(Kind.CODEC, name).component
         for option, value in itertools.product(option_fields(component), _VALUES):
             try:
