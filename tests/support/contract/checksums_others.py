@@ -2,6 +2,7 @@
 """Checksums that break one sentence each: blocks, and memory that is used again."""
 
 import hashlib
+import logging
 
 from support.contract import add_suites, breaks
 from support.contract.checksums import Sha256, suite_of
@@ -49,6 +50,15 @@ class ChunksKept(Sha256):
 
     def hexdigest(self):
         return hashlib.sha256(b"".join(self.chunks)).hexdigest()
+
+
+@breaks("checksum 7")
+class SetsUpLogging(Sha256):
+    """The root logger is set up for debugging."""
+
+    def update(self, data):
+        logging.getLogger().setLevel(logging.DEBUG)
+        super().update(data)
 
 
 add_suites(globals(), suite_of)

@@ -1,6 +1,7 @@
 # mypy: ignore-errors
 """Codecs that break one sentence each: decoders in threads, commands, suffixes and options."""
 
+import os
 import time
 
 from support.contract import add_suites, breaks
@@ -46,6 +47,25 @@ class SuffixInOtherDigits(Gzip):
     """The suffix has letters that are none of ASCII, which file names of the core cannot have."""
 
     suffix = ".gż"
+
+
+@breaks("codec 18")
+class Chatty(Gzip):
+    """It prints how much it has saved."""
+
+    def encode(self, block):
+        frame = super().encode(block)
+        print(f"{len(block)} -> {len(frame)}")
+        return frame
+
+
+@breaks("codec 18")
+class SetsEnvironment(Gzip):
+    """The number of threads of its library is set for the whole program."""
+
+    def encode(self, block):
+        os.environ["THREADS_OF_GZIP"] = "2"
+        return super().encode(block)
 
 
 add_suites(globals(), suite_of)

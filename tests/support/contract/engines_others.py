@@ -1,6 +1,7 @@
 # mypy: ignore-errors
 """Engines that break one sentence each: patterns together, moments of proofs, replacing, and what errors tell."""
 
+import os
 import secrets
 import time
 from dataclasses import replace
@@ -268,6 +269,26 @@ class LoadsInPlace(Shelf):
                 else:
                     self.databases[self.name] = self.before
             super().leave()
+
+
+@breaks("engine 35")
+@with_part("dump")
+class PrintsProgress(Dump):
+    """What is dumped is printed."""
+
+    def read(self, stream):
+        print(stream.name)
+        yield from super().read(stream)
+
+
+@breaks("engine 35")
+@with_part("restore")
+class SetsUmask(Restore):
+    """Files are to be private, of the whole program from then on."""
+
+    def load(self, step, blob):
+        os.umask(0o177)
+        super().load(step, blob)
 
 
 add_suites(globals(), suite_of)

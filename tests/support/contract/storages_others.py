@@ -1,6 +1,9 @@
 # mypy: ignore-errors
 """Storages that break one sentence each: others."""
 
+import os
+import socket
+
 from holdfast.api import Stat
 from support.contract import add_suites, breaks
 from support.contract.sound_storage import Memory, suite_of
@@ -320,6 +323,24 @@ class FetchesNothing(Memory):
 
     def fetch_steps(self, folder):
         return [f"no-such-program copy {folder} ."]
+
+
+@breaks("storage 39")
+class ChangesFolder(Memory):
+    """Whoever lists is in another folder afterwards."""
+
+    def list(self, prefix=""):
+        os.chdir("/")
+        return super().list(prefix)
+
+
+@breaks("storage 39")
+class SetsTimeout(Memory):
+    """All sockets of the program get its timeout."""
+
+    def read(self, path, offset=0, length=None):
+        socket.setdefaulttimeout(5)
+        return super().read(path, offset, length)
 
 
 add_suites(globals(), suite_of)

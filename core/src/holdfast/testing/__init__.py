@@ -16,8 +16,8 @@ import pytest
 
 # The suites are no test modules to pytest: their assertions would fail without saying what was found.
 _SUITES = (
-    "checksum", "codec", "contract", "drilling", "dumping", "engine_parts", "killing", "leases", "observer", "proving",
-    "restoring", "selecting", "storage", "storage_parts", "wrapper",
+    "checksum", "codec", "contract", "drilling", "dumping", "engine_parts", "killing", "leases", "observer",
+    "process_state", "proving", "restoring", "selecting", "storage", "storage_parts", "wrapper",
 )  # fmt: skip
 pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in _SUITES))
 

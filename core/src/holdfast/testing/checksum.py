@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.api import Chunk, Hasher
 from holdfast.testing.contract import Configured, registry_of, states
+from holdfast.testing.process_state import unchanged
 
 _registry = functools.cache(registry_of)
 
@@ -114,6 +115,12 @@ class ChecksumSuite(Configured):
         for thread in threads:
             thread.join()
         assert list(digests.values()) == [{digest} for digest in expected]
+
+    @states("checksum 7")
+    def test_it_leaves_the_program_as_it_is(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Its settings are not the checksum's own, and standard output is data."""
+        with unchanged(capfd):
+            self.digest(b"hold", b"fast")
 
     @states("checksum 6")
     def test_it_may_be_asked_for_at_any_time_and_more_than_once(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode, UsageError
 from holdfast.plugins.options import option_fields
 from holdfast.testing.contract import Configured, assert_same, registry_of, states
+from holdfast.testing.process_state import unchanged
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger
@@ -299,6 +300,12 @@ class CodecSuite(_Frames):
             damaged[at] ^= rng.randint(1, 255)
             with contextlib.suppress(IntegrityError):
                 decode(codec, [damaged])
+
+    @states("codec 18")
+    def test_it_leaves_the_program_as_it_is(self, codec: Codec, capfd: pytest.CaptureFixture[str]) -> None:
+        """Its settings are not the codec's own, and standard output is data."""
+        with unchanged(capfd):
+            assert decode(codec, [codec.encode(block) for block in _SMALL]) == b"".join(_SMALL)
 
     @states("codec 17")
     def test_an_option_that_cannot_be_used_is_refused_when_the_codec_is_opened(self) -> None:

@@ -2,8 +2,6 @@
 
 import copy
 import logging
-import os
-import signal
 import sys
 import threading
 import time
@@ -19,24 +17,12 @@ from holdfast.api import Capability, Event, EventType, Operation
 from holdfast.plugins.registry import Registry
 from holdfast.testing.contract import Configured, states
 from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryStorage, memory_registry
+from holdfast.testing.process_state import process_state
 
 _DETAIL = {"error": "UnreachableError", "exit_code": 15, "hint": None, "some": ["nested", {"data": 1}]}
 
 # What names and messages may hold: signs of patterns, several lines, and a file name that is no UTF-8.
 _ODD = "100 % of {orders}\n%s caf\udce9 \N{SNOWMAN}"
-
-
-def _process() -> dict[str, object]:
-    """What an observer shares with the whole program."""
-    root = logging.getLogger()
-    return {
-        "signal handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
-        "current folder": Path.cwd(),
-        "environment": dict(os.environ),
-        "root logger": (root.level, [*root.handlers]),
-        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
-        "streams": (sys.stdin, sys.stdout, sys.stderr),
-    }
 
 
 class ObserverSuite(Configured):
@@ -172,10 +158,10 @@ class ObserverSuite(Configured):
         """Signals, folder, environment, the root logger, hooks and standard streams are not its own."""
         monkeypatch.chdir(Path.cwd())  # what is changed is put back after the test
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        before, root = _process(), logging.getLogger()
+        before, root = process_state(), logging.getLogger()
         level, handlers = root.level, [*root.handlers]
         self.observe(registry, *self.events())
-        after = _process()
+        after = process_state()
         root.setLevel(level)
         root.handlers[:] = handlers
         assert [name for name, value in after.items() if value != before[name]] == []

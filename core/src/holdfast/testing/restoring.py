@@ -10,6 +10,7 @@ import holdfast
 from holdfast.api import Capability, Change, HoldfastError, IntegrityError, RestoreRequest, Stream, UnsafeError
 from holdfast.testing.contract import states
 from holdfast.testing.engine_parts import CutEngine, EngineParts
+from holdfast.testing.process_state import unchanged
 
 
 class RestoreTests(EngineParts):
@@ -22,6 +23,14 @@ class RestoreTests(EngineParts):
         self.restore(self.backup(source, store), source, target, store)
         assert self.content(target) == before
         assert self.content(source) == before
+
+    @states("engine 35")
+    def test_a_backup_and_a_restore_leave_the_program_as_it_is(
+        self, source: str, target: str, store: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its settings are not the engine's own, and standard output is data."""
+        with unchanged(capfd):
+            self.restore(self.backup(source, store), source, target, store)
 
     @states("engine 16")
     def test_a_target_with_data_is_refused_and_stays_as_it_is(self, source: str, target: str, store: str) -> None:

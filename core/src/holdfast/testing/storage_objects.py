@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.api import Storage
 from holdfast.testing.contract import assert_same, states
+from holdfast.testing.process_state import unchanged
 from holdfast.testing.storage_parts import StorageParts
 
 
@@ -23,6 +24,17 @@ class ObjectTests(StorageParts):
             with pytest.raises(FileNotFoundError):
                 opened.read("a/object")
         assert list(storage.list()) == []
+
+    @states("storage 39")
+    def test_it_leaves_the_program_as_it_is(self, storage: Storage, capfd: pytest.CaptureFixture[str]) -> None:
+        """Its settings are not the storage's own, and standard output is data."""
+        with unchanged(capfd):
+            with storage.lease("name"):
+                self.put(storage, "a/object", b"x")
+                storage.barrier()
+            assert (storage.read("a/object"), storage.stat("a/object").size) == (b"x", 1)
+            assert self.paths(storage) == ["a/object"]
+            storage.delete("a/object")
 
     @states("storage 2")
     def test_what_was_written_is_read_back(self, storage: Storage) -> None:

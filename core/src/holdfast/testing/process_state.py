@@ -1,0 +1,55 @@
+"""What a plugin shares with the whole program, and has to leave as it is."""
+
+import locale
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def process_state() -> dict[str, object]:
+    """What there is one of in a process."""
+    root, umask = logging.getLogger(), os.umask(0o077)
+    os.umask(umask)
+    return {
+        "signal handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "current folder": Path.cwd(),
+        "environment": dict(os.environ),
+        "umask": umask,
+        "locale": locale.setlocale(locale.LC_ALL),
+        "timeout of sockets": socket.getdefaulttimeout(),
+        "root logger": (root.level, [*root.handlers]),
+        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+    }
+
+
+@contextmanager
+def unchanged(captured: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The block of what must change nothing of the process, and write nothing to standard output."""
+    before, environment, folder = process_state(), dict(os.environ), Path.cwd()
+    root = logging.getLogger()
+    level, handlers = root.level, [*root.handlers]
+    umask = os.umask(0o077)
+    os.umask(umask)
+    captured.readouterr()
+    try:
+        yield
+        after = process_state()
+    finally:  # what is changed is put back after the test
+        os.chdir(folder)
+        os.umask(umask)
+        os.environ.clear()
+        os.environ.update(environment)
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        socket.setdefaulttimeout(None)
+    assert [name for name, value in after.items() if value != before[name]] == [], "of the process it changes"
+    assert captured.readouterr().out == "", "what is written to standard output stands among data"
