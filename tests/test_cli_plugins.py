@@ -196,3 +196,9 @@ def test_an_import_without_a_plugin_that_it_needs_says_which(shell: Shell) -> No
     ran = shell.fails(14, "import", "old", env={"HOLDFAST_DISABLE_PLUGINS": "holdfast-sha256"})
     assert "the plugin 'sha256' of holdfast-sha256" in ran.stderr
     assert "is disabled: switched off by HOLDFAST_DISABLE_PLUGINS" in ran.stderr
+
+
+def test_a_doctor_who_is_asked_for_what_is_not_there_says_what_is_and_what_to_do(shell: Shell) -> None:
+    told = shell.fails(14, "plugins", "doctor", "nosuch").stderr
+    assert "no component or plugin 'nosuch' (installed: " in told
+    assert "hint: install the distribution" in told

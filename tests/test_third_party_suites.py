@@ -1,7 +1,6 @@
 """What somebody else could write, `acme-holdfast`, passes the public suites."""
 
 import sys
-import zlib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -44,7 +43,7 @@ class TestBzip2(CodecSuite):
 
 
 class TestCrc32(ChecksumSuite):
-    known = f"{zlib.crc32(b'holdfast'):08x}"
+    vectors = {b"": "00000000", b"123456789": "cbf43926"}  # noqa: RUF012 (as published)
 
     def start(self) -> Any:
         return import_module("acme_holdfast").Crc32()
