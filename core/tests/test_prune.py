@@ -261,7 +261,7 @@ def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypa
             raise PermissionError(13, "no")
         remove_backup(catalog, entry)
 
-    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
+    monkeypatch.setattr("holdfast.operations.prune.removal.remove_backup", refuse)
     result = shelf.prune(Policy(max_backups=1), now=NOW)
     assert [(choice.id, choice.failure) for choice in result.failed] == [(first, "permission denied")]
     assert [choice.id for choice in result.deleted] == [second]
@@ -337,7 +337,7 @@ def test_a_deletion_that_the_system_refuses_is_exit_3(
 
     hurt = shelf.add(days=2)
     shelf.add(days=1)
-    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
+    monkeypatch.setattr("holdfast.operations.prune.removal.remove_backup", refuse)
     assert run(["prune", "--max-backups", "1", "--store", str(shelf.path)]) == 3
     said = capsys.readouterr()
     assert f"FAILED  app/{hurt}  permission denied" in said.out

@@ -13,7 +13,9 @@ import pytest
 from holdfast.api import Source
 from holdfast.host import Host
 from holdfast.operations.backup import backup
+from holdfast.operations.prune import prune
 from holdfast.plan import BackupPlan
+from holdfast.policy import Policy
 from holdfast.record import Backup
 from holdfast.setup import Parts
 from holdfast.store.catalog import Catalog
@@ -96,7 +98,9 @@ from holdfast.testing.memory import MemoryEngine, URL, memory_registry
 from holdfast.operations.backup import backup
 from holdfast.setup import Parts
 from holdfast.host import Host
+from holdfast.operations.prune import prune
 from holdfast.plan import BackupPlan
+from holdfast.policy import Policy
 
 store, identity, behaviour = sys.argv[1:]
 
@@ -157,3 +161,25 @@ def test_what_a_killed_process_leaves_is_no_backup_and_is_removed_by_the_next_on
     assert catalog.listing().leftovers == ()
     assert [entry.id for entry in catalog.listing().entries] == [made.id]
     assert not os.path.exists(f"{storage.root}/{leftover}")
+
+
+def test_what_a_killed_run_was_writing_goes_wherever_it_lies(storage: FolderStorage) -> None:
+    """Of the mark of the store, a claim, a finding; not of a source that another prune is for, nor while it is held."""
+    first, second = make(storage), make(storage)
+    other = make(storage, identity="b", name="b")
+    dead = [".partial-1", "app/.partial-2", f"app/{first.id}/findings/.partial-3", f"app/{first.id}/.partial-4"]
+    busy = [f"app/{second.id}/.partial-5", "b/.partial-6", "unknown/.partial-7"]
+    root = Path(storage.root)
+    for path in (*dead, *busy):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(b"half")
+
+    def left(**more: Any) -> list[str]:
+        prune(Policy(keep_last=5), store=storage, registry=memory_registry(), **more)
+        return [path for path in (*dead, *busy) if (root / path).exists()]
+
+    with FolderStorage(storage.root).lease(second.id):
+        assert left(names=["app"], dry_run=True) == [*dead, *busy]
+        assert left(names=["app"]) == busy
+    assert left() == busy[2:]
+    assert {entry.id for entry in Catalog(storage).listing().entries} == {first.id, second.id, other.id}

@@ -28,12 +28,12 @@ from holdfast.policy import (
 )
 from holdfast.run import Run
 from holdfast.setup import StoreLike
+from holdfast.store import removal
 from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
 from holdfast.store.findings import State
 from holdfast.store.lineage import lineages, mixture
 from holdfast.store.readers import deleting
-from holdfast.store.removal import abandoned, remove_backup, remove_empty_sources, sweep
 from holdfast.store.renames import renamed_hint
 from holdfast.store.retention import retentions_of, until_text
 from holdfast.store.store_clock import store_time
@@ -192,6 +192,7 @@ def prune(
         _check_policy(policy)
         catalog = open_catalog(store, registry)
         listing = catalog.listing()
+        unfinished = set() if dry_run else removal.unfinished_objects(catalog)
         clock = _clock(catalog, listing, policy, now, dry_run=dry_run, allow_last=allow_last)
         sources = [
             _decide(name, catalog, listing, policy, clock, allow_last=allow_last)
@@ -206,7 +207,8 @@ def prune(
             )
             leftovers += _sweep(catalog, source.name, listing, dry_run=dry_run)
         if not dry_run:
-            remove_empty_sources(catalog)
+            removal.remove_unfinished(catalog, [source.name for source in sources], unfinished)
+            removal.remove_empty_sources(catalog)
         result = PruneResult(
             choices=tuple(choices),
             leftovers=tuple(leftovers),
@@ -320,8 +322,8 @@ def _candidate(entry: Entry) -> Candidate:
 def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> list[str]:
     """Remove the unfinished folders of a source that nobody is at work on, or say which those are."""
     if not dry_run:
-        return sweep(catalog, name)
-    return abandoned(catalog.storage, (folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
+        return removal.sweep(catalog, name)
+    return removal.abandoned(catalog.storage, (folder for folder in listing.leftovers if folder.startswith(f"{name}/")))
 
 
 def _carry_out(
@@ -383,7 +385,7 @@ def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run:
                 return replace(choice, keep=True, reasons=reasons, unknown=current.doubt)
             deletion.emit(EventType.STARTED)
             try:
-                remove_backup(catalog, current)
+                removal.remove_backup(catalog, current)
             except OSError as error:
                 return replace(choice, failure=_told_failure(deletion, error))
         deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)

@@ -7,7 +7,8 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from holdfast.api import Stat, Storage, SupportsAge, SupportsDeleteMany, SupportsRetention
@@ -17,11 +18,12 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.claims import release_name
 from holdfast.store.entry import Entry
 from holdfast.store.leasing import held
-from holdfast.store.names import MANIFEST, is_source_name
+from holdfast.store.names import ID, MANIFEST, is_source_name
 from holdfast.store.origin import Origin
+from holdfast.store.readers import reader_lease, source_lease
 from holdfast.store.retention import until_text
 
-PARTIAL = "/.partial-"  # in the path of an upload that was never ended, which nothing keeps
+_PARTIAL = "/.partial-"  # in the path, after another slash, of what somebody is writing, or has died over
 
 log = logging.getLogger("holdfast.store")
 
@@ -92,6 +94,42 @@ def _is_recent(storage: Storage, folder: str) -> bool:
     return isinstance(storage, SupportsAge) and storage.age(folder) < _LONGEST_PAUSE
 
 
+def unfinished_objects(catalog: Catalog) -> set[str]:
+    """The paths of what is being written, or was when somebody died."""
+    return {stat.path for stat in catalog.walk() if _PARTIAL in f"/{stat.path}"}
+
+
+def remove_unfinished(catalog: Catalog, names: Collection[str], seen: Collection[str]) -> list[str]:
+    """Remove what was being written when it was `seen` and still is, and nobody holds a lease for; returns its paths.
+
+    That is what lies in no leftover: of the mark of the store, of claims of these sources, and in published backups. A
+    pin that is set meanwhile holds no lease, and would fail if it took as long as a prune.
+    """
+    removed = []
+    for path in sorted(unfinished_objects(catalog).intersection(seen)):
+        source, _, rest = path.rpartition(_PARTIAL[1:])[0].partition("/")
+        backup_id = rest.partition("/")[0]
+        if source and (source not in names or (backup_id and not ID.fullmatch(backup_id))):
+            continue
+        if isinstance(catalog.storage, SupportsAge) and (not source or _is_recent(catalog.storage, source)):
+            continue
+        leases = [backup_id, reader_lease(backup_id)] if backup_id else [f"claim-{source}", source_lease(source)]
+        try:
+            with ExitStack() as stack:
+                for name in leases if source else ():  # once there is a mark, whoever writes another has lost
+                    stack.enter_context(held(catalog.storage.lease(name), name))
+                catalog.storage.delete(path)
+        except LockedError:
+            continue
+        except (OSError, CredentialsError) as error:
+            why = os_error_text(error) if isinstance(error, OSError) else error.message
+            log.warning("could not remove unfinished %s: %s", path, why)
+        else:
+            removed.append(path)
+            log.info("removed unfinished %s", path)
+    return removed
+
+
 def remove_empty_sources(catalog: Catalog) -> None:
     """Remove folders of sources that are empty, because a deletion was interrupted at its very end."""
     stats = [stat for stat in catalog.walk() if stat.path.endswith("/") and not stat.problem]
@@ -129,7 +167,7 @@ def _clear(storage: Storage, folder: str) -> None:
 
 def _held(storage: Storage, stats: Sequence[Stat]) -> str:
     """What stays although it is deleted, because the store keeps it from everybody, as far as that can be told."""
-    stored = next((stat for stat in stats if stat.regular and stat.size and PARTIAL not in stat.path), None)
+    stored = next((stat for stat in stats if stat.regular and stat.size and _PARTIAL not in stat.path), None)
     if stored is None or not isinstance(storage, SupportsRetention):
         return ""
     try:
