@@ -317,7 +317,7 @@ def test_a_deletion_that_fails_is_told_and_the_prune_goes_on(
             raise PermissionError(13, "no")
         remove_backup(catalog, entry)
 
-    monkeypatch.setattr("holdfast.operations.prune.remove_backup", refuse)
+    monkeypatch.setattr("holdfast.operations.prune.removal.remove_backup", refuse)
     result = holdfast.prune(max_backups=1, registry=registry)
     assert [choice.id for choice in result.failed] == [records[0].id]
     (failed,) = [event for event in observer.events if event.type is EventType.FAILED]
