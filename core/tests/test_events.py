@@ -312,10 +312,10 @@ def test_a_deletion_that_fails_is_told_and_the_prune_goes_on(
 ) -> None:
     records = [holdfast.backup(database) for _ in range(3)]
 
-    def refuse(catalog: Catalog, entry: Entry) -> None:
+    def refuse(catalog: Catalog, entry: Entry, **more: Any) -> None:
         if entry.id == records[0].id:
             raise PermissionError(13, "no")
-        remove_backup(catalog, entry)
+        remove_backup(catalog, entry, **more)
 
     monkeypatch.setattr("holdfast.operations.prune.removal.remove_backup", refuse)
     result = holdfast.prune(max_backups=1, registry=registry)

@@ -256,10 +256,10 @@ def test_what_is_deleted_is_told_before_the_next_one_goes(shelf: Shelf) -> None:
 def test_a_deletion_that_fails_is_told_and_stops_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, newest = shelf.add(days=3), shelf.add(days=2), shelf.add(days=1)
 
-    def refuse(catalog: Catalog, entry: Entry) -> None:
+    def refuse(catalog: Catalog, entry: Entry, **more: Any) -> None:
         if entry.id == first:
             raise PermissionError(13, "no")
-        remove_backup(catalog, entry)
+        remove_backup(catalog, entry, **more)
 
     monkeypatch.setattr("holdfast.operations.prune.removal.remove_backup", refuse)
     result = shelf.prune(Policy(max_backups=1), now=NOW)
@@ -332,7 +332,7 @@ def test_the_commands_speak_json_and_exit_as_documented(shelf: Shelf) -> None:
 def test_a_deletion_that_the_system_refuses_is_exit_3(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(_catalog: Catalog, _entry: Entry) -> None:
+    def refuse(_catalog: Catalog, _entry: Entry, **_more: Any) -> None:
         raise PermissionError(13, "no")
 
     hurt = shelf.add(days=2)

@@ -340,6 +340,7 @@ def _carry_out(
     choices = []
     going = [source.entries[decision.id] for decision in source.decisions if not decision.keep]
     held = retentions_of(catalog.storage, {entry.folder: entry.noted_retention for entry in going})
+    stay = len(going) < len(source.decisions)
     for decision in reversed(source.decisions):
         entry = source.entries[decision.id]
         choice = Choice(
@@ -355,16 +356,16 @@ def _carry_out(
             choice = replace(choice, keep=True, reasons=reasons, held_until=retention.until)
         planned = choice
         if not choice.keep and not dry_run:
-            choice = _delete(catalog, entry, choice, policy, run)
+            choice = _delete(catalog, entry, choice, policy, run, others_stay=stay)
             while choice.in_use and patience.rest(f"{choice.name}/{choice.id} is being read"):
-                choice = _delete(catalog, entry, planned, policy, run)
+                choice = _delete(catalog, entry, planned, policy, run, others_stay=stay)
         if on_choice is not None:
             on_choice(choice)
         choices.append(choice)
     return choices[::-1]
 
 
-def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run: Run) -> Choice:
+def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run: Run, *, others_stay: bool) -> Choice:
     """Delete one backup, and return the choice with what came of it: gone, in use, to be kept after all, or failed."""
     with run.part(Operation.DELETE) as deletion:
         deletion.identify(entry.id, entry.name)
@@ -385,7 +386,7 @@ def _delete(catalog: Catalog, entry: Entry, choice: Choice, policy: Policy, run:
                 return replace(choice, keep=True, reasons=reasons, unknown=current.doubt)
             deletion.emit(EventType.STARTED)
             try:
-                removal.remove_backup(catalog, current)
+                removal.remove_backup(catalog, current, others_stay=others_stay)
             except OSError as error:
                 return replace(choice, failure=_told_failure(deletion, error))
         deletion.finish(id=entry.id, name=entry.name, stored_bytes=entry.stored_size)

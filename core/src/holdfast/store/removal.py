@@ -30,15 +30,20 @@ log = logging.getLogger("holdfast.store")
 _LONGEST_PAUSE = 7 * 86400.0  # seconds in which a run writes something; of stores that hold no leases
 
 
-def remove_backup(catalog: Catalog, entry: Entry) -> None:
-    """Remove a backup, and the claim of its name with the last of them."""
+def remove_backup(catalog: Catalog, entry: Entry, *, others_stay: bool = False) -> None:
+    """Remove a backup, and the claim of its name with the last of them.
+
+    Whether it is that is looked for in all of the source, which takes as long as the rest where that has a thousand
+    backups: whoever knows that `others_stay` says so.
+    """
     storage = catalog.storage
     storage.delete(f"{entry.folder}/{MANIFEST}")
     storage.barrier()
     if _is_published(storage, entry.folder):
         raise PluginError(f"{provider(storage)} breaks its contract: delete() left {entry.folder}/{MANIFEST} in place")
     _clear(storage, entry.folder)
-    release_name(catalog, entry.name, Origin.recorded(entry.manifest.source) if entry.manifest else None)
+    if not others_stay:
+        release_name(catalog, entry.name, Origin.recorded(entry.manifest.source) if entry.manifest else None)
     storage.barrier()
 
 
