@@ -62,8 +62,8 @@ $(VENV)/.ready-%: $(VENV)/.ready-all .ci/requirements/%.txt
 	@$(PIP) install -qq -c $(CONSTRAINTS) -r .ci/requirements/$*.txt
 	@touch $@
 
-# The emulator of Azure, for the tests of stores there; a package of Node.js.
-AZURITE := 3.37.0
+# The emulator of Azure, for the tests of stores there: the last that runs on the Node.js of Debian 12 and 13.
+AZURITE := 3.35.0
 $(VENV)/.ready-azurite: $(VENV)/.ready-python
 	@.ci/prepare test
 	@echo "installing Azurite into $(VENV) …"
