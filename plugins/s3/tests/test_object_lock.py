@@ -14,6 +14,7 @@ from support.commandline import Shell, make_shell
 from support.databases import make_database
 from support.servers.s3_proxy import S3Proxy
 from support.servers.seaweed import S3Server
+from support.sweeps import swept
 
 import holdfast
 from holdfast.api import Retention
@@ -62,7 +63,7 @@ def retentions(service: S3Server, bucket: str, prefix: str) -> dict[str, tuple[s
     return told
 
 
-@pytest.mark.parametrize("mode", ["governance", "compliance"])
+@pytest.mark.parametrize("mode", swept("compliance", long=["governance"]))
 def test_every_object_of_a_backup_is_kept_and_nothing_else_is(
     server: S3Server, locked: str, prefix: str, app: str, mode: str
 ) -> None:
