@@ -194,3 +194,18 @@ def test_damage_in_the_store_is_told_and_not_copied(
     with pytest.raises(IntegrityError, match="is not what was stored"):
         holdfast.copy(store=store, to=tmp_path / "other").raise_for_failures()
     assert not list((tmp_path / "other").rglob("backup_manifest.json"))
+
+
+def test_a_key_that_may_not_delete_backs_up_beside_what_a_killed_run_left(
+    proxy: S3Proxy, server: S3Server, prefix: str, tmp_path: Path
+) -> None:
+    make_database(tmp_path / "app.db")
+    store = proxy.url("first", prefix)
+    holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store)
+    server.client().put_object(Bucket="first", Key=f"{prefix}/app/20200101T000000Z-aaaaaa/blob", Body=b"half")
+    proxy.fault = lambda seen: "403" if seen.method == "DELETE" or seen.path.endswith("?delete") else ""
+    holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store)
+    assert holdfast.prune(store, keep_last=2).leftovers == ()
+    proxy.fault = lambda _seen: ""
+    assert holdfast.prune(store, keep_last=2).leftovers == ("app/20200101T000000Z-aaaaaa",)
+    assert len(holdfast.list_backups(store)) == 2
