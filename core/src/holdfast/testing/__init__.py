@@ -12,14 +12,13 @@ A distribution's own tests subclass a suite and give it what it tests, as a fixt
 The suites run under pytest, which `pip install holdfast[testing]` brings. Holdfast's own plugins pass the same suites.
 """
 
+import pkgutil
+
 import pytest
 
-# The suites are no test modules to pytest: their assertions would fail without saying what was found.
-_SUITES = (
-    "checksum", "codec", "contract", "drilling", "dumping", "engine_parts", "killing", "leases", "observer",
-    "process_state", "proving", "restoring", "selecting", "storage", "storage_parts", "wrapper",
-)  # fmt: skip
-pytest.register_assert_rewrite(*(f"holdfast.testing.{name}" for name in _SUITES))
+# The suites are no test modules to pytest: their assertions would fail without saying what was found. The package by
+# itself cannot be named, since it is imported already.
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from holdfast.testing.checksum import ChecksumSuite  # noqa: E402
 from holdfast.testing.codec import CodecSuite  # noqa: E402

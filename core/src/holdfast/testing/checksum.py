@@ -3,7 +3,6 @@
 import functools
 import random
 import re
-import threading
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from holdfast.api import Chunk, Hasher
 from holdfast.testing.contract import Configured, registry_of, states
 from holdfast.testing.process_state import unchanged
+from holdfast.testing.threads import run_threads
 
 _registry = functools.cache(registry_of)
 
@@ -109,11 +109,7 @@ class ChecksumSuite(Configured):
         def work(number: int) -> None:
             digests[number] = {self.digest(*[bytes([number]) * 10] * 5000) for _ in range(5)}
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in digests]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_threads(work, range(4))
         assert list(digests.values()) == [{digest} for digest in expected]
 
     @states("checksum 7")

@@ -17,6 +17,7 @@ from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode
 from holdfast.plugins.options import option_fields
 from holdfast.testing.contract import Configured, assert_same, registry_of, states
 from holdfast.testing.process_state import unchanged
+from holdfast.testing.threads import run_threads
 
 MIB = 1 << 20
 _PIECE = 4 * MIB  # bytes; no piece of a decoder may be much larger
@@ -140,11 +141,7 @@ class _Frames(Configured):
             for _ in range(10):
                 frames[number] = bytes(codec.encode(blocks[number]))
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(blocks))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_threads(work, range(len(blocks)))
         for number, block in enumerate(blocks):
             assert_same(decode(codec, [frames[number]]), block)
 
@@ -211,22 +208,13 @@ class _Frames(Configured):
         """Several blobs are checked at once."""
         blocks = [bytes([number]) * 30_000 for number in range(4)]
         stored = [bytes(codec.encode(block)) * 20 for block in blocks]
-        wrong: list[int] = []
         started = threading.Barrier(len(blocks))
 
         def work(number: int) -> None:
             started.wait()
-            try:
-                assert_same(decode(codec, [stored[number]]), blocks[number] * 20)
-            except BaseException:  # noqa: BLE001 (whatever it is, the test fails below)
-                wrong.append(number)
+            assert_same(decode(codec, [stored[number]]), blocks[number] * 20)
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(blocks))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert wrong == []
+        run_threads(work, range(len(blocks)))
 
     @states("codec 11")
     def test_the_codec_with_default_options_decodes_it(self, codec: Codec, reader: Codec) -> None:

@@ -10,6 +10,7 @@ from holdfast.api import Storage
 from holdfast.testing.contract import assert_same, states
 from holdfast.testing.process_state import unchanged
 from holdfast.testing.storage_parts import StorageParts
+from holdfast.testing.threads import run_threads
 
 
 class ObjectTests(StorageParts):
@@ -184,12 +185,7 @@ class ObjectTests(StorageParts):
             parts = {at: storage.read("a/0", at, 700) for at in range(0, 20_000, 1500)}
             wrong.extend(at for at, part in parts.items() if part != contents["a/0"][at : at + 700])
 
-        threads = [threading.Thread(target=work, args=(path,), daemon=True) for path in contents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(12 * self.patience)
-        assert not any(thread.is_alive() for thread in threads)
+        run_threads(work, contents, patience=12 * self.patience)
         assert wrong == []
         assert {path: storage.read(path) for path in self.paths(storage)} == contents
 
