@@ -25,7 +25,7 @@ class Unfit(Memory):
 def test_an_error_of_a_storage_in_a_thread_is_what_its_suite_says() -> None:
     test = StorageSuite.test_several_objects_may_be_written_and_read_at_once
     with pytest.raises(HoldfastError, match="answered 500"):
-        test(StorageSuite(), cast(Any, Unfit)(cast(Any, Place)()))
+        test(StorageSuite(), cast("Any", Unfit)(cast("Any", Place)()))
 
 
 def test_a_barrier_that_broke_is_not_what_went_wrong() -> None:
