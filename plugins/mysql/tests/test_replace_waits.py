@@ -1,5 +1,6 @@
 """Replacements that wait for others, are ended, or meet what stays outside of them."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -263,6 +264,40 @@ def test_a_dry_run_tells_what_a_run_that_was_cut_off_has_left(
     with pytest.raises(holdfast.UnsafeError, match="is not empty"):
         holdfast.restore("latest", mariadb.url(replaced), store=store)
     assert (content(replaced), leftovers(mariadb, replaced)) == ((before, content(other))[number], [])
+
+
+@pytest.mark.parametrize("last", ["", "finish", "finish again"])
+def test_rights_on_single_routines_are_those_of_before(
+    mariadb: MariaDB, replaced: str, store: str, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """The server drops them with the routine: in a replacement, in one that is undone and in one that is finished."""
+    accounts = ("'only one'@'%'", "caller", "PUBLIC")
+    mariadb.rows("CREATE PROCEDURE `It's`() SELECT 1", database=replaced)
+    holdfast.backup(mariadb.url(replaced), store=store)
+    mariadb.rows("CREATE USER 'only one'@'%'")
+    mariadb.rows("CREATE ROLE caller")
+    try:
+        for account, option in zip(accounts, (" WITH GRANT OPTION", "", ""), strict=True):
+            for privilege, routine in (("EXECUTE, ALTER ROUTINE", "p"), ("EXECUTE", "`It's`")):
+                mariadb.rows(f"GRANT {privilege} ON PROCEDURE {replaced}.{routine} TO {account}{option}")
+        before = [sorted(mariadb.rows(f"SHOW GRANTS FOR {account}")) for account in accounts]
+        with monkeypatch.context() as patch, contextlib.suppress(holdfast.HoldfastError):
+            if last:
+                patch.setattr(journal.Journal, "finish", fail)
+            if last == "finish again":
+                patch.setattr(session, "recover", lambda *_, **__: None)
+            holdfast.restore("latest", mariadb.url(replaced), store=store, replace=True)
+        if last == "finish again":
+            with pytest.raises(holdfast.UnsafeError, match="is not empty"):
+                holdfast.restore("latest", mariadb.url(replaced), store=store)
+        assert [sorted(mariadb.rows(f"SHOW GRANTS FOR {account}")) for account in accounts] == before
+        assert all("PROCEDURE" in str(grants) for grants in before)
+        assert not leftovers(mariadb, replaced)
+    finally:
+        mariadb.rows(f"REVOKE ALL ON PROCEDURE {replaced}.p FROM PUBLIC")
+        mariadb.rows(f"REVOKE ALL ON PROCEDURE {replaced}.`It's` FROM PUBLIC")
+        mariadb.rows("DROP USER 'only one'@'%'")
+        mariadb.rows("DROP ROLE caller")
 
 
 def test_what_a_run_that_was_cut_off_has_left_is_in_no_backup_without_a_word(

@@ -16,6 +16,7 @@ from holdfast_mysql.restore.foreign_keys import relink, restore_keys
 from holdfast_mysql.restore.histograms import make_histograms
 from holdfast_mysql.restore.journal import Journal, Making, Plan
 from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.routine_rights import grant_again
 from holdfast_mysql.restore.swap import moves, objects_of_plan, repair_sequences
 from holdfast_mysql.restore.target import database_clauses, drop, make_read_only
 from holdfast_mysql.session import Session, quoted, use
@@ -68,6 +69,7 @@ def complete(session: Session, journal: Journal, plan: Plan, making: Making, run
     failures = Failures(going_on=making.going_on)
     maker = maker_of(session, making, database=target, run=run, failures=failures)
     maker.make(objects_of_plan(plan), made=[("table", name) for name in plan.new])
+    grant_again(session, target, plan.rights)
     for failure in failures.listed:
         log.warning("%s %s is not restored: %s", failure.kind, quote_name(failure.name), failure.message)
     journal.finish()

@@ -58,7 +58,8 @@ class Plan:
     under which they are built, and in `traces` what shows whether one of these has been written to since; `coming` are
     kinds and names of what is made besides, `keys` the foreign keys of other tables that lead to tables which leave,
     `inner` those of new tables that lead to tables which stay, `old` the definitions of all that is dropped, `made`
-    those of what is made. `defaults` are the clauses of the database's own settings, `settings` those that it gets.
+    those of what is made, `rights` what accounts may do with routines that are dropped. `defaults` are the clauses of
+    the database's own settings, `settings` those that it gets.
     """
 
     target: str
@@ -73,6 +74,7 @@ class Plan:
     traces: Mapping[str, str] = field(default_factory=dict)
     made: tuple[Statement, ...] = ()
     making: Making | None = None
+    rights: tuple[tuple[str, str, str], ...] = ()
 
 
 class Journal:
@@ -198,6 +200,7 @@ def _decoded(parts: list[bytes], made: list[bytes]) -> Plan:
         traces=data.get("traces", {}),
         made=tuple(read_script([*made])) if making else (),
         making=Making(**making) if making else None,
+        rights=tuple((kind, name, grant) for kind, name, grant in data.get("rights", [])),
     )
 
 

@@ -35,6 +35,7 @@ from holdfast_mysql.restore.journal import (
 )
 from holdfast_mysql.restore.lock_wait import DEFAULT, LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
+from holdfast_mysql.restore.routine_rights import grant_again
 from holdfast_mysql.restore.swap import rename
 from holdfast_mysql.restore.target import database_clauses, drop, exists
 from holdfast_mysql.restore.write_traces import written
@@ -199,6 +200,7 @@ def _undo(session: Session, journal: Journal, plan: Plan, wait: LockWait) -> Non
         session, database=plan.target, source=plan.target, definer="keep", disable_events=False, run=wait.run
     )
     own.make([*_missing(session, plan, others), *_missing(session, plan, triggers)], made=[])
+    grant_again(session, plan.target, plan.rights)
     # Older journals say none where they stay; a maker of routines that was cut off may have left another collation.
     if plan.defaults and database_clauses(session, plan.target) != plan.defaults:
         wait.run(f"ALTER DATABASE {quoted(plan.target)} {plan.defaults}")

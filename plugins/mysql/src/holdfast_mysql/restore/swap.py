@@ -33,6 +33,7 @@ from holdfast_mysql.restore.journal import Journal, Making, Plan, away_name, tab
 from holdfast_mysql.restore.lock_wait import LockWait
 from holdfast_mysql.restore.objects import ObjectMaker
 from holdfast_mysql.restore.placed_tables import names_away
+from holdfast_mysql.restore.routine_rights import grant_again, rights_on_routines
 from holdfast_mysql.restore.target import database_clauses, drop
 from holdfast_mysql.restore.write_traces import traces
 from holdfast_mysql.session import Session, literal, quoted, use
@@ -124,6 +125,7 @@ def plan_swap(
         traces=traces(session, journal.building, new.values()),
         made=tuple(statements),
         making=making,
+        rights=rights_on_routines(session, target, saved),
     )
 
 
@@ -143,6 +145,7 @@ def swap(session: Session, maker: ObjectMaker, wait: LockWait, journal: Journal,
             if statement.kind != "trigger":
                 _drop(session, target, statement, wait.run)
     maker.make(objects_of_plan(plan), made=[("table", name) for name in plan.new])
+    grant_again(session, target, plan.rights)
     journal.finish()
 
 
