@@ -66,6 +66,7 @@ class SwapSweep:
     proxy: StatementProxy
     cut_power: Callable[[], None] | None = None
     writing: bool = False  # whether a program writes a row into the target at the time of the fault
+    wrote: bool = False  # whether the server took it: MySQL has the tables locked for a replacement until they moved
     target: str = "swapped"
     source: str = "source"
     far: str = "far"
@@ -146,7 +147,7 @@ class SwapSweep:
     def interrupt_writer(self, number: int, fault: str) -> str:
         """The same where a program writes a row just before: it has to be in the target, or in what is kept."""
         self.reset()
-        self.writing = True
+        self.writing, self.wrote = True, False
         try:
             done = self._with_fault(number, fault, 0)
         finally:
@@ -163,7 +164,9 @@ class SwapSweep:
                 if cursor.execute(f"DELETE FROM {name}.many WHERE id = {_WRITTEN}")
             ]
         state = self._state()
-        assert (state, holding) in (("new", [self.target]), ("old", kept)), difference(self.content(), self.old)
+        there = [self.target] if state == "new" else kept
+        assert state != "between", difference(self.content(), self.old)
+        assert holding == (there if self.wrote else []), (state, kept)
         return f"{state}, kept" if kept else state
 
     def _with_fault(self, number: int, fault: str, refused: int) -> holdfast.HoldfastError | None:
@@ -203,7 +206,7 @@ class SwapSweep:
 
     def _write(self) -> None:
         if self.writing:
-            _write(self.server, self.target)
+            self.wrote = _write(self.server, self.target)
 
     def _answered(self, fault: str, process: list["subprocess.Popen[bytes]"], held: list[Callable[[], None]]) -> None:
         """What happens when the server has answered the statement, before the restore has heard of it."""
@@ -271,11 +274,12 @@ def _content_of(server: MariaDB, target: str, far: str) -> dict[str, object]:
     return seen
 
 
-def _write(server: MariaDB, database: str) -> None:
+def _write(server: MariaDB, database: str) -> bool:
     with server.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute("SET lock_wait_timeout=1")
-        with contextlib.suppress(pymysql.OperationalError):  # MySQL has the tables locked for us until they are moved
-            cursor.execute(f"INSERT INTO many VALUES ({_WRITTEN}, 1)")
+        with contextlib.suppress(pymysql.OperationalError):
+            return bool(cursor.execute(f"INSERT INTO many VALUES ({_WRITTEN}, 1)"))
+    return False
 
 
 def _hold_locks(server: MariaDB, target: str, far: str) -> Callable[[], None]:
