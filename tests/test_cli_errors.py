@@ -242,7 +242,7 @@ def test_a_store_of_a_newer_format_is_exit_13_and_is_not_written_to(shell: Shell
 
 def test_a_store_with_an_unknown_scheme_is_exit_14(shell: Shell) -> None:
     ran = shell.fails(14, "list", "--store", "tape://drive/0")
-    assert "no storage 'tape' (installed: file" in ran.error
+    assert "no storage 'tape' (installed: azure, file, gs, s3, sftp)" in ran.error
 
 
 def test_verbose_shows_the_traceback_and_still_the_one_message(shell: Shell) -> None:

@@ -204,9 +204,10 @@ def thrown(kind: type[BaseException]) -> None:
     """Wait until another thread has thrown an exception into this one, as RQ's TimerDeathPenalty does."""
     target = ctypes.c_ulong(threading.get_ident())
     throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    threading.Timer(0.05, throw, [target, ctypes.py_object(kind)]).start()
-    for _ in range(1000):
-        threading.Event().wait(0.01)
+    for _ in range(50):  # what is thrown into a finalizer, as of a search for garbage, is lost
+        threading.Timer(0.05, throw, [target, ctypes.py_object(kind)]).start()
+        for _ in range(20):
+            threading.Event().wait(0.01)
 
 
 @pytest.mark.parametrize("where", ["open", "store"])

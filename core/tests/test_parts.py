@@ -109,7 +109,9 @@ def test_parts_given_as_objects_are_named_in_the_error_that_the_pipeline_is_not_
 
 
 def test_an_unknown_argument_is_an_error_that_names_the_known_ones(database: Path) -> None:
-    with pytest.raises(holdfast.UsageError, match=r"no option 'levle' \(there are: source, store, name, codec"):
+    with pytest.raises(
+        holdfast.UsageError, match=r"no option 'levle' \(there are: source, store, store_options, name, codec"
+    ):
         holdfast.backup(f"sqlite:///{database}", levle=3)  # type: ignore[call-arg]
 
 

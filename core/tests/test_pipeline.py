@@ -83,7 +83,9 @@ def test_a_pipeline_of_a_plan_has_that_plan() -> None:
 def test_a_misspelt_keyword_is_refused_and_told_which_there_are(keyword: str) -> None:
     misspelt: Any = {keyword: 1}
     for make in (partial(Pipeline, source=URL), Pipeline(source=URL).replace):
-        with pytest.raises(UsageError, match=rf"no option '{keyword}' \(there are: source, store, name, .*registry"):
+        with pytest.raises(
+            UsageError, match=rf"no option '{keyword}' \(there are: source, store, store_options, name, .*registry"
+        ):
             make(**misspelt)
 
 

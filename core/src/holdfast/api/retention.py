@@ -11,8 +11,8 @@ from typing import Literal, Protocol, runtime_checkable
 from holdfast.api.storage import Writer
 from holdfast.field_docs import explain_fields
 
+#: Who can lift a retention before its time: `governance`, those with a right of its own; `compliance`, nobody.
 RetentionMode = Literal["governance", "compliance"]
-"""Who can lift a retention before its time: `governance`, those with a right of its own; `compliance`, nobody."""
 
 
 @explain_fields

@@ -93,9 +93,8 @@ def undelete(
     says so and nothing is changed. One that is as it was stays so. A store that keeps no versions, and a backup of
     which it holds none, is a `NotFoundError`.
     """
-    address = StoreAddress(store, store_options)
-    undeleting = Undeleting(store=address, registry=registry or installed(), on_event=on_event)
-    return undeleting.undelete(reference(backup))
+    name, address = reference(backup), StoreAddress(store, store_options)
+    return Undeleting(store=address, registry=registry or installed(), on_event=on_event).undelete(name)
 
 
 class Undeleting:
