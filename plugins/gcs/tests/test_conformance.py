@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.servers.gcs import TOKEN, GCSServer
+from support.servers.gcs import PAGE, TOKEN, GCSServer
 
 from holdfast.api import Storage
 from holdfast.testing import StorageSuite
@@ -12,6 +12,7 @@ from holdfast.testing import StorageSuite
 class TestGCS(StorageSuite):
     password = TOKEN
     ttl = 2.0
+    many = PAGE + 30
 
     @pytest.fixture
     def url(self, server: GCSServer, prefix: str) -> str:

@@ -22,6 +22,7 @@ from xml.sax.saxutils import escape
 from support.servers.object_faults import Faults
 
 TOKEN = "t0kenOfTheTests"
+PAGE = 100  # objects that are listed at once, of which Google lists a thousand
 READER_TOKEN = "t0kenOfTheReader"
 _MATCH = "x-goog-if-generation-match"
 
@@ -181,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             folder = prefix + rest.partition(delimiter)[0] + delimiter if delimiter and delimiter in rest else ""
             if folder > after or (not folder and key > after):
                 rows[folder or key] = _folder_row(folder) if folder else _row(key, objects[key])
-        listed = list(rows)[: int(query.get("max-keys", 1000))]
+        listed = list(rows)[: min(PAGE, int(query.get("max-keys", PAGE)))]
         more = f"<NextContinuationToken>{escape(listed[-1])}</NextContinuationToken>" if len(listed) < len(rows) else ""
         text = "".join(rows[name] for name in listed)
         return 200, _xml("ListBucketResult", text + more), {}
