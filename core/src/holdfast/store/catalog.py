@@ -43,6 +43,7 @@ class Catalog:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self._keeps = isinstance(storage, SupportsRetention)  # which takes a second for ten thousand backups
 
     @cached_property
     def cache(self) -> ManifestCache:
@@ -170,7 +171,7 @@ class Catalog:
             id=backup_id,
             findings=_notes(files, FINDINGS, findings.parse_name),
             labels=_notes(files, LABELS, labels.parse_name),
-            noted_retention=noted_in(files) if isinstance(self.storage, SupportsRetention) else None,
+            noted_retention=noted_in(files) if self._keeps else None,
             files=files,
         )
         if MANIFEST not in files:
