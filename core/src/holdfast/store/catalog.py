@@ -237,8 +237,7 @@ class Catalog:
     def newest(self, name: str) -> Iterator[Entry]:
         """The backups of a source, newest first; each manifest is read when it is asked for."""
         folders = self._folders(name)
-        entries = (self._entry(*key, folders[key], True) for key in sorted(folders, reverse=True))
-        return (entry for entry in entries if entry is not None)
+        return filter(None, (self._entry(*key, folders[key], True) for key in sorted(folders, reverse=True)))
 
 
 def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) -> list[Entry | None]:
