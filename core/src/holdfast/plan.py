@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Self
 import msgspec
 
 from holdfast.api import Check, Codec, Hasher, RetentionMode, Storage
+from holdfast.decodable import decodable
 from holdfast.errors import UsageError, lower_first, quote_name
 from holdfast.policy import Texts, check_percent
 from holdfast.retention_period import check_retention
@@ -90,7 +91,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def from_data(cls, data: Any) -> Self:
         """Read a plan from plain data, such as a table of TOML; what does not fit is a `UsageError`."""
         try:
-            return msgspec.convert(data, cls)
+            return msgspec.convert(data, decodable(cls))
         except msgspec.ValidationError as error:
             raise UsageError(f"not a {cls.kind}: {lower_first(str(error))}") from error
 

@@ -2,6 +2,9 @@
 
 import os
 
+PARTIAL = ".partial-"
+"""How the name of what is being written, or was when somebody died, begins."""
+
 
 def temporary_path(path: str) -> str:
     """A new path in the folder of an object, for its bytes while it is being written: `a/b` may get `a/.partial-0f…`.
@@ -10,4 +13,4 @@ def temporary_path(path: str) -> str:
     nobody's way, and lies in the folder with which it is removed.
     """
     folder, mark, _ = path.rpartition("/")
-    return f"{folder}{mark}.partial-{os.urandom(6).hex()}"
+    return f"{folder}{mark}{PARTIAL}{os.urandom(6).hex()}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.databases import make_database
-from support.servers.s3_proxy import S3Proxy, Seen
+from support.servers.object_faults import Request
+from support.servers.s3_proxy import S3Proxy
 from support.servers.seaweed import READER_ACCESS, READER_SECRET, S3Server, keys
 
 import holdfast
@@ -25,11 +26,11 @@ def put(storage: S3Storage, path: str, data: bytes) -> None:
         writer.write(data)
 
 
-def first(method: str, pattern: str, fault: str, times: int = 1) -> Callable[[Seen], str]:
+def first(method: str, pattern: str, fault: str, times: int = 1) -> Callable[[Request], str]:
     """A fault of the first requests of a method whose path and query match, to whatever paths they go."""
     left = [fault] * times
 
-    def decide(request: Seen) -> str:
+    def decide(request: Request) -> str:
         return left.pop() if left and request.method == method and re.search(pattern, request.path) else ""
 
     return decide
@@ -153,7 +154,7 @@ def test_a_listing_that_fails_waits_for_nothing_else(
     for _ in range(2):
         refused = holdfast.backup(source, store=store).id
 
-    def fault(request: Seen) -> str:
+    def fault(request: Request) -> str:
         if not request.path.partition("?")[0].endswith("backup_manifest.json"):
             return ""
         if refused not in request.path:

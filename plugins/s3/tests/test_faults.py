@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from support.databases import make_database
-from support.servers.s3_proxy import S3Proxy, Seen, running_proxy
+from support.servers.object_faults import Request
+from support.servers.s3_proxy import S3Proxy, running_proxy
 from support.servers.seaweed import S3Server
 from support.sweeps import swept
 
@@ -36,10 +37,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{path}"
 
 
-def once(method: str, pattern: str, fault: str, times: int = 1) -> Callable[[Seen], str]:
+def once(method: str, pattern: str, fault: str, times: int = 1) -> Callable[[Request], str]:
     """A fault of the first requests of a method whose path and query match."""
 
-    def decide(request: Seen) -> str:
+    def decide(request: Request) -> str:
         hit = request.method == method and re.search(pattern, request.path) and request.number <= times
         return fault if hit else ""
 

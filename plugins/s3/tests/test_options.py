@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from support.databases import make_database
-from support.servers.s3_proxy import S3Proxy, Seen
+from support.servers.object_faults import Request
+from support.servers.s3_proxy import S3Proxy
 from support.servers.seaweed import ADDER_ACCESS, ADDER_SECRET, S3Server, keys
 
 import holdfast
@@ -38,7 +39,7 @@ def store(server: S3Server, proxy: S3Proxy, prefix: str) -> Iterator[str]:
     proxy.fault = lambda _request: ""
 
 
-def conditions(fault: str) -> Callable[[Seen], str]:
+def conditions(fault: str) -> Callable[[Request], str]:
     return lambda request: fault if "if-none-match" in request.headers else ""
 
 

@@ -7,7 +7,8 @@ import threading
 from functools import partial
 
 import pytest
-from support.servers.s3_proxy import S3Proxy, Seen
+from support.servers.object_faults import Request
+from support.servers.s3_proxy import S3Proxy
 from support.servers.seaweed import S3Server
 
 from holdfast.errors import CredentialsError
@@ -20,7 +21,7 @@ PART = 5 << 20
 def test_the_next_part_is_filled_while_one_is_sent(storage: S3Storage, proxy: S3Proxy) -> None:
     arrived, goes_on = threading.Event(), threading.Event()
 
-    def hold(request: Seen) -> str:
+    def hold(request: Request) -> str:
         if "partNumber=1" in request.path:
             arrived.set()
             goes_on.wait(30)
@@ -42,7 +43,7 @@ def test_a_part_that_fails_aside_ends_the_object_with_its_error(
 ) -> None:
     refused = ["403"]
 
-    def refuse(request: Seen) -> str:
+    def refuse(request: Request) -> str:
         return refused.pop() if refused and re.search(r"partNumber=1\b", request.path) else ""
 
     proxy.fault = refuse

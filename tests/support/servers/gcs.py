@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from support.servers.object_faults import Faults
+from support.servers.object_proxy import CuttingHandler, listening
 
 TOKEN = "t0kenOfTheTests"
 PAGE = 100  # objects that are listed at once, of which Google lists a thousand
@@ -60,8 +59,7 @@ class _RefusedError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(CuttingHandler):
     server_state: GCSServer
 
     def do(self) -> None:
@@ -70,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.given = headers
         fault = self.server_state.note(self.command, self.path, headers)
         if fault == "lost":
-            self._cut()
+            self.cut()
             return
         if fault.isdigit():
             self._tell(int(fault), _error("SlowDown" if fault == "503" else "Fault", "as a test wants it"), {})
@@ -80,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _RefusedError as refusal:
             status, body, more = refusal.status, _error(refusal.code, refusal.message), {}
         if fault == "drop":
-            self._cut()
+            self.cut()
             return
         self._tell(status, body, more, cut=fault == "reset")
 
@@ -201,15 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
-            self._cut()
-
-    def _cut(self) -> None:
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing is printed."""
+            self.cut()
 
 
 def _folder_row(folder: str) -> str:
@@ -234,23 +224,9 @@ def _xml(name: str, content: str) -> bytes:
     return f"<?xml version='1.0'?><{name}>{content}</{name}>".encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, *_: Any) -> None:
-        """Whoever was cut off does not matter."""
-
-
 @contextmanager
 def running_gcs() -> Iterator[GCSServer]:
     """Start a server."""
     state = GCSServer()
-    listener = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"server_state": state}))
-    state.endpoint = f"http://127.0.0.1:{listener.server_address[1]}"
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    try:
+    with listening(_Handler, server_state=state) as state.endpoint:
         yield state
-    finally:
-        listener.shutdown()
-        listener.server_close()

@@ -18,8 +18,22 @@ class ObjectProxy(Faults):
     endpoint: str = ""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class CuttingHandler(BaseHTTPRequestHandler):
+    """Answers quietly, or cuts whoever asks off."""
+
     protocol_version = "HTTP/1.1"
+
+    def cut(self) -> None:
+        """End the connection here."""
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is printed."""
+
+
+class _Handler(CuttingHandler):
     proxy: ObjectProxy
     backend: int
 
@@ -28,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         fault = self.proxy.note(self.command, self.path, {name.lower(): text for name, text in headers.items()})
         if fault == "lost":
-            self._cut()
+            self.cut()
             return
         if fault.isdigit():
             self.send_response_only(int(fault))
@@ -41,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = answer.read()
         backend.close()
         if fault == "drop":
-            self._cut()
+            self.cut()
             return
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
@@ -52,17 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if fault == "reset" else data)
         if fault == "reset":
-            self._cut()
+            self.cut()
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do  # noqa: N815 (so http.server calls them)
-
-    def _cut(self) -> None:
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing is printed."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -74,14 +80,20 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_object_proxy(port: int) -> Iterator[ObjectProxy]:
-    """Start a proxy before whoever listens at a port."""
-    proxy = ObjectProxy()
-    listener = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy, "backend": port}))
-    proxy.endpoint = f"http://127.0.0.1:{listener.server_address[1]}"
+def listening(handler: type[CuttingHandler], **attributes: Any) -> Iterator[str]:
+    """Let a handler with these attributes answer at an address, which is yielded, for the length of a block."""
+    listener = _Server(("127.0.0.1", 0), type("Handler", (handler,), attributes))
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     try:
-        yield proxy
+        yield f"http://127.0.0.1:{listener.server_address[1]}"
     finally:
         listener.shutdown()
         listener.server_close()
+
+
+@contextmanager
+def running_object_proxy(port: int) -> Iterator[ObjectProxy]:
+    """Start a proxy before whoever listens at a port."""
+    proxy = ObjectProxy()
+    with listening(_Handler, proxy=proxy, backend=port) as proxy.endpoint:
+        yield proxy

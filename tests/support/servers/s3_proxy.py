@@ -1,19 +1,16 @@
 """A proxy before an S3 service that lets requests go wrong as networks and services do."""
 
 import http.client
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from support.servers.object_faults import Faults
+from support.servers.object_proxy import CuttingHandler, listening
 from support.servers.seaweed import S3Server
-
-Fault = Callable[["Seen"], str]
-"""What to do to a request, empty for nothing: see `_Handler.do`."""
 
 _ERRORS = {
     "501": (501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
@@ -28,41 +25,19 @@ _ERRORS = {
 _CONDITIONS = ("if-none-match", "if-match")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A request as a fault sees it."""
-
-    method: str
-    path: str
-    number: int  # from 1 on, of those to this method and path
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 @dataclass(kw_only=True)
-class S3Proxy:
-    """A running proxy; `fault` may be changed at any time, `seen` are all requests."""
+class S3Proxy(Faults):
+    """A running proxy, which knows more faults: see `_Handler.do`."""
 
-    endpoint: str
+    endpoint: str = ""
     latency: float = 0.0  # seconds, of each request
-    fault: Fault = lambda _request: ""
-    seen: list[Seen] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, bucket: str, prefix: str) -> str:
         """The URL of a store by way of the proxy."""
         return f"s3://{bucket}/{prefix}?endpoint={self.endpoint}"
 
-    def note(self, method: str, path: str, headers: dict[str, str]) -> Seen:
-        """Count a request."""
-        with self.lock:
-            number = 1 + sum(each.method == method and each.path == path for each in self.seen)
-            request = Seen(method=method, path=path, number=number, headers=headers)
-            self.seen.append(request)
-            return request
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(CuttingHandler):
     proxy: S3Proxy
     backend: int
     owner: Any
@@ -74,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         body = self.rfile.read(int(headers.get("content-length", 0)))
         time.sleep(self.proxy.latency)
-        fault = self.proxy.fault(self.proxy.note(self.command, self.path, headers))
+        fault = self.proxy.note(self.command, self.path, headers)
         if fault in _ERRORS:
             self._refuse(*_ERRORS[fault])
             return
@@ -88,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell(200, self.owner.get_object(**self._object())["Body"].read())
             return
         if fault == "lost":  # the request never arrives
-            self._cut()
+            self.cut()
             return
         backend = http.client.HTTPConnection("127.0.0.1", self.backend, timeout=120)
         backend.request(self.command, self.path, body=body, headers={k: v for k, v in headers.items() if k != "expect"})
@@ -100,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             data = answer.read()
         backend.close()
         if fault == "drop":  # carried out, and the reply is lost
-            self._cut()
+            self.cut()
             return
         self._answer(answer, data, fault)
 
@@ -121,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(half if fault in ("reset", "short") else data)
         if fault == "reset":
-            self._cut()
+            self.cut()
 
     def _overwrite(self, body: bytes) -> None:
         """Put an object as a service does that looks at no condition: what was signed cannot be left out."""
@@ -145,34 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def _cut(self) -> None:
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing is printed."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, *_: Any) -> None:
-        """Whoever was cut off does not matter."""
-
 
 @contextmanager
 def running_proxy(server: S3Server) -> Iterator[S3Proxy]:
     """Start a proxy before a service."""
-    handler = type("Handler", (_Handler,), {"backend": server.port, "owner": server.client()})
-    listener = _Server(("127.0.0.1", 0), handler)
-    proxy = S3Proxy(endpoint=f"http://127.0.0.1:{listener.server_address[1]}")
-    handler.proxy = proxy  # type: ignore[attr-defined]
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
+    proxy = S3Proxy()
+    with listening(_Handler, proxy=proxy, backend=server.port, owner=server.client()) as proxy.endpoint:
         yield proxy
-    finally:
-        listener.shutdown()
-        listener.server_close()

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.api import Component
+from holdfast.decodable import decodable
 from holdfast.errors import HoldfastError, PluginError, UsageError, lower_first
 
 
@@ -26,7 +27,7 @@ def build_options(component: Component, values: Mapping[str, Any]) -> Any:
     if component.options is None:
         return None
     try:
-        return msgspec.convert(dict(values), component.options, strict=False)
+        return msgspec.convert(dict(values), decodable(component.options), strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         key = place.strip("`.")

@@ -27,6 +27,7 @@ from holdfast.api import (
     Stream,
     Version,
 )
+from holdfast.decodable import decodable
 
 CHECKED = (Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Retention, Source, Stat, Step, Stream, Version)
 # Fields that go into a manifest, or come back out of it, as the JSON that they were written as.
@@ -41,7 +42,7 @@ def problem_of(value: Any) -> str:
     if kind is None or _is_flat_and_right(value, kind):
         return ""
     try:
-        msgspec.convert(_tree(value), kind)
+        msgspec.convert(_tree(value), decodable(kind))
     except msgspec.ValidationError as error:
         text, _, place = str(error).replace("`", "").partition(" - at ")
         where = place.replace("key in $", "$").removeprefix("$.")

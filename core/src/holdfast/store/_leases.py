@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from holdfast.decodable import decodable
 from holdfast.errors import LockedError, quote_name
 from holdfast.filesystem import making
 from holdfast.host import Host, this_host
@@ -96,7 +97,7 @@ def _sign(descriptor: int, name: str, *, alone: bool) -> None:
 def _other_host(descriptor: int) -> Host | None:
     """The host in a lease if that is another than ours and has held it lately."""
     try:
-        host = msgspec.json.decode(os.pread(descriptor, _LONGEST, 0), type=Host)
+        host = msgspec.json.decode(os.pread(descriptor, _LONGEST, 0), type=decodable(Host))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     here = _here()

@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.api import ObjectProof, Proof
 from holdfast.command_text import command_text
+from holdfast.decodable import decodable
 from holdfast.errors import IntegrityError, lower_first, quote_name
 from holdfast.host import Host
 from holdfast.store.names import ID, MARKER, check_blob_path, is_source_name, is_suffix
@@ -177,7 +178,7 @@ def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str]
             hint="use a newer Holdfast" if newer else None,
         )
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=decodable(Manifest))
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
     if manifest.id != backup_id or not (manifest.source.name == name or was_called(manifest.source.name)):
@@ -219,7 +220,7 @@ class _Head(msgspec.Struct):
 
 def _format_version(data: bytes, what: str) -> int:
     try:
-        return msgspec.json.decode(data, type=_Head).format_version
+        return msgspec.json.decode(data, type=decodable(_Head)).format_version
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"{what} is not valid: {_line(error)}") from error
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from holdfast.api import Stat, Storage
+from holdfast.decodable import decodable
 from holdfast.store import manifest
 from holdfast.store.manifest import Manifest, SourceRecord
 
@@ -68,7 +69,7 @@ class Row:
     def outline(self) -> Manifest | None:
         """The outline; None where the bytes are no such thing."""
         try:
-            return msgspec.msgpack.decode(self.data, type=Manifest)
+            return msgspec.msgpack.decode(self.data, type=decodable(Manifest))
         except msgspec.MsgspecError:
             return None
 

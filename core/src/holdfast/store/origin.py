@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from holdfast.api import Source
+from holdfast.decodable import decodable
 from holdfast.errors import IntegrityError
 from holdfast.host import Host
 from holdfast.store.manifest import SourceRecord
@@ -95,7 +96,7 @@ def encode_claim(owner: Owner) -> bytes:
 def decode_claim(data: bytes, path: str, reader: str) -> Owner:
     """What a claim says; anything else is an `IntegrityError`, which tells the `path` and who its `reader` is."""
     try:
-        claim = msgspec.json.decode(data, type=_Claim)
+        claim = msgspec.json.decode(data, type=decodable(_Claim))
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(
             f"{path} in the store is not valid, as {reader} reads it", hint="delete it: the next backup makes it anew"

@@ -22,8 +22,7 @@ from holdfast.store.names import ID, MANIFEST, is_source_name
 from holdfast.store.origin import Origin
 from holdfast.store.readers import reader_lease, source_lease
 from holdfast.store.retention import until_text
-
-_PARTIAL = "/.partial-"  # in the path, after another slash, of what somebody is writing, or has died over
+from holdfast.temporary_names import PARTIAL
 
 log = logging.getLogger("holdfast.store")
 
@@ -101,7 +100,7 @@ def _is_recent(storage: Storage, folder: str) -> bool:
 
 def unfinished_objects(catalog: Catalog) -> set[str]:
     """The paths of what is being written, or was when somebody died."""
-    return {stat.path for stat in catalog.walk() if _PARTIAL in f"/{stat.path}"}
+    return {stat.path for stat in catalog.walk() if f"/{PARTIAL}" in f"/{stat.path}"}
 
 
 def remove_unfinished(catalog: Catalog, names: Collection[str], seen: Collection[str]) -> list[str]:
@@ -110,9 +109,11 @@ def remove_unfinished(catalog: Catalog, names: Collection[str], seen: Collection
     That is what lies in no leftover: of the mark of the store, of claims of these sources, and in published backups. A
     pin that is set meanwhile holds no lease, and would fail if it took as long as a prune.
     """
-    removed = []
+    removed: list[str] = []
+    if not seen:  # as nearly always: the store is not walked once more for nothing
+        return removed
     for path in sorted(unfinished_objects(catalog).intersection(seen)):
-        source, _, rest = path.rpartition(_PARTIAL[1:])[0].partition("/")
+        source, _, rest = path.rpartition(PARTIAL)[0].partition("/")
         backup_id = rest.partition("/")[0]
         if source and (source not in names or (backup_id and not ID.fullmatch(backup_id))):
             continue
@@ -172,7 +173,7 @@ def _clear(storage: Storage, folder: str) -> None:
 
 def _held(storage: Storage, stats: Sequence[Stat]) -> str:
     """What stays although it is deleted, because the store keeps it from everybody, as far as that can be told."""
-    stored = next((stat for stat in stats if stat.regular and stat.size and _PARTIAL not in stat.path), None)
+    stored = next((stat for stat in stats if stat.regular and stat.size and f"/{PARTIAL}" not in stat.path), None)
     if stored is None or not isinstance(storage, SupportsRetention):
         return ""
     try:

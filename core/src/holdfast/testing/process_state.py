@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def process_state() -> dict[str, object]:
+def process_state() -> dict[str, Any]:
     """What there is one of in a process."""
     root, umask = logging.getLogger(), os.umask(0o077)
     os.umask(umask)
@@ -34,22 +35,27 @@ def process_state() -> dict[str, object]:
 @contextmanager
 def unchanged(captured: pytest.CaptureFixture[str]) -> Iterator[None]:
     """The block of what must change nothing of the process, and write nothing to standard output."""
-    before, environment, folder = process_state(), dict(os.environ), Path.cwd()
-    root = logging.getLogger()
-    level, handlers = root.level, [*root.handlers]
-    umask = os.umask(0o077)
-    os.umask(umask)
+    before = process_state()
     captured.readouterr()
     try:
         yield
         after = process_state()
-    finally:  # what is changed is put back after the test
-        os.chdir(folder)
-        os.umask(umask)
-        os.environ.clear()
-        os.environ.update(environment)
-        root.setLevel(level)
-        root.handlers[:] = handlers
-        socket.setdefaulttimeout(None)
+    finally:
+        _put_back(before)
     assert [name for name, value in after.items() if value != before[name]] == [], "of the process it changes"
     assert captured.readouterr().out == "", "what is written to standard output stands among data"
+
+
+def _put_back(state: dict[str, Any]) -> None:
+    """What the tests after this one would suffer from."""
+    os.chdir(state["current folder"])
+    os.environ.clear()
+    os.environ.update(state["environment"])
+    os.umask(state["umask"])
+    locale.setlocale(locale.LC_ALL, state["locale"])
+    socket.setdefaulttimeout(state["timeout of sockets"])
+    root = logging.getLogger()
+    level, root.handlers[:] = state["root logger"]
+    root.setLevel(level)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = state["hooks"]
+    sys.stdin, sys.stdout, sys.stderr = state["streams"]

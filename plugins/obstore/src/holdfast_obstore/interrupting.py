@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_TICK = 0.2  # seconds: a signal that comes right before a wait does not end it, and is seen after it
 
 
 def interruptible(operation: Callable[[], _T]) -> _T:
@@ -25,7 +26,8 @@ def interruptible(operation: Callable[[], _T]) -> _T:
 
     thread = threading.Thread(target=run, name="holdfast-obstore", daemon=True)
     thread.start()
-    thread.join()
+    while thread.is_alive():
+        thread.join(_TICK)
     try:
         if failure:
             raise failure[0]

@@ -116,6 +116,10 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
         return data
 
 
+# msgspec learns a class safely in one thread alone, as that which imports this: see `holdfast.decodable`.
+_KNOWN = msgspec.json.Decoder(Hints)
+
+
 def read_hints(facts: Mapping[str, Any]) -> Hints:
     """Take the hints of a manifest, or raise `IntegrityError` if they are not such."""
     try:

@@ -64,6 +64,10 @@ class ProofSettings(msgspec.Struct, frozen=True, kw_only=True):
     stored: list[TableSetting] = []
 
 
+# msgspec learns a class safely in one thread alone, as that which imports this: see `holdfast.decodable`.
+_KNOWN = msgspec.json.Decoder(ProofSettings)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProofScope:
     """What the dump holds and a proof therefore covers."""
