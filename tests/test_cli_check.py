@@ -33,6 +33,25 @@ def test_a_store_is_tried_and_nothing_in_it_changes(kept: Shell) -> None:
     )
 
 
+def test_the_store_is_named_as_by_every_other_command(kept: Shell) -> None:
+    for arguments in (["--store", kept.store], [kept.store], [kept.store, "--store", kept.store]):
+        assert "2 backups" in kept.run("check", *arguments, env={"HOLDFAST_STORE": "nowhere"}).stdout
+    assert "two stores are named" in kept.fails(2, "check", kept.store, "--store", "other").error
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "prune --keep-last 1", "show", "drill", "delete", "cat", "tag"])
+@pytest.mark.parametrize("store", ["./backups", "s3://bucket/prefix"])
+def test_a_store_in_the_place_of_a_backup_gets_a_hint(kept: Shell, command: str, store: str) -> None:
+    ran = kept.run(*command.split(), store, *["a-tag"] * (command == "tag"), code=None)
+    assert ran.code in (2, 10)
+    assert f"hint: a store is named by --store: --store {store}" in ran.stderr
+
+
+def test_a_store_that_is_named_before_a_database_gets_a_hint(shell: Shell) -> None:
+    ran = shell.fails(2, "backup", "./backups")
+    assert "--store ./backups" in ran.stderr
+
+
 def test_what_was_tried_is_data(kept: Shell) -> None:
     data = json.loads(kept.run("check", kept.store, "--json").stdout)
     assert data["location"] == str(kept.store)

@@ -130,6 +130,26 @@ def test_a_name_in_the_list_of_plugins_that_fits_nothing_is_told(
     assert "HOLDFAST_PLUGINS names 'sone-codec', which is no plugin that is installed" in caplog.text
 
 
+@pytest.mark.parametrize("variable", ["HOLDFAST_PLUGINS", "HOLDFAST_DISABLE_PLUGINS"])
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [
+        ("some", "codec 'some' of some-codec"),
+        ("file", "storage 'file' of holdfast"),
+        ("postgresql", "engine 'postgresql' of holdfast-postgres"),  # which a list switches off
+    ],
+)
+def test_a_component_among_the_names_of_plugins_is_told_with_its_plugin(
+    install: Install, caplog: pytest.LogCaptureFixture, variable: str, name: str, whose: str
+) -> None:
+    install("some-codec", codec("some"))
+    names = f"some-codec,{name}" if variable == "HOLDFAST_PLUGINS" else name
+    assert "some" in look(**{variable: names}).names(Kind.CODEC)
+    assert f"{variable} names '{name}', which is no plugin but the " in caplog.text
+    assert f"the {whose}" in caplog.text
+    assert ": it takes the names of plugins and of distributions (holdfast, " in caplog.text
+
+
 def test_what_a_backup_needs_and_is_gone_is_to_be_had_from_what_its_manifest_names() -> None:
     registry = Registry(discover=False, environ={})
     made_with = {"acme-holdfast": "3.2.1", "--index-url=evil": "1", "holdfast": "0.1"}

@@ -1,6 +1,7 @@
 """The registry: what plugins offer, who owns a name, and how hooks are called."""
 
 import hashlib
+import importlib
 import logging
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from support.installing import Install, codec, look, origin, plugin
 
 from holdfast.api import Component, Event, Kind, hookimpl
 from holdfast.errors import PluginError, UsageError
+from holdfast.plugins.doctor import problems
 from holdfast.plugins.registry import Registry
 from holdfast.testing.memory import MemoryPlugin, memory_registry
 
@@ -134,9 +136,31 @@ def test_one_module_named_by_two_entry_points_is_used_once_and_goes_on_working(i
     assert origin(registry.codec("twice")) == "twice"
     assert sorted((half.name, half.status) for half in registry.plugins if half.distribution == "twice") == [
         ("a", "active"),
-        ("b", "refused"),
+        ("b", "duplicate"),
     ]
-    assert "is loaded already" in plugin(registry, "b").reason
+    assert plugin(registry, "b").reason == "it is the same as plugin 'a', which is used"
+
+
+@pytest.mark.parametrize("kind", ["module", "class", "object"])
+def test_what_is_installed_and_given_besides_is_used_once_and_nobody_is_blamed(
+    install: Install, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """As the tests of an author do, whose plugin is installed: it is no fault, also where plugins are strict."""
+    methods = codec("twice").replace("holdfast_components()", "holdfast_components(self)")
+    methods = methods.replace("(codec, options)", "(self, codec, options)")
+    indented = "\n".join(f"    {line}" for line in methods.splitlines()[1:])
+    source = f"from holdfast.api import Component, Kind\nclass Plugin:\n{indented}\nobject = Plugin()\n"
+    source = source.replace("Codec() if", "self.Codec() if")
+    attribute = {"module": "", "class": ":Plugin", "object": ":object"}[kind]
+    install("twice", source if attribute else codec("twice"), points=f"twice = plugin_twice{attribute}")
+    module = importlib.import_module("plugin_twice")
+    given = getattr(module, attribute[1:]) if attribute else module
+    registry = Registry(plugins=[given], environ={"HOLDFAST_STRICT_PLUGINS": "1"})
+    assert origin(registry.codec("twice")) == "twice"
+    assert plugin(registry, "twice").status == "duplicate"
+    assert plugin(registry, "twice").reason.startswith("it is the same as plugin '")
+    assert caplog.text == ""
+    assert problems(registry, plugin(registry, "twice")) == []
 
 
 # --- calling ---

@@ -118,7 +118,8 @@ def _hint(text: str) -> str:
         return f"leave {_JDBC!r} out, and write user and password before the host"
     if _SETTING.search(text):
         return "write it as scheme://user:password@host:port/database, for instance postgresql://app@db.example/shop"
-    return "write it as scheme://… , for instance sqlite:///app.db"
+    store = f"; a store is named by --store: --store {text}" if text.startswith(("./", "../", "/", "~")) else ""
+    return f"write it as scheme://… , for instance sqlite:///app.db{store}"
 
 
 def redact(text: str) -> str:

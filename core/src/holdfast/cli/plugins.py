@@ -16,7 +16,7 @@ from holdfast.cli.text import table
 @output_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the components of all installed plugins, and the plugins that are refused or disabled, with the reason."""
+    """List the components of all installed plugins, and why others are refused, disabled or duplicates."""
     if ctx.invoked_subcommand is None:
         _overview(ctx.find_object(Console) or Console(verbose=0, quiet=False, log_format=None))
 
@@ -100,7 +100,7 @@ def doctor(console: Console, name: str | None) -> None:
     registry = installed()
     reports: list[dict[str, Any]] = [
         {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "status": plugin.status,
-         "problems": problems(registry, plugin)}
+         "reason": plugin.reason, "problems": problems(registry, plugin)}
         for plugin in registry.plugins
         if name is None or name in (plugin.name, plugin.distribution, *(part.name for part in plugin.components))
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def doctor(console: Console, name: str | None) -> None:
         for report in reports:
             title = f"{report['plugin']} ({report['distribution']} {report['version']})"
             lines = report["problems"] or (
-                [] if report["status"] == "active" else [f"not looked at: {report['status']}"]
+                [] if report["status"] == "active" else [f"not looked at: {report['reason'] or report['status']}"]
             )
             console.out(f"{'PROBLEM' if report['problems'] else 'ok':8}{title}" + "".join(f"\n  {x}" for x in lines))
     faulty = [str(report["distribution"]) for report in reports if report["problems"]]

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pluggy
 
-from holdfast.api import Component
+from holdfast.api import Component, Kind
 from holdfast.endings import is_failure
 from holdfast.errors import HoldfastError, PluginError, note_waiting, os_error_text, quote_name
 from holdfast.plugins.components import check_components
@@ -29,7 +29,7 @@ class Plugin:
     name: str  #: the name of its entry point
     distribution: str  #: the distribution that it comes from
     version: str  #: the version of that distribution
-    status: str  #: `active`, `refused` or `disabled`
+    status: str  #: `active`, `refused`, `disabled`, or `duplicate` of one that is active
     reason: str = ""  #: why it is not active
     components: tuple[Component, ...] = ()  #: what it offers
     module: Any = field(default=None, repr=False, compare=False)  #: the module or object with its hooks, once loaded
@@ -69,6 +69,7 @@ class Loader:
         self.manager = _PluginManager("holdfast")
         self.manager.add_hookspecs(HoldfastSpecs)
         self.plugins: list[Plugin] = []
+        self._loaded: list[tuple[Any, Plugin]] = []  # what was named (a module, class or object), and as which plugin
         self._hooks = {name for name in dir(HoldfastSpecs) if name.startswith("holdfast_")}
         self._strict = environ.get("HOLDFAST_STRICT_PLUGINS", "") not in ("", "0")
         self._allowed = _names(environ.get("HOLDFAST_PLUGINS")) or None
@@ -94,19 +95,39 @@ class Loader:
         else:
             self.add(plugin, module)
 
-    def warn_of_unknown_names(self) -> None:
-        """Warn of names in HOLDFAST_PLUGINS that fit nothing that was found: most likely they are mistyped."""
+    def warn_of_unknown_names(self, first_party: Iterable[tuple[Kind, str, str]]) -> None:
+        """Warn of names in HOLDFAST_PLUGINS, and of components in HOLDFAST_DISABLE_PLUGINS, that fit no plugin.
+
+        `first_party` tells which components our own distributions have: what is switched off says nothing of itself.
+        """
         known = {normal_name(name) for plugin in self.plugins for name in (plugin.name, plugin.distribution)}
+        listed = [
+            *(each for each in first_party if normal_name(each[2]) in known),
+            *(
+                (component.kind, name, plugin.distribution)
+                for plugin in self.plugins
+                for component in plugin.components
+                for name in (component.name, *component.aliases)
+            ),
+        ]
+        owners: dict[str, dict[str, None]] = {}  # the same component may be listed both ways
+        for kind, name, distribution in listed:
+            owners.setdefault(normal_name(name), {})[f"{kind} '{name}' of {distribution}"] = None
+        names = ", ".join(sorted({plugin.distribution for plugin in self.plugins}))
+        told = "%s names '%s', which is no plugin %s: it takes the names of plugins and of distributions (%s)"
         for name in sorted((self._allowed or set()) - known):
-            names = ", ".join(sorted({plugin.distribution for plugin in self.plugins}))
-            log.warning("HOLDFAST_PLUGINS names '%s', which is no plugin that is installed (%s)", name, names)
+            what = f"but the {' and the '.join(owners[name])}" if name in owners else "that is installed"
+            log.warning(told, "HOLDFAST_PLUGINS", name, what, names)
+        for name in sorted((self._disabled - known) & owners.keys()):
+            log.warning(told, "HOLDFAST_DISABLE_PLUGINS", name, f"but the {' and the '.join(owners[name])}", names)
 
     def add(self, plugin: Plugin, module: Any) -> None:
-        """Register a loaded plugin if it keeps its contract."""
-        taken = self.manager.is_registered(module)
+        """Register a loaded plugin if it keeps its contract; one that is named once more is used once."""
+        named = module
+        for first in (first for loaded, first in self._loaded if loaded is named):
+            self._skip(plugin, first)
+            return
         try:
-            if taken:
-                raise PluginError("it is loaded already, by another entry point that names the same module")
             with SameProcess():
                 if isinstance(module, type):
                     module = module()
@@ -118,11 +139,19 @@ class Loader:
             if not is_failure(error):
                 note_waiting(error, f"the components of plugin '{plugin.name}' of {plugin.title}")
                 raise
-            if not taken and self.manager.is_registered(module):
+            if self.manager.is_registered(module):
                 self.manager.unregister(module)
             self._refuse(plugin, describe_error(error), error)
         else:
             self.plugins.append(replace(plugin, components=components, module=module))
+            self._loaded.append((named, plugin))
+
+    def _skip(self, plugin: Plugin, first: Plugin) -> None:
+        """Keep a plugin that is another one by a second name, which is nobody's fault: installed, and given besides."""
+        of = "" if plugin.distribution == first.distribution else f" of {first.title}"
+        reason = f"it is the same as plugin '{first.name}'{of}, which is used"
+        log.info("plugin %s is named twice: %s", plugin.name, reason, extra={"plugin": plugin.name, "reason": reason})
+        self.plugins.append(replace(plugin, status="duplicate", reason=reason))
 
     def _check_hooks(self, module: Any) -> None:
         """Refuse hooks that do not exist: a mistyped hook would never be called, and nobody would know."""

@@ -64,7 +64,7 @@ class Registry:
             loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
         for point in entry_points(group=GROUP) if discover else ():
             loader.load(point)
-        loader.warn_of_unknown_names()
+        loader.warn_of_unknown_names((*of, distribution) for of, distribution in FIRST_PARTY.items())
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
         self._manager = loader.manager
         self._compared: set[str] = set()
@@ -246,7 +246,7 @@ class Registry:
 def _missing_hint(plugins: Iterable[Plugin], kind: Kind, name: str) -> str | None:
     """What to do about a component that is not there."""
     distribution = FIRST_PARTY.get((kind, name))
-    absent = [plugin for plugin in plugins if plugin.status != "active"]
+    absent = [plugin for plugin in plugins if plugin.status in ("refused", "disabled")]
     owners = [plugin for plugin in absent if plugin.distribution == distribution or plugin.name == name]
     refused = [plugin for plugin in absent if plugin.status == "refused" and plugin not in owners]
     if any(plugin.status == "refused" for plugin in owners):

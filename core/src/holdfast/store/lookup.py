@@ -12,7 +12,7 @@ from holdfast.store.entry import Entry
 from holdfast.store.lineage import are_mixed, describe, lineages
 from holdfast.store.manifest import Manifest
 from holdfast.store.manifest_cache import Key, origin_text
-from holdfast.store.names import ID, is_source_name
+from holdfast.store.names import ID, is_source_name, store_hint
 from holdfast.store.renames import renamed_hint
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def find(catalog: "Catalog", reference: str) -> Entry:
     """Find a backup by a reference, see `Catalog.find`; its manifest is whole and was read from the store."""
     name, slash, wanted = reference.rpartition("/")
     if slash and not is_source_name(name):
-        raise NotFoundError(f"no backup {quote_name(reference)}: {quote_name(name)} is not a source name")
+        raise NotFoundError(
+            f"no backup {quote_name(reference)}: {quote_name(name)} is not a source name", hint=store_hint(reference)
+        )
     entry = _newest(catalog, name) if wanted == "latest" else _of_id(catalog, reference)
     if not entry.outlined:  # of several only the outlines are kept
         return entry

@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import IntegrityError, UsageError, quote_name
+from holdfast.url import redact
 
 MANIFEST = "backup_manifest.json"
 SUMS = "SHA256SUMS"
@@ -25,6 +26,7 @@ ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-z]+")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,20}){0,4}")
+_STORE = re.compile(r"[a-z][a-z0-9+.-]*://|\.{0,2}/|~", re.IGNORECASE)  # what a store is named like, and no backup
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Reserved on Windows whatever follows a dot; a store may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
@@ -68,11 +70,19 @@ def check_source_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.endswith(".") or name.partition(".")[0] in _DEVICES or ID.fullmatch(name):
         raise UsageError(
             f"not a source name: {quote_name(name)}",
-            hint="use lowercase letters, digits and . _ - , at most 63, beginning with a letter, digit or _",
+            hint=store_hint(name)
+            or "use lowercase letters, digits and . _ - , at most 63, beginning with a letter, digit or _",
         )
     if name == "latest":
         raise UsageError("'latest' cannot be a source name, because it stands for the newest backup")
     return name
+
+
+def store_hint(text: str) -> str | None:
+    """What to write where a store stands in the place of a backup or a source; None for whatever is none."""
+    if not _STORE.match(text):
+        return None
+    return f"a store is named by --store: --store {redact(text).strip(chr(39)) if '://' in text else text}"
 
 
 def is_source_name(name: str) -> bool:

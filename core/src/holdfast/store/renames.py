@@ -9,7 +9,7 @@ import contextlib
 import msgspec
 
 from holdfast.api import Storage, SupportsWalk
-from holdfast.store.names import CLAIM, FORMERLY, is_source_name
+from holdfast.store.names import CLAIM, FORMERLY, is_source_name, store_hint
 from holdfast.store.retention import free_writer
 
 _SUFFIX = ".json"
@@ -62,7 +62,9 @@ def renamed_to(storage: Storage, former: str) -> list[str]:
 
 
 def renamed_hint(storage: Storage, former: str) -> str | None:
-    """Say what a source is called now that nobody finds under this name."""
+    """Say what a source is called now that nobody finds under this name, or that it is no name but a store."""
+    if not is_source_name(former):
+        return store_hint(former)
     names = renamed_to(storage, former)
     return f"the source that was called '{former}' is now '{names[0]}'" if names else None
 
