@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
+
+import msgspec
 
 from holdfast.api import API_VERSION, Capability, Component, Kind
 from holdfast.errors import PluginError
-from holdfast.plugins.options import has_default, option_fields, option_operations, options_schema
+from holdfast.plugins.options import has_default, option_fields, option_operations
 
 # What a URL's scheme may hold, with `_`, and nothing that `--codec NAME:VALUE,KEY=VALUE` gives a meaning to.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
@@ -44,9 +47,11 @@ def _check(component: Component) -> None:
         raise PluginError(f"the capabilities of '{component.name}' are not all members of Capability")
     _check_parameters(component)
     try:
-        options_schema(component)
-        operations = {each for field in option_fields(component).values() for each in option_operations(field)}
-        required = [name for name, field in option_fields(component).items() if not has_default(field)]
+        fields = option_fields(component)
+        if component.options is not None:
+            _check_types(component.options)
+        operations = {each for field in fields.values() for each in option_operations(field)}
+        required = [name for name, field in fields.items() if not has_default(field)]
     except TypeError as error:
         raise PluginError(f"the options of {component.kind} '{component.name}' cannot be checked: {error}") from error
     if unknown := sorted(operations - _OPERATIONS):
@@ -56,6 +61,12 @@ def _check(component: Component) -> None:
         )
     if required:
         raise PluginError(f"the option '{required[0]}' of {component.kind} '{component.name}' has no default")
+
+
+@cache
+def _check_types(options: type) -> None:
+    """Raise `TypeError` where an option's type cannot be checked; once, however many registries a program makes."""
+    msgspec.json.schema(options)
 
 
 def _check_parameters(component: Component) -> None:

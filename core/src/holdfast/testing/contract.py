@@ -1,6 +1,7 @@
 """Which sentences of the contract the tests of a suite state, and the configurations that a suite runs with."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -33,7 +34,14 @@ def assert_same(actual: bytes | bytearray, expected: bytes) -> None:
 
 def registry_of(plugins: Iterable[str]) -> Registry:
     """What is installed, and plugins that are not, each named as by an entry point: `module` or `module:object`."""
-    return Registry(plugins=map(loaded, plugins))
+    modules = tuple(map(loaded, plugins))
+    return _made_once(modules) if all(isinstance(module, Hashable) for module in modules) else Registry(plugins=modules)
+
+
+@cache
+def _made_once(modules: tuple[Any, ...]) -> Registry:
+    """What is installed is looked for once: a suite asks for it at every call."""
+    return Registry(plugins=modules)
 
 
 def loaded(name: str) -> Any:

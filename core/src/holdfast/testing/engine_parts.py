@@ -144,7 +144,7 @@ class EngineParts(Configured):
 
     def registry(self, *plugins: Any) -> Registry:
         """Where the engine is found: what is installed, the `plugins` of the suite, and these."""
-        return Registry(plugins=[*map(loaded, self.plugins), *plugins])
+        return Registry(plugins=[*map(loaded, self.plugins), *plugins]) if plugins else registry_of(self.plugins)
 
     def engine(self, url: str) -> Engine:
         """The engine under test: what is installed for the URL, or an object, for an engine that is given as one."""
