@@ -21,7 +21,7 @@ help:
 	@echo "make test    run the test suite (installs what is missing)"
 	@echo "make test-matrix  other Pythons, dependencies and servers (hours, and gigabytes of downloads): all of them,"
 	@echo "             or ARGS=\"3.12 3.13 oldest newest 17 mariadb …\""
-	@echo "make sweeps  try all cases of the sweeps of which the suite tries some (half an hour)"
+	@echo "make sweeps  try all cases of the sweeps of which the suite tries some (an hour)"
 	@echo "make definitions  drill 5,000 random definitions of PostgreSQL, and a change of each (ten minutes)"
 	@echo "make schemas round-trip 2,000 random databases of MariaDB, or of the MySQL below HOLDFAST_TEST_MYSQL_ROOT, and"
 	@echo "             change 500 of them (SCHEMAS=200 for some, OBJECTS=100 for larger ones than 20)"
@@ -87,7 +87,7 @@ test-matrix: $(VENV)/.ready-test $(VENV)/.ready-docs
 sweeps: $(VENV)/.ready-test
 	@.ci/prepare test
 	@HOLDFAST_TEST_SWEEPS=all PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS) \
-		$$(grep -rl --include='test_*.py' 'from support.sweeps import' $(TESTS))
+		$$(grep -rlE --include='test_*.py' 'support.sweeps import|mark.sweep' $(TESTS))
 
 definitions: $(VENV)/.ready-test
 	@.ci/prepare test

@@ -96,6 +96,7 @@ def test_what_was_chosen_is_copied_and_nothing_else(shell: Shell, two: list[str]
     assert not (shell.folder / "nowhere").exists()
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("part", ["blob", "RESTORE.md", "SHA256SUMS", "short", "long", "gone"])
 def test_a_backup_that_is_not_what_was_stored_is_named_and_not_published(
     shell: Shell, two: list[str], part: str

@@ -126,6 +126,7 @@ def test_a_restore_that_fails_shows_no_secret(careless: Shell, place: str, optio
     assert hides(stdout + stderr), stdout + stderr
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize(
     "source",
     [

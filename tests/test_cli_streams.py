@@ -36,6 +36,7 @@ def test_a_full_stdout_ends_a_backup_that_writes_json_before_anything_is_stored(
     assert kept.files() == before
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 def test_talk_that_cannot_be_said_changes_neither_the_work_nor_the_exit_code(kept: Shell, redirection: str) -> None:
     ran = through(kept, redirection, "backup", "sqlite:///app.db")
@@ -46,6 +47,7 @@ def test_talk_that_cannot_be_said_changes_neither_the_work_nor_the_exit_code(kep
     assert through(kept, redirection, "show").code == 2
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("redirection", [">&-", "<&- >&-", "<&- >&- 2>&-"])
 def test_streams_that_are_closed_are_like_dev_null(kept: Shell, redirection: str) -> None:
     for command in READERS:

@@ -34,6 +34,7 @@ def write_lock(path: Path) -> Iterator[None]:
         db.rollback()
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("command", ["delete", "prune", "rename"])
 def test_a_store_in_use_is_waited_for(shell: Shell, command: str) -> None:
     first = shell.backup("sqlite:///app.db")["id"]
@@ -52,6 +53,7 @@ def test_a_store_in_use_is_waited_for(shell: Shell, command: str) -> None:
     assert ("shop" in listed) if command == "rename" else (first not in listed)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("command", ["verify", "cat", "import"])
 def test_a_source_that_is_being_renamed_is_waited_for(shell: Shell, command: str) -> None:
     """By who reads a backup of it, or makes one."""

@@ -73,6 +73,7 @@ def template(tmp_path: Path) -> Path:
     return tmp_path / "template"
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(
     ("command", "stride", "left"),
     [

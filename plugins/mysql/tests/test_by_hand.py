@@ -130,6 +130,7 @@ def test_sql_in_a_string_that_names_the_database_is_told_of(
     assert warnings == [f"procedure runs runs SQL out of a string that names database {database}: it stays as it is"]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_a_server_that_takes_packets_of_one_mebibyte_takes_every_statement(
     mariadb: MariaDB, database: str, content: Content, by_hand: Callable[..., str], round_trip: Callable[..., str],

@@ -31,6 +31,7 @@ def lettered(mariadb: MariaDB, database: str) -> str:
     return database
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(("form", "infile"), [("wire", True), ("wire", False), ("sql", True)])
 def test_labels_defaults_and_literals_come_back(
     mariadb: MariaDB, content: Content, lettered: str, round_trip: Callable[..., str], store: str,
@@ -42,6 +43,7 @@ def test_labels_defaults_and_literals_come_back(
     assert (result.state, result.problems) == ("proven", ())
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_labels_defaults_and_literals_come_back_by_hand(
     content: Content, lettered: str, by_hand: Callable[..., str], form: str

@@ -36,6 +36,7 @@ def defined(mariadb: MariaDB, database: str, request: pytest.FixtureRequest) -> 
     mariadb.rows(f"DROP {word} {definer}")
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_views_of_such_definers_come_back_under_another_name(
     mariadb: MariaDB, defined: tuple[str, str], round_trip: Callable[..., str], by_hand: Callable[..., str],

@@ -100,6 +100,7 @@ def differences(recorded: Proof, computed: Proof) -> list[tuple[str, str]]:
     return sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_what_was_restored_has_the_proof_of_what_was_there(
     mariadb: MariaDB, database: str, take: Callable[..., Taken], drilling: Callable[[Taken], Any],

@@ -28,6 +28,7 @@ def odd(mariadb: MariaDB, database: str) -> str:
     return database
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 @pytest.mark.parametrize("infile", [True, False], ids=["infile", "insert"])
 def test_every_definition_and_every_row_comes_back(
@@ -39,6 +40,7 @@ def test_every_definition_and_every_row_comes_back(
     assert content(odd) == before
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_the_commands_of_the_guide_restore_by_hand(
     mariadb: MariaDB, content: Content, odd: str, by_hand: Callable[..., str], form: str
@@ -48,6 +50,7 @@ def test_the_commands_of_the_guide_restore_by_hand(
     assert content(by_hand(odd, form)) == content(odd)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("form", "choice"), paired(["wire", "sql"], ["current", "strip"]))
 def test_definers_may_be_left_out_of_a_backup(
     mariadb: MariaDB, odd: str, by_hand: Callable[..., str], store: str, form: str, choice: str

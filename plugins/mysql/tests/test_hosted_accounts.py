@@ -82,6 +82,7 @@ def test_two_connections_are_enough_for_a_restore(
     )[0][1]  # fmt: skip
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize(
     ("missing", "lost"),
     [

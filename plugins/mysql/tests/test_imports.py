@@ -12,6 +12,7 @@ _SOURCES = Path(holdfast_mysql.__file__).parent
 _HOOKS = ("plugin", "dump", "restore", "scratch", "catalog.databases")
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("name", _HOOKS)
 def test_a_module_that_hooks_name_can_be_imported_first(name: str) -> None:
     """A circle of imports shows in one order only, and tests have imported everything before."""

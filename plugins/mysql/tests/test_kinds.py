@@ -40,6 +40,7 @@ def objects(content: dict[str, object]) -> set[str]:
     return {key for key in content if key.split()[0] in ("EVENT", "FUNCTION", "PROCEDURE", "TRIGGER", "VIEW", "TABLE")}
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("kind", "form"), paired(list(_KINDS), ["wire", "sql"]))
 def test_a_kind_is_left_out_at_a_backup_or_at_a_restore(
     mariadb: MariaDB, shop: str, store: str, kind: str, form: str, content: Callable[[str], dict[str, object]],

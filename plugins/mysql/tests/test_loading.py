@@ -87,6 +87,7 @@ def test_a_restore_says_nothing_where_there_is_nothing_to_say(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("infile", ["true", "false"])
 def test_rows_that_are_long_for_the_redo_log_are_loaded_alone(mariadb: MariaDB, tmp_path: Path, infile: str) -> None:
     redo = int(str(mariadb.rows("SELECT @@innodb_log_file_size")[0][0]))

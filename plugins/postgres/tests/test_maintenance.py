@@ -129,6 +129,7 @@ def test_a_role_that_may_only_make_databases_can_drill_and_replace(
     assert server.value("postgres", f"SELECT datdba::regrole::text FROM pg_database WHERE datname = '{app}'") == role
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("of", ["role", "database", "server"])
 def test_sessions_that_are_read_only_by_default_hinder_nothing(
     server: PostgresServer, role: str, app: str, target: str, store: str, of: str

@@ -69,6 +69,7 @@ def content(server: PostgresServer, database: str) -> dict[str, Any]:
 KINDS = [{"format": "parallel", "large_table": "0"}, {"format": "custom"}, {"format": "directory"}]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("options", KINDS, ids=lambda options: options["format"])
 def test_a_table_takes_the_place_of_its_like_and_all_else_stays(
     options: dict[str, str], server: PostgresServer, shop: str, store: str, restore: Callable[..., Any]
@@ -156,6 +157,7 @@ def test_a_dry_run_of_a_whole_replacement_says_what_becomes_of_each(
     assert not any("id_seq" in line for line in lines)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(
     ("script", "said"),
     [

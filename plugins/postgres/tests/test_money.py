@@ -48,6 +48,7 @@ def bills(foreign: PostgresServer) -> Iterator[str]:
         yield name
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("options", swept({}, {"large_table": "0"}, {"format": "plain"}, long=[{"format": "custom"}]))
 def test_amounts_go_from_one_locale_to_another_and_back(
     foreign: PostgresServer, bills: str, server: PostgresServer, database: str, store: str, options: dict[str, str]

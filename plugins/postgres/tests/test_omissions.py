@@ -128,6 +128,7 @@ def test_what_pg_dump_never_writes_is_named(server: PostgresServer, database: st
     assert len(warnings) == 3
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", ["oid", "bigint", "text"])
 def test_large_objects_that_rows_of_a_selection_refer_to_are_said(
     server: PostgresServer, database: str, store: str, kind: str

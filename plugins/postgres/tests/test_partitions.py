@@ -53,6 +53,7 @@ FROM generate_series(1, 3000) n;
 _OPTIONS: tuple[dict[str, str], ...] = ({"large_table": "0"}, {}, {"format": "custom"}, {"format": "plain"})
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("options", _OPTIONS, ids=str)
 def test_rows_may_be_in_another_partition_after_a_restore(
     server: PostgresServer, database: str, target: str, store: str, options: dict[str, str]
@@ -93,6 +94,7 @@ def test_a_partition_by_the_hash_of_an_enum_is_selected_out_of_a_whole_backup(
         server.execute(target, f"DROP TABLE {partition}; DROP TYPE colour")
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     ("options", "jobs"),
     [

@@ -15,6 +15,7 @@ def app(server: PostgresServer, database: str) -> str:
     return database
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize(("mode", "round_robin"), [("transaction", False), ("transaction", True), ("statement", False)])
 def test_a_pool_of_shared_sessions_is_refused_and_its_applications_are_not_disturbed(
     server: PostgresServer, app: str, store: str, mode: str, round_robin: bool

@@ -15,6 +15,7 @@ _PREPARED = (
 )
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", ["parallel", "plain"])
 def test_a_schema_for_extensions_is_no_content(
     server: PostgresServer, database: str, target: str, store: str, kind: str, *, bare: bool
@@ -115,6 +116,7 @@ def owned(server: PostgresServer, role: str) -> Iterator[tuple[str, str]]:
         yield source, target
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("superuser", [True, False])
 def test_an_empty_schema_is_no_content(
     server: PostgresServer, owned: tuple[str, str], store: str, role: str, *, superuser: bool
@@ -208,6 +210,7 @@ CREATE FUNCTION auth.uid() RETURNS int LANGUAGE sql AS 'SELECT {user}';
 """
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("holds_more", [False, True], ids=["empty", "more"])
 @pytest.mark.parametrize("at", ["backup", "restore"])
 def test_a_selection_asks_for_nothing_in_the_schemas_of_a_hoster(

@@ -107,6 +107,7 @@ CHANGES: list[tuple[str, tuple[str, str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.sweep(1)
 def test_every_change_is_found_and_named(changed: Callable[..., Differences], bare: bool) -> None:
     """A value, a row, a sequence, a large object, and each kind of definition."""
     extension = [] if bare else [("DROP EXTENSION citext CASCADE", ("definition of extension", "citext"))]

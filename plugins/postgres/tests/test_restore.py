@@ -154,6 +154,7 @@ def test_a_session_that_comes_during_the_restore_keeps_its_database(
 _BROKEN = "CREATE FUNCTION broken(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN IF current_database() <> '{}' THEN RAISE 'broken here'; END IF; RETURN 1; END $$"  # noqa: E501
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("way", ["empty", "create", "replace"])
 @pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_a_restore_that_fails_at_the_end_leaves_the_target_as_it_was(
@@ -248,6 +249,7 @@ def test_a_missing_extension_and_an_older_server_are_told_before_anything_is_tou
     holdfast.restore(record.id, server.url(target), store=store, options={"older_server": "true"})
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     "change",
     [

@@ -30,6 +30,7 @@ def _definitions_and_rows(server: PostgresServer, source: str, store: str, **opt
     return definitions.id, rows.id
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_rows_alone_come_back_without_triggers_in_any_format(
     server: PostgresServer, database: str, target: str, store: str, kind: str
@@ -70,6 +71,7 @@ _CHAIN = (
 )
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", swept("parallel", "plain", long=["custom"]))
 def test_rows_alone_are_restored_by_a_role_that_cannot_disable_triggers(
     server: PostgresServer, database: str, store: str, role: str, kind: str

@@ -24,6 +24,7 @@ def _lines(text: str) -> list[str]:
     return sorted(text.splitlines())
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize(
     "options",
     [
@@ -153,6 +154,7 @@ def test_of_an_extensions_configuration_table_the_archive_holds_what_the_extensi
     assert not Path(record.path, "data").exists()
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("kind", swept("parallel", "plain", "custom", long=["directory", "tar"]))
 def test_the_manual_steps_restore_the_backup_without_holdfast(
     server: PostgresServer, odd: str, store: str, kind: str

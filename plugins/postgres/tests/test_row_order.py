@@ -34,6 +34,7 @@ _SOURCES = [
 ]
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize(
     ("source", "way"),
     paired(_SOURCES, [(jobs, type_) for jobs in (1, 4) for type_ in ("int CHECK (known(code))", "known_code")]),
@@ -68,6 +69,7 @@ def test_rows_that_are_refused_in_any_order_end_the_restore(
         assert server.relations(target) == set()
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("gone", [False, True], ids=["ambiguous", "gone"])
 def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_up(
     server: PostgresServer, database: str, store: str, gone: bool
@@ -99,6 +101,7 @@ def test_tables_whose_index_calls_a_function_with_unqualified_names_are_backed_u
         assert len(warned) == (proof is True and gone)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("kind", swept("directory", "parallel", long=["custom", "plain"]))
 def test_rows_that_break_a_check_of_a_domain_that_is_not_valid_are_loaded_before_it(
     server: PostgresServer, database: str, target: str, store: str, kind: str

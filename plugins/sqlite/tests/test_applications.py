@@ -123,6 +123,7 @@ def test_an_index_that_is_named_like_one_of_sqlites_own_is_kept_or_refused(tmp_p
     assert rows(target, "SELECT name FROM sqlite_schema ORDER BY 1") == [("stays",), ("t",)]
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
 def test_a_table_of_as_many_columns_as_there_may_be_is_merged(encoding: str, tmp_path: Path, backups: Any) -> None:
     source, target = tmp_path / "app.db", tmp_path / "target.db"

@@ -30,6 +30,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("options", [(), ("-o", "method=backup"), ("--check", "full")], ids=" ".join)
 def test_a_source_that_cannot_be_read_is_not_called_damaged(

@@ -7,6 +7,7 @@ import pytest
 from soak import busy
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_backups_under_a_heavy_writer_are_whole(mode: str, tmp_path: Path, backups: Any) -> None:
     source = tmp_path / "busy.db"

@@ -11,6 +11,7 @@ import holdfast
 from holdfast.errors import IntegrityError, UnsafeError
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("source", ["delete", "wal", "page size", "encoding"])
 def test_a_file_that_is_mounted_by_itself_is_written_in_one_transaction(
@@ -81,6 +82,7 @@ def test_a_hard_link_is_told_that_the_old_database_is_still_there(
     assert (words(place / "app.db"), words(place / "snapshot.db")) == ({"new"}, {"old"})
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("select", [(), ("--select", "t")])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_program_that_cannot_be_seen_is_known_to_have_the_target_open(

@@ -77,6 +77,7 @@ def is_bad(path: Path) -> bool | None:
         return None if unsupported(path.read_bytes()[:100]) else True
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage_is_refused_or_marked(seed: int, sound: Path, tmp_path: Path, backups: Any) -> None:
     good = backups.make(sound)
@@ -112,6 +113,7 @@ def test_random_damage_is_refused_or_marked(seed: int, sound: Path, tmp_path: Pa
     assert states[good.id] == "complete"
 
 
+@pytest.mark.sweep(12)
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -57,6 +57,7 @@ def test_a_bit_that_turned_in_the_stored_blob_fails_the_drill_and_names_the_blob
     assert_named(result, "database")
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_clean_drills_raise_no_alarm_while_the_source_is_written_to(
     seed: int, tmp_path: Path, make_sample: Sample

@@ -140,6 +140,7 @@ def build(path: Path, sql: str, *pragmas: str) -> None:
         connection.executescript(sql)
 
 
+@pytest.mark.sweep(12)
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_database_comes_back_as_image_and_as_script(
     name: str, tmp_path: Path, backups: Any, picture: Callable[..., Any]
@@ -225,6 +226,7 @@ def test_a_name_that_the_shell_changes_is_told_by_the_backup(
     assert record.warnings == (f"the definition of table 't' {end}", f"the definition of view 'v' {end}")
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("columns", [1, 49, 50, 51, 101, 600, 1999, 2000])
 @pytest.mark.parametrize("style", ["rowid", "WITHOUT ROWID", "alias"])
 def test_a_table_of_very_many_columns_comes_back_in_a_script(
@@ -245,6 +247,7 @@ def test_a_table_of_very_many_columns_comes_back_in_a_script(
     assert picture(shell, layout=False) == picture(source, layout=False)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_every_page_size_comes_back_with_an_unmerged_log(
