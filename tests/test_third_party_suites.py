@@ -51,6 +51,7 @@ class TestCrc32(ChecksumSuite):
 
 class TestVault(StorageSuite):
     plugins = ("acme_holdfast.vault",)
+    password = ""
     many = 120  # each is a transaction
 
     @pytest.fixture
@@ -60,18 +61,19 @@ class TestVault(StorageSuite):
 
 class TestNotes(EngineSuite):
     plugins = ("acme_holdfast.notes:Plugin",)
+    password = ""
 
     @pytest.fixture
     def source(self, tmp_path: Path) -> str:
-        folder = tmp_path / "notes"
-        folder.mkdir()
+        folder = tmp_path / "databases" / "notes"
+        folder.mkdir(parents=True)
         (folder / "first").write_text("a note")
         (folder / "second").write_text("another " * 100_000)
         return f"notes://{folder}"
 
     @pytest.fixture
     def target(self, tmp_path: Path) -> str:
-        return f"notes://{tmp_path}/copy"
+        return f"notes://{tmp_path}/databases/copy"
 
     def registry(self, *plugins: Any) -> Registry:
         return registry()
@@ -84,6 +86,10 @@ class TestNotes(EngineSuite):
     def content(self, url: str) -> dict[str, str] | None:
         folder = Path(url.removeprefix("notes://"))
         return {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else None
+
+    def surroundings(self, url: str) -> list[str]:
+        folder = Path(url.removeprefix("notes://"))
+        return sorted(path.name for path in folder.parent.iterdir() if path != folder)
 
     def foreign(self, source: str, target: str) -> Iterator[str]:
         path = Path(target.removeprefix("notes://"))

@@ -18,12 +18,16 @@ class TestNone(CodecSuite):
 
 
 class TestFolder(StorageSuite):
+    password = ""
+
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return str(tmp_path / "store")
 
 
 class TestMemoryStorage(StorageSuite):
+    password = ""
+
     @pytest.fixture
     def storage(self) -> Storage:
         return MemoryStorage()
@@ -42,6 +46,8 @@ class TestMemoryStorage(StorageSuite):
 
 
 class TestMemoryEngine(EngineSuite):
+    password = ""
+
     @pytest.fixture(autouse=True)
     def server(self) -> None:
         capabilities = frozenset({Capability.PROOF, Capability.SNAPSHOT, Capability.ATOMIC_RESTORE})
@@ -60,6 +66,9 @@ class TestMemoryEngine(EngineSuite):
 
     def content(self, url: str) -> dict[str, bytes] | None:
         return self.memory.content(url)
+
+    def surroundings(self, url: str) -> list[str]:
+        return sorted(name for name in self.memory.contents if name != url.rpartition("/")[2])
 
     def into(self, target: str) -> None:
         return None

@@ -11,6 +11,7 @@ from holdfast.testing import EngineSuite
 
 
 class TestMysql(EngineSuite):
+    password = ""
     selection = ("other",)
     content_of: Callable[[str], Any]
     server: MariaDB
@@ -49,6 +50,9 @@ class TestMysql(EngineSuite):
     def rows(self, content: Any) -> dict[str, int]:
         del content
         return {"note": 2000, "other": 1}
+
+    def surroundings(self, url: str) -> list[Any]:
+        return sorted(name for (name,) in self.server.rows("SHOW DATABASES") if name != url.rpartition("/")[2])
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]

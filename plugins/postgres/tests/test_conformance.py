@@ -20,6 +20,11 @@ CREATE INDEX ON note (text);
 class TestPostgres(EngineSuite):
     password = "s3cr3t of p:o/s@t"
     selection = ("other",)
+    server: PostgresServer
+
+    @pytest.fixture(autouse=True)
+    def _looking(self, server: PostgresServer) -> None:
+        self.server = server
 
     @pytest.fixture
     def source(self, server: PostgresServer, database: str) -> str:
@@ -44,6 +49,10 @@ class TestPostgres(EngineSuite):
 
     def rows(self, content: dict[str, Any]) -> dict[str, int]:
         return {f"public.{name}": len(rows) for name, rows in content.items()}
+
+    def surroundings(self, url: str) -> list[str]:
+        names = self.server.rows("postgres", "SELECT datname FROM pg_database ORDER BY 1")
+        return [name for (name,) in names if name != url.rpartition("/")[2]]
 
     def into(self, target: str) -> str:
         return target.rpartition("/")[0]

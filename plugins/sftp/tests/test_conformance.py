@@ -7,6 +7,7 @@ from holdfast.testing import StorageSuite
 
 
 class TestSFTP(StorageSuite):
+    password = ""
     ttl = 1.0
 
     @pytest.fixture

@@ -12,6 +12,7 @@ from holdfast.testing import EngineSuite
 
 
 class TestSqlite(EngineSuite):
+    password = ""
     selection = ("other",)
 
     @pytest.fixture

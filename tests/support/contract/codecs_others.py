@@ -28,6 +28,33 @@ class CommandSplitsNames(Gzip):
     command = "sh -c 'gzip -dc $0'"
 
 
+class Searched(Gzip):
+    """Its frames can be found again."""
+
+    frame_magic = b"\x1f\x8b\x08"
+
+
+@breaks("codec 19")
+class OtherMagic(Gzip):
+    """Its frames begin with something else."""
+
+    frame_magic = b"\x1f\x8b\x07"
+
+
+@breaks("codec 19")
+class MagicOfEverything(Gzip):
+    """Nothing, with which all begins."""
+
+    frame_magic = b""
+
+
+@breaks("codec 19")
+class MagicOfOneBlock(Gzip):
+    """It goes on into what depends on the block."""
+
+    frame_magic = Gzip().encode(b"x")
+
+
 @breaks("codec 12")
 class CommandRemoves(Gzip):
     """The command removes the file once it is decoded."""
@@ -68,4 +95,4 @@ class SetsEnvironment(Gzip):
         return super().encode(block)
 
 
-add_suites(globals(), suite_of)
+add_suites(globals(), suite_of, Searched)

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from fnmatch import fnmatch
 
-from holdfast.api import Capability, Change, LockedError, Preview, Source, Step, UnreachableError, UsageError
+from holdfast.api import Capability, Change, Failure, LockedError, Preview, Source, Step, UnreachableError, UsageError
 from support.contract import add_suites, breaks
 from support.contract.sound_engine import (
     Dump,
@@ -279,6 +279,32 @@ class PrintsProgress(Dump):
     def read(self, stream):
         print(stream.name)
         yield from super().read(stream)
+
+
+@breaks("engine 36")
+@with_part("restore")
+class FailuresOfNothing(Restore):
+    """What it has skipped without a word, as it was told to, is a failure of each restore."""
+
+    @property
+    def failures(self):
+        return [Failure(kind="role", name="app", message="it is not restored")]
+
+
+@breaks("engine 36")
+@with_part("restore")
+class WarningOfSeveralLines(Restore):
+    """What it has to say comes as the server says it."""
+
+    warnings = ("a notice\nDETAIL: of the server",)
+
+
+@breaks("engine 37")
+@with_part("restore")
+class SkipsWhatItLikes(Restore):
+    """A stream that is large can be made again, and is left out of each restore."""
+
+    skipped_streams = ("sales",)
 
 
 @breaks("engine 35")

@@ -112,6 +112,8 @@ class Dump:
 
 
 class Restore:
+    warnings = failures = skipped_streams = ()
+
     def __init__(self, engine, request):
         self.engine, self.request = engine, request
         self.name = name_of(request.url)

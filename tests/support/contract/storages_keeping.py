@@ -1,9 +1,16 @@
 # mypy: ignore-errors
 """Storages that break one sentence each: what they keep although somebody deletes it."""
 
+import math
+import os
+import shutil
+import tempfile
+import time
+import weakref
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from holdfast.api import Retention, Version
 from support.contract import add_suites, breaks
@@ -225,4 +232,105 @@ class BringsBackForWhatIsThere(Keeps):
         super().bring_back(path, version)
 
 
-add_suites(globals(), suite_of, Keeps)
+class Aged(Memory):
+    """Has no leases, and tells how old what lies in a folder is."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        self.times = place.__dict__.setdefault("times", {})
+
+    def publish(self, path, data):
+        super().publish(path, data)
+        self.times[path] = time.monotonic()
+
+    def age(self, folder):
+        times = [at for path, at in self.times.items() if path in self.place.objects and self.lies_in(path, folder)]
+        return time.monotonic() - max(times) if times else math.inf
+
+    def lies_in(self, path, folder):
+        return path.startswith(f"{folder}/")
+
+    @contextmanager
+    def lease(self, name, ttl=60.0):
+        yield
+
+
+@breaks("storage 40")
+class AgeSinceOpening(Aged):
+    """What others have written is not known."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        self.times = {}
+
+
+@breaks("storage 40")
+class AgeOfTheOldest(Aged):
+    """What is in the folder since when."""
+
+    def age(self, folder):
+        times = [at for path, at in self.times.items() if self.lies_in(path, folder)]
+        return time.monotonic() - min(times) if times else math.inf
+
+
+@breaks("storage 40")
+class AgeOfNothing(Aged):
+    """Nothing is as new as can be, so that every leftover is at work for ever."""
+
+    def age(self, folder):
+        return min(super().age(folder), 0.0)
+
+
+@breaks("storage 40")
+class AgeOfAll(Aged):
+    """Of whatever begins alike."""
+
+    def lies_in(self, path, folder):
+        return path.startswith(folder)
+
+
+@breaks("storage 40")
+class AgedAndLocked(Aged):
+    """There are leases after all, which nobody renews."""
+
+    lease = Memory.lease
+
+
+class InFolder(Memory):
+    """Keeps its objects as files too."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        if not hasattr(place, "root"):
+            place.root = tempfile.mkdtemp()
+            weakref.finalize(place, shutil.rmtree, place.root)
+        self.root = place.root
+
+    @property
+    def folder(self):
+        return self.root
+
+    def publish(self, path, data):
+        super().publish(path, data)
+        file = Path(self.root, path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+@breaks("storage 41")
+class FolderOfAnother(InFolder):
+    """Its folder is that of the service, which this machine has not."""
+
+    folder = "/srv/objects"
+
+
+@breaks("storage 41")
+class RelativeFolder(InFolder):
+    """Its folder is another one once somebody has changed the current one."""
+
+    @property
+    def folder(self):
+        return os.path.relpath(self.root)
+
+
+add_suites(globals(), suite_of, Keeps, Aged, InFolder)

@@ -21,7 +21,7 @@ class Around:
 
 
 class Wrapper:
-    codec = storage = hasher = session = staticmethod(lambda inner: inner)
+    codec = storage = hasher = session = restore = scratch = staticmethod(lambda inner: inner)
 
     @hookimpl(wrapper=True)
     def holdfast_compress(self):
@@ -43,10 +43,30 @@ class Wrapper:
         result = yield
         return result and self.around(result)
 
+    @hookimpl(wrapper=True)
+    def holdfast_restore(self, request):
+        result = yield
+        return result and self.around_restore(result)
+
+    @hookimpl(wrapper=True)
+    def holdfast_scratch(self, request):
+        result = yield
+        return result and self.around_scratch(result)
+
     @contextmanager
     def around(self, context):
         with context as session:
             yield self.session(session)
+
+    @contextmanager
+    def around_restore(self, context):
+        with context as session:
+            yield self.restore(session)
+
+    @contextmanager
+    def around_scratch(self, context):
+        with context as scratch:
+            yield self.scratch(scratch)
 
 
 def wrapping(sentence, part):

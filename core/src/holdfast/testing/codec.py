@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsShellDecode, UsageError
+from holdfast.api import Chunk, Codec, IntegrityError, Kind, SupportsFrameSearch, SupportsShellDecode, UsageError
 from holdfast.plugins.options import option_fields
 from holdfast.testing.contract import Configured, assert_same, registry_of, states
 from holdfast.testing.process_state import unchanged
@@ -104,6 +104,17 @@ class _Frames(Configured):
         """The core writes frames of many threads into one file."""
         blocks = _blocks()
         assert_same(decode(codec, [b"".join(bytes(codec.encode(block)) for block in blocks)]), b"".join(blocks))
+
+    @states("codec 19")
+    def test_each_frame_begins_with_what_it_is_found_by(self, codec: Codec) -> None:
+        """Where a codec says how: also that of nothing, as it says itself before and after."""
+        if not isinstance(codec, SupportsFrameSearch):
+            return
+        magic = codec.frame_magic
+        assert isinstance(magic, bytes)
+        assert magic
+        for block in (*_blocks(), b""):
+            assert bytes(codec.encode(block))[: len(magic)] == magic == codec.frame_magic
 
     @states("codec 5")
     def test_an_empty_block_is_a_frame_that_decodes_to_nothing(self, codec: Codec) -> None:

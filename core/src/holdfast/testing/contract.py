@@ -50,6 +50,13 @@ def loaded(name: str) -> Any:
     return getattr(import_module(module), attribute) if attribute else import_module(module)
 
 
+def skip_unless_overridden(suite: object, owner: type, name: str, reason: str) -> None:
+    """Skip a test that can tell nothing unless whoever wrote the suite has overridden a member of its `owner`."""
+    kinds = type(suite).__mro__
+    if not any(name in vars(kind) for kind in kinds[: kinds.index(owner)]):
+        pytest.skip(f"{reason}: override `{name}`")
+
+
 class Configured:
     """A suite that runs once with each of its `configurations`, or once without.
 

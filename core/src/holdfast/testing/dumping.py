@@ -16,7 +16,7 @@ from holdfast.api import (
     HoldfastError,
     UsageError,
 )
-from holdfast.testing.contract import states
+from holdfast.testing.contract import skip_unless_overridden, states
 from holdfast.testing.engine_parts import DisturbedEngine, EngineParts
 
 _LARGEST = 4 << 20  # bytes of a chunk
@@ -75,6 +75,18 @@ class DumpTests(EngineParts):
             session.proof()
             session.facts()
         assert (self.content(source), self.surroundings(source)) == before
+
+    @states("engine 4")
+    def test_it_is_known_what_is_beside_a_database(self, source: str) -> None:
+        """Other tests compare it with what it was before; `surroundings` tells it."""
+        skip_unless_overridden(
+            self,
+            EngineParts,
+            "surroundings",
+            "nobody knows what there is beside a database, so that whatever is left there passes every test",
+        )
+        before = self.surroundings(source)
+        assert self.surroundings(source) == before, "it must stay the same for as long as nothing is done"
 
     @states("engine 5")
     def test_facts_are_plain_data_without_secrets(self, source: str, tmp_path: Path) -> None:
@@ -216,6 +228,12 @@ class SourceTests(EngineParts):
     @states("engine 5")
     def test_the_error_of_what_is_not_there_tells_no_secret(self, target: str, tmp_path: Path) -> None:
         """It is shown and logged, as are the errors that it comes from."""
+        skip_unless_overridden(
+            self,
+            EngineParts,
+            "password",
+            "nobody knows which secret the URLs hold (an empty text says that they hold none)",
+        )
         if self.content(target) is not None or not self.password:
             return
         with (

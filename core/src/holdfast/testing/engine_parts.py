@@ -15,6 +15,7 @@ from holdfast.api import (
     DumpRequest,
     DumpSession,
     Engine,
+    Forwarding,
     HoldfastError,
     Kind,
     RestoreRequest,
@@ -69,7 +70,7 @@ class EngineParts(Configured):
         raise NotImplementedError("override `change`")
 
     def surroundings(self, url: str) -> Any:
-        """What there is beside a database: files of its folder, databases of its server; None is not compared."""
+        """What there is beside a database, and is compared: files of its folder, databases of its server."""
         del url
 
     def selected(self, content: Any) -> Any:
@@ -218,6 +219,37 @@ class CutEngine(CompletedEngine):
         """Let the engine open its session, and put ours around it."""
         with super().restore(request) as session:
             yield _CutRestore(session, self._loads)
+
+
+class _Noting(Forwarding):
+    """A restore session that is asked what it tells besides, as the core does."""
+
+    def __init__(self, session: RestoreSession, engine: "NotingEngine") -> None:
+        super().__init__(session)
+        self._engine = engine
+
+    def commit(self) -> None:
+        self._engine.skipped += getattr(self.wrapped, "skipped_streams", ())
+        self.wrapped.commit()
+        self._engine.failures += getattr(self.wrapped, "failures", ())
+        self._engine.warnings += getattr(self.wrapped, "warnings", ())
+
+
+class NotingEngine(CompletedEngine):
+    """An engine of whose restores is noted what they tell besides."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.skipped: list[str] = []
+        self.failures: list[Any] = []
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def restore(self, request: RestoreRequest) -> Iterator[RestoreSession]:
+        """Let the engine open its session, and listen to it."""
+        with super().restore(request) as session:
+            noting: Any = _Noting(session, self)
+            yield noting
 
 
 class DisturbedEngine(CompletedEngine):

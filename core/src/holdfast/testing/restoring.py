@@ -9,7 +9,7 @@ import pytest
 import holdfast
 from holdfast.api import Capability, Change, HoldfastError, IntegrityError, RestoreRequest, Stream, UnsafeError
 from holdfast.testing.contract import states
-from holdfast.testing.engine_parts import CutEngine, EngineParts
+from holdfast.testing.engine_parts import CutEngine, EngineParts, NotingEngine
 from holdfast.testing.process_state import unchanged
 
 
@@ -23,6 +23,16 @@ class RestoreTests(EngineParts):
         self.restore(self.backup(source, store), source, target, store)
         assert self.content(target) == before
         assert self.content(source) == before
+
+    @states("engine 36", "engine 37")
+    def test_a_restore_of_a_sound_backup_tells_of_no_failure(self, source: str, target: str, store: str) -> None:
+        """Nor of a stream that it has left out; what the user has to know is in lines."""
+        record = self.backup(source, store)
+        noting = NotingEngine(self.engine(source))
+        self.restore(record, source, target, store, engine=noting)
+        assert self.content(target) == self.content(source)
+        assert (noting.failures, noting.skipped) == ([], [])
+        assert all(line.isprintable() and line.strip() for line in noting.warnings)
 
     @states("engine 35")
     def test_a_backup_and_a_restore_leave_the_program_as_it_is(

@@ -1,8 +1,13 @@
-"""What a storage promises whose service keeps what somebody deletes: for a time, or as a version."""
+"""What a storage promises of its service: that it keeps what somebody deletes, how old something is, where it lies."""
 
 import contextlib
+import math
+import os
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +16,8 @@ from holdfast.api import (
     NotFoundError,
     Retention,
     Storage,
+    SupportsAge,
+    SupportsFolder,
     SupportsRetention,
     SupportsVersions,
     Version,
@@ -18,11 +25,13 @@ from holdfast.api import (
 from holdfast.testing.contract import assert_same, states
 from holdfast.testing.storage_parts import StorageParts
 
+_CLOCK = 1.0  # seconds; what clocks of services tell times in
+_A_WHILE = 60.0  # seconds; in which what was written just now is told so
 _SOON = timedelta(hours=1)  # by which what must not be kept is free
 
 
 class KeepingTests(StorageParts):
-    """Retentions and versions; without a word where a storage has neither, or none in the place of the tests."""
+    """Retentions, versions, ages and folders; without a word where a storage has none in the place of the tests."""
 
     @states("storage 35")
     def test_an_object_is_kept_for_as_long_as_was_asked(self, storage: Storage, second: Storage) -> None:
@@ -133,6 +142,38 @@ class KeepingTests(StorageParts):
         assert storage.read("a/object") == b"first"
         assert self.paths(storage) == ["a/object"]
         assert second.read_version("a/object", _version_of(second, "a/object", b"other").id) == b"other"
+
+    @states("storage 40")
+    def test_an_age_is_that_of_the_newest_object_below_a_folder(self, storage: Storage, second: Storage) -> None:
+        """Where a storage can: it grows until something is written there, and leases hold nobody off."""
+        if not isinstance(storage, SupportsAge) or not isinstance(second, SupportsAge):
+            return
+        assert second.age("a") == math.inf
+        self.put(storage, "a/b/object")
+        first = second.age("a")
+        assert -_CLOCK <= first < _A_WHILE, "an object that was written just now"
+        deadline = time.monotonic() + _A_WHILE
+        while (grown := second.age("a")) <= first:
+            assert time.monotonic() < deadline, "it does not grow"
+            threading.Event().wait(0.05)
+        self.put(storage, "ab/object")
+        assert second.age("a") >= grown, "what begins alike lies in another folder"
+        self.put(storage, "a/later")
+        pairs = ((storage.age("a/b"), second.age("a")) for _ in range(20))  # a clock may tick in between
+        assert any(now < before for before, now in pairs), "something was written later"
+        assert second.age("nowhere") == math.inf
+        with storage.lease("name"), second.lease("name"):
+            assert self.paths(second) == ["a/b/object", "a/later", "ab/object"]
+
+    @states("storage 41")
+    def test_a_folder_holds_the_objects_as_files(self, storage: Storage, second: Storage) -> None:
+        """Where a storage keeps them so: whether a target of a restore lies in it is looked at there."""
+        if not isinstance(storage, SupportsFolder) or not isinstance(second, SupportsFolder):
+            return
+        self.put(storage, "a/object", b"content")
+        assert os.path.isabs(second.folder)
+        assert os.path.samefile(storage.folder, second.folder)
+        assert Path(second.folder, "a/object").read_bytes() == b"content"
 
     def _keeps_versions(self, storage: Storage) -> bool:
         if not isinstance(storage, SupportsVersions):

@@ -18,16 +18,6 @@ from holdfast.api import (
     Kind,
     LockedError,
     ScratchRequest,
-    SupportsDeleteMany,
-    SupportsGuarantees,
-    SupportsNames,
-    SupportsRename,
-    SupportsSharedLease,
-    SupportsShellDecode,
-    SupportsShellFetch,
-    SupportsSource,
-    SupportsStreaming,
-    SupportsWalk,
     UnreachableError,
     hookimpl,
 )
@@ -35,17 +25,8 @@ from holdfast.plugins.registry import Registry
 from holdfast.testing.able import AbleCodec, AbleStorage
 from holdfast.testing.contract import Configured, assert_same, states
 from holdfast.testing.memory import TARGET, URL, MemoryEngine, MemoryPlugin
+from holdfast.testing.wrapper_abilities import AbilityTests
 
-_ABLE_STORAGES: tuple[type, ...] = (
-    SupportsDeleteMany,
-    SupportsGuarantees,
-    SupportsNames,
-    SupportsRename,
-    SupportsSharedLease,
-    SupportsShellFetch,
-    SupportsStreaming,
-    SupportsWalk,
-)
 _CONTENT = {"books": [b"theory of kelp\n" * 100_000], "empty": [b""]}
 
 
@@ -77,7 +58,7 @@ class _Wrapped:
         return self.storage if scheme == "kept" else None
 
 
-class WrapperSuite(Configured):
+class WrapperSuite(AbilityTests, Configured):
     """Override `plugin`: what the entry point names, with hooks that are wrappers, around anything."""
 
     @pytest.fixture
@@ -222,23 +203,6 @@ class WrapperSuite(Configured):
             writer.write(b"half")
             raise error("by the test")
         assert (wrapped.storage.objects, wrapped.storage.leases, wrapped.storage.partial) == ({}, set(), set())
-
-    @states("wrapper 6")
-    def test_what_codecs_and_storages_can_besides_is_not_lost(self, registry: Registry, wrapped: _Wrapped) -> None:
-        """Streams, deletions of many, a command for decoding by hand: all that the core asks an object for."""
-        opened = registry.storage("kept://here")
-        able = [each.__name__ for each in _ABLE_STORAGES if isinstance(wrapped.storage, each)]
-        assert [each.__name__ for each in _ABLE_STORAGES if isinstance(opened, each)] == able
-        codec = registry.codec("plain")
-        assert isinstance(codec, SupportsShellDecode)
-        assert codec.command == "cat"
-
-    @states("wrapper 6")
-    def test_what_was_opened_can_do_what_it_could(self, registry: Registry, tmp_path: Path) -> None:
-        """Optional abilities stay: the identity of a source decides which backups are its own."""
-        with registry.engine("memory").dump(DumpRequest(url=URL, scratch=tmp_path)) as session:
-            assert isinstance(session, SupportsSource)
-            assert session.source.identity == "the-one"
 
     @states("wrapper 7")
     def test_digests_are_the_same(self, registry: Registry) -> None:
