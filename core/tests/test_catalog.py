@@ -2,7 +2,6 @@
 
 import errno
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +224,9 @@ def test_a_source_that_was_damaged_is_never_cleared(catalog: Catalog, storage: F
     record(storage, f"app/{made.id}", depth=Depth.DRILL, problems=[], detail={})
     (listed,) = catalog.listing().entries
     assert listed.manifest is not None
-    damaged = replace(listed, manifest=msgspec.structs.replace(listed.manifest, damage=("page 3 is torn",)))
+    damaged = msgspec.structs.replace(
+        listed, manifest=msgspec.structs.replace(listed.manifest, damage=("page 3 is torn",))
+    )
     assert (listed.state, damaged.state) == (State.PROVEN, State.DAMAGED)
 
 

@@ -11,6 +11,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "checksum": (api.Hasher,),
     "storage": (
         api.Storage,
+        api.SupportsFingerprint,
         api.SupportsFolder,
         api.SupportsAge,
         api.SupportsDeleteMany,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,81 @@ def test_that_a_backup_is_not_there_is_said_only_once_all_was_listed(cache: Path
                 catalog.find(reference)
         else:
             assert catalog.find(reference).id == made.id
+
+
+def test_a_backup_whose_folder_is_as_it_was_is_not_looked_into_again(storage: Counting) -> None:
+    made = [make(storage) for _ in range(3)]
+    ids(storage)
+    looked_into = []
+
+    class Watching(Counting):
+        def walk(self, prefix: str, enter: Callable[[str], bool]) -> Any:
+            def noted(path: str) -> bool:
+                looked_into.extend([path] if (is_wanted := enter(path)) else [])
+                return is_wanted
+
+            return super().walk(prefix, noted)
+
+    records = holdfast.list_backups(Watching(storage.root), registry=memory_registry())
+    assert (records, looked_into) == (made, ["app"])
+    holdfast.pin(made[0], store=storage, registry=memory_registry())
+    holdfast.tag(made[1], "kept", store=storage, registry=memory_registry())
+    Path(made[2].path, "data.txt").chmod(0o600)
+    os.truncate(Path(made[2].path, "data.txt"), 1)
+    expected = [(True, (), "complete"), (False, ("kept",), "complete"), (False, (), "damaged")]
+    for _ in range(3):  # the last one is looked into each time
+        looked_into.clear()
+        records = holdfast.list_backups(Watching(storage.root), registry=memory_registry())
+        assert [(record.pinned, record.tags, record.state) for record in records] == expected
+    assert {path.split("/")[1] for path in looked_into if path != "app"} == {made[2].id}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "data.txt").write_bytes(b"more" * 99),
+        lambda folder: (folder / "data.txt").unlink(),
+        lambda folder: (folder / "new").touch(),
+        lambda folder: (folder / "new").mkdir(),
+        lambda folder: (folder / "link").symlink_to("data.txt"),
+        lambda folder: os.utime(folder / MANIFEST, ns=(1, 1)),
+        shutil.rmtree,
+    ],
+)
+def test_a_folder_has_another_fingerprint_as_soon_as_a_list_tells_anything_else(
+    storage: Counting, change: Callable[[Path], object]
+) -> None:
+    record = make(storage)
+    before = storage.fingerprint(f"app/{record.id}")
+    assert before
+    assert storage.fingerprint(f"app/{record.id}") == before
+    change(Path(record.path))
+    assert storage.fingerprint(f"app/{record.id}") != before
+    assert {storage.fingerprint(path) for path in ("", "app/..", "app/none/x", "none")} == {""}
+
+
+def test_a_listing_takes_few_calls_for_each_backup_that_is_known(storage: Counting) -> None:
+    """Ten thousand of them are to be listed in a second; time would say nothing on a machine that is busy."""
+    catalog = Catalog(storage)
+
+    def calls() -> int:
+        count = 0
+
+        def count_call(_frame: Any, event: str, _argument: Any) -> None:
+            nonlocal count
+            count += event == "call"
+
+        catalog.listing(cached=True)
+        sys.setprofile(count_call)
+        try:
+            catalog.listing(cached=True)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    make(storage)
+    make(storage)
+    few = calls()
+    for _ in range(4):
+        make(storage)
+    assert (calls() - few) / 4 <= 20

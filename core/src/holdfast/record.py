@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -61,7 +61,7 @@ class Backup:
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON, under the names of the earlier BackupManager too."""
-        data = asdict(self)
+        data = dict(vars(self))
         data["created_at"] = _text(self.created_at)
         for name in ("proven_at", "held_until"):
             data[name] = _text(data[name]) if data[name] else None

@@ -135,6 +135,22 @@ class SupportsNames(Protocol):
 
 
 @runtime_checkable
+class SupportsFingerprint(Protocol):
+    """A storage that can tell that nothing has changed in a folder for less than a list of it takes.
+
+    A listing of ten thousand backups is told of each folder, and lists only those that it does not know so.
+    """
+
+    def fingerprint(self, folder: str, /) -> str:
+        """Return a text that is another as soon as `list` tells anything else of the folder; empty if it cannot tell.
+
+        It changes with each path, size and `version` below the folder. What is missing, empty, no folder, or holds
+        anything that is not plain data, has none.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsGuarantees(Protocol):
     """A storage that can say what its service guarantees, besides what the core can try itself."""
 

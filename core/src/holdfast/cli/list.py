@@ -60,6 +60,7 @@ def command(
     from holdfast.defaults import installed
     from holdfast.duration import parse_duration
     from holdfast.errors import UsageError, quote_name
+    from holdfast.garbage import no_garbage_search
     from holdfast.operations.listing import list_store
 
     if copies is not None or others:
@@ -68,6 +69,7 @@ def command(
         _list_copies(console, store, others, copies, name)
         return
     period = unproven_for if older_than is None else older_than
+    click.get_current_context().with_resource(no_garbage_search())
     listing = list_store(
         store=store,
         registry=installed(),
@@ -122,7 +124,7 @@ def _row(backup: "Backup", *, held: bool) -> dict[str, str]:
         "NAME": backup.name,
         "ENGINE": backup.engine,
         "STATE": backup.state + (", pinned" if backup.pinned else ""),
-        "CREATED (UTC)": f"{backup.created_at:%Y-%m-%d %H:%M:%S}",
+        "CREATED (UTC)": str(backup.created_at)[:19],
         "SIZE": size(backup.size_bytes),
         "STORED": size(backup.stored_bytes),
         "CODEC": backup.codec,

@@ -55,9 +55,8 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     heads = list(rows[0])
     lines = [heads, *([visible(row[head]) for head in heads] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    line = "  ".join(f"{{:<{width}}}" for width in widths).format  # of 10,000 lines cell by cell is a third of a second
+    return "\n".join([line(*cells).rstrip() for cells in lines])
 
 
 def one_line(text: str) -> str:

@@ -8,9 +8,11 @@ server, no space, no client program, a signal) says nothing about the backup: it
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from holdfast.api import (
     Capability,
@@ -293,7 +295,7 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         id=entry.id,
         name=entry.name,
         engine=setup.engine.name,
-        state=str(replace(entry, findings=known).state),
+        state=str(msgspec.structs.replace(entry, findings=known).state),
         depth=depth.name.lower(),
         passed=not problems,
         compared=outcome.compared,

@@ -1,9 +1,11 @@
 """Verify: is a backup still what was stored? Structure, stored digests, and on request all of it decoded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from holdfast.api import EventType, HasherFactory, Kind, Operation, Storage, Watcher
 from holdfast.defaults import default_jobs
@@ -82,7 +84,7 @@ def verify(
         result = VerifyResult(
             id=entry.id,
             name=entry.name,
-            state=str(replace(entry, findings=known).state),
+            state=str(msgspec.structs.replace(entry, findings=known).state),
             depth=depth.name.lower(),
             passed=not problems,
             problems=tuple(problems),

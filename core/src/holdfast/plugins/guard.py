@@ -28,7 +28,7 @@ from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
 from holdfast.plugins.loading import Owned, describe_error
-from holdfast.plugins.returned_values import problem_of
+from holdfast.plugins.returned_values import is_plain, problem_of
 from holdfast.plugins.waiting import Called, note_call
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -64,6 +64,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "list": _Rule((Stat,), "each"),
         "walk": _Rule((Stat,), "each", optional=True),
         "names": _Rule((str,), "each", optional=True),
+        "fingerprint": _Rule((str,), optional=True),
         "guarantees": _Rule((Guarantee,), "each", optional=True),
         "stream": _Rule(_CHUNK, "each", optional=True),
         "delete_many": _Rule(shape="none", optional=True),
@@ -191,13 +192,14 @@ class _Calls:
         try:
             while True:
                 try:
-                    with self.called(what):
+                    with Called(self.blame, what):
                         item = next(items)
                 except StopIteration:
                     return
                 except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
                     self.fail(what, error)
-                self._check(what, item, rule)
+                if type(item) not in rule.types or not is_plain(item):
+                    self._check(what, item, rule)
                 yield item
         finally:
             self._close(what, items)

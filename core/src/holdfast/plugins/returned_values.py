@@ -67,6 +67,12 @@ def _kind_of(kind: type) -> type | None:
     return next((checked for checked in CHECKED if issubclass(kind, checked)), None)
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a value is for certain right: most are, and a listing asks this of each of thousands."""
+    flat = _FLAT.get(type(value))
+    return flat is not None and tuple(map(type, flat[0](value))) in flat[1]
+
+
 def _is_flat_and_right(value: Any, kind: type) -> bool:
     """Whether each field has one of the plain types that it may have: quick, where dumps have thousands of values."""
     flat = _flat(kind)
@@ -81,6 +87,9 @@ def _flat(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], frozenset[tuple
         expected[name] = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     simple = kind is not Source and all(part in _SCALARS for types in expected.values() for part in types)
     return (attrgetter(*expected), frozenset(product(*expected.values()))) if simple and len(expected) > 1 else None
+
+
+_FLAT = {kind: flat for kind in CHECKED if (flat := _flat(kind)) is not None}
 
 
 def _tree(value: Any) -> Any:

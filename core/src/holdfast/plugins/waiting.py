@@ -1,5 +1,6 @@
 """Which call of a plugin is waited for: whoever ends a run that hangs by Ctrl-C is told what has hung."""
 
+import os
 import threading
 import time
 from collections.abc import Collection
@@ -25,14 +26,19 @@ class Called(SameProcess):
         self.what = what
 
     def __enter__(self) -> None:
-        super().__enter__()
+        self._process = os.getpid()  # not by `super()`: a listing enters it for each of thousands of objects
         self.began = time.monotonic()
-        _under_way.setdefault(threading.get_ident(), []).append(self)
+        thread = threading.get_ident()
+        if thread in _under_way:
+            _under_way[thread].append(self)
+        else:
+            _under_way[thread] = [self]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, error, trace)
+        if os.getpid() != self._process:
+            super().__exit__(kind, error, trace)
         _leave()
 
 

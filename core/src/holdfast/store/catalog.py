@@ -6,11 +6,10 @@ Names are claimed in `holdfast.store.claims`, and backups removed in `holdfast.s
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
-from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.api import Stat, Storage, SupportsFolder, SupportsRetention
 from holdfast.errors import (
@@ -20,11 +19,13 @@ from holdfast.errors import (
     os_error_text,
     quote_name,
 )
+from holdfast.garbage import no_garbage_search
 from holdfast.plugins.guard import provider
 from holdfast.plugins.registry import Registry
 from holdfast.setup import StoreLike, open_storage
 from holdfast.store import findings, labels, listed, lookup, manifest
 from holdfast.store.entry import Entry, Listing, hidden_blobs, missing
+from holdfast.store.known import Known, notes_in
 from holdfast.store.manifest import Manifest, UnusableManifest
 from holdfast.store.manifest_cache import Key, ManifestCache, Row, mark_of
 from holdfast.store.names import FINDINGS, ID, LABELS, MANIFEST, MARKER, is_source_name
@@ -34,7 +35,6 @@ from holdfast.streaming.workers import Stop, run_tasks
 
 _READERS = 32  # of manifests at once, where they are not files of this machine
 
-_Note = TypeVar("_Note")
 _Folders = Mapping[Key, dict[str, Stat]]
 
 
@@ -96,10 +96,12 @@ class Catalog:
         """
         foreign: list[str] = []
         hidden: dict[str, str] = {}
-        folders = self._folders(name, foreign, hidden)
-        if beginning:
-            folders = {key: files for key, files in folders.items() if key[1].startswith(beginning)}
-        entries = self._cached_entries(folders, name) if cached and not beginning else self._entries(folders)
+        with no_garbage_search():
+            known = Known(self.cache.rows(name), self.storage) if cached and not beginning else None
+            folders = self._folders(name, foreign, hidden, known)
+            if beginning:
+                folders = {key: files for key, files in folders.items() if key[1].startswith(beginning)}
+            entries = self._cached_entries(folders, known) if known else self._entries(folders)
         return Listing(entries=entries, leftovers=_leftovers(folders), foreign=tuple(foreign), hidden=hidden)
 
     def leftovers(self, name: str) -> tuple[str, ...]:
@@ -111,54 +113,46 @@ class Catalog:
         return listed.walk(self.storage, name, _is_ours)
 
     def _folders(
-        self, name: str | None, foreign: list[str] | None = None, hidden: dict[str, str] | None = None
+        self,
+        name: str | None,
+        foreign: list[str] | None = None,
+        hidden: dict[str, str] | None = None,
+        known: Known | None = None,
     ) -> _Folders:
         """What lies in each folder of a backup, by source and id, without reading any of it.
 
         Links and the like in the place of a source or backup are added to `foreign`, sources whose folders cannot be
-        read to `hidden`.
+        read to `hidden`. What is `known` and has not changed is left out.
         """
-        folders: dict[Key, dict[str, Stat]] = {}
-        foreign, hidden = [] if foreign is None else foreign, {} if hidden is None else hidden
+        stats = listed.walk(self.storage, name or "", partial(_is_wanted, known)) if known else self.walk(name or "")
         try:
-            for stat in self.walk(name or ""):
-                parts = stat.path.split("/", 2)
-                if len(parts) == 3 and (there := folders.get((parts[0], parts[1]))) is not None:
-                    there[parts[2]] = stat
-                    continue
-                if not _is_ours("/".join(parts[:2]).rstrip("/")):
-                    continue
-                if len(parts) == 3:
-                    folders[parts[0], parts[1]] = {parts[2]: stat}
-                elif stat.problem and name is None:
-                    hidden[parts[0]] = stat.problem
-                elif stat.problem:
-                    raise NotFoundError(f"cannot read {quote_name(stat.path)} in the store: {stat.problem}")
-                elif not stat.regular and (len(parts) == 1 or parts[1]):
-                    foreign.append(stat.path)
+            return _sorted_into_folders(
+                stats, name, [] if foreign is None else foreign, {} if hidden is None else hidden
+            )
         except OSError as error:
             where = quote_name(self.storage.location)
             raise NotFoundError(f"cannot read the store at {where}: {os_error_text(error)}") from error
-        return folders
 
-    def _cached_entries(self, folders: _Folders, name: str | None) -> tuple[Entry, ...]:
+    def _cached_entries(self, folders: _Folders, known: Known) -> tuple[Entry, ...]:
         """The entries, of whose manifests only those are read that are new; all of them are known next time."""
-        known = self.cache.rows(name)
+        unchanged = [entry if (entry := known.entry(key)) else self.entry(*key) for key in known.unchanged]
         entries = self._entries(folders, known)
-        added = {
-            (entry.name, entry.id): (mark_of(entry.files[MANIFEST]), entry.checksum, manifest.outline(entry.manifest))
-            for entry in entries
-            if entry.manifest is not None and not entry.was_cached
-        }
-        self.cache.update(added, gone=known.keys() - folders.keys())
-        return entries
+        self.cache.update(
+            {
+                (entry.name, entry.id): (row, entry.manifest.source)
+                for entry in entries
+                if entry.manifest is not None and (row := known.new_row(entry)) is not None
+            },
+            gone=known.rows.keys() - folders.keys() - known.unchanged,
+        )
+        return _ordered([*filter(None, unchanged), *entries])
 
-    def _entries(self, folders: _Folders, known: Mapping[Key, Row] | None = None) -> tuple[Entry, ...]:
+    def _entries(self, folders: _Folders, known: Known | None = None) -> tuple[Entry, ...]:
         backups = [(key, files) for key, files in folders.items() if MANIFEST in files or _is_hidden(files)]
-        known = known or {}
-        tasks = [partial(self._entry, *key, files, len(backups) > 1, known.get(key)) for key, files in backups]
-        there = [entry for entry in _carried_out(self.storage, tasks) if entry is not None]
-        return tuple(sorted(there, key=lambda entry: (entry.created_at, entry.id)))
+        outlined = len(backups) > 1 or bool(known and known.unchanged)
+        rows = known.rows if known else {}
+        tasks = [partial(self._entry, *key, files, outlined, rows.get(key)) for key, files in backups]
+        return _ordered(filter(None, _carried_out(self.storage, tasks)))
 
     def _entry(
         self, name: str, backup_id: str, files: dict[str, Stat], outlined: bool = False, known: Row | None = None
@@ -169,8 +163,8 @@ class Catalog:
         entry = Entry(
             name=name,
             id=backup_id,
-            findings=_notes(files, FINDINGS, findings.parse_name),
-            labels=_notes(files, LABELS, labels.parse_name),
+            findings=notes_in(files, FINDINGS, findings.parse_name),
+            labels=notes_in(files, LABELS, labels.parse_name),
             noted_retention=noted_in(files) if self._keeps else None,
             files=files,
         )
@@ -240,6 +234,34 @@ class Catalog:
         return filter(None, (self._entry(*key, folders[key], True) for key in sorted(folders, reverse=True)))
 
 
+def _sorted_into_folders(
+    stats: Iterable[Stat], name: str | None, foreign: list[str], hidden: dict[str, str]
+) -> _Folders:
+    folders: dict[Key, dict[str, Stat]] = {}
+    beginning, there = "/", dict[str, Stat]()  # of the last folder: most often the next is of the same
+    for stat in stats:
+        if stat.path.startswith(beginning):
+            there[stat.path[len(beginning) :]] = stat
+            continue
+        parts = stat.path.split("/", 2)
+        if not _is_ours("/".join(parts[:2]).rstrip("/")):
+            continue
+        if len(parts) == 3:
+            beginning, there = f"{parts[0]}/{parts[1]}/", folders.setdefault((parts[0], parts[1]), {})
+            there[parts[2]] = stat
+        elif stat.problem and name is None:
+            hidden[parts[0]] = stat.problem
+        elif stat.problem:
+            raise NotFoundError(f"cannot read {quote_name(stat.path)} in the store: {stat.problem}")
+        elif not stat.regular and (len(parts) == 1 or parts[1]):
+            foreign.append(stat.path)
+    return folders
+
+
+def _ordered(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.id)))
+
+
 def _carried_out(storage: Storage, tasks: Sequence[Callable[[], Entry | None]]) -> list[Entry | None]:
     """What each read returned, in their order.
 
@@ -283,15 +305,14 @@ def _is_ours(path: str) -> bool:
     return is_source_name(parts[0]) and (len(parts) == 1 or ID.fullmatch(parts[1]) is not None)
 
 
+def _is_wanted(known: Known, path: str) -> bool:
+    """Whether a folder has to be looked into."""
+    return _is_ours(path) and not known.is_unchanged(path)
+
+
 def _is_hidden(files: Mapping[str, Stat]) -> bool:
     """Whether the folder of a backup cannot be read itself."""
     return "" in files and bool(files[""].problem)
-
-
-def _notes(files: Iterable[str], folder: str, parse: Callable[[str], _Note | None]) -> tuple[_Note, ...]:
-    """The notes of one kind among the files of a backup, by their names alone."""
-    names = (path.removeprefix(f"{folder}/") for path in files if path.startswith(f"{folder}/"))
-    return tuple(note for note in map(parse, names) if note is not None)
 
 
 def _leftovers(folders: _Folders) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Entries: each backup of a store as its listing shows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -16,8 +15,7 @@ from holdfast.store.manifest import Manifest, SourceRecord
 from holdfast.store.names import FINDINGS, LABELS, time_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One backup as the store shows it; `manifest` is None and `problem` says why where it cannot be used.
 
     `unreadable` means that the system did not hand out the manifest or a folder of blobs, and `unusable` that the
@@ -39,7 +37,7 @@ class Entry:
     was_cached: bool = False
     findings: tuple[Finding, ...] = ()
     labels: tuple[Label, ...] = ()
-    files: dict[str, Stat] = field(default_factory=dict, repr=False, compare=False)
+    files: dict[str, Stat] = {}
     checksum: str = ""
     noted_retention: Retention | None = None
 

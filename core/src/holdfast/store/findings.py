@@ -6,7 +6,7 @@ says all that the state needs, so that listing a store opens none of them.
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -48,15 +48,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
 
 
-def state_of(findings: Iterable[Finding]) -> State:
+def state_of(findings: Collection[Finding]) -> State:
     """Derive the state of a backup whose manifest is sound.
 
     It is damaged if the newest result at some depth is a failure that no later pass at that depth or deeper has
     cleared.
     """
-    ordered = sorted(findings, key=lambda finding: finding.time)
-    if not ordered:
+    if not findings:
         return State.COMPLETE
+    ordered = sorted(findings, key=lambda finding: finding.time)
     open_failures: set[Depth] = set()
     for finding in ordered:
         if finding.passed:
@@ -71,8 +71,10 @@ def state_of(findings: Iterable[Finding]) -> State:
     return State.VERIFIED if any(finding.passed for finding in ordered) else State.COMPLETE
 
 
-def proven_at(findings: Iterable[Finding]) -> datetime | None:
+def proven_at(findings: Collection[Finding]) -> datetime | None:
     """When a restore test last agreed with the proof (UTC), or None."""
+    if not findings:
+        return None
     proofs = (finding.time for finding in findings if finding.depth is Depth.DRILL and finding.passed)
     return max(proofs, default=None)
 

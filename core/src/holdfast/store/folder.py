@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from operator import attrgetter
 from typing import Self
 
 from holdfast.api import Stat, temporary_path
@@ -30,6 +31,7 @@ class FolderStorage:
     def __init__(self, root: str) -> None:
         self.root = self.folder = os.path.abspath(root)
         self._unsynced: set[str] = set()
+        self._above = ("", self.root)  # the folder of the last fingerprint, in the store and on the disk
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
 
@@ -113,6 +115,18 @@ class FolderStorage:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
             folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
             yield from (name for name in folders if folder or name != LEASES)
+
+    def fingerprint(self, folder: str) -> str:
+        """The names and sizes of all files in a folder, and which file the manifest is: one look at each, no more."""
+        above, _, name = folder.rpartition("/")
+        if name in ("", ".", ".."):
+            return ""
+        try:
+            if above != self._above[0]:  # the same for thousands
+                self._above = above, os.path.dirname(self._path(folder))
+            return "\n".join(sorted(_marks(f"{self._above[1]}/{name}", "")))
+        except OSError:
+            return ""
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -241,15 +255,37 @@ def _walk(base: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[Stat
 def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]]]:
     """The files of a folder, which is `path` in the store, and the places and paths of the folders in it."""
     stats, folders = [], []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        name = f"{path}/{entry.name}" if path else entry.name
+    above = f"{path}/" if path else ""
+    for entry in sorted(os.scandir(folder), key=attrgetter("name")):
+        name = entry.name
         if entry.is_dir(follow_symlinks=False):
-            folders.append((entry.path, name))
+            folders.append((entry.path, above + name))
             continue
-        with contextlib.suppress(FileNotFoundError):  # deleted since
+        try:
             status = entry.stat(follow_symlinks=False)
-            # Asked for of what is cached alone, and for all files it would take as long as all the rest of this.
-            version = f"{status.st_ino} {status.st_mtime_ns}" if entry.name == MANIFEST else ""
-            regular = stat.S_ISREG(status.st_mode)
-            stats.append(Stat(path=name, size=status.st_size, regular=regular, version=version))
+        except FileNotFoundError:  # deleted since
+            continue
+        # Asked for of what is cached alone, and for all files it would take as long as all the rest of this.
+        version = f"{status.st_ino} {status.st_mtime_ns}" if name == MANIFEST else ""
+        regular = stat.S_ISREG(status.st_mode)
+        stats.append(Stat(path=above + name, size=status.st_size, regular=regular, version=version))
     return stats, folders
+
+
+def _marks(folder: str, above: str) -> list[str]:
+    """A line for each file in a folder and those below; what a walk would tell of by itself is an `OSError`."""
+    marks = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                name = above + entry.name
+                file = f"{status.st_ino} {status.st_mtime_ns}" if name == MANIFEST else ""
+                marks.append(f"{name}/{status.st_size}/{file}")
+            elif entry.is_dir(follow_symlinks=False):
+                marks += _marks(entry.path, f"{above}{entry.name}/")
+            else:
+                raise IsADirectoryError(errno.EISDIR, "not a regular file", entry.path)
+    if not marks:
+        raise FileNotFoundError(errno.ENOENT, "an empty folder", folder)
+    return marks

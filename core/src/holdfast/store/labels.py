@@ -5,7 +5,7 @@ store opens none of them; the newest one about a thing holds.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -36,14 +36,18 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
 
 
-def is_pinned(labels: Iterable[Label]) -> bool:
+def is_pinned(labels: Collection[Label]) -> bool:
     """Whether the newest pin or unpin is a pin."""
+    if not labels:
+        return False
     acts = [label for label in _ordered(labels) if label.act in (Act.PIN, Act.UNPIN)]
     return bool(acts) and acts[-1].act is Act.PIN
 
 
-def tags_of(labels: Iterable[Label], born: Iterable[str] = ()) -> tuple[str, ...]:
+def tags_of(labels: Collection[Label], born: Iterable[str] = ()) -> tuple[str, ...]:
     """The tags that a backup has, those that it was `born` with included, in the order in which it got them."""
+    if not labels:
+        return tuple(dict.fromkeys(born))
     tags = dict.fromkeys(born)
     for label in _ordered(labels):
         if label.act is Act.TAG:

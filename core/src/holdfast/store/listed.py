@@ -16,12 +16,13 @@ def checked_listing(storage: Storage, stats: Iterable[Stat], folder: str, expect
 
     Nothing more is asked of the storage where it is listed.
     """
-    is_listed = False
-    for stat in stats:
-        is_listed = is_listed or _is_same(stat.path, expected)
+    rest = iter(stats)
+    for stat in rest:
         yield stat
-    if not is_listed:
-        check_listed(storage, folder, expected)
+        if _is_same(stat.path, expected):
+            yield from rest
+            return
+    check_listed(storage, folder, expected)
 
 
 def walk(storage: Storage, name: str, enter: Callable[[str], bool]) -> Iterator[Stat]:

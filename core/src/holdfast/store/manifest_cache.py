@@ -13,7 +13,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -32,13 +33,13 @@ _Result = TypeVar("_Result")
 Key = tuple[str, str]
 """A backup in its store: the name of its source, and its id."""
 
-_SHAPE = zlib.crc32(repr([kind.__struct_fields__ for kind in manifest.RECORDS]).encode()) & 0x7FFFFFFF
 _WAIT = 0.2  # seconds for another process that is writing; then it is done without
 _UNUSED = 90 * 24 * 3600.0  # seconds after which the file of a store that nobody lists any more is removed
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS manifests (source TEXT, id TEXT, mark TEXT, checksum TEXT, origin TEXT, outline BLOB,"
-    " PRIMARY KEY (source, id)) WITHOUT ROWID"
+    " fingerprint TEXT, notes TEXT, PRIMARY KEY (source, id)) WITHOUT ROWID"
 )
+_SHAPE = zlib.crc32(repr((_TABLE, [kind.__struct_fields__ for kind in manifest.RECORDS])).encode()) & 0x7FFFFFFF
 
 
 def cache_folder() -> str:
@@ -58,20 +59,35 @@ def origin_text(source: SourceRecord) -> str:
     return msgspec.json.encode((source.identity, source.host, address)).decode()
 
 
-@dataclass(frozen=True)
-class Row:
-    """What is known of one manifest: the size and version of its object, its digest, and the outline as bytes."""
+class Row(NamedTuple):
+    """What is known of one manifest: the size and version of its object, its digest, and the outline as bytes.
+
+    `fingerprint` is that of the folder of a backup that lacked nothing, and `notes` the paths of the notes in it then.
+    """
 
     mark: str
     checksum: str
     data: bytes
+    fingerprint: str = ""
+    notes: str = ""
+
+    @classmethod
+    def of(cls, mark: str, checksum: str, document: Manifest, fingerprint: str, notes: Iterable[str]) -> "Row":
+        """What is to be known from now on."""
+        return cls(mark, checksum, msgspec.msgpack.encode(document), fingerprint, "\n".join(notes))
 
     def outline(self) -> Manifest | None:
         """The outline; None where the bytes are no such thing."""
         try:
-            return msgspec.msgpack.decode(self.data, type=decodable(Manifest))
+            return _decoder().decode(self.data)
         except msgspec.MsgspecError:
             return None
+
+
+@cache
+def _decoder() -> "msgspec.msgpack.Decoder[Manifest]":
+    """One for all of them: to find out about the type takes longer than to decode an outline."""
+    return msgspec.msgpack.Decoder(decodable(Manifest))
 
 
 def mark_of(stat: Stat) -> str:
@@ -102,23 +118,25 @@ class ManifestCache:
     def rows(self, name: str | None = None) -> dict[Key, Row]:
         """What is known of all manifests, or of those of a source."""
         read = self._read(
-            "SELECT source, id, mark, checksum, outline FROM manifests WHERE source = ifnull(?, source)", name
+            "SELECT source, id, mark, checksum, outline, fingerprint, notes FROM manifests"
+            " WHERE source = ifnull(?, source)",
+            name,
         )
-        return {(source, each): Row(mark, checksum, data) for source, each, mark, checksum, data in read}
+        return {(source, each): Row(*known) for source, each, *known in read}
 
-    def update(self, added: Mapping[Key, tuple[str, str, Manifest]], gone: Iterable[Key]) -> None:
-        """Keep outlines, with the mark of each object and the digest of the manifest; forget those that are gone."""
+    def update(self, added: Mapping[Key, tuple[Row, SourceRecord]], gone: Iterable[Key]) -> None:
+        """Keep what is known of manifests, and what they are of; forget those that are gone."""
         gone = list(gone)
         if not (added or gone):
             return
         rows = [
-            (*key, mark, checksum, origin_text(document.source), msgspec.msgpack.encode(document))
-            for key, (mark, checksum, document) in added.items()
+            (*key, row.mark, row.checksum, origin_text(source), row.data, row.fingerprint, row.notes)
+            for key, (row, source) in added.items()
         ]
 
         def write(database: "sqlite3.Connection") -> None:
             database.executemany("DELETE FROM manifests WHERE source = ? AND id = ?", gone)
-            database.executemany("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             database.execute("COMMIT")
 
         self._with_database(write, create=True)

@@ -99,7 +99,8 @@ def retentions_of(storage: Storage, noted: Mapping[str, Retention | None]) -> Ma
 
 def noted_in(paths: Iterable[str]) -> Retention | None:
     """What the notes among the files of a backup say: the retention that ends last."""
-    names = (path.removeprefix(f"{LABELS}/") for path in paths if path.startswith(f"{LABELS}/"))
+    beginning = f"{LABELS}/"
+    names = [path[len(beginning) :] for path in paths if path.startswith(beginning)]
     noted = [retention for name in names if (retention := _parse(name)) is not None]
     return max(noted, key=lambda retention: retention.until, default=None)
 
