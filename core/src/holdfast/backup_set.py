@@ -41,7 +41,7 @@ class FailedBackup:
 class BackupSet:
     """What came of one run over several databases."""
 
-    tag: str  #: the tag that all of its backups have
+    tag: str  #: the tag that all of its backups have, but those that had been made for its `run` before
     backups: tuple[Backup, ...]  #: the backups that were made
     failed: tuple[FailedBackup, ...]  #: the databases of which none was made
     one_moment: bool  #: whether all of them show the same moment
@@ -135,7 +135,8 @@ def back_up_all(
                 failed.append(result)
             if on_result:
                 on_result(result)
-        one_moment = len(made) < 2 or _is_one({moments.get(source) for source in made}, made)
+        new = not any(record.reused for record in made.values())
+        one_moment = len(made) < 2 or (new and _is_one({moments.get(source) for source in made}, made))
     return BackupSet(tag=tag, backups=tuple(made.values()), failed=tuple(failed), one_moment=one_moment)
 
 

@@ -24,6 +24,7 @@ from holdfast.url import DatabaseURL, redact, secrets_of
 
 MAX_JOBS = 256
 _LONGEST_TAG = 80  # bytes: the file name of a label holds it in hexadecimal and has to stay below 255
+_LONGEST_RUN = 200  # bytes
 _RESOLVED = {"options", "jobs"}  # a request has them too, but checked and with their defaults
 
 VerifyWritten = Literal["none", "sample", "all"]
@@ -170,6 +171,9 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     verify_written: VerifyWritten | None = None
     #: Tags to keep with the backup.
     tags: Texts = ()
+    #: The occurrence that it is made for, such as `nightly-2026-11-29`: a good backup of this source and occurrence is
+    #: returned, and no other made.
+    run: str | None = None
     #: For how long nobody can delete the backup, such as `30d`, in a store that can do that (object lock).
     retain: str | None = None
     #: Who can lift that: `governance`, those with a right of its own, or `compliance`, nobody. None is `governance`.
@@ -204,6 +208,8 @@ class BackupPlan(BackupFields, frozen=True, kw_only=True):
         check_percent("max_shrink", self.max_shrink)
         for tag in self.tags:
             check_tag(tag)
+        if self.run is not None:
+            check_run(self.run)
         check_retention(self.retain, self.retain_mode)
 
     @keywords_of(BackupFields)
@@ -279,12 +285,21 @@ def check_jobs(jobs: int | None) -> None:
 
 def check_tag(tag: str) -> str:
     """Return a tag, or raise `UsageError` for one that cannot be kept."""
-    if not tag or not tag.isprintable() or tag != tag.strip() or len(tag.encode(errors="replace")) > _LONGEST_TAG:
+    return _check_text("tag", tag, _LONGEST_TAG)
+
+
+def check_run(run: str) -> str:
+    """Return the name of an occurrence, or raise `UsageError` for one that cannot be kept."""
+    return _check_text("run", run, _LONGEST_RUN)
+
+
+def _check_text(what: str, text: str, most: int) -> str:
+    if not text or not text.isprintable() or text != text.strip() or len(text.encode(errors="replace")) > most:
         raise UsageError(
-            f"not a tag: {quote_name(tag)}",
-            hint=f"use 1 to {_LONGEST_TAG} bytes of printable text without spaces around it",
+            f"not a {what}: {quote_name(text)}",
+            hint=f"use 1 to {most} bytes of printable text without spaces around it",
         )
-    return tag
+    return text
 
 
 def _check_types(plan: Plan) -> None:

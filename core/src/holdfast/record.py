@@ -38,6 +38,8 @@ class Backup:
     pinned: bool = False  #: whether retention leaves it alone
     proven_at: datetime | None = None  #: when a drill last proved it (UTC)
     held_until: datetime | None = None  #: until when the store was told to keep it from everybody (UTC)
+    run: str = ""  #: the occurrence that it was made for, empty where none was named
+    reused: bool = False  #: whether it had been made for that before, so that nothing was dumped
 
     @property
     def database_url(self) -> str:
@@ -96,6 +98,7 @@ def _described(entry: Entry, path: str) -> Backup:
         pinned=entry.pinned,
         proven_at=findings.proven_at(entry.findings),
         held_until=entry.noted_retention.until if entry.noted_retention else None,
+        run=document.run if document else "",
     )
 
 

@@ -96,6 +96,7 @@ record = holdfast.backup(
     adopt=False,
     foreign_store=True,
     tags=["nightly"],
+    run="nightly-2026-11-29",
     retain="30d",
     retain_mode="compliance",
     registry=registry,
@@ -105,6 +106,7 @@ plan = BackupPlan(source=URL, store="backups", codec="zstd:3", checksums=["sha25
 plan = BackupPlan.from_json(plan.replace(source=URL, jobs=3, tags=("a", "b")).to_json())
 plan = BackupPlan.from_data(plan.as_data())
 record = holdfast.backup(plan, store=None, on_event=print)
+reused: bool = record.reused and record.run == plan.run
 pipeline = Pipeline(source=URL, store=STORE, codec="zstd", checksums=[hashlib.blake2b], options=plan.options)
 pipeline = Pipeline.of(pipeline.replace(codec=Plain(), jobs=None, tags=plan.tags).plan)
 names: list[str] = [stream.name for stream in pipeline.preview().streams]

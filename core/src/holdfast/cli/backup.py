@@ -24,7 +24,7 @@ from holdfast.cli.options import (
     wait_option,
 )
 from holdfast.cli.text import size
-from holdfast.errors import HoldfastError, PartialError, UsageError
+from holdfast.errors import HoldfastError, PartialError, UsageError, quote_name
 from holdfast.url import redact
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ if TYPE_CHECKING:
     "--host", metavar="NAME", help="Name of this host, where that changes as in containers  [default: the system's]"
 )
 @click.option("--tag", "tags", multiple=True, help="Tag the backup.")
+@click.option(
+    "--run",
+    metavar="TEXT",
+    help="The occurrence that it is for, such as nightly-2026-11-29: a good backup of it is not made twice.",
+)
 @retain_options
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
@@ -198,6 +203,12 @@ def _show_backup(console: Console, record: "Backup") -> None:
     if console.json:
         console.data({"type": "backup", **record.as_data()})
         return
+    if record.reused:
+        console.say(
+            f"'{record.name}' has been backed up for the run {quote_name(record.run)} already: nothing was dumped"
+        )
+        console.out(record.id)
+        return
     console.say(
         f"backed up '{record.name}' ({record.engine}) in {record.duration_seconds:.1f} s: "
         f"{size(record.size_bytes)} as {size(record.stored_bytes)} ({record.codec})"
@@ -209,6 +220,9 @@ def _show_preview(console: Console, preview: "Preview") -> None:
     if console.json:
         streams = [{"name": stream.name, "size_bytes": stream.size} for stream in preview.streams]
         console.data({"type": "plan", **asdict(preview), "streams": streams})
+        return
+    if preview.reuses:
+        console.out(f"would dump nothing: {preview.reuses} of '{preview.name}' has been made for that run already")
         return
     console.out(
         f"would back up {preview.source} as '{preview.name}' into {preview.store} "

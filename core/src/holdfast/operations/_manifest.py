@@ -19,6 +19,7 @@ from holdfast.store.manifest import (
     SourceRecord,
     StreamRecord,
     ToolRecord,
+    content_of,
     encode,
 )
 from holdfast.store.manual_restore import restore_instructions
@@ -62,14 +63,28 @@ def describe_backup(
         streams=streams,
         tool=_tool(setup, facts),
         consistency_point=dict(facts.consistency_point),
-        options={key: str(value) for key, value in setup.plan.options.items()},
-        selection={key: list(value) for key in _SELECTION if (value := getattr(setup.plan, key))},
+        options=_options(setup),
+        selection=_selection(setup),
         proof=ProofRecord.of(proof, streams),
         damage=[scrub(line, setup.plan.source) for line in facts.damage],
         warnings=[scrub(line, setup.plan.source) for line in facts.warnings],
         tags=list(setup.plan.tags),
         hints=dict(facts.hints),
+        run=setup.plan.run or "",
     )
+
+
+def content(setup: BackupSetup) -> str:
+    """What the manifest's `content` will be."""
+    return content_of(setup.engine.name, _options(setup), _selection(setup))
+
+
+def _options(setup: BackupSetup) -> dict[str, str]:
+    return {key: str(value) for key, value in setup.plan.options.items()}
+
+
+def _selection(setup: BackupSetup) -> dict[str, list[str]]:
+    return {key: list(value) for key in _SELECTION if (value := getattr(setup.plan, key))}
 
 
 def _tool(setup: BackupSetup, facts: Facts) -> ToolRecord:

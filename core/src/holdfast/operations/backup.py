@@ -16,6 +16,7 @@ from holdfast.error_boundary import error_message, translate_errors, translate_o
 from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
 from holdfast.host import this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
+from holdfast.operations._occurrence import Occurrence
 from holdfast.operations._sizes import check_size
 from holdfast.operations._streams import check_streams, store_streams
 from holdfast.operations._written import check_listing
@@ -53,6 +54,7 @@ class Preview:
     store: str  #: where the store is
     jobs: int  #: the number of parallel jobs
     streams: tuple[Stream, ...]  #: the streams, with the engine's hints of their sizes
+    reuses: str = ""  #: the id of the backup of its run that there is already, so that none would be made
 
 
 def backup(
@@ -72,7 +74,9 @@ def backup(
         run.hide(plan.source)
         setup = _with_retention(resolve_backup(plan, registry, parts or Parts()))
         entry = _make(setup, run, at)
-        record = Backup.of(entry, setup.storage)
+        reused = entry.id != run.id
+        run.identify(entry.id, entry.name)
+        record = replace(Backup.of(entry, setup.storage), reused=reused)
         run.finish(**record.as_data())
         return record
 
@@ -91,12 +95,23 @@ def _make(setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
         check_owner(setup.storage)
     if not exists and not setup.plan.create:  # before the source is opened, whose check may take long
         raise _no_store(catalog)
-    with _open_source(setup, run) as source, _claim_name(catalog, setup, source, run, at) as created_at:
+    with Occurrence.of(catalog, setup, run) as occurrence:
+        return (occurrence.hold_early() if exists else None) or _make_new(catalog, occurrence, setup, run, at)
+
+
+def _make_new(catalog: Catalog, occurrence: Occurrence, setup: BackupSetup, run: Run, at: datetime | None) -> Entry:
+    """Make a backup, unless there is one of its run, as can be told once the source says which it is."""
+    with _open_source(setup, run) as source, _claim_name(catalog, setup, source, run, occurrence, at) as created_at:
+        if isinstance(created_at, Entry):
+            return created_at
         manifest, files = _write(setup, source, run, created_at)
         # A run of the same name that failed meanwhile may have given it back, and another taken it.
         claim_name(catalog, source.origin, name=run.name, explicit=True, adopt=False)
         check_listing(setup, run, manifest.streams)
         manifest = check_size(catalog, setup.plan, run, manifest)
+        if made := occurrence.made(run.name, source.origin):  # by somebody else, where leases keep nobody off
+            _discard(catalog, run, source.origin, ended=False)
+            return made
         checksum = publish(setup, manifest, files)
         run.settled = f"{run.name}/{run.id} is backed up all the same"
     retention = setup.retention
@@ -114,10 +129,12 @@ def preview(
         exists = _check_store(catalog)
         if not exists and not plan.create:
             raise _no_store(catalog)
-        with _open_source(setup, run) as source:
+        with _open_source(setup, run) as source, Occurrence.of(catalog, setup, run) as occurrence:
             name, explicit = _wanted_name(setup, source)
+            made = None
             if exists:
                 name = name_for(catalog, source.origin, name=name, explicit=explicit, adopt=plan.adopt).name
+                made = occurrence.made(name, source.origin)
             return Preview(
                 source=redact(plan.source),
                 name=name,
@@ -127,6 +144,7 @@ def preview(
                 store=setup.storage.location,
                 jobs=setup.jobs,
                 streams=tuple(source.session.streams),
+                reuses=made.id if made else "",
             )
 
 
@@ -205,9 +223,12 @@ def _wanted_name(setup: BackupSetup, source: _OpenSource) -> tuple[str, bool]:
 
 @contextmanager
 def _claim_name(
-    catalog: Catalog, setup: BackupSetup, source: _OpenSource, run: Run, at: datetime | None
-) -> Iterator[datetime]:
-    """Hold an id and a name in the store, and yield the backup's time; what a block that fails wrote is removed."""
+    catalog: Catalog, setup: BackupSetup, source: _OpenSource, run: Run, occurrence: Occurrence, at: datetime | None
+) -> Iterator[datetime | Entry]:
+    """Hold an id and a name in the store, and yield the backup's time; what a block that fails wrote is removed.
+
+    Where there is a backup of the run already, that is yielded, and nothing is to be done.
+    """
     name, explicit = _wanted_name(setup, source)
     with translate_os_errors(f"cannot write to the store at {quote_name(catalog.storage.location)}"):
         catalog.open_or_create()
@@ -215,6 +236,9 @@ def _claim_name(
             new_backup(catalog, at) as (backup_id, created_at),
             held_name(catalog, source.origin, name=name, explicit=explicit, adopt=setup.plan.adopt) as claim,
         ):
+            if made := occurrence.hold(claim.name, source.origin):
+                yield made
+                return
             sweep(catalog, claim.name)
             run.identify(backup_id, claim.name)
             for warning in _claim_warnings(catalog, claim, source.origin, name):

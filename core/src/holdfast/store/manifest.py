@@ -1,7 +1,7 @@
 """The manifest: what a backup is, as published last and never changed (docs/format.md specifies it)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -123,6 +123,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
     tags: list[str] = []
     shrunk_from: str = ""
+    run: str = ""
     hints: dict[str, Any] = {}
 
     @property
@@ -133,7 +134,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def content(self) -> str:
         """What was taken and in which format: the sizes of two backups can be compared where this is the same."""
-        return repr((self.source.engine, sorted(self.options.items()), sorted(self.selection.items())))
+        return content_of(self.source.engine, self.options, self.selection)
 
     @property
     def part(self) -> str:
@@ -145,6 +146,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def stored_size(self) -> int:
         """Stored bytes of all blobs."""
         return sum(stream.blob.size for stream in self.streams)
+
+
+def content_of(engine: str, options: Mapping[str, Any], selection: Mapping[str, Sequence[str]]) -> str:
+    """What `Manifest.content` is for a backup with these options and this selection."""
+    return repr((engine, sorted(options.items()), sorted(selection.items())))
 
 
 #: All that a manifest consists of.
