@@ -21,6 +21,7 @@ from support.snippets import HOME, Page, alike, snippets
 import holdfast
 from holdfast import api, errors
 from holdfast.cli import cli
+from holdfast.jobs.model import Drill, Hooks, Job, Keep, Limits, Ping, Retry, Store, Verify
 from holdfast.operations.restore import RestoreResult
 from holdfast.operations.verify import VerifyResult
 from holdfast.pipeline import PipelineOptions
@@ -227,6 +228,15 @@ def test_the_depths_of_findings_and_the_states_are_specified() -> None:
 def test_every_field_that_programs_see_is_documented(kind: Any) -> None:
     names = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else [field.name for field in fields(kind)]
     assert [name for name in names if f"`{name}`" not in page("python.md")] == []
+
+
+def test_every_key_of_the_configuration_is_documented() -> None:
+    text = page("reference/toml.md")
+    tables = {"verify": Verify, "drill": Drill, "keep": Keep, "retry": Retry, "hooks": Hooks, "ping": Ping}
+    keys = [*Job.__struct_encode_fields__, *Limits.__struct_encode_fields__, *Store.__struct_encode_fields__, "trusted"]
+    keys = [key for key in keys if key not in tables]
+    keys += [f"{name}.{key}" for name, table in tables.items() for key in table.__struct_encode_fields__]
+    assert [key for key in keys if f"`{key}`" not in text] == []
 
 
 def test_every_public_name_of_the_package_is_documented() -> None:

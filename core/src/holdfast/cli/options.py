@@ -212,3 +212,8 @@ exclude_kind_option = click.option(
 exclude_option = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="All but these objects, where the engine can."
 )
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    help="The holdfast.toml to read  [default: HOLDFAST_CONFIG, else ./holdfast.toml, the user's, the system's]",
+)
