@@ -62,7 +62,17 @@ FLOORS = {
     "how bytes flow, and what every run has": ("streaming", "error_boundary", "patience", "run", "scratch"),
     "what is kept": ("store", "record", "setup"),
     "what is done: one verb each, which do not import each other": ("operations",),
-    "what programs call": ("backup_set", "pipeline", "functions", "housekeeping", "tasks", "jobs", "legacy"),
+    "what programs call": (
+        "backup_set",
+        "pipeline",
+        "functions",
+        "housekeeping",
+        "jobs",
+        "rendering",
+        "tasks",
+        "watching",
+        "legacy",
+    ),
     "commands, one file each, and what authors of plugins test with": ("cli", "testing", "__main__"),
 }
 FLOOR = {name: number for number, names in enumerate(FLOORS.values()) for name in names}

@@ -68,7 +68,15 @@ def shelves(monkeypatch: pytest.MonkeyPatch) -> Shelves:
     """The plugin as if it were installed, with a backup in one of its stores."""
     plugin = Shelves()
     registry = memory_registry(plugin, engine=MemoryEngine(capabilities=frozenset({Capability.PROOF})))
-    for module in ("defaults", "functions", "housekeeping", "pipeline", "operations.store_check", "backup_set"):
+    for module in (
+        "defaults",
+        "functions",
+        "housekeeping",
+        "pipeline",
+        "operations.store_check",
+        "backup_set",
+        "watching",
+    ):
         monkeypatch.setattr(f"holdfast.{module}.installed", lambda: registry, raising=False)
     holdfast.backup(URL, store=STORE)
     plugin.opened.clear()
@@ -141,6 +149,7 @@ COMMAND_LINES = {
     "tag": ["latest", "nightly"],
     "import": ["."],
     "cat": ["latest"],
+    "metrics": [],
     "undelete": [],  # of a store that keeps no versions, as it says once it is open
 }
 
@@ -216,4 +225,4 @@ def test_every_command_with_a_store_has_the_option() -> None:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         names = {parameter.name for parameter in command.params} if command else set()
-        assert ("store" in names) == ("store_options" in names), name
+        assert bool(names & {"store", "stores"}) == ("store_options" in names), name

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from holdfast.plugins.registry import Registry
     from holdfast.policy import Policy
     from holdfast.record import Backup
+    from holdfast.watching import metrics
 
     __version__: str
 
@@ -111,6 +112,7 @@ _HOMES = {
     "list_backups": "functions",
     "list_databases": "functions",
     "list_deleted": "operations.undelete",
+    "metrics": "watching",
     "pin": "housekeeping",
     "prune": "housekeeping",
     "rename": "housekeeping",
@@ -168,6 +170,7 @@ __all__ = [
     "list_backups",
     "list_databases",
     "list_deleted",
+    "metrics",
     "pin",
     "prune",
     "rename",

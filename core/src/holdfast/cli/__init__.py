@@ -39,6 +39,7 @@ COMMANDS = {
     "import": "Import backups of the earlier BackupManager.",
     "cat": "Write one stream of a backup, decompressed, to stdout.",
     "config": "Check holdfast.toml, and show what holds for each job and why.",
+    "metrics": "Print what a store tells of its sources as metrics for Prometheus.",
     "plugins": "List the plugins that are installed, and why any was refused.",
     "schema": "Print JSON Schemas of plans, manifests and options.",
     "completion": "Print the completion script of a shell.",

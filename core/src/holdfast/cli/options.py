@@ -138,6 +138,29 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return addressed
 
 
+def stores_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store`, which may be given several times, as `stores`, empty for the default; and `--store-option` of all."""
+    return click.option(
+        "--store",
+        "stores",
+        multiple=True,
+        metavar="PATH|URL",
+        help="Where backups are kept, also several times  [default: HOLDFAST_STORE, else ./backups]",
+    )(store_options_option(command))
+
+
+def overdue_options(text: str) -> Decorator:
+    """`--older-than` and `--unproven-for`, with what they do."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        age = f"{text} without a good backup within TIME, such as 26h."
+        proof = f"{text} that no drill has proven within TIME, such as 8d."
+        unproven = click.option("--unproven-for", metavar="TIME", help=proof)
+        return click.option("--older-than", metavar="TIME", help=age)(unproven(command))
+
+    return decorate
+
+
 def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float:
     from holdfast.duration import parse_duration
 
