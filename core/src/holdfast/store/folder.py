@@ -85,13 +85,7 @@ class FolderStorage:
             if not stat.S_ISREG(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "not a regular file", path)
             rest = max(0, status.st_size - offset)  # also what sets the memory for it
-            remaining = rest if length is None else min(length, rest)
-            pieces = []
-            while remaining > 0 and (piece := os.pread(descriptor, remaining, offset)):
-                pieces.append(piece)
-                offset += len(piece)
-                remaining -= len(piece)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return _read_fully(descriptor, offset, rest if length is None else min(length, rest))
         finally:
             os.close(descriptor)
 
@@ -228,6 +222,16 @@ class FolderStorage:
             share(folder, folder, self.root)
             with self._lock:
                 self._unsynced.add(parent)
+
+
+def _read_fully(descriptor: int, offset: int, length: int) -> bytes:
+    """So many bytes, or all until the end of the file: a read may return fewer."""
+    pieces = []
+    while length > 0 and (piece := os.pread(descriptor, length, offset)):
+        pieces.append(piece)
+        offset += len(piece)
+        length -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _walk(base: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[Stat]:
