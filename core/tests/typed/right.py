@@ -41,9 +41,11 @@ from holdfast.api import (
     DumpRequest,
     DumpSession,
     Engine,
+    FailedTry,
     LeaseKeeper,
     RestoreRequest,
     RestoreSession,
+    Retries,
     Staging,
     add_cleanup_failure,
     choose_names,
@@ -208,6 +210,8 @@ staging.publish()
 staging.abandon()
 
 # and storages
+retries = Retries(lambda error: FailedTry(passes=isinstance(error, ConnectionError), answered=False), patience=60.0)
+answer: int = retries.call(lambda: 1, fail=lambda error: OSError(str(error)), again=lambda: None)
 with LeaseKeeper("name", lambda: True, 60.0) as keeper:
     keeper.check()
     gone = keeper.lost.is_set()

@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.servers.seaweed import READER_ACCESS, READER_SECRET, S3Server, keys
 
 import holdfast
 import holdfast_s3.client
+from holdfast.api import Retries
 from holdfast.errors import CredentialsError, HoldfastError, UnreachableError, UsageError
 from holdfast_s3.location import Location
 from holdfast_s3.storage import S3Storage
@@ -99,7 +101,7 @@ def test_another_region_is_named(storage: S3Storage, proxy: S3Proxy) -> None:
 
 def test_what_never_answers_is_given_up(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holdfast_s3.client, "_READ", 1)
-    monkeypatch.setattr(holdfast_s3.client, "_UNKNOWN_PATIENCE", 1.0)
+    monkeypatch.setattr(holdfast_s3.client, "Retries", partial(Retries, unknown_patience=1.0))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = f"s3://first/x?endpoint=http://127.0.0.1:{silent.getsockname()[1]}"
         for call in (
@@ -110,12 +112,9 @@ def test_what_never_answers_is_given_up(server: S3Server, monkeypatch: pytest.Mo
                 call()
 
 
-def test_what_is_given_up_is_not_waited_for_as_long_again(
-    storage: S3Storage, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_given_up_is_not_waited_for_as_long_again(storage: S3Storage, proxy: S3Proxy) -> None:
     put(storage, "a/b", b"x")
-    monkeypatch.setattr(holdfast_s3.client, "_PATIENCE", 3.0)
-    monkeypatch.setattr(holdfast_s3.client, "_UNKNOWN_PATIENCE", 0.0)
+    storage._client.retries.patience, storage._client.retries.unknown_patience = 3.0, 0.0
     proxy.fault = lambda _request: "lost"
     proxy.seen.clear()
     for tries in (range(2, 100), [1]):

@@ -77,6 +77,7 @@ from holdfast.frame_decoder import FrameDecoder
 from holdfast.kinds import ObjectKind
 from holdfast.lease_keeper import LeaseKeeper
 from holdfast.part_writer import PartWriter
+from holdfast.retries import FailedTry, Retries
 from holdfast.selection import choose_names
 from holdfast.service_leases import Leases
 from holdfast.staging import Staging, check_folder, write_refusal
@@ -106,6 +107,7 @@ __all__ = [
     "Event",
     "EventType",
     "Facts",
+    "FailedTry",
     "Failure",
     "FileScratch",
     "Forwarding",
@@ -132,6 +134,7 @@ __all__ = [
     "RestoreSession",
     "Retention",
     "RetentionMode",
+    "Retries",
     "RowReader",
     "Scratch",
     "ScratchRequest",

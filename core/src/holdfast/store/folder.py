@@ -113,14 +113,11 @@ class FolderStorage:
     def fingerprint(self, folder: str) -> str:
         """The names and sizes of all files in a folder, and which file the manifest is: one look at each, no more."""
         above, _, name = folder.rpartition("/")
-        if name in ("", ".", ".."):
-            return ""
-        try:
+        with contextlib.suppress(OSError):
             if above != self._above[0]:  # the same for thousands
                 self._above = above, os.path.dirname(self._path(folder))
-            return "\n".join(sorted(_marks(f"{self._above[1]}/{name}", "")))
-        except OSError:
-            return ""
+            return _fingerprint(self._above[1], name)
+        return ""
 
     def stat(self, path: str) -> Stat:
         """Tell about a file, a link itself where it is one."""
@@ -274,6 +271,10 @@ def _look_into(folder: str, path: str) -> tuple[list[Stat], list[tuple[str, str]
         regular = stat.S_ISREG(status.st_mode)
         stats.append(Stat(path=above + name, size=status.st_size, regular=regular, version=version))
     return stats, folders
+
+
+def _fingerprint(above: str, name: str) -> str:
+    return "" if name in ("", ".", "..") else "\n".join(sorted(_marks(f"{above}/{name}", "")))
 
 
 def _marks(folder: str, above: str) -> list[str]:

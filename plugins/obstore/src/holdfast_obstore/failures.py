@@ -62,6 +62,11 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, exceptions.GenericError) and (_status(text) in _AGAIN or is_cut_off(error))
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether the service wants fewer requests."""
+    return _status(str(error).partition("\n\nDebug source")[0]) in (429, 503)
+
+
 def meaning(error: Exception, place: Place, path: str) -> Exception:
     """What an error means for whoever called the storage."""
     text, code = told(error), code_of(error)

@@ -5,10 +5,9 @@ import contextlib
 import errno
 import hashlib
 import logging
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import botocore.exceptions as broken
@@ -19,8 +18,10 @@ from urllib3.exceptions import HTTPError
 
 from holdfast.api import (
     CredentialsError,
+    FailedTry,
     HoldfastError,
     NotFoundError,
+    Retries,
     UnreachableError,
     UnsafeError,
     UsageError,
@@ -33,9 +34,6 @@ log = logging.getLogger("holdfast.storage")
 
 _CONNECT, _READ = 10, 60  # seconds
 _CONNECTIONS = 64  # that are kept; of more the client warns
-_PATIENCE = 300.0  # seconds from the first failure of a call to the last try
-_UNKNOWN_PATIENCE = 8.0  # where the service has not answered once: its address is wrong, or it is down
-_LONGEST_PAUSE = 20.0
 _BUSY = frozenset(
     {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"}
 )
@@ -69,15 +67,14 @@ _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", 
 
 
 class Client:
-    """One client for all threads; a service that is busy makes all of them wait, not only the call that it refused."""
+    """One client for all threads, which tries nothing again itself: `Retries` knows what each call was."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
         self._client: Any = None
         self._lock = threading.Lock()
-        self._pause_until = 0.0
+        self.retries = Retries(_failed_try)
         self.buffers = Buffers()
-        self._answered = False
 
     def call(
         self,
@@ -140,50 +137,16 @@ class Client:
         parameters = {"Bucket": self._location.bucket, **parameters}
         if self._location.requester_pays:
             parameters["RequestPayer"] = "requester"
-        begun, tries, unsure = time.monotonic(), 0, False
-        failed: float | None = None
-        while True:
-            self._wait_with_others()
-            try:
-                answer = method(**parameters)
-            except (*_CUT_OFF, broken.ClientError) as error:
-                self._answered |= isinstance(error, broken.ClientError)
-                unsure |= _code(error)[1] == 412
-                if unsure and again is not None and (answer := again()) is not None:
-                    return answer
-                failed = time.monotonic() if failed is None else failed
-                pause = self._pause(error, tries, time.monotonic() - (failed if self._answered else begun))
-                if pause is None:
-                    if isinstance(error, _CUT_OFF):
-                        self._answered = False  # what is to be tidied up now does not wait for it as long once more
-                    raise meaning(error, self._location, path) from error
-                tries, unsure = tries + 1, True
-                log.info("%s of %s is tried again in %.1f s: %s", operation, quote_name(path), pause, _text(error))
-                time.sleep(pause)
-            except broken.BotoCoreError as error:
-                raise meaning(error, self._location, path) from error
-            else:
-                self._answered = True
-                return answer
 
-    def _pause(self, error: Exception, tries: int, passed: float) -> float | None:
-        """Seconds until the next try, None where there is none; from zero on, so that many do not come back at once."""
-        code, status = _code(error)
-        busy = code in _BUSY or status in (429, 503)
-        known = isinstance(error, broken.ClientError)
-        if known and not (busy or code in _AGAIN or status in (500, 502, 504)):
-            return None
-        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.5 * 2**tries)) + 0.05  # noqa: S311 (no secret)
-        if passed + pause > (_PATIENCE if self._answered else _UNKNOWN_PATIENCE):
-            return None
-        if busy:
-            with self._lock:
-                self._pause_until = max(self._pause_until, time.monotonic() + pause)
-        return pause
+        def note(error: Exception, pause: float) -> None:
+            log.info("%s of %s is tried again in %.1f s: %s", operation, quote_name(path), pause, _text(error))
 
-    def _wait_with_others(self) -> None:
-        while (left := self._pause_until - time.monotonic()) > 0:
-            time.sleep(left + random.uniform(0, 0.2))  # noqa: S311 (no secret)
+        return self.retries.call(
+            partial(method, **parameters),
+            fail=lambda error: meaning(error, self._location, path),
+            note=note,
+            again=again,
+        )
 
     def _opened(self) -> Any:
         """The client, which is made by the first call: to make several at once is not safe, to use one is."""
@@ -225,6 +188,18 @@ def _code(error: BaseException | None) -> tuple[str, int]:
         str(response.get("Error", {}).get("Code", "")),
         int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
     )
+
+
+def _failed_try(error: Exception) -> FailedTry | None:
+    """What an error of the client says to whoever would try again."""
+    code, status = _code(error)
+    if isinstance(error, broken.ClientError):
+        busy = code in _BUSY or status in (429, 503)
+        passes = busy or code in _AGAIN or status in (500, 502, 504)
+        return FailedTry(passes=passes, busy=busy, doubtful=status == 412)
+    if isinstance(error, _CUT_OFF):
+        return FailedTry(passes=True, answered=False)
+    return FailedTry(passes=False, answered=False) if isinstance(error, broken.BotoCoreError) else None
 
 
 def digest_of(content: bytes, location: Location) -> dict[str, str]:
