@@ -173,6 +173,21 @@ def test_a_copy_gives_each_store_its_own(shelves: Shelves) -> None:
     assert set(shelves.opened) == {(STORE, ShelfOptions(floor=1)), (OTHER, ShelfOptions(floor=2))}
 
 
+def test_a_count_of_copies_gives_all_other_stores_the_same(shelves: Shelves, capfd: pytest.CaptureFixture[str]) -> None:
+    others = ("shelf://there", "shelf://elsewhere")
+    for other in others:
+        holdfast.copy(store=STORE, to=other)
+    shelves.opened.clear()
+    words = [word for other in others for word in ("--other-store", other)]
+    words = ["list", "--store", STORE, "--copies", "3", *words, "--store-option", "floor=1"]
+    assert run([*words, "--other-store-option", "floor=2"]) == 0
+    assert shelves.opened == [(STORE, ShelfOptions(floor=1)), *((other, ShelfOptions(floor=2)) for other in others)]
+    assert run([*words, "--other-store-option", "flor=2"]) == 2
+    assert "storage 'shelf' has no option 'flor'" in capfd.readouterr().err
+    assert run(["list", "--store", STORE, "--other-store-option", "floor=2"]) == 2
+    assert "go together" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.console import Console
-from holdfast.cli.options import json_option, output_options, store_option
+from holdfast.cli.options import assignments_option, json_option, output_options, store_option
 from holdfast.cli.text import size, table
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     "if any.",
 )
 @click.option("--other-store", "others", multiple=True, metavar="PATH|URL", help="A store that --copies looks into.")
+@assignments_option("--other-store-option", "An option of all other stores, where their storage has any.")
 @json_option(run=False)
 @output_options
 @click.pass_obj
@@ -55,6 +56,7 @@ def command(
     older_than: str | None,
     copies: int | None,
     others: tuple[str, ...],
+    other_store_options: dict[str, str],
 ) -> None:
     """List the backups of a store, or of the source NAME, oldest first."""
     from holdfast.defaults import installed
@@ -62,11 +64,12 @@ def command(
     from holdfast.errors import UsageError, quote_name
     from holdfast.garbage import no_garbage_search
     from holdfast.operations.listing import list_store
+    from holdfast.setup import StoreAddress
 
-    if copies is not None or others:
+    if copies is not None or others or other_store_options:
         if copies is None or any((state, tag, unproven_for, older_than)):
             raise UsageError("--copies and --other-store go together, and with a NAME alone")
-        _list_copies(console, store, others, copies, name)
+        _list_copies(console, store, [StoreAddress(other, other_store_options) for other in others], copies, name)
         return
     period = unproven_for if older_than is None else older_than
     click.get_current_context().with_resource(no_garbage_search())
@@ -97,7 +100,9 @@ def command(
     listing.raise_for_hidden()
 
 
-def _list_copies(console: Console, store: "StoreLike", others: tuple[str, ...], wanted: int, name: str | None) -> None:
+def _list_copies(
+    console: Console, store: "StoreLike", others: "Sequence[StoreLike]", wanted: int, name: str | None
+) -> None:
     from holdfast.defaults import installed
     from holdfast.errors import quote_name
     from holdfast.operations.copies import list_copies
