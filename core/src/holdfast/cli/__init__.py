@@ -38,6 +38,7 @@ COMMANDS = {
     "tag": "Add tags to a backup, or remove them.",
     "import": "Import backups of the earlier BackupManager.",
     "cat": "Write one stream of a backup, decompressed, to stdout.",
+    "run": "Run the jobs of holdfast.toml: what is due, or those named.",
     "config": "Check holdfast.toml, and show what holds for each job and why.",
     "metrics": "Print what a store tells of its sources as metrics for Prometheus.",
     "plugins": "List the plugins that are installed, and why any was refused.",
@@ -84,7 +85,8 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"holdfast.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
+        taken = iskeyword(cmd_name) or cmd_name == run.__name__  # which the module would take the place of here
+        module = import_module(f"holdfast.cli.{cmd_name}{'_' if taken else ''}")
         command: click.Command = module.command
         return command
 
@@ -134,6 +136,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(shell_complete(cli, {}, "holdfast", "_HOLDFAST_COMPLETE", instruction))
     choose_encoding()
     _catch_signals()
+    if "_HOLDFAST_PARENT" in os.environ:
+        from holdfast.cli.parent import watch_parent
+
+        watch_parent()
     code = run(sys.argv[1:] if arguments is None else arguments)
     flush()
     sys.exit(code)

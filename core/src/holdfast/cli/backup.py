@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 @click.command("backup", cls=CheckedCommand)
-@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@click.argument("urls", nargs=-1, metavar="URL...")
+@click.option("--plan", "plan_file", metavar="FILE", help="Make the backup of this plan, in JSON; - is standard input.")
 @store_fields_option
 @click.option("--name", help="Name of the source in the store  [default: from the URL]")
 @click.option("--codec", metavar="NAME[:LEVEL]", help="Codec  [default: zstd:1, else gzip:1, else none]")
@@ -83,13 +84,28 @@ if TYPE_CHECKING:
 @json_option(run=True)
 @output_options
 @click.pass_obj
+@click.pass_context
 def command(
-    console: Console, /, urls: tuple[str, ...], dry_run: bool, all_databases: bool, wait: float, **options: Any
+    ctx: click.Context,
+    console: Console,
+    /,
+    urls: tuple[str, ...],
+    plan_file: str | None,
+    dry_run: bool,
+    all_databases: bool,
+    wait: float,
+    **options: Any,
 ) -> None:
     """Back up one or more databases, each named by its URL.
 
     Prints the id of each new backup.
     """
+    if plan_file is not None:
+        _check_alone(ctx)
+        _back_up_plan(console, plan_file, wait, dry_run=dry_run)
+        return
+    if not urls:
+        raise click.MissingParameter(ctx=ctx, param_hint="'URL...'", param_type="argument")
     urls = tuple(dict.fromkeys(urls))
     if all_databases:
         urls = _all_databases(console, urls, options, dry_run=dry_run)
@@ -190,6 +206,39 @@ def _back_up(console: Console, url: str, options: dict[str, Any], wait: float) -
     fields = _fields(console, options)
     with Run(Operation.BACKUP, registry=registry, on_event=console.watch):
         plan = BackupPlan(source=url, **fields)
+    patience = Patience(wait, console.warn)
+    _show_backup(console, patience.until_free(lambda: backup(plan, registry=registry, on_event=console.watch)))
+
+
+def _check_alone(ctx: click.Context) -> None:
+    """Refuse what a plan says itself."""
+    others = {"plan_file", "dry_run", "wait", "store", "jobs"}  # the last two may be from the environment
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        source = ctx.get_parameter_source(name)
+        given = source is click.core.ParameterSource.COMMANDLINE
+        if given and parameter.expose_value and (name not in others or name in ("store", "jobs")):
+            raise UsageError(f"{'URL' if name == 'urls' else parameter.opts[0]} is for the plan itself to say")
+
+
+def _back_up_plan(console: Console, path: str, wait: float, *, dry_run: bool) -> None:
+    """Make the backup of a plan that a file or standard input holds, secrets included."""
+    from holdfast.defaults import installed
+    from holdfast.operations.backup import backup, preview
+    from holdfast.patience import Patience
+    from holdfast.plan import BackupPlan
+    from holdfast.run import Run
+
+    console.last_id = ""
+    registry = installed()
+    with (
+        Run(Operation.BACKUP, registry=registry, on_event=console.watch, dry_run=dry_run),
+        click.open_file(path, "rb") as file,
+    ):
+        plan = BackupPlan.from_json(file.read())
+    if dry_run:
+        _show_preview(console, preview(plan, registry=registry, on_event=console.watch))
+        return
     patience = Patience(wait, console.warn)
     _show_backup(console, patience.until_free(lambda: backup(plan, registry=registry, on_event=console.watch)))
 

@@ -20,6 +20,7 @@ from holdfast.url import DatabaseURL, secrets_of
 # Fields of a plan that a job has in other places.
 _ELSEWHERE = frozenset({"source", "store", "store_options", "run"})
 _NEVER = "never"
+_PLAIN = re.compile(r"[a-z][a-z0-9]*://(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]*(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9_./-]+)?")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 Key = tuple[str, ...]
@@ -161,8 +162,7 @@ def _source(path: Key, job: Job) -> Iterator[Problem]:
 
 def _url_problem(url: str) -> str:
     """Why a URL cannot be a source here, or nothing; of thousands, most are plain to see."""
-    scheme, mark, rest = url.partition("://")
-    if mark and scheme.isalnum() and rest and not set(rest) & set("@?%# \t\n[]") and rest.count(":") < 2:
+    if _PLAIN.fullmatch(url):
         return ""
     try:
         return "it holds a secret" if DatabaseURL.parse(url).secrets else ""

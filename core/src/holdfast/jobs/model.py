@@ -57,7 +57,7 @@ class Retry(_Table, frozen=True, kw_only=True):
 class Hooks(_Table, frozen=True, kw_only=True):
     """`hooks`: programs around a job, without a shell, with its record on their standard input."""
 
-    before: Commands | None = None  #: first; one that ends with 75 skips the job, with anything else but 0 fails it
+    before: Commands | None = None  #: first; one that ends with 75 skips the job
     after: Commands | None = None  #: if all went well
     failed: Commands | None = None  #: if anything failed
     finally_: Commands | None = field(default=None, name="finally")  #: at the end, whatever happened

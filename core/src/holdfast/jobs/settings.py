@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -127,10 +128,14 @@ def _address(store: str, config: Config, file: ConfigFile) -> StoreAddress:
     """A store by its name, path or URL; a path is relative to the folder of the file."""
     known = config.store.get(store)
     place, options = (known.url, known.options) if known else (store, {})
-    if "://" not in place:
-        place = os.path.normpath(os.path.join(file.folder, os.path.expanduser(place)))
-    return StoreAddress(place, options)
+    return StoreAddress(_absolute(place, file.folder), options)
 
 
+@cache
+def _absolute(place: str, folder: str) -> str:
+    return place if "://" in place else os.path.normpath(os.path.join(folder, os.path.expanduser(place)))
+
+
+@cache
 def _seconds(text: str | None) -> float | None:
     return None if text is None or text == "never" else parse_duration(text).total_seconds()

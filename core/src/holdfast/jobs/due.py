@@ -1,0 +1,119 @@
+"""What is due, from what the store has: any host may ask, and whatever was missed is made up for once."""
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from holdfast.host import Host
+from holdfast.plugins.registry import Registry
+from holdfast.setup import StoreAddress
+from holdfast.store.catalog import unopened_catalog
+from holdfast.store.entry import Entry
+from holdfast.store.findings import Depth
+from holdfast.url import redact
+
+_PLAIN = re.compile(r"[a-z][a-z0-9]*://(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]*(?::[0-9]{1,4})?(?:/[A-Za-z0-9_./-]*)?")
+
+
+class Occurrence(msgspec.Struct, frozen=True):
+    """One beginning of a job: those of all days lie evenly apart, shifted by a digest of its name."""
+
+    start: float
+
+    @classmethod
+    def of(cls, job: str, every: float, spread: float, now: float) -> "Occurrence":
+        """The last one until now."""
+        digest = int.from_bytes(hashlib.sha256(job.encode()).digest()[:8], "big") / 2**64
+        shift = digest * min(spread, every)
+        return cls(math.floor((now - shift) / every) * every + shift)
+
+    def run(self, job: str) -> str:
+        """The name of the run of a job."""
+        return f"{job}@{datetime.fromtimestamp(self.start, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store has of one database: its newest good backup, and when it was last checked, in seconds since 1970."""
+
+    newest: Entry | None = None
+    made: float | None = None
+    verified: float | None = None
+    drilled: float | None = None
+
+
+_NOTHING = Kept()
+
+
+class StoreRecords:
+    """The backups of a store, read once, by the URL of their database and by the name of their source."""
+
+    def __init__(self, address: StoreAddress, registry: Registry) -> None:
+        self._by_url: dict[str, list[Entry]] = defaultdict(list)
+        self._by_name: dict[str, list[Entry]] = defaultdict(list)
+        self._runs: dict[str, set[str]] = defaultdict(set)
+        self.ids: set[str] = set()
+        catalog = unopened_catalog(address, registry)
+        if not catalog.usable():
+            return  # the first backup makes it
+        for entry in catalog.listing(cached=True).entries:
+            if entry.manifest is None:
+                continue
+            self.ids |= {entry.id} if entry.good else set()
+            self._by_name[entry.name].append(entry)
+            url = plain_url(entry.manifest.source.url)
+            self._by_url[url].append(entry)
+            if entry.manifest.run and entry.good:
+                self._runs[entry.manifest.run.rpartition("@")[0]].add(url)
+
+    def of(self, url: str, name: str | None, host: Host) -> Kept:
+        """What there is of a database: under the name that it was given, else of that URL, as it is recorded."""
+        entries = self._by_name.get(name, []) if name else self._by_url.get(url, [])
+        if not entries:
+            return _NOTHING
+        ours = [entry for entry in entries if entry.manifest and _is_here(entry.manifest.source.host, host)]
+        good = [entry for entry in ours if entry.good]
+        newest = good[-1] if good else None
+        return Kept(
+            newest=newest,
+            made=newest.created_at.timestamp() if newest else None,
+            verified=_last(ours, Depth.STORED),
+            drilled=_last(ours, Depth.RESTORE),
+        )
+
+    def made_by(self, job: str) -> set[str]:
+        """The URLs of the databases that a job has backed up, as `plain_url` writes them."""
+        return self._runs.get(job, set())
+
+
+def is_due(last: float | None, every: float | None, job: str, spread: float, now: float) -> bool:
+    """Whether something that happens so often has not happened since its last occurrence."""
+    return every is not None and (last is None or last < Occurrence.of(job, every, spread, now).start)
+
+
+def plain_url(url: str) -> str:
+    """A redacted URL as it is with and without a password."""
+    return url.replace(":***@", "@", 1)
+
+
+def recorded_url(url: str) -> str:
+    """A URL as `plain_url` has it of the manifest of its backup; of thousands most hide nothing, as a look tells."""
+    return url if _PLAIN.fullmatch(url) else plain_url(redact(url))
+
+
+def _is_here(recorded: Host | None, host: Host) -> bool:
+    return recorded is None or recorded.is_same(host) or recorded.is_passing or host.is_passing
+
+
+def _last(entries: Iterable[Entry], depth: Depth) -> float | None:
+    times = (
+        finding.time.timestamp()
+        for entry in entries
+        for finding in entry.findings
+        if finding.passed and finding.depth >= depth
+    )
+    return max(times, default=None)
