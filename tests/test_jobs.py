@@ -76,6 +76,16 @@ def test_a_step_that_fails_ends_its_database_and_stops_no_other(shell: Shell) ->
     assert ran.last["message"] == "2 of 3 failed"
 
 
+def test_a_backup_of_a_part_counts_for_a_job_of_that_part_alone(shell: Shell) -> None:
+    """What is made by hand counts otherwise, whatever its run."""
+    part = 'backup.select = ["t*"]\nbackup.options = {format = "sql"}\n'
+    words = write(shell, f"{APP}[job.part]\nsource = 'sqlite:///app.db'\n{part}")
+    shell.backup("sqlite:///app.db", "-o", "format=sql", "--select", "[a-z]*")
+    assert [line["job"] for line in lines(shell.run(*words, "--due", "-n"))] == ["app"]
+    shell.backup("sqlite:///app.db")
+    assert lines(shell.run(*words, "--due", "-n")) == []
+
+
 def test_two_hosts_with_one_file_and_store_make_each_backup_once(shell: Shell) -> None:
     text = '[defaults]\nretry = {times = 50, wait = "0.1s"}\n[limits]\nparallel = 2\n'
     for name in "abcd":

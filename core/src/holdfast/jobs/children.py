@@ -55,6 +55,8 @@ class Children:
 
         One that is `tied` is ours, and ends by itself when this process is killed. `last` runs though all are stopped.
         """
+        if self.stopped.is_set() and not last:
+            return Ended(code=128 + signal.SIGTERM, errors=b"the run was ended before it")
         mark = secrets.token_hex(12)
         began = time.monotonic()
         variables = {**os.environ, **(environment or {}), MARK: mark}

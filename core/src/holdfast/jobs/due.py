@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -28,13 +29,18 @@ class Occurrence(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, job: str, every: float, spread: float, now: float) -> "Occurrence":
         """The last one until now."""
-        digest = int.from_bytes(hashlib.sha256(job.encode()).digest()[:8], "big") / 2**64
+        digest = int.from_bytes(hashlib.sha256(job.encode()).digest()[:8], "big") / 2**64 if spread else 0.0
         shift = digest * min(spread, every)
         return cls(math.floor((now - shift) / every) * every + shift)
 
     def run(self, job: str) -> str:
         """The name of the run of a job."""
-        return f"{job}@{datetime.fromtimestamp(self.start, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{job}@{_text(self.start)}"
+
+
+@lru_cache(maxsize=1024)
+def _text(start: float) -> str:
+    return f"{datetime.fromtimestamp(start, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +76,19 @@ class StoreRecords:
             if entry.manifest.run and entry.good:
                 self._runs[entry.manifest.run.rpartition("@")[0]].add(url)
 
-    def of(self, url: str, name: str | None, host: Host) -> Kept:
-        """What there is of a database: under the name that it was given, else of that URL, as it is recorded."""
+    def of(self, url: str, name: str | None, host: Host, *, whole: bool = True) -> Kept:
+        """What there is of a database: under the name that it was given, else of that URL, as it is recorded.
+
+        For a job that backs up the `whole` of it, a backup of a part is none.
+        """
         entries = self._by_name.get(name, []) if name else self._by_url.get(url, [])
         if not entries:
             return _NOTHING
-        ours = [entry for entry in entries if entry.manifest and _is_here(entry.manifest.source.host, host)]
+        ours = [
+            entry
+            for entry in entries
+            if entry.manifest and _is_here(entry.manifest.source.host, host) and not (whole and entry.part)
+        ]
         good = [entry for entry in ours if entry.good]
         newest = good[-1] if good else None
         return Kept(

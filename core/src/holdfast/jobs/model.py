@@ -3,6 +3,7 @@
 Every field may be missing. A job takes what it does not say from `[defaults]`, and what neither says from `BUILT_IN`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
@@ -141,5 +142,16 @@ BUILT_IN: dict[str, Any] = {
 }
 #: Tables whose keys a job takes over from the defaults one by one.
 TABLES = frozenset({"verify", "drill", "keep", "retry", "hooks", "ping", "backup"})
+
+
+def merged(*tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of which the later ones count, within the tables of one level key by key."""
+    result: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            result[key] = {**result.get(key, {}), **value} if key in TABLES else value
+    return result
+
+
 #: Of several ways to name a secret only one counts: a job that names it itself takes none from the defaults.
 PASSWORDS = ("password_command", "password_file", "password_env")

@@ -13,7 +13,7 @@ import msgspec
 from holdfast.decodable import decodable
 from holdfast.errors import NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.jobs.lines import Lines
-from holdfast.jobs.model import Config
+from holdfast.jobs.model import BUILT_IN, Config, merged
 
 NAME = "holdfast.toml"
 _SYSTEM = "/etc/holdfast"
@@ -41,6 +41,11 @@ class ConfigFile:
     def lines(self) -> Lines:
         """Where in it each key stands; looked for when somebody asks."""
         return Lines(self.text)
+
+    @cached_property
+    def inherited(self) -> dict[str, Any]:
+        """What a job takes over."""
+        return merged(BUILT_IN, self.document.get("defaults", {}))
 
     def place(self, *path: str) -> str:
         """Where something stands, such as `/etc/holdfast/holdfast.toml:12`."""

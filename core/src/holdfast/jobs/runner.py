@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from holdfast.defaults import default_jobs
-from holdfast.error_boundary import error_message
+from holdfast.error_boundary import error_message, translate_errors
 from holdfast.errors import HoldfastError
 from holdfast.jobs.children import Children
 from holdfast.jobs.hooks import SKIP, Hook, Pinger, run_hooks
@@ -89,7 +89,8 @@ class Runner:
             return
         with lock:
             try:
-                databases = self.selector.databases(settings, lambda text: self.caution(f"{settings.name}: {text}"))
+                with translate_errors(f"cannot look at the job {settings.name}", settings.job.source):
+                    databases = self.selector.databases(settings, lambda text: self.caution(f"{settings.name}: {text}"))
             except HoldfastError as error:
                 self._fail_job(settings, error)
                 return

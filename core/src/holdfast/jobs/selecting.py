@@ -3,10 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from holdfast.errors import UnsafeError
+from msgspec import structs
+
+from holdfast.error_boundary import scrub
+from holdfast.errors import HoldfastError, UnsafeError
 from holdfast.host import Host, this_host
 from holdfast.jobs.children import Children
 from holdfast.jobs.due import Occurrence, StoreRecords, is_due, recorded_url
@@ -17,6 +20,8 @@ from holdfast.jobs.steps import Database
 from holdfast.operations.databases import find, name_of
 from holdfast.plugins.registry import Registry
 from holdfast.setup import StoreAddress
+
+_PARTS = frozenset({"select", "exclude", "exclude_kinds", "options"})  # fields of a plan by which it may be of a part
 
 
 @dataclass
@@ -29,7 +34,7 @@ class Selector:
     forced: bool
     now: float = field(default_factory=time.time)
     missing: dict[str, str] = field(default_factory=dict)  #: by job, which databases have vanished beyond its bound
-    _records: dict[str, StoreRecords] = field(default_factory=dict)
+    _records: dict[str, StoreRecords | HoldfastError] = field(default_factory=dict)
     _hosts: dict[str | None, Host] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,22 +59,28 @@ class Selector:
         )
         source = with_password(job.source, password)
         if job.databases is None:
-            return [replace(due, url=source)] if due else []
+            return [structs.replace(due, url=source) if source != job.source else due] if due else []
         select = (job.databases,) if isinstance(job.databases, str) else job.databases
         listing = find(source, registry=self.registry, select=select, exclude=job.exclude or ())
         for warning in listing.warnings:
-            tell(warning)
+            tell(scrub(warning, source))
         self._check_missing(settings, listing, tell)
         chosen = (self._due(settings, url, name, host) for url in listing)
         return [database for database in chosen if database is not None]
 
     def records(self, address: StoreAddress) -> StoreRecords:
         """What a store has, as it was when it was first asked for."""
-        key = repr(address)
+        key = str(address.store) if not address.options else repr(address)
         with self._lock:
             if key not in self._records:
-                self._records[key] = StoreRecords(address, self.registry)
-            return self._records[key]
+                try:
+                    self._records[key] = StoreRecords(address, self.registry)
+                except HoldfastError as error:  # a store that does not answer is asked once, not by each of its jobs
+                    self._records[key] = error
+            known = self._records[key]
+        if isinstance(known, HoldfastError):
+            raise type(known)(known.message, hint=known.hint)
+        return known
 
     def _host(self, name: str | None) -> Host:
         if name not in self._hosts:
@@ -78,7 +89,8 @@ class Selector:
 
     def _due(self, settings: JobSettings, url: str, name: str | None, host: Host) -> Database | None:
         recorded = recorded_url(url)
-        kept = self.records(settings.store).of(recorded, name, host)
+        whole = not (_PARTS & (settings.job.backup or {}).keys())
+        kept = self.records(settings.store).of(recorded, name, host, whole=whole)
         arguments = (settings.name, settings.spread, self.now)
         every = settings.every
         backup = self.forced or is_due(kept.made, every, *arguments)

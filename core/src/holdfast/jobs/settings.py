@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -13,18 +12,20 @@ from holdfast.defaults import default_store
 from holdfast.duration import parse_duration
 from holdfast.errors import UsageError
 from holdfast.jobs.checking import nearest, policy_of_keep
-from holdfast.jobs.model import BUILT_IN, PASSWORDS, TABLES, Config, Job
+from holdfast.jobs.model import BUILT_IN, PASSWORDS, TABLES, Config, Job, merged
 from holdfast.jobs.reading import ConfigFile
 from holdfast.policy import Policy
 from holdfast.setup import StoreAddress
 
+_EVENTS = ("before", "after", "failed", "finally_")
+_ALONE = frozenset({*PASSWORDS, "ping"})  # a job that has one of these takes none of its kind from the defaults
 
-@dataclass(frozen=True, kw_only=True)
-class JobSettings:
+
+class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A job with all that holds for it; durations in seconds, None for never."""
 
     name: str
-    job: Job = field(repr=False)
+    job: Job
     store: StoreAddress
     copies: tuple[StoreAddress, ...]
     every: float | None
@@ -45,8 +46,7 @@ class JobSettings:
     def commands(self) -> list[str]:
         """The keys by which it runs programs."""
         keys = ["password_command"] if self.job.password_command else []
-        hooks = msgspec.to_builtins(self.job.hooks) if self.job.hooks else {}
-        keys += [f"hooks.{key}" for key, value in hooks.items() if key != "timeout" and value]
+        keys += [f"hooks.{event.rstrip('_')}" for event in _EVENTS if getattr(self.job.hooks, event, None)]
         return keys + (["ping.command"] if self.job.ping and self.job.ping.command else [])
 
 
@@ -63,12 +63,11 @@ def choose(config: Config, names: tuple[str, ...], file: ConfigFile) -> list[str
 
 def settings_of(name: str, config: Config, file: ConfigFile) -> JobSettings:
     """All that holds for a job of a file that has been checked."""
-    job = msgspec.convert(effective(name, file.document), decodable(Job))
-    default = os.path.abspath(default_store()) if os.environ.get("HOLDFAST_STORE") else default_store()
+    job = msgspec.convert(effective(name, file), decodable(Job))
     return JobSettings(
         name=name,
         job=job,
-        store=_address(default if job.store is None else job.store, config, file),
+        store=_address(_default_store() if job.store is None else job.store, config, file),
         copies=tuple(_address(store, config, file) for store in job.copy or ()),
         every=_seconds(job.every),
         spread=_seconds(job.spread) or 0.0,
@@ -81,13 +80,12 @@ def settings_of(name: str, config: Config, file: ConfigFile) -> JobSettings:
     )
 
 
-def effective(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+def effective(name: str, file: ConfigFile) -> dict[str, Any]:
     """The table of a job with what it takes from the defaults and from what is built in."""
-    merged: dict[str, Any] = {}
-    for table in _sources(name, document):
-        for key, value in table.items():
-            merged[key] = {**merged.get(key, {}), **value} if key in TABLES else value
-    return merged
+    own = file.document["job"][name]
+    if own.keys() & _ALONE:
+        return merged(*_sources(name, file.document))
+    return merged(file.inherited, own)
 
 
 def _sources(name: str, document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -122,6 +120,11 @@ def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from (((key, inner), each) for inner, each in value.items())
         else:
             yield (key,), value
+
+
+def _default_store() -> str:
+    """That of the environment is a path from where one is, the built-in one from the folder of the file."""
+    return os.path.abspath(default_store()) if os.environ.get("HOLDFAST_STORE") else default_store()
 
 
 def _address(store: str, config: Config, file: ConfigFile) -> StoreAddress:

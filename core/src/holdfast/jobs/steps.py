@@ -7,27 +7,30 @@ from typing import Any
 
 import msgspec
 
+from holdfast.error_boundary import scrub
 from holdfast.jobs.children import Children, Ended
 from holdfast.jobs.due import Kept
 from holdfast.jobs.settings import JobSettings
 from holdfast.setup import StoreAddress
-from holdfast.url import secrets_of
 
 AGAIN = frozenset({11, 15})  #: exit codes of what may be otherwise soon: a lock, no answer
 _TIMED_OUT = 1
-_PROGRAM = (sys.executable, "-m", "holdfast")
+_PROGRAM = (sys.executable, "-P", "-m", "holdfast")  # -P: no module comes from the folder that it works in
 
 
-@dataclass(frozen=True, kw_only=True)
-class Database:
+class Database(msgspec.Struct, frozen=True, kw_only=True):
     """A database of a job: its URL, in full, what its store has of it, and which steps are due."""
 
     settings: JobSettings
-    url: str = field(repr=False)
+    url: str
     recorded_url: str
     run: str
     kept: Kept
     due: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Show it without secrets."""
+        return f"Database({self.recorded_url!r})"
 
 
 @dataclass
@@ -181,5 +184,4 @@ def _read(result: StepResult, ended: Ended, database: Database) -> None:
     elif ended.code:
         text = ended.errors[-2000:].decode(errors="replace").strip()
         result.message = text or f"it ended with exit code {ended.code} and said nothing"
-    for secret in secrets_of(database.url):
-        result.message = result.message.replace(secret, "***")
+    result.message = scrub(result.message, database.url)
