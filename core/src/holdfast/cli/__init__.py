@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from holdfast.cli._waits import interrupt_waits
 from holdfast.cli.standard_streams import choose_encoding, flush, open_standard_streams
 from holdfast.errors import HoldfastError, PluginError, cleanup_notes, lower_first, os_error_text
 
@@ -292,3 +293,4 @@ def _catch_signals() -> None:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # of whoever started us: no exit code of a child would come
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     report, sys.unraisablehook = sys.unraisablehook, dropped
+    interrupt_waits()

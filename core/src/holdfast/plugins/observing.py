@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from holdfast.plugins.stray import SameProcess
 log = logging.getLogger("holdfast.plugins")
 
 PATIENCE = 5.0  # seconds that a run waits for an observer with one event; the contract says that it returns soon
+_TICK = 0.1  # seconds; of them that wait is made
 _watching = threading.local()
 _hanging: list[tuple[Any, threading.Thread]] = []  # observers that have not returned, and the threads they hang in
 
@@ -68,7 +70,7 @@ class _Observer:
                 self._thread = thread
             self._events.put(event)
             self._is_away = True
-            raised = self._outcomes.get(timeout=PATIENCE)
+            raised = self._outcome()
             self._is_away = False
         except RuntimeError as error:
             log.warning("%s is told nothing: %s", self._title, describe_error(error))
@@ -87,6 +89,16 @@ class _Observer:
             self._named = True  # it may fail at every event
             log.error("%s failed to observe '%s': %s", self._title, event.type, describe_error(raised), exc_info=raised)
         return True
+
+    def _outcome(self) -> BaseException | None:
+        """What it came to; in short waits, since a signal that comes right before one does not end it."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._outcomes.get(timeout=_TICK)
+            except queue.Empty:
+                if time.monotonic() > deadline:
+                    raise
 
     def end(self) -> None:
         """End the thread, once the plugin has returned from what it was told."""
