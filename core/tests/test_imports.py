@@ -214,6 +214,7 @@ def test_help_loads_no_command_no_registry_and_no_plugin(option: str) -> None:
             "holdfast.field_docs",
             "holdfast.url",
             "holdfast.cli.console",
+            "holdfast.cli._waits",
             "holdfast.cli.standard_streams",
             "holdfast.api",
         ),

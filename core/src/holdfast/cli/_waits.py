@@ -11,10 +11,10 @@ _AGAIN = (0.1, 0.3)  # seconds after a signal, and after that, when the main thr
 def interrupt_waits() -> None:
     """Let each signal end what the main thread waits for, also where it came a moment before the wait, or elsewhere.
 
-    Python notes a signal, and acts upon it once the main thread runs its code again. The wait for a lock, a socket or a
-    child ends for a signal that comes during it; one that comes after Python has last looked and before the wait, or that
-    the system hands to another thread, is noted and ends nothing: once in fifty presses, as measured. So a thread
-    is told of each one by the system, and interrupts the main thread a little later, by a signal that does nothing else.
+    Python notes a signal, and acts upon it once the main thread runs its code again. The wait for a lock, a socket or
+    a child ends for a signal that comes during it; one that comes after Python has last looked and before the wait, or
+    that the system hands to another thread, is noted and ends nothing: once in fifty presses, as measured. So a thread
+    is told of each one by the system, and interrupts the main thread a little later, by a signal that does no more.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
