@@ -55,6 +55,7 @@ class _Outcome:
     """Whether it has been told what became of the command, and no signal changes that any more."""
 
     is_told = False
+    code = PluginError.exit_code  # of whoever ends the process before there is another
 
 
 _outcome = _Outcome()
@@ -141,9 +142,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from holdfast.cli.parent import watch_parent
 
         watch_parent()
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    _guard_exit()
+    code = _outcome.code = run(sys.argv[1:] if arguments is None else arguments)
     flush()
-    sys.exit(code)
+    raise SystemExit(code)  # `sys.exit` may be a plugin's by now
 
 
 def run(arguments: list[str]) -> int:
@@ -260,6 +262,20 @@ def _order(error: click.ClickException) -> str | None:
 
 def _lower(text: str) -> str:
     return lower_first(text).rstrip(".")
+
+
+def _guard_exit() -> None:
+    """Let no `os._exit(0)` of a plugin, at its import or at the end of Python, make a success of what was not done."""
+    own, leave = os.getpid(), os._exit
+
+    def exit_as_it_was(status: int) -> NoReturn:
+        if os.getpid() == own and not status and _outcome.code:
+            if _outcome.code == PluginError.exit_code and not _outcome.is_told:
+                os.write(2, b"error: a plugin or library ended the process by os._exit\n")
+            status = _outcome.code
+        leave(status)
+
+    os._exit = exit_as_it_was
 
 
 def _catch_signals() -> None:

@@ -3,7 +3,9 @@
 import inspect
 import logging
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageMetadata
 from types import ModuleType
@@ -89,7 +91,7 @@ class Loader:
             self.plugins.append(replace(plugin, status="disabled", reason=f"switched off by {variable}"))
             return
         try:
-            with SameProcess():
+            with SameProcess(), redirect_stdout(sys.stderr):  # standard output is data for programs
                 module = point.load()
         except BaseException as error:
             if not is_failure(error):
