@@ -1,6 +1,7 @@
 """What the URL of a store says of a container, and the client for it."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from obstore.store import AzureStore
 from holdfast.api import Storage, UsageError, quote_name
 from holdfast_azure import PARAMETERS
 from holdfast_obstore import ObstoreOptions, Place, open_place
+from holdfast_obstore.fetching import rclone_line, rclone_options
 from holdfast_obstore.place import client_options, part_size, read_url
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
@@ -38,6 +40,8 @@ def open_container(url: str, options: ObstoreOptions) -> Storage:
         keys=_KEYS,
         part_size=part_size(given.get("part_size"), _PART_SIZE, text),
         client=client_options(given, text),
+        fetch=partial(_fetch_steps, account, parts[0], given),
+        tells_versioning=True,
     )
     config: Any = {"account_name": account}
     if given.get("endpoint"):
@@ -46,3 +50,14 @@ def open_container(url: str, options: ObstoreOptions) -> Storage:
         config["use_azure_cli"] = True
     make = partial(AzureStore, parts[0], config=config)
     return open_place(place, make, create_required=options.create == "require", ends_uploads=True)
+
+
+def _fetch_steps(account: str, container: str, given: Mapping[str, str], folder: str) -> list[str]:
+    """A call of rclone, which takes the account's key under a name of its own, and all else from the environment."""
+    words = ["rclone", "copy", "--azureblob-account", account, *rclone_options(given, endpoint="--azureblob-endpoint")]
+    words += ["--azureblob-use-az"] if given.get("cli") == "true" else []
+    return [
+        'export RCLONE_AZUREBLOB_KEY="${AZURE_STORAGE_ACCOUNT_KEY:-}"',
+        'test -n "$RCLONE_AZUREBLOB_KEY" || export RCLONE_AZUREBLOB_ENV_AUTH=true',
+        rclone_line(words, f":azureblob:{container}/{folder}", given),
+    ]

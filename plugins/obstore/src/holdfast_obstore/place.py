@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ class Place:
     keys: str  #: where keys come from, for whoever has none
     part_size: int  #: bytes
     client: Mapping[str, Any]  #: options of the client
+    fetch: Callable[[str], Sequence[str]]  #: how a folder of the place is fetched without us: lines of shell
+    tells_versioning: bool = False  #: whether an object has a version only where the place keeps versions
 
 
 def open_place(place: Place, make: Callable[..., Any], *, create_required: bool, ends_uploads: bool) -> ObstoreStorage:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import obstore
 from holdfast.api import Guarantee, HoldfastError, Leases, Stat, UnreachableError
 from holdfast_obstore.client import Client
 from holdfast_obstore.failures import is_obstore, is_past_the_end, meaning
+from holdfast_obstore.guarantees import Put, written_guarantees
 from holdfast_obstore.interrupting import interruptible
 from holdfast_obstore.upload import Upload
 
@@ -31,6 +33,7 @@ class ObstoreStorage:
         self._create_required = create_required
         self._ends_uploads = ends_uploads
         self._leases = Leases(self._get_lease, self._put_lease)
+        self._last_put: Put | None = None
 
     @contextmanager
     def writer(self, path: str) -> Iterator[Upload]:
@@ -112,6 +115,11 @@ class ObstoreStorage:
         yield Guarantee(name="create only, large objects", holds=self._create_required, detail=detail)
         ends = "after seven days, by the service" if self._ends_uploads else "only a rule of the bucket does that"
         yield Guarantee(name="unfinished uploads end", holds=True if self._ends_uploads else None, detail=ends)
+        yield from written_guarantees(self._client, self._last_put)
+
+    def fetch_steps(self, folder: str) -> Sequence[str]:
+        """Say how rclone fetches a folder."""
+        return self._client.place.fetch(self._prefix + folder)
 
     def stat(self, path: str) -> Stat:
         """Ask for the size of an object."""
@@ -162,10 +170,13 @@ class ObstoreStorage:
             return None
 
     def _put_lease(self, name: str, value: bytes, tag: dict[str, str] | None) -> bool:
+        def put(store: Any) -> None:
+            began, key = datetime.now(UTC), self._key(_LEASES + name)
+            answer = store.put(key, value, mode=tag or "create")
+            self._last_put = Put(key=key, began=began, ended=datetime.now(UTC), answer=answer)
+
         try:
-            self._client.call(
-                _LEASES + name, lambda store: store.put(self._key(_LEASES + name), value, mode=tag or "create")
-            )
+            self._client.call(_LEASES + name, put)
         except (FileExistsError, FileNotFoundError):  # changed, or removed, by another
             return False
         return True
