@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from support.databases import make_database
@@ -90,6 +91,59 @@ def test_services_that_know_no_batches_delete_one_by_one(storage: S3Storage, pro
     proxy.fault = first("POST", r"\?delete", fault)
     storage.delete_many(["a/a", "a/b", "a/none"])
     assert [stat.path for stat in storage.list()] == ["a/c"]
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "522"])
+def test_what_a_network_or_a_proxy_of_the_service_spoils_is_sent_again(
+    storage: S3Storage, proxy: S3Proxy, fault: str
+) -> None:
+    proxy.fault = first("PUT", "a/b", fault)
+    put(storage, "a/b", b"x" * 1000)
+    assert storage.read("a/b") == b"x" * 1000
+
+
+def test_what_a_rule_has_archived_is_neither_damaged_nor_refused_to_the_key(
+    server: S3Server, proxy: S3Proxy, prefix: str, tmp_path: Path
+) -> None:
+    """Its rule may have moved all but the newest: the list goes on, and nothing is said of what cannot be read."""
+    del server  # whose keys are needed
+    store, source = proxy.url("first", prefix), f"sqlite:///{make_database(tmp_path / 'app.db')}"
+    old, new = (holdfast.backup(source, store=store) for _ in range(2))
+    proxy.fault = lambda request: "archived" if request.method == "GET" and old.id in request.path else ""
+    listed = holdfast.list_backups(store)
+    assert {each.id: each.state for each in listed} == {old.id: "unknown", new.id: "complete"}
+    assert "archived by the service" in next(each.problem for each in listed if each.id == old.id)
+    for what in ("database.sqlite.zst", "backup_manifest.json"):
+        proxy.fault = lambda request, what=what: (  # type: ignore[misc]
+            "archived" if request.method == "GET" and f"{new.id}/{what}" in request.path else ""
+        )
+        with pytest.raises(HoldfastError, match="archived by the service") as caught:
+            holdfast.restore(new, f"sqlite:///{tmp_path}/restored.db", store=store)
+        assert caught.value.exit_code not in (12, 13)
+    assert holdfast.list_backups(store)[-1].state == "complete"
+
+
+def test_marks_of_folders_that_consoles_make_are_no_backups(server: S3Server, prefix: str, tmp_path: Path) -> None:
+    store, source = server.url("first", prefix), f"sqlite:///{make_database(tmp_path / 'app.db')}"
+    backup, client = holdfast.backup(source, store=store), server.client()
+    folders = ("", "app/", f"app/{backup.id}/", f"app/{backup.id}/findings/", "app/20200101T000000Z-aaaaaa/", "other/")
+    for folder in folders:
+        client.put_object(Bucket="first", Key=f"{prefix}/{folder}", Body=b"")
+    holdfast.prune(store=store, keep_last=1)
+    assert [(each.id, each.state) for each in holdfast.list_backups(store)] == [(backup.id, "complete")]
+    assert holdfast.verify(backup, store=store)[0].passed
+    holdfast.backup(source, store=store)
+    holdfast.delete(backup, store=store)
+    assert len(holdfast.list_backups(store)) == 1
+
+
+@pytest.mark.parametrize("name", ["a b", "50%25 + more", "e\u0301", "\u00e9", "dots.in.it", "a=b&c"])
+def test_any_folder_of_a_bucket_holds_a_store(server: S3Server, prefix: str, name: str, tmp_path: Path) -> None:
+    store = server.url("first", f"{prefix}/{quote(name)}")
+    backup = holdfast.backup(f"sqlite:///{make_database(tmp_path / 'app.db')}", store=store)
+    assert [each.id for each in holdfast.list_backups(store)] == [backup.id]
+    keys = server.client().list_objects_v2(Bucket="first", Prefix=f"{prefix}/{name}/app/{backup.id}/")
+    assert keys["KeyCount"] >= 4
 
 
 def test_another_region_is_named(storage: S3Storage, proxy: S3Proxy) -> None:

@@ -20,6 +20,9 @@ _ERRORS = {
     "404": (404, "NoSuchUpload", "The specified upload does not exist."),
     "400": (400, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-central-1'"),
     "error in 200": (200, "InternalError", "We encountered an internal error. Please try again."),
+    "archived": (403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
+    "other bytes": (400, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match"),
+    "522": (522, "", "Connection timed out"),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
 }
 _CONDITIONS = ("if-none-match", "if-match")

@@ -14,7 +14,18 @@ _TOLD = re.compile(r"<Message>(.*?)(?:\s*RequestId:.*?)?</Message>", re.DOTALL)
 _NO_CONTAINER = frozenset({"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled"})
 _TAKEN = frozenset({"", "BlobAlreadyExists", "PreconditionFailed", "ConditionNotMet", "UnmodifiedSince"})
 _FULL = frozenset({"AccountLimitExceeded", "QuotaExceeded", "InsufficientStorage", "StorageQuotaExceeded"})
-_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 509, *range(520, 528)})  # the last are of proxies
+_ARCHIVED = frozenset({"BlobArchived", "BlobBeingRehydrated"})
+# A conflict too, and no other request's that will have ended: somebody holds the object, or a policy does.
+_HELD = frozenset(
+    {
+        "BlobImmutableDueToPolicy",
+        "ImmutabilityPolicyDeleteOnLockedPolicy",
+        "LeaseIdMissing",
+        "LeaseIdMismatchWithBlobOperation",
+        "SnapshotsPresent",
+    }
+)
 _NO_KEY = ("token request", "credential", "service account", "metadata server", "bearer token", "az account")
 
 
@@ -58,7 +69,7 @@ def may_pass(error: Exception) -> bool:
     """Whether it may help to try once more."""
     text = str(error).partition("\n\nDebug source")[0]
     if isinstance(error, exceptions.AlreadyExistsError | exceptions.PreconditionError):
-        return code_of(error) not in _TAKEN  # 409 is somebody else at the same time too
+        return code_of(error) not in _TAKEN | _HELD | _ARCHIVED  # 409 is somebody else at the same time too
     return isinstance(error, exceptions.GenericError) and (_status(text) in _AGAIN or is_cut_off(error))
 
 
@@ -79,6 +90,13 @@ def meaning(error: Exception, place: Place, path: str) -> Exception:
         )
     if code in _FULL or status == 507:
         return OSError(errno.ENOSPC, text, path)
+    if code in _ARCHIVED:
+        return OSError(errno.EBUSY, f"it is archived by the service, and to be made hot there first: {text}", path)
+    if code in _HELD:
+        return HoldfastError(
+            f"the service keeps what is there, {what}",
+            hint="end the lease of it, or wait until its policy does",
+        )
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "there is no such object", path)
     if isinstance(error, exceptions.AlreadyExistsError | exceptions.PreconditionError) and code in _TAKEN:

@@ -37,7 +37,10 @@ _CONNECTIONS = 64  # that are kept; of more the client warns
 _BUSY = frozenset(
     {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"}
 )
-_AGAIN = _BUSY | {"InternalError", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted", "BadDigest"}
+_AGAIN = _BUSY | {"InternalError", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted"}
+_SPOILT = frozenset({"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"})  # on its way to the service
+_AGAIN_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 509, *range(520, 528)})  # the last are of proxies
+_ARCHIVED = frozenset({"InvalidObjectState", "InvalidTargetStorageClass"})
 _REFUSED = frozenset(
     {
         "AccessDenied",
@@ -195,7 +198,7 @@ def _failed_try(error: Exception) -> FailedTry | None:
     code, status = _code(error)
     if isinstance(error, broken.ClientError):
         busy = code in _BUSY or status in (429, 503)
-        passes = busy or code in _AGAIN or status in (500, 502, 504)
+        passes = busy or code in _AGAIN | _SPOILT or status in _AGAIN_STATUS
         return FailedTry(passes=passes, busy=busy, doubtful=status == 412)
     if isinstance(error, _CUT_OFF):
         return FailedTry(passes=True, answered=False)
@@ -245,10 +248,8 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
     code, status = _code(error)
     text = _text(error)
     what = f"{location.text}{': ' + quote_name(path) if path else ''}: {text}"
-    if is_missing(error):
-        return FileNotFoundError(errno.ENOENT, "there is no such object", path)
-    if code in ("PreconditionFailed", "412") or status == 412:
-        return FileExistsError(errno.EEXIST, "there is such an object", path)
+    if (of_system := _as_of_the_system(error, path)) is not None:
+        return of_system
     if code == "NoSuchBucket":
         return NotFoundError(
             f"there is no bucket {quote_name(location.bucket)}: {text}",
@@ -264,13 +265,11 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
         )
     if isinstance(error, broken.ProfileNotFound | broken.UnauthorizedSSOTokenError | broken.SSOTokenLoadError):
         return CredentialsError(f"no key for {location.text}: {text}")
-    if code in _ELSEWHERE or status in (301, 307):
+    if code in _ELSEWHERE or status in (301, 302, 307, 308):
         return UsageError(
             f"the bucket is in another region than {location.region or 'the one that was taken'}, {what}",
             hint="name its region by ?region=",
         )
-    if code in _FULL or status == 507:
-        return OSError(errno.ENOSPC, text, path)
     if code == "NotImplemented" or status == 501:
         return UnsafeError(
             f"the service cannot do what a store needs, {what}",
@@ -282,3 +281,18 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
     if isinstance(error, _CUT_OFF) or status >= 500:
         return UnreachableError(f"the service of {what}")
     return HoldfastError(f"the service cannot do it, {what}")
+
+
+def _as_of_the_system(error: Exception, path: str) -> OSError | None:
+    """The error of a file system that says the same, None where there is none."""
+    code, status = _code(error)
+    if is_missing(error):
+        return FileNotFoundError(errno.ENOENT, "there is no such object", path)
+    if code in ("PreconditionFailed", "412") or status == 412:
+        return FileExistsError(errno.EEXIST, "there is such an object", path)
+    if code in _FULL or status == 507:
+        return OSError(errno.ENOSPC, _text(error), path)
+    if code in _ARCHIVED:
+        text = f"it is archived by the service, and to be restored there first: {_text(error)}"
+        return OSError(errno.EBUSY, text, path)
+    return None
