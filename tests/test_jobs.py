@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.commandline import Shell
+from support.disks import own_mounts
 from support.servers.mariadb import MariaDB, mariadb
 from support.servers.postgres import PostgresServer, postgres_server
 
@@ -187,6 +190,36 @@ def test_hooks_get_the_record_and_keep_no_backup_from_being_made(shell: Shell) -
     (skipped,) = lines(shell.run(*words, "app"))
     assert (skipped["type"], "75" in skipped["reason"]) == ("skipped", True)
     assert len(shell.listing()) == 1
+
+
+def test_as_the_pod_of_a_cron_job_it_needs_no_home_no_user_and_nothing_but_its_volumes(shell: Shell) -> None:
+    """A root file system that cannot be written, a /tmp of its own, a user that no passwd knows."""
+    own_mounts()
+    write(shell, f"{APP}drill.every = '1d'\nkeep.last = 3\n")
+    printed = shell.run("schedule", "kubernetes", "--config", "holdfast.toml").stdout
+    pod = json.loads(printed)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert mounts == ["/tmp", "/etc/holdfast", str(shell.store)]
+    shell.store.mkdir()
+    (shell.folder / "tmp").mkdir()
+    confine = (
+        'mount --make-rprivate / && cd "$0" && mount --bind backups backups && mount --bind tmp tmp && cd "$0" && '
+        "mount -o remount,bind,ro / && (mount -o remount,bind,ro /tmp || :) 2> /dev/null && ! touch x 2> /dev/null && "
+        'exec setpriv --ambient-caps=-all --inh-caps=-all "$@"'
+    )
+    user = pod["securityContext"]["runAsUser"]
+    way = ("unshare", "--user", f"--map-user={user}", f"--map-group={user}", "--mount", "--keep-caps")
+    environment = {each["name"]: each["value"].replace("/tmp", f"{shell.folder}/tmp") for each in container["env"]}
+    kept = {"PATH": os.environ["PATH"], **environment}
+    words = [sys.executable, "-m", *container["command"][:-1], "holdfast.toml", "--json"]
+    done = subprocess.run(
+        [*way, "sh", "-c", confine, shell.folder, *words], env=kept, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert [step["step"] for step in line["steps"]] == ["backup", "drill", "prune"]
+    assert shell.listing()[0]["state"] == "proven"
 
 
 def check_fleet(shell: Shell, source: str, drop: Any, *, password: bool = False) -> None:

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from holdfast.errors import CredentialsError, HoldfastError
-from holdfast.jobs import hooks, runner
+from holdfast.errors import CredentialsError, HoldfastError, UsageError
+from holdfast.jobs import hooks, runner, schedules
 from holdfast.jobs.checking import checked
 from holdfast.jobs.children import Children
 from holdfast.jobs.due import Kept, Occurrence, is_due
@@ -199,3 +199,20 @@ def test_a_ping_that_fails_is_told_without_its_url(fault: str, tmp_path: Path, m
         ping.start()
     assert len(said) == 1
     assert "secret-uuid" not in said[0]
+
+
+def test_units_and_lines_of_cron_say_what_is_to_be_run(tmp_path: Path) -> None:
+    folder = tmp_path / "a %b"
+    folder.mkdir()
+    (folder / "holdfast.toml").write_text('[defaults]\ncopy = ["/c d", "s3://b"]\n[job.a]\nsource = "sqlite:///a"\n')
+    file = read_config(str(folder / "holdfast.toml"), trusted=True)
+    folders = schedules.stores_in_files(checked(file), file)
+    assert folders == [f"{folder}/backups", "/c d"]
+    unit = schedules.systemd(file, folders, every="10m", seconds=600, user="u")
+    assert f'--config "{tmp_path}/a %%b/holdfast.toml"\n' in unit
+    assert 'ReadWritePaths="/c d"\n' in unit
+    assert f"--config '{tmp_path}/a \\%b/holdfast.toml' >" in schedules.cron(file, seconds=600, user="u")
+    times = {60: "*/1 * * * *", 900: "*/15 * * * *", 3600: "0 */1 * * *", 86400: "0 0 * * *"}
+    assert {seconds: schedules.cron_times(seconds) for seconds in times} == times
+    with pytest.raises(UsageError):
+        schedules.cron_times(420)

@@ -40,6 +40,7 @@ COMMANDS = {
     "import": "Import backups of the earlier BackupManager.",
     "cat": "Write one stream of a backup, decompressed, to stdout.",
     "run": "Run the jobs of holdfast.toml: what is due, or those named.",
+    "schedule": "Print a timer, a line of cron or a CronJob that has run called.",
     "config": "Check holdfast.toml, and show what holds for each job and why.",
     "metrics": "Print what a store tells of its sources as metrics for Prometheus.",
     "plugins": "List the plugins that are installed, and why any was refused.",
