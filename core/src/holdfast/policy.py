@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import InitVar, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.duration import parse_duration
@@ -87,7 +88,7 @@ class Policy:
         """Whether nothing would ever go: there is neither a maximum nor a keep-rule."""
         return not self.has_keep_rules and self.max_age_days is None and self.max_backups is None
 
-    @property
+    @cached_property
     def has_keep_rules(self) -> bool:
         """Whether there is any rule that keeps by number or period; kept tags only protect."""
         rules = (self.keep_last, self.keep_within_days, *map(self.period, PERIODS))
@@ -293,16 +294,21 @@ def _kept_by(good: Sequence[Candidate], policy: Policy) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {candidate.id: [] for candidate in good}
     for candidate in good[: policy.keep_last or 0]:
         kept[candidate.id].append("keep-last")
-    for candidate in good:
-        if policy.keep_within_days is not None and not _older(candidate.at, good[0].at, policy.keep_within_days):
-            kept[candidate.id].append("keep-within")
+    for candidate in good if policy.keep_within_days is not None else ():
+        if _older(candidate.at, good[0].at, policy.keep_within_days or 0):
+            break
+        kept[candidate.id].append("keep-within")
     for name, key in PERIODS.items():
+        most = policy.period(name) or 0
         seen: set[tuple[int, ...]] = set()
-        for candidate in good:
+        for candidate in good if most else ():
             period = key(candidate.at.astimezone(UTC))
-            if period not in seen and len(seen) < (policy.period(name) or 0):
-                seen.add(period)
-                kept[candidate.id].append(f"keep-{name}")
+            if period in seen:
+                continue
+            if len(seen) == most:  # all that follow are older
+                break
+            seen.add(period)
+            kept[candidate.id].append(f"keep-{name}")
     return kept
 
 

@@ -7,36 +7,17 @@ import click
 from holdfast.api import Operation
 from holdfast.cli.console import Console
 from holdfast.cli.options import json_option, output_options, store_option, wait_option
-from holdfast.policy import MAX_SHRINK
+from holdfast.cli.policy_options import policy_options
 
 if TYPE_CHECKING:
     from holdfast.operations.prune import Choice
     from holdfast.setup import StoreLike
 
-_COUNT = click.IntRange(1)
-
 
 @click.command("prune")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @store_option
-@click.option("--max-age", metavar="DURATION", help="Delete what is older, such as 30d or 36h.")
-@click.option("--max-age-days", type=click.FloatRange(0), metavar="DAYS", help="The same in days.")
-@click.option("--max-backups", type=click.IntRange(0), metavar="N", help="Delete all but the newest N.")
-@click.option("--keep-last", type=_COUNT, metavar="N", help="Keep the newest N.")
-@click.option("--keep-hourly", type=_COUNT, metavar="N", help="Keep the newest of each of the newest N hours.")
-@click.option("--keep-daily", type=_COUNT, metavar="N", help="… of each of the newest N days (UTC).")
-@click.option("--keep-weekly", type=_COUNT, metavar="N", help="… of each of the newest N weeks (ISO 8601).")
-@click.option("--keep-monthly", type=_COUNT, metavar="N", help="… of each of the newest N months.")
-@click.option("--keep-yearly", type=_COUNT, metavar="N", help="… of each of the newest N years.")
-@click.option("--keep-within", metavar="DURATION", help="Keep all of so long before the newest, such as 30d.")
-@click.option("--keep-tag", "keep_tags", multiple=True, metavar="TAG", help="Keep backups with this tag, always.")
-@click.option(
-    "--max-shrink",
-    type=click.FloatRange(0, 100),
-    default=MAX_SHRINK,
-    metavar="PERCENT",
-    help="What shrank by more replaces no other until it has the tag `confirmed`  [default: 90]",
-)
+@policy_options
 @click.option("--allow-last", is_flag=True, help="Delete even the newest good and the newest proven backup.")
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, and why; delete nothing.")

@@ -7,36 +7,28 @@ then left of it belongs to nobody and is removed by the next prune, or the next 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from holdfast.api import EventType, Operation, Watcher
-from holdfast.errors import LockedError, NotFoundError, PartialError, UsageError, os_error_text
+from holdfast.errors import LockedError, NotFoundError, PartialError, os_error_text
+from holdfast.operations._deciding import DecidedSource, check_policy, clock_of, decide_source
 from holdfast.patience import Patience
 from holdfast.plugins.registry import Registry
 from holdfast.policy import (
     AHEAD,
     NEWEST_GOOD,
-    SKEW,
-    Candidate,
-    Decision,
     Policy,
-    decide,
-    has_stood_still,
-    is_ahead,
 )
 from holdfast.run import Run
 from holdfast.setup import StoreLike
 from holdfast.store import removal
 from holdfast.store.catalog import Catalog, open_catalog
 from holdfast.store.entry import Entry, Listing, hidden_source
-from holdfast.store.findings import State
-from holdfast.store.lineage import lineages, mixture
 from holdfast.store.readers import deleting
 from holdfast.store.renames import renamed_hint
 from holdfast.store.retention import retentions_of, until_text
-from holdfast.store.store_clock import store_time
 
 log = logging.getLogger("holdfast.prune")
 
@@ -157,16 +149,6 @@ def _protected(choice: Choice) -> str:
     return f"kept {choice.name}/{choice.id}, {' and '.join(choice.reasons)}, which the policy would delete"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """The backups of one source by id, with what is decided about them."""
-
-    name: str
-    entries: dict[str, Entry] = field(repr=False)
-    decisions: list[Decision]
-    mixture: str  # what to say where they are of several databases
-
-
 def prune(
     policy: Policy,
     *,
@@ -189,14 +171,18 @@ def prune(
     is for readers to end.
     """
     with Run(Operation.PRUNE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
-        _check_policy(policy)
+        check_policy(policy)
         catalog = open_catalog(store, registry)
         listing = catalog.listing()
         unfinished = set() if dry_run else removal.unfinished_objects(catalog)
-        clock = _clock(catalog, listing, policy, now, dry_run=dry_run, allow_last=allow_last)
+        clock = clock_of(catalog.storage, listing, policy, now, dry_run=dry_run, allow_last=allow_last)
+        entries: dict[str, list[Entry]] = {name: [] for name in _names(catalog, listing, names)}
+        for entry in listing.entries:
+            if entry.name in entries:
+                entries[entry.name].append(entry)
         sources = [
-            _decide(name, catalog, listing, policy, clock, allow_last=allow_last)
-            for name in _names(catalog, listing, names)
+            decide_source(name, catalog.storage, each, policy, clock, allow_last=allow_last)
+            for name, each in entries.items()
         ]
         run.emit(EventType.STARTED, store=catalog.storage.location, names=[source.name for source in sources])
         choices: list[Choice] = []
@@ -223,52 +209,6 @@ def prune(
         return result
 
 
-def _check_policy(policy: Policy) -> None:
-    if policy.empty:
-        raise UsageError(
-            "the policy is empty: it would keep everything"
-            + (", because kept tags only protect" if policy.keep_tags else ""),
-            hint="give a maximum (--max-age, --max-backups) or a rule such as --keep-last or --keep-daily",
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Clock:
-    """The time it is, the time that ages are counted to, and what to say where that is not the time of this host."""
-
-    now: datetime
-    reach: datetime
-    text: str = ""
-
-
-def _clock(
-    catalog: Catalog, listing: Listing, policy: Policy, now: datetime | None, *, dry_run: bool, allow_last: bool
-) -> _Clock:
-    """By a clock that is ahead every backup is too old.
-
-    The server of a share has a clock of its own, and the earlier of the two is taken. By no clock does anything become
-    too old while no backup is made at all.
-    """
-    time, texts = now or datetime.now(UTC), []
-    stores = None if now is not None or dry_run else store_time(catalog.storage)
-    if stores is not None and abs(stores - time) > SKEW:
-        texts.append(
-            f"the clock of this host says {time:%Y-%m-%d %H:%M} (UTC), and that of the store {stores:%Y-%m-%d %H:%M}: "
-            "see which is wrong; ages are counted to the earlier"
-        )
-        time = min(stores, time)
-    begun = (entry.created_at for entry in listing.entries if entry.manifest and not is_ahead(entry.created_at, time))
-    newest = max(begun, default=time)
-    if allow_last or not has_stood_still(newest, policy, time):
-        return _Clock(now=time, reach=time, text="; ".join(texts))
-    days = (time - newest) / timedelta(days=1)
-    texts.append(
-        f"the newest backup of all is {days:.1f} days old: either no backup has been made since, or the clock of this "
-        "host is wrong; ages are counted to that backup, and --allow-last counts them to now"
-    )
-    return _Clock(now=time, reach=newest, text="; ".join(texts))
-
-
 def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[str]:
     """The sources to prune; one that is not there is a `NotFoundError`."""
     there = sorted({entry.name for entry in listing.entries} | {left.partition("/")[0] for left in listing.leftovers})
@@ -277,46 +217,6 @@ def _names(catalog: Catalog, listing: Listing, wanted: Sequence[str]) -> list[st
             hint = renamed_hint(catalog.storage, name)
             raise NotFoundError(f"no backups of '{name}' (there are: {', '.join(there) or 'none'})", hint=hint)
     return [name for name in there if not wanted or name in wanted]
-
-
-def _decide(
-    name: str, catalog: Catalog, listing: Listing, policy: Policy, clock: _Clock, *, allow_last: bool
-) -> _Source:
-    """Decide on the backups of a source, and where they are of several databases on those of each by themselves."""
-    entries = {entry.id: entry for entry in listing.entries if entry.name == name}
-    groups = lineages(catalog.storage, name, list(entries.values()))
-    decisions = [
-        decision
-        for group in groups
-        for decision in _decide_group([*map(_candidate, group)], policy, clock, allow_last=allow_last)
-    ]
-    order = {backup_id: position for position, backup_id in enumerate(entries)}
-    decisions.sort(key=lambda decision: order[decision.id], reverse=True)
-    return _Source(name=name, entries=entries, decisions=decisions, mixture=mixture(name, groups))
-
-
-def _decide_group(group: Sequence[Candidate], policy: Policy, clock: _Clock, *, allow_last: bool) -> Sequence[Decision]:
-    decisions = decide(group, policy, now=clock.reach, allow_last=allow_last)
-    if clock.reach == clock.now:
-        return decisions
-    # What is kept against the policy as the newest is told as ever.
-    by_now = {decision.id: decision for decision in decide(group, policy, now=clock.now, allow_last=allow_last)}
-    return [by_now[each.id] if each.keep and by_now[each.id].protected else each for each in decisions]
-
-
-def _candidate(entry: Entry) -> Candidate:
-    return Candidate(
-        id=entry.id,
-        at=entry.created_at,
-        good=entry.good,
-        proven=entry.state is State.PROVEN,
-        pinned=entry.pinned,
-        tags=entry.tags,
-        unknown=bool(entry.doubt),
-        size=entry.manifest.size if entry.manifest else None,
-        content=entry.manifest.content if entry.manifest else "",
-        part=entry.part,
-    )
 
 
 def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> list[str]:
@@ -328,7 +228,7 @@ def _sweep(catalog: Catalog, name: str, listing: Listing, *, dry_run: bool) -> l
 
 def _carry_out(
     catalog: Catalog,
-    source: _Source,
+    source: DecidedSource,
     policy: Policy,
     run: Run,
     on_choice: Callable[[Choice], None] | None,
