@@ -70,13 +70,21 @@ $(VENV)/.ready-azurite: $(VENV)/.ready-python
 	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV)/azurite azurite@$(AZURITE) > /dev/null
 	@touch $@
 
+# What looks for faults of accessibility in pages, for the tests of the report in a browser.
+AXE := 4.14.1
+$(VENV)/.ready-axe: $(VENV)/.ready-python
+	@.ci/prepare test
+	@echo "installing axe-core into $(VENV) …"
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV)/axe axe-core@$(AXE) > /dev/null
+	@touch $@
+
 demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
 	@PATH="$$(realpath $(BIN)):$$PATH" docs/demo
 
 # They wait for servers, locks and what is meant to be silent: one more than there are cores keeps those busy.
 WORKERS ?= 3
-test: $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-azurite
+test: $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-azurite $(VENV)/.ready-axe
 	@.ci/prepare test
 	@PATH="$$(realpath $(BIN)):$$PATH" PYTEST_DEBUG_TEMPROOT="$$($(BIN)/python tests/support/servers/place.py)" \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 $(ARGS)

@@ -150,6 +150,7 @@ COMMAND_LINES = {
     "import": ["."],
     "cat": ["latest"],
     "metrics": [],
+    "report": ["report.html"],
     "undelete": [],  # of a store that keeps no versions, as it says once it is open
 }
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from holdfast.plugins.registry import Registry
     from holdfast.policy import Policy
     from holdfast.record import Backup
-    from holdfast.watching import metrics
+    from holdfast.watching import metrics, report
 
     __version__: str
 
@@ -116,6 +116,7 @@ _HOMES = {
     "pin": "housekeeping",
     "prune": "housekeeping",
     "rename": "housekeeping",
+    "report": "watching",
     "restore": "functions",
     "tag": "housekeeping",
     "undelete": "operations.undelete",
@@ -174,6 +175,7 @@ __all__ = [
     "pin",
     "prune",
     "rename",
+    "report",
     "restore",
     "tag",
     "undelete",

@@ -2,19 +2,27 @@
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 from holdfast.api import Storage
 from holdfast.defaults import installed
 from holdfast.duration import parse_duration
 from holdfast.errors import UsageError
+from holdfast.operations import report as report_operation
 from holdfast.operations.metrics import measure
+from holdfast.operations.report import Report
 from holdfast.plugins.registry import Registry
+from holdfast.policy import Policy
 from holdfast.rendering.exposition import exposition
+from holdfast.rendering.page import page
 from holdfast.setup import StoreAddress
 
-__all__ = ["metrics"]
+OLDER_THAN, UNPROVEN_FOR = "26h", "8d"
+"""When a report calls a source overdue if nobody says it: of nightly backups, and of weekly drills."""
+
+__all__ = ["metrics", "report"]
 
 
 def metrics(
@@ -33,8 +41,6 @@ def metrics(
 
         Path("holdfast.prom").write_text(holdfast.metrics("./backups", older_than="26h", unproven_for="8d"))
     """
-    from importlib.metadata import version
-
     measured = measure(
         [StoreAddress(store, store_options) for store in stores or (None,)], registry=registry or installed()
     )
@@ -43,6 +49,56 @@ def metrics(
         version=version("holdfast"),
         max_age=_period("older_than", older_than),
         max_unproven=_period("unproven_for", unproven_for),
+    )
+
+
+def report(
+    *stores: str | os.PathLike[str] | Storage,
+    store_options: Mapping[str, Any] | None = None,
+    older_than: str | timedelta = OLDER_THAN,
+    unproven_for: str | timedelta = UNPROVEN_FOR,
+    policy: Policy | None = None,
+    registry: Registry | None = None,
+) -> str:
+    """One page of HTML on stores, for people; without a store on that of `HOLDFAST_STORE`.
+
+    What is overdue by `older_than` and `unproven_for` comes first; with a `policy` it says what `prune` would delete.
+    What cannot be read is told on the page, and is no error: a page without it would say that all is well.
+
+    Example::
+
+        Path("backups.html").write_text(holdfast.report("./backups", policy=holdfast.Policy(keep_daily=14)))
+    """
+    return page(
+        made_report(
+            *stores,
+            store_options=store_options,
+            older_than=older_than,
+            unproven_for=unproven_for,
+            policy=policy,
+            registry=registry,
+        )
+    )
+
+
+def made_report(
+    *stores: str | os.PathLike[str] | Storage,
+    store_options: Mapping[str, Any] | None = None,
+    older_than: str | timedelta = OLDER_THAN,
+    unproven_for: str | timedelta = UNPROVEN_FOR,
+    policy: Policy | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """What `report` writes a page of."""
+    if policy is not None and not isinstance(policy, Policy):
+        raise UsageError(f"policy is of type {type(policy).__name__}, expected a holdfast.Policy")
+    return report_operation.report(
+        [StoreAddress(store, store_options) for store in stores or (None,)],
+        registry=registry or installed(),
+        older_than=_period("older_than", older_than) or timedelta(0),
+        unproven_for=_period("unproven_for", unproven_for) or timedelta(0),
+        policy=policy,
+        now=datetime.now(UTC),
     )
 
 

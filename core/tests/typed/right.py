@@ -149,6 +149,7 @@ checked: StoreCheck = holdfast.check_store(STORE, registry=registry)
 asked: dict[str, bool | None] = {each.name: each.holds for each in checked.guarantees}
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
 told: str = holdfast.metrics(STORE, "s3://bucket", older_than="26h", unproven_for=timedelta(days=8), registry=registry)
+told = holdfast.report(STORE, older_than="26h", policy=Policy(keep_daily=7), registry=registry)
 urls: list[str] = holdfast.list_databases("memory://host", select=["a*"], exclude=("b",), registry=registry)
 holdfast.delete(record, store=STORE, allow_last=True)
 deleted: list[DeletedBackup] = holdfast.list_deleted(STORE, registry=registry)

@@ -43,6 +43,7 @@ COMMANDS = {
     "schedule": "Print a timer, a line of cron or a CronJob that has run called.",
     "config": "Check holdfast.toml, and show what holds for each job and why.",
     "metrics": "Print what a store tells of its sources as metrics for Prometheus.",
+    "report": "Write one page of HTML: what is overdue or unproven, and the history of each source.",
     "plugins": "List the plugins that are installed, and why any was refused.",
     "schema": "Print JSON Schemas of plans, manifests and options.",
     "completion": "Print the completion script of a shell.",

@@ -149,14 +149,16 @@ def stores_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(store_options_option(command))
 
 
-def overdue_options(text: str) -> Decorator:
-    """`--older-than` and `--unproven-for`, with what they do."""
+def overdue_options(text: str, defaults: tuple[str | None, str | None] = (None, None)) -> Decorator:
+    """`--older-than` and `--unproven-for`, with what they do and what they are if they are not given."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         age = f"{text} without a good backup within TIME, such as 26h."
         proof = f"{text} that no drill has proven within TIME, such as 8d."
-        unproven = click.option("--unproven-for", metavar="TIME", help=proof)
-        return click.option("--older-than", metavar="TIME", help=age)(unproven(command))
+        for name, default, about in (("--unproven-for", defaults[1], proof), ("--older-than", defaults[0], age)):
+            option = click.option(name, metavar="TIME", default=default, show_default=bool(default), help=about)
+            command = option(command)
+        return command
 
     return decorate
 

@@ -17,6 +17,8 @@ from holdfast.store.findings import State, proven_at
 from holdfast.store.lineage import are_mixed, lineages, mixture
 from holdfast.store.overlap import share_a_place
 
+_NOT_GOOD = (State.DAMAGED, State.UNKNOWN)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSurvey:
@@ -108,8 +110,10 @@ class _Database:
     @classmethod
     def of(cls, group: Sequence[Entry], now: datetime) -> "_Database":
         backups = [entry for entry in group if not entry.part] or group
-        good = [entry for entry in backups if entry.good]
-        proofs = [time for entry in good if entry.state is State.PROVEN and (time := proven_at(entry.findings))]
+        states = [(entry, entry.state) for entry in backups]
+        good = [entry for entry, state in states if state not in _NOT_GOOD]
+        proven = (entry for entry, state in states if state is State.PROVEN)
+        proofs = [time for entry in proven if (time := proven_at(entry.findings))]
         times = [*(entry.created_at for entry in good[-1:]), *proofs]
         return cls(
             newest=next((entry for entry in reversed(good) if not is_ahead(entry.created_at, now)), None),
