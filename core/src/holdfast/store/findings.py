@@ -6,7 +6,7 @@ says all that the state needs, so that listing a store opens none of them.
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
