@@ -2,7 +2,10 @@
 """Codecs that break one sentence each: decoders in threads, commands, suffixes and options."""
 
 import os
+import resource
+import sys
 import time
+import warnings
 
 from support.contract import add_suites, breaks
 from support.contract.sound_codec import Decoder, Gzip, decoding, suite_of
@@ -92,6 +95,34 @@ class SetsEnvironment(Gzip):
 
     def encode(self, block):
         os.environ["THREADS_OF_GZIP"] = "2"
+        return super().encode(block)
+
+
+@breaks("codec 18")
+class WarningsAreErrors(Gzip):
+    """It wants to learn of what its library deprecates, and lets the whole program learn of it."""
+
+    def encode(self, block):
+        warnings.simplefilter("error", DeprecationWarning)
+        return super().encode(block)
+
+
+@breaks("codec 18")
+class RaisesTheLimitOfFiles(Gzip):
+    """It opens many files, and takes what it needs for the whole program."""
+
+    def encode(self, block):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        return super().encode(block)
+
+
+@breaks("codec 18")
+class RecursesDeeply(Gzip):
+    """Its library recurses, and the limit is raised for good."""
+
+    def encode(self, block):
+        sys.setrecursionlimit(sys.getrecursionlimit() + 1)
         return super().encode(block)
 
 

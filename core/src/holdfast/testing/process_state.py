@@ -3,16 +3,20 @@
 import locale
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+_LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)
 
 
 def process_state() -> dict[str, Any]:
@@ -28,6 +32,9 @@ def process_state() -> dict[str, Any]:
         "timeout of sockets": socket.getdefaulttimeout(),
         "root logger": (root.level, [*root.handlers]),
         "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
+        "limits": [resource.getrlimit(limit) for limit in _LIMITS],
+        "limit of recursion": sys.getrecursionlimit(),
+        "filters of warnings": [*warnings.filters],
         "streams": (sys.stdin, sys.stdout, sys.stderr),
     }
 
@@ -58,4 +65,10 @@ def _put_back(state: dict[str, Any]) -> None:
     level, root.handlers[:] = state["root logger"]
     root.setLevel(level)
     sys.excepthook, threading.excepthook, sys.unraisablehook = state["hooks"]
+    for limit, values in zip(_LIMITS, state["limits"], strict=True):
+        resource.setrlimit(limit, values)
+    sys.setrecursionlimit(state["limit of recursion"])
+    if warnings.filters != state["filters of warnings"]:
+        warnings.resetwarnings()
+        warnings.filters[:] = state["filters of warnings"]  # type: ignore[index]
     sys.stdin, sys.stdout, sys.stderr = state["streams"]
