@@ -46,7 +46,7 @@ def test_what_cannot_pass_is_told_at_once(
     assert text in str(told)
 
 
-@pytest.mark.parametrize("name", ["a%20b", "50%25%20%2B%20more", "%C3%A9", "e%CC%81", "dots.in.it"])
+@pytest.mark.parametrize("name", ["50%25%20%2B%20more", "e%CC%81"])
 def test_any_folder_of_a_container_holds_a_store(server: AzuriteServer, prefix: str, name: str, tmp_path: Path) -> None:
     store = server.url(f"{prefix}/{name}")
     backup = holdfast.backup(f"sqlite:///{make_database(tmp_path / 'app.db')}", store=store)

@@ -277,7 +277,10 @@ def meaning(error: Exception, location: Location, path: str) -> Exception:
             "--store-option lease=age goes without them",
         )
     if isinstance(error, broken.SSLError):
-        return UnreachableError(f"the service of {what}", hint="?ca= names the file of certificates to trust")
+        plain = "WRONG_VERSION_NUMBER" in text  # what a server without TLS says is taken for its first record
+        ca = "?ca= names the file of certificates to trust"
+        hint = "the server seems to speak no TLS there: ?endpoint=http://…" if plain else ca
+        return UnreachableError(f"the service of {what}", hint=hint)
     if isinstance(error, _CUT_OFF) or status >= 500:
         return UnreachableError(f"the service of {what}")
     return HoldfastError(f"the service cannot do it, {what}")
