@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.errors import CredentialsError, HoldfastError, UsageError
-from holdfast.jobs import hooks, runner, schedules
+from holdfast.jobs import hooks, schedules, steps
 from holdfast.jobs.checking import checked
 from holdfast.jobs.children import Children
 from holdfast.jobs.due import Kept, Occurrence, is_due
@@ -23,7 +23,7 @@ from holdfast.jobs.reading import read_config
 from holdfast.jobs.references import read_secret, with_password
 from holdfast.jobs.runner import Runner
 from holdfast.jobs.settings import settings_of
-from holdfast.jobs.steps import Database, DatabaseResult, StepResult
+from holdfast.jobs.steps import Database, StepResult
 
 DAY = 86400.0
 NOON = 20_000 * DAY + DAY / 2
@@ -50,6 +50,7 @@ def test_the_beginnings_of_jobs_are_spread_and_stay_where_they_are() -> None:
 CONFIG = """
 [defaults]
 store = "/nowhere"
+retry = {times = 1, wait = "0.05s"}
 [limits]
 parallel = 3
 per_host = 2
@@ -64,7 +65,8 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
     active: dict[str, int] = {"h0": 0, "h1": 0}
     most: list[tuple[int, int]] = []
 
-    def probe(database: Database, _children: Children) -> DatabaseResult:
+    def probe(result: StepResult, _words: Any, _given: Any, database: Database, _children: Children) -> bool:
+        """Every other one is to be tried again, and gives its place back until then."""
         host = database.url.partition("//")[2][:2]
         with lock:
             active[host] += 1
@@ -72,7 +74,8 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
         time.sleep(0.02)
         with lock:
             active[host] -= 1
-        return DatabaseResult(database, steps=[StepResult("backup")])
+        result.attempts += 1
+        return result.attempts == 1 and database.url.endswith("1")
 
     class Everything:
         missing: ClassVar[dict[str, str]] = {}
@@ -81,7 +84,7 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
             url = settings.job.source
             return [Database(settings=settings, url=url, recorded_url=url, run="r", kept=Kept(), due=("backup",))]
 
-    monkeypatch.setattr(runner, "carry_out", probe)
+    monkeypatch.setattr(steps, "_attempt", probe)
 
     def run(_: int) -> tuple[list[dict[str, Any]], int]:
         told: list[dict[str, Any]] = []

@@ -100,11 +100,7 @@ class Runner:
 
     def carry_out(self, database: Database) -> DatabaseResult:
         """Carry out the steps of a database once there is a place for it."""
-        with self._place(database):
-            result = carry_out(database, self.children)
-        with self._free:
-            self._free.notify_all()
-        return result
+        return carry_out(database, self.children, self._place)
 
     def _place(self, database: Database) -> ExitStack:
         """A place of its host and one of all, for as long as the stack is open."""
@@ -117,11 +113,18 @@ class Runner:
                     stack.push(mine)
                     if (place := self.locks.try_slot("parallel", parallel)) is not None:
                         stack.push(place)
-                        return stack.pop_all()
+                        taken = ExitStack()
+                        taken.callback(self._notify)  # once both are given back
+                        taken.push(stack.pop_all())
+                        return taken
             with self._free:
                 self._free.wait(_PAUSE)
             if self.children.stopped.is_set():
                 return ExitStack()
+
+    def _notify(self) -> None:
+        with self._free:
+            self._free.notify_all()
 
     def report(self, data: Data, *, failed: bool) -> None:
         """Tell a line of data."""

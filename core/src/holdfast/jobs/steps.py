@@ -1,7 +1,8 @@
 """The steps of one database: backup, verify, drill, copy, prune, each in a process of its own."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,15 +85,33 @@ class DatabaseResult:
         }
 
 
-def carry_out(database: Database, children: Children) -> DatabaseResult:
-    """Do what is due; a step that fails ends it, so that nothing is pruned for a backup that is not as it should be."""
+Place = Callable[[Database], ExitStack]
+"""Waits for a place among so many databases at once, which is given back when it is closed."""
+
+
+def carry_out(database: Database, children: Children, place: Place) -> DatabaseResult:
+    """Do what is due in a place; a step that fails ends it.
+
+    So nothing is pruned for a backup that is not as it should be.
+    """
+    with ExitStack() as held:
+        held.push(place(database))
+        return _carry_out(database, children, place, held)
+
+
+def _carry_out(database: Database, children: Children, place: Place, held: ExitStack) -> DatabaseResult:
     result = DatabaseResult(database)
     newest = database.kept.newest
     if newest is not None:
         result.backup_id, result.name = newest.id, newest.name
     for step in database.due:
         for words, given in _calls(step, database, result):
-            done = _with_retries(step, words, given, database, children)
+            done = StepResult(step)
+            while _attempt(done, words, given, database, children):
+                held.close()  # others need not wait for a server that does not answer
+                if children.stopped.wait(database.settings.retry_wait):
+                    break
+                held.push(place(database))
             result.steps.append(done)
             if step == "backup" and not done.exit_code:
                 result.backup_id, result.name = str(done.data.get("id", "")), str(done.data.get("name", ""))
@@ -150,19 +169,14 @@ def _keep(settings: JobSettings) -> list[str]:
     return [*tags, *(f"--{names[key].replace('_', '-')}={value}" for key, value in rules.items())]
 
 
-def _with_retries(step: str, words: list[str], given: bytes, database: Database, children: Children) -> StepResult:
-    """A step, tried again as often as the job says where that may help, and never otherwise."""
+def _attempt(result: StepResult, words: list[str], given: bytes, database: Database, children: Children) -> bool:
+    """Try a step; whether to try it again, as often as the job says where that may help, and never otherwise."""
     settings = database.settings
-    result = StepResult(step)
-    while True:
-        ended = children.run([*_PROGRAM, *words], timeout=settings.timeout, given=given, tied=True)
-        result.attempts += 1
-        result.seconds += ended.seconds
-        _read(result, ended, database)
-        if ended.code not in AGAIN or result.attempts > settings.retries or ended.timed_out:
-            return result
-        if children.stopped.wait(settings.retry_wait):
-            return result
+    ended = children.run([*_PROGRAM, *words], timeout=settings.timeout, given=given, tied=True)
+    result.attempts += 1
+    result.seconds += ended.seconds
+    _read(result, ended, database)
+    return ended.code in AGAIN and result.attempts <= settings.retries and not ended.timed_out
 
 
 def _read(result: StepResult, ended: Ended, database: Database) -> None:
