@@ -1,5 +1,7 @@
 """A server for the tests of one process, and a prefix of its own for each test."""
 
+import os
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -18,6 +20,7 @@ def service() -> Iterator[AzuriteServer]:
 def server(service: AzuriteServer, monkeypatch: pytest.MonkeyPatch) -> AzuriteServer:
     """The server, whose key is in the environment."""
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", KEY)
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")  # of rclone
     return service
 
 
