@@ -173,7 +173,7 @@ class Page:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        watchdog = threading.Timer(120, shell.kill)
+        watchdog = threading.Timer(400, shell.kill)  # on a busy machine the suite of an example takes minutes
         watchdog.start()
         try:
             with shell:
