@@ -129,6 +129,10 @@ WRONG: list[tuple[str, str]] = [
     ),
     ('[job.a]\nsource = "a.db"\n', ":2: job.a.source: not a database URL"),
     ('[job.a]\nsource = "mysql://u:hunter2@h/d"\n', ":2: job.a.source: it holds a secret"),
+    (
+        '[job.a]\nsource = "sqlite:///a"\ndrill.into = "mysql://u:hunter2@h/"\n',
+        ":3: job.a.drill.into: it holds a secret",
+    ),
     ('[store.s]\nurl = "s3://b/p?secret_key=hunter2"\n', ":2: store.s.url: it holds a secret"),
     (
         '[job.a]\nsource = "sqlite:///a"\nstore = "mian"\n[store.main]\nurl = "/b"\n',

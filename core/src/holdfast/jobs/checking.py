@@ -149,6 +149,8 @@ def _semantic(config: Config) -> Iterator[Problem]:
 
 _REFERENCE = "name where it is instead: password_command, password_file, password_env, or the engine's own file"
 
+_INTO = "let its password be read from the engine's own file, such as ~/.pgpass, or from the environment"
+
 
 def _source(path: Key, job: Job) -> Iterator[Problem]:
     if why := _url_problem(job.source):
@@ -181,6 +183,8 @@ def _settings(path: Key, settings: Settings, config: Config, memo: dict[str, str
         for name in (value,) if isinstance(value, str) else value or ():
             if why := _store_problem(name, config.store.keys()):
                 yield Problem((*path, key), why, _REFERENCE if "secret" in why else None)
+    if settings.drill and settings.drill.into and (why := _url_problem(settings.drill.into)):
+        yield Problem((*path, "drill", "into"), why, _INTO if "secret" in why else None)
     given = [key for key in PASSWORDS if getattr(settings, key) is not None]
     if len(given) > 1:
         yield Problem((*path, given[1]), f"there is {given[0]} already, and only one of them counts")
