@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import InitVar, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.duration import parse_duration
@@ -165,7 +166,8 @@ def decide(
 ) -> list[Decision]:
     """Decide on the backups of one source, newest first; `allow_last` lifts the protection of the newest ones."""
     ordered = sorted(candidates, key=_order, reverse=True)
-    ahead = {candidate.id for candidate in ordered if candidate.good and is_ahead(candidate.at, now)}
+    latest = now + SKEW
+    ahead = {candidate.id for candidate in ordered if candidate.good and candidate.at > latest}
     every_good = [candidate for candidate in ordered if candidate.good and candidate.id not in ahead]
     shrunk = find_shrunk(every_good[::-1], policy.max_shrink)
     rivals = {
@@ -252,13 +254,13 @@ class _Rivals:
 
     def __init__(self, every: Sequence[Candidate], shrunk: Collection[str], policy: Policy, now: datetime) -> None:
         self.good = [candidate for candidate in every if candidate.id not in shrunk]
-        self._proven = [candidate for candidate in self.good if candidate.proven]
+        groups = ((NEWEST_GOOD, self.good), ("the newest proven backup", [each for each in self.good if each.proven]))
+        self._newest = [(text, group[0].id) for text, group in groups if group]
         self._alone, self._together = _Ranking(self.good, policy, now), _Ranking(every, policy, now)
 
     def newest(self, candidate: Candidate) -> list[str]:
         """What a backup is the newest of."""
-        groups = ((NEWEST_GOOD, self.good), ("the newest proven backup", self._proven))
-        return [text for text, group in groups if group and group[0].id == candidate.id]
+        return [text for text, newest in self._newest if newest == candidate.id]
 
     def judge(self, candidate: Candidate, *, shrunk: bool) -> tuple[list[str], list[str]]:
         """What speaks against one of them, and which rules keep it; one that has shrunk is judged beside the others."""
@@ -281,7 +283,7 @@ class _Ranking:
 
 
 def _order(candidate: Candidate) -> tuple[datetime, str]:
-    return (candidate.at.astimezone(UTC), candidate.id)
+    return (candidate.at, candidate.id)
 
 
 def _always(candidate: Candidate, policy: Policy) -> list[str]:
@@ -333,7 +335,8 @@ def _against_damaged(
     candidate: Candidate, good: Sequence[Candidate], policy: Policy, now: datetime
 ) -> tuple[list[str], list[str]]:
     """The same for a damaged backup: it counts for nothing, but is judged as if it alone were good."""
-    newer = [other for other in good if _order(other) > _order(candidate)]
+    own = _order(candidate)
+    newer = [*takewhile(lambda other: _order(other) > own, good)]
     if not newer:
         return [], []  # nothing good has taken its place yet
     keeps = _kept_by([*newer, candidate], policy)[candidate.id]

@@ -96,16 +96,18 @@ def _decide_group(group: Sequence[Candidate], policy: Policy, clock: Clock, *, a
 
 
 def _candidate(entry: Entry) -> Candidate:
-    state = entry.state
+    state, document = entry.state, entry.manifest
+    # Most have no labels, and a store may have a hundred thousand backups.
+    tags = entry.tags if entry.labels else tuple(document.tags) if document else ()
     return Candidate(
         id=entry.id,
         at=entry.created_at,
         good=state not in (State.DAMAGED, State.UNKNOWN),
         proven=state is State.PROVEN,
-        pinned=entry.pinned,
-        tags=entry.tags,
+        pinned=bool(entry.labels) and entry.pinned,
+        tags=tags,
         unknown=bool(entry.doubt),
-        size=entry.manifest.size if entry.manifest else None,
-        content=entry.manifest.content if entry.manifest else "",
-        part=entry.part,
+        size=document.size if document else None,
+        content=document.content if document else "",
+        part=document.part if document else "",
     )

@@ -36,6 +36,7 @@ class SourceReport:
     is_unproven: bool
     damaged: int
     unknown: int
+    stored_bytes: int
     copies: int = 0
     pruning: PlannedDeletion | None = None
 
@@ -155,6 +156,7 @@ def _source(
         is_unproven=source.last_proven is None or source.last_proven < now - unproven_for,
         damaged=states[State.DAMAGED],
         unknown=states[State.UNKNOWN],
+        stored_bytes=sum(entry.stored_size for entry in source.entries),
         copies=good[_key(source.newest)] if source.newest else 0,
         pruning=pruning,
     )

@@ -65,13 +65,12 @@ def _verdict(problems: Sequence[Problem]) -> str:
 
 
 def _summary(report: Report, sources: Sequence[NumberedSource]) -> str:
-    entries = [entry for each in sources for entry in each.report.survey.entries]
     words = [
         f"{moment(report.read_at)} UTC",
         counted(len(report.stores), "store"),
         counted(len(sources), "source"),
-        counted(len(entries), "backup"),
-        f"{size(sum(entry.stored_size for entry in entries))} stored",
+        counted(sum(len(each.report.survey.entries) for each in sources), "backup"),
+        f"{size(sum(each.report.stored_bytes for each in sources))} stored",
     ]
     return f"<p class=soft>{' · '.join(words)}</p>"
 
@@ -220,5 +219,6 @@ def _stores(report: Report) -> str:
 def _amounts(store: StoreReport) -> list[str]:
     if store.failure is not None:
         return ["not read", "-", "-"]
-    entries = [entry for source in store.sources for entry in source.survey.entries]
-    return [f"{len(store.sources):,}", f"{len(entries):,}", size(sum(entry.stored_size for entry in entries))]
+    backups = sum(len(source.survey.entries) for source in store.sources)
+    stored = sum(source.stored_bytes for source in store.sources)
+    return [f"{len(store.sources):,}", f"{backups:,}", size(stored)]

@@ -139,6 +139,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def part(self) -> str:
         """Which part of its source it holds, by what selected it; empty for all of it."""
+        if not (self.selection or self.options):
+            return ""
         chosen = [f"{key} {' '.join(values)}" for key, values in sorted(self.selection.items()) if values]
         return ", ".join([*chosen, *(key for key in _PARTIAL if str(self.options.get(key)).lower() == "true")])
 
