@@ -204,8 +204,9 @@ def test_as_the_pod_of_a_cron_job_it_needs_no_home_no_user_and_nothing_but_its_v
     shell.store.mkdir()
     (shell.folder / "tmp").mkdir()
     confine = (
-        'mount --make-rprivate / && cd "$0" && mount --bind backups backups && mount --bind tmp tmp && cd "$0" && '
-        "mount -o remount,bind,ro / && (mount -o remount,bind,ro /tmp || :) 2> /dev/null && ! touch x 2> /dev/null && "
+        'mount --make-rprivate / && mount --bind "$0" "$0" && cd "$0" && mount --bind backups backups && '
+        'mount --bind tmp tmp && mount -o remount,bind,ro / && mount -o remount,bind,ro "$0" && cd "$0" && '
+        "! touch x 2> /dev/null && "
         'exec setpriv --ambient-caps=-all --inh-caps=-all "$@"'
     )
     user = pod["securityContext"]["runAsUser"]

@@ -355,4 +355,4 @@ def test_a_listing_takes_few_calls_for_each_backup_that_is_known(storage: Counti
     few = calls()
     for _ in range(4):
         make(storage)
-    assert (calls() - few) / 4 <= 20
+    assert (calls() - few) / 4 <= 22

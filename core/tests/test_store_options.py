@@ -155,7 +155,9 @@ COMMAND_LINES = {
 }
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"plugins", "schema", "completion"}))
+@pytest.mark.parametrize(
+    "command", sorted(set(COMMANDS) - {"plugins", "schema", "completion", "config", "run", "schedule"})
+)
 def test_every_command_hands_them_on(
     shelves: Shelves, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

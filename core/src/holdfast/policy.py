@@ -89,9 +89,13 @@ class Policy:
         """Whether nothing would ever go: there is neither a maximum nor a keep-rule."""
         return not self.has_keep_rules and self.max_age_days is None and self.max_backups is None
 
-    @cached_property
+    @property
     def has_keep_rules(self) -> bool:
         """Whether there is any rule that keeps by number or period; kept tags only protect."""
+        return self._has_keep_rules
+
+    @cached_property
+    def _has_keep_rules(self) -> bool:
         rules = (self.keep_last, self.keep_within_days, *map(self.period, PERIODS))
         return any(rule is not None for rule in rules)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from holdfast.field_docs import explain_fields
+
 _LONGEST_PAUSE = 20.0  # seconds
 _FIRST_PAUSE = 0.5
 _SHORTEST_PAUSE = 0.05
@@ -14,6 +16,7 @@ _SHORTEST_PAUSE = 0.05
 _Answer = TypeVar("_Answer")
 
 
+@explain_fields
 @dataclass(frozen=True, kw_only=True)
 class FailedTry:
     """What an error of a call says to whoever would try it again."""

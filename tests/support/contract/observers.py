@@ -166,7 +166,7 @@ class Stays(Observer):
     def see(self, event):
         if not self.lines:
             super().see(event)
-            timer = threading.Timer(0.5, lambda: None)
+            timer = threading.Timer(3, lambda: None)
             timer.daemon = False
             timer.start()
 

@@ -115,7 +115,7 @@ class FolderStorage:
         above, _, name = folder.rpartition("/")
         with contextlib.suppress(OSError):
             if above != self._above[0]:  # the same for thousands
-                self._above = above, os.path.dirname(self._path(folder))
+                self._above = above, self._path(above) if above else self.root
             return _fingerprint(self._above[1], name)
         return ""
 

@@ -100,8 +100,11 @@ def retentions_of(storage: Storage, noted: Mapping[str, Retention | None]) -> Ma
 def noted_in(paths: Iterable[str]) -> Retention | None:
     """What the notes among the files of a backup say: the retention that ends last."""
     beginning = f"{LABELS}/"
-    names = [path[len(beginning) :] for path in paths if path.startswith(beginning)]
-    noted = [retention for name in names if (retention := _parse(name)) is not None]
+    noted = [
+        retention
+        for path in paths
+        if path.startswith(beginning) and (retention := _parse(path[len(beginning) :])) is not None
+    ]
     return max(noted, key=lambda retention: retention.until, default=None)
 
 
