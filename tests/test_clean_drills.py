@@ -18,12 +18,14 @@ __all__ = ["mariadb", "postgres_server"]
 SEEDS = swept(3, 14, long=[2])
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_alarm_on_postgresql(seed: int, postgres_server: PostgresServer) -> None:
     """Seed 14 has a role with array_nulls off, under which a restored NULL would become a text."""
     assert clean(postgres_server, postgres_seeded, seed) == []
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("seed", [*SEEDS, 5, 41])
 def test_no_alarm_on_mariadb(seed: int, mariadb: MariaDB) -> None:
     """Seeds 5 and 41 log statements, 5 has autocommit off."""

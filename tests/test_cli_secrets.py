@@ -91,6 +91,7 @@ def url(place: str, scheme: str = "careless") -> str:
     return f"{scheme}://app:{ENCODED}@db.example/{place}?token=s3cr3t&timeout=30"
 
 
+@pytest.mark.sweep(8)
 @pytest.mark.parametrize("options", [[], ["--json"], LOUD, ["--log-format", "json", *LOUD]], ids=" ".join)
 @pytest.mark.parametrize("place", ["read", "ours", "system", "open", "hook"])
 def test_a_backup_that_fails_shows_no_secret(careless: Shell, place: str, options: list[str]) -> None:
@@ -116,6 +117,7 @@ def test_a_backup_that_succeeds_keeps_and_shows_no_secret(careless: Shell, optio
             assert hides(careless.run(*command).stdout)
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize("options", [[], ["--json"], LOUD])
 @pytest.mark.parametrize("place", ["read", "ours", "open"])
 def test_a_restore_that_fails_shows_no_secret(careless: Shell, place: str, options: list[str]) -> None:

@@ -34,6 +34,7 @@ def test_no_call_that_fails_makes_a_command_say_what_is_not_so(
     assert list(sweep.lies(points)) == []
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("fault", [signal.SIGTERM, signal.SIGKILL], ids=lambda fault: fault.name)
 def test_a_restore_that_a_signal_ends_at_any_call_leaves_the_old_database_or_the_new(

@@ -364,6 +364,7 @@ def cat(shell: Shell, backup_id: str) -> tuple[int, bytes, str]:
     return done.returncode, done.stdout, done.stderr.decode()
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("codec", ["zstd", "gzip"])
 @pytest.mark.parametrize("damage", ["checksum", "longer", "half", "emptied"])
 def test_a_single_frame_that_is_cut_or_followed_by_something_is_read_as_far_as_it_goes(

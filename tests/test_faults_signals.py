@@ -54,6 +54,7 @@ def content(store: Path) -> dict[str, bytes]:
     return {str(path.relative_to(store)): path.read_bytes() if path.is_file() else b"" for path in paths}
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_backup_that_is_interrupted_is_whole_or_not_there(shell: Shell, number: signal.Signals) -> None:
     make_database(shell.folder / "app.db.new", noise=2 << 20).replace(shell.folder / "app.db")
@@ -79,6 +80,7 @@ def test_a_backup_that_is_interrupted_is_whole_or_not_there(shell: Shell, number
     assert not list((shell.store / ".leases").iterdir())
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_backup_that_is_interrupted_leaves_nothing_beside_a_database_in_wal_mode(
     shell: Shell, number: signal.Signals
@@ -106,6 +108,7 @@ def test_after_a_kill_less_than_a_mebibyte_and_no_scratch_space_is_left_by_the_n
     assert sum(map(len, content(shell.store).values())) < 1 << 20
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("way", ["new", "replace"])
 def test_a_restore_that_is_interrupted_is_whole_or_not_there(shell: Shell, number: signal.Signals, way: str) -> None:

@@ -241,6 +241,7 @@ def judge(place: Place, command: str, kind: str, point: str, act: str) -> str:
     return "" if place.is_sound() else "leaves a damaged backup"
 
 
+@pytest.mark.sweep(8)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_fault_of_a_plugin_makes_a_command_succeed_or_blame_another(place: Place, command: str) -> None:
     wrong = [

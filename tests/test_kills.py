@@ -73,7 +73,7 @@ def template(tmp_path: Path) -> Path:
     return tmp_path / "template"
 
 
-@pytest.mark.sweep(3)
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     ("command", "stride", "left"),
     [

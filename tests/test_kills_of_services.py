@@ -159,6 +159,7 @@ def records_of(store: str) -> list[holdfast.Backup]:
     return []
 
 
+@pytest.mark.sweep(1)
 def test_a_backup_that_is_killed_at_any_request(service: Service, app: str) -> None:
     seen = []
     for name in kill(service, "backup", app, "--store", "STORE", "--codec", "none", "--jobs", "2"):
@@ -175,6 +176,7 @@ def test_a_backup_that_is_killed_at_any_request(service: Service, app: str) -> N
     assert 0 in seen
 
 
+@pytest.mark.sweep(1)
 def test_a_copy_that_is_killed_at_any_request_is_gone_on_with(service: Service, app: str, tmp_path: Path) -> None:
     template = tmp_path / "store"
     for _ in range(2):

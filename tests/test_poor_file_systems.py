@@ -17,6 +17,7 @@ ERRNOS = (
 )
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     "calls",
     [("fsync", "fdatasync"), ("link", "linkat"), ("fallocate",), ("chmod", "fchmod", "fchmodat")],

@@ -54,6 +54,7 @@ def once(method: str, pattern: str, fault: str) -> Callable[[Request], str]:
     return decide
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(
     ("pattern", "fault"),
     [

@@ -61,6 +61,7 @@ ALL = [(what, fault) for what in WRITES for fault in ("drop", "lost", "503")]
 FEW = [("manifest", "drop"), ("part", "503"), ("end of an upload", "drop"), ("lease", "drop"), ("manifest", "lost")]
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize(("what", "fault"), swept(*FEW, long=[each for each in ALL if each not in FEW]))
 def test_a_write_whose_reply_is_lost_is_made_once(
     store: str, source: str, server: GCSServer, prefix: str, what: str, fault: str
@@ -163,6 +164,7 @@ def test_a_blob_that_goes_while_it_is_read_is_no_damage_of_another(
         holdfast.verify(store=store)
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("at", [r"partNumber=2", r"SHA256SUMS", r"backup_manifest"])
 def test_a_run_that_is_killed_leaves_nothing_that_is_listed(
     store: str, source: str, server: GCSServer, at: str

@@ -151,6 +151,7 @@ def values(server: MariaDB, database: str, setting: str) -> list[tuple[object, .
     return server.rows(f"SELECT * FROM {database}.t", init_command=f"SET {setting}")
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize("name", _OTHER)
 @pytest.mark.parametrize("form", ["wire", "sql"])
 def test_settings_under_which_values_were_computed_hold_for_their_table_again(

@@ -73,6 +73,7 @@ def account(mariadb: MariaDB, database: str) -> Iterator[Callable[[str], str]]:
     mariadb.rows("DROP USER IF EXISTS limited@'%'")
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("jobs", [2, 4])
 @pytest.mark.parametrize(
     ("privileges", "by"),

@@ -28,6 +28,7 @@ def _holdfast(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sweep(1)
 @pytest.mark.parametrize("large_table", ["0", "1GB"])
 def test_backup_restore_and_drill_work_without_the_compiled_module(
     server: PostgresServer, odd: str, target: str, store: str, large_table: str

@@ -35,6 +35,7 @@ _POINTS = {
 }
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("mode", _POINTS)
 def test_the_target_is_old_or_new_and_what_is_left_is_swept(server: PostgresServer, tmp_path: Path, mode: str) -> None:
     with restore_sweep(server, str(tmp_path / "store"), mode) as sweep:

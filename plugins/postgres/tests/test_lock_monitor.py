@@ -62,6 +62,7 @@ def _waiting(server: PostgresServer, database: str) -> bool:
     return bool(server.value("postgres", query))
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.parametrize(
     ("statement", "named"),
     [

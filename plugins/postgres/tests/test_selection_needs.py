@@ -55,6 +55,7 @@ def tangled(server: PostgresServer, database: str, bare: bool) -> str:
 FORMATS = ["parallel", "custom"]
 
 
+@pytest.mark.sweep(6)
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize(
     ("select", "exclude", "expected", "added"),

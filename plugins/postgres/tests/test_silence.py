@@ -32,6 +32,7 @@ def _fewer_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stalls, "_TIMES", 1)
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("at", [b"CREATE DATABASE", b"CREATE TABLE"])
 def test_a_restore_ends_once_nobody_answers(
     server: PostgresServer, database: str, store: str, backup: str, at: bytes

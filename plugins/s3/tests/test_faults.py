@@ -80,6 +80,7 @@ FEW = [
 ]
 
 
+@pytest.mark.sweep(5)
 @pytest.mark.parametrize(("what", "fault"), swept(*FEW, long=[each for each in ALL if each not in FEW]))
 def test_a_write_whose_reply_is_lost_is_made_once(
     store: str, source: str, proxy: S3Proxy, server: S3Server, prefix: str, what: str, fault: str
@@ -104,6 +105,7 @@ def test_a_service_that_is_busy_is_waited_for(store: str, source: str, proxy: S3
     assert len(holdfast.list_backups(store=store)) == 1
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("fault", ["reset", "short"])
 def test_a_read_that_breaks_goes_on_at_the_byte(
     store: str, source: str, proxy: S3Proxy, tmp_path: Path, fault: str
@@ -197,6 +199,7 @@ def test_damage_in_the_store_is_told_and_not_copied(
     assert not list((tmp_path / "other").rglob("backup_manifest.json"))
 
 
+@pytest.mark.sweep(1)
 def test_a_key_that_may_not_delete_backs_up_beside_what_a_killed_run_left(
     proxy: S3Proxy, server: S3Server, prefix: str, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_all_of_a_store_that_somebody_has_emptied_comes_back(
     assert holdfast.backup(f"sqlite:///{tmp_path}/app.db", store=store).name == first.name
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.parametrize("path", swept("database.sqlite.zst", "backup_manifest.json", long=["SHA256SUMS"]))
 def test_what_somebody_has_overwritten_is_as_it_was_again(
     first: holdfast.Backup, store: str, server: S3Server, versioned: str, prefix: str, path: str

@@ -73,6 +73,7 @@ SOUND = {
 }
 
 
+@pytest.mark.sweep(15)
 @pytest.mark.parametrize("name", SOUND)
 @pytest.mark.parametrize("check", [True, "full"])
 def test_a_sound_database_is_proven_whatever_cannot_be_checked_of_it(
