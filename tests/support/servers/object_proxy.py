@@ -22,6 +22,7 @@ class CuttingHandler(BaseHTTPRequestHandler):
     """Answers quietly, or cuts whoever asks off."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: the second waited for 40 ms each time
 
     def cut(self) -> None:
         """End the connection here."""
