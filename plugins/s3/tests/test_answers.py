@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from botocore.utils import parse_timestamp
 from support.databases import make_database
 from support.servers.object_faults import Request
 from support.servers.s3_proxy import S3Proxy
@@ -18,6 +19,7 @@ import holdfast
 import holdfast_s3.client
 from holdfast.api import Retries
 from holdfast.errors import CredentialsError, HoldfastError, UnreachableError, UsageError
+from holdfast_s3.client import parse_time
 from holdfast_s3.location import Location
 from holdfast_s3.storage import S3Storage
 
@@ -238,3 +240,17 @@ def test_a_listing_that_fails_waits_for_nothing_else(
 def test_urls_that_cannot_be_meant_are_refused(url: str) -> None:
     with pytest.raises(UsageError):
         Location.parse(url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-30T23:59:58.123Z", "2026-11-30T23:59:58Z", "2026-11-30T23:59:58+02:00", "Mon, 30 Nov 2026 23:59:58 GMT"],
+)
+def test_times_are_what_the_library_takes_them_for(text: str) -> None:
+    assert parse_time(text) == parse_timestamp(text)
+    assert parse_time(text).tzinfo is not None
+
+
+def test_what_is_no_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="yesterday"):
+        parse_time("yesterdayZ")
