@@ -146,4 +146,4 @@ def test_what_a_plugin_leaves_for_the_end_is_done(shell: Shell) -> None:
     source += "threading.Thread(target=lambda: threading.main_thread().join() or print('thread')).start()\n"
     write_distribution(shell.folder / "plugins", "acme-late", source)
     ran = shell.run("plugins", env={"PYTHONPATH": str(shell.folder / "plugins")})
-    assert ran.stdout.splitlines()[-2:] == ["thread", "last words"]
+    assert ran.stderr.splitlines()[-2:] == ["thread", "last words"]

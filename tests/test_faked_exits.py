@@ -1,4 +1,4 @@
-"""However a plugin ends the process: what was not done is no success."""
+"""However a plugin ends the process: what was not done is no success, and what it prints stands among no data."""
 
 import json
 
@@ -30,6 +30,43 @@ def test_what_a_plugin_prints_at_its_import_stands_among_no_data(shell: Shell) -
     assert [json.loads(line) for line in ran.stdout.splitlines()]
     assert "loaded" in ran.stderr
     assert "ready" in ran.stderr
+
+
+TALKING = """
+import os, subprocess
+from holdfast.api import Event
+def holdfast_components():
+    return []
+def holdfast_observe(event):
+    print("in Python")
+    os.write(1, b"below Python\\n")
+    subprocess.run(["echo", "in a child"])
+"""
+
+
+def test_what_a_plugin_prints_later_goes_to_stderr(shell: Shell) -> None:
+    plugins = write_distribution(shell.folder / "plugins", "holdfast-talking", TALKING)
+    ran = shell.run("backup", "sqlite:///app.db", "--json", env={"PYTHONPATH": str(plugins)})
+    assert [json.loads(line) for line in ran.stdout.splitlines()]
+    for said in ("in Python", "below Python", "in a child"):
+        assert said in ran.stderr
+
+
+@pytest.mark.sweep(1)
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("import threading, time\nthreading.Thread(target=time.sleep, args=(600,), name='uploads').start()", "uploads"),
+        ("import atexit, time\natexit.register(time.sleep, 600)", "at the end of Python"),
+    ],
+)
+def test_what_a_plugin_never_ends_keeps_no_process(source: str, what: str, shell: Shell) -> None:
+    source = f"{source}\ndef holdfast_components():\n    return []\n"
+    plugins = write_distribution(shell.folder / "plugins", "holdfast-lasting", source)
+    ran = shell.run("backup", "sqlite:///app.db", env={"PYTHONPATH": str(plugins)})
+    assert ran.code == 0
+    assert "warning: the process is ended: " in ran.stderr
+    assert what in ran.stderr
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
-from holdfast.cli._waits import interrupt_waits
-from holdfast.cli.standard_streams import choose_encoding, flush, open_standard_streams
+from holdfast.cli._waits import end_within, interrupt_waits
+from holdfast.cli.standard_streams import choose_encoding, divert_output, flush, open_standard_streams
 from holdfast.errors import HoldfastError, PluginError, cleanup_notes, lower_first, os_error_text
 
 # Name: its help in the overview. `holdfast --help` must import no command, let alone a driver.
@@ -50,6 +50,7 @@ COMMANDS = {
 }
 
 
+_LEAVING = 10.0  # seconds that what plugins have registered for the end may take, such as sending what is left
 _SOON = 0.01  # seconds, in which a finalizer or callback that a signal met has ended
 
 
@@ -146,7 +147,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         watch_parent()
     _guard_exit()
     code = _outcome.code = run(sys.argv[1:] if arguments is None else arguments)
-    flush()
+    divert_output()
+    end_within(_LEAVING, leave=lambda: os._exit(code))
     raise SystemExit(code)  # `sys.exit` may be a plugin's by now
 
 

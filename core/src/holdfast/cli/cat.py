@@ -1,6 +1,5 @@
 """holdfast cat."""
 
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import click
 
 from holdfast.cli.console import Console, writing
 from holdfast.cli.options import output_options, store_option, wait_option
+from holdfast.cli.standard_streams import output
 
 if TYPE_CHECKING:
     from holdfast.setup import StoreLike
@@ -41,7 +41,7 @@ def command(
     entry, manifest = catalog.readable(backup, allow_damaged=allow_damaged)
     if is_latest(backup) and (warning := ahead_warning(entry)):
         console.warn(warning)
-    output = sys.stdout.buffer
+    data = output().buffer
 
     def begin() -> Iterator[bytes]:
         pieces = read(entry, manifest, stream, storage=catalog.storage, registry=registry, allow_damaged=allow_damaged)
@@ -50,7 +50,7 @@ def command(
     try:
         for piece in Patience(wait, console.warn).until_free(begin):
             with writing():
-                output.write(piece)
+                data.write(piece)
     finally:
         with writing():
-            output.flush()
+            data.flush()

@@ -3,6 +3,7 @@
 import click
 
 from holdfast.cli.options import output_options
+from holdfast.cli.standard_streams import output
 
 
 @click.command("completion")
@@ -15,4 +16,4 @@ def command(ctx: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 (the three that click has)
-    click.echo(kind(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source())
+    click.echo(kind(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source(), file=output())

@@ -13,6 +13,7 @@ from typing import Any
 
 from holdfast.api import Event
 from holdfast.cli.log_format import JsonLines, TextLines, is_no_run_warning
+from holdfast.cli.standard_streams import output
 from holdfast.cli.text import as_json, one_line, visible
 from holdfast.errors import HoldfastError, os_error_text
 
@@ -96,12 +97,12 @@ class Console:
     def data(self, value: Any) -> None:
         """Write one JSON document on a line of its own to stdout."""
         with writing():
-            print(as_json(value), flush=True)
+            print(as_json(value), file=output(), flush=True)
 
     def out(self, text: str) -> None:
         """Write lines of data for people or shells to stdout."""
         with writing():
-            print("\n".join(map(visible, text.split("\n"))), flush=True)
+            print("\n".join(map(visible, text.split("\n"))), file=output(), flush=True)
 
     # --- runs ---
 

@@ -8,6 +8,7 @@ import click
 
 from holdfast.api import Check
 from holdfast.cli.console import Console
+from holdfast.cli.standard_streams import own_output
 
 _LEVELS: dict[str, Check] = {"quick": True, "full": "full", "off": False}
 _EXTENSION = "load_extension"
@@ -26,7 +27,12 @@ def engine_options(assignments: tuple[str, ...], extensions: tuple[str, ...]) ->
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Accept -v, -q and --log-format after the command's name as well as before it."""
+    """Accept -v, -q and --log-format after the command's name as well as before it, and keep stdout for its data."""
+
+    @functools.wraps(command)
+    def alone(*values: Any, **named: Any) -> Any:
+        with own_output():
+            return command(*values, **named)
 
     def more(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         console = ctx.find_object(Console)
@@ -45,8 +51,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-q", "--quiet", is_flag=True, callback=more, expose_value=False, hidden=True),
         click.option("-v", "--verbose", count=True, callback=more, expose_value=False, hidden=True),
     ):
-        command = option(command)
-    return command
+        alone = option(alone)
+    return alone
 
 
 def json_option(*, run: bool) -> Decorator:

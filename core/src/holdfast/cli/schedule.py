@@ -4,6 +4,7 @@ import click
 
 from holdfast.cli.console import Console
 from holdfast.cli.options import config_option, output_options
+from holdfast.cli.standard_streams import output
 
 
 @click.command("schedule")
@@ -35,4 +36,4 @@ def command(console: Console, kind: str, config: str | None, every: str, user: s
     else:
         text = schedules.kubernetes(folders, seconds=seconds, image=image)
     with writing():
-        print(text, end="", flush=True)
+        print(text, end="", file=output(), flush=True)

@@ -1,13 +1,20 @@
-"""stdin, stdout and stderr as they were given to us: closed, in another encoding, or made non-blocking by somebody."""
+"""stdin, stdout and stderr as they were given to us: closed, in another encoding, or made non-blocking by somebody.
+
+Standard output is for what commands say themselves. What plugins, libraries and children print while one runs goes to
+stderr: a program that reads JSON, or a dump, would stumble over it.
+"""
 
 import codecs
 import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _replaced: list[TextIO] = []  # whoever let go of one might close its descriptor
+_outputs: list[TextIO] = []  # of the commands that run, which in tests may be several
 
 
 class _PatientFile(io.FileIO):
@@ -54,12 +61,16 @@ def _patient(stream: TextIO, number: int) -> TextIO:
         return stream
     stream.flush()
     _replaced.append(stream)
+    return _wrapped(_PatientFile(number, "w", closefd=False), stream)
+
+
+def _wrapped(file: io.FileIO, like: io.TextIOWrapper) -> io.TextIOWrapper:
     return io.TextIOWrapper(
-        io.BufferedWriter(_PatientFile(number, "w", closefd=False)),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        io.BufferedWriter(file),
+        encoding=like.encoding,
+        errors=like.errors,
+        line_buffering=like.line_buffering,
+        write_through=like.write_through,
     )
 
 
@@ -77,6 +88,59 @@ def choose_encoding() -> None:
         output.reconfigure(errors="surrogateescape")
     else:
         output.reconfigure(errors="backslashreplace")
+
+
+def output() -> TextIO:
+    """Where a command writes its data."""
+    return _outputs[-1] if _outputs else sys.stdout
+
+
+@contextmanager
+def own_output() -> Iterator[None]:
+    """Keep standard output for the data of a command: what is printed meanwhile by anything else goes to stderr."""
+    printed = sys.stdout
+    data, give_back = _moved(printed)
+    _outputs.append(data)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = printed
+        _outputs.remove(data)
+        give_back()
+
+
+def divert_output() -> None:
+    """Let what is printed from now on, at the end of Python, go to stderr."""
+    flush()
+    if type(sys.stdout) is io.TextIOWrapper and sys.stdout.fileno() == 1:
+        with contextlib.suppress(OSError):
+            os.dup2(2, 1)
+
+
+def _moved(stream: TextIO) -> tuple[TextIO, Callable[[], None]]:
+    """A stream to where stdout leads, whose own descriptor leads to stderr meanwhile, and what undoes that.
+
+    A stream of somebody else's stays as it is, and so does one of which no copy can be had.
+    """
+    if type(stream) is not io.TextIOWrapper or stream.fileno() != 1:
+        return stream, lambda: None
+    import fcntl
+
+    try:
+        stream.flush()
+        copy = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
+    except OSError:  # which the command will meet where it writes
+        return stream, lambda: None
+    os.dup2(2, 1)
+    moved = _wrapped(_PatientFile(copy, "w"), stream)
+
+    def give_back() -> None:
+        os.dup2(copy, 1)
+        with contextlib.suppress(OSError, ValueError):  # told where it was written, and closed all the same
+            moved.close()
+
+    return moved, give_back
 
 
 def flush() -> None:

@@ -4,7 +4,7 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageMetadata
@@ -19,6 +19,7 @@ from holdfast.endings import is_failure
 from holdfast.errors import HoldfastError, PluginError, note_waiting, os_error_text, quote_name
 from holdfast.plugins.components import check_components
 from holdfast.plugins.hookspecs import HoldfastSpecs
+from holdfast.plugins.process_state import ProcessState
 from holdfast.plugins.stray import SameProcess
 from holdfast.plugins.wrapping import watch_wrappers
 
@@ -68,10 +69,12 @@ class Loader:
     """Takes plugins in, one by one, each in its own try; `plugins` are all that were found, with what became of each.
 
     pluggy's `load_setuptools_entrypoints` stops at the first failing import and silently drops one of two entry points
-    of the same name.
+    of the same name. What the import of one changes about the process is put back, but for those of the `known`
+    distributions, which change nothing.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, known: Collection[str] = ()) -> None:
+        self._known = known
         self.manager = _PluginManager("holdfast")
         self.manager.add_hookspecs(HoldfastSpecs)
         self.plugins: list[Plugin] = []
@@ -90,6 +93,25 @@ class Loader:
             variable = "HOLDFAST_DISABLE_PLUGINS" if names & self._disabled else "HOLDFAST_PLUGINS"
             self.plugins.append(replace(plugin, status="disabled", reason=f"switched off by {variable}"))
             return
+        if distribution in self._known:
+            self._load(point, plugin)
+            return
+        state = ProcessState()
+        try:
+            self._load(point, plugin)
+        finally:
+            with SameProcess():
+                if changed := ", ".join(state.restore()):
+                    log.warning(
+                        "plugin %s of %s changes what belongs to the process, and it is put back: %s",
+                        plugin.name,
+                        plugin.title,
+                        changed,
+                        extra={"plugin": plugin.name, "reason": changed},
+                    )
+                state.close()
+
+    def _load(self, point: EntryPoint, plugin: Plugin) -> None:
         try:
             with SameProcess(), redirect_stdout(sys.stderr):  # standard output is data for programs
                 module = point.load()

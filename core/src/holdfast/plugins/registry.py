@@ -57,7 +57,7 @@ class Registry:
         from holdfast import __version__
         from holdfast.plugins import builtin
 
-        loader = Loader(os.environ if environ is None else environ)
+        loader = Loader(os.environ if environ is None else environ, known={*FIRST_PARTY.values()})
         loader.add(Plugin(name=BUILTIN, distribution="holdfast", version=__version__, status="active"), builtin)
         for number, module in enumerate(plugins):
             name = getattr(module, "__name__", f"{type(module).__name__}-{number}")
