@@ -15,7 +15,7 @@ from holdfast.errors import CredentialsError, HoldfastError, UsageError
 from holdfast.jobs import hooks, schedules, steps
 from holdfast.jobs.checking import checked
 from holdfast.jobs.children import Children
-from holdfast.jobs.due import Kept, Occurrence, is_due
+from holdfast.jobs.due import Occurrence, is_due
 from holdfast.jobs.hooks import Pinger, run_hooks
 from holdfast.jobs.limits import HostLocks, state_folder
 from holdfast.jobs.model import Limits, Ping
@@ -82,7 +82,7 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
 
         def databases(self, settings: Any, _tell: Any) -> list[Database]:
             url = settings.job.source
-            return [Database(settings=settings, url=url, recorded_url=url, run="r", kept=Kept(), due=("backup",))]
+            return [Database(settings=settings, url=url, recorded_url=url, run="r", due=("backup",))]
 
     monkeypatch.setattr(steps, "_attempt", probe)
 

@@ -235,6 +235,7 @@ def test_components_are_listed_by_kind_and_name() -> None:
         (Kind.CODEC, "none"),
         (Kind.CHECKSUM, "sha256"),
         (Kind.STORAGE, "file"),
+        (Kind.EXECUTOR, "threads"),
     ]
 
 

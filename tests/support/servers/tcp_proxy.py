@@ -23,6 +23,7 @@ class TCPProxy:
     cuts: int = 1_000_000  #: how many connections are broken so
     hold: bool = False  #: whether new connections are refused
     mute: bool = False  #: whether what the server answers is lost, until the connection breaks
+    seen: bytearray | None = None  #: all that has gone through, where somebody wants it
     opened: int = 0
     sockets: list[socket.socket] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,6 +99,8 @@ def _bring(
         if data and proxy.mute and not up:
             continue
         count += len(data)
+        if proxy.seen is not None:
+            proxy.seen += data
         most = proxy.cut_up if up else proxy.cut_down
         broken = most is not None and count > most and proxy.may_cut()
         try:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     CODEC = "codec"  #: compresses
     CHECKSUM = "checksum"  #: computes digests
     STORAGE = "storage"  #: keeps backups
+    EXECUTOR = "executor"  #: runs the databases of `holdfast run` in threads or on other hosts
 
 
 class Capability(StrEnum):
@@ -56,7 +57,7 @@ class Component:
 
     #: What it is.
     kind: Kind
-    #: The URL scheme of an engine or storage, the name of a codec, the algorithm of a checksum.
+    #: The URL scheme of an engine, storage or executor, the name of a codec, the algorithm of a checksum.
     name: str
     #: Further names for the same thing.
     aliases: tuple[str, ...] = ()

@@ -21,21 +21,36 @@ if TYPE_CHECKING:
 @click.option("--due", is_flag=True, help="Do what is due, of all jobs or of each JOB.")
 @click.option("--all", "everything", is_flag=True, help="Run every job now.")
 @config_option
+@click.option(
+    "--executor",
+    metavar="NAME|URL",
+    default="threads",
+    show_default=True,
+    help="What carries it out: threads of this process, or the workers of dask://HOST:PORT.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @json_option(run=True)
 @output_options
 @click.pass_obj
 def command(
-    console: Console, jobs: tuple[str, ...], due: bool, everything: bool, config: str | None, dry_run: bool
+    console: Console,
+    jobs: tuple[str, ...],
+    due: bool,
+    everything: bool,
+    config: str | None,
+    executor: str,
+    dry_run: bool,
 ) -> None:
     """Run jobs of holdfast.toml: each JOB now, all of them with --all, or with --due what is due.
 
     For each database one line says what became of it. Exit 3 if something failed.
     """
+    from holdfast.api import Kind
     from holdfast.defaults import installed
     from holdfast.errors import PartialError, UsageError
     from holdfast.jobs.checking import checked
     from holdfast.jobs.children import Children
+    from holdfast.jobs.elsewhere import LOCAL, Elsewhere
     from holdfast.jobs.limits import HostLocks, state_folder
     from holdfast.jobs.reading import find_config
     from holdfast.jobs.runner import Runner
@@ -51,10 +66,13 @@ def command(
     chosen = (settings_of(name, known, file) for name in choose(known, jobs, file))
     os.chdir(file.folder)
     children = Children(file.folder)
-    selector = Selector(file, installed(), children, forced=not due)
+    registry, elsewhere = installed(), executor != LOCAL
+    selector = Selector(file, registry, children, forced=not due, elsewhere=elsewhere)
     if dry_run:
+        registry.find(Kind.EXECUTOR, executor.partition("://")[0].lower())
         _preview(console, selector, chosen)
         return
+    opened = Elsewhere.open(executor, selector) if elsewhere else None
     runner = Runner(
         file,
         selector,
@@ -63,6 +81,8 @@ def command(
         known.limits,
         tell=lambda data: _tell(console, data),
         warn=console.warn,
+        threads=registry.executor(LOCAL),
+        elsewhere=opened,
     )
     runner.run(chosen)
     if runner.failures:

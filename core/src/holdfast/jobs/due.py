@@ -16,6 +16,7 @@ from holdfast.setup import StoreAddress
 from holdfast.store.catalog import unopened_catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth
+from holdfast.store.names import CLAIM, MANIFEST
 from holdfast.url import redact
 
 _PLAIN = re.compile(r"[a-z][a-z0-9]*://(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]*(?::[0-9]{1,4})?(?:/[A-Za-z0-9_./-]*)?")
@@ -63,7 +64,8 @@ class StoreRecords:
         self._by_name: dict[str, list[Entry]] = defaultdict(list)
         self._runs: dict[str, set[str]] = defaultdict(set)
         self.ids: set[str] = set()
-        catalog = unopened_catalog(address, registry)
+        self._claims: dict[str, bool] = {}  # of names, with whether they are there
+        self._catalog = catalog = unopened_catalog(address, registry)
         if not catalog.usable():
             return  # the first backup makes it
         for entry in catalog.listing(cached=True).entries:
@@ -97,6 +99,36 @@ class StoreRecords:
             verified=_last(ours, Depth.STORED),
             drilled=_last(ours, Depth.RESTORE),
         )
+
+    @property
+    def location(self) -> str:
+        """Where the store is."""
+        return self._catalog.storage.location
+
+    def claims(self, most: int) -> tuple[str, ...]:
+        """Paths of claims of names that are in the store now, by which others know that they see the same one."""
+        names = {*self._by_name, *self._claims}
+        for name in sorted(names):
+            path = f"{name}/{CLAIM}"
+            if self._claims.get(name) is None:
+                self._claims[name] = self._is_there(path)
+            if sum(self._claims.values()) >= most:
+                break
+        return tuple(sorted(f"{name}/{CLAIM}" for name, there in self._claims.items() if there))[:most]
+
+    def shows(self, name: str, backup_id: str) -> bool:
+        """Whether a backup is in the store, whoever has made it."""
+        if not self._is_there(f"{name}/{backup_id}/{MANIFEST}"):
+            return False
+        self._claims.setdefault(name, self._is_there(f"{name}/{CLAIM}"))
+        return True
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._catalog.storage.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def made_by(self, job: str) -> set[str]:
         """The URLs of the databases that a job has backed up, as `plain_url` writes them."""

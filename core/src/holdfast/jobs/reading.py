@@ -16,7 +16,7 @@ from holdfast.jobs.lines import Lines
 from holdfast.jobs.model import BUILT_IN, Config, merged
 
 NAME = "holdfast.toml"
-_SYSTEM = "/etc/holdfast"
+SYSTEM = "/etc/holdfast"
 _LARGEST = 64 << 20  # bytes
 
 
@@ -64,15 +64,15 @@ def find_config(
         return read_config(named, trusted=True)
     own, here = user_config(), os.path.abspath(NAME)
     if os.path.lexists(here):
-        if why := _doubt(here):
+        if why := doubt(here):
             warn(f"{quote_name(here)} is passed over: {why}")
         else:
             return read_config(here, trusted=os.path.dirname(here) in _trusted_folders(own))
-    for path in (own, os.path.join(_SYSTEM, NAME)):
+    for path in (own, os.path.join(SYSTEM, NAME)):
         if os.path.exists(path):
             return read_config(path, trusted=True)
     raise NotFoundError(
-        f"there is no {NAME} here, and neither {quote_name(own)} nor {_SYSTEM}/{NAME}",
+        f"there is no {NAME} here, and neither {quote_name(own)} nor {SYSTEM}/{NAME}",
         hint="write one (docs/jobs.md shows how), or name it with --config or HOLDFAST_CONFIG",
     )
 
@@ -114,7 +114,7 @@ def decoded(file: ConfigFile) -> Config | None:
         return None
 
 
-def _doubt(path: str) -> str:
+def doubt(path: str) -> str:
     """Why a file that was met by chance is not to be believed, or nothing."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):

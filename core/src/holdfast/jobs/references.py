@@ -46,3 +46,9 @@ def read_secret(
 def with_password(url: str, password: str | None) -> str:
     """A URL with a password, for the process that needs it."""
     return url if password is None else replace(DatabaseURL.parse(url), password=password).text()
+
+
+def without_password(url: str) -> str:
+    """A URL without its password, for whoever finds it by itself."""
+    parsed = DatabaseURL.parse(url)
+    return url if parsed.password is None else replace(parsed, password=None).text()

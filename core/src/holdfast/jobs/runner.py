@@ -4,26 +4,26 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from holdfast.defaults import default_jobs
 from holdfast.error_boundary import error_message, translate_errors
 from holdfast.errors import HoldfastError
 from holdfast.jobs.children import Children
+from holdfast.jobs.elsewhere import Elsewhere
 from holdfast.jobs.hooks import SKIP, Hook, Pinger, run_hooks
 from holdfast.jobs.limits import HostLocks, lock_name
 from holdfast.jobs.model import Commands, Hooks, Limits
+from holdfast.jobs.places import Places
 from holdfast.jobs.reading import ConfigFile
 from holdfast.jobs.selecting import Selector
 from holdfast.jobs.settings import JobSettings
 from holdfast.jobs.steps import Database, DatabaseResult, carry_out
-from holdfast.url import DatabaseURL
 
 _JOBS = 32  # at once: most of them wait for a place
-_PAUSE = 0.2  # seconds until a place is asked for again that another process may have given back
+_MOST = 1024  # databases that are at work or wait for a place
 _LAST = 60.0  # seconds for what is still to end when a run is ended
 
 Data = dict[str, Any]
@@ -40,18 +40,24 @@ class Runner:
     limits: Limits
     tell: Callable[[Data], object]
     warn: Callable[[str], object]
+    threads: Executor = field(default_factory=lambda: ThreadPoolExecutor(_MOST))
+    elsewhere: Elsewhere | None = None  #: what hands the databases to other hosts
     failures: int = 0
     databases: int = 0
-    _free: threading.Condition = field(default_factory=threading.Condition)
     _telling: threading.Lock = field(default_factory=threading.Lock)
     _broken: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Share the places of this host."""
+        self.places = Places(self.locks, self.limits, self.children.stopped, elsewhere=self.elsewhere is not None)
 
     def run(self, jobs: Iterable[JobSettings]) -> None:
         """Run them; whatever ends this early ends everything that was started."""
         waiting = deque(_by_turns(jobs))
+        at_once = _JOBS if self.elsewhere is None else max(_JOBS, self.places.most)
         threads = [
             threading.Thread(target=self._work, args=(waiting,), name=f"job {number}", daemon=True)
-            for number in range(min(_JOBS, len(waiting)))
+            for number in range(min(at_once, len(waiting)))
         ]
         for thread in threads:
             thread.start()
@@ -62,10 +68,14 @@ class Runner:
         except BaseException:
             waiting.clear()
             self.children.stop()
+            if self.elsewhere is not None:
+                self.elsewhere.stop()
             deadline = time.monotonic() + _LAST
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
             raise
+        if self.elsewhere is not None:
+            self.elsewhere.close()
         if self._broken:
             raise self._broken[0]
 
@@ -98,33 +108,11 @@ class Runner:
             if databases or missing:
                 _JobRun(self, settings, databases, missing).run()
 
-    def carry_out(self, database: Database) -> DatabaseResult:
-        """Carry out the steps of a database once there is a place for it."""
-        return carry_out(database, self.children, self._place)
-
-    def _place(self, database: Database) -> ExitStack:
-        """A place of its host and one of all, for as long as the stack is open."""
-        parallel = self.limits.parallel or default_jobs()
-        host = lock_name("host", host_of(database.url))
-        while True:
-            with ExitStack() as stack:
-                mine = self.locks.try_slot(host, self.limits.per_host or parallel)
-                if mine is not None:
-                    stack.push(mine)
-                    if (place := self.locks.try_slot("parallel", parallel)) is not None:
-                        stack.push(place)
-                        taken = ExitStack()
-                        taken.callback(self._notify)  # once both are given back
-                        taken.push(stack.pop_all())
-                        return taken
-            with self._free:
-                self._free.wait(_PAUSE)
-            if self.children.stopped.is_set():
-                return ExitStack()
-
-    def _notify(self) -> None:
-        with self._free:
-            self._free.notify_all()
+    def begin(self, database: Database) -> "Future[DatabaseResult]":
+        """Begin with the steps of a database, which wait for a place."""
+        if self.elsewhere is not None:
+            return self.threads.submit(self.elsewhere.carry_out, database, self.places.take)
+        return self.threads.submit(carry_out, database, self.children, self.places.take)
 
     def report(self, data: Data, *, failed: bool) -> None:
         """Tell a line of data."""
@@ -170,7 +158,6 @@ class _JobRun:
         self._missing = missing
         self._results: list[DatabaseResult] = []
         self._hooks: list[Hook] = []
-        self._lock = threading.Lock()
 
     def run(self) -> None:
         hooks = (self._databases and self._settings.job.hooks) or Hooks()
@@ -204,25 +191,15 @@ class _JobRun:
     def _carry_out(self) -> None:
         """All databases of the job, several at once."""
         waiting = deque(self._databases)
-
-        def work() -> None:
-            while waiting and not self._runner.children.stopped.is_set():
-                try:
-                    database = waiting.popleft()
-                except IndexError:
-                    return
-                result = self._runner.carry_out(database)
-                with self._lock:
-                    self._results.append(result)
+        running: set[Future[DatabaseResult]] = set()
+        while running or (waiting and not self._runner.children.stopped.is_set()):
+            while waiting and len(running) < self._runner.places.most and not self._runner.children.stopped.is_set():
+                running.add(self._runner.begin(waiting.popleft()))
+            done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                self._results.append(result)
                 self._runner.report(result.as_data(), failed=bool(result.exit_code))
-
-        count = min(len(waiting), self._runner.limits.parallel or default_jobs())
-        threads = [threading.Thread(target=work, name="databases", daemon=True) for _ in range(count - 1)]
-        for thread in threads:
-            thread.start()
-        work()
-        for thread in threads:
-            thread.join()
 
     def _run_hooks(self, event: str, commands: Commands | None, *, last: bool = False) -> int:
         """Run the programs of an event; the exit code of the last of them."""
@@ -243,12 +220,6 @@ class _JobRun:
 def _hook_text(hook: Hook) -> str:
     what = "did not end in time and was killed" if hook.timed_out else f"ended with {hook.exit_code}"
     return f"{hook.command} ({hook.event}) {what}{f': {hook.output[-500:]}' if hook.output else ''}"
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, for the limit of each; one without is on this one."""
-    hosts = DatabaseURL.parse(url).hosts
-    return ",".join(sorted(name.lower() for name, _ in hosts)) or "localhost"
 
 
 def _by_turns(jobs: Iterable[JobSettings]) -> list[JobSettings]:

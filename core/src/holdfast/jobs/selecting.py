@@ -14,7 +14,7 @@ from holdfast.host import Host, this_host
 from holdfast.jobs.children import Children
 from holdfast.jobs.due import Occurrence, StoreRecords, is_due, recorded_url
 from holdfast.jobs.reading import ConfigFile
-from holdfast.jobs.references import read_secret, with_password
+from holdfast.jobs.references import read_secret, with_password, without_password
 from holdfast.jobs.settings import JobSettings
 from holdfast.jobs.steps import Database
 from holdfast.operations.databases import find, name_of
@@ -26,12 +26,16 @@ _PARTS = frozenset({"select", "exclude", "exclude_kinds", "options"})  # fields 
 
 @dataclass
 class Selector:
-    """Finds what is due; each store is read once. `forced` makes a backup whether it is due or not."""
+    """Finds what is due; each store is read once. `forced` makes a backup whether it is due or not.
+
+    Where others carry it out (`elsewhere`) they find the passwords themselves, and no URL has one here.
+    """
 
     file: ConfigFile
     registry: Registry
     children: Children
     forced: bool
+    elsewhere: bool = False
     now: float = field(default_factory=time.time)
     missing: dict[str, str] = field(default_factory=dict)  #: by job, which databases have vanished beyond its bound
     _records: dict[str, StoreRecords | HoldfastError] = field(default_factory=dict)
@@ -50,6 +54,8 @@ class Selector:
         host = self._host((job.backup or {}).get("host"))
         if job.databases is None and (due := self._due(settings, job.source, name, host)) is None:
             return []  # its password is nobody's business now
+        if job.databases is None and due is not None and self.elsewhere:
+            return [due]
         password = read_secret(
             f"the password of {settings.name}",
             self.children,
@@ -65,7 +71,8 @@ class Selector:
         for warning in listing.warnings:
             tell(scrub(warning, source))
         self._check_missing(settings, listing, tell)
-        chosen = (self._due(settings, url, name, host) for url in listing)
+        urls = (without_password(url) for url in listing) if self.elsewhere else listing
+        chosen = (self._due(settings, url, name, host) for url in urls)
         return [database for database in chosen if database is not None]
 
     def records(self, address: StoreAddress) -> StoreRecords:
@@ -111,7 +118,8 @@ class Selector:
             else Occurrence.of(settings.name, every, settings.spread, self.now).start
         )
         run = Occurrence(start).run(settings.name)
-        return Database(settings=settings, url=url, recorded_url=recorded, run=run, kept=kept, due=tuple(due))
+        newest = None if kept.newest is None else (kept.newest.name, kept.newest.id)
+        return Database(settings=settings, url=url, recorded_url=recorded, run=run, newest=newest, due=tuple(due))
 
     def _check_missing(self, settings: JobSettings, listing: Collection[str], tell: Callable[[str], object]) -> None:
         """Tell of the databases that the job has backed up and that are there no more; too many are an error."""

@@ -10,7 +10,6 @@ import msgspec
 
 from holdfast.error_boundary import scrub
 from holdfast.jobs.children import Children, Ended
-from holdfast.jobs.due import Kept
 from holdfast.jobs.settings import JobSettings
 from holdfast.setup import StoreAddress
 
@@ -20,14 +19,18 @@ _PROGRAM = (sys.executable, "-P", "-m", "holdfast")  # -P: no module comes from 
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """A database of a job: its URL, in full, what its store has of it, and which steps are due."""
+    """A database of a job: its URL, in full, its newest backup in the store, and which steps are due.
+
+    `wait` is how long its backup waits for a lock: where tasks are repeated, that of the one before may be at its end.
+    """
 
     settings: JobSettings
     url: str
     recorded_url: str
     run: str
-    kept: Kept
+    newest: tuple[str, str] | None = None  #: its name and id
     due: tuple[str, ...]
+    wait: float = 0.0
 
     def __repr__(self) -> str:
         """Show it without secrets."""
@@ -64,6 +67,7 @@ class DatabaseResult:
     backup_id: str = ""
     name: str = ""
     warnings: list[str] = field(default_factory=list)
+    worker: str = ""  #: the host that has carried it out for an executor
 
     @property
     def exit_code(self) -> int:
@@ -72,7 +76,7 @@ class DatabaseResult:
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
+        data = {
             "type": "database",
             "job": self.database.settings.name,
             "source": self.database.recorded_url,
@@ -83,6 +87,7 @@ class DatabaseResult:
             "steps": [step.as_data() for step in self.steps],
             "warnings": self.warnings,
         }
+        return {**data, "worker": self.worker} if self.worker else data
 
 
 Place = Callable[[Database], ExitStack]
@@ -101,9 +106,8 @@ def carry_out(database: Database, children: Children, place: Place) -> DatabaseR
 
 def _carry_out(database: Database, children: Children, place: Place, held: ExitStack) -> DatabaseResult:
     result = DatabaseResult(database)
-    newest = database.kept.newest
-    if newest is not None:
-        result.backup_id, result.name = newest.id, newest.name
+    if database.newest is not None:
+        result.name, result.backup_id = database.newest
     for step in database.due:
         for words, given in _calls(step, database, result):
             done = StepResult(step)
@@ -126,7 +130,8 @@ def _calls(step: str, database: Database, result: DatabaseResult) -> Iterator[tu
     settings, job = database.settings, database.settings.job
     which = f"{result.name}/{result.backup_id}"
     if step == "backup":
-        yield ["backup", "--plan", "-", "--json"], _plan(database)
+        wait = [f"--wait={database.wait:g}s"] if database.wait else []
+        yield ["backup", "--plan", "-", *wait, "--json"], _plan(database)
     elif step == "verify":
         deep = ["--read-data"] if job.verify and job.verify.read_data else []
         yield ["verify", which, *_store(settings.store), *deep, "--json"], b""

@@ -15,6 +15,7 @@ _NEEDED = {
     Kind.CODEC: ("holdfast_compress",),
     Kind.CHECKSUM: ("holdfast_checksum",),
     Kind.STORAGE: ("holdfast_storage",),
+    Kind.EXECUTOR: ("holdfast_executor",),
 }
 _BLOCKS = (b"", b"some text " * 1000, bytes(1 << 20))
 

@@ -111,6 +111,7 @@ _ROLES: Mapping[str, Mapping[str, _Rule]] = {
         "warnings": _OPTIONAL_LINES,
     },
     "moment": {"missing": _Rule((Mapping,)), "warnings": _LINES},
+    "executor": {"submit": _Rule(), "shutdown": _NOTHING},  # whoever submits looks at what is returned
 }
 
 
@@ -328,6 +329,7 @@ _HOOKS: Mapping[str, str] = {
     "holdfast_scratch": "scratch",
     "holdfast_moment": "moment",
     "holdfast_databases": "",
+    "holdfast_executor": "executor",
 }
 _ENTERED = frozenset({"dump", "restore", "scratch", "moment"})
 

@@ -7,7 +7,7 @@ has to find out whether it is meant, but returns None for names that are not its
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.api import (
     Codec,
@@ -25,6 +25,9 @@ from holdfast.api import (
     Storage,
     hookspec,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class HoldfastSpecs:
@@ -163,6 +166,24 @@ class HoldfastSpecs:
             @hookimpl
             def holdfast_moment(scheme, request):
                 return freeze(request.urls) if scheme == "leveldb" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def holdfast_executor(self, scheme: str, url: str) -> "Executor | None":
+        """Open an executor for `holdfast run --executor URL`, such as a connection to the scheduler of a cluster.
+
+        It is given functions that pickle by name, each with one argument of bytes, which holds no secret, and may call
+        them anywhere, any number of times: a backup that is there already is made no second time. What they return is
+        plain data. `shutdown(wait=False, cancel_futures=True)` ends what is still at work, as far as it can.
+
+        Errors: `UnreachableError` where nobody answers at the URL, `UsageError` for the URL.
+
+        Example::
+
+            @hookimpl
+            def holdfast_executor(scheme, url):
+                return ProcessPoolExecutor(8) if scheme == "processes" else None
         """
         raise NotImplementedError
 

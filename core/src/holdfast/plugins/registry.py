@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.api import Codec, Event, Hasher, Kind, Storage
 from holdfast.errors import PluginError
@@ -18,6 +18,9 @@ from holdfast.plugins.observing import Observers
 from holdfast.plugins.options import build_options, spec_options, split_spec
 from holdfast.plugins.wrapping import Callers, Layers, code_of
 from holdfast.url import list_harmless
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 GROUP = "holdfast"
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PyPA: names and normalization
@@ -39,6 +42,7 @@ FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.STORAGE, "gcs"): "holdfast-gcs",
     (Kind.STORAGE, "azure"): "holdfast-azure",
     (Kind.STORAGE, "az"): "holdfast-azure",
+    (Kind.EXECUTOR, "dask"): "holdfast-dask",
 }
 # The distribution itself is content with a driver that the machine brings; whoever follows a hint has none.
 _WITH_DRIVER = {"holdfast-postgres": "'holdfast-postgres[binary]'"}
@@ -217,6 +221,12 @@ class Registry:
         built = build_options(owned.component, options or {})
         storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=built)
         return storage
+
+    def executor(self, url: str) -> "Executor":
+        """Open the executor of a URL; a text without a scheme is the name of one that needs no more."""
+        owned = self.find(Kind.EXECUTOR, url.partition("://")[0].lower())
+        executor: Executor = self.call("holdfast_executor", owned, scheme=owned.component.name, url=url)
+        return executor
 
     def observers(self) -> Observers:
         """The watching plugins, for one run."""
