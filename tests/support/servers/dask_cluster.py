@@ -99,8 +99,8 @@ def dask_cluster(folder: Path, *workers: str, env: Mapping[str, str] | None = No
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HOLDFAST_", "PYTHON"))}
-    quick = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "100ms"}
-    cluster = DaskCluster(folder=folder, port=port, environment={**kept, **quick, **(env or {})})
+    own = {"DASK_TEMPORARY_DIRECTORY": str(folder), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+    cluster = DaskCluster(folder=folder, port=port, environment={**kept, **own, **(env or {})})
     try:
         cluster.start_scheduler()
         for name in workers:

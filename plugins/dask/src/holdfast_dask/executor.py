@@ -4,6 +4,7 @@ A task may so run several times, also at once, as Dask itself repeats those of a
 submitted here has to bear that, as the backups of a run do.
 """
 
+import pickle
 import queue
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from holdfast.api import HoldfastError, PluginError, UnreachableError
 from holdfast_dask.scheduler import Scheduler
-from holdfast_dask.worker import call
+from holdfast_dask.worker import Call
 
 _LOOK = 1.0  # seconds after which it is looked whether there is still a scheduler, and a worker
 _GATHERING = 120.0  # seconds for a result of some kilobytes
@@ -27,8 +28,9 @@ class _Task:
     """A task, with its future here and the one of Dask, which is another each time that it is submitted."""
 
     def __init__(self, function: Callable[..., Any], plan: bytes) -> None:
-        self.work = partial(call, function)
-        self.plan = plan
+        # A worker that cannot unpickle what a task calls loses its scheduler and ends (distributed 2026.8), and so do
+        # all others, one after another. What everybody has is `pickle.loads`, whose error is one of the task alone.
+        self.call = pickle.dumps(Call(function, plan))
         self.future: Future[Any] = Future()
         self.remote: Any = None
 
@@ -136,7 +138,7 @@ class DaskExecutor(Executor):
         if task.future.done():
             return
         key = f"holdfast-{uuid.uuid4().hex}"
-        task.remote = self._client.submit(task.work, task.plan, key=key, pure=False, retries=0)
+        task.remote = self._client.submit(pickle.loads, task.call, key=key, pure=False, retries=0)
         task.remote.add_done_callback(partial(self._hand_on, task))
         if task.future.cancelled():
             self._forget(task, task.future)
@@ -192,14 +194,12 @@ class DaskExecutor(Executor):
                 f"Dask gave the task up: {_text(error)}",
                 hint="workers ended while they were at it; look at their logs, and at the memory of their hosts",
             )
-        text = " ".join(_text(each) for each in (error, error.__cause__) if each is not None)
-        if isinstance(error, ImportError | AttributeError) or "deserializ" in text:
+        if isinstance(error, ImportError | AttributeError):
             return PluginError(
-                f"the cluster at {self._scheduler.address} cannot run it: {text}",
-                hint="install the same holdfast and holdfast-dask, and the plugins of the databases, on the scheduler "
-                "and all workers",
+                f"a worker of {self._scheduler.address} cannot run it: {_text(error)}",
+                hint="install the same holdfast and holdfast-dask, and the plugins of the databases, for all workers",
             )
-        return HoldfastError(f"the task failed on a worker: {text}")
+        return HoldfastError(f"the task failed on a worker: {_text(error)}")
 
 
 def _text(error: BaseException) -> str:

@@ -19,7 +19,11 @@ class Scheduler:
 
     address: str
     timeout: float = 300.0
-    connect: float = 10.0
+
+    @property
+    def connect(self) -> float:
+        """Seconds for one attempt to connect."""
+        return min(10.0, self.timeout)
 
     @classmethod
     def parse(cls, text: str) -> Self:
