@@ -33,6 +33,8 @@ def test_plugins_lists_every_component_with_its_distribution(overview: Shell) ->
         ("storage", "file", "holdfast"),
         ("storage", "s3", "holdfast-s3"),
         ("storage", "sftp", "holdfast-sftp"),
+        ("executor", "dask", "holdfast-dask"),
+        ("executor", "threads", "holdfast"),
         ("storage", "gs", "holdfast-gcs"),
         ("storage", "azure", "holdfast-azure"),
     } <= listed
@@ -81,7 +83,7 @@ def test_a_plugin_that_is_switched_off_is_shown_with_the_reason(overview: Shell)
 
 def test_the_allow_list_switches_everything_else_off(overview: Shell) -> None:
     data = overview.run("plugins", "--json", env={"HOLDFAST_PLUGINS": "sqlite,holdfast-sha256"}).data
-    assert {component["name"] for component in data["components"]} == {"sqlite", "none", "sha256", "file"}
+    assert {component["name"] for component in data["components"]} == {"sqlite", "none", "sha256", "file", "threads"}
     assert "HOLDFAST_PLUGINS" in data["plugins"][0]["reason"]
 
 

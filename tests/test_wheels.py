@@ -39,6 +39,7 @@ EXTRAS = {
     "gcs": "holdfast-gcs",
     "azure": "holdfast-azure",
     "sftp": "holdfast-sftp",
+    "dask": "holdfast-dask",
     "sha256": "holdfast-sha256",
     "progress": "rich",
 }

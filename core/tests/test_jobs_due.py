@@ -3,6 +3,7 @@
 import http.server
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,15 +16,18 @@ from holdfast.errors import CredentialsError, HoldfastError, UsageError
 from holdfast.jobs import hooks, schedules, steps
 from holdfast.jobs.checking import checked
 from holdfast.jobs.children import Children
-from holdfast.jobs.due import Occurrence, is_due
+from holdfast.jobs.due import Occurrence, StoreRecords, is_due, job_run
+from holdfast.jobs.elsewhere import Elsewhere
 from holdfast.jobs.hooks import Pinger, run_hooks
 from holdfast.jobs.limits import HostLocks, state_folder
 from holdfast.jobs.model import Limits, Ping
-from holdfast.jobs.reading import read_config
+from holdfast.jobs.reading import ConfigFile, read_config
 from holdfast.jobs.references import read_secret, with_password
 from holdfast.jobs.runner import Runner
 from holdfast.jobs.settings import settings_of
 from holdfast.jobs.steps import Database, StepResult
+from holdfast.plan import check_run
+from holdfast.testing import memory_registry
 
 DAY = 86400.0
 NOON = 20_000 * DAY + DAY / 2
@@ -37,6 +41,12 @@ def test_what_was_missed_thirty_times_is_due_once() -> None:
     assert not is_due(None, None, "a", 0, NOON)
     runs = {Occurrence.of("a", DAY, 0, NOON + hours * 3600).run("a") for hours in (0, 3, 11.9)}
     assert runs == {"a@2024-10-04T00:00:00Z"}
+    start = Occurrence.of("a", DAY, 0, NOON)
+    assert start.run("a", "data/b@c.db") == "a/data/b@c.db@2024-10-04T00:00:00Z"
+    assert job_run(start.run("a", "data/b@c.db")) == job_run(start.run("a")) == start.run("a")
+    long = [start.run("a" * 100, name) for name in ("x" * 61, "x" * 62, "\n", " y")]
+    assert len(set(long)) == 4
+    assert check_run(max(long, key=len)) in long
 
 
 def test_the_beginnings_of_jobs_are_spread_and_stay_where_they_are() -> None:
@@ -57,7 +67,27 @@ per_host = 2
 """
 
 
-def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Everything:
+    """What is due, of any job: its one database."""
+
+    missing: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, number: int, file: ConfigFile) -> None:
+        self.run = f"r{number}"
+        self.file, self.registry, self.children = file, memory_registry(), Children(file.folder)
+
+    def databases(self, settings: Any, _tell: Any) -> list[Database]:
+        url = settings.job.source
+        return [Database(settings=settings, url=url, recorded_url=url, run=self.run, due=("backup",))]
+
+    def records(self, address: Any) -> StoreRecords:
+        return StoreRecords(address, self.registry)
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_no_host_has_more_than_its_places_in_all_runs_together(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs = "".join(f'[job.j{n}]\nsource = "probe://h{n % 2}/{n}"\n' for n in range(24))
     (tmp_path / "holdfast.toml").write_text(CONFIG + jobs)
     file = read_config(str(tmp_path / "holdfast.toml"), trusted=True)
@@ -65,32 +95,31 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
     active: dict[str, int] = {"h0": 0, "h1": 0}
     most: list[tuple[int, int]] = []
 
+    tries: dict[tuple[object, str], int] = defaultdict(int)
+
     def probe(result: StepResult, _words: Any, _given: Any, database: Database, _children: Children) -> bool:
         """Every other one is to be tried again, and gives its place back until then."""
         host = database.url.partition("//")[2][:2]
         with lock:
             active[host] += 1
             most.append((active[host], sum(active.values())))
+            tries[database.run, database.url] += 1
         time.sleep(0.02)
         with lock:
             active[host] -= 1
         result.attempts += 1
-        return result.attempts == 1 and database.url.endswith("1")
-
-    class Everything:
-        missing: ClassVar[dict[str, str]] = {}
-
-        def databases(self, settings: Any, _tell: Any) -> list[Database]:
-            url = settings.job.source
-            return [Database(settings=settings, url=url, recorded_url=url, run="r", due=("backup",))]
+        result.exit_code = 11 if database.url.endswith("1") and tries[database.run, database.url] == 1 else 0
+        return bool(result.exit_code) and result.attempts <= database.settings.retries
 
     monkeypatch.setattr(steps, "_attempt", probe)
 
-    def run(_: int) -> tuple[list[dict[str, Any]], int]:
+    def run(number: int) -> tuple[list[dict[str, Any]], int]:
         told: list[dict[str, Any]] = []
+        chosen: Any = Everything(number, file)
+        by_others = Elsewhere(ThreadPoolExecutor(16), chosen) if where == "elsewhere" else None
         each = Runner(
-            file, Everything(), Children(str(tmp_path)), HostLocks(str(tmp_path)), Limits(parallel=3, per_host=2),  # type: ignore[arg-type]
-            told.append, print,
+            file, chosen, chosen.children, HostLocks(str(tmp_path)), Limits(parallel=3, per_host=2),
+            told.append, print, elsewhere=by_others,
         )  # fmt: skip
         each.run(settings_of(name, config, file) for name in config.job)
         return told, each.failures
@@ -101,6 +130,8 @@ def test_no_host_has_more_than_its_places_in_all_runs_together(tmp_path: Path, m
     assert max(of_all for _, of_all in most) == 3
     assert [failures for _, failures in results] == [0, 0]
     assert all(len(told) == 24 for told, _ in results)
+    carried_out = [line for told, _ in results for line in told if line["type"] == "database"]
+    assert {line["steps"][0]["attempts"] for line in carried_out} == {1, 2}
 
 
 def test_the_folder_of_locks_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

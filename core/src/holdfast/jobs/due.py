@@ -19,6 +19,7 @@ from holdfast.store.findings import Depth
 from holdfast.store.names import CLAIM, MANIFEST
 from holdfast.url import redact
 
+_LONGEST = 60  # bytes of the name of a database in that of a run
 _PLAIN = re.compile(r"[a-z][a-z0-9]*://(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]*(?::[0-9]{1,4})?(?:/[A-Za-z0-9_./-]*)?")
 
 
@@ -34,9 +35,22 @@ class Occurrence(msgspec.Struct, frozen=True):
         shift = digest * min(spread, every)
         return cls(math.floor((now - shift) / every) * every + shift)
 
-    def run(self, job: str) -> str:
-        """The name of the run of a job."""
-        return f"{job}@{_text(self.start)}"
+    def run(self, job: str, database: str = "") -> str:
+        """The name of the run of a job, and of one of its databases where it has several."""
+        return f"{job}/{_run_name(database)}@{_text(self.start)}" if database else f"{job}@{_text(self.start)}"
+
+
+def job_run(run: str) -> str:
+    """The run of a job that the one of its databases is a part of."""
+    before, mark, time = run.rpartition("@")
+    return f"{before.partition('/')[0]}{mark}{time}"
+
+
+def _run_name(database: str) -> str:
+    """The name of a database, or a digest where a run cannot have it."""
+    if database.isprintable() and database == database.strip() and len(database.encode(errors="replace")) <= _LONGEST:
+        return database
+    return hashlib.sha256(database.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)
@@ -76,7 +90,7 @@ class StoreRecords:
             url = plain_url(entry.manifest.source.url)
             self._by_url[url].append(entry)
             if entry.manifest.run and entry.good:
-                self._runs[entry.manifest.run.rpartition("@")[0]].add(url)
+                self._runs[entry.manifest.run.rpartition("@")[0].partition("/")[0]].add(url)
 
     def of(self, url: str, name: str | None, host: Host, *, whole: bool = True) -> Kept:
         """What there is of a database: under the name that it was given, else of that URL, as it is recorded.

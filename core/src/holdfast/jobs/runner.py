@@ -12,14 +12,15 @@ from typing import Any
 from holdfast.error_boundary import error_message, translate_errors
 from holdfast.errors import HoldfastError
 from holdfast.jobs.children import Children
+from holdfast.jobs.due import job_run
 from holdfast.jobs.elsewhere import Elsewhere
 from holdfast.jobs.hooks import SKIP, Hook, Pinger, run_hooks
 from holdfast.jobs.limits import HostLocks, lock_name
 from holdfast.jobs.model import Commands, Hooks, Limits
-from holdfast.jobs.places import Places
 from holdfast.jobs.reading import ConfigFile
 from holdfast.jobs.selecting import Selector
 from holdfast.jobs.settings import JobSettings
+from holdfast.jobs.slots import Slots
 from holdfast.jobs.steps import Database, DatabaseResult, carry_out
 
 _JOBS = 32  # at once: most of them wait for a place
@@ -49,12 +50,12 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Share the places of this host."""
-        self.places = Places(self.locks, self.limits, self.children.stopped, elsewhere=self.elsewhere is not None)
+        self.slots = Slots(self.locks, self.limits, self.children.stopped, elsewhere=self.elsewhere is not None)
 
     def run(self, jobs: Iterable[JobSettings]) -> None:
         """Run them; whatever ends this early ends everything that was started."""
         waiting = deque(_by_turns(jobs))
-        at_once = _JOBS if self.elsewhere is None else max(_JOBS, self.places.most)
+        at_once = _JOBS if self.elsewhere is None else max(_JOBS, self.slots.most)
         threads = [
             threading.Thread(target=self._work, args=(waiting,), name=f"job {number}", daemon=True)
             for number in range(min(at_once, len(waiting)))
@@ -111,8 +112,8 @@ class Runner:
     def begin(self, database: Database) -> "Future[DatabaseResult]":
         """Begin with the steps of a database, which wait for a place."""
         if self.elsewhere is not None:
-            return self.threads.submit(self.elsewhere.carry_out, database, self.places.take)
-        return self.threads.submit(carry_out, database, self.children, self.places.take)
+            return self.threads.submit(self.elsewhere.carry_out, database, self.slots.take)
+        return self.threads.submit(carry_out, database, self.children, self.slots.take)
 
     def report(self, data: Data, *, failed: bool) -> None:
         """Tell a line of data."""
@@ -193,7 +194,7 @@ class _JobRun:
         waiting = deque(self._databases)
         running: set[Future[DatabaseResult]] = set()
         while running or (waiting and not self._runner.children.stopped.is_set()):
-            while waiting and len(running) < self._runner.places.most and not self._runner.children.stopped.is_set():
+            while waiting and len(running) < self._runner.slots.most and not self._runner.children.stopped.is_set():
                 running.add(self._runner.begin(waiting.popleft()))
             done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
@@ -207,7 +208,7 @@ class _JobRun:
             return 0
         record = {
             "job": self._settings.name,
-            "run": self._databases[0].run if self._databases else "",
+            "run": job_run(self._databases[0].run) if self._databases else "",
             "exit_code": self._exit_code if event != "before" else None,
             "databases": [result.as_data() for result in self._results],
         }

@@ -117,7 +117,7 @@ class Selector:
             if self.forced or every is None
             else Occurrence.of(settings.name, every, settings.spread, self.now).start
         )
-        run = Occurrence(start).run(settings.name)
+        run = Occurrence(start).run(settings.name, "" if settings.job.databases is None else name_of(url))
         newest = None if kept.newest is None else (kept.newest.name, kept.newest.id)
         return Database(settings=settings, url=url, recorded_url=recorded, run=run, newest=newest, due=tuple(due))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from holdfast.command_text import command_text
 from holdfast.defaults import installed
 from holdfast.error_boundary import error_message, translate_errors
 from holdfast.errors import CredentialsError, HoldfastError, NotFoundError, quote_name
@@ -130,9 +131,8 @@ def _password(plan: DatabasePlan, children: Children, where: str) -> str | None:
         config = decoded(own)
         job = None if config is None else settings_of(plan.job, config, own).job
         if job is None:
-            raise CredentialsError(
-                f"{what}: {own.path} has errors", hint=f"holdfast config validate --config {own.path}"
-            )
+            hint = command_text("holdfast", "config", "validate", "--config", own.path)
+            raise CredentialsError(f"{what}: {own.path} has errors", hint=hint)
         if not (job.password_command or job.password_file or job.password_env):
             return None
         _check_server(plan, job.source, f"{what}: {own.path}")

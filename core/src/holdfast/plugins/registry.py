@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.api import Codec, Event, Hasher, Kind, Storage
 from holdfast.errors import PluginError
@@ -107,9 +107,7 @@ class Registry:
             raise PluginError(f"{kind} '{name}' is claimed by {owners}", hint=off)
         installed = ", ".join(self.names(kind)) or "none"
         raise PluginError(
-            f"no {kind} for '{name}' (installed: {installed})"
-            if kind is Kind.ENGINE
-            else f"no {kind} '{name}' (installed: {installed})",
+            f"no {kind} {'for ' if kind is Kind.ENGINE else ''}'{name}' (installed: {installed})",
             hint=_missing_hint(self.plugins, kind, name),
         )
 
@@ -203,30 +201,26 @@ class Registry:
         name, shorthand, values = split_spec(spec)
         owned = self.find(Kind.CODEC, name)
         options = spec_options(owned.component, shorthand, values)
-        codec: Codec = self.call("holdfast_compress", owned, codec=owned.component.name, options=options)
-        return codec
+        return cast("Codec", self.call("holdfast_compress", owned, codec=owned.component.name, options=options))
 
     def hasher(self, algorithm: str) -> Hasher:
         """A new digest of the algorithm."""
         owned = self.find(Kind.CHECKSUM, algorithm)
         if owned.component.name == "sha256":
             self._check_sha256(owned)
-        hasher: Hasher = self.call("holdfast_checksum", owned, algorithm=owned.component.name)
-        return hasher
+        return cast("Hasher", self.call("holdfast_checksum", owned, algorithm=owned.component.name))
 
     def storage(self, url: str, options: Mapping[str, Any] | None = None) -> Storage:
         """The storage of a store's URL, with its options; text without a scheme is the path of a folder."""
         scheme, mark, _ = url.partition("://")
         owned = self.find(Kind.STORAGE, scheme.lower() if mark else "file")
-        built = build_options(owned.component, options or {})
-        storage: Storage = self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=built)
-        return storage
+        made = build_options(owned.component, options or {})
+        return cast("Storage", self.call("holdfast_storage", owned, scheme=owned.component.name, url=url, options=made))
 
     def executor(self, url: str) -> "Executor":
         """Open the executor of a URL; a text without a scheme is the name of one that needs no more."""
         owned = self.find(Kind.EXECUTOR, url.partition("://")[0].lower())
-        executor: Executor = self.call("holdfast_executor", owned, scheme=owned.component.name, url=url)
-        return executor
+        return cast("Executor", self.call("holdfast_executor", owned, scheme=owned.component.name, url=url))
 
     def observers(self) -> Observers:
         """The watching plugins, for one run."""

@@ -13,7 +13,7 @@ _PAUSE = 0.2  # seconds until a place is asked for again that another process ma
 _ELSEWHERE = 256  # databases that one run has at an executor at once, where nothing else is said
 
 
-class Places:
+class Slots:
     """The places of `[limits]`; waiting for one ends once `stopped` is set.
 
     For a run whose databases are carried out `elsewhere` the CPUs of this host are no bound: without a limit there is
