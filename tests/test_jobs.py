@@ -19,6 +19,9 @@ from support.servers.mariadb import MariaDB, mariadb
 from support.servers.postgres import PostgresServer, postgres_server
 
 from holdfast.jobs.limits import HostLocks, lock_name, state_folder
+from holdfast.store import findings
+from holdfast.store.findings import Depth
+from holdfast.store.folder import FolderStorage
 
 __all__ = ["mariadb", "postgres_server"]
 
@@ -77,6 +80,26 @@ def test_a_step_that_fails_ends_its_database_and_stops_no_other(shell: Shell) ->
     messages = {line["job"]: line["steps"][-1].get("message") for line in lines(ran)}
     assert "does not exist" in messages["gone"]
     assert ran.last["message"] == "2 of 3 failed"
+
+
+def test_after_a_drill_that_failed_the_drill_is_tried_again_and_no_backup_made(shell: Shell) -> None:
+    words = write(shell, APP + 'every = "400d"\ndrill.every = "400d"\ncopy = ["./other"]\n')
+    shell.run(*words, "--due")
+    (made,) = shell.listing()
+    storage = FolderStorage(str(shell.store))
+    findings.record(storage, f"app/{made['id']}", depth=Depth.DRILL, problems=["differs"], detail={})
+    (passed,) = (shell.store / "app" / made["id"] / "findings").glob("*-drill-passed-*")
+    passed.unlink()
+    assert [each["state"] for each in shell.listing()] == ["damaged"]
+    (plan,) = lines(shell.run(*words, "--due", "-n"))
+    assert plan["due"] == ["drill"]
+    (line,) = lines(shell.run(*words, "--due"))
+    assert ([step["step"] for step in line["steps"]], line["id"], line["exit_code"]) == (["drill"], made["id"], 0)
+    assert [each["state"] for each in shell.listing()] == ["proven"]
+    # what lies there damaged is another matter: a backup is missing
+    findings.record(storage, f"app/{made['id']}", depth=Depth.STORED, problems=["flipped"], detail={})
+    (plan,) = lines(shell.run(*words, "--due", "-n"))
+    assert plan["due"] == ["backup", "copy"]
 
 
 def test_a_backup_of_a_part_counts_for_a_job_of_that_part_alone(shell: Shell) -> None:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
+from msgspec import structs
 
 from holdfast.host import Host
 from holdfast.plugins.registry import Registry
 from holdfast.setup import StoreAddress
 from holdfast.store.catalog import unopened_catalog
 from holdfast.store.entry import Entry
-from holdfast.store.findings import Depth
+from holdfast.store.findings import Depth, State, state_of
 from holdfast.store.names import CLAIM, MANIFEST
 from holdfast.url import redact
 
@@ -59,12 +60,21 @@ def _text(start: float) -> str:
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store has of one database: its newest good backup, and when it was last checked, in seconds since 1970."""
+    """What a store has of one database: its newest good backup, and when it was last checked, in seconds since 1970.
+
+    `failed_drill` is a backup made since, against which nothing is known but that a restore test has failed.
+    """
 
     newest: Entry | None = None
     made: float | None = None
     verified: float | None = None
     drilled: float | None = None
+    failed_drill: Entry | None = None
+
+    def with_failed_drill(self) -> "Kept":
+        """The same, where that test is to be made once more instead of another backup."""
+        failed = self.failed_drill
+        return self if failed is None else structs.replace(self, newest=failed, made=failed.created_at.timestamp())
 
 
 _NOTHING = Kept()
@@ -112,6 +122,7 @@ class StoreRecords:
             made=newest.created_at.timestamp() if newest else None,
             verified=_last(ours, Depth.STORED),
             drilled=_last(ours, Depth.RESTORE),
+            failed_drill=ours[-1] if ours and _has_failed_drill(ours[-1]) else None,
         )
 
     @property
@@ -166,6 +177,13 @@ def recorded_url(url: str) -> str:
 
 def _is_here(recorded: Host | None, host: Host) -> bool:
     return recorded is None or recorded.is_same(host) or recorded.is_passing or host.is_passing
+
+
+def _has_failed_drill(entry: Entry) -> bool:
+    """Whether it would be good but for a restore test."""
+    if entry.good or entry.problem or entry.unreadable or entry.unusable or not entry.manifest or entry.manifest.damage:
+        return False
+    return state_of([each for each in entry.findings if each.depth < Depth.RESTORE]) is not State.DAMAGED
 
 
 def _last(entries: Iterable[Entry], depth: Depth) -> float | None:

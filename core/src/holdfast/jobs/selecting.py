@@ -99,6 +99,8 @@ class Selector:
         whole = not (_PARTS & (settings.job.backup or {}).keys())
         kept = self.records(settings.store).of(recorded, name, host, whole=whole)
         arguments = (settings.name, settings.spread, self.now)
+        if is_due(kept.drilled, settings.drill_every, *arguments):
+            kept = kept.with_failed_drill()
         every = settings.every
         backup = self.forced or is_due(kept.made, every, *arguments)
         there = backup or kept.newest is not None
