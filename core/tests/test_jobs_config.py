@@ -195,6 +195,33 @@ def test_a_file_of_the_current_folder_is_believed_only_where_nobody_else_can_wri
         find_config(None, said.append)
 
 
+def test_what_is_believed_is_what_is_read_and_a_pipe_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who may write the folder exchanges the file at the worst moment: between the look and the read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    monkeypatch.delenv("HOLDFAST_CONFIG", raising=False)
+    here, evil, said = tmp_path / "holdfast.toml", tmp_path / "evil.toml", list[str]()
+    look = os.stat
+
+    def exchange(file: Any, **more: Any) -> os.stat_result:
+        status = look(file, **more)
+        if (isinstance(file, int) or str(file) == str(here)) and "evil.toml" in os.listdir(tmp_path):
+            evil.rename(here)
+        return status
+
+    monkeypatch.setattr(os, "stat", exchange)
+    here.write_text("[job.good]\nsource = 'sqlite:///a.db'\n")
+    evil.write_text("[job.evil]\nsource = 'sqlite:///a.db'\n")
+    assert list(find_config(None, said.append).document["job"]) == ["good"]
+    here.unlink()
+    os.mkfifo(here)
+    with pytest.raises(NotFoundError):
+        find_config(None, said.append)
+    assert [text.partition(": ")[2] for text in said] == ["it is no regular file"]
+
+
 def test_the_types_and_what_is_built_in_agree() -> None:
     """The schema has every key; what is built in is valid; tables are those that are tables."""
     schema = msgspec.json.schema(Config)["$defs"]

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -64,10 +64,10 @@ def find_config(
         return read_config(named, trusted=True)
     own, here = user_config(), os.path.abspath(NAME)
     if os.path.lexists(here):
-        if why := doubt(here):
-            warn(f"{quote_name(here)} is passed over: {why}")
-        else:
-            return read_config(here, trusted=os.path.dirname(here) in _trusted_folders(own))
+        try:
+            return read_config(here, trusted=os.path.dirname(here) in _trusted_folders(own), by_chance=True)
+        except _DoubtfulError as doubtful:
+            warn(f"{quote_name(here)} is passed over: {doubtful}")
     for path in (own, os.path.join(SYSTEM, NAME)):
         if os.path.exists(path):
             return read_config(path, trusted=True)
@@ -84,11 +84,15 @@ def user_config() -> str:
     return os.path.join(os.path.abspath(platformdirs.user_config_dir("holdfast")), NAME)
 
 
-def read_config(path: str, *, trusted: bool) -> ConfigFile:
+class _DoubtfulError(Exception):
+    """Why a file that was met by chance is not to be believed."""
+
+
+def read_config(path: str, *, trusted: bool, by_chance: bool = False) -> ConfigFile:
     """Read a file; one that is no TOML is a `UsageError` that says where."""
     path = os.path.abspath(path)
     try:
-        with open(path, "rb") as file:
+        with _opened(path, by_chance=by_chance) as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {quote_name(path)}") from error
@@ -114,9 +118,25 @@ def decoded(file: ConfigFile) -> Config | None:
         return None
 
 
-def doubt(path: str) -> str:
-    """Why a file that was met by chance is not to be believed, or nothing."""
-    status = os.stat(path)
+def _opened(path: str, *, by_chance: bool) -> IO[bytes]:
+    """The file opened; one that was met by chance is judged by what is open, which nobody can exchange any more."""
+    if not by_chance:
+        return open(path, "rb")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a named pipe would be waited for
+    except PermissionError:
+        if why := doubt(path):
+            raise _DoubtfulError(why) from None
+        raise
+    if why := doubt(descriptor):
+        os.close(descriptor)
+        raise _DoubtfulError(why)
+    return open(descriptor, "rb")
+
+
+def doubt(file: str | int) -> str:
+    """Why a file that was met by chance is not to be believed, by its path or descriptor, or nothing."""
+    status = os.stat(file)
     if not stat.S_ISREG(status.st_mode):
         return "it is no regular file"
     if status.st_uid not in (0, os.geteuid()):
