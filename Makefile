@@ -13,7 +13,7 @@ DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 # Where it is set, each of thousands of children would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix sweeps definitions schemas swaps model isolation errnos lint format docs bench \
+.PHONY: help venv demo test test-matrix sweeps definitions schemas swaps model isolation errnos executors fleet lint format docs bench \
 	dist release-check lock clean
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "make model   try 10,000 random steps of backups, damage, renames, prunes and kills on a store (STEPS=100000)"
 	@echo "make isolation  let plugins do whatever no plugin should at every call of every operation (ten minutes)"
 	@echo "make errnos  let each call of the file system fail in each way, 7,600 points in all commands (an hour)"
+	@echo "make fleet   back up 240 databases on a Dask cluster whose workers are killed and frozen (ten minutes)"
+	@echo "make executors  run the example of docs/fleets.md with executorlib"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -121,6 +123,22 @@ model: $(VENV)/.ready-test
 isolation: $(VENV)/.ready-test
 	@.ci/prepare test
 	@HOLDFAST_TEST_ISOLATION=long $(BIN)/python -m pytest -q $(ARGS) tests/test_isolation.py tests/test_isolated_commands.py
+
+# An executor by others, in an environment of its own.
+$(VENV)/executorlib/.ready: $(VENV)/.ready-python
+	@echo "installing executorlib into $(VENV)/executorlib …"
+	@$(PYTHON) -m venv --clear $(VENV)/executorlib
+	@$(VENV)/executorlib/bin/pip --disable-pip-version-check install -qq executorlib==1.11.0 $(addprefix -e ./,$(DEMO))
+	@touch $@
+
+executors: $(VENV)/.ready-test $(VENV)/executorlib/.ready
+	@HOLDFAST_TEST_EXECUTORLIB="$(CURDIR)/$(VENV)/executorlib/bin/python" $(BIN)/python -m pytest -q $(ARGS) \
+		tests/matrix/fleets_executorlib.py
+
+# 240 databases on two workers, of which one is killed and one frozen.
+fleet: $(VENV)/.ready-test
+	@.ci/prepare test
+	@HOLDFAST_TEST_FLEET=long PATH="$$(realpath $(BIN)):$$PATH" $(BIN)/python -m pytest -q -s $(ARGS) tests/test_fleets.py
 
 errnos: $(VENV)/.ready-test
 	@HOLDFAST_ERRNO_POINTS=all $(BIN)/python -m pytest -q -n 2 $(ARGS) tests/test_errno_sweep.py

@@ -267,7 +267,7 @@ def test_a_plan_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_run_that_is_over_waits_for_no_executor(tmp_path: Path) -> None:
     file = config(tmp_path)
     executor, chosen = Pretending("nothing"), selector(file)
-    over = Elsewhere(executor, chosen)
+    over = Elsewhere(executor, chosen, is_ours=True)
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(over.carry_out, database(file), lambda _: ExitStack())
         while not executor.plans:

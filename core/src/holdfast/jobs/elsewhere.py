@@ -24,10 +24,14 @@ _VISIBLE = 60.0  # seconds after which a host sees what another has written, whe
 
 
 class Elsewhere:
-    """Hands each database to an executor, and does what the job says of retries here, where none of it is lost."""
+    """Hands each database to an executor, and does what the job says of retries here, where none of it is lost.
 
-    def __init__(self, executor: Executor, selector: Selector) -> None:
+    One that a program has given is the program's to shut down.
+    """
+
+    def __init__(self, executor: Executor, selector: Selector, *, is_ours: bool = False) -> None:
         self._executor = executor
+        self._is_ours = is_ours
         self._title = provider(executor)
         self._file = selector.file
         self._records = selector.records
@@ -37,7 +41,7 @@ class Elsewhere:
     def open(cls, url: str, selector: Selector) -> Self:
         """Open the executor of a URL; one that does not answer is an `UnreachableError`."""
         with translate_errors(f"cannot reach the executor {redact(url)}", url):
-            return cls(selector.registry.executor(url), selector)
+            return cls(selector.registry.executor(url), selector, is_ours=True)
 
     def carry_out(self, database: Database, place: Place) -> DatabaseResult:
         """Have a database carried out, again where that may help, and return what became of all of it."""
@@ -54,11 +58,13 @@ class Elsewhere:
 
     def stop(self) -> None:
         """Give up what has not ended."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._is_ours:
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Let go of the executor once all is done."""
-        self._executor.shutdown(wait=True)
+        if self._is_ours:
+            self._executor.shutdown(wait=True)
 
     def _carry_out_once(self, database: Database, before: DatabaseResult) -> DatabaseResult:
         from holdfast import __version__

@@ -6,8 +6,9 @@ has to find out whether it is meant, but returns None for names that are not its
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.api import (
     Codec,
@@ -25,9 +26,6 @@ from holdfast.api import (
     Storage,
     hookspec,
 )
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 
 class HoldfastSpecs:
@@ -170,7 +168,7 @@ class HoldfastSpecs:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def holdfast_executor(self, scheme: str, url: str) -> "Executor | None":
+    def holdfast_executor(self, scheme: str, url: str) -> Executor | None:
         """Open an executor for `holdfast run --executor URL`, such as a connection to the scheduler of a cluster.
 
         It is given functions that pickle by name, each with one argument of bytes, which holds no secret, and may call
