@@ -186,7 +186,7 @@ def test_a_fleet_is_backed_up_once_though_workers_are_killed_and_frozen(
 
 
 def check_no_secret(shell: Shell, cluster: DaskCluster, said: str, wire: bytes) -> None:
-    assert b"maria@" in wire, "what was captured is not what the workers were sent"
+    assert b"maria/fleet_00@" in wire, "what was captured is not what the workers were sent"
     paths = [*shell.store.rglob("*"), *cluster.folder.rglob("*")]
     texts = {str(path): path.read_bytes() for path in paths if path.is_file()}
     texts |= {name: (shell.folder / name).read_bytes() for name in ("report.html", "metrics.prom")}
