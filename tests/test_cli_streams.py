@@ -10,7 +10,20 @@ import pytest
 from support.commandline import Ran, Shell
 from support.distributions import write_distribution
 
-READERS = [["list"], ["list", "--json"], ["show", "latest"], ["verify", "--json"], ["cat", "latest"], ["plugins"]]
+READERS = [
+    *(["list"], ["list", "--json"], ["show", "latest"], ["verify", "--json"], ["cat", "latest"], ["plugins"]),
+    *(["metrics"], ["check"], ["config", "validate"], ["config", "show", "--json"], ["completion", "bash"]),
+    *(["schedule", "cron"], ["run", "--all", "-n"], ["copy", "backups", "other", "--json"]),
+]
+JOBS = ("app", "other", "third")
+
+
+@pytest.fixture
+def kept(kept: Shell) -> Shell:
+    """With jobs, of which each has a store of its own."""
+    jobs = (f'[job.{name}]\nsource = "sqlite:///app.db"\nstore = "./store-{name}"\n' for name in JOBS)
+    (kept.folder / "holdfast.toml").write_text("".join(jobs))
+    return kept
 
 
 def through(shell: Shell, redirection: str, *arguments: str) -> Ran:
@@ -34,6 +47,19 @@ def test_a_full_stdout_ends_a_backup_that_writes_json_before_anything_is_stored(
     ran = through(kept, ">/dev/full", "backup", "--json", "sqlite:///app.db", "--name", "other")
     assert (ran.code, ran.error) == (1, "cannot write to stdout: no space left on the device")
     assert kept.files() == before
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), ("| true", 0)])
+def test_a_run_makes_every_backup_though_nobody_can_be_told(kept: Shell, redirection: str, code: int) -> None:
+    """A disk that is full of logs is no reason to have no backups; that of the pipe is the code of its last program."""
+    ran = through(kept, redirection, "run", "--all")
+    assert ran.code == code
+    assert [len(kept.listing("--store", f"store-{name}")) for name in JOBS] == [1, 1, 1]
+    if code:
+        assert ran.error == "cannot write to stdout: no space left on the device"
+        (kept.folder / "app.db").write_bytes(b"no database" * 1000)
+        ran = through(kept, redirection, "run", "--all")
+        assert (ran.code, ran.error) == (3, "3 of 3 failed, and cannot write to stdout: no space left on the device")
 
 
 @pytest.mark.sweep(1)

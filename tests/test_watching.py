@@ -1,15 +1,18 @@
 """Metrics as files, and as what Prometheus makes of them."""
 
+import errno
 import json
 import os
 import re
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from support.commandline import PLAIN_USER, Shell
 from support.many_backups import entry, write_store
+from support.refused_calls import refusing
 from support.snippets import snippets
 
 import holdfast
@@ -58,6 +61,25 @@ def test_a_file_that_cannot_be_replaced_is_said_so_and_a_link_is_followed(kept: 
     assert "permission denied" in closed.fails(1, "metrics", "--output", "real/x.prom").error
     os.chmod(kept.folder / "real", 0o755)
     assert [path.name for path in (kept.folder / "real").iterdir()] == ["x.prom"]
+
+
+def test_a_file_is_written_where_modes_cannot_be_set_and_stays_as_it_was_where_nothing_can_be_renamed(
+    kept: Shell,
+) -> None:
+    """As on CIFS and exFAT, and for a file that a container has mounted by itself."""
+    for name in ("x.prom", "x.html"):
+        (kept.folder / name).write_text("old")
+        command = ("metrics", "--output", name) if name == "x.prom" else ("report", name)
+        mounted = replace(kept, under=refusing(errno.EBUSY, "rename", "renameat", "renameat2"))
+        ran = mounted.fails(1, *command)
+        assert "busy" in ran.error
+        assert "mount its folder" in ran.hint
+        assert (kept.folder / name).read_text() == "old"
+        poor = replace(kept, under=refusing(errno.EPERM, "chmod", "fchmod", "fchmodat", "fsync"))
+        ran = poor.run(*command)
+        assert f"others may be unable to read {name}: its mode cannot be set" in ran.stderr
+        assert (kept.folder / name).read_text() != "old"
+    assert [path.name for path in kept.folder.iterdir() if path.name.startswith(".")] == []
 
 
 def test_the_store_of_the_environment_is_told_of_also_with_a_space_in_its_path(kept: Shell) -> None:

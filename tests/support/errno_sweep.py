@@ -31,6 +31,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "pin": ("pin", "FIRST"),
     "list": ("list",),
     "cat": ("cat", "latest"),
+    "copy": ("copy", "backups", "other"),
+    "check": ("check",),
+    "metrics": ("metrics", "--output", "told"),
+    "report": ("report", "told"),
+    "run": ("run", "--all", "--config", "holdfast.toml"),
+    "config": ("config", "show", "--config", "holdfast.toml"),
+    "schedule": ("schedule", "systemd", "--config", "holdfast.toml"),
 }
 _ID = r"\d{8}T\d{6}Z-[0-9a-z]+"
 
@@ -75,6 +82,8 @@ def make_template(folder: Path) -> Path:
     about |= {"timestamp": 1_700_000_000.5, "size_bytes": len(dump), "checksum": hashlib.sha256(dump).hexdigest()}
     (folder / "old" / "manifest.json").write_text(json.dumps([{**about, "success": True, "error": None}]))
     (folder / "tmp").mkdir()
+    (folder / "told").write_text("of yesterday\n")
+    (folder / "holdfast.toml").write_text('[job.app]\nsource = "sqlite:///app.db"\nstore = "./backups"\n')
     return folder
 
 
@@ -163,7 +172,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 def _environment(folder: Path) -> dict[str, str]:
     """The cache of each try is its own, so that all of them make the same calls."""
-    folders = {"TMPDIR": "tmp", "HOLDFAST_STORE": "backups", "HOLDFAST_CACHE": "cache"}
+    folders = {"TMPDIR": "tmp", "HOLDFAST_STORE": "backups", "HOLDFAST_CACHE": "cache", "HOLDFAST_STATE": "state"}
     return {variable: str(folder / name) for variable, name in folders.items()}
 
 
@@ -254,6 +263,62 @@ def _cat(done: Outcome, folder: Path, before: list[str], there: list[str]) -> st
     return "" if whole or done.code else "what was written is not all of it"
 
 
+def _copy(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    if before != there:
+        return "the store has changed"
+    other = folder / "other"
+    records = holdfast.list_backups(str(other)) if (other / "holdfast.json").exists() else []
+    copied = {record.id for record in records}
+    if wrong := [
+        record.id
+        for record in records
+        if _content(Path(record.path)) != _content(folder / "backups" / "app" / record.id)
+    ]:
+        return f"the copies of {wrong} are others"
+    said = set(re.findall(f"^app/({_ID})  (?:copied|there already)", done.stdout, re.MULTILINE))
+    if not said <= copied or (done.code == 0 and copied != set(before)):
+        return f"said {said}, copied {copied}"
+    if unsaid := [each for each in copied - said if each not in done.stdout + done.stderr]:
+        return f"{unsaid} is copied, and nothing says so"
+    again = run(COMMANDS["copy"], folder, environment=_environment(folder))
+    return f"the next copy fails: {again.stderr[-300:]}" if again.code else ""
+
+
+def _check(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    del folder
+    if before != there:
+        return "the store has changed"
+    refused = re.findall("^(read|list|write|create only) +no ", done.stdout, re.MULTILINE)
+    return f"{refused} is refused, with exit 0" if refused and not done.code else ""
+
+
+def _told(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    if before != there:
+        return "the store has changed"
+    told = (folder / "told").read_text()
+    is_new = told != "of yesterday\n"
+    if is_new and not told.endswith(("\n", "</html>")):
+        return f"half a file: {told[-80:]!r}"
+    if done.code == 0 and not is_new:
+        return "it is the file of yesterday"
+    if left := [name for name in os.listdir(folder) if name.startswith(".") and name not in done.stderr]:
+        return f"left {left}"
+    return "the file is written, and called unwritten" if is_new and "cannot write told" in done.stderr else ""
+
+
+def _run(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    del folder
+    new = sorted(set(there) - set(before))
+    said = sorted(set(re.findall(rf"^app  sqlite:///\S+  ({_ID})  backup ok", done.stdout, re.MULTILINE)))
+    return "" if said == new and (done.code or new) else f"said {said}, made {new}"
+
+
+def _printed(done: Outcome, folder: Path, before: list[str], there: list[str]) -> str:
+    del folder
+    whole = "sqlite:///app.db" in done.stdout or "[Timer]" in done.stdout
+    return "" if before == there and (whole or done.code) else "not all of it is printed"
+
+
 _CHECKS: dict[str, Callable[[Outcome, Path, list[str], list[str]], str]] = {
     "backup": _backup,
     "restore": _restore,
@@ -266,4 +331,11 @@ _CHECKS: dict[str, Callable[[Outcome, Path, list[str], list[str]], str]] = {
     "pin": _pin,
     "list": _list,
     "cat": _cat,
+    "copy": _copy,
+    "check": _check,
+    "metrics": _told,
+    "report": _told,
+    "run": _run,
+    "config": _printed,
+    "schedule": _printed,
 }

@@ -33,11 +33,14 @@ ERRNOS: dict[str, tuple[int, ...]] = {
     "rmdir": (_E.EPERM, _E.EBUSY, _E.EROFS, _E.ENOTEMPTY),
     "mkdir": (_E.ENOSPC, _E.EROFS, _E.EDQUOT, _E.EMLINK),
     "chmod": (_E.EPERM, _E.ENOTSUP, _E.EROFS),
+    "fchmod": (_E.EPERM, _E.ENOTSUP, _E.EROFS),
     "chown": (_E.EPERM, _E.ENOTSUP, _E.EINVAL),
     "flock": (_E.ENOLCK, _E.ENOTSUP, _E.ENOSYS, _E.EINVAL),
     "posix_fallocate": (_E.ENOTSUP, _E.EINVAL, _E.ENOSYS, _E.ENOSPC),
     "posix_fadvise": (_E.EINVAL, _E.ENOSYS),
     "truncate": (_E.EINVAL, _E.ENOSPC, _E.ETXTBSY),
+    "ftruncate": (_E.EINVAL, _E.ENOSPC),
+    "pwrite": (_E.ENOSPC, _E.EDQUOT, _E.EFBIG),
     "listxattr": (_E.ENOTSUP, _E.ENODATA),
     "getxattr": (_E.ENOTSUP, _E.ENODATA),
     "setxattr": (_E.ENOTSUP, _E.EPERM, _E.ENOSPC),
@@ -97,6 +100,8 @@ class Interposed:
             try:
                 where = self._readlink(f"/proc/self/fd/{where}")
             except OSError:
+                return None
+            if not where.startswith("/"):  # such as a pipe
                 return None
         path = os.path.abspath(os.fsdecode(where))
         return path if path.startswith(self._folder) else None

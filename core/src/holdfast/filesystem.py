@@ -15,7 +15,7 @@ from holdfast.errors import NO_INODES, os_error_text, quote_name
 
 log = logging.getLogger("holdfast.filesystem")
 
-_LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})  #: what says that something is lost, or full
 _KINDS = {
     stat.S_IFREG: "a regular file",
     stat.S_IFDIR: "a folder",
@@ -82,7 +82,7 @@ def sync_path(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno in _LOST or not os.path.isdir(path):
+        if error.errno in LOST or not os.path.isdir(path):
             raise
         log.info("cannot sync the folder %s: %s", quote_name(path), os_error_text(error))
         return
@@ -97,7 +97,7 @@ def sync_descriptor(descriptor: int, path: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno in _LOST:
+        if error.errno in LOST:
             raise
         log.info("the file system knows no fsync of %s: %s", quote_name(path), os_error_text(error))
 

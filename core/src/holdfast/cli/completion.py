@@ -14,6 +14,9 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL; for bash: eval "$(holdfast completion bash)"."""
     from click.shell_completion import get_completion_class
 
+    from holdfast.cli.console import writing
+
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 (the three that click has)
-    click.echo(kind(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source(), file=output())
+    with writing():
+        click.echo(kind(ctx.find_root().command, {}, "holdfast", "_HOLDFAST_COMPLETE").source(), file=output())

@@ -1,13 +1,17 @@
 """Files that commands write for other programs: whole or not at all."""
 
 import contextlib
+import errno
+import logging
 import os
 import stat
 
 from holdfast.error_boundary import translate_os_errors
-from holdfast.errors import UsageError, quote_name
-from holdfast.filesystem import file_kind, making, sync_descriptor
+from holdfast.errors import HoldfastError, UsageError, os_error_text, quote_name
+from holdfast.filesystem import LOST, file_kind, making, sync_descriptor
 from holdfast.temporary_names import temporary_path
+
+log = logging.getLogger("holdfast.cli")
 
 
 def write_for_all(path: str, data: bytes) -> None:
@@ -26,13 +30,37 @@ def write_for_all(path: str, data: bytes) -> None:
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fchmod(descriptor, 0o644)
+                _let_all_read(descriptor, path)
                 sync_descriptor(descriptor, partial)
-            os.replace(partial, final)
+            _rename(partial, final)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(partial)
             raise
+
+
+def _let_all_read(descriptor: int, path: str) -> None:
+    """Give the mode, where the file system has modes: on CIFS and exFAT the mount says who may read."""
+    try:
+        os.fchmod(descriptor, 0o644)
+    except OSError as error:
+        if error.errno in LOST:
+            raise
+        if not os.fstat(descriptor).st_mode & stat.S_IROTH:
+            log.warning("others may be unable to read %s: its mode cannot be set (%s)", path, os_error_text(error))
+
+
+def _rename(partial: str, final: str) -> None:
+    """Put the new file in the place of the old one; into a file that is mounted, only half of it could be written."""
+    try:
+        os.replace(partial, final)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise HoldfastError(
+            f"cannot write {quote_name(final)}: {os_error_text(error)}",
+            hint="a file that is mounted by itself cannot be replaced in one step; mount its folder",
+        ) from error
 
 
 def _check_replaceable(path: str, final: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdfast.cli.console import Console
+from holdfast.cli.console import Console, StdoutError
 from holdfast.cli.options import config_option, json_option, output_options
 from holdfast.cli.text import as_json
 
@@ -73,22 +73,43 @@ def command(
         _preview(console, selector, chosen)
         return
     opened = Elsewhere.open(executor, selector) if elsewhere else None
+    teller = _Teller(console)
     runner = Runner(
         file,
         selector,
         children,
         HostLocks(state_folder()),
         known.limits,
-        tell=lambda data: _tell(console, data),
+        tell=teller.tell,
         warn=console.warn,
         threads=registry.executor(LOCAL),
         elsewhere=opened,
     )
     runner.run(chosen)
     if runner.failures:
-        raise PartialError(f"{runner.failures} of {max(runner.databases, runner.failures)} failed")
+        untold = f", and {teller.failure}" if isinstance(teller.failure, StdoutError) else ""
+        raise PartialError(f"{runner.failures} of {max(runner.databases, runner.failures)} failed{untold}")
+    if teller.failure is not None:
+        raise teller.failure
     if not console.json:
         console.say(f"{runner.databases} databases done" if runner.databases else "nothing was due")
+
+
+class _Teller:
+    """Tells what became of each database for as long as that can be told: a full disk of logs stops no backup."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.failure: StdoutError | BrokenPipeError | None = None
+
+    def tell(self, data: dict[str, Any]) -> None:
+        """Tell of one database or job."""
+        if self.failure is not None:
+            return
+        try:
+            _tell(self._console, data)
+        except (StdoutError, BrokenPipeError) as error:
+            self.failure = error
 
 
 def _preview(console: Console, selector: "Selector", chosen: "Iterable[JobSettings]") -> None:

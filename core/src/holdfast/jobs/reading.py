@@ -11,7 +11,7 @@ from typing import IO, Any
 import msgspec
 
 from holdfast.decodable import decodable
-from holdfast.errors import NotFoundError, UsageError, os_error_text, quote_name
+from holdfast.errors import HoldfastError, NotFoundError, UsageError, os_error_text, quote_name
 from holdfast.jobs.lines import Lines
 from holdfast.jobs.model import BUILT_IN, Config, merged
 
@@ -97,7 +97,10 @@ def read_config(path: str, *, trusted: bool, by_chance: bool = False) -> ConfigF
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {quote_name(path)}") from error
     except OSError as error:
-        raise UsageError(f"cannot read {quote_name(path)}: {os_error_text(error)}") from error
+        what = f"cannot read {quote_name(path)}: {os_error_text(error)}"
+        if isinstance(error, IsADirectoryError | NotADirectoryError):
+            raise UsageError(what) from error
+        raise HoldfastError(what) from error  # whoever has written the file and the call has made no mistake
     if len(data) > _LARGEST:
         raise UsageError(f"{quote_name(path)} has more than {_LARGEST >> 20} MiB, which no configuration has")
     try:
