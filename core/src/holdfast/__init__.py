@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from holdfast.operations.prune import PruneResult
     from holdfast.operations.rename import RenameResult
     from holdfast.operations.restore import RestoreResult
+    from holdfast.operations.source_check import SourceCheck, check_source
     from holdfast.operations.store_check import StoreCheck, check_store
     from holdfast.operations.undelete import DeletedBackup, UndeleteResult, list_deleted, undelete
     from holdfast.operations.verify import VerifyResult
@@ -96,6 +97,7 @@ _HOMES = {
     "RenameResult": "operations.rename",
     "RestorePlan": "plan",
     "RestoreResult": "operations.restore",
+    "SourceCheck": "operations.source_check",
     "StoreCheck": "operations.store_check",
     "UndeleteResult": "operations.undelete",
     "UnreachableError": "errors",
@@ -105,6 +107,7 @@ _HOMES = {
     "backup": "functions",
     "backup_all": "functions",
     "backup_database": "legacy.manager",
+    "check_source": "operations.source_check",
     "check_store": "operations.store_check",
     "copy": "functions",
     "delete": "housekeeping",
@@ -154,6 +157,7 @@ __all__ = [
     "RenameResult",
     "RestorePlan",
     "RestoreResult",
+    "SourceCheck",
     "StoreCheck",
     "UndeleteResult",
     "UnreachableError",
@@ -164,6 +168,7 @@ __all__ = [
     "backup",
     "backup_all",
     "backup_database",
+    "check_source",
     "check_store",
     "copy",
     "delete",

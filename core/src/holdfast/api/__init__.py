@@ -22,6 +22,8 @@ from holdfast.api.engine import Engine, EngineHooks, options_of
 from holdfast.api.events import Event, EventType, Operation
 from holdfast.api.events import Watcher as Watcher
 from holdfast.api.proof import ObjectProof, Proof
+from holdfast.api.requirement import CheckRequest, Requirement
+from holdfast.api.requirement import RequirementState as RequirementState
 from holdfast.api.restore import (
     Blob,
     RestoreRequest,
@@ -92,6 +94,7 @@ __all__ = [
     "Capability",
     "Change",
     "Check",
+    "CheckRequest",
     "Chunk",
     "Codec",
     "Component",
@@ -130,6 +133,7 @@ __all__ = [
     "PluginError",
     "Preview",
     "Proof",
+    "Requirement",
     "RestoreRequest",
     "RestoreSession",
     "Retention",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from holdfast.api.component import Capability, Component, Kind, hookimpl
 from holdfast.api.databases import Moment, MomentRequest
 from holdfast.api.dump import DumpRequest, DumpSession
+from holdfast.api.requirement import CheckRequest, Requirement
 from holdfast.api.restore import RestoreRequest, RestoreSession
 from holdfast.api.scratch import Scratch, ScratchRequest
 from holdfast.errors import UsageError
@@ -72,6 +73,11 @@ class Engine(Protocol):
         del request
         return None
 
+    def check(self, request: CheckRequest, /) -> Iterable[Requirement] | None:
+        """Tell what a backup or drill needs and whether it is there, as `holdfast_check` does; None: it cannot tell."""
+        del request
+        return None
+
 
 def options_of(engine: str, options: type[Any] | None, values: Mapping[str, Any]) -> Any:
     """Make an instance of an engine's options, a frozen dataclass, of values given as text or plain data.
@@ -108,10 +114,11 @@ class EngineHooks:
         scratch: str | None = None,
         databases: str | None = None,
         moment: str | None = None,
+        check: str | None = None,
     ) -> None:
         self.component = component  #: the engine, as `holdfast_components` lists it
         self.__name__ = component.name  # what a registry calls the plugin that is given the object itself
-        for place in filter(None, (dump, restore, scratch, databases, moment)):
+        for place in filter(None, (dump, restore, scratch, databases, moment, check)):
             if not all(place.partition(":")[::2]):
                 raise ValueError(f"{place!r} names no part of an engine, expected 'module:function'")
         self._parts = {
@@ -120,6 +127,7 @@ class EngineHooks:
             "scratch": scratch,
             "databases": databases,
             "moment": moment,
+            "check": check,
         }
 
     @hookimpl
@@ -156,6 +164,12 @@ class EngineHooks:
         """Hold several databases at one moment."""
         moment: AbstractContextManager[Moment] | None = self._call("moment", scheme, request)
         return moment
+
+    @hookimpl
+    def holdfast_check(self, scheme: str, request: CheckRequest) -> Iterable[Requirement] | None:
+        """Tell what a backup or drill needs, and whether it is there."""
+        requirements: Iterable[Requirement] | None = self._call("check", scheme, request)
+        return requirements
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the parts, a line each, once all are imported; `holdfast plugins doctor` shows it."""

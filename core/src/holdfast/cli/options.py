@@ -243,6 +243,9 @@ exclude_kind_option = click.option(
 exclude_option = click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="All but these objects, where the engine can."
 )
+timeout_option = click.option(
+    "--timeout", metavar="TIME", callback=_seconds, default="60s", show_default=True, help="Wait so long for an answer."
+)
 config_option = click.option(
     "--config",
     metavar="FILE",

@@ -5,7 +5,6 @@ holds as it was and is no worse for. A drill that cannot be carried out (no
 server, no space, no client program, a signal) says nothing about the backup: it raises and records nothing.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -28,6 +27,7 @@ from holdfast.api import (
 )
 from holdfast.defaults import default_jobs
 from holdfast.errors import CredentialsError, HoldfastError, IntegrityError, PluginError, UsageError, refusal_text
+from holdfast.operations._drill_server import drill_server
 from holdfast.operations._loading import RestoreSetup, check_restored, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
 from holdfast.plugins.engine import options_for
@@ -47,8 +47,6 @@ from holdfast.store.manifest import Manifest
 from holdfast.store.readers import reading
 from holdfast.store.sums import verify_sidecars
 from holdfast.url import redact
-
-VARIABLE = "HOLDFAST_DRILL_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +117,7 @@ def drill(
         run.action = f"the drill of {entry.id} could not be carried out"
         with registry.needed_for(manifest.tool.plugins):
             engine = complete(engine) if engine else registry.engine(manifest.source.engine)
-        into = _server(engine, into, os.environ)
+        into = drill_server(engine, into)
         run.hide(into or "")
         with scratch_folder() as folder, reading(catalog.storage, entry):
             request = _request(manifest, engine, folder, into, options or {}, jobs or default_jobs())
@@ -156,17 +154,6 @@ def _testable(catalog: Catalog, name: str) -> tuple[Entry, Manifest]:
     if entry.manifest is None:
         raise IntegrityError(f"backup {entry.id} is damaged: {entry.problem}", hint=entry.hint)
     return entry, entry.manifest
-
-
-def _server(engine: Engine, into: str | None, environ: Mapping[str, str]) -> str | None:
-    """The server to use: as asked, else the first in the environment that is of the engine."""
-    schemes = (engine.name, *engine.aliases)
-    if into is not None:
-        other = DatabaseURL.parse(into).scheme
-        if other not in schemes:
-            raise UsageError(f"the backup is of engine '{engine.name}', but {redact(into)} is of '{other}'")
-        return into
-    return next((url for url in environ.get(VARIABLE, "").split() if DatabaseURL.parse(url).scheme in schemes), None)
 
 
 def _request(

@@ -1,18 +1,20 @@
 """Engines as the operations use them: of an installed plugin, or an object that a program brings."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.api import (
     Capability,
+    CheckRequest,
     DumpRequest,
     DumpSession,
     Engine,
     Moment,
     MomentRequest,
+    Requirement,
     RestoreRequest,
     RestoreSession,
     Scratch,
@@ -97,6 +99,12 @@ class InstalledEngine(Engine):
         moment = self.registry.ask("holdfast_moment", self.owned, scheme=self.name, request=request)
         return super().moment(request) if moment is None else moment
 
+    def check(self, request: CheckRequest) -> Iterable[Requirement] | None:
+        """Tell what is needed, where the engine can."""
+        told: Iterable[Requirement] | None
+        told = self.registry.ask("holdfast_check", self.owned, scheme=self.name, request=request)
+        return super().check(request) if told is None else told
+
 
 class CompletedEngine(Engine):
     """An engine given as an object: what it lacks, since only some verbs need it, is what `Engine` has by default."""
@@ -161,6 +169,12 @@ class CompletedEngine(Engine):
         if moment is not None:
             self._check("moment", moment)
         return moment
+
+    def check(self, request: CheckRequest) -> Iterable[Requirement] | None:
+        """Tell what is needed, or None where the object cannot."""
+        own = getattr(self._engine, "check", super().check)
+        told: Iterable[Requirement] | None = own(request)
+        return told
 
     def _check(self, method: str, session: object) -> None:
         if not hasattr(session, "__enter__"):

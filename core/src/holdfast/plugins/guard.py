@@ -17,6 +17,7 @@ from holdfast.api import (
     Guarantee,
     Preview,
     Proof,
+    Requirement,
     Retention,
     Source,
     Stat,
@@ -319,7 +320,7 @@ def _has(part: Any, name: str) -> bool:
     return hasattr(type(part), name) or name in getattr(part, "__dict__", ()) or hasattr(part, name)
 
 
-# What hooks return: a part of a role, a context whose value is one, or, without a role, texts.
+# What hooks return: a part of a role, a context whose value is one, or, without a role, what `_RESULTS` has.
 _HOOKS: Mapping[str, str] = {
     "holdfast_compress": "codec",
     "holdfast_checksum": "checksum",
@@ -330,6 +331,11 @@ _HOOKS: Mapping[str, str] = {
     "holdfast_moment": "moment",
     "holdfast_databases": "",
     "holdfast_executor": "executor",
+    "holdfast_check": "",
+}
+_RESULTS: Mapping[str, _Rule] = {
+    "holdfast_databases": _Rule((str,), "all"),
+    "holdfast_check": _Rule((Requirement,), "each"),
 }
 _ENTERED = frozenset({"dump", "restore", "scratch", "moment"})
 
@@ -345,7 +351,7 @@ def guarded_result(hook: str, value: Any, blame: Blame) -> Any:
         return Context(value, blame, role, hook)
     if role:
         return guarded(value, blame, role)
-    return _Calls(blame, "").returned(f"{hook}()", value, _Rule((str,), "all"))
+    return _Calls(blame, "").returned(f"{hook}()", value, _RESULTS[hook])
 
 
 def provider(part: Any) -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from holdfast.api import (
+    CheckRequest,
     Codec,
     Component,
     DumpRequest,
@@ -19,6 +20,7 @@ from holdfast.api import (
     Hasher,
     Moment,
     MomentRequest,
+    Requirement,
     RestoreRequest,
     RestoreSession,
     Scratch,
@@ -182,6 +184,22 @@ class HoldfastSpecs:
             @hookimpl
             def holdfast_executor(scheme, url):
                 return ProcessPoolExecutor(8) if scheme == "processes" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def holdfast_check(self, scheme: str, request: CheckRequest) -> Iterable[Requirement] | None:
+        """Tell what a backup, or a drill, of the database at `request.url` needs, and whether it is there.
+
+        Nothing is changed, and no lock is taken that anybody could wait for. Each is told as soon as it is known, so
+        that what was seen before a server stopped answering is not lost; whatever keeps the rest from being told is
+        raised, as by `holdfast_dump`.
+
+        Example::
+
+            @hookimpl
+            def holdfast_check(scheme, request):
+                return look(request.url) if scheme == "leveldb" else None
         """
         raise NotImplementedError
 

@@ -20,6 +20,7 @@ from holdfast.api import (
     ObjectProof,
     Preview,
     Proof,
+    Requirement,
     Retention,
     Source,
     Stat,
@@ -29,7 +30,9 @@ from holdfast.api import (
 )
 from holdfast.decodable import decodable
 
-CHECKED = (Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Retention, Source, Stat, Step, Stream, Version)
+CHECKED = (
+    Facts, Failure, Guarantee, ObjectProof, Preview, Proof, Requirement, Retention, Source, Stat, Step, Stream, Version,
+)  # fmt: skip
 # Fields that go into a manifest, or come back out of it, as the JSON that they were written as.
 _PLAIN: Mapping[type, tuple[str, ...]] = {Facts: ("consistency_point", "hints"), Proof: ("settings",)}
 _SCALARS = (str, int, float, bool, type(None))

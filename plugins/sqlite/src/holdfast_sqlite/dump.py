@@ -51,7 +51,9 @@ class Dump:
         self._header = b""
         self._done: dict[str, Any] = {}
         self._is_image = request.options.format == "image"
-        size = self._expect("ready")["size"]
+        ready = self._expect("ready")
+        size = ready["size"]
+        self.spooled = size if ready["spools"] else 0  #: bytes that are needed in the scratch folder for a while
         suffix = ".sqlite" if self._is_image else ".sql"
         # A script may be half or twice as large as the file: no size is better than a wrong one.
         self.streams = (Stream(name=STREAM, suffix=suffix, size=size if self._is_image else None),)

@@ -29,5 +29,6 @@ plugin = EngineHooks(
     restore="holdfast_sqlite.restore:open_restore",
     scratch="holdfast_sqlite.scratch:open_scratch",
     moment="holdfast_sqlite.moment:open_moment",
+    check="holdfast_sqlite.requirements:requirements",
     databases="holdfast_sqlite.folder.listing:list_databases",
 )

@@ -18,6 +18,9 @@ from holdfast_sqlite.snapshot.wal import RawCopyUnsafe, WalSnapshot, write_all
 
 TYPE_CHECKING = False  # see `channel`
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from holdfast_sqlite.script.writer import Told
 
 _PIECE = 1 << 20
@@ -35,7 +38,7 @@ def dump(channel: Channel) -> None:
         source = Source(
             task["path"], task["uri"], task["lock_timeout"], allow_damaged=task["allow_damaged"], private=task["copied"]
         )
-        channel.send("ready", size=source.size)
+        channel.send("ready", size=source.size, spools=not (is_nothing(task, source) or streams(task, source)))
         channel.wait()
         Dump(channel, source).run()
     except (sqlite3.Error, TaskError) as error:
@@ -51,6 +54,20 @@ def _with_holders(text: str, path: str) -> str:
 
     pids = who_blocks(path)
     return f"{text}, by {process_names(pids)}" if pids else text
+
+
+def _is_whole(task: Mapping[str, Any]) -> bool:
+    return task["format"] == "image" and not task["select"] and not task["exclude"]
+
+
+def is_nothing(task: Mapping[str, Any], source: Source) -> bool:
+    """Whether it is the image of an empty file."""
+    return source.access == "empty" and _is_whole(task)
+
+
+def streams(task: Mapping[str, Any], source: Source) -> bool:
+    """Whether the pages are sent as they are put together, without an image in the scratch folder."""
+    return source.access == "wal" and _is_whole(task) and task["method"] != "backup" and source.snapshot is not None
 
 
 class Dump:
@@ -70,11 +87,10 @@ class Dump:
     def run(self) -> None:
         """Send `image` with the exact size, the bytes, and `done`."""
         source = self._source
-        whole = self._task["format"] == "image" and not self._task["select"] and not self._task["exclude"]
-        if source.access == "empty" and whole:
+        if is_nothing(self._task, source):
             self._channel.send("image", size=0, spool=None)
             self._start_check(sqlite3.connect(":memory:", check_same_thread=False))
-        elif source.access == "wal" and whole and self._task["method"] != "backup" and source.snapshot is not None:
+        elif streams(self._task, source):
             self._stream()
         else:
             self._spool()
