@@ -43,8 +43,8 @@ class CheckRequest:
 class Requirement:
     """One thing that is needed, and whether it is there.
 
-    `failed` means that the run would fail, or that its result would lack something; what only might be so is a
-    `warning`, and what cannot be told is `unknown`, never `failed`.
+    `failed` means that the run would fail; what its result would lack, or that it may be worse for it, is a `warning`;
+    and what cannot be told is `unknown`, never `failed`.
     """
 
     #: What it is, in a word or two, such as `rights` or `clock`.

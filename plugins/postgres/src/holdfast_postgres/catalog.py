@@ -255,15 +255,24 @@ ORDER BY n.nspname, c.relname
 _BATCH = 50  # of one query: its planning grows with the square of their number
 
 
+def listed_sequences(connection: "Connection[TupleRow]", *, unlogged: bool = True) -> list[tuple[int, str, str]]:
+    """OID, schema and name of every sequence that a dump reads."""
+    return [
+        (oid, schema, name)
+        for oid, schema, name, persistence in connection.execute(_SEQUENCES)
+        if unlogged or persistence != "u"
+    ]
+
+
 def sequences(
     connection: "Connection[TupleRow]", *, skip: frozenset[int] = frozenset(), unlogged: bool = True
 ) -> list[SequenceState]:
     """Read every sequence once; they follow no snapshot, so that a second reading could differ."""
-    listed = [row for row in connection.execute(_SEQUENCES) if row[0] not in skip and (unlogged or row[3] != "u")]
-    values = sequence_values(connection, [(schema, name) for _, schema, name, _ in listed])
+    listed = [row for row in listed_sequences(connection, unlogged=unlogged) if row[0] not in skip]
+    values = sequence_values(connection, [(schema, name) for _, schema, name in listed])
     states = [
         SequenceState(oid=oid, schema=intern(schema), name=name, last_value=last_value, is_called=is_called)
-        for (oid, schema, name, _), (last_value, is_called) in zip(listed, values, strict=True)
+        for (oid, schema, name), (last_value, is_called) in zip(listed, values, strict=True)
     ]
     return sorted(states, key=lambda state: (state.schema, state.name))
 

@@ -85,5 +85,6 @@ plugin = EngineHooks(
     dump="holdfast_postgres.dump:open_dump",
     restore="holdfast_postgres.restore:open_restore",
     scratch="holdfast_postgres.scratch:open_scratch",
+    check="holdfast_postgres.requirements:requirements",
     databases="holdfast_postgres.scratch:list_databases",
 )

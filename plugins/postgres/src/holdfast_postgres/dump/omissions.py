@@ -117,6 +117,14 @@ WHERE a.grantee <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.o
 """
 
 
+def unseen(connection: "Connection[TupleRow]", *, superuser: bool) -> Iterator[str]:
+    """What only others may see, in words: it is not in a backup by this role."""
+    if names := first_column(connection, _SUBSCRIPTIONS, (superuser,)):
+        yield f"subscription {some_names(names)}"
+    if names := first_column(connection, _MAPPINGS, (superuser,)):
+        yield f"the options of user mapping {some_names(names)}"
+
+
 def omissions(snapshot: Snapshot) -> Iterator[str]:
     """Warnings about the definitions that the dump will lack."""
     connection, superuser = snapshot.connection, snapshot.server.superuser
