@@ -28,6 +28,8 @@ class CheckRequest:
     operation: Operation = Operation.BACKUP
     #: An instance of the component's `options` class, or None where it has none.
     options: Any = None
+    #: As for a dump: the number of threads that would read at once.
+    jobs: int = 1
     #: As for a dump: patterns of what is taken, empty for all.
     select: tuple[str, ...] = ()
     #: As for a dump: patterns of what is left out.

@@ -90,10 +90,12 @@ def check_source(
     else:
         requirements.append(Requirement(name="plugins", state="ok", detail=_parts(setup)))
         fields = plan.request_fields(CheckRequest)
-        requirements += _asked(
-            setup.engine, lambda folder: CheckRequest(url=plan.source, scratch=folder, options=setup.options, **fields),
-            plan.source, timeout,
-        )  # fmt: skip
+
+        def request(folder: Path) -> CheckRequest:
+            options = {"options": setup.options, "jobs": setup.jobs}
+            return CheckRequest(url=plan.source, scratch=folder, **options, **fields)
+
+        requirements += _asked(setup.engine, request, plan.source, timeout)
     return SourceCheck(source=redact(plan.source), requirements=tuple(requirements))
 
 

@@ -58,5 +58,6 @@ plugin = EngineHooks(
     dump="holdfast_mysql.dump:open_dump",
     restore="holdfast_mysql.restore:open_restore",
     scratch="holdfast_mysql.scratch:open_scratch",
+    check="holdfast_mysql.requirements:requirements",
     databases="holdfast_mysql.catalog.databases:list_databases",
 )

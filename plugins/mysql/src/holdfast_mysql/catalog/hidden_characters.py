@@ -56,6 +56,17 @@ def _hiding(session: Session, database: str, table: str) -> dict[str, str]:
     return {name: kind.lower() for name, kind, charset in rows if kind.lower() in _TEXTS and charset.lower() in _WIDE}
 
 
+def hiding_tables(session: Session, database: str) -> list[str]:
+    """The tables with columns that may have such characters."""
+    rows = session.texts(
+        "SELECT table_name, data_type, character_set_name FROM information_schema.columns"
+        f" WHERE {session.is_named('table_schema', database)}"
+        " AND (column_type LIKE '%?%' OR column_default LIKE '%?%') ORDER BY table_name"
+    )
+    named = [table for table, kind, charset in rows if kind.lower() in _TEXTS and charset.lower() in _WIDE]
+    return list(dict.fromkeys(named))
+
+
 def _numbers(kind: str, count: int) -> list[int]:
     return [1 << place if kind == "set" else place + 1 for place in range(count)]
 

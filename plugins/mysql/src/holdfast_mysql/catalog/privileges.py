@@ -64,6 +64,11 @@ def unreadable_tables(session: Session, database: str, selection: Selection) -> 
     return tuple(denied)
 
 
+def takes_patterns_literally(session: Session) -> bool:
+    """Whether _ and % in grants are literal, "just as if they had been escaped" (MySQL 8.4 manual §8.2.12)."""
+    return session.server.mysql_since(8, 0, 16) and session.value("SELECT @@global.partial_revokes") == "1"
+
+
 def global_privileges(session: Session) -> set[str]:
     """The privileges of the account that hold for the whole server."""
     return {
@@ -128,9 +133,7 @@ class _Names:
 
     @classmethod
     def of(cls, session: Session) -> "_Names":
-        # With partial_revokes _ and % are literal, "just as if they had been escaped" (MySQL 8.4 manual §8.2.12).
-        literal = session.server.mysql_since(8, 0, 16) and session.value("SELECT @@global.partial_revokes") == "1"
-        return cls(literal=literal, folds=session.folds)
+        return cls(literal=takes_patterns_literally(session), folds=session.folds)
 
     def cover(self, place: str, database: str) -> bool:
         """Whether a quoted pattern fits a name: % and _ stand for others, unless a backslash is before them."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Self
 
-from holdfast.api import DumpRequest, ObjectKind, RestoreRequest, UsageError, quote_name
+from holdfast.api import CheckRequest, DumpRequest, ObjectKind, RestoreRequest, UsageError, quote_name
 from holdfast_mysql.kinds import STATEMENTS
 
 
@@ -24,7 +24,7 @@ class Selection:
     brought: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, request: DumpRequest | RestoreRequest) -> Self:
+    def of(cls, request: DumpRequest | RestoreRequest | CheckRequest) -> Self:
         """What a request asks for."""
         kinds = frozenset(request.exclude_kinds)
         return cls(select=request.select, exclude=request.exclude, exclude_kinds=kinds)

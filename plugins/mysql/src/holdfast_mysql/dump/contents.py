@@ -124,7 +124,7 @@ def read_contents(
     selection, brought = with_sequences(table_statements, selection, definitions.sequence_names, database)
     after = [
         replace(statement, body=with_definer(statement, options.definer))
-        for statement in _acting_on_rows(definitions, selection)
+        for statement in acting_on_rows(definitions, selection)
     ]
     if denied and not options.incomplete:
         listed = ", ".join(f"{kind} {quote_name(name)}" for kind, name in denied[:10])
@@ -179,7 +179,8 @@ def _known(session: Session, definitions: DefinitionReader, database: str) -> fr
     return frozenset([*listed, *(f"{name}()" for _, name in routines)])
 
 
-def _acting_on_rows(definitions: DefinitionReader, selection: Selection) -> Iterator[Statement]:
+def acting_on_rows(definitions: DefinitionReader, selection: Selection) -> Iterator[Statement]:
+    """Routines, views, triggers and events, as far as a selection has them."""
     if selection.routines:
         yield from definitions.routines()
     yield from definitions.views(selection)
