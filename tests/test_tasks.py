@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import IntegrityError, UnreachableError, UsageError
-from holdfast.tasks import backup_task, drill_task, prune_task, verify_task
+from holdfast.errors import IntegrityError, UnreachableError, UnsafeError, UsageError
+from holdfast.tasks import backup_task, drill_task, plan_restore_task, prune_task, restore_task, verify_task
 
 
 @pytest.fixture
@@ -69,3 +69,36 @@ def test_a_step_that_does_not_reach_its_aim_raises_an_error_that_pickles(url: st
             step(record)
         copy = pickle.loads(pickle.dumps(raised.value))
         assert (type(copy), copy.message, copy.hint) == (IntegrityError, raised.value.message, raised.value.hint)
+
+
+def test_a_restore_does_what_was_planned_or_is_refused(url: str, tmp_path: Path) -> None:
+    record = backup_task(url, store=str(tmp_path / "store"))
+    other = tmp_path / "other.db"
+    target = f"sqlite:///{other}"
+    with closing(sqlite3.connect(other)) as db:
+        db.executescript("CREATE TABLE kept AS SELECT 1 AS x")
+    before = other.read_bytes()
+    with pytest.raises(UnsafeError, match="holds data"):
+        plan_restore_task(record, target)
+    plan = plan_restore_task(record, target, replace=True)
+    assert json.loads(json.dumps(plan)) == plan
+    assert [(change["name"], change["action"], change["rows"]) for change in plan["changes"]] == [("kept", "gone", 1)]
+    assert plan["digest"] == plan_restore_task(record, target, replace=True)["digest"]
+    refused: list[tuple[str, dict[str, Any]]] = [
+        (f"sqlite:///{tmp_path}/new.db", {"replace": True}),
+        (target, {"replace": True, "check": "full"}),
+    ]
+    for where, options in refused:
+        with pytest.raises(UnsafeError, match="would not do what was planned"):
+            restore_task(record, where, digest=plan["digest"], **options)
+    with closing(sqlite3.connect(other)) as db:
+        db.executescript("INSERT INTO kept VALUES (2)")
+    with pytest.raises(UnsafeError, match="would not do what was planned"):
+        restore_task(plan, target, digest=plan["digest"], replace=True)
+    with closing(sqlite3.connect(other)) as db:
+        assert db.execute("SELECT count(*) FROM kept").fetchone() == (2,)
+    other.write_bytes(before)
+    assert restore_task(plan, target, digest=plan["digest"], replace=True)["id"] == record["id"]
+    with closing(sqlite3.connect(other)) as db:
+        assert db.execute("SELECT x FROM t").fetchall() == [(1,)]
+    assert restore_task("latest", f"sqlite:///{tmp_path}/new.db", store=record["store"])["target"].endswith("new.db")

@@ -5,6 +5,7 @@ not reach its aim raises a `HoldfastError`, which pickles too, so that the workf
 of `backup_task` can be handed to the tasks that follow.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -15,8 +16,9 @@ import msgspec
 from holdfast import functions, housekeeping
 from holdfast.api import RetentionMode
 from holdfast.defaults import default_store
-from holdfast.errors import IntegrityError, PartialError, UsageError
-from holdfast.plan import BackupOptions, BackupPlan
+from holdfast.errors import IntegrityError, PartialError, UnsafeError, UsageError
+from holdfast.operations.restore import raise_for_failures
+from holdfast.plan import BackupOptions, BackupPlan, RestoreOptions
 from holdfast.policy import Policy, Texts
 from holdfast.proof import summary
 from holdfast.signature import keywords_of, signature_of
@@ -132,6 +134,66 @@ def copy_task(
     return {**_plain(result.as_data()), **_where(to, to_options)}
 
 
+class PlannedTarget(RestoreOptions, frozen=True):
+    """What `plan_restore_task` takes by its place as well."""
+
+    target: str = ""
+
+
+class PlanRestoreArguments(PlannedTarget, frozen=True, kw_only=True):
+    """The parameters of `plan_restore_task` after the first."""
+
+    store: Store = None
+
+
+class RestoreTaskArguments(PlanRestoreArguments, frozen=True, kw_only=True):
+    """The parameters of `restore_task` after the first."""
+
+    digest: str | None = None
+
+
+@keywords_of(PlanRestoreArguments)
+def plan_restore_task(backup: str | Mapping[str, Any], /, target: str = "", **options: Any) -> Data:
+    """Tell what a restore of one backup into the database at `target` would do, and touch nothing.
+
+    `options` are fields of `RestorePlan`. Returns which backup it is, the `target` without its secrets, the `changes`
+    to what it holds, and the `digest` of all this, with which `restore_task` does that and nothing else. What the
+    restore itself would refuse is refused here too.
+
+    Example::
+
+        plan = plan_restore_task("app/latest", "sqlite:///app.db", store="./backups", replace=True)
+    """
+    reference, where = _find(backup, options.pop("store", None), options.pop("store_options", None))
+    result = functions.restore(reference, target, **where, **options, dry_run=True)
+    data = {**_plain(result.as_data()), **where, "options": _plain(options)}
+    return {**data, "digest": _digest(data)}
+
+
+@keywords_of(RestoreTaskArguments)
+def restore_task(
+    backup: str | Mapping[str, Any], /, target: str = "", *, digest: str | None = None, **options: Any
+) -> Data:
+    """Restore one backup, named by reference or by the result of another task, into the database at `target`.
+
+    With the `digest` of what `plan_restore_task` told of the same call, the restore is refused with `UnsafeError` if
+    it would do anything else by now: the target has changed, or another backup is the latest.
+
+    Example::
+
+        restore_task(plan, "sqlite:///app.db", digest=plan["digest"], replace=True)
+    """
+    if digest is not None and digest != plan_restore_task(backup, target, **options)["digest"]:
+        raise UnsafeError(
+            "the restore would not do what was planned: backup, target or options have changed since",
+            hint="plan it anew, and let that be approved",
+        )
+    reference, where = _find(backup, options.pop("store", None), options.pop("store_options", None))
+    result = functions.restore(reference, target, **where, **options)
+    raise_for_failures(result)
+    return {**_plain(result.as_data()), **where}
+
+
 @dataclass(frozen=True)
 class PruneTaskArguments(Policy):
     """The parameters of `prune_task`."""
@@ -168,6 +230,12 @@ def _find(backup: Any, store: Store, options: StoreOptions) -> tuple[str, Data]:
     if store is None:
         store, options = backup.get("store"), backup.get("store_options") if options is None else options
     return f"{backup['name']}/{backup['id']}", _where(store or default_store(), options)
+
+
+def _digest(plan: Data) -> str:
+    """A digest of what a plan tells, without how long it took to find that out."""
+    told = {key: value for key, value in plan.items() if key not in ("duration_seconds", "warnings")}
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
 
 
 def _where(store: str | os.PathLike[str], options: StoreOptions) -> Data:

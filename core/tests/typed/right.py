@@ -15,22 +15,31 @@ from holdfast import (
     BackupPlan,
     BackupResult,
     BackupSet,
+    ConfigCheck,
+    ConfigProblem,
     CopyResult,
     CopySet,
     DatabaseBackup,
+    DatabaseRun,
     DeletedBackup,
     DrillResult,
     Event,
     FailedBackup,
     FailedCopy,
+    FailedJob,
+    JobSetting,
+    JobsResult,
     Pipeline,
+    PlannedRun,
     Policy,
     PruneResult,
     Registry,
     RenameResult,
     RestorePlan,
     RestoreResult,
+    SkippedJob,
     SourceCheck,
+    StepRun,
     StoreCheck,
     UndeleteResult,
     VerifyResult,
@@ -54,7 +63,16 @@ from holdfast.api import (
     file_path,
     file_url,
 )
-from holdfast.tasks import backup_all_task, backup_task, copy_task, drill_task, prune_task, verify_task
+from holdfast.tasks import (
+    backup_all_task,
+    backup_task,
+    copy_task,
+    drill_task,
+    plan_restore_task,
+    prune_task,
+    restore_task,
+    verify_task,
+)
 
 URL = "sqlite:///app.db"
 STORE = Path("backups")
@@ -173,6 +191,24 @@ task = copy_task(task, to=STORE, jobs=2)
 task = drill_task("app/latest", store="backups", into=None)
 task = backup_all_task([URL], store=STORE, codec="zstd:3", tags=["nightly"])
 task = prune_task(STORE, names=["app"], keep_daily=7, max_age="400d")
+task = plan_restore_task(task, URL, replace=True, select=["a*"])
+task = restore_task("app/latest", URL, store=STORE, digest=str(task["digest"]), replace=True)
+
+# jobs
+looked_at: ConfigCheck = holdfast.check_config(STORE / "holdfast.toml")
+looked_at.raise_for_problems()
+problems: list[ConfigProblem] = [*looked_at.problems] if not looked_at.passed else []
+settings: dict[str, tuple[JobSetting, ...]] = holdfast.show_config("app", config="holdfast.toml")
+
+
+def tell(database: DatabaseRun) -> None:
+    ran: tuple[StepRun, ...] = database.steps
+    print(database.id, [step.exit_code for step in ran])
+
+
+jobs: JobsResult = holdfast.run_jobs("app", due=True, dry_run=False, config=None, on_result=tell)
+others: list[FailedJob | SkippedJob | PlannedRun] = [*jobs.failed_jobs, *jobs.skipped, *jobs.planned]
+jobs.raise_for_failures()
 
 # the contract of the earlier BackupManager
 manager = BackupManager(STORE)
