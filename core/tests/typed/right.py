@@ -164,7 +164,7 @@ copied: CopySet = holdfast.copy(
 uncopied: tuple[FailedCopy, ...] = copied.failed
 results: tuple[CopyResult, ...] = copied.copies
 renamed: RenameResult = holdfast.rename("app", "shop", store=STORE, registry=registry, on_event=watch)
-looked_at: SourceCheck = holdfast.check_source("sqlite:///app.db", registry=registry, timeout=1.0)
+needed: SourceCheck = holdfast.check_source("sqlite:///app.db", registry=registry, timeout=1.0)
 checked: StoreCheck = holdfast.check_store(STORE, registry=registry)
 asked: dict[str, bool | None] = {each.name: each.holds for each in checked.guarantees}
 records: list[Backup] = holdfast.list_backups(STORE, name="app", registry=registry)
