@@ -23,7 +23,8 @@ WITHOUT = "import sys\nsys.modules['holdfast_dask'] = None\n"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     """A scheduler; each test starts the worker that it needs."""
-    with dask_cluster(tmp_path_factory.mktemp("cluster")) as running:
+    quick = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with dask_cluster(tmp_path_factory.mktemp("cluster"), env=quick) as running:
         yield running
 
 
@@ -135,3 +136,13 @@ def test_workers_of_another_format_of_plans_refuse_them(shell: Shell, cluster: D
     with worker(cluster, "--preload", str(tmp_path / "other.py")):
         (code, message), *_ = steps(shell.run(*write(shell, cluster.url), code=3).lines)
     assert (code, "cannot read it" in message) == (14, True)
+
+
+def test_tasks_that_end_their_workers_are_given_up(shell: Shell, cluster: DaskCluster, tmp_path: Path) -> None:
+    """Here with the first, by default with the fourth."""
+    (tmp_path / "dying.py").write_text(
+        "import os\nimport holdfast_dask.worker\nholdfast_dask.worker.call = lambda *_: os._exit(3)\n"
+    )
+    with worker(cluster, "--preload", str(tmp_path / "dying.py")):
+        failures = steps(shell.run(*write(shell, cluster.url), code=3).lines)
+    assert {(code, "Dask gave the task up: KilledWorker" in message) for code, message in failures} == {(1, True)}
