@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 DISTRIBUTIONS := core $(wildcard plugins/*)
+# What brings a hundred packages of others is in an environment of its own (make orchestrators), and here without them.
+GUESTS := plugins/airflow
 TESTS := tests $(wildcard core/tests plugins/*/tests)
 # The demo downloads what it needs and no more: neither drivers of servers nor what only developers use.
 DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
@@ -13,7 +15,7 @@ DEMO   := core plugins/sqlite plugins/zstd plugins/sha256
 # Where it is set, each of thousands of children would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL: # all of it installs into one environment
-.PHONY: help venv demo test test-matrix sweeps definitions schemas swaps model isolation errnos executors fleet lint format docs bench \
+.PHONY: help venv demo test test-matrix sweeps definitions schemas swaps model isolation errnos executors fleet orchestrators lint format docs bench \
 	dist release-check lock clean
 
 help:
@@ -32,6 +34,7 @@ help:
 	@echo "make errnos  let each call of the file system fail in each way, 7,600 points in all commands (an hour)"
 	@echo "make fleet   back up 240 databases on a Dask cluster whose workers are killed and frozen (ten minutes)"
 	@echo "make executors  run the example of docs/fleets.md with executorlib"
+	@echo "make orchestrators  run the operators and examples in Airflow, Prefect and Dagster (ten minutes, and 700 MB)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make bench   measure against the peers, in the same run"
@@ -56,7 +59,8 @@ $(VENV)/.ready-demo: $(VENV)/.ready-python .ci/requirements/demo.txt $(addsuffix
 
 $(VENV)/.ready-all: $(VENV)/.ready-demo $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@echo "installing all distributions into $(VENV) …"
-	@$(PIP) install -qq -c $(CONSTRAINTS) --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@$(PIP) install -qq -c $(CONSTRAINTS) --no-build-isolation $(addprefix -e ./,$(filter-out $(GUESTS),$(DISTRIBUTIONS)))
+	@$(PIP) install -qq --no-build-isolation --no-deps $(addprefix -e ./,$(GUESTS))
 	@touch $@
 
 $(VENV)/.ready-%: $(VENV)/.ready-all .ci/requirements/%.txt
@@ -143,6 +147,22 @@ fleet: $(VENV)/.ready-test
 errnos: $(VENV)/.ready-test
 	@HOLDFAST_ERRNO_POINTS=all $(BIN)/python -m pytest -q -n 2 $(ARGS) tests/test_errno_sweep.py
 
+# Airflow, Prefect and Dagster, each in an environment of its own with what its lock pins.
+ORCHESTRATORS := airflow prefect dagster
+GUEST_NEEDS := core plugins/sqlite plugins/postgres plugins/sha256 plugins/zstd
+$(VENV)/orchestrators/%/.ready: .ci/orchestrators/%.txt $(VENV)/.ready-python $(addsuffix /pyproject.toml,$(GUEST_NEEDS) $(GUESTS))
+	@echo "installing $* into $(VENV)/orchestrators/$* …"
+	@$(PYTHON) -m venv --clear $(VENV)/orchestrators/$*
+	@$(VENV)/orchestrators/$*/bin/pip --disable-pip-version-check install -qq -r $<
+	@$(VENV)/orchestrators/$*/bin/pip --disable-pip-version-check install -qq -c $< \
+		$(addprefix -e ./,$(GUEST_NEEDS) $(filter plugins/$*,$(GUESTS)))
+	@touch $@
+
+orchestrators: $(VENV)/.ready-test $(foreach name,$(ORCHESTRATORS),$(VENV)/orchestrators/$(name)/.ready)
+	@.ci/prepare test
+	@HOLDFAST_TEST_ORCHESTRATORS="$(CURDIR)/$(VENV)/orchestrators" PATH="$$(realpath $(BIN)):$$PATH" \
+		$(BIN)/python -m pytest -q --timeout 900 $(ARGS) tests/orchestrators/*_*.py
+
 lint: $(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -173,7 +193,7 @@ release-check: dist $(VENV)/.ready-test
 
 # A universal lock: one file of pins, with markers, for each supported Python on each platform.
 lock: $(VENV)/.ready-lock
-	@printf -- '-e ./%s\n' $(DISTRIBUTIONS) | $(BIN)/uv --no-config pip compile -q --universal --python-version 3.11.0 \
+	@printf -- '-e ./%s\n' $(filter-out $(GUESTS),$(DISTRIBUTIONS)) | $(BIN)/uv --no-config pip compile -q --universal --python-version 3.11.0 \
 		--all-extras --no-annotate --custom-compile-command "make lock" $(ARGS) --output-file .ci/constraints.txt \
 		--no-emit-package holdfast $(addprefix --no-emit-package holdfast-,$(notdir $(wildcard plugins/*))) \
 		- $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) .ci/requirements/*.txt

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 FIRST_PARTY = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+# What brings a hundred packages of others; `make orchestrators` installs it.
+GUESTS = frozenset({"holdfast-airflow"})
 ACME = ROOT / "tests" / "third_party" / "acme"
 
 
@@ -75,7 +77,7 @@ def download_third_party(folder: Path, wheels: Path) -> None:
         f"{requirement.name}{'[' + ','.join(sorted(requirement.extras)) + ']' if requirement.extras else ''}"
         for wheel in wheels.glob("*.whl")
         for requirement in requirements(wheel)
-        if requirement.name not in ours
+        if requirement.name not in ours and name(wheel) not in GUESTS
     }
     pinned = ["-c", ROOT / ".ci" / "constraints.txt"]
     run(sys.executable, "-m", "pip", "download", "-q", *pinned, "-d", folder, *sorted(needed))
