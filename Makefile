@@ -33,7 +33,7 @@ help:
 	@echo "make isolation  let plugins do whatever no plugin should at every call of every operation (ten minutes)"
 	@echo "make errnos  let each call of the file system fail in each way, 7,600 points in all commands (an hour)"
 	@echo "make fleet   back up 240 databases on a Dask cluster whose workers are killed and frozen (ten minutes)"
-	@echo "make executors  run the example of docs/fleets.md with executorlib"
+	@echo "make executors  run the example of docs/executors.md with executorlib"
 	@echo "make orchestrators  run the operators and examples in Airflow, Prefect and Dagster (ten minutes, and 700 MB)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
@@ -137,7 +137,7 @@ $(VENV)/executorlib/.ready: $(VENV)/.ready-python
 
 executors: $(VENV)/.ready-test $(VENV)/executorlib/.ready
 	@HOLDFAST_TEST_EXECUTORLIB="$(CURDIR)/$(VENV)/executorlib/bin/python" $(BIN)/python -m pytest -q $(ARGS) \
-		tests/matrix/fleets_executorlib.py
+		tests/matrix/executors_executorlib.py
 
 # 240 databases on two workers, of which one is killed and one frozen.
 fleet: $(VENV)/.ready-test

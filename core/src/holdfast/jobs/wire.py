@@ -69,7 +69,7 @@ class DatabasePlan(Head, frozen=True, kw_only=True, forbid_unknown_fields=True, 
             if DatabaseURL.parse(url).secrets if url is self.url else secrets_of(url):
                 raise UsageError(
                     f"{redact(url)} holds a secret, which goes to no other host",
-                    hint="leave it out of the URL, and give it where the workers are: docs/fleets.md says how",
+                    hint="leave it out of the URL, and give it where the workers are: docs/executors.md says how",
                 )
         return msgspec.json.encode(self)
 

@@ -1,4 +1,4 @@
-"""The example of docs/fleets.md with executorlib, on this host: `make executors` installs it and runs this."""
+"""The example of docs/executors.md with executorlib, on this host: `make executors` installs it and runs this."""
 
 import os
 import sys
