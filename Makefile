@@ -84,13 +84,22 @@ $(VENV)/.ready-axe: $(VENV)/.ready-python
 	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV)/axe axe-core@$(AXE) > /dev/null
 	@touch $@
 
+# The test vectors of the age format.
+AGE_VECTORS := 0.2.0
+$(VENV)/.ready-age-vectors: $(VENV)/.ready-python
+	@.ci/prepare test
+	@echo "installing the test vectors of age into $(VENV) …"
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV)/age-vectors cctv-age@$(AGE_VECTORS) > /dev/null
+	@touch $@
+
 demo: $(VENV)/.ready-demo
 	@.ci/prepare demo
 	@PATH="$$(realpath $(BIN)):$$PATH" docs/demo
 
 # They wait for servers, locks and what is meant to be silent: one more than there are cores keeps those busy.
 WORKERS ?= 3
-test: $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-azurite $(VENV)/.ready-axe
+test: $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-azurite $(VENV)/.ready-axe \
+		$(VENV)/.ready-age-vectors
 	@.ci/prepare test
 	@PATH="$$(realpath $(BIN)):$$PATH" PYTEST_DEBUG_TEMPROOT="$$($(BIN)/python tests/support/servers/place.py)" \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 $(ARGS)

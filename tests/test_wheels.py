@@ -40,6 +40,7 @@ EXTRAS = {
     "gcs": "holdfast-gcs",
     "azure": "holdfast-azure",
     "sftp": "holdfast-sftp",
+    "age": "holdfast-age",
     "dask": "holdfast-dask",
     "sha256": "holdfast-sha256",
     "progress": "rich",
