@@ -176,7 +176,7 @@ def replaced_by_link(folder: Path) -> None:
 
 
 HOSTILE = {
-    "newer": edit(lambda document: document.update(format_version=2)),
+    "newer": edit(lambda document: document.update(format_version=3)),
     "no-version": edit(lambda document: document.pop("format_version")),
     "version-as-text": edit(lambda document: document.update(format_version="1")),
     "up": blob(path="../../../etc/passwd"),

@@ -3,11 +3,14 @@
 import pytest
 
 from holdfast import api
-from holdfast.plugins.guard import _ROLES
+from holdfast.plugins.roles import ROLES
 
 PROTOCOLS: dict[str, tuple[type, ...]] = {
     "codec": (api.Codec, api.SupportsShellDecode, api.SupportsFrameSearch),
     "decoder": (api.Decoder,),
+    "cipher": (api.Cipher, api.SupportsIdentities, api.SupportsShellDecode),
+    "sealer": (api.Sealer,),
+    "opener": (api.Opener,),
     "checksum": (api.Hasher,),
     "storage": (
         api.Storage,
@@ -42,7 +45,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
 @pytest.mark.parametrize("role", PROTOCOLS)
 def test_each_member_of_a_protocol_is_guarded(role: str) -> None:
     members = {name for protocol in PROTOCOLS[role] for name in vars(protocol) if not name.startswith("_")}
-    assert members == set(_ROLES[role])
+    assert members == set(ROLES[role])
 
 
 def test_each_protocol_belongs_to_a_part_that_is_guarded() -> None:

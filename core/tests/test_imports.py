@@ -58,7 +58,7 @@ FLOORS = {
         "temporary_names",
     ),
     "plugins, looked up and called": ("plugins",),
-    "what describes and surrounds a run": ("plan", "defaults"),
+    "what describes and surrounds a run": ("plan", "defaults", "identities"),
     "how bytes flow, and what every run has": ("streaming", "error_boundary", "patience", "run", "scratch"),
     "what is kept": ("store", "record", "setup"),
     "what is done: one verb each, which do not import each other": ("operations",),

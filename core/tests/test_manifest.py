@@ -116,7 +116,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "no time": lambda document: document.update(created_at=None),
     "a cipher": lambda document: document.update(cipher={"name": "age"}),
     "a missing field": lambda document: document.pop("tool"),
-    "a newer format": lambda document: document.update(format_version=2),
+    "a newer format": lambda document: document.update(format_version=3),
     "an older format": lambda document: document.update(format_version=0),
     "a format in words": lambda document: document.update(format_version="1"),
     "no format": lambda document: document.pop("format_version"),
@@ -132,7 +132,7 @@ def test_a_hostile_manifest_is_an_integrity_error_on_one_line(case: str) -> None
 
 
 def test_a_newer_format_says_what_to_do() -> None:
-    with pytest.raises(IntegrityError, match="has format version 2, this Holdfast reads 1") as caught:
+    with pytest.raises(IntegrityError, match="has format version 3, this Holdfast reads 1 and 2") as caught:
         read(changed(HOSTILE["a newer format"]))
     assert caught.value.hint == "use a newer Holdfast"
 

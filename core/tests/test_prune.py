@@ -203,7 +203,7 @@ def test_a_pin_set_after_the_decision_still_keeps_the_backup(shelf: Shelf, monke
     assert (result.deleted, shelf.ids()) == ((), [old, new])
 
 
-@pytest.mark.parametrize("change", [{"format_version": 2}, None])
+@pytest.mark.parametrize("change", [{"format_version": 3}, None])
 def test_a_backup_of_which_nothing_can_be_said_stays(
     change: dict[str, Any] | None, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

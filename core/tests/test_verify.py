@@ -90,8 +90,8 @@ def test_a_manifest_that_was_rewritten_is_found(storage: MemoryStorage) -> None:
 
 def test_a_backup_of_a_newer_format_cannot_be_checked_and_is_not_called_damaged_for_it(storage: MemoryStorage) -> None:
     name = path(storage, "backup_manifest.json")
-    storage.objects[name] = storage.objects[name].replace(b'"format_version": 1', b'"format_version": 2')
-    with pytest.raises(IntegrityError, match=r"cannot read backup .*: the manifest has format version 2") as caught:
+    storage.objects[name] = storage.objects[name].replace(b'"format_version": 1', b'"format_version": 3')
+    with pytest.raises(IntegrityError, match=r"cannot read backup .*: the manifest has format version 3") as caught:
         check(storage)
     assert caught.value.hint == "use a newer Holdfast"
     assert findings(storage) == []

@@ -15,7 +15,7 @@ FILES = '[defaults]\nverify.every = "1d"\n[job.files]\nsource = "sqlite:///data/
 def test_the_executors_of_executorlib_carry_jobs_out(tmp_path: Path) -> None:
     (module,) = (
         block.body
-        for block in snippets((ROOT / "docs" / "fleets.md").read_text())
+        for block in snippets((ROOT / "docs" / "executors.md").read_text())
         if block.body.startswith("# holdfast_slurm.py")
     )
     plugin = tmp_path / "plugin"

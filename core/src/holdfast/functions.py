@@ -9,6 +9,7 @@ from holdfast.api import Codec, Engine, Operation, RetentionMode, Storage, Watch
 from holdfast.backup_set import BackupSet
 from holdfast.defaults import installed
 from holdfast.errors import UsageError
+from holdfast.identities import IdentitySource
 from holdfast.operations import databases as databases_operation
 from holdfast.operations import drill as drill_operation
 from holdfast.operations import restore as restore_operation
@@ -153,12 +154,15 @@ def verify(
     store_options: Mapping[str, Any] | None = None,
     read_data: bool = False,
     jobs: int | None = None,
+    identity: str | None = None,
+    identity_command: Texts = (),
     registry: Registry | None = None,
     on_event: Watcher | None = None,
 ) -> list[VerifyResult]:
     """Check backups, all of the store if none is named, and record what was found.
 
-    Damage is a result, not an error: look at `passed`. With `read_data` all is decoded as well. A check that cannot be
+    Damage is a result, not an error: look at `passed`. With `read_data` all is decoded as well, of what is encrypted
+    with an `identity` as `restore` takes it. A check that cannot be
     carried out is raised; of a whole store, a backup that is deleted meanwhile is left out.
     """
     return Verification(
@@ -168,6 +172,7 @@ def verify(
         read_data=read_data,
         jobs=jobs,
         on_event=on_event,
+        identity=IdentitySource(file=identity, command=identity_command),
     ).results()
 
 
@@ -222,13 +227,16 @@ def drill(
     jobs: int | None = None,
     engine: Engine | None = None,
     codec: Codec | None = None,
+    identity: str | None = None,
+    identity_command: Texts = (),
     registry: Registry | None = None,
     on_event: Watcher | None = None,
 ) -> DrillResult:
     """Restore a backup into a scratch database, compare it with what its source held, and record the result.
 
     `into` is the URL of a server for the scratch database (else `HOLDFAST_DRILL_URL`, else the engine's choice).
-    `engine` and `codec` may be objects in the place of those that the manifest names. A backup that is not as recorded
+    `engine` and `codec` may be objects in the place of those that the manifest names; `identity` opens an encrypted
+    backup, as for `restore`. A backup that is not as recorded
     is a result: look at `passed` and `problems`. A drill that cannot be carried out raises and records nothing.
 
     Example::
@@ -245,6 +253,7 @@ def drill(
         engine=engine,
         codec=codec,
         on_event=on_event,
+        identity=IdentitySource(file=identity, command=identity_command),
     )
 
 

@@ -148,6 +148,12 @@ class BackupOptions(Plan, frozen=True, kw_only=True):
     exclude_kinds: Texts = ()
     #: The engine's own options.
     options: Mapping[str, Any] = {}
+    #: Who can open the backup, which is encrypted then: `age1…`, or the line of an ssh key; several may be given.
+    recipients: Texts = ()
+    #: A file of recipients, a line each; without either that of `HOLDFAST_RECIPIENTS_FILE`, else nothing is encrypted.
+    recipients_file: str | None = None
+    #: The cipher; None means `age`, where there are recipients.
+    cipher: str | None = None
     #: Whether to record a proof; None is the engine's default.
     proof: bool | None = None
     #: Whether to run the engine's own check of the source, `full` the deeper one; None is the engine's default.
@@ -247,6 +253,10 @@ class RestoreOptions(Plan, frozen=True, kw_only=True):
     exclude_kinds: Texts = ()
     #: The engine's own options.
     options: Mapping[str, Any] = {}
+    #: A file, readable by nobody else, with an identity that opens an encrypted backup; None means `HOLDFAST_IDENTITY`.
+    identity: str | None = None
+    #: A command, as a list of words, that prints the identity.
+    identity_command: Texts = ()
 
 
 class RestoreFields(RestoreOptions, frozen=True, kw_only=True):

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from holdfast.api import Capability, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Retention, Storage
+from holdfast.api import Capability, Cipher, Codec, DatabaseURL, Engine, HasherFactory, Kind, Moment, Retention, Storage
 from holdfast.defaults import default_codec, default_jobs, default_store
 from holdfast.errors import UsageError
+from holdfast.identities import asks_for_encryption, recipients_of
 from holdfast.kinds import check_kinds
 from holdfast.plan import BackupPlan
 from holdfast.plugins.engine import CompletedEngine, InstalledEngine, options_for
+from holdfast.plugins.guard import provider
 from holdfast.plugins.options import split_spec
 from holdfast.plugins.registry import BUILTIN, Registry
 from holdfast.store.names import check_source_name
+from holdfast.streaming.seal import BackupKey, check_cipher
 
 _HINTS = {
     "engine": "leave it out, since the URL names the engine, or give an object as holdfast.api.Engine describes it",
@@ -62,6 +65,20 @@ class BackupSetup(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
     moment: Moment | None = None
     retention: Retention | None = None
+    encryption: "Encryption | None" = None
+
+
+class Encryption(msgspec.Struct, frozen=True, kw_only=True):
+    """How a backup is encrypted: its key, which is made for it alone, and to whom that is sealed."""
+
+    key: BackupKey
+    name: str
+    recipients: tuple[str, ...]
+
+    @property
+    def cipher(self) -> Cipher:
+        """The cipher."""
+        return self.key.cipher
 
 
 def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> BackupSetup:
@@ -92,6 +109,9 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         codec_name = owned[-1].component.name
     if not parts.engine:
         owned.append(registry.find(Kind.ENGINE, engine.name))
+    encryption = _encryption(plan, registry)
+    if encryption is not None:
+        owned.append(registry.find(Kind.CIPHER, encryption.name))
     return BackupSetup(
         plan=plan,
         url=url,
@@ -107,7 +127,25 @@ def resolve_backup(plan: BackupPlan, registry: Registry, parts: Parts) -> Backup
         storage=open_storage(StoreAddress(parts.storage or plan.store, plan.store_options), registry),
         jobs=plan.jobs or default_jobs(),
         moment=parts.moment,
+        encryption=encryption,
     )
+
+
+def _encryption(plan: BackupPlan, registry: Registry) -> Encryption | None:
+    """How to encrypt, None where nobody has asked for that; whoever asks gets it, or an error."""
+    if not asks_for_encryption(plan.recipients, plan.recipients_file):
+        if plan.cipher is not None:
+            raise UsageError(
+                f"there is nobody to encrypt for with '{plan.cipher}'",
+                hint="give recipients: --recipient age1…, --recipients-file or HOLDFAST_RECIPIENTS_FILE",
+            )
+        return None
+    spec = plan.cipher or "age"
+    cipher = registry.cipher(spec)
+    check_cipher(cipher, provider(cipher))
+    recipients = recipients_of(cipher, plan.recipients, plan.recipients_file)
+    name = registry.find(Kind.CIPHER, split_spec(spec)[0]).component.name
+    return Encryption(key=BackupKey(cipher=cipher, secret=cipher.new_key()), name=name, recipients=recipients)
 
 
 def _hasher_factory(registry: Registry, algorithm: str) -> HasherFactory:

@@ -5,8 +5,8 @@ object) with functions called after the hooks of `holdfast.plugins.hookspecs`, m
 offers as `Component` data and does the work in the operation hooks.
 
 Vocabulary (all of it is in `docs/glossary.md`): an *engine* dumps and restores one kind of database, a *codec*
-compresses, a *checksum* digests, a *storage* keeps. A *stream* is one named sequence of bytes of a dump; a *blob* is
-a stream as stored.
+compresses, a *checksum* digests, a *cipher* encrypts, a *storage* keeps. A *stream* is one named sequence of bytes of
+a dump; a *blob* is a stream as stored.
 
 Hooks are called once a run or once a stream, never per chunk. Sizes are bytes and times are UTC throughout.
 """
@@ -14,6 +14,7 @@ Hooks are called once a run or once a stream, never per chunk. Sizes are bytes a
 from holdfast.api.aliases import Check, Chunk, ErrorMeaning
 from holdfast.api.checksum import Hasher
 from holdfast.api.checksum import HasherFactory as HasherFactory  # of programs, not of plugins
+from holdfast.api.cipher import Cipher, Opener, Sealer, SupportsIdentities
 from holdfast.api.codec import Codec, Decoder, SupportsFrameSearch, SupportsShellDecode
 from holdfast.api.component import API_VERSION, Capability, Component, Kind, hookimpl, hookspec
 from holdfast.api.databases import Databases, Moment, MomentRequest
@@ -96,6 +97,7 @@ __all__ = [
     "Check",
     "CheckRequest",
     "Chunk",
+    "Cipher",
     "Codec",
     "Component",
     "CredentialsError",
@@ -128,6 +130,7 @@ __all__ = [
     "NotFoundError",
     "ObjectKind",
     "ObjectProof",
+    "Opener",
     "Operation",
     "PartWriter",
     "PluginError",
@@ -142,6 +145,7 @@ __all__ = [
     "RowReader",
     "Scratch",
     "ScratchRequest",
+    "Sealer",
     "Source",
     "Staging",
     "Stat",
@@ -156,6 +160,7 @@ __all__ = [
     "SupportsFolder",
     "SupportsFrameSearch",
     "SupportsGuarantees",
+    "SupportsIdentities",
     "SupportsNames",
     "SupportsPreview",
     "SupportsRename",

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     CHECKSUM = "checksum"  #: computes digests
     STORAGE = "storage"  #: keeps backups
     EXECUTOR = "executor"  #: runs the databases of `holdfast run` in threads or on other hosts
+    CIPHER = "cipher"  #: encrypts
 
 
 class Capability(StrEnum):
@@ -57,7 +58,7 @@ class Component:
 
     #: What it is.
     kind: Kind
-    #: The URL scheme of an engine, storage or executor, the name of a codec, the algorithm of a checksum.
+    #: The URL scheme of an engine, storage or executor, the name of a codec or cipher, the algorithm of a checksum.
     name: str
     #: Further names for the same thing.
     aliases: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from holdfast.cli.options import (
     jobs_option,
     json_option,
     output_options,
+    recipient_options,
     retain_options,
     select_option,
     store_fields_option,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the source in the store  [default: from the URL]")
 @click.option("--codec", metavar="NAME[:LEVEL]", help="Codec  [default: zstd:1, else gzip:1, else none]")
 @click.option("--checksum", "checksums", multiple=True, metavar="NAME", help="Another checksum besides sha256.")
+@recipient_options
 @jobs_option
 @select_option
 @exclude_option

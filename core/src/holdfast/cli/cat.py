@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.console import Console, writing
-from holdfast.cli.options import output_options, store_option, wait_option
+from holdfast.cli.options import identity_option, output_options, store_option, wait_option
 from holdfast.cli.standard_streams import output
 
 if TYPE_CHECKING:
+    from holdfast.identities import IdentitySource
     from holdfast.setup import StoreLike
 
 
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 @click.argument("stream", required=False)
 @store_option
 @click.option("--allow-damaged", is_flag=True, help="Read a backup that is known to be damaged.")
+@identity_option
 @wait_option
 @output_options
 @click.pass_obj
 def command(
-    console: Console, backup: str, stream: str | None, store: "StoreLike", allow_damaged: bool, wait: float
+    console: Console,
+    backup: str,
+    stream: str | None,
+    store: "StoreLike",
+    allow_damaged: bool,
+    identity: "IdentitySource",
+    wait: float,
 ) -> None:
     """Write STREAM of the backup ID, decompressed, to stdout; STREAM can be omitted if there is only one.
 
@@ -44,7 +52,15 @@ def command(
     data = output().buffer
 
     def begin() -> Iterator[bytes]:
-        pieces = read(entry, manifest, stream, storage=catalog.storage, registry=registry, allow_damaged=allow_damaged)
+        pieces = read(
+            entry,
+            manifest,
+            stream,
+            storage=catalog.storage,
+            registry=registry,
+            allow_damaged=allow_damaged,
+            identity=identity,
+        )
         return chain([next(pieces, b"")], pieces)  # with the first piece the backup is held
 
     try:

@@ -10,6 +10,7 @@ from holdfast.cli.options import (
     assign_option,
     engine_options,
     extension_option,
+    identity_option,
     jobs_option,
     json_option,
     output_options,
@@ -19,6 +20,7 @@ from holdfast.cli.options import (
 from holdfast.cli.text import size
 
 if TYPE_CHECKING:
+    from holdfast.identities import IdentitySource
     from holdfast.setup import StoreLike
 
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 @jobs_option
 @assign_option
 @extension_option
+@identity_option
 @wait_option
 @json_option(run=True)
 @output_options
@@ -45,6 +48,7 @@ def command(
     jobs: int | None,
     assignments: tuple[str, ...],
     extensions: tuple[str, ...],
+    identity: "IdentitySource",
     wait: float,
 ) -> None:
     """Restore the backup ID into a scratch database and compare it with what its source held.
@@ -63,7 +67,14 @@ def command(
         options = engine_options(assignments, extensions)
     result = Patience(wait, console.warn).until_free(
         lambda: drill(
-            backup, store=store, registry=registry, into=into, options=options, jobs=jobs, on_event=console.watch
+            backup,
+            store=store,
+            registry=registry,
+            into=into,
+            options=options,
+            jobs=jobs,
+            on_event=console.watch,
+            identity=identity,
         )
     )
     if console.json:

@@ -1,14 +1,19 @@
 """Options that several commands share."""
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.api import Check
 from holdfast.cli.console import Console
 from holdfast.cli.standard_streams import own_output
+
+if TYPE_CHECKING:
+    from holdfast.identities import IdentitySource
 
 _LEVELS: dict[str, Check] = {"quick": True, "full": "full", "off": False}
 _EXTENSION = "load_extension"
@@ -246,6 +251,82 @@ exclude_option = click.option(
 timeout_option = click.option(
     "--timeout", metavar="TIME", callback=_seconds, default="60s", show_default=True, help="Wait so long for an answer."
 )
+
+
+def recipient_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--recipient`, `--recipients-file` and `--cipher`."""
+    for option in (
+        click.option("--cipher", metavar="NAME", help="Cipher of an encrypted backup  [default: age]"),
+        click.option(
+            "--recipients-file",
+            metavar="FILE",
+            help="Encrypt it for those in FILE, a line each  [default: HOLDFAST_RECIPIENTS_FILE]",
+        ),
+        click.option(
+            "--recipient",
+            "recipients",
+            multiple=True,
+            metavar="age1…",
+            help="Encrypt it for whoever has the identity of this recipient, also several times.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def identity_fields_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--identity` and `--identity-command`, as the fields `identity` and `identity_command` of a plan."""
+
+    def words(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+        from holdfast.errors import UsageError
+
+        try:
+            return tuple(shlex.split(value)) if value is not None else ()
+        except ValueError as error:
+            raise UsageError(f"--identity-command is no command: {error}") from error
+
+    for option in (
+        click.option(
+            "--identity-command",
+            metavar="COMMAND",
+            callback=words,
+            help="Run COMMAND, without a shell, which prints the identity.",
+        ),
+        click.option(
+            "--identity",
+            metavar="FILE",
+            help="File with an identity that opens an encrypted backup  [default: HOLDFAST_IDENTITY]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def identity_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--identity` and `--identity-command`, which reach the command as one `identity`."""
+
+    @identity_fields_option
+    @functools.wraps(command)
+    def given(*arguments: Any, identity: str | None, identity_command: tuple[str, ...], **more: Any) -> Any:
+        return command(*arguments, identity=identity_source(identity, identity_command), **more)
+
+    return given
+
+
+def identity_source(file: str | None, command: Sequence[str]) -> "IdentitySource":
+    """Where identities are; without any, who sits at a terminal is asked."""
+    from holdfast.identities import IdentitySource
+
+    def ask(what: str) -> str:
+        return str(click.prompt(what, hide_input=True, err=True))
+
+    return IdentitySource(file=file, command=command, ask=ask if _is_terminal() else None)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
 config_option = click.option(
     "--config",
     metavar="FILE",

@@ -15,6 +15,8 @@ from holdfast.cli.options import (
     exclude_kind_option,
     exclude_option,
     extension_option,
+    identity_fields_option,
+    identity_source,
     jobs_option,
     json_option,
     output_options,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     "--owner", metavar="USER[:GROUP]", help="Whom the restored file belongs to, or `folder` for that of its folder."
 )
 @click.option("--mode", metavar="MODE", help="The mode of the restored file, in octal digits such as 0640.")
+@identity_fields_option
 @wait_option
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and touch nothing.")
 @json_option(run=True)
@@ -83,8 +86,9 @@ def command(
         assignments = engine_options(options.pop("assignments"), options.pop("extensions"))
         assignments |= {name: value for name, value in (("owner", owner), ("mode", mode)) if value is not None}
         plan = RestorePlan(backup=backup, target=target, options=assignments, **options)
+    identity = identity_source(plan.identity, plan.identity_command)
     result = Patience(wait, console.warn).until_free(
-        lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run)
+        lambda: restore(plan, registry=registry, on_event=console.watch, dry_run=dry_run, identity=identity)
     )
     # Streams hold more than what is selected from them.
     selected = plan.select or plan.exclude or plan.exclude_kinds

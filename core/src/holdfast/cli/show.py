@@ -57,7 +57,8 @@ def command(console: Console, backup: str, store: "StoreLike") -> None:
         _show(console, record, entry.manifest, findings, held=until_text(retention) if retention else "")
         for stream in entry.manifest.streams:
             blob = stream.blob
-            console.out(f"  {blob.path}  {size(stream.size)} as {size(blob.size)}  {blob.digests['sha256']}")
+            sizes = size(blob.size) if entry.manifest.is_sealed else f"{size(stream.size)} as {size(blob.size)}"
+            console.out(f"  {blob.path}  {sizes}  {blob.digests['sha256']}")
     if is_latest(backup):
         catalog.readable(backup)  # says, with exit 13, when the newest is damaged
 
@@ -75,10 +76,14 @@ def _show(
         "manifest": f"sha256 {record.checksum}",
         "folder": record.path,
     }
+    if document.is_sealed:
+        facts["source"] = f"sealed ({record.codec})"
+        facts["created"] = f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC"
+        facts["size"] = f"stored {size(record.stored_bytes)} ({record.codec})"
     if held:
         facts["held"] = f"until {held}"
     if document.part:
-        facts["holds"] = f"a part of its source: {document.part}"
+        facts["holds"] = f"a part of its source{'' if document.is_sealed else f': {document.selected}'}"
     if document.options:
         facts["options"] = ", ".join(f"{key}={value}" for key, value in document.options.items())
     if record.tags:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.console import Console, StdoutError
-from holdfast.cli.options import jobs_option, json_option, output_options, store_option, wait_option
+from holdfast.cli.options import identity_option, jobs_option, json_option, output_options, store_option, wait_option
 from holdfast.cli.text import size, visible
 
 if TYPE_CHECKING:
+    from holdfast.identities import IdentitySource
     from holdfast.operations.verify import Unchecked, VerifyResult
     from holdfast.setup import StoreLike
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Every backup of the store (the default without an ID).")
 @click.option("--read-data", is_flag=True, help="Decompress everything and compare the plain digests too.")
 @store_option
+@identity_option
 @jobs_option
 @wait_option
 @json_option(run=True)
@@ -29,6 +31,7 @@ def command(
     everything: bool,
     read_data: bool,
     store: "StoreLike",
+    identity: "IdentitySource",
     jobs: int | None,
     wait: float,
 ) -> None:
@@ -51,6 +54,7 @@ def command(
         jobs=jobs,
         on_event=console.watch,
         patience=Patience(wait, console.warn),
+        identity=identity,
     )
     for outcome in verification:
         console.last_id = outcome.id

@@ -140,7 +140,7 @@ def _password(plan: DatabasePlan, children: Children, where: str) -> str | None:
     if plan.origin == "command":
         raise CredentialsError(
             f"{what}: a program prints it, and this host has no {NAME} with the job, which would name that{doubts}",
-            hint=f"put the job into {plan.config} there, or name the file by HOLDFAST_CONFIG; docs/executors.md says more",
+            hint=f"put the job into {plan.config} there, or name the file by HOLDFAST_CONFIG (docs/executors.md)",
         )
     return read_secret(what, children, command=None, file=plan.password_file, env=plan.password_env)
 

@@ -29,9 +29,10 @@ from holdfast.store import findings, labels
 from holdfast.store.catalog import Catalog
 from holdfast.store.entry import Entry
 from holdfast.store.findings import Depth, State
+from holdfast.store.key_files import parse_key_name, read_key_file
 from holdfast.store.leasing import held
 from holdfast.store.manifest import MAX_SIZE, Manifest
-from holdfast.store.names import FINDINGS, INSTRUCTIONS, LABELS, MANIFEST, SUMS
+from holdfast.store.names import FINDINGS, INSTRUCTIONS, KEYS, LABELS, MANIFEST, SUMS
 from holdfast.store.object_bytes import object_bytes
 from holdfast.store.origin import Origin
 from holdfast.store.plugin_faults import reads_otherwise
@@ -363,15 +364,24 @@ def _copy_notes(task: Task, there: Mapping[str, Stat], *, published: bool) -> in
         if path in there and not published:
             _is_retained(task, path)  # a note that is kept less long is none the worse
         elif path not in there:
-            data = task.source.storage.read(f"{task.folder}/{path}", 0, MAX_SIZE)
+            data = _read_note(task, path)
             with _writing(task, path), _writer(task, path) as writer:
                 writer.write(data)
             added += 1
     return added
 
 
+def _read_note(task: Task, path: str) -> bytes:
+    file = parse_key_name(path.removeprefix(f"{KEYS}/")) if path.startswith(f"{KEYS}/") else None
+    if file is not None:  # its name says what it holds
+        return read_key_file(task.source.storage, task.folder, file)
+    return task.source.storage.read(f"{task.folder}/{path}", 0, MAX_SIZE)
+
+
 def _travels(path: str) -> bool:
     folder, _, name = path.partition("/")
+    if folder == KEYS:
+        return parse_key_name(name) is not None
     if folder == LABELS:
         return labels.parse_name(name) is not None
     finding = findings.parse_name(name) if folder == FINDINGS else None

@@ -36,6 +36,7 @@ from holdfast.errors import (
     add_cleanup_failure,
     quote_name,
 )
+from holdfast.identities import IdentitySource
 from holdfast.kinds import check_kinds
 from holdfast.operations._target import check_target
 from holdfast.plan import RestorePlan
@@ -48,6 +49,8 @@ from holdfast.store.blob import StoredBlob
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest
 from holdfast.store.plugin_faults import PluginFaults
+from holdfast.store.sealed import OpenBackup
+from holdfast.streaming.seal import BackupKey
 from holdfast.streaming.workers import release_after_failure, run_tasks
 from holdfast.url import redact
 
@@ -89,12 +92,18 @@ class RestoreSetup:
     jobs: int
     run: Run
     drill: bool = False
+    key: BackupKey | None = None
+
+
+def identity_of(plan: RestorePlan) -> IdentitySource:
+    """Where a plan says that identities are."""
+    return IdentitySource(file=plan.identity, command=plan.identity_command)
 
 
 def resolve_restore(
     plan: RestorePlan,
     entry: Entry,
-    manifest: Manifest,
+    opened: OpenBackup,
     *,
     run: Run,
     storage: Storage,
@@ -103,7 +112,7 @@ def resolve_restore(
     drill: bool = False,
 ) -> RestoreSetup:
     """Find every part of a restore of one backup and check every option; touches nothing."""
-    registry = run.registry
+    registry, manifest = run.registry, opened.manifest
     engine = complete(engine) if engine else _engine(registry, DatabaseURL.parse(plan.target), manifest)
     check_capabilities(
         engine,
@@ -131,6 +140,7 @@ def resolve_restore(
         jobs=plan.jobs or default_jobs(),
         run=run,
         drill=drill,
+        key=opened.key,
     )
 
 
@@ -197,6 +207,7 @@ def _blobs(setup: RestoreSetup, scratch: Path) -> dict[str, StoredBlob]:
             scratch=scratch,
             hashers=setup.hashers,
             count=setup.run.count,
+            key=setup.key,
             tolerate=setup.run.warn if setup.plan.allow_damaged else None,
             classify=PluginFaults(
                 setup.storage,

@@ -7,12 +7,16 @@ from datetime import datetime
 from holdfast.api import DumpSession, Facts, Proof, Source, SupportsShellFetch
 from holdfast.error_boundary import scrub
 from holdfast.errors import IntegrityError, PluginError, quote_name
+from holdfast.host import Host
+from holdfast.operations._sealing import new_key_files, sealed_files, sealed_manifest
 from holdfast.plugins.guard import check_fields, provider, wrappers_of
 from holdfast.record import place
 from holdfast.run import Run
 from holdfast.setup import BackupSetup
 from holdfast.store.manifest import (
     FORMAT_VERSION,
+    SEALED_VERSION,
+    CipherRecord,
     CodecRecord,
     Manifest,
     ProofRecord,
@@ -21,10 +25,11 @@ from holdfast.store.manifest import (
     ToolRecord,
     content_of,
     encode,
+    part_of,
 )
-from holdfast.store.manual_restore import restore_instructions
+from holdfast.store.manual_restore import FetchSteps, restore_instructions
 from holdfast.store.names import INSTRUCTIONS, MANIFEST, SUMS, check_blob_path
-from holdfast.store.origin import Origin
+from holdfast.store.origin import Origin, seal_text
 from holdfast.store.retention import note_of, writer_for
 from holdfast.store.sums import sums
 
@@ -37,6 +42,7 @@ def describe_backup(
     streams: list[StreamRecord],
     *,
     origin: Origin,
+    host: Host | None,
     source: Source,
     facts: Facts,
     proof: Proof | None,
@@ -44,7 +50,7 @@ def describe_backup(
 ) -> Manifest:
     """Write down all that is known of a backup whose streams are stored."""
     return Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=SEALED_VERSION if setup.encryption else FORMAT_VERSION,
         id=run.id,
         created_at=created_at,
         duration_seconds=round(run.seconds, 3),
@@ -53,7 +59,7 @@ def describe_backup(
             url=setup.url.redacted(),
             engine=setup.engine.name,
             identity=origin.identity,
-            host=origin.host,
+            host=host,
             address=source.address,
             position=list(source.position),
             server_version=facts.server_version,
@@ -63,6 +69,7 @@ def describe_backup(
         streams=streams,
         tool=_tool(setup, facts),
         consistency_point=dict(facts.consistency_point),
+        cipher=_cipher(setup, origin),
         options=_options(setup),
         selection=_selection(setup),
         proof=ProofRecord.of(proof, streams),
@@ -74,9 +81,22 @@ def describe_backup(
     )
 
 
-def content(setup: BackupSetup) -> str:
+def content(setup: BackupSetup, origin: Origin) -> str:
     """What the manifest's `content` will be."""
-    return content_of(setup.engine.name, _options(setup), _selection(setup))
+    plain = content_of(setup.engine.name, _options(setup), _selection(setup))
+    # Stored bytes are compared then, which the codec makes.
+    return seal_text(origin.secret, "content", f"{plain}\0{setup.codec_spec}") if setup.encryption else plain
+
+
+def _cipher(setup: BackupSetup, origin: Origin) -> CipherRecord | None:
+    if setup.encryption is None:
+        return None
+    part = part_of(_options(setup), _selection(setup))
+    return CipherRecord(
+        name=setup.encryption.name,
+        content=content(setup, origin),
+        part=seal_text(origin.secret, "part", part) if part else "",
+    )
 
 
 def _options(setup: BackupSetup) -> dict[str, str]:
@@ -119,20 +139,25 @@ def recorded_proof(setup: BackupSetup, session: DumpSession) -> tuple[Proof | No
 
 def small_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
     """The files that lie with the blobs: those of the engine, and how to restore by hand."""
-    folder, storage = f"{manifest.source.name}/{manifest.id}", setup.storage
-    fetch = storage.fetch_steps(folder) if isinstance(storage, SupportsShellFetch) else ()
-    secret = setup.plan.store or ""
+    files = _engine_files(setup, manifest, facts)
+    fetch = _fetch_steps(setup, manifest)
     try:
+        if setup.encryption is not None:
+            return sealed_files(setup.encryption, setup.codec, manifest, facts.restore_steps, files, fetch)
         instructions = restore_instructions(
-            manifest,
-            setup.codec,
-            facts.restore_steps,
-            fetch=[scrub(line, secret) for line in fetch],
-            location=place(storage, folder),
+            manifest, setup.codec, facts.restore_steps, fetch=fetch.steps, location=fetch.location
         )
     except PluginError as error:
         raise PluginError(f"{provider(setup.engine)} breaks its contract: {error.message}") from error
-    return {**_engine_files(setup, manifest, facts), INSTRUCTIONS: instructions.encode()}
+    return {**files, INSTRUCTIONS: instructions.encode()}
+
+
+def _fetch_steps(setup: BackupSetup, manifest: Manifest) -> FetchSteps:
+    """The commands that bring the files of a backup from its store, and where that is."""
+    folder, storage = f"{manifest.source.name}/{manifest.id}", setup.storage
+    steps = storage.fetch_steps(folder) if isinstance(storage, SupportsShellFetch) else ()
+    secret = setup.plan.store or ""
+    return FetchSteps(steps=[scrub(line, secret) for line in steps], location=place(storage, folder))
 
 
 def _engine_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[str, bytes]:
@@ -154,11 +179,17 @@ def _engine_files(setup: BackupSetup, manifest: Manifest, facts: Facts) -> dict[
 def publish(setup: BackupSetup, manifest: Manifest, files: dict[str, bytes]) -> str:
     """Write the small files, make all of it durable, then the manifest; returns its SHA-256."""
     folder = f"{manifest.source.name}/{manifest.id}"
-    data = encode(manifest)
+    if setup.encryption is None:
+        data = encode(manifest)
+    else:
+        sealed, data = sealed_manifest(setup.encryption, manifest, setup.hashers)
+        files = {**files, **sealed}
     checksum = hashlib.sha256(data).hexdigest()
     digests = {stream.blob.path: stream.blob.digests["sha256"] for stream in manifest.streams}
     digests |= {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     contents = {**files, SUMS: sums({**digests, MANIFEST: checksum})}
+    if setup.encryption is not None:
+        contents |= new_key_files(setup.encryption)
     if setup.retention is not None:
         contents |= [note_of(setup.retention)]
     for name, content in contents.items():

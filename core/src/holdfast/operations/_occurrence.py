@@ -73,7 +73,7 @@ class Occurrence:
         for entry in reversed(self._catalog.listing(name, cached=True).entries):
             if entry.manifest is None or entry.manifest.run != self._setup.plan.run or not self._is_of(entry, origin):
                 continue
-            why = self._objection(entry)
+            why = self._objection(entry, origin)
             if not why and (whole := self._catalog.reload(entry)) is not None:
                 return whole
             self._tell(entry, why or "has been deleted meanwhile")
@@ -91,13 +91,14 @@ class Occurrence:
         is_absolute = bool(url.hosts) or url.path.startswith("//")  # sqlite:///app.db is another one in each folder
         return is_absolute and is_here and source.engine == self._setup.engine.name and source.url == url.redacted()
 
-    def _objection(self, entry: Entry) -> str:
+    def _objection(self, entry: Entry, origin: Origin | None) -> str:
         """Why a backup of the run cannot stand for it, or nothing."""
         if entry.state is State.DAMAGED:
             return f"is damaged{f' ({entry.problem})' if entry.problem else ''}"
         if not entry.good:
             return f"cannot be read ({entry.doubt})"
-        if entry.manifest is not None and entry.manifest.content != content(self._setup):
+        known = origin or origin_of(entry)
+        if entry.manifest is not None and known and entry.manifest.content != content(self._setup, known):
             return "was made with another selection or other options"
         return ""
 

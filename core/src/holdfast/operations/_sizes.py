@@ -27,16 +27,17 @@ def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest)
             hint="see whether this is the database that it should be; nothing was published",
         )
     base = _base(catalog, run, manifest)
-    before = base.manifest.size if base and base.manifest else 0
-    if base is None or manifest.size >= before:
+    before = _size(base.manifest) if base and base.manifest else 0
+    now = _size(manifest)
+    if base is None or now >= before:
         return manifest
-    text = f"'{run.name}' has {manifest.size} bytes, and had {before} in {base.id}"
-    if plan.max_shrink is not None and has_shrunk(manifest.size, before, plan.max_shrink):
+    text = f"'{run.name}' has {now}{' stored' if manifest.cipher else ''} bytes, and had {before} in {base.id}"
+    if plan.max_shrink is not None and has_shrunk(now, before, plan.max_shrink):
         raise UnsafeError(
             f"{text}: it has shrunk by more than {plan.max_shrink:g} %",
             hint="if that is right, back it up once with a larger --max-shrink; nothing was published",
         )
-    if not has_shrunk(manifest.size, before, MAX_SHRINK):
+    if not has_shrunk(now, before, MAX_SHRINK):
         return manifest
     warning = (
         f"{text}: at a prune this backup replaces none of those before; if it should be so small, "
@@ -44,6 +45,13 @@ def check_size(catalog: Catalog, plan: BackupPlan, run: Run, manifest: Manifest)
     )
     run.warn(warning)
     return msgspec.structs.replace(manifest, shrunk_from=base.id, warnings=[*manifest.warnings, warning])
+
+
+def _size(manifest: Manifest) -> int:
+    """The bytes that are compared: of what is encrypted nobody knows the plain ones of the backup before."""
+    if manifest.cipher is None:
+        return manifest.size
+    return manifest.stored_size - (manifest.cipher.manifest.size if manifest.cipher.manifest else 0)
 
 
 def _base(catalog: Catalog, run: Run, manifest: Manifest) -> Entry | None:

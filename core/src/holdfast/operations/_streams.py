@@ -32,7 +32,10 @@ def check_streams(setup: BackupSetup, streams: Sequence[Stream]) -> None:
         raise PluginError(f"{provider(setup.engine)} has no stream: a dump has at least one, which may be empty")
     if len(names) != len(streams) or "" in names:
         raise PluginError(f"{provider(setup.engine)} names a stream twice, or not at all")
-    for part, suffix in ((setup.codec, setup.codec.suffix), *((setup.engine, stream.suffix) for stream in streams)):
+    parts = [(setup.codec, setup.codec.suffix), *((setup.engine, stream.suffix) for stream in streams)]
+    if setup.encryption is not None:
+        parts.append((setup.encryption.cipher, setup.encryption.cipher.suffix))
+    for part, suffix in parts:
         if not is_suffix(suffix):
             raise PluginError(
                 f"{provider(part)} breaks its contract: {suffix!r} cannot be the suffix of a file, expected one "
@@ -62,9 +65,9 @@ def store_streams(
         window=2 + 3 * setup.jobs // readers,
         count=run.count,
         sample=how == "sample",
+        key=setup.encryption.key if setup.encryption else None,
     )
-    taken: set[str] = set()
-    paths = [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
+    paths = _paths(setup, streams)
     records: dict[str, StreamRecord] = {}
     source = redact(setup.plan.source)
 
@@ -96,6 +99,15 @@ def store_streams(
         record = records[stream.name]
         run.emit(EventType.STREAM, stream=stream.name, size_bytes=record.size, stored_bytes=record.blob.size)
     return [records[stream.name] for stream in streams]
+
+
+def _paths(setup: BackupSetup, streams: Sequence[Stream]) -> list[str]:
+    """Where the blobs of the streams go; those of what is encrypted have names that say nothing of the content."""
+    taken: set[str] = set()
+    if setup.encryption is None:
+        return [blob_path(stream.name, stream.suffix + setup.codec.suffix, taken) for stream in streams]
+    suffix = setup.codec.suffix + setup.encryption.cipher.suffix
+    return [f"b{number:04d}{suffix}" for number in range(1, len(streams) + 1)]
 
 
 @contextmanager

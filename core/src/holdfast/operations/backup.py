@@ -14,7 +14,7 @@ from holdfast.command_text import command_text
 from holdfast.endings import ENDINGS, is_failure
 from holdfast.error_boundary import error_message, translate_errors, translate_os_errors
 from holdfast.errors import HoldfastError, NotFoundError, os_error_text, quote_name
-from holdfast.host import this_host
+from holdfast.host import Host, this_host
 from holdfast.operations._manifest import describe_backup, publish, recorded_proof, small_files
 from holdfast.operations._occurrence import Occurrence
 from holdfast.operations._sizes import check_size
@@ -168,6 +168,7 @@ class _OpenSource(msgspec.Struct, frozen=True, kw_only=True):
     session_context: ExitStack
     known: Source
     origin: Origin
+    host: Host | None
 
     @property
     def name(self) -> str:
@@ -186,7 +187,9 @@ def _open_source(setup: BackupSetup, run: Run) -> Iterator[_OpenSource]:
             host = this_host(setup.plan.host)
             if known.address.startswith(":"):
                 known = replace(known, address=f"{host.name}{known.address}")
-            source = _OpenSource(session=session, session_context=context, known=known, origin=Origin.of(known, host))
+            plain = Origin.of(known, host)
+            origin = plain.sealed() if setup.encryption else plain
+            source = _OpenSource(session=session, session_context=context, known=known, origin=origin, host=plain.host)
         yield source
 
 
@@ -317,6 +320,14 @@ def _write(
     for warning in (*facts.warnings, *facts.damage):
         run.warn(warning)
     manifest = describe_backup(
-        setup, run, records, origin=source.origin, source=source.known, facts=facts, proof=proof, created_at=created_at
+        setup,
+        run,
+        records,
+        origin=source.origin,
+        host=source.host,
+        source=source.known,
+        facts=facts,
+        proof=proof,
+        created_at=created_at,
     )
     return manifest, small_files(setup, manifest, facts)

@@ -27,6 +27,7 @@ from holdfast.api import (
 )
 from holdfast.defaults import default_jobs
 from holdfast.errors import CredentialsError, HoldfastError, IntegrityError, PluginError, UsageError, refusal_text
+from holdfast.identities import NO_IDENTITY, IdentitySource
 from holdfast.operations._drill_server import drill_server
 from holdfast.operations._loading import RestoreSetup, check_restored, load, resolve_restore
 from holdfast.plan import RestorePlan, check_jobs
@@ -45,6 +46,7 @@ from holdfast.store.findings import Depth
 from holdfast.store.lookup import is_latest, newest_good_hint
 from holdfast.store.manifest import Manifest
 from holdfast.store.readers import reading
+from holdfast.store.sealed import open_backup
 from holdfast.store.sums import verify_sidecars
 from holdfast.url import redact
 
@@ -99,6 +101,7 @@ def drill(
     engine: Engine | None = None,
     codec: Codec | None = None,
     on_event: Watcher | None = None,
+    identity: IdentitySource = NO_IDENTITY,
 ) -> DrillResult:
     """Test one backup and append the result to it; the scratch database is dropped whatever happens.
 
@@ -110,11 +113,13 @@ def drill(
         check_part("codec", codec)
         check_jobs(jobs)
         catalog = open_catalog(store, registry)
-        entry, manifest = _testable(catalog, reference(backup))
+        entry, clear = _testable(catalog, reference(backup))
         run.identify(entry.id, entry.name)
         if is_latest(reference(backup)) and (warning := ahead_warning(entry)):
             run.warn(warning)
         run.action = f"the drill of {entry.id} could not be carried out"
+        opened = open_backup(catalog.storage, entry, clear, registry=registry, identity=identity)
+        manifest = opened.manifest
         with registry.needed_for(manifest.tool.plugins):
             engine = complete(engine) if engine else registry.engine(manifest.source.engine)
         into = drill_server(engine, into)
@@ -126,7 +131,7 @@ def drill(
                 setup = resolve_restore(
                     _plan(entry, scratch, engine, request, options or {}),
                     entry,
-                    manifest,
+                    opened,
                     run=run,
                     storage=catalog.storage,
                     engine=engine,
@@ -275,7 +280,16 @@ def _record(setup: RestoreSetup, outcome: _Outcome) -> DrillResult:
         "faults": outcome.faults,
     }
     try:
-        known += (findings.record(setup.storage, entry.folder, depth=depth, problems=problems, detail=detail),)
+        known += (
+            findings.record(
+                setup.storage,
+                entry.folder,
+                depth=depth,
+                problems=problems,
+                detail=detail,
+                sealed=setup.key is not None,
+            ),
+        )
     except (OSError, CredentialsError) as error:
         run.warn(f"the result could not be recorded in the store: {refusal_text(error)}")
     return DrillResult(

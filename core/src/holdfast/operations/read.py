@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from holdfast.api import Storage
 from holdfast.error_boundary import translate_errors
 from holdfast.errors import IntegrityError, NotFoundError, UsageError, quote_name
+from holdfast.identities import NO_IDENTITY, IdentitySource
 from holdfast.plugins.registry import Registry
 from holdfast.store.blob import StoredBlob
 from holdfast.store.entry import Entry
 from holdfast.store.manifest import Manifest, StreamRecord
 from holdfast.store.plugin_faults import PluginFaults
 from holdfast.store.readers import reading
+from holdfast.store.sealed import open_backup
 from holdfast.streaming.workers import Stop
 
 
@@ -22,11 +24,14 @@ def read(
     storage: Storage,
     registry: Registry,
     allow_damaged: bool = False,
+    identity: IdentitySource = NO_IDENTITY,
 ) -> Iterator[bytes]:
     """Yield the plain bytes of a stream, the only one if None; damage is raised, at the latest at the end.
 
     With `allow_damaged` it always is raised at the end, after all that could be read, and says what is missing.
     """
+    backup = open_backup(storage, entry, manifest, registry=registry, identity=identity)
+    manifest = backup.manifest
     record = _pick(manifest, stream)
     hashers = {"sha256": lambda: registry.hasher("sha256")}
     with registry.needed_for(manifest.tool.plugins):
@@ -35,7 +40,15 @@ def read(
     tolerate = damage.append if allow_damaged else None
     classify = PluginFaults(storage, codec, hashers, manifest.tool.plugins, wrapped_by=manifest.tool.wrappers)
     blob = StoredBlob(
-        storage, entry.folder, record, codec, stop=Stop(), hashers=hashers, tolerate=tolerate, classify=classify
+        storage,
+        entry.folder,
+        record,
+        codec,
+        stop=Stop(),
+        hashers=hashers,
+        tolerate=tolerate,
+        classify=classify,
+        key=backup.key,
     )
     with translate_errors(f"cannot read {manifest.id}"), reading(storage, entry):
         yield from blob.chunks()

@@ -2,7 +2,8 @@
 
 from holdfast.api import Codec, DatabaseURL, Engine, Operation, Storage, Watcher
 from holdfast.errors import PartialError
-from holdfast.operations._loading import RestoreResult, load, resolve_restore
+from holdfast.identities import IdentitySource
+from holdfast.operations._loading import RestoreResult, identity_of, load, resolve_restore
 from holdfast.plan import RestorePlan
 from holdfast.plugins.registry import Registry
 from holdfast.proof import summary
@@ -14,6 +15,7 @@ from holdfast.store.entry import ahead_warning
 from holdfast.store.lookup import is_latest, usable_manifest
 from holdfast.store.overlap import check_outside
 from holdfast.store.readers import reading
+from holdfast.store.sealed import open_backup
 from holdfast.url import redact
 
 __all__ = ["RestoreResult", "raise_for_failures", "restore"]
@@ -28,11 +30,12 @@ def restore(
     codec: Codec | None = None,
     on_event: Watcher | None = None,
     dry_run: bool = False,
+    identity: IdentitySource | None = None,
 ) -> RestoreResult:
     """Restore one backup into `plan.target`; after a failure the target is as it was, or the error says what is left.
 
     Where the engine goes on after errors, `failures` of the result lists what is missing, and all else is there.
-    `storage`, `engine` and `codec` stand in for those that the plan and the manifest name.
+    `storage`, `engine` and `codec` stand in for those that the plan and the manifest name, `identity` for the plan's.
     """
     with Run(Operation.RESTORE, registry=registry, on_event=on_event, dry_run=dry_run) as run:
         run.hide(plan.target)
@@ -45,7 +48,10 @@ def restore(
         manifest = usable_manifest(catalog, entry, plan.backup, allow_damaged=plan.allow_damaged)
         if is_latest(plan.backup) and (warning := ahead_warning(entry)):
             run.warn(warning)
-        setup = resolve_restore(plan, entry, manifest, run=run, storage=catalog.storage, engine=engine, codec=codec)
+        opened = open_backup(
+            catalog.storage, entry, manifest, registry=registry, identity=identity or identity_of(plan)
+        )
+        setup = resolve_restore(plan, entry, opened, run=run, storage=catalog.storage, engine=engine, codec=codec)
         with scratch_folder() as scratch, reading(catalog.storage, entry):
             result = load(setup, scratch, dry_run=dry_run)
         run.finish(**result.as_data())

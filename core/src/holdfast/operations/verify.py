@@ -17,6 +17,7 @@ from holdfast.errors import (
     PartialError,
     refusal_text,
 )
+from holdfast.identities import NO_IDENTITY, IdentitySource
 from holdfast.patience import Patience
 from holdfast.plan import check_jobs
 from holdfast.plugins.builtin import NoCodec
@@ -33,6 +34,7 @@ from holdfast.store.lookup import newest_good_hint
 from holdfast.store.manifest import Manifest
 from holdfast.store.plugin_faults import PluginFaults
 from holdfast.store.readers import reading
+from holdfast.store.sealed import OpenBackup, open_backup
 from holdfast.store.sums import verify_sidecars
 from holdfast.streaming.workers import run_tasks
 
@@ -64,6 +66,7 @@ def verify(
     read_data: bool = False,
     jobs: int | None = None,
     on_event: Watcher | None = None,
+    identity: IdentitySource = NO_IDENTITY,
 ) -> VerifyResult:
     """Check one backup and append the result to it.
 
@@ -74,11 +77,22 @@ def verify(
         run.action = f"cannot verify {entry.id}"
         check_jobs(jobs)
         with reading(storage, entry):
-            depth, problems = _check(entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs())
-        known = entry.findings
+            depth, problems = _check(
+                entry, storage, registry, run, read_data=read_data, jobs=jobs or default_jobs(), identity=identity
+            )
+        known, is_sealed = entry.findings, bool(entry.manifest and entry.manifest.is_sealed)
         detail = {"id": entry.id, "duration_seconds": round(run.seconds, 3)}
         try:
-            known += (findings.record(storage, entry.folder, depth=depth, problems=problems, detail=detail),)
+            known += (
+                findings.record(
+                    storage,
+                    entry.folder,
+                    depth=depth,
+                    problems=problems,
+                    detail=detail,
+                    sealed=is_sealed and read_data,
+                ),
+            )
         except (OSError, CredentialsError) as error:
             run.warn(f"the result could not be recorded in the store: {refusal_text(error)}")
         result = VerifyResult(
@@ -97,19 +111,33 @@ def verify(
 
 
 def _check(
-    entry: Entry, storage: Storage, registry: Registry, run: Run, *, read_data: bool, jobs: int
+    entry: Entry,
+    storage: Storage,
+    registry: Registry,
+    run: Run,
+    *,
+    read_data: bool,
+    jobs: int,
+    identity: IdentitySource,
 ) -> tuple[Depth, list[str]]:
     entry.check_readable()
     if entry.manifest is None or entry.problem:
         return Depth.STRUCTURE, [entry.problem]
     problems = verify_sidecars(entry, storage)
+    backup = OpenBackup(manifest=entry.manifest)
+    if read_data:
+        try:
+            backup = open_backup(storage, entry, entry.manifest, registry=registry, identity=identity)
+        except IntegrityError as error:
+            return Depth.DECODE, [*problems, error.message]
+    manifest = backup.manifest
     depth = Depth.DECODE if read_data else Depth.STORED
-    with registry.needed_for(entry.manifest.tool.plugins):
-        codec = registry.codec(entry.manifest.codec.name) if read_data else NoCodec()
-    hashers, missing = _hashers(entry.manifest, registry)
+    with registry.needed_for(manifest.tool.plugins):
+        codec = registry.codec(manifest.codec.name) if read_data else NoCodec()
+    hashers, missing = _hashers(manifest, registry)
     for name in missing:
         run.warn(f"checksum '{name}' is not installed and was not compared")
-    run.total = entry.manifest.stored_size + (entry.manifest.size if read_data else 0)
+    run.total = manifest.stored_size + (manifest.size if read_data else 0)
     run.emit(EventType.STARTED, depth=depth.name.lower())
 
     def check(blob: StoredBlob) -> None:
@@ -130,12 +158,11 @@ def _check(
             stop=run.stop,
             hashers=hashers,
             count=run.count,
-            classify=PluginFaults(
-                storage, codec, hashers, entry.manifest.tool.plugins, wrapped_by=entry.manifest.tool.wrappers
-            ),
+            classify=PluginFaults(storage, codec, hashers, manifest.tool.plugins, wrapped_by=manifest.tool.wrappers),
             warn=run.warn,
+            key=backup.key,
         )
-        for record in entry.manifest.streams
+        for record in manifest.streams
     ]
     tasks = [lambda blob=blob: check(blob) for blob in blobs]
     run_tasks(tasks, jobs=jobs, stop=run.stop, tick=run.tick, release=lambda: None)
@@ -177,9 +204,12 @@ class Verification:
         jobs: int | None = None,
         on_event: Watcher | None = None,
         patience: Patience | None = None,
+        identity: IdentitySource = NO_IDENTITY,
     ) -> None:
         self._patience = patience
-        self._check = partial(verify, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event)
+        self._check = partial(
+            verify, registry=registry, read_data=read_data, jobs=jobs, on_event=on_event, identity=identity
+        )
         self._named = bool(backups)
         self._damaged: list[VerifyResult] = []
         self._unchecked = 0

@@ -47,9 +47,9 @@ class Blame:
     def touches_files(self) -> bool:
         """Whether the system may refuse something to the part; then whoever has called says what could not be done.
 
-        A codec or checksum is called while something is written elsewhere, of which its error would be taken to be.
+        A codec, checksum or cipher is called while something is written elsewhere, of which its error would seem to be.
         """
-        return self.owned.component.kind not in (Kind.CODEC, Kind.CHECKSUM)
+        return self.owned.component.kind not in (Kind.CODEC, Kind.CHECKSUM, Kind.CIPHER)
 
     @property
     def _component(self) -> str:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from holdfast.api import Capability, Codec, EngineHooks, Kind, SupportsShellDecode
+from holdfast.api import Capability, Cipher, Codec, EngineHooks, Kind, SupportsShellDecode
 from holdfast.endings import ENDINGS, is_failure
 from holdfast.plugins.loading import Owned, Plugin, describe_error
 from holdfast.plugins.registry import Registry
@@ -16,6 +16,7 @@ _NEEDED = {
     Kind.CHECKSUM: ("holdfast_checksum",),
     Kind.STORAGE: ("holdfast_storage",),
     Kind.EXECUTOR: ("holdfast_executor",),
+    Kind.CIPHER: ("holdfast_encrypt",),
 }
 _BLOCKS = (b"", b"some text " * 1000, bytes(1 << 20))
 
@@ -72,6 +73,8 @@ def _look(registry: Registry, owned: Owned) -> Iterator[str]:
         yield from _look_at_codec(registry.codec(component.name))
     if component.kind is Kind.CHECKSUM:
         yield from _look_at_checksum(lambda: registry.hasher(component.name))
+    if component.kind is Kind.CIPHER:
+        yield from _look_at_cipher(registry.cipher(component.name))
 
 
 def _look_at_codec(codec: Codec) -> Iterator[str]:
@@ -89,6 +92,16 @@ def _look_at_codec(codec: Codec) -> Iterator[str]:
             yield f"a block of {len(block)} bytes does not decode to itself"
     if isinstance(codec, SupportsShellDecode) and not shutil.which(shlex.split(codec.command)[0]):
         yield f"its command '{codec.command}' for a restore by hand is not installed here"
+
+
+def _look_at_cipher(cipher: Cipher) -> Iterator[str]:
+    key = cipher.new_key()
+    plain = b"some text " * (cipher.chunk_size // 10 + 1)  # a chunk and a bit
+    sealer = cipher.sealer(key)
+    sealed = sealer.head + sealer.seal(plain, 0, True)
+    opener = cipher.opener(key, sealed[: cipher.head_size])
+    if opener.open(sealed[opener.head_size :], 0, True) != plain:
+        yield "what it seals does not open to itself"
 
 
 def _look_at_checksum(start: Callable[[], Any]) -> Iterator[str]:

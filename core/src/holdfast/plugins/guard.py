@@ -9,111 +9,18 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from holdfast.api import (
-    Facts,
-    Failure,
-    Guarantee,
-    Preview,
-    Proof,
-    Requirement,
-    Retention,
-    Source,
-    Stat,
-    Step,
-    Stream,
-    Version,
-)
+from holdfast.api import Requirement
 from holdfast.endings import ENDINGS, Stopped, describe_ending, is_failure
 from holdfast.errors import HoldfastError, PluginError
 from holdfast.plugins.blame import Blame
 from holdfast.plugins.loading import Owned, describe_error
 from holdfast.plugins.returned_values import is_plain, problem_of
+from holdfast.plugins.roles import CHUNK, ROLES, Rule
 from holdfast.plugins.waiting import Called, note_call
 
 _HEX = re.compile(r"[0-9a-f]+")
-_CHUNK = (bytes, bytearray, memoryview)
-
-
-class _Rule(NamedTuple):
-    """What a member of a part has or returns: a value of some type, several, a context, or a further part."""
-
-    types: tuple[type, ...] = ()  # any, where there is none
-    shape: str = "value"  # `value`, `all` (in a collection), `each` (as they are iterated over), `context`, `none`
-    role: str = ""  # of the part that is returned or entered
-    optional: bool = False  # whether a part may be without it
-
-
-_LINES = _Rule((str,), "all")
-_OPTIONAL_LINES = _Rule((str,), "all", optional=True)
-_NOTHING = _Rule(shape="none")
-_ROLES: Mapping[str, Mapping[str, _Rule]] = {
-    "codec": {
-        "suffix": _Rule((str,)),
-        "command": _Rule((str,), optional=True),
-        "frame_magic": _Rule((bytes,), optional=True),
-        "encode": _Rule(_CHUNK),
-        "decoder": _Rule(role="decoder"),
-    },
-    "decoder": {"decode": _Rule(_CHUNK, "each"), "finish": _NOTHING},
-    "checksum": {"update": _NOTHING, "hexdigest": _Rule((str,))},
-    "storage": {
-        "location": _Rule((str,)),
-        "writer": _Rule(shape="context", role="writer"),
-        "read": _Rule(_CHUNK),
-        "list": _Rule((Stat,), "each"),
-        "walk": _Rule((Stat,), "each", optional=True),
-        "names": _Rule((str,), "each", optional=True),
-        "fingerprint": _Rule((str,), optional=True),
-        "guarantees": _Rule((Guarantee,), "each", optional=True),
-        "stream": _Rule(_CHUNK, "each", optional=True),
-        "delete_many": _Rule(shape="none", optional=True),
-        "check_retention": _Rule(shape="none", optional=True),
-        "retained_writer": _Rule(shape="context", role="writer", optional=True),
-        "retain": _Rule(shape="none", optional=True),
-        "retention": _Rule((Retention, type(None)), optional=True),
-        "versions": _Rule((Version,), "each", optional=True),
-        "read_version": _Rule(_CHUNK, optional=True),
-        "bring_back": _Rule(shape="none", optional=True),
-        "stat": _Rule((Stat,)),
-        "delete": _NOTHING,
-        "barrier": _NOTHING,
-        "lease": _Rule(shape="context"),
-        "shared_lease": _Rule(shape="context", optional=True),
-        "age": _Rule((float, int), optional=True),
-        "rename": _Rule(shape="none", optional=True),
-        "folder": _Rule((str,), optional=True),
-        "fetch_steps": _OPTIONAL_LINES,
-    },
-    "writer": {"write": _NOTHING},
-    "dump": {
-        "streams": _Rule((Stream,), "all"),
-        "read": _Rule(_CHUNK, "each"),
-        "proof": _Rule((Proof, type(None))),
-        "facts": _Rule((Facts,)),
-        "source": _Rule((Source,), optional=True),
-    },
-    "restore": {
-        "steps": _Rule((Step,), "all"),
-        "load": _NOTHING,
-        "commit": _NOTHING,
-        "warnings": _OPTIONAL_LINES,
-        "failures": _Rule((Failure,), "all", optional=True),
-        "preview": _Rule((Preview,), optional=True),
-        "skipped_streams": _OPTIONAL_LINES,
-    },
-    "scratch": {
-        "url": _Rule((str,)),
-        "server_version": _Rule((str,)),
-        "check": _LINES,
-        "proof": _Rule((Proof,)),
-        "faults": _OPTIONAL_LINES,
-        "warnings": _OPTIONAL_LINES,
-    },
-    "moment": {"missing": _Rule((Mapping,)), "warnings": _LINES},
-    "executor": {"submit": _Rule(), "shutdown": _NOTHING},  # whoever submits looks at what is returned
-}
 
 
 class _Calls:
@@ -147,7 +54,7 @@ class _Calls:
         """The block of a call."""
         return Called(self.blame, what)
 
-    def returned(self, what: str, value: object, rule: _Rule) -> Any:
+    def returned(self, what: str, value: object, rule: Rule) -> Any:
         """What a call returned, as the rest of the core takes it; `PluginError` where it is nothing of the kind."""
         if rule.shape == "each":
             return self._iterated(what, value, rule)
@@ -168,7 +75,7 @@ class _Calls:
                 raise self._wrong(what, value, "lowercase hexadecimal")
         return None if rule.shape == "none" else value
 
-    def _check(self, what: str, value: object, rule: _Rule) -> None:
+    def _check(self, what: str, value: object, rule: Rule) -> None:
         if not isinstance(value, rule.types):
             raise self._wrong(what, value, _names(rule))
         if problem := problem_of(value):
@@ -178,7 +85,7 @@ class _Calls:
         got = f"{what} {'returned' if what.endswith('()') else 'is'} {type(value).__name__}"
         return PluginError(f"{self.blame.culprit()} breaks its contract: {got}, expected {expected}")
 
-    def _iterated(self, what: str, value: object, rule: _Rule) -> Iterator[Any]:
+    def _iterated(self, what: str, value: object, rule: Rule) -> Iterator[Any]:
         if isinstance(value, str | bytes):  # whose items would be of the right type
             raise self._wrong(what, value, f"an iterable of {_names(rule)}")
         try:
@@ -190,7 +97,7 @@ class _Calls:
             self.fail(what, error)
         return self._items(what, items, rule)
 
-    def _items(self, what: str, items: Iterator[Any], rule: _Rule) -> Iterator[Any]:
+    def _items(self, what: str, items: Iterator[Any], rule: Rule) -> Iterator[Any]:
         try:
             while True:
                 try:
@@ -217,9 +124,9 @@ class _Calls:
             self.fail(what, error)
 
 
-def _names(rule: _Rule) -> str:
+def _names(rule: Rule) -> str:
     names = ["None" if kind is type(None) else kind.__name__ for kind in rule.types]
-    return "bytes" if rule.types == _CHUNK else " or ".join(names)
+    return "bytes" if rule.types == CHUNK else " or ".join(names)
 
 
 class _Guard:
@@ -239,13 +146,13 @@ class _Guard:
         part, calls = object.__getattribute__(self, "_guarded")
         if name == "__class__":
             return part.__class__
-        rule = _ROLES[calls.role].get(name)
+        rule = ROLES[calls.role].get(name)
         if rule is None:
             return getattr(part, name)
         return _member(part, name, rule, calls)
 
 
-def _member(part: Any, name: str, rule: _Rule, calls: _Calls) -> Any:
+def _member(part: Any, name: str, rule: Rule, calls: _Calls) -> Any:
     """An attribute of a part, or a function that calls its method."""
     try:
         with calls.called(name):
@@ -304,7 +211,7 @@ def guarded(part: Any, blame: Blame, role: str) -> Any:
     """Guard a part of a plugin; one that lacks what its role needs is a `PluginError`."""
     try:
         with Called(blame, f"its {role}"):
-            missing = [name for name, rule in _ROLES[role].items() if not rule.optional and not _has(part, name)]
+            missing = [name for name, rule in ROLES[role].items() if not rule.optional and not _has(part, name)]
     except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
         _Calls(blame, role).fail(f"its {role}", error)
     if missing:
@@ -324,6 +231,7 @@ def _has(part: Any, name: str) -> bool:
 _HOOKS: Mapping[str, str] = {
     "holdfast_compress": "codec",
     "holdfast_checksum": "checksum",
+    "holdfast_encrypt": "cipher",
     "holdfast_storage": "storage",
     "holdfast_dump": "dump",
     "holdfast_restore": "restore",
@@ -333,9 +241,9 @@ _HOOKS: Mapping[str, str] = {
     "holdfast_executor": "executor",
     "holdfast_check": "",
 }
-_RESULTS: Mapping[str, _Rule] = {
-    "holdfast_databases": _Rule((str,), "all"),
-    "holdfast_check": _Rule((Requirement,), "each"),
+_RESULTS: Mapping[str, Rule] = {
+    "holdfast_databases": Rule((str,), "all"),
+    "holdfast_check": Rule((Requirement,), "each"),
 }
 _ENTERED = frozenset({"dump", "restore", "scratch", "moment"})
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.api import (
     CheckRequest,
+    Cipher,
     Codec,
     Component,
     DumpRequest,
@@ -110,6 +111,20 @@ class HoldfastSpecs:
             @hookimpl
             def holdfast_checksum(algorithm):
                 return blake3.blake3() if algorithm == "blake3" else None
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def holdfast_encrypt(self, cipher: str, options: Any) -> Cipher | None:
+        """Return the cipher of that name; `options` is an instance of the component's options, or None.
+
+        Backups are opened by a cipher made with its default options: whatever options sealed must open so.
+
+        Example::
+
+            @hookimpl
+            def holdfast_encrypt(cipher, options):
+                return Aes256Gcm() if cipher == "aes256gcm" else None
         """
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from types import CodeType
 from typing import TYPE_CHECKING, Any, cast
 
-from holdfast.api import Codec, Event, Hasher, Kind, Storage
+from holdfast.api import Cipher, Codec, Event, Hasher, Kind, Storage
 from holdfast.errors import PluginError
 from holdfast.plugins.blame import Blame, attribute_errors
 from holdfast.plugins.engine import InstalledEngine
@@ -36,6 +36,7 @@ FIRST_PARTY: Mapping[tuple[Kind, str], str] = {
     (Kind.CODEC, "gzip"): "holdfast-gzip",
     (Kind.CODEC, "zstd"): "holdfast-zstd",
     (Kind.CHECKSUM, "sha256"): "holdfast-sha256",
+    (Kind.CIPHER, "age"): "holdfast-age",
     (Kind.STORAGE, "s3"): "holdfast-s3",
     (Kind.STORAGE, "sftp"): "holdfast-sftp",
     (Kind.STORAGE, "gs"): "holdfast-gcs",
@@ -176,17 +177,11 @@ class Registry:
 
     def blame(self, hook: str, owned: Owned) -> Blame:
         """Whose a call of a hook is."""
-        return Blame(owned=owned, authors=self._authors(hook, owned, self._around(hook)))
+        around = self._around(hook)
+        return Blame(owned=owned, authors=_authors(hook, owned, around, self._titles() if around else {}))
 
     def _around(self, hook: str) -> list[Any]:
         return _wrappers(getattr(self._manager.hook, hook))
-
-    def _authors(self, hook: str, owned: Owned, around: list[Any]) -> dict[CodeType, str]:
-        """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
-        titles = self._titles() if around else {}
-        owner = code_of(getattr(owned.plugin.module, hook, None))
-        authors = {code: titles.get(id(each.plugin), "") for each in around if (code := code_of(each.function))}
-        return authors | ({owner: ""} if owner else {})
 
     def _titles(self) -> dict[int, str]:
         """What each plugin is called in messages, by the identity of its module."""
@@ -198,10 +193,19 @@ class Registry:
 
     def codec(self, spec: str) -> Codec:
         """The codec of a text such as `zstd:3`."""
+        codec: Codec = self._of_spec(Kind.CODEC, "holdfast_compress", spec)
+        return codec
+
+    def cipher(self, spec: str) -> Cipher:
+        """The cipher of a text such as `age`."""
+        cipher: Cipher = self._of_spec(Kind.CIPHER, "holdfast_encrypt", spec)
+        return cipher
+
+    def _of_spec(self, kind: Kind, hook: str, spec: str) -> Any:
         name, shorthand, values = split_spec(spec)
-        owned = self.find(Kind.CODEC, name)
+        owned = self.find(kind, name)
         options = spec_options(owned.component, shorthand, values)
-        return cast("Codec", self.call("holdfast_compress", owned, codec=owned.component.name, options=options))
+        return self.call(hook, owned, **{str(kind): owned.component.name}, options=options)
 
     def hasher(self, algorithm: str) -> Hasher:
         """A new digest of the algorithm."""
@@ -245,6 +249,13 @@ class Registry:
             who = self.blame("holdfast_checksum", owned).culprit()
             raise PluginError(f"{who} breaks its contract: its digests are not SHA-256")
         self._compared.add("sha256")
+
+
+def _authors(hook: str, owned: Owned, around: list[Any], titles: Mapping[int, str]) -> dict[CodeType, str]:
+    """Whose each function is that a call of a hook runs: the title of a wrapper's plugin, empty for the owner's."""
+    owner = code_of(getattr(owned.plugin.module, hook, None))
+    authors = {code: titles.get(id(each.plugin), "") for each in around if (code := code_of(each.function))}
+    return authors | ({owner: ""} if owner else {})
 
 
 def _missing_hint(plugins: Iterable[Plugin], kind: Kind, name: str) -> str | None:

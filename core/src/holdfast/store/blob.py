@@ -10,6 +10,7 @@ from pathlib import Path
 from holdfast.api import Codec, Hasher, HasherFactory, Storage, Stream
 from holdfast.errors import HoldfastError, IntegrityError, os_error_text, quote_name
 from holdfast.filesystem import free_bytes
+from holdfast.plugins.builtin import NoCodec
 from holdfast.plugins.guard import provider
 from holdfast.store.manifest import StreamRecord
 from holdfast.store.missing import missing_text
@@ -17,6 +18,7 @@ from holdfast.store.object_bytes import object_bytes
 from holdfast.store.plugin_faults import FaultClassifier
 from holdfast.store.published import check_published
 from holdfast.streaming.decode import plain_chunks
+from holdfast.streaming.seal import BackupKey, opened
 from holdfast.streaming.workers import Stop
 
 
@@ -53,7 +55,8 @@ class StoredBlob:
     says what came out and what did not, and `read` is the number of bytes that did. `whole` tells whether all of it
     has been read and agreed, or as much as there is, `begun` whether anybody has begun to read it, and `as_stored` that
     the stored bytes agreed when they were compared; `taken` is the most that anybody took. `classify` sees what does
-    not agree before it is raised. Of a further checksum that differs where SHA-256 agrees, `warn` tells.
+    not agree before it is raised. Of a further checksum that differs where SHA-256 agrees, `warn` tells. `key` opens
+    what is encrypted.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class StoredBlob:
         tolerate: Callable[[str], object] | None = None,
         classify: FaultClassifier | None = None,
         warn: Callable[[str], object] = lambda _text: None,
+        key: BackupKey | None = None,
     ) -> None:
         self.record = record
         self.whole = self.begun = self.as_stored = False
@@ -86,6 +90,7 @@ class StoredBlob:
         self._tolerate = tolerate
         self._classify = classify
         self._warn = warn
+        self._key = key
         self._spooled: Path | None = None
         self._spooling = threading.Lock()
 
@@ -153,7 +158,8 @@ class StoredBlob:
         self.begun = True
         running = {name: start() for name, start in self._hashers.items()}
         total = 0
-        pieces = plain_chunks(stored, self._codec, stop=self._stop, size=self.record.size)
+        frames = stored if self._key is None else opened(stored, self._key)
+        pieces = plain_chunks(frames, self._codec, stop=self._stop, size=self.record.size)
         try:
             for piece in pieces:
                 for hasher in running.values():
@@ -181,7 +187,9 @@ class StoredBlob:
         if read == self.record.size and self._tolerate is not None:
             self._tolerate(f"{text}; all {read} bytes that were recorded came out before it")
         elif not self.missing:
-            self.missing = f"{text}; {missing_text(self.stored(), self.record, self._codec, read)}"
+            # Of what is encrypted nothing behind the damage can be opened in order.
+            codec = self._codec if self._key is None else NoCodec()
+            self.missing = f"{text}; {missing_text(self.stored(), self.record, codec, read)}"
 
     def drain(self) -> None:
         """Read and compare all of it, if nobody has."""

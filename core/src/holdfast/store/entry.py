@@ -10,9 +10,10 @@ from holdfast.errors import IntegrityError, NotFoundError
 from holdfast.policy import AHEAD, is_ahead
 from holdfast.store import findings, labels
 from holdfast.store.findings import Finding, State
+from holdfast.store.key_files import has_keys
 from holdfast.store.labels import Label
 from holdfast.store.manifest import Manifest, SourceRecord
-from holdfast.store.names import FINDINGS, LABELS, time_of
+from holdfast.store.names import FINDINGS, KEYS, LABELS, time_of
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +150,8 @@ def missing(document: Manifest, files: dict[str, Stat]) -> str:
             return f"blob {stream.blob.path} is not a regular file"
         if stat.size != stream.blob.size:
             return f"blob {stream.blob.path} has {stat.size} bytes, expected {stream.blob.size}"
+    if document.is_sealed and not has_keys(files):
+        return f"there is no key file in its folder {KEYS}: nobody can open it"
     return ""
 
 

@@ -20,6 +20,9 @@ from holdfast.store.names import FINDINGS
 _NAME = STAMP + r"-(structure|stored|decode|restore|drill)-(passed|failed)-[0-9a-f]{6}\.json"
 
 
+_CLEAR = {"id", "duration_seconds", "compared"}
+
+
 class Depth(IntEnum):
     """How deep a check went; a deeper one includes the shallower."""
 
@@ -88,13 +91,25 @@ def parse_name(name: str) -> Finding | None:
     return Finding(time=time, depth=Depth[match[2].upper()], passed=match[3] == "passed")
 
 
-def record(storage: Storage, folder: str, *, depth: Depth, problems: Sequence[str], detail: dict[str, Any]) -> Finding:
+def record(
+    storage: Storage,
+    folder: str,
+    *,
+    depth: Depth,
+    problems: Sequence[str],
+    detail: dict[str, Any],
+    sealed: bool = False,
+) -> Finding:
     """Append a finding to the backup in `folder`, later than all others; without problems it passed.
 
-    A backup that is gone is a `NotFoundError`.
+    Of a backup that is `sealed` it does not say what was wrong, which may name what is in it. A backup that is gone is
+    a `NotFoundError`.
     """
     outcome = "failed" if problems else "passed"
     rest = f"{depth.name.lower()}-{outcome}-{secrets.token_hex(3)}"
+    if sealed:
+        problems = [f"{len(problems)} problems, which are not told in clear"] if problems else []
+        detail = {key: value for key, value in detail.items() if key in _CLEAR}
     body = {"depth": depth.name.lower(), "result": outcome, "problems": list(problems), **detail}
     time = add_note(storage, folder, FINDINGS, rest, body)
     return Finding(time=time, depth=depth, passed=not problems)

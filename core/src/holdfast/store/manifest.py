@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,9 +16,11 @@ from holdfast.host import Host
 from holdfast.store.names import ID, MARKER, check_blob_path, is_source_name, is_suffix
 
 FORMAT_VERSION = 1
+SEALED_VERSION = 2  # of a backup that is encrypted; see `holdfast.store.stub`
 MAX_SIZE = 256 << 20  # bytes; 100 000 streams make about 60 MB
 _LARGEST = (1 << 63) - 1  # bytes of a file (off_t)
 _SHA256 = re.compile("[0-9a-f]{64}")
+_Record = TypeVar("_Record")
 _LONG = 16  # entries of a hint that a listing keeps
 
 
@@ -62,6 +64,18 @@ class CodecRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     spec: str
+
+
+class CipherRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The cipher by name; `content` and `part` are equal where those of two backups of one source are, and say nothing.
+
+    `manifest` is the sealed manifest, where this is what stands in clear beside it.
+    """
+
+    name: str
+    content: str = ""
+    part: str = ""
+    manifest: BlobRecord | None = None
 
 
 # Options of engines that leave rows or definitions out, by these names in each.
@@ -114,7 +128,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     checksums: list[str]
     streams: list[StreamRecord]
     tool: ToolRecord
-    cipher: dict[str, Any] | None = None
+    cipher: CipherRecord | None = None
     consistency_point: dict[str, Any] = {}
     options: dict[str, Any] = {}
     selection: dict[str, list[str]] = {}
@@ -127,27 +141,42 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     hints: dict[str, Any] = {}
 
     @property
+    def is_sealed(self) -> bool:
+        """Whether this is only what stands in clear of an encrypted backup: neither its streams nor its source."""
+        return self.cipher is not None and self.cipher.manifest is not None
+
+    @property
     def size(self) -> int:
-        """Plain bytes of all streams."""
+        """Plain bytes of all streams; 0 where they are sealed."""
         return sum(stream.size for stream in self.streams)
 
     @property
     def content(self) -> str:
         """What was taken and in which format: the sizes of two backups can be compared where this is the same."""
-        return content_of(self.source.engine, self.options, self.selection)
+        return self.cipher.content if self.cipher else content_of(self.source.engine, self.options, self.selection)
 
     @property
     def part(self) -> str:
         """Which part of its source it holds, by what selected it; empty for all of it."""
-        if not (self.selection or self.options):
-            return ""
-        chosen = [f"{key} {' '.join(values)}" for key, values in sorted(self.selection.items()) if values]
-        return ", ".join([*chosen, *(key for key in _PARTIAL if str(self.options.get(key)).lower() == "true")])
+        return self.cipher.part if self.cipher else self.selected
+
+    @property
+    def selected(self) -> str:
+        """The same in words, of a backup that is open."""
+        return part_of(self.options, self.selection)
 
     @property
     def stored_size(self) -> int:
         """Stored bytes of all blobs."""
         return sum(stream.blob.size for stream in self.streams)
+
+
+def part_of(options: Mapping[str, Any], selection: Mapping[str, Sequence[str]]) -> str:
+    """What `Manifest.selected` is for a backup with these options and this selection."""
+    if not (selection or options):
+        return ""
+    chosen = [f"{key} {' '.join(values)}" for key, values in sorted(selection.items()) if values]
+    return ", ".join([*chosen, *(key for key in _PARTIAL if str(options.get(key)).lower() == "true")])
 
 
 def content_of(engine: str, options: Mapping[str, Any], selection: Mapping[str, Sequence[str]]) -> str:
@@ -156,7 +185,7 @@ def content_of(engine: str, options: Mapping[str, Any], selection: Mapping[str, 
 
 
 #: All that a manifest consists of.
-RECORDS = (Manifest, SourceRecord, CodecRecord, StreamRecord, BlobRecord, ProofRecord, ToolRecord, Host)
+RECORDS = (Manifest, SourceRecord, CodecRecord, CipherRecord, StreamRecord, BlobRecord, ProofRecord, ToolRecord, Host)
 
 
 class UnusableManifest(IntegrityError):  # noqa: N818 (nothing is known to be wrong with the backup)
@@ -170,7 +199,12 @@ class UnusableManifest(IntegrityError):  # noqa: N818 (nothing is known to be wr
 
 def encode(manifest: Manifest) -> bytes:
     """Write a manifest as indented JSON, for eyes and `jq`."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return write_json(manifest)
+
+
+def write_json(record: msgspec.Struct) -> bytes:
+    """Write a record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str], bool] = lambda _: False) -> Manifest:
@@ -179,16 +213,40 @@ def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str]
     `was_called` tells whether the source has had a name, which its older manifests have still.
     """
     version = _format_version(data, "the manifest")
-    if version != FORMAT_VERSION:
-        newer = version > FORMAT_VERSION
+    if version not in (FORMAT_VERSION, SEALED_VERSION):
+        newer = version > SEALED_VERSION
         raise (UnusableManifest if newer else IntegrityError)(
-            f"the manifest has format version {version}, this Holdfast reads {FORMAT_VERSION}",
+            f"the manifest has format version {version}, this Holdfast reads {FORMAT_VERSION} and {SEALED_VERSION}",
             hint="use a newer Holdfast" if newer else None,
         )
+    if version == SEALED_VERSION:
+        from holdfast.store.stub import Stub, outline_of
+
+        manifest = outline_of(read_json(data, Stub))
+    else:
+        manifest = read_json(data, Manifest)
+        if manifest.cipher is not None:
+            raise UnusableManifest(
+                f"the backup is encrypted, which format version {FORMAT_VERSION} has no word for",
+                hint="use a newer Holdfast",
+            )
+    check_place(manifest, name, backup_id, was_called)
+    check_document(manifest)
+    if not manifest.is_sealed:
+        check_codec(manifest.codec.name)
+    return manifest
+
+
+def read_json(data: bytes, kind: type[_Record]) -> _Record:
+    """Read a manifest or a part of one, of which nothing is believed."""
     try:
-        manifest = msgspec.json.decode(data, type=decodable(Manifest))
+        return msgspec.json.decode(data, type=decodable(kind))
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise IntegrityError(f"the manifest is not valid: {_line(error)}") from error
+
+
+def check_place(manifest: Manifest, name: str, backup_id: str, was_called: Callable[[str], bool]) -> None:
+    """Refuse the manifest of another backup than that in whose place it lies."""
     if manifest.id != backup_id or not (manifest.source.name == name or was_called(manifest.source.name)):
         misplaced = UnusableManifest(
             f"the manifest is of {quote_name(manifest.source.name[:80])}/{quote_name(manifest.id[:80])}, "
@@ -197,9 +255,6 @@ def decode(data: bytes, *, name: str, backup_id: str, was_called: Callable[[str]
         )
         misplaced.source = manifest.source if manifest.id == backup_id else None
         raise misplaced
-    _check(manifest)
-    _check_codec(manifest.codec.name)
-    return manifest
 
 
 def _place_hint(manifest: Manifest, name: str, backup_id: str) -> str:
@@ -233,14 +288,12 @@ def _format_version(data: bytes, what: str) -> int:
         raise IntegrityError(f"{what} is not valid: {_line(error)}") from error
 
 
-def _check(manifest: Manifest) -> None:
+def check_document(manifest: Manifest) -> None:
     """Refuse what is well-formed but could not have been written by a backup."""
     if not ID.fullmatch(manifest.id) or not is_source_name(manifest.source.name):
         raise IntegrityError("the manifest has an impossible id or source name")
     if manifest.created_at.utcoffset() != timedelta(0):
         raise IntegrityError("the manifest's created_at is not in UTC")
-    if manifest.cipher is not None:
-        raise UnusableManifest("the backup is encrypted, which this Holdfast cannot read", hint="use a newer Holdfast")
     names: set[str] = set()
     paths: set[str] = set()
     for stream in manifest.streams:
@@ -269,7 +322,7 @@ def _check_amounts(stream: StreamRecord) -> None:
             raise IntegrityError(f"the manifest has no SHA-256 for stream {quote_name(stream.name)}")
 
 
-def _check_codec(name: str) -> None:
+def check_codec(name: str) -> None:
     """Refuse what is not only a name: options in there would be taken for those of whoever restores."""
     if set(name) & set(":,=") or not name.strip():
         raise IntegrityError(f"the manifest names a codec {quote_name(name[:80])}, which is no name")

@@ -1,7 +1,9 @@
 """Which database the backups under a name are of, and how the claim of the name says so."""
 
 import hashlib
+import hmac
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 
@@ -12,6 +14,7 @@ from holdfast.host import Host
 from holdfast.store.manifest import SourceRecord
 
 CLAIM_SIZE = 1 << 18  # bytes that are read of a claim
+_SEALED = ":sealed"  # how an identity ends that is
 _ADOPTED = 256  # of them, with names of hosts as long as they may be, are less than that
 
 
@@ -24,6 +27,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     identity: str
     host: Host | None = None
+    secret: str = ""  # of a source that is backed up encrypted: with it texts are sealed that are only compared
 
     @classmethod
     def of(cls, source: Source, host: Host) -> "Origin":
@@ -38,7 +42,21 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_same(self, other: "Origin") -> bool:
         """Whether both are one database, as far as is known of their hosts."""
+        if self.is_sealed != other.is_sealed:
+            return self.sealed().identity == other.sealed().identity
         return self.identity == other.identity and not self.is_elsewhere(other)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether nobody can tell from it which database it is, who does not know that already."""
+        return self.identity.endswith(_SEALED)
+
+    def sealed(self) -> "Origin":
+        """The same for a store that is not to know which database it is; its host is a part of what is compared."""
+        if self.is_sealed:
+            return self
+        secret = _secret_of(self.digest)
+        return Origin(identity=seal_text(secret, "origin") + _SEALED, secret=secret)
 
     def is_elsewhere(self, other: "Origin") -> bool:
         """Whether the other is what this one would be on another host."""
@@ -52,6 +70,17 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         if self.host is None:
             return self.identity
         return hashlib.sha256(f"{self.identity}\0{self.host.name}\0{self.host.id}".encode()).hexdigest()
+
+
+@cache
+def _secret_of(digest: str) -> str:
+    """What is derived from the identity of a database, slowly, so that guessing it is slow: 0.1 s and 32 MiB each."""
+    return hashlib.scrypt(digest.encode(), salt=b"holdfast origin", n=1 << 15, r=8, p=1, maxmem=1 << 26, dklen=32).hex()
+
+
+def seal_text(secret: str, kind: str, text: str = "") -> str:
+    """A digest of a text that only says whether it is that of another one, to whoever does not know the secret."""
+    return hmac.digest(bytes.fromhex(secret), f"{kind}\0{text}".encode(errors="surrogateescape"), "sha256").hex()
 
 
 class Owner(Origin, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import hashlib
 from holdfast.api import Storage
 from holdfast.errors import HoldfastError, os_error_text, quote_name
 from holdfast.store.entry import Entry
+from holdfast.store.key_files import key_problems
 from holdfast.store.manifest import MAX_SIZE
 from holdfast.store.names import MANIFEST, SUMS
 from holdfast.store.object_bytes import object_bytes
@@ -44,6 +45,8 @@ def verify_sidecars(entry: Entry, storage: Storage) -> list[str]:
     ]
     if MANIFEST not in recorded:
         problems.append(f"{SUMS} does not name the manifest")
+    if entry.manifest is not None and entry.manifest.is_sealed:
+        problems += key_problems(storage, entry.folder, entry.files)
     for path, digest in recorded.items():
         if path in blobs:
             continue

@@ -13,6 +13,7 @@ from holdfast.endings import Stopped
 from holdfast.errors import PluginError
 from holdfast.streaming.blocks import SMALL, blocks
 from holdfast.streaming.samples import Sample, Sampler
+from holdfast.streaming.seal import BackupKey, SealingSink, Sink
 from holdfast.streaming.workers import PATIENCE, TICK, Stop, Workers, join
 
 
@@ -29,25 +30,34 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     window: int
     count: Callable[[int], object] = lambda _size: None
     sample: bool = False
+    key: BackupKey | None = None
 
     def store(self, chunks: Iterable[Chunk], writer: Writer) -> "Stored":
         """Read a stream to its end: compress, digest and write it."""
         plain = {name: start() for name, start in self.hashers.items()}
         stored = {name: start() for name, start in self.hashers.items()}
-        output = _Output(writer, stored, stop=self.stop, window=self.window, sampler=Sampler() if self.sample else None)
+        digesting = _DigestingSink(writer, stored)
         source = blocks(chunks)
         first = next(source, b"")  # an empty stream is one empty frame
-        if len(first) < SMALL:
+        is_small = len(first) < SMALL
+        sink = self._sink(digesting, None if is_small else self.workers)
+        output = _Output(sink, stop=self.stop, window=self.window, sampler=Sampler() if self.sample else None)
+        if is_small:
             size = self._store_block(first, plain, output)
         else:
             size = self._store_blocks(chain((first,), source), plain, output)
         return Stored(
             size=size,
-            stored_size=output.size,
+            stored_size=digesting.size,
             digests=_hex(plain),
             stored_digests=_hex(stored),
             samples=output.samples,
         )
+
+    def _sink(self, sink: Sink, workers: Workers | None) -> Sink:
+        if self.key is None:
+            return sink
+        return SealingSink(self.key, sink, stop=self.stop, workers=workers, depth=self.window)
 
     def _store_block(self, block: Chunk, plain: Mapping[str, Hasher], output: "_Output") -> int:
         """Store a small stream without other threads: with thousands of them, these take longer than all the rest."""
@@ -77,21 +87,36 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return size
 
 
+class _DigestingSink:
+    """Writes what is stored, and digests it."""
+
+    def __init__(self, writer: Writer, hashers: Mapping[str, Hasher]) -> None:
+        self.size = 0
+        self._writer = writer
+        self._hashers = hashers
+
+    def write(self, frame: Chunk) -> None:
+        for hasher in self._hashers.values():
+            hasher.update(frame)
+        self._writer.write(frame)
+        self.size += len(frame)
+
+    def finish(self) -> None:
+        pass
+
+
 class _Output:
-    """Digests and writes frames in order, in a thread of its own, not the one that reads and digests blocks.
+    """Writes frames into a sink in order, in a thread of its own, not the one that reads and digests blocks.
 
     A twentieth faster than one thread for both, which the workers had to wait for. At most `window` frames are
     under way.
     """
 
-    def __init__(
-        self, writer: Writer, hashers: Mapping[str, Hasher], *, stop: Stop, window: int, sampler: Sampler | None
-    ) -> None:
-        self.size = 0
+    def __init__(self, sink: Sink, *, stop: Stop, window: int, sampler: Sampler | None) -> None:
+        self._size = 0
         self.samples: tuple[Sample, ...] = ()
         self._sampler = sampler
-        self._writer = writer
-        self._hashers = hashers
+        self._sink = sink
         self._stop = stop
         self._error: BaseException | None = None
         self._frames: queue.SimpleQueue[tuple[Chunk, Future[Chunk]] | None] = queue.SimpleQueue()
@@ -106,6 +131,7 @@ class _Output:
     def write_alone(self, block: Chunk, frame: Chunk) -> None:
         """Write the only frame, without the thread."""
         self._write(block, frame)
+        self._sink.finish()
         if self._sampler is not None:
             self.samples = self._sampler.finish()
 
@@ -144,6 +170,9 @@ class _Output:
                 self._write(pair[0], self._stop.result(pair[1]))
                 del pair  # it holds its frame, and the next may be long in coming
                 self._room.release()
+            if self._closed.is_set():  # what ended early is not ended well by a last chunk
+                return
+            self._sink.finish()
             if self._sampler is not None:
                 self.samples = self._sampler.finish()
         except Stopped:
@@ -157,12 +186,10 @@ class _Output:
             raise Stopped
         if not isinstance(frame, bytes | bytearray | memoryview):
             raise PluginError(f"the codec returned {type(frame).__name__} where bytes are expected")
-        for hasher in self._hashers.values():
-            hasher.update(frame)
-        self._writer.write(frame)
+        self._sink.write(frame)
         if self._sampler is not None:
-            self._sampler.add(self.size, block, frame)
-        self.size += len(frame)
+            self._sampler.add(self._size, block, frame)
+        self._size += len(frame)
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
