@@ -83,7 +83,10 @@ Go on only if all of it was decrypted. INSTRUCTIONS.md, which is there then, say
 def opened_instructions(manifest: Manifest, codec: Codec, steps: Sequence[str], files: Mapping[str, str]) -> str:
     """Write what goes on from there; `files` are those of the engine by the names that they have until then."""
     how, target, lines = _restoring(manifest, codec, steps)
-    moves = "".join(f"mv {neutral} {name}\n" for neutral, name in files.items())
+    folders = sorted({name.rpartition("/")[0] for name in files.values()} - {""})
+    moves = "".join(
+        [*(f"mkdir -p {folder}\n" for folder in folders), *(f"mv {old} {new}\n" for old, new in files.items())]
+    )
     return f"""# Restoring this backup by hand, once it is decrypted
 
 {_about(manifest)}
