@@ -173,7 +173,7 @@ def test_a_damaged_key_file_is_told_from_one_for_somebody_else(key: bytes) -> No
 
 
 def test_what_is_no_recipient_is_refused(key: bytes) -> None:
-    for text in ("", "age1", "ssh-ed25519 AAAA", key.decode().strip(), "passphrase:", "web1"):
+    for text in ("", "age1", "ssh-ed25519 AAAA", key.decode().strip(), "passphrase:", "passphrase:text", "web1"):
         with pytest.raises(UsageError, match="not a recipient") as caught:
             CIPHER.recipient(text)
         assert key.decode().strip() not in str(caught.value)

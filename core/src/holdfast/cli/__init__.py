@@ -38,6 +38,7 @@ COMMANDS = {
     "unpin": "Unpin a backup.",
     "tag": "Add tags to a backup, or remove them.",
     "import": "Import backups of the earlier BackupManager.",
+    "key": "Make keys, and say who can open encrypted backups.",
     "cat": "Write one stream of a backup, decompressed, to stdout.",
     "run": "Run the jobs of holdfast.toml: what is due, or those named.",
     "schedule": "Print a timer, a line of cron or a CronJob that has run called.",

@@ -17,10 +17,13 @@ _SSH = re.compile(
 
 
 def normal_recipient(text: str) -> str:
-    """A recipient without the comment of an ssh key; `UsageError` for what is none."""
+    """A recipient without the comment of an ssh key; `UsageError` for what is none.
+
+    A passphrase is none: the name of a key file holds a digest of its recipient, by which it could be guessed quickly.
+    """
     text = text.strip()
-    if text.startswith(PASSPHRASE) and len(text) > len(PASSPHRASE):
-        return text
+    if text.startswith(PASSPHRASE):
+        raise UsageError("not a recipient: a passphrase, which is a secret")
     text = " ".join(text.split()[:2]) if text.startswith("ssh-") else text
     _parse_recipient(text)
     return text
