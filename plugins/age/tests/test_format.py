@@ -31,7 +31,7 @@ def recipient(key: bytes) -> str:
 
 def sealed(key: bytes, plain: bytes) -> bytes:
     sealer = CIPHER.sealer(key)
-    return sealer.head + sealer.seal(plain, 0, True)
+    return sealer.head + bytes(sealer.seal(plain, 0, True))
 
 
 def opened(key: bytes, data: bytes) -> bytes:
@@ -111,7 +111,7 @@ def test_a_file_for_another_key_does_not_open(key: bytes) -> None:
 def test_a_file_that_ends_with_an_empty_chunk_does_not_open(key: bytes) -> None:
     """As age itself says: else there were two files of every plain one."""
     sealer = CIPHER.sealer(key)
-    whole = sealer.seal(bytes(CHUNK), 0, False)
+    whole = bytes(sealer.seal(bytes(CHUNK), 0, False))
     empty = sealer._aead.encrypt((1 << 8 | 1).to_bytes(12, "big"), b"", None)
     with pytest.raises(IntegrityError, match="empty chunk"):
         AgeOpener.open(CIPHER.opener(key, sealer.head), whole + empty, 0, True)

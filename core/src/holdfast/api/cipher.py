@@ -16,7 +16,7 @@ class Sealer(Protocol):
         """What the sealed blob begins with, the same at every call."""
         ...
 
-    def seal(self, data: Chunk, position: int, last: bool, /) -> bytes:
+    def seal(self, data: Chunk, position: int, last: bool, /) -> Chunk:
         """Seal whole chunks, of which the first is number `position`; called from several threads, in any order.
 
         With `last` they are the end of the blob, and the last of them may be short; only that of a blob of no bytes is

@@ -98,7 +98,7 @@ def _look_at_cipher(cipher: Cipher) -> Iterator[str]:
     key = cipher.new_key()
     plain = b"some text " * (cipher.chunk_size // 10 + 1)  # a chunk and a bit
     sealer = cipher.sealer(key)
-    sealed = sealer.head + sealer.seal(plain, 0, True)
+    sealed = sealer.head + bytes(sealer.seal(plain, 0, True))
     opener = cipher.opener(key, sealed[: cipher.head_size])
     if opener.open(sealed[opener.head_size :], 0, True) != plain:
         yield "what it seals does not open to itself"

@@ -45,7 +45,7 @@ ROLES: Mapping[str, Mapping[str, Rule]] = {
         "new_identity": Rule((str,), optional=True),
         "recipient_of": Rule((str,), optional=True),
     },
-    "sealer": {"head": Rule((bytes,)), "seal": Rule((bytes,))},
+    "sealer": {"head": Rule((bytes,)), "seal": Rule(CHUNK)},
     "opener": {"head_size": Rule((int,)), "open": Rule((bytes,))},
     "checksum": {"update": _NOTHING, "hexdigest": Rule((str,))},
     "storage": {

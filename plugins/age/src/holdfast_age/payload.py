@@ -31,17 +31,20 @@ class AgeSealer:
         self.head = header + nonce
         self._aead = _payload_aead(file_key, nonce)
 
-    def seal(self, data: Chunk, position: int, last: bool, /) -> bytes:
+    def seal(self, data: Chunk, position: int, last: bool, /) -> Chunk:
         """Seal whole chunks, of which the last may be short; the first of them has the number `position`."""
         view = memoryview(data).cast("B")
-        if (len(view) % CHUNK and not last) or not (len(view) or (last and not position)):
-            raise ValueError(f"{len(view)} bytes are no whole chunks, and not the end of a file")
-        seal = self._aead.encrypt
-        ends = range(CHUNK, len(view) + CHUNK, CHUNK) or (CHUNK,)
-        return b"".join(
-            seal(_nonce(number, last and end >= len(view)), view[end - CHUNK : end], None)
-            for number, end in enumerate(ends, position)
-        )
+        size = len(view)
+        if (size % CHUNK and not last) or not (size or (last and not position)):
+            raise ValueError(f"{size} bytes are no whole chunks, and not the end of a file")
+        starts = range(0, size, CHUNK) or range(1)
+        sealed = memoryview(bytearray(size + OVERHEAD * len(starts)))  # written into, which saves a copy of each chunk
+        for number, start in enumerate(starts):
+            chunk = view[start : start + CHUNK]
+            at = number * (CHUNK + OVERHEAD)
+            nonce = _nonce(position + number, last and start + CHUNK >= size)
+            self._aead.encrypt_into(nonce, chunk, None, sealed[at : at + len(chunk) + OVERHEAD])
+        return sealed
 
 
 class AgeOpener:
