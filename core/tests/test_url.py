@@ -101,6 +101,8 @@ def test_a_password_that_was_not_encoded_is_not_shown_either(before: str, after:
 
 
 @given(TEXT)
+@example("~\U00018cd6")
+@example("./a\x1b[2J")
 def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
     assert said(text).isprintable()
     assert redact(text).isprintable()

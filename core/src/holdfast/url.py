@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import quote, unquote
 
+from holdfast.command_text import command_text
 from holdfast.errors import UsageError
 from holdfast.field_docs import explain_fields
 
@@ -118,7 +119,11 @@ def _hint(text: str) -> str:
         return f"leave {_JDBC!r} out, and write user and password before the host"
     if _SETTING.search(text):
         return "write it as scheme://user:password@host:port/database, for instance postgresql://app@db.example/shop"
-    store = f"; a store is named by --store: --store {text}" if text.startswith(("./", "../", "/", "~")) else ""
+    store = ""
+    if text.startswith(("./", "../", "/", "~")):
+        # A quoted ~ would be no home any more.
+        path = text if text.startswith("~") and text.isprintable() else command_text(text)
+        store = f"; a store is named by --store: --store {path}"
     return f"write it as scheme://… , for instance sqlite:///app.db{store}"
 
 

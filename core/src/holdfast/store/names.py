@@ -10,6 +10,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
+from holdfast.command_text import command_text
 from holdfast.errors import IntegrityError, UsageError, quote_name
 from holdfast.url import redact
 
@@ -83,7 +84,11 @@ def store_hint(text: str) -> str | None:
     """What to write where a store stands in the place of a backup or a source; None for whatever is none."""
     if not _STORE.match(text):
         return None
-    return f"a store is named by --store: --store {redact(text).strip(chr(39)) if '://' in text else text}"
+    if "://" in text:
+        return f"a store is named by --store: --store {redact(text).strip(chr(39))}"
+    # A quoted ~ would be no home any more.
+    path = text if text.startswith("~") and text.isprintable() else command_text(text)
+    return f"a store is named by --store: --store {path}"
 
 
 def is_source_name(name: str) -> bool:
