@@ -165,7 +165,7 @@ class Sweep:
 
 def _content(folder: Path) -> dict[str, bytes]:
     """All that is in the folder of a backup but what may come to it."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".partial-"))
     names = {str(path.relative_to(folder)): path for path in paths}
     return {name: path.read_bytes() for name, path in names.items() if not name.startswith(("findings/", "labels/"))}
 
