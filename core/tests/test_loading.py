@@ -22,6 +22,22 @@ BROKEN = {
         codec("x", "def holdfast_dump(scheme, request):", "    yield 1"),
         "its hook 'holdfast_dump' is a generator function, which would claim every name",
     ),
+    "a hook that is a coroutine function": (
+        codec("x").replace("def holdfast_compress", "async def holdfast_compress"),
+        "its hook 'holdfast_compress' is a coroutine function (async def), expected a plain one",
+    ),
+    "components that are a coroutine": (
+        codec("x").replace("def holdfast_components", "async def holdfast_components"),
+        "its hook 'holdfast_components' is a coroutine function (async def), expected a plain one",
+    ),
+    "a hook that is no function": (
+        f"{codec('x')}\nholdfast_components = holdfast_components()",
+        "its 'holdfast_components' is list, expected a function",
+    ),
+    "a class that cannot be made": (
+        f"{codec('x')}\nclass P:\n    def __init__(self, config): ...\nimport sys\nsys.modules[__name__] = P",
+        "missing 1 required positional argument: 'config'",
+    ),
     "a hook with an unknown argument": (codec("x", "def holdfast_checksum(algorithm, size): ..."), "size"),
     "a newer API": (codec("x").replace("name='x'", "name='x', api_version=2"), "made for API version 2"),
     "something that is no component": (
@@ -109,6 +125,41 @@ def test_a_generator_lists_components_like_any_iterable(install: Install) -> Non
 def test_a_distribution_without_metadata_is_no_reason_to_fail(install: Install) -> None:
     install("bare", codec("bare"), metadata=False)
     assert origin(look().codec("bare")) == "bare"
+
+
+def test_damaged_metadata_of_one_distribution_hide_no_other_plugin(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("points", "headers", "sound"):
+        install(name, codec(name))
+    (tmp_path / "points-1.0.dist-info" / "entry_points.txt").write_bytes(b"[holdfast]\nx\n\xff\xfe = = x\n")
+    (tmp_path / "headers-1.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe")
+    registry = look()
+    assert origin(registry.codec("sound")) == "sound"
+    assert origin(registry.codec("headers")) == "headers"
+    assert plugin(registry, "headers").title == "headers 1.0"
+    (said,) = [each.getMessage() for each in caplog.records]
+    assert said.startswith("plugins of points-1.0 cannot be found: its entry_points.txt is damaged: ")
+
+
+def test_a_group_that_is_none_is_told_with_the_one_that_was_meant(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, group in (("typo", "holdfast.plugins"), ("other", "holdfast_dashboard.widgets")):
+        install(name, codec(name))
+        path = tmp_path / f"{name}-1.0.dist-info" / "entry_points.txt"
+        path.write_text(path.read_text().replace("[holdfast]", f"[{group}]"))
+    look()
+    (said,) = [each.getMessage() for each in caplog.records]
+    assert said == "'typo' of typo 1.0 is in the group 'holdfast.plugins' of entry points: plugins are in 'holdfast'"
+
+
+def test_a_class_in_the_place_of_an_object_is_told_as_that(install: Install) -> None:
+    install("kind", codec("kind").replace("return Codec() if", "return Codec if"))
+    with pytest.raises(
+        PluginError, match=r"kind 1\.0 breaks its contract: its codec is the class Codec, expected an object"
+    ):
+        look().codec("kind")
 
 
 def test_an_entry_point_that_cannot_be_read_is_refused(install: Install) -> None:

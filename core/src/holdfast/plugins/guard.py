@@ -214,6 +214,10 @@ def guarded(part: Any, blame: Blame, role: str) -> Any:
             missing = [name for name, rule in ROLES[role].items() if not rule.optional and not _has(part, name)]
     except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
         _Calls(blame, role).fail(f"its {role}", error)
+    if isinstance(part, type):
+        raise PluginError(
+            f"{blame.culprit()} breaks its contract: its {role} is the class {part.__name__}, expected an object"
+        )
     if missing:
         raise PluginError(
             f"{blame.culprit()} breaks its contract: its {role} is {type(part).__name__}, which has no "

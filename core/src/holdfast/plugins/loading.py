@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, PackageMetadata
+from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from holdfast.api import Component, Kind
 from holdfast.endings import is_failure
 from holdfast.errors import HoldfastError, PluginError, note_waiting, os_error_text, quote_name
 from holdfast.plugins.components import check_components
+from holdfast.plugins.discovery import origin
 from holdfast.plugins.hookspecs import HoldfastSpecs
 from holdfast.plugins.process_state import ProcessState
 from holdfast.plugins.stray import SameProcess
@@ -86,7 +87,7 @@ class Loader:
 
     def load(self, point: EntryPoint) -> None:
         """Take one entry point in, or keep it with the reason why not."""
-        distribution, version = _origin(point)
+        distribution, version = origin(point)
         plugin = Plugin(name=point.name, distribution=distribution, version=version, status="active")
         names = {normal_name(point.name), normal_name(distribution)}
         if names & self._disabled or (self._allowed is not None and not names & self._allowed):
@@ -183,6 +184,11 @@ class Loader:
 
     def _check_hooks(self, module: Any) -> None:
         """Refuse hooks that do not exist: a mistyped hook would never be called, and nobody would know."""
+        for name in self._hooks & set(dir(module)):
+            if not callable(value := getattr(module, name)):
+                raise PluginError(f"its '{name}' is {type(value).__name__}, expected a function")
+            if inspect.iscoroutinefunction(value):
+                raise PluginError(f"its hook '{name}' is a coroutine function (async def), expected a plain one")
         parsed = {name: self.manager.parse_hookimpl_opts(module, name) for name in dir(module)}
         implemented = {name: options for name, options in parsed.items() if options is not None}
         if not implemented:
@@ -213,21 +219,6 @@ class Loader:
             "plugin %s is refused and takes no part: %s", plugin.name, why, extra={"plugin": plugin.name, "reason": why}
         )
         self.plugins.append(replace(plugin, status="refused", reason=why))
-
-
-def _origin(point: EntryPoint) -> tuple[str, str]:
-    """Distribution and version of an entry point; a damaged installation has no metadata to tell them."""
-    if point.dist is None:
-        return "unknown", ""
-    headers = point.dist.metadata
-    return _header(headers, "Name", "unknown"), _header(headers, "Version", "")
-
-
-def _header(headers: PackageMetadata, name: str, default: str) -> str:
-    """One header: what is not there is asked for first, for it would warn, and will raise."""
-    if name in headers:
-        return headers[name]
-    return default
 
 
 def _names(text: str | None) -> set[str]:

@@ -4,13 +4,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from types import CodeType
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.api import Cipher, Codec, Event, Hasher, Kind, Storage
 from holdfast.errors import PluginError
 from holdfast.plugins.blame import Blame, attribute_errors
+from holdfast.plugins.discovery import installed_points
 from holdfast.plugins.engine import InstalledEngine
 from holdfast.plugins.guard import guarded_result
 from holdfast.plugins.loading import Loader, Owned, Plugin, normal_name
@@ -21,8 +21,6 @@ from holdfast.url import list_harmless
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-GROUP = "holdfast"
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # PyPA: names and normalization
 BUILTIN = "holdfast"
 _SHA256 = "d1580d2df7f24b6f5e2a861eba2918755c3a7246b7068817e349d8adc66a8566"  # of b"holdfast"
@@ -67,7 +65,7 @@ class Registry:
         for number, module in enumerate(plugins):
             name = getattr(module, "__name__", f"{type(module).__name__}-{number}")
             loader.add(Plugin(name=name, distribution=name, version="", status="active"), module)
-        for point in entry_points(group=GROUP) if discover else ():
+        for point in installed_points() if discover else ():
             loader.load(point)
         loader.warn_of_unknown_names((*of, distribution) for of, distribution in FIRST_PARTY.items())
         self.plugins = loader.plugins  #: all plugins that were found, those that were refused with the reason
