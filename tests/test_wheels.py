@@ -209,7 +209,7 @@ def test_from_the_wheels_alone_a_user_gets_from_nothing_to_a_restored_database(
     user = make_shell(shell.folder, holdfast=clean.holdfast)
     clean.install("holdfast")
     components = user.run("plugins", "--json").data["components"]
-    assert {component["name"] for component in components} == {"none", "file"}
+    assert {component["name"] for component in components} == {"none", "file", "threads"}
     ran = user.fails(14, "backup", "sqlite:///app.db")
     assert ran.error == "no engine for 'sqlite' (installed: none)"
     assert ran.hint == "pip install holdfast-sqlite"

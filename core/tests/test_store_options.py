@@ -149,6 +149,7 @@ COMMAND_LINES = {
     "tag": ["latest", "nightly"],
     "import": ["."],
     "cat": ["latest"],
+    "key": ["list"],
     "metrics": [],
     "report": ["report.html"],
     "undelete": [],  # of a store that keeps no versions, as it says once it is open

@@ -72,7 +72,6 @@ def command(
         registry.find(Kind.EXECUTOR, executor.partition("://")[0].lower())
         _preview(console, selector, chosen)
         return
-    opened = Elsewhere.open(executor, selector) if elsewhere else None
     teller = _Teller(console)
     runner = Runner(
         file,
@@ -83,7 +82,7 @@ def command(
         tell=teller.tell,
         warn=console.warn,
         threads=registry.executor(LOCAL),
-        elsewhere=opened,
+        elsewhere=Elsewhere.open(executor, selector) if elsewhere else None,
     )
     runner.run(chosen)
     if runner.failures:
