@@ -256,7 +256,7 @@ def test_hostile_manifests_are_refused_with_exit_13_and_the_list_goes_on(kept: S
 def test_a_manifest_of_a_newer_format_says_so_and_what_to_do(kept: Shell, ids: list[str]) -> None:
     HOSTILE["newer"](kept.store / "app" / ids[1])
     ran = kept.fails(13, "restore", ids[1], "sqlite:///copy.db")
-    assert "format version 2" in ran.error
+    assert "format version 3" in ran.error
     assert "newer Holdfast" in ran.hint
 
 

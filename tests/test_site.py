@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sphinx.pycode import ModuleAnalyzer
 from support.snippets import alike
+from support.venvs import of_this_run, once
 
 import holdfast
 from holdfast import api, tasks, testing
@@ -46,11 +47,16 @@ class Built:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    folder = tmp_path_factory.mktemp("site")
-    options = ["-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / "trees")]
-    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder / "html")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Built(folder=folder / "html", messages=done.stderr or f"exit {done.returncode}" * bool(done.returncode))
+    """The site, which is built once a run: each of the tests' processes would take a minute for it."""
+
+    def build(folder: Path) -> None:
+        options = ["-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / "trees")]
+        command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder / "html")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        (folder / "messages").write_text(done.stderr or f"exit {done.returncode}" * bool(done.returncode))
+
+    folder = once(of_this_run(tmp_path_factory.getbasetemp()) / "site", "built", build)
+    return Built(folder=folder / "html", messages=(folder / "messages").read_text())
 
 
 def test_the_site_builds_without_a_warning(site: Built) -> None:

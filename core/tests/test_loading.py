@@ -162,6 +162,13 @@ def test_a_class_in_the_place_of_an_object_is_told_as_that(install: Install) -> 
         look().codec("kind")
 
 
+def test_a_class_of_static_methods_is_as_good_as_an_object(install: Install) -> None:
+    static = "encode = decoder = staticmethod(lambda *block: b'')"
+    source = codec("kind").replace("encode = decoder = update = hexdigest = lambda self, *block: self", static)
+    install("kind", source.replace("return Codec() if", "return Codec if"))
+    assert origin(look().codec("kind")) == "kind"
+
+
 def test_an_entry_point_that_cannot_be_read_is_refused(install: Install) -> None:
     install("odd", codec("odd"), points="odd = not a reference")
     assert plugin(look(), "odd").status == "refused"

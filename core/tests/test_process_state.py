@@ -20,7 +20,7 @@ CHANGES = {
     "the working directory": "import os; os.chdir('/')",
     "what SIGINT does": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)",
     "what SIGCHLD does": "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
-    "a timer that ends the process": "import signal; signal.alarm(600)",
+    "a timer that ends the process": "import signal; signal.alarm(100)",
     "the limit of open files": "import resource as r; r.setrlimit(7, (200, r.getrlimit(7)[1]))",
     "stdout": "import os; os.close(1)",
     "stderr": "import sys, io; sys.stderr = io.StringIO()",
@@ -40,7 +40,7 @@ def _observed() -> list[object]:
         Path.cwd(),
         signal.getsignal(signal.SIGINT),
         signal.getsignal(signal.SIGCHLD),
-        signal.getitimer(signal.ITIMER_REAL),
+        50 < signal.getitimer(signal.ITIMER_REAL)[0] < 101,  # that of the plugin; the test's own limit is another
         resource.getrlimit(resource.RLIMIT_NOFILE),
         os.fstat(1).st_ino,
         sys.stderr,

@@ -1,10 +1,12 @@
 """`check_source`: what an engine tells of its needs, bounded and without secrets."""
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from support.postgres_faults import wait_until
 
 import holdfast
 from holdfast.api import CheckRequest, CredentialsError, HoldfastError, Operation, Requirement, UnreachableError
@@ -107,6 +109,7 @@ def test_a_server_that_hangs_is_bounded_and_said() -> None:
     assert states(result) == [("plugins", "ok"), ("rights", "ok"), ("connection", "failed")]
     assert "no answer within 0.2 s" in result.requirements[-1].detail
     assert isinstance(result.failure, UnreachableError)
+    wait_until(lambda: not os.listdir(os.environ["TMPDIR"]))  # the thread that was left has gone on, and ends
 
 
 def endless(_request: CheckRequest) -> Iterator[Requirement]:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 import msgspec
@@ -24,6 +25,7 @@ from holdfast.jobs.settings import choose, origins
 log = logging.getLogger("holdfast.jobs")
 
 _PROGRAM = (sys.executable, "-P", "-m", "holdfast")  # -P: no module comes from the folder that it works in
+_AGAIN = 0.3  # seconds
 _GRACE = 30.0  # seconds for a run that is ended to clean up
 _CLASSES = {
     kind.exit_code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HoldfastError)
@@ -254,11 +256,12 @@ class _Lines:
 
     def take_log(self, file: IO[bytes]) -> None:
         """Take its log in, until it ends."""
-        for line in file:
-            with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
-                record = msgspec.json.decode(line)
-                if record["level"] == "warning":
-                    self._warnings.append(str(record["message"]))
+        with file:
+            for line in file:
+                with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
+                    record = msgspec.json.decode(line)
+                    if record["level"] == "warning":
+                        self._warnings.append(str(record["message"]))
 
     def result(self) -> JobsResult:
         """All of it."""
@@ -291,13 +294,35 @@ def _call(words: list[str], lines: _Lines) -> int:
             os.close(reader)
         stack.callback(_end, process)
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 (for the type checker)
+        told: SimpleQueue[bytes] = SimpleQueue()
         logs = threading.Thread(target=lines.take_log, args=(process.stderr,), name="log of jobs", daemon=True)
+        data = threading.Thread(target=_hand_on, args=(process.stdout, told), name="results of jobs", daemon=True)
         logs.start()
-        with process.stdout as data, process.stderr:
-            for line in data:
-                lines.take(msgspec.json.decode(line))
-            logs.join()
-        return process.wait()
+        data.start()
+        for line in _handed_on(told):
+            lines.take(msgspec.json.decode(line))
+        while logs.is_alive():
+            logs.join(_AGAIN)
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(_AGAIN)
+
+
+def _hand_on(stream: IO[bytes], told: "SimpleQueue[bytes]") -> None:
+    """Put each line into a queue, and at the end an empty one."""
+    with stream:
+        for line in stream:
+            told.put(line)
+    told.put(b"")
+
+
+def _handed_on(told: "SimpleQueue[bytes]") -> Iterator[bytes]:
+    """The lines, looked for again and again: a Ctrl-C that comes right before a wait ends nothing by itself."""
+    while True:
+        with contextlib.suppress(Empty):
+            if not (line := told.get(timeout=_AGAIN)):
+                return
+            yield line
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -15,6 +15,8 @@ from holdfast.setup import StoreAddress
 
 AGAIN = frozenset({11, 15})  #: exit codes of what may be otherwise soon: a lock, no answer
 _TIMED_OUT = 1
+_WARNING = ("warning: ", "ERROR holdfast")  # of what did not make it fail, as an observer does not
+_WARNINGS = 20  # of each step that are handed on
 _PROGRAM = (sys.executable, "-P", "-m", "holdfast")  # -P: no module comes from the folder that it works in
 
 
@@ -48,6 +50,7 @@ class StepResult:
     message: str = ""
     hint: str | None = None
     data: dict[str, Any] = field(default_factory=dict, repr=False)
+    warned: list[str] = field(default_factory=list, repr=False)  #: warnings that its command wrote for people
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -120,6 +123,7 @@ def _carry_out(database: Database, children: Children, place: Place, held: ExitS
             if step == "backup" and not done.exit_code:
                 result.backup_id, result.name = str(done.data.get("id", "")), str(done.data.get("name", ""))
                 result.warnings += [str(text) for text in done.data.get("warnings") or ()]
+            result.warnings += [text for text in done.warned if text not in result.warnings][:_WARNINGS]
             if done.exit_code:
                 return result
     return result
@@ -195,6 +199,8 @@ def _read(result: StepResult, ended: Ended, database: Database) -> None:
         last = value if isinstance(value, dict) else last
     result.exit_code = ended.code
     result.data, result.message, result.hint = last, "", None
+    told = scrub(ended.errors.decode(errors="replace"), database.url).splitlines()
+    result.warned = [line.partition(": ")[2] for line in told if line.startswith(_WARNING)]
     if ended.timed_out:
         result.exit_code = _TIMED_OUT
         result.message = f"it did not end within {database.settings.timeout:g} s, and was killed"

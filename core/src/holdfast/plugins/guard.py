@@ -8,6 +8,7 @@ context of a plugin never swallows an error of the core.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from inspect import getattr_static, isfunction
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -214,8 +215,8 @@ def guarded(part: Any, blame: Blame, role: str) -> Any:
             missing = [name for name, rule in ROLES[role].items() if not rule.optional and not _has(part, name)]
     except BaseException as error:  # noqa: BLE001 (raised again, as whose it is)
         _Calls(blame, role).fail(f"its {role}", error)
-    if isinstance(part, type):
-        raise PluginError(
+    if isinstance(part, type) and any(isfunction(getattr_static(part, name, None)) for name in ROLES[role]):
+        raise PluginError(  # one of class and static methods is as good as an object
             f"{blame.culprit()} breaks its contract: its {role} is the class {part.__name__}, expected an object"
         )
     if missing:

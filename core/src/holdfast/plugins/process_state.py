@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,6 +35,7 @@ _LIMITS = {
     resource.RLIMIT_NOFILE: "open files",
     resource.RLIMIT_STACK: "the stack",
 }
+_MOMENT, _UNLIKE = 0.001, 1.0  # seconds: in which an overdue timer ends, and by which one is another
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -44,6 +46,7 @@ class ProcessState:
         self._folder = _working_directory()
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
+        self._began = time.monotonic()
         self._limits = {limit: resource.getrlimit(limit) for limit in _LIMITS}
         self._descriptors = {number: _identity(number) for number in range(3)}
         self._copies = {number: _copy(number) for number, identity in self._descriptors.items() if identity}
@@ -81,9 +84,12 @@ class ProcessState:
         for number, handler in self._handlers.items():
             if signal.getsignal(number) is not handler:
                 yield f"what {number.name} does", partial(_done, signal.signal, number, handler)
-        for timer, before in self._timers.items():
-            if not any(before) and any(signal.getitimer(timer)):
-                yield "a timer that ends the process", partial(_done, signal.setitimer, timer, 0)
+        for timer, (before, interval) in self._timers.items():
+            # One that was running has gone on; that of CPU time by less than this.
+            left = max(before - (time.monotonic() - self._began), _MOMENT) if before else 0.0
+            now = signal.getitimer(timer)[0]
+            if (now > 0) is not (left > 0) or not left - _UNLIKE < now < max(before, left) + _UNLIKE:
+                yield "a timer that ends the process", partial(_done, signal.setitimer, timer, left, interval)
         for limit, limits in self._limits.items():
             if _is_lower(resource.getrlimit(limit), limits):
                 yield f"the limit of {_LIMITS[limit]}", partial(_done, resource.setrlimit, limit, limits)
