@@ -205,6 +205,7 @@ def test_a_moment_whose_process_is_killed_leaves_its_backups_and_is_told_of(
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["a.db", "b.db", "c.db"]
 
 
+@pytest.mark.filterwarnings("ignore:resource_tracker")  # which an earlier test may have lost
 def test_a_task_backs_up_a_folder_in_another_process(tmp_path: Path) -> None:
     for name in ("a.db", "b.db"):
         make(tmp_path / "d" / name)

@@ -23,6 +23,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/app.db"
 
 
+@pytest.mark.filterwarnings("ignore:resource_tracker")  # which an earlier test may have lost
 def test_a_chain_of_steps_runs_in_another_process_and_returns_plain_data(url: str, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
